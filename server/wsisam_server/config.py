@@ -1,0 +1,57 @@
+"""The server's settings: limits, places and devices. Immutable; every room gets what it needs from here.
+
+What flows in: values from the command line. What flows out: one frozen `Settings`. It must never open, read or
+start anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class PathMapping:
+    """How a path as the client sees it becomes a path as the server sees it.
+
+    Attributes:
+        client_prefix: what the client's path or URI starts with, for example `Z:\\slides` or `/mnt/share`.
+        server_prefix: what takes its place on the server.
+    """
+
+    client_prefix: str
+    server_prefix: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Upper bounds that keep one request, or one user, from hurting the others. Bytes unless said otherwise."""
+
+    message_bytes: int = 16 * MIB
+    embedding_cache_bytes: int = 1024 * MIB
+    pushed_pixels_bytes: int = 256 * MIB
+    open_slides: int = 64
+    points_per_prompt: int = 64
+    prompts_per_batch: int = 100_000
+    queued_prompts_per_stream: int = 256
+    objects_per_session: int = 10_000
+    id_length: int = 128
+    plain_image_pixels: int = 400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that `wsisam serve` can be told."""
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    insecure: bool = False
+    slide_roots: tuple[Path, ...] = ()
+    path_mappings: tuple[PathMapping, ...] = ()
+    model: str = "wsisam-lite"
+    device: str = "auto"
+    dtype: str = "auto"
+    threads: int | None = None
+    limits: Limits = field(default_factory=Limits)

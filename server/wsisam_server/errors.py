@@ -1,0 +1,166 @@
+"""The error catalogue: every failure that a client can meet, with its gRPC status and a text that says what to do.
+
+What flows in: the place where something went wrong raises one of these with structured details. What flows out: the
+interceptors and the streams turn it into a status (google.rpc.ErrorInfo: `reason`, `metadata`) or a per-prompt error.
+The public text never holds a server path or a library's message; those go into `private`, which is only logged.
+An error that is not in this catalogue reaches the client as INTERNAL and is a bug.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Code(Enum):
+    """The gRPC status codes that the catalogue uses; values are google.rpc.Code numbers."""
+
+    CANCELLED = 1
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    INTERNAL = 13
+    UNAVAILABLE = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the catalogue. `text` is a format string over the error's details."""
+
+    code: Code
+    text: str
+
+
+class Reason(Enum):
+    """Stable, machine-readable reasons. Names are part of the API: never renamed, only added."""
+
+    SLIDE_NOT_FOUND = Entry(
+        Code.NOT_FOUND,
+        "The server cannot open this slide by reference: it does not exist or is outside the configured slide roots. "
+        "Ask the administrator for the roots or a path mapping, or send pixels instead (OpenSlide.accept_pixels).",
+    )
+    SLIDE_UNREADABLE = Entry(
+        Code.FAILED_PRECONDITION,
+        "The slide file exists but cannot be read as an image (damaged, truncated or of an unsupported format). "
+        "Open it in another viewer to check it, or copy it to the server again.",
+    )
+    SLIDE_TOO_LARGE = Entry(
+        Code.FAILED_PRECONDITION,
+        "The image has {pixels} pixels and no pyramid; plain images are limited to {limit}. "
+        "Convert it to a tiled pyramid (for example an OME-TIFF or a generic pyramidal TIFF).",
+    )
+    UNKNOWN_SLIDE_ID = Entry(
+        Code.NOT_FOUND,
+        "No open slide has this slide_id (the server may have restarted or closed it). Call OpenSlide again.",
+    )
+    UNKNOWN_MODEL = Entry(Code.NOT_FOUND, "There is no model named '{model}'. ListModels names the available ones.")
+    MODEL_UNAVAILABLE = Entry(
+        Code.FAILED_PRECONDITION,
+        "The model '{model}' is known but not ready on this server. ListModels says what it needs.",
+    )
+    INVALID_FIELD = Entry(Code.INVALID_ARGUMENT, "The field '{field}' is not valid: {problem}.")
+    EMPTY_PROMPT = Entry(
+        Code.INVALID_ARGUMENT, "The prompt is empty. Give at least one positive point, a box, or both."
+    )
+    ONLY_NEGATIVE_POINTS = Entry(
+        Code.INVALID_ARGUMENT,
+        "The prompt has only negative points, which say where the object is not. Add a positive point or a box.",
+    )
+    TOO_MANY_POINTS = Entry(Code.INVALID_ARGUMENT, "The prompt has {count} points; the limit is {limit}.")
+    PROMPT_OUTSIDE_SLIDE = Entry(
+        Code.OUT_OF_RANGE,
+        "The prompt lies outside the slide, which is {width} x {height} level-0 pixels. "
+        "Coordinates are level-0 pixels from the top left corner.",
+    )
+    PROMPT_OUTSIDE_FIELD = Entry(
+        Code.INVALID_ARGUMENT,
+        "The prompt lies outside the field that the request pinned. Leave 'field' unset and the server chooses one.",
+    )
+    PIXELS_NEEDED = Entry(
+        Code.FAILED_PRECONDITION,
+        "The server cannot open this slide itself and needs {count} windows of pixels. "
+        "Send them as tiles with the request; the status details list the windows.",
+    )
+    TILE_NOT_REQUESTED = Entry(
+        Code.FAILED_PRECONDITION,
+        "The server did not ask for this pixel tile (or already has it). Send only the windows of PixelsNeeded, once.",
+    )
+    TILE_WRONG_SIZE = Entry(
+        Code.INVALID_ARGUMENT,
+        "The pixel tile is {actual}, but the window asked for is {expected}. "
+        "Send exactly the window's width x height, 8-bit RGB.",
+    )
+    TILE_UNREADABLE = Entry(
+        Code.INVALID_ARGUMENT, "The pixel tile cannot be decoded as {encoding}. Send 8-bit RGB as raw, PNG or JPEG."
+    )
+    TOO_MANY_PIXELS = Entry(
+        Code.RESOURCE_EXHAUSTED,
+        "The pixels pushed for this slide pass the server's limit of {limit} bytes. Try again in a moment.",
+    )
+    QUEUE_FULL = Entry(
+        Code.RESOURCE_EXHAUSTED, "Too many prompts are waiting ({limit}). Wait for some answers, then go on."
+    )
+    TOO_MANY_OBJECTS = Entry(
+        Code.RESOURCE_EXHAUSTED, "This session holds {limit} objects. Cancel finished objects or start a new session."
+    )
+    OUT_OF_DEVICE_MEMORY = Entry(
+        Code.RESOURCE_EXHAUSTED,
+        "The model's device is out of memory. Try again in a moment; if it persists, tell the administrator.",
+    )
+    SESSION_IN_USE = Entry(
+        Code.ALREADY_EXISTS, "Another stream uses the session id '{session_id}'. Choose a new, random session id."
+    )
+    SESSION_NOT_STARTED = Entry(
+        Code.FAILED_PRECONDITION, "The first message of Interact must be 'start'. Send it before anything else."
+    )
+    SESSION_ALREADY_STARTED = Entry(
+        Code.FAILED_PRECONDITION, "This stream was started already. One stream serves one open image."
+    )
+    STALE_REVISION = Entry(
+        Code.ABORTED,
+        "Object '{object_id}' is at revision {current}; revision {given} is not newer. Number revisions upwards.",
+    )
+    SUPERSEDED = Entry(Code.ABORTED, "A newer revision of object '{object_id}' took this prompt's place.")
+    PROMPT_CANCELLED = Entry(Code.CANCELLED, "The prompt was cancelled before an answer was computed.")
+    SHUTTING_DOWN = Entry(Code.UNAVAILABLE, "The server is shutting down. Connect again in a few seconds.")
+    INTERNAL = Entry(
+        Code.INTERNAL,
+        "The server met an error that it does not know. Nothing was stored. "
+        "Report the request id {request_id} to the administrator.",
+    )
+
+
+class WsiSamServerError(Exception):
+    """An error of the catalogue.
+
+    Args:
+        reason: which one.
+        private: text for the log only (paths, library messages).
+        **details: structured details; they fill the public text and reach the client as strings.
+    """
+
+    def __init__(self, reason: Reason, *, private: str = "", **details: object) -> None:
+        self.reason = reason
+        self.private = private
+        self.details = {key: str(value) for key, value in details.items()}
+        super().__init__(f"{reason.name}: {self.public_text}")
+
+    @property
+    def code(self) -> Code:
+        return self.reason.value.code
+
+    @property
+    def public_text(self) -> str:
+        return self.reason.value.text.format_map(_Blank(self.details))
+
+
+class _Blank(dict[str, str]):
+    """Leaves a visible gap where a detail is missing instead of failing inside error handling."""
+
+    def __missing__(self, key: str) -> str:
+        return f"<{key}>"
