@@ -7,17 +7,20 @@ start anything.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class PathMapping:
-    """How a path as the client sees it becomes a path as the server sees it.
+    r"""How a path as the client sees it becomes a path as the server sees it.
 
     Attributes:
-        client_prefix: what the client's path or URI starts with, for example `Z:\\slides` or `/mnt/share`.
+        client_prefix: what the client's path or URI starts with, for example `Z:\slides` or `/mnt/share`.
         server_prefix: what takes its place on the server.
     """
 
@@ -31,7 +34,8 @@ class Limits:
 
     message_bytes: int = 16 * MIB
     embedding_cache_bytes: int = 1024 * MIB
-    pushed_pixels_bytes: int = 256 * MIB
+    pushed_pixels_bytes: int = 64 * MIB  # for one slide in pixel mode
+    pushed_slides: int = 64
     open_slides: int = 64
     points_per_prompt: int = 64
     prompts_per_batch: int = 100_000

@@ -152,10 +152,12 @@ class WsiSamServerError(Exception):
 
     @property
     def code(self) -> Code:
+        """The gRPC status."""
         return self.reason.value.code
 
     @property
     def public_text(self) -> str:
+        """What the client reads."""
         return self.reason.value.text.format_map(_Blank(self.details))
 
 

@@ -47,14 +47,17 @@ class Box:
 
     @property
     def width(self) -> float:
+        """Level-0 pixels along x."""
         return self.x1 - self.x0
 
     @property
     def height(self) -> float:
+        """Level-0 pixels along y."""
         return self.y1 - self.y0
 
     @property
     def center(self) -> Point:
+        """The middle, in slide coordinates."""
         return Point((self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2)
 
     def contains(self, x0: float, y0: float, x1: float, y1: float) -> bool:
@@ -138,6 +141,7 @@ class Window:
 
     @property
     def center(self) -> Point:
+        """The middle, in slide coordinates."""
         return Point(self.x + self.extent / 2, self.y + self.extent / 2)
 
     def to_window(self, point: Point) -> tuple[float, float]:
@@ -167,4 +171,5 @@ class FieldPair:
 
     @property
     def low(self) -> Window:
+        """The LR patch."""
         return Window.about(self.high.center, self.high.downsample * 2, self.high.size)

@@ -1,0 +1,29 @@
+"""Slides room: squares of RGB pixels out of any slide, whether the server opens the file or the client sends pixels.
+
+What flows in: a client's URI or a local path, and windows in slide coordinates. What flows out: a `SlideInfo` and
+uint8 RGB patches, registered to a fraction of a pixel. It must never know what a model, a prompt or a message is.
+
+Level-0 coordinates agree with QuPath's: they start at the bounding box that OpenSlide reports (QuPath crops to it),
+and a plain image's orientation tag is ignored. Colour profiles are not applied, as in QuPath.
+"""
+
+from wsisam_server.slides.access import SlideAccess
+from wsisam_server.slides.base import Slide, SlideInfo
+from wsisam_server.slides.decoding import Encoding, decode_tile
+from wsisam_server.slides.fingerprint import fingerprint
+from wsisam_server.slides.opening import open_slide
+from wsisam_server.slides.pushed import PixelWindow, PushedSlide
+from wsisam_server.slides.registry import OpenSlides
+
+__all__ = [
+    "Encoding",
+    "OpenSlides",
+    "PixelWindow",
+    "PushedSlide",
+    "Slide",
+    "SlideAccess",
+    "SlideInfo",
+    "decode_tile",
+    "fingerprint",
+    "open_slide",
+]

@@ -1,0 +1,63 @@
+"""What every slide source offers: facts about the slide, and square patches of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wsisam_server.geometry import SlideSize, Window
+
+
+@dataclass(frozen=True, slots=True)
+class SlideInfo:
+    """Facts about an open slide.
+
+    Attributes:
+        size: width and height of level 0.
+        mpp: microns per level-0 pixel, the mean of x and y; None when the file does not say, or says nonsense.
+        downsamples: of each stored level, ascending, 1.0 first.
+        fingerprint: hex identity of content and size, not of the path; for pushed pixels a random one.
+        source: "openslide:<vendor>", "plain:<format>" or "pushed".
+    """
+
+    size: SlideSize
+    mpp: float | None
+    downsamples: tuple[float, ...]
+    fingerprint: str
+    source: str
+
+
+class Slide(Protocol):
+    """A slide that can be read. Safe to use from several threads at once."""
+
+    @property
+    def info(self) -> SlideInfo:
+        """Facts about the slide; they never change while it is open."""
+        ...
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Reads a square patch.
+
+        Pixel i of the patch covers [x + i * d, x + (i + 1) * d) in level-0 coordinates, d being the window's
+        downsample. Shrinking is antialiased, magnifying is bicubic. What lies outside the slide is white, as glass
+        is; a pixel across the border is blended by the area that it shares with the slide.
+
+        Args:
+            window: where to read; may reach beyond the slide, or lie wholly outside it.
+
+        Returns:
+            uint8 [window.size, window.size, 3], RGB, axes y, x, channel; C-contiguous and the caller's own.
+
+        Raises:
+            WsiSamServerError: SLIDE_UNREADABLE when the file turns out to be damaged there; PIXELS_NEEDED when the
+                client has yet to send the window.
+        """
+        ...
+
+    def close(self) -> None:
+        """Lets go of the file and the memory. The slide must not be read afterwards; closing twice is harmless."""
+        ...

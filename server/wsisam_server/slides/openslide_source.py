@@ -1,0 +1,254 @@
+"""Slides that OpenSlide opens: the vendors' formats, DICOM and tiled TIFF.
+
+Label and macro images are never read: they show names and numbers of patients.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import openslide
+
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.geometry import SlideSize
+from wsisam_server.slides.base import SlideInfo
+from wsisam_server.slides.calibration import mean_mpp
+from wsisam_server.slides.fingerprint import slide_fingerprint
+from wsisam_server.slides.sampling import WHITE, Grid, sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from wsisam_server.geometry import Window
+
+# Decoded tiles, for all slides together. Neighbouring windows share tiles, and a huge window is read in pieces whose
+# borders cross tiles: a few hundred of 256 x 256 do for both. Windows that come again are cached as embeddings.
+TILE_CACHE_BYTES = 128 * 1024 * 1024
+
+# A stored downsample may pass the one asked for by this much: levels are rarely exact (2.0005), and one percent of
+# magnification shows less than reading four times the pixels costs.
+_LEVEL_TOLERANCE = 1.01
+
+
+class OpenSlideSource:
+    """A slide read through OpenSlide.
+
+    Args:
+        path: a file that OpenSlide detects; of a DICOM set any one.
+
+    Raises:
+        WsiSamServerError: SLIDE_UNREADABLE when OpenSlide cannot open it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        with _errors_as_unreadable(path):
+            handle = _open(path)
+            self._layout = _Layout.of(handle)
+            self._info = SlideInfo(
+                size=self._layout.size,
+                mpp=mean_mpp(
+                    _number(handle.properties, openslide.PROPERTY_NAME_MPP_X),
+                    _number(handle.properties, openslide.PROPERTY_NAME_MPP_Y),
+                ),
+                downsamples=tuple((grid.scale_x + grid.scale_y) / 2 for grid in self._layout.grids),
+                fingerprint=slide_fingerprint(path, handle),
+                source=f"openslide:{handle.properties[openslide.PROPERTY_NAME_VENDOR]}",
+            )
+        self._handle: openslide.OpenSlide | None = handle
+        self._closed = False
+
+    @property
+    def info(self) -> SlideInfo:
+        """See `Slide.info`."""
+        return self._info
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """See `Slide.read`. Reads from the coarsest level that is no coarser than the window.
+
+        Raises:
+            WsiSamServerError: SLIDE_UNREADABLE when the file is damaged there, is gone, or was replaced. Other
+                windows may still be readable.
+            ValueError: the slide is closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise ValueError("the slide is closed")
+            handle = self._handle
+        if handle is not None:
+            try:
+                return self._sample(handle, window)
+            except openslide.OpenSlideError:
+                # A handle is of no use after an error, which may have been another thread's. It is dropped, not
+                # closed: others may be inside it. Only a handle of this read's own can tell whether the fault is here.
+                self._replace(handle, None)
+        with _errors_as_unreadable(self._path):
+            fresh = _open(self._path)
+            if slide_fingerprint(self._path, fresh) != self._info.fingerprint:
+                raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"{self._path} was replaced while open")
+            patch = self._sample(fresh, window)
+        self._replace(None, fresh)
+        return patch
+
+    def close(self) -> None:
+        """See `Slide.close`. A read in progress keeps its handle, which OpenSlide closes when the read lets go."""
+        with self._lock:
+            self._closed = True
+            self._handle = None
+
+    def _replace(self, old: openslide.OpenSlide | None, new: openslide.OpenSlide | None) -> None:
+        with self._lock:
+            if self._handle is old and not self._closed:
+                self._handle = new
+
+    def _sample(self, handle: openslide.OpenSlide, window: Window) -> NDArray[np.uint8]:
+        level = self._layout.best_level(window.downsample)
+        stored = _StoredLevel(handle, level, self._layout)
+        return sample(stored, self._layout.size, window)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The geometry of a slide's levels.
+
+    Attributes:
+        origin: where slide coordinates start, in OpenSlide's level-0 pixels.
+        size: the slide.
+        grids: of each level, in slide coordinates.
+        downsamples: what OpenSlide multiplies a level's pixels by to place them.
+        background: what shows where a level has no pixels: float32 [3], RGB.
+    """
+
+    origin: tuple[int, int]
+    size: SlideSize
+    grids: tuple[Grid, ...]
+    downsamples: tuple[float, ...]
+    background: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, handle: openslide.OpenSlide) -> _Layout:
+        x, y, size = _bounds(handle)
+        full_width, full_height = handle.dimensions
+        grids = []
+        for width, height in handle.level_dimensions:
+            scale_x, scale_y = _scales(full_width, full_height, width, height)
+            grids.append(Grid(float(-x), float(-y), scale_x, scale_y, width, height))
+        background = _background(handle.properties)
+        return cls((x, y), size, tuple(grids), handle.level_downsamples, background)
+
+    def best_level(self, downsample: float) -> int:
+        """The coarsest level that serves a downsample."""
+        fits = [
+            index
+            for index, grid in enumerate(self.grids)
+            if max(grid.scale_x, grid.scale_y) <= downsample * _LEVEL_TOLERANCE
+        ]
+        return max(fits, key=lambda index: self.grids[index].scale_x, default=0)
+
+
+class _StoredLevel:
+    """One level, read through a handle."""
+
+    def __init__(self, handle: openslide.OpenSlide, index: int, layout: _Layout) -> None:
+        self._handle = handle
+        self._index = index
+        self._downsample = layout.downsamples[index]
+        self._background = layout.background
+        self.grid = layout.grids[index]
+
+    def snap(self, x: int, y: int) -> tuple[float, float]:
+        # OpenSlide takes integers of level 0 and divides them by its own downsample; between stored pixels it
+        # interpolates. With 2.0005 that is the rule, so the fraction must be accounted for, not rounded away.
+        return int(x * self._downsample) / self._downsample, int(y * self._downsample) / self._downsample
+
+    def read(self, x: float, y: float, width: int, height: int) -> NDArray[np.uint8]:
+        # Further pieces of one read may be off by half a level-0 pixel; they are only needed for windows of more
+        # than PIECE stored pixels, where that is a small part of an output pixel.
+        location = round(x * self._downsample), round(y * self._downsample)
+        region = self._handle.read_region(location, self._index, (width, height))
+        alpha = region.getchannel("A")
+        if alpha.getextrema()[0] == WHITE:
+            return np.asarray(region.convert("RGB"))
+        share = np.asarray(alpha, np.float32)[..., np.newaxis] / WHITE
+        color = np.asarray(region)[..., :3]
+        return np.rint(self._background + share * (color - self._background)).astype(np.uint8)
+
+
+@functools.cache
+def _tile_cache() -> openslide.OpenSlideCache:
+    return openslide.OpenSlideCache(TILE_CACHE_BYTES)
+
+
+def _open(path: Path) -> openslide.OpenSlide:
+    handle = openslide.OpenSlide(path)
+    handle.set_cache(_tile_cache())
+    return handle
+
+
+@contextmanager
+def _errors_as_unreadable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (openslide.OpenSlideError, OSError) as error:
+        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"{path}: {error!r}") from error
+
+
+def _bounds(handle: openslide.OpenSlide) -> tuple[int, int, SlideSize]:
+    """The bounding box of what was scanned, which QuPath takes as its image: x, y, size in level-0 pixels.
+
+    MIRAX, Leica and others place the scan within a far larger empty frame. A box that is incomplete or not within
+    the frame is ignored.
+    """
+    width, height = handle.dimensions
+    names = (
+        openslide.PROPERTY_NAME_BOUNDS_X,
+        openslide.PROPERTY_NAME_BOUNDS_Y,
+        openslide.PROPERTY_NAME_BOUNDS_WIDTH,
+        openslide.PROPERTY_NAME_BOUNDS_HEIGHT,
+    )
+    try:
+        x, y, w, h = (int(handle.properties[name]) for name in names)
+    except (KeyError, ValueError):
+        return 0, 0, SlideSize(width, height)
+    if x < 0 or y < 0 or w < 1 or h < 1 or x + w > width or y + h > height:
+        return 0, 0, SlideSize(width, height)
+    return x, y, SlideSize(w, h)
+
+
+def _scales(full_width: int, full_height: int, width: int, height: int) -> tuple[float, float]:
+    """Level-0 pixels per stored pixel along x and y.
+
+    Scanners shrink by whole numbers and drop or fill what does not divide, so that a quotient of sizes is only nearly
+    the scale: 4443 / 2221 = 2.0005 puts the far edge a pixel off. Where a whole number explains both sizes to within
+    one stored pixel, it is the scale (QuPath reasons likewise); elsewhere the level is taken to span the slide.
+    """
+    whole = round(full_width / width)
+    if abs(full_width / whole - width) < 1 and abs(full_height / whole - height) < 1:
+        return float(whole), float(whole)
+    return full_width / width, full_height / height
+
+
+def _background(properties: Mapping[str, str]) -> NDArray[np.float32]:
+    """The slide's own background, six hex digits, or white."""
+    text = properties.get(openslide.PROPERTY_NAME_BACKGROUND_COLOR, "").removeprefix("#")
+    try:
+        red, green, blue = bytes.fromhex(text)
+    except ValueError:
+        red, green, blue = WHITE, WHITE, WHITE
+    return np.array([red, green, blue], np.float32)
+
+
+def _number(properties: Mapping[str, str], name: str) -> float | None:
+    try:
+        return float(properties[name])
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,147 @@
+"""Plain images: PNG, JPEG, TIFF, BMP and WebP without a pyramid, decoded whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PIL import Image, TiffImagePlugin
+
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.geometry import SlideSize
+from wsisam_server.slides.base import SlideInfo
+from wsisam_server.slides.calibration import mean_mpp
+from wsisam_server.slides.decoding import is_sixteen_bit, is_supported, open_header, own_pixel_limit, to_rgb
+from wsisam_server.slides.fingerprint import file_fingerprint
+from wsisam_server.slides.sampling import Grid, sample
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wsisam_server.geometry import Window
+
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+
+# TIFF 6.0, section 8: ResolutionUnit 2 is inch, 3 is centimetre; 1 is "no absolute unit".
+_MICRONS_PER_UNIT = {2: 25_400.0, 3: 10_000.0}
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _ORIENTATION = 282, 283, 296, 274
+
+# PIL turns TIFFs (and only TIFFs) by their orientation tag while loading; these turn them back.
+_UNDO_ORIENTATION = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+class PlainImage:
+    """An image without a pyramid, held in memory as it is stored; pieces become RGB when they are read.
+
+    Pixels keep their stored order: EXIF and TIFF orientation are ignored, as QuPath does, so that level-0 coordinates
+    agree. Of a file with several pages the first counts. The physical pixel size is believed only of TIFF: the dpi of
+    a PNG or JPEG is a printer's.
+
+    Args:
+        path: the file.
+        limit: the most pixels that are decoded.
+
+    Raises:
+        WsiSamServerError: SLIDE_TOO_LARGE above the limit, before anything is decoded; SLIDE_UNREADABLE when the file
+            is damaged, of another format, or in colours that cannot be converted without a guess (CMYK, LAB, float).
+    """
+
+    def __init__(self, path: Path, limit: int) -> None:
+        try:
+            with path.open("rb") as file, own_pixel_limit():
+                image = open_header(file, _FORMATS)
+                _check(image, limit, path)
+                image_format = str(image.format).lower()
+                mpp = _tiff_mpp(image)
+                self._sixteen_bit = is_sixteen_bit(image)
+                self._image: Image.Image | None = _load(image)
+            identity = file_fingerprint(path)
+        except (WsiSamServerError, MemoryError):
+            raise
+        except Exception as error:
+            # Anything can come out of a decoder that is fed damaged bytes: struct.error, zlib.error, IndexError ...
+            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"{path}: {error!r}") from error
+        self._info = SlideInfo(
+            size=SlideSize(self._image.width, self._image.height),
+            mpp=mpp,
+            downsamples=(1.0,),
+            fingerprint=identity,
+            source=f"plain:{image_format}",
+        )
+
+    @property
+    def info(self) -> SlideInfo:
+        """See `Slide.info`."""
+        return self._info
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """See `Slide.read`.
+
+        Raises:
+            ValueError: the slide is closed.
+        """
+        image = self._image
+        if image is None:
+            raise ValueError("the slide is closed")
+        return sample(_ImageLevel(image, sixteen_bit=self._sixteen_bit), self._info.size, window)
+
+    def close(self) -> None:
+        """See `Slide.close`."""
+        self._image = None
+
+
+class _ImageLevel:
+    def __init__(self, image: Image.Image, *, sixteen_bit: bool) -> None:
+        self._image = image
+        self._sixteen_bit = sixteen_bit
+        self.grid = Grid(0.0, 0.0, 1.0, 1.0, image.width, image.height)
+
+    def snap(self, x: int, y: int) -> tuple[float, float]:
+        return float(x), float(y)
+
+    def read(self, x: float, y: float, width: int, height: int) -> NDArray[np.uint8]:
+        left, top = int(x), int(y)
+        piece = self._image.crop((left, top, left + width, top + height))
+        return to_rgb(piece, sixteen_bit=self._sixteen_bit)
+
+
+def _check(image: Image.Image, limit: int, path: Path) -> None:
+    pixels = image.width * image.height
+    if pixels > limit:
+        raise WsiSamServerError(Reason.SLIDE_TOO_LARGE, private=str(path), pixels=pixels, limit=limit)
+    if not is_supported(image):
+        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"{path}: mode {image.mode}")
+
+
+def _load(image: Image.Image) -> Image.Image:
+    """Decodes the pixels, in stored order."""
+    orientation = image.tag_v2.get(_ORIENTATION) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
+    image.load()
+    undo = _UNDO_ORIENTATION.get(orientation) if isinstance(orientation, int) else None
+    return image if undo is None else image.transpose(undo)
+
+
+def _tiff_mpp(image: Image.Image) -> float | None:
+    """Microns per pixel from a TIFF's resolution tags, where they are plausible."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return None
+    microns = _MICRONS_PER_UNIT.get(image.tag_v2.get(_RESOLUTION_UNIT, 2))
+    if microns is None:
+        return None
+    try:
+        return mean_mpp(
+            microns / float(image.tag_v2[_X_RESOLUTION]),
+            microns / float(image.tag_v2[_Y_RESOLUTION]),
+        )
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None

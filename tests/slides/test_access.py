@@ -1,0 +1,234 @@
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsisam_server.config import PathMapping
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.slides import SlideAccess
+from wsisam_server.slides.client_path import ClientPath
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Two roots, a neighbour that shares a root's prefix, and links and oddities inside the first root."""
+    root = tmp_path / "slides"
+    (root / "study 1").mkdir(parents=True)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "slides-secret").mkdir()
+    for name in (
+        "slides/a.svs",
+        "slides/study 1/b #1 100%.svs",
+        "slides/ä.svs",
+        "slides/%2e.svs",
+        "more/c.svs",
+        "more/a.svs",
+        "slides-secret/s.svs",
+        "secret.svs",
+    ):
+        (tmp_path / name).write_bytes(b"x")
+    (root / "inside.svs").symlink_to("study 1/../a.svs")
+    (root / "other-root.svs").symlink_to(tmp_path / "more" / "c.svs")
+    (root / "out.svs").symlink_to(tmp_path / "secret.svs")
+    (root / "chain1").symlink_to("chain2")
+    (root / "chain2").symlink_to("out.svs")
+    (root / "loop").symlink_to("loop")
+    (root / "broken").symlink_to("nothing")
+    (root / "folder-out").symlink_to(tmp_path / "slides-secret")
+    (root / "device").symlink_to("/dev/zero")
+    os.mkfifo(root / "fifo.svs")
+    return tmp_path
+
+
+@pytest.fixture
+def access(disk):
+    mappings = [
+        PathMapping("Z:\\Slides", disk / "slides"),
+        PathMapping("Z:\\Slides\\More", disk / "more"),
+        PathMapping("\\\\NAS\\share", disk / "slides"),
+        PathMapping("/mnt/client", disk / "slides"),
+        PathMapping("file:///mnt/uri%20prefix/", disk / "slides"),
+        PathMapping("Y:", disk / "slides"),
+        PathMapping("/mnt/evil", disk),
+    ]
+    return SlideAccess([disk / "slides", disk / "more"], mappings)
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("{d}/slides/a.svs", "slides/a.svs"),
+        ("file:{d}/slides/a.svs", "slides/a.svs"),
+        ("file://{d}/slides/a.svs", "slides/a.svs"),
+        ("FILE://LocalHost{d}/slides/a.svs", "slides/a.svs"),
+        ("{d}/slides//./a.svs/", "slides/a.svs"),
+        ("file:{d}/slides/study%201/b%20%231%20100%25.svs", "slides/study 1/b #1 100%.svs"),
+        ("{d}/slides/study 1/b #1 100%.svs", "slides/study 1/b #1 100%.svs"),
+        ("file:{d}/slides/%C3%A4.svs", "slides/ä.svs"),
+        ("file:{d}/slides/ä.svs", "slides/ä.svs"),
+        ("file:{d}/slides/%252e.svs", "slides/%2e.svs"),
+        ("file:{d}/slides%2Fa.svs", "slides/a.svs"),
+        ("{d}/slides/inside.svs", "slides/a.svs"),
+        ("{d}/slides/other-root.svs", "more/c.svs"),
+        ("a.svs", "slides/a.svs"),
+        ("./study 1/b #1 100%.svs", "slides/study 1/b #1 100%.svs"),
+        ("c.svs", "more/c.svs"),
+        ("Z:\\Slides\\a.svs", "slides/a.svs"),
+        ("z:/slides/a.svs", "slides/a.svs"),
+        ("Z:\\Slides\\study 1\\b #1 100%.svs", "slides/study 1/b #1 100%.svs"),
+        ("Z:\\Slides\\More\\c.svs", "more/c.svs"),
+        ("file:/Z:/Slides/a.svs", "slides/a.svs"),
+        ("file:///z:/Slides/study%201/b%20%231%20100%25.svs", "slides/study 1/b #1 100%.svs"),
+        ("file:Z:/Slides/a.svs", "slides/a.svs"),
+        ("Y:\\a.svs", "slides/a.svs"),
+        ("\\\\nas\\Share\\a.svs", "slides/a.svs"),
+        ("//nas/share/a.svs", "slides/a.svs"),
+        ("file://NAS/share/a.svs", "slides/a.svs"),
+        ("file:////nas/share/a.svs", "slides/a.svs"),
+        ("/mnt/client/a.svs", "slides/a.svs"),
+        ("/mnt/uri prefix/a.svs", "slides/a.svs"),
+    ],
+)
+def test_slides_in_the_roots_are_found(access, disk, uri, expected):
+    assert access.resolve(uri.format(d=disk)) == disk / expected
+
+
+ESCAPES = [
+    "",
+    " ",
+    ".",
+    "/",
+    "missing.svs",
+    "{d}/slides/missing.svs",
+    "{d}/secret.svs",
+    "{d}/slides-secret/s.svs",
+    "{d}/slides",
+    "{d}/slides/",
+    "file:{d}/slides",
+    "{d}/slides/study 1",
+    "{d}/slides/a.svs/x",
+    "{d}/slides/../secret.svs",
+    "{d}/slides/study 1/../a.svs",
+    "../secret.svs",
+    "..",
+    "study 1/../../secret.svs",
+    "..\\secret.svs",
+    "{d}\\slides\\..\\secret.svs",
+    "file:{d}/slides/%2e%2e/secret.svs",
+    "file:{d}/slides/%2E%2E%2Fsecret.svs",
+    "file:{d}/slides/..%5Csecret.svs",
+    "file:{d}/slides/%252e%252e/secret.svs",
+    "{d}/slides/%2e%2e/secret.svs",
+    "{d}/slides/study%201/b%20%231%20100%25.svs",
+    "{d}/slides/out.svs",
+    "{d}/slides/chain1",
+    "{d}/slides/loop",
+    "{d}/slides/broken",
+    "{d}/slides/folder-out/s.svs",
+    "{d}/slides/device",
+    "{d}/slides/fifo.svs",
+    "{d}/SLIDES/a.svs",
+    "{d}/slides/A.SVS",
+    "/MNT/client/a.svs",
+    "/mnt/client2/a.svs",
+    "/mnt/evil/secret.svs",
+    "/mnt/evil",
+    "Z:\\Slides",
+    "Z:\\Slides2\\a.svs",
+    "Z:Slides\\a.svs",
+    "Z:\\Slides\\..\\..\\secret.svs",
+    "X:\\a.svs",
+    "C:{d}/slides/a.svs",
+    "file:/C:{d}/slides/a.svs",
+    "\\\\other\\share\\a.svs",
+    "file://other/share/a.svs",
+    "file://host{d}/slides/a.svs",
+    "//host{d}/slides/a.svs",
+    "\\\\?\\Z:\\Slides\\a.svs",
+    "file:a.svs",
+    "file:",
+    "file://",
+    "file:///",
+    "file:{d}/slides/a.svs?series=1",
+    "file:{d}/slides/a.svs#1",
+    "file:{d}/slides/%ff.svs",
+    "http://localhost{d}/slides/a.svs",
+    "HTTPS://localhost/a.svs",
+    "s3://bucket/a.svs",
+    "file+http:{d}/slides/a.svs",
+    "~/a.svs",
+    "{d}/slides/a.svs\0",
+    "{d}/slides/\0/../a.svs",
+    "file:{d}/slides/a.svs%00",
+    "{d}/slides/\ud800.svs",
+    "{d}/slides/" + "a" * 300,
+    "{d}/slides/" + "a/" * 5000,
+    "/dev/zero",
+    "/etc/passwd",
+    "/proc/self/mem",
+]
+
+
+@pytest.mark.parametrize("uri", ESCAPES)
+def test_everything_else_is_not_found_in_the_same_words(access, disk, uri):
+    with pytest.raises(WsiSamServerError) as caught:
+        access.resolve(uri.format(d=disk))
+    assert caught.value.reason is Reason.SLIDE_NOT_FOUND
+    assert caught.value.details == {}
+    assert caught.value.public_text == Reason.SLIDE_NOT_FOUND.value.text
+
+
+def test_nothing_outside_the_roots_is_touched(access, disk, monkeypatch):
+    def refuse(self, *args, **kwargs):
+        raise AssertionError(f"touched {self}")
+
+    for uri in (f"{disk}/secret.svs", "/dev/zero", "/mnt/evil/secret.svs", f"{disk}/slides-secret/s.svs"):
+        with monkeypatch.context() as patch, pytest.raises(WsiSamServerError):
+            patch.setattr(Path, "resolve", refuse)
+            patch.setattr(Path, "stat", refuse)
+            access.resolve(uri)
+
+
+def test_root_may_be_a_link_and_may_appear_later(disk):
+    access = SlideAccess([disk / "linked"], [])
+    with pytest.raises(WsiSamServerError):
+        access.resolve(f"{disk}/linked/a.svs")
+    (disk / "linked").symlink_to(disk / "slides")
+    assert access.resolve(f"{disk}/linked/a.svs") == disk / "slides" / "a.svs"
+    assert access.resolve(f"{disk}/slides/a.svs") == disk / "slides" / "a.svs"
+
+
+def test_no_roots_open_nothing(disk):
+    with pytest.raises(WsiSamServerError):
+        SlideAccess([], [PathMapping("/mnt", disk / "slides")]).resolve("/mnt/a.svs")
+
+
+def test_whole_disk_as_root_still_refuses_devices_and_unmapped_windows_paths(disk):
+    access = SlideAccess([Path("/")], [])
+    assert access.resolve(f"{disk}/secret.svs") == disk / "secret.svs"
+    for uri in ("/dev/zero", f"{disk}/slides/fifo.svs", f"//host{disk}/secret.svs", f"C:{disk}/secret.svs"):
+        with pytest.raises(WsiSamServerError):
+            access.resolve(uri)
+
+
+def test_mapping_to_nonsense_is_refused_at_the_start(disk):
+    with pytest.raises(ValueError, match="file URI"):
+        SlideAccess([disk], [PathMapping("http://x", disk)])
+
+
+@pytest.mark.parametrize("uri", ["file:/a?series=1", "file:/a#1"])
+def test_uri_with_a_query_or_fragment_is_refused_not_cut(uri):
+    with pytest.raises(ValueError, match="no query"):
+        ClientPath.parse(uri)
+
+
+@given(st.text(max_size=60) | st.text(alphabet="/.\\%2eE5cC:file ab", max_size=60))
+def test_no_text_escapes_the_parser(text):
+    try:
+        path = ClientPath.parse(text)
+    except ValueError:
+        return
+    assert not {"..", ".", ""} & set(path.parts)
+    assert not any("/" in part or "\\" in part or "\0" in part for part in path.parts)
