@@ -1,0 +1,129 @@
+"""Embeddings room: a byte-bounded cache of what the model computed from pixels alone.
+
+What flows in: a key (slide, weights, window, role) and a way to compute its value. What flows out: the value, computed
+once however many ask for it at the same time. It must never know how an embedding is made or what is in it: it
+asks a value only for its size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
+
+
+class Sized(Protocol):
+    """A value that knows how many bytes it holds; the number must not change while the value is cached."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        ...
+
+
+Value = TypeVar("Value", bound=Sized)
+
+
+@dataclass(slots=True)
+class CacheCounters:
+    """What the cache did since it was made. `computed` counts finished computations, so encoder runs."""
+
+    hits: int = 0
+    joined: int = 0
+    computed: int = 0
+    evicted: int = 0
+    peak_bytes: int = 0
+
+
+@dataclass(slots=True)
+class _Flight(Generic[Value]):
+    task: asyncio.Task[Value]
+    waiters: int = 0
+
+
+class EmbeddingCache(Generic[Value]):
+    """Least recently used values within a byte limit, with single flight. Used from one event loop.
+
+    Args:
+        limit_bytes: the cached values together never hold more than this. A value that alone is larger is returned
+            to those who asked for it and not kept.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._values: OrderedDict[Hashable, Value] = OrderedDict()
+        self._flights: dict[Hashable, _Flight[Value]] = {}
+        self._bytes = 0
+        self.counters = CacheCounters()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held now."""
+        return self._bytes
+
+    def __contains__(self, key: Hashable) -> bool:
+        """Whether the value is cached or being computed."""
+        return key in self._values or key in self._flights
+
+    async def get(self, key: Hashable, compute: Callable[[], Awaitable[Value]]) -> tuple[Value, bool]:
+        """The value for a key, and whether this call had to wait for its computation.
+
+        Callers that ask while it is being computed share the one computation. It is cancelled when the last of them
+        is cancelled, and its error reaches them all and is not kept.
+        """
+        if key in self._values:
+            self._values.move_to_end(key)
+            self.counters.hits += 1
+            return self._values[key], False
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = _Flight(asyncio.ensure_future(self._compute(key, compute)))
+            self._flights[key] = flight
+        else:
+            self.counters.joined += 1
+        flight.waiters += 1
+        try:
+            return await asyncio.shield(flight.task), True
+        finally:
+            flight.waiters -= 1
+            if flight.waiters == 0 and not flight.task.done():
+                # Nobody wants it any more. A new asker must not join a computation that is about to be cancelled.
+                self._flights.pop(key, None)
+                flight.task.cancel()
+
+    def clear(self) -> None:
+        """Drops all cached values; computations in progress go on."""
+        self.counters.evicted += len(self._values)
+        self._values.clear()
+        self._bytes = 0
+
+    async def _compute(self, key: Hashable, compute: Callable[[], Awaitable[Value]]) -> Value:
+        this = asyncio.current_task()
+        try:
+            value = await compute()
+        finally:
+            flight = self._flights.get(key)
+            if flight is not None and flight.task is this:
+                del self._flights[key]
+        self.counters.computed += 1
+        self._keep(key, value)
+        return value
+
+    def _keep(self, key: Hashable, value: Value) -> None:
+        size = value.nbytes
+        if size > self._limit:
+            return
+        replaced = self._values.pop(key, None)
+        if replaced is not None:
+            self._bytes -= replaced.nbytes
+        while self._bytes + size > self._limit:
+            _, oldest = self._values.popitem(last=False)
+            self._bytes -= oldest.nbytes
+            self.counters.evicted += 1
+        self._values[key] = value
+        self._bytes += size
+        self.counters.peak_bytes = max(self.counters.peak_bytes, self._bytes)

@@ -1,0 +1,9 @@
+"""Fields room: a prompt, what the annotator sees and the slide's size in; the HR and the LR window out.
+
+Pure arithmetic in slide coordinates. It must never read a pixel, and knows of a model only the side of its input.
+"""
+
+from wsisam_server.fields.plan import AtDownsample, ExactWindow, FieldChoice, keeps, plan
+from wsisam_server.fields.prompt import PromptPoint, SlidePrompt, checked
+
+__all__ = ["AtDownsample", "ExactWindow", "FieldChoice", "PromptPoint", "SlidePrompt", "checked", "keeps", "plan"]

@@ -1,0 +1,28 @@
+"""What all tests share: where the material lies, and the list of what could not run."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+
+def pytest_terminal_summary(terminalreporter):
+    skipped = terminalreporter.stats.get("skipped", [])
+    if not skipped:
+        terminalreporter.write_line("not run: nothing; every test was run")
+        return
+    reasons = Counter(_reason(report) for report in skipped)
+    terminalreporter.section("not run")
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"{count:4d} test(s) not run: {reason}")
+
+
+def _reason(report):
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")
+
+
+@pytest.fixture(scope="session")
+def repository():
+    """The root of the checkout."""
+    return Path(__file__).resolve().parents[1]
