@@ -1,0 +1,14 @@
+"""Polygons room: logits in, valid polygons in slide coordinates out, and the two forms in which polygons travel.
+
+What flows in: a matrix of logits, the window it covers, the slide's size. What flows out: an `Outline` whose geometry
+is valid and inside the slide, its integer form for the wire, its GeoJSON for QuPath.
+It must never know what a model, a message or a slide file is.
+
+Coordinates are level-0 pixels, x to the right, y down, pixel i covering [i, i + 1); vertices lie on a 1/32 px grid.
+"""
+
+from wsisam_server.polygons.encoding import decode, encode
+from wsisam_server.polygons.geojson import collection, feature
+from wsisam_server.polygons.outline import Outline, outline
+
+__all__ = ["Outline", "collection", "decode", "encode", "feature", "outline"]
