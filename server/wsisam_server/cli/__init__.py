@@ -1,0 +1,46 @@
+"""The command line: `wsisam serve | segment | evaluate | doctor | demo`.
+
+What flows in: arguments. What flows out: text, files and an exit status (0 done, 1 failed, 2 wrong usage). Each
+command is a module of its own, imported when it is run: `wsisam --help` must not wait for torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+import wsisam_server
+
+COMMANDS = {
+    "serve": "Serve slides and a model to QuPath and other clients.",
+    "segment": "Outline objects on one slide.",
+    "evaluate": "Measure a model on drawn objects.",
+    "doctor": "Check this machine and say what to do.",
+    "demo": "Run the whole chain once on a real slide.",
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"wsisam_server.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(wsisam_server.__version__, prog_name="wsisam")
+def main() -> None:
+    """WSI-SAM for whole-slide images: prompts in, outlines out.
+
+    All coordinates are level-0 pixels of the slide, as QuPath shows them.
+    """

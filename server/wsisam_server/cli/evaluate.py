@@ -1,0 +1,169 @@
+"""`wsisam evaluate`: how well a model answers boxes and clicks, on drawn objects."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from wsisam_server.cli.model import load_model, model_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wsisam_model import WsiSam
+    from wsisam_server.datasets import Row
+    from wsisam_server.evaluation import Options, Report, WorstCases
+
+console = Console(stderr=True)
+
+PLOT_FORMATS = (".png", ".svg", ".pdf")
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("evaluate")
+@click.argument("manifest", type=click.Path(path_type=Path))
+@click.option("--against", type=click.Choice(["sam"]), help="Report the frozen SAM beside the model.")
+@click.option(
+    "--prompts", default="box,1,3,5,10", show_default=True, help="Kinds of prompt: box, or a number of clicks."
+)
+@click.option(
+    "--max-objects", type=click.IntRange(1), help="Draw this many objects from the manifest; all if not given."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is left to chance.")
+@click.option(
+    "--context",
+    type=click.FloatRange(1, 16),
+    default=2.0,
+    show_default=True,
+    help="The annotator's view, in lengths of the object.",
+)
+@click.option("--split", help="Only the manifest's rows of this split.")
+@click.option("--connected-parts", is_flag=True, help="The masks are binary; each connected part is an object.")
+@click.option("--no-feedback", is_flag=True, help="Do not feed the previous answer's logits to the next click.")
+@click.option("--json", "json_path", type=OUTPUT, required=True, help="Write the numbers here.")
+@click.option("--plot", "plot_path", type=OUTPUT, help="Write a picture of them here (PNG, SVG or PDF).")
+@click.option(
+    "--worst", type=click.Path(file_okay=False, path_type=Path), help="Write pictures of the worst answers here."
+)
+@model_options
+def command(
+    *,
+    manifest: Path,
+    against: str | None,
+    prompts: str,
+    max_objects: int | None,
+    seed: int,
+    context: float,
+    split: str | None,
+    connected_parts: bool,
+    no_feedback: bool,
+    json_path: Path,
+    plot_path: Path | None,
+    worst: Path | None,
+    **model: Any,
+) -> None:
+    """Measure a model on the objects drawn on the images of a manifest.
+
+    MANIFEST is a CSV file with the columns image,mask and, if wanted, mpp and split. A mask is a label image of the
+    image's size: 0 is background, each other value one object.
+
+    Example: wsisam evaluate val.csv --prompts box,1,3 --max-objects 100 --json val.json --plot val.png
+    """
+    try:
+        from wsisam_server.datasets import DatasetError, read_manifest  # noqa: PLC0415 - the extra may be missing
+        from wsisam_server.evaluation import Options, WorstCases, plot  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f'{error.name} is not installed; run: pip install "wsisam[train]"') from error
+    _check_outputs(json_path, plot_path)
+    try:
+        options = Options(
+            prompts=tuple(part.strip() for part in prompts.split(",")),
+            max_objects=max_objects,
+            seed=seed,
+            context=context,
+            feedback=not no_feedback,
+            connected_parts=connected_parts,
+            against_sam=against is not None,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    pictures = WorstCases()
+    try:
+        rows = read_manifest(manifest, split=split)
+        with console.status("loading the model"):
+            loaded = load_model(**model)
+        report = _run(loaded, rows, options, None if worst is None else pictures)
+        numbers = report.to_json() | {"manifest": str(manifest), "split": split}
+        json_path.write_text(json.dumps(numbers, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        if plot_path is not None:
+            plot(report, plot_path)
+        if worst is not None:
+            pictures.write(worst)
+    except DatasetError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"cannot write: {error}") from error
+    _show(report)
+
+
+def _check_outputs(json_path: Path, plot_path: Path | None) -> None:
+    """What would otherwise fail after hours."""
+    for path in (json_path, plot_path):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise click.ClickException(f"{path}: its folder does not exist; make it first")
+    if plot_path is None:
+        return
+    if plot_path.suffix not in PLOT_FORMATS:
+        raise click.UsageError(f"--plot {plot_path}: the name must end in one of {', '.join(PLOT_FORMATS)}")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise click.ClickException('--plot needs matplotlib; run: pip install "wsisam[train]"')
+
+
+def _run(model: WsiSam, rows: Sequence[Row], options: Options, pictures: WorstCases | None) -> Report:
+    from wsisam_server.evaluation import evaluate  # noqa: PLC0415 - the extra may be missing
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
+        transient=True,
+    ) as bar:
+        task = bar.add_task("looking through the masks", total=None)
+
+        def progress(done: int, total: int) -> None:
+            bar.update(task, description="objects", completed=done, total=total)
+
+        return evaluate(model, rows, options, progress=progress, observer=pictures)
+
+
+def _show(report: Report) -> None:
+    count = report.results[0].n
+    table = Table(title=f"{report.model}: {count} of {report.objects_found} objects, {report.images} images")
+    for name in ("variant", "prompt", "Dice", "95 % interval", "IoU"):
+        table.add_column(name, justify="left" if name in {"variant", "prompt"} else "right")
+    for found in report.results:
+        low, high = found.ci
+        table.add_row(found.variant, found.prompt, f"{found.dice:.3f}", f"{low:.3f} - {high:.3f}", f"{found.iou:.3f}")
+    out = Console()
+    out.print(table)
+    for gain in report.differences:
+        out.print(
+            f"{gain.variant} over {gain.against}, {gain.prompt}: "
+            f"{gain.dice:+.3f} Dice [{gain.ci[0]:+.3f}, {gain.ci[1]:+.3f}]",
+            highlight=False,
+            markup=False,
+        )
+    if report.images_without_objects:
+        click.echo(f"{report.images_without_objects} images have no object and were skipped", err=True)
+    if report.variants == ("sam",):
+        click.echo(f"{report.model} answers as its frozen SAM does: there is no HR or LR variant to report", err=True)

@@ -1,0 +1,90 @@
+"""The options that choose a model and where it runs, shared by the commands that load one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import click
+import torch
+
+from wsisam_model import Dtype, WsiSam, WsiSamError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def model_options(command: Command) -> Command:
+    """Adds --model, --sam, --high, --low, --device, --dtype and --threads."""
+    for option in reversed(
+        (
+            click.option("--model", default="wsisam-lite", show_default=True, help="Name of a registered model."),
+            click.option("--sam", type=FILE, help="SAM checkpoint (MobileSAM, ViT-B, L or H); instead of --model."),
+            click.option("--high", type=FILE, help="With --sam: WSI-SAM's high-resolution decoder, net_high.pth."),
+            click.option("--low", type=FILE, help="With --sam and --high: its low-resolution decoder, net_low.pth."),
+            click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
+            click.option(
+                "--dtype",
+                type=click.Choice(["auto", "float32", "bfloat16"]),
+                default="auto",
+                show_default=True,
+                help="Number type of the model; auto is bfloat16 on a GPU that has it, float32 elsewhere.",
+            ),
+            click.option("--threads", type=click.IntRange(1), help="CPU threads of the model; all cores if not given."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def load_model(
+    *,
+    model: str,
+    sam: Path | None,
+    high: Path | None,
+    low: Path | None,
+    device: str,
+    dtype: Dtype | Literal["auto"],
+    threads: int | None,
+) -> WsiSam:
+    """Loads what the options say.
+
+    Raises:
+        click.ClickException: with what to do about it.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = _device(device)
+    number_type = _dtype(dtype, chosen)
+    if sam is None and (high is not None or low is not None):
+        raise click.UsageError("--high and --low need --sam")
+    try:
+        if sam is not None:
+            return WsiSam.from_files(sam=sam, high=high, low=low, device=chosen, dtype=number_type)
+        return WsiSam.from_name(model, device=chosen, dtype=number_type)
+    except WsiSamError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise click.UsageError(f"--device {name}: use auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise click.ClickException(
+            f"--device {name}: torch sees {torch.cuda.device_count()} CUDA devices. Use --device cpu, or check the "
+            "driver with nvidia-smi."
+        )
+    return name
+
+
+def _dtype(name: Dtype | Literal["auto"], device: str) -> Dtype:
+    if name != "auto":
+        return name
+    on_gpu = device.startswith("cuda")
+    return "bfloat16" if on_gpu and torch.cuda.is_bf16_supported() else "float32"

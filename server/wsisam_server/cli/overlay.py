@@ -1,0 +1,110 @@
+"""A picture of prompts and outlines on the slide, for people to judge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.geometry import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from wsisam_server.cli.prompts import Result
+    from wsisam_server.slides import Slide
+
+SIDE = 1400
+"""Longest side of the picture in pixels."""
+
+MARGIN = 0.15
+"""Context about the prompts and outlines, as a share of their extent."""
+
+COLORS = ("#ffd400", "#00c2ff", "#ff5ad1", "#6cff3d", "#ff8a00", "#b48cff")
+
+
+def draw(slide: Slide, results: Sequence[Result], path: Path) -> None:
+    """Writes a PNG: the region about all results, outlines as lines over a light fill, boxes dashed, points as dots.
+
+    Args:
+        slide: what the results lie on.
+        results: at least one.
+        path: where to write.
+    """
+    view, height, width = _view(slide, results)
+    picture = Image.fromarray(np.ascontiguousarray(slide.read(view)[:height, :width]))
+    fill = Image.new("RGBA", picture.size)
+    for number, result in enumerate(results):
+        _fill(ImageDraw.Draw(fill), result, view, COLORS[number % len(COLORS)])
+    picture.paste(fill, mask=fill)
+    pen = ImageDraw.Draw(picture)
+    for number, result in enumerate(results):
+        _lines(pen, result, view, COLORS[number % len(COLORS)])
+        _prompt(pen, result.prompt, view)
+    picture.save(path)
+
+
+def _view(slide: Slide, results: Sequence[Result]) -> tuple[Window, int, int]:
+    extents = [_prompt_extent(result.prompt) for result in results]
+    extents += [result.geometry.bounds for result in results if not result.geometry.is_empty]
+    x0, y0 = (min(extent[axis] for extent in extents) for axis in (0, 1))
+    x1, y1 = (max(extent[axis] for extent in extents) for axis in (2, 3))
+    margin = MARGIN * max(x1 - x0, y1 - y0, 64)
+    x0, y0 = max(x0 - margin, 0.0), max(y0 - margin, 0.0)
+    x1, y1 = min(x1 + margin, float(slide.info.size.width)), min(y1 + margin, float(slide.info.size.height))
+    downsample = max(x1 - x0, y1 - y0) / SIDE
+    return (
+        Window(x0, y0, downsample, SIDE),
+        max(round((y1 - y0) / downsample), 1),
+        max(round((x1 - x0) / downsample), 1),
+    )
+
+
+def _prompt_extent(prompt: pb.Prompt) -> tuple[float, float, float, float]:
+    xs = [point.position.x for point in prompt.points]
+    ys = [point.position.y for point in prompt.points]
+    if prompt.HasField("box"):
+        xs += [prompt.box.x0, prompt.box.x1]
+        ys += [prompt.box.y0, prompt.box.y1]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _at(view: Window, x: float, y: float) -> tuple[float, float]:
+    return (x - view.x) / view.downsample, (y - view.y) / view.downsample
+
+
+def _fill(pen: ImageDraw.ImageDraw, result: Result, view: Window, color: str) -> None:
+    for polygon in result.geometry.geoms:
+        pen.polygon([_at(view, x, y) for x, y in polygon.exterior.coords], fill=f"{color}38")
+        for hole in polygon.interiors:
+            pen.polygon([_at(view, x, y) for x, y in hole.coords], fill="#00000000")
+
+
+def _lines(pen: ImageDraw.ImageDraw, result: Result, view: Window, color: str) -> None:
+    for polygon in result.geometry.geoms:
+        for ring in (polygon.exterior, *polygon.interiors):
+            pen.line([_at(view, x, y) for x, y in ring.coords], fill=color, width=3, joint="curve")
+
+
+def _prompt(pen: ImageDraw.ImageDraw, prompt: pb.Prompt, view: Window) -> None:
+    if prompt.HasField("box"):
+        x0, y0 = _at(view, prompt.box.x0, prompt.box.y0)
+        x1, y1 = _at(view, prompt.box.x1, prompt.box.y1)
+        for start, end in (((x0, y0), (x1, y0)), ((x1, y0), (x1, y1)), ((x1, y1), (x0, y1)), ((x0, y1), (x0, y0))):
+            _dashed(pen, start, end)
+    for point in prompt.points:
+        x, y = _at(view, point.position.x, point.position.y)
+        color = "#00e05a" if point.label == pb.POINT_LABEL_POSITIVE else "#ff2020"
+        pen.ellipse((x - 6, y - 6, x + 6, y + 6), fill=color, outline="white", width=2)
+
+
+def _dashed(pen: ImageDraw.ImageDraw, start: tuple[float, float], end: tuple[float, float], dash: float = 8) -> None:
+    first, last = np.array(start), np.array(end)
+    steps = max(int(np.hypot(*(last - first)) / dash), 1)
+    for step in range(0, steps, 2):
+        a = first + (last - first) * step / steps
+        b = first + (last - first) * min(step + 1, steps) / steps
+        pen.line([tuple(a), tuple(b)], fill="black", width=2)

@@ -1,0 +1,119 @@
+"""Prompts and outlines as the command line writes them."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wsisam.v1 import geometry_pb2 as geo
+from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.client import geometry
+from wsisam_server.polygons import feature
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import shapely
+
+Numbers = tuple[float, ...]
+
+
+class BoxType(click.ParamType):  # type: ignore[type-arg]
+    """x0,y0,x1,y1 in level-0 pixels."""
+
+    name = "x0,y0,x1,y1"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Numbers:
+        """Parses it; whether the box makes sense on the slide is for the server to say."""
+        numbers = self._numbers(value, param, ctx)
+        if len(numbers) != 4:  # noqa: PLR2004 - two corners
+            self.fail(f"{value!r}: write it as x0,y0,x1,y1", param, ctx)
+        return numbers
+
+    def _numbers(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Numbers:
+        try:
+            return tuple(float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r}: coordinates are numbers", param, ctx)
+
+
+class PointType(BoxType):
+    """x,y or x,y,- in level-0 pixels; the minus sign marks a point that is not on the object."""
+
+    name = "x,y[,-]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Numbers:
+        """Parses it into x, y and 1.0 (on the object) or 0.0 (not)."""
+        positive = True
+        if value.endswith((",-", ",+")):
+            value, positive = value[:-2], value.endswith("+")
+        numbers = self._numbers(value, param, ctx)
+        if len(numbers) != 2:  # noqa: PLR2004 - x and y
+            self.fail(f"{value!r}: write it as x,y or x,y,-", param, ctx)
+        return (*numbers, float(positive))
+
+
+def prompts(boxes: Sequence[Numbers], points: Sequence[Numbers]) -> list[pb.Prompt]:
+    """Each box is an object of its own; the points together are one object, within the box if there is just one.
+
+    Raises:
+        click.UsageError: there is none, or points with several boxes.
+    """
+    clicks = [
+        pb.PromptPoint(
+            position=geo.Point(x=x, y=y), label=pb.POINT_LABEL_POSITIVE if positive else pb.POINT_LABEL_NEGATIVE
+        )
+        for x, y, positive in points
+    ]
+    frames = [geo.Box(x0=x0, y0=y0, x1=x1, y1=y1) for x0, y0, x1, y1 in boxes]
+    if not clicks and not frames:
+        raise click.UsageError("give at least one --box or --point")
+    if clicks and len(frames) > 1:
+        raise click.UsageError("points go with one box or none; use one command for each object")
+    if clicks:
+        return [pb.Prompt(points=clicks, box=frames[0] if frames else None)]
+    return [pb.Prompt(box=frame) for frame in frames]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A prompt and its outline."""
+
+    prompt: pb.Prompt
+    outline: pb.Outline
+
+    @property
+    def geometry(self) -> shapely.MultiPolygon:
+        """The outline in slide coordinates."""
+        return geometry(self.outline.geometry)
+
+    def feature(self, name: str) -> dict[str, Any]:
+        """The outline as a GeoJSON feature for QuPath, with what is needed to make it again."""
+        return feature(
+            self.geometry,
+            id=str(uuid.uuid4()),
+            name=name,
+            classification=None,
+            color=None,
+            measurements={"WSI-SAM score": self.outline.score},
+            metadata={
+                "wsisam.model": self.outline.model,
+                "wsisam.weights": self.outline.weights_hash,
+                "wsisam.prompt": describe(self.prompt),
+            },
+        )
+
+
+def describe(prompt: pb.Prompt) -> str:
+    """A prompt as the options of `wsisam segment` that repeat it."""
+    parts = []
+    if prompt.HasField("box"):
+        box = prompt.box
+        parts.append(f"--box {box.x0:g},{box.y0:g},{box.x1:g},{box.y1:g}")
+    for point in prompt.points:
+        sign = "" if point.label == pb.POINT_LABEL_POSITIVE else ",-"
+        parts.append(f"--point {point.position.x:g},{point.position.y:g}{sign}")
+    return " ".join(parts)

@@ -1,0 +1,171 @@
+"""`wsisam segment`: outlines on one slide, by a server or in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.app import build_segmenter
+from wsisam_server.cli.model import load_model, model_options
+from wsisam_server.cli.overlay import draw
+from wsisam_server.cli.prompts import BoxType, Numbers, PointType, Result, describe, prompts
+from wsisam_server.client import Client, ServerError
+from wsisam_server.config import Limits, Settings
+from wsisam_server.errors import WsiSamServerError
+from wsisam_server.polygons import collection
+from wsisam_server.segmenter import Request
+from wsisam_server.service import from_proto, to_proto
+from wsisam_server.slides import open_slide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+console = Console(stderr=True)
+
+
+@click.command("segment")
+@click.argument("slide", type=click.Path(path_type=Path))
+@click.option("--box", "boxes", type=BoxType(), multiple=True, help="A box about one object; repeatable.")
+@click.option(
+    "--point",
+    "points",
+    type=PointType(),
+    multiple=True,
+    help="A point on the object, or with ',-' one that is not; repeatable, all for one object.",
+)
+@click.option("--server", metavar="HOST:PORT", help="Ask this server; without it the model runs in this process.")
+@click.option("--geojson", type=click.Path(dir_okay=False, path_type=Path), help="Write the outlines here, for QuPath.")
+@click.option("--overlay", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture of them here (PNG).")
+@click.option("--downsample", type=float, help="Working scale, level-0 pixels per model pixel; chosen if not given.")
+@click.option("--tolerance", type=float, help="Simplification in microns (pixels for a slide without pixel size).")
+@model_options
+def command(
+    *,
+    slide: Path,
+    boxes: tuple[Numbers, ...],
+    points: tuple[Numbers, ...],
+    server: str | None,
+    geojson: Path | None,
+    overlay: Path | None,
+    downsample: float | None,
+    tolerance: float | None,
+    **model: Any,
+) -> None:
+    """Outline objects on one slide. Coordinates are level-0 pixels.
+
+    Example: wsisam segment slide.svs --box 1180,1960,1370,2190 --overlay out.png
+    """
+    wanted = prompts(boxes, points)
+    items = [
+        pb.BatchItem(
+            id=str(number),
+            prompt=prompt,
+            field=pb.FieldChoice(downsample=downsample) if downsample is not None else None,
+        )
+        for number, prompt in enumerate(wanted)
+    ]
+    request = pb.SegmentBatchRequest(items=items, options=pb.OutlineOptions(tolerance=tolerance))
+    answers = _by_server(server, slide, request, model) if server else _here(slide, request, model)
+    outlines: dict[int, pb.Outline] = {}
+    errors: dict[int, str] = {}
+    try:
+        with Progress(console=console, transient=True) as bar:
+            task = bar.add_task("outlining", total=len(items))
+            for number, answer in answers:
+                if isinstance(answer, str):
+                    errors[number] = answer
+                else:
+                    outlines[number] = answer
+                bar.advance(task)
+    except ServerError as error:
+        raise click.ClickException(f"{error.status}: {error.text}") from error
+    except WsiSamServerError as error:
+        raise click.ClickException(f"{error.public_text} {error.private}".strip()) from error
+
+    results = [Result(wanted[number], outlines[number]) for number in sorted(outlines)]
+    for result in results:
+        click.echo(_line(result))
+    if results and geojson is not None:
+        features = [result.feature(f"WSI-SAM {number + 1}") for number, result in enumerate(results)]
+        geojson.write_text(json.dumps(collection(features)), encoding="utf-8")
+    if results and overlay is not None:
+        _draw(slide, results, overlay)
+    if errors:
+        raise click.ClickException(
+            "\n".join(f"{describe(wanted[number])}: {text}" for number, text in sorted(errors.items()))
+        )
+
+
+Answer = tuple[int, "pb.Outline | str"]
+
+
+def _by_server(server: str, slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -> Iterator[Answer]:
+    context = click.get_current_context()
+    ignored = [name for name in model if name != "model" and model[name] is not None and _given(context, name)]
+    if ignored:
+        raise click.UsageError(f"--{ignored[0]} is the server's business; leave it out with --server")
+    with Client(server) as client:
+        request.slide_id = client.open_slide(str(slide)).slide_id
+        request.model = model["model"] if _given(context, "model") else ""
+        for answer in client.segment_batch(request):
+            yield int(answer.id), answer.error.text if answer.outline is None and answer.error else answer.outline  # type: ignore[misc]
+
+
+def _given(context: click.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _here(slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -> Iterator[Answer]:
+    if not slide.is_file():
+        raise click.ClickException(f"{slide}: no such file")
+    with console.status("loading the model"):
+        loaded = load_model(**model)
+    path = slide.resolve()
+    segmenter = build_segmenter(Settings(slide_roots=(path.parent,)), loaded)
+    options = from_proto.options(request.options, "options")
+    loop = asyncio.new_event_loop()
+    try:
+        slide_id, _, _ = segmenter.open_slide(str(path), None)
+        for number, item in enumerate(request.items):
+            wanted = Request(
+                slide_id=slide_id,
+                prompt=from_proto.prompt(item.prompt, "prompt"),
+                choice=from_proto.field_choice(item.field, "downsample"),
+                options=options,
+            )
+            try:
+                yield number, to_proto.outline(loop.run_until_complete(segmenter.segment(wanted)))
+            except WsiSamServerError as error:
+                yield number, error.public_text
+    finally:
+        loop.run_until_complete(segmenter.close())
+        loop.close()
+
+
+def _line(result: Result) -> str:
+    shape, outline = result.geometry, result.outline
+    holes = sum(len(part.interiors) for part in shape.geoms)
+    cut = "; cut by the field, try a larger --downsample" if outline.cut_by_field else ""
+    return (
+        f"{describe(result.prompt)}: {len(shape.geoms)} part(s), {holes} hole(s), area {shape.area:.0f} px, "
+        f"score {outline.score:.2f}, downsample {outline.field.high.downsample:.3g}{cut}"
+    )
+
+
+def _draw(slide: Path, results: list[Result], path: Path) -> None:
+    try:
+        opened = open_slide(slide, Limits())
+    except WsiSamServerError as error:
+        raise click.ClickException(f"no overlay: {error.public_text}") from error
+    try:
+        draw(opened, results, path)
+    finally:
+        opened.close()

@@ -1,0 +1,103 @@
+"""`wsisam serve`: the server until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wsisam_server.app import App, StartError
+from wsisam_server.cli.model import load_model, model_options
+from wsisam_server.config import MIB, Limits, PathMapping, Settings
+
+
+def _mappings(values: tuple[str, ...]) -> tuple[PathMapping, ...]:
+    mappings = []
+    for value in values:
+        client, separator, server = value.partition("=")
+        if not separator or not client or not Path(server).is_absolute():
+            raise click.BadParameter(f"{value!r}: write it as CLIENT_PREFIX=/server/folder", param_hint="--map")
+        mappings.append(PathMapping(client, Path(server)))
+    return tuple(mappings)
+
+
+@click.command("serve")
+@click.option(
+    "--slides",
+    "roots",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    multiple=True,
+    help="A folder whose slides may be opened; repeatable. Without one, clients send pixels.",
+)
+@click.option(
+    "--map",
+    "mappings",
+    multiple=True,
+    metavar="CLIENT=SERVER",
+    help=r"How clients' paths become the server's, for example 'Z:\slides=/data/slides'; repeatable.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 for any free port.")
+@click.option("--insecure", is_flag=True, help="Allow an address other than loopback, without encryption or identity.")
+@click.option("--cache-mib", type=click.IntRange(1), default=1024, show_default=True, help="Embedding cache, MiB.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+)
+@model_options
+def command(
+    *,
+    roots: tuple[Path, ...],
+    mappings: tuple[str, ...],
+    host: str,
+    port: int,
+    insecure: bool,
+    cache_mib: int,
+    log_level: str,
+    **model: Any,
+) -> None:
+    """Serve slides and a model to QuPath and other clients.
+
+    Example: wsisam serve --slides /data/slides --port 8765
+    """
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = Settings(
+        host=host,
+        port=port,
+        insecure=insecure,
+        slide_roots=tuple(root.resolve() for root in roots),
+        path_mappings=_mappings(mappings),
+        limits=Limits(embedding_cache_bytes=cache_mib * MIB),
+    )
+    try:
+        app = App(settings, lambda: load_model(**model))
+        asyncio.run(_serve(app, settings))
+    except StartError as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _serve(app: App, settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows: Ctrl+C then ends asyncio.run itself
+            break
+    try:
+        port = await app.start()
+        assert app.segmenter is not None
+        names = ", ".join(app.segmenter.engines)
+        click.echo(f"wsisam: serving {names} on {settings.host}:{port}")
+        if not settings.slide_roots:
+            click.echo("wsisam: no --slides folder: clients have to send pixels")
+        await stop.wait()
+        click.echo("wsisam: stopping")
+    finally:
+        await app.stop()

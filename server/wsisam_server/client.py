@@ -1,0 +1,177 @@
+"""A small client of the server for Python: what the command line, the demo and the tests talk through.
+
+What flows in: an address and domain values. What flows out: the messages of the contract, or `ServerError`. It must
+never know how the server computes anything; it shares with it only the contract and the geometry.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from typing_extensions import Self
+
+from wsisam.v1 import geometry_pb2, segmentation_pb2, segmentation_pb2_grpc
+from wsisam_server.polygons import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from types import TracebackType
+
+    import shapely
+
+MESSAGE_BYTES = 64 * 1024 * 1024
+
+Reply = TypeVar("Reply")
+
+
+class ServerError(Exception):
+    """A call failed.
+
+    Attributes:
+        status: name of the gRPC status, for example "INVALID_ARGUMENT".
+        reason: stable reason of the catalogue, or empty when the failure came from elsewhere (no connection).
+        text: what happened and what to do.
+        details: structured details.
+        pixels_needed: with reason PIXELS_NEEDED, the windows to send.
+    """
+
+    def __init__(
+        self,
+        status: str,
+        reason: str,
+        text: str,
+        details: Mapping[str, str],
+        pixels_needed: segmentation_pb2.PixelsNeeded | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.reason = reason
+        self.text = text
+        self.details = dict(details)
+        self.pixels_needed = pixels_needed
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAnswer:
+    """One item's answer of a batch: an outline or an error."""
+
+    id: str
+    outline: segmentation_pb2.Outline | None
+    error: ServerError | None
+
+
+class Client:
+    """A connection to one server. Use as a context manager; safe to use from several threads.
+
+    Args:
+        target: HOST:PORT.
+        timeout: seconds that a call may take.
+    """
+
+    def __init__(self, target: str, *, timeout: float = 300.0) -> None:
+        self._channel = grpc.insecure_channel(
+            target,
+            options=(
+                ("grpc.max_receive_message_length", MESSAGE_BYTES),
+                ("grpc.max_send_message_length", MESSAGE_BYTES),
+            ),
+        )
+        self._timeout = timeout
+        self.stub = segmentation_pb2_grpc.SegmentationStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._channel.close()
+
+    def models(self) -> list[segmentation_pb2.Model]:
+        """The models that the server knows, the default first."""
+        reply: segmentation_pb2.ListModelsResponse = self._call(
+            self.stub.ListModels, segmentation_pb2.ListModelsRequest()
+        )
+        return list(reply.models)
+
+    def open_slide(
+        self, uri: str, pixels: segmentation_pb2.PixelSource | None = None
+    ) -> segmentation_pb2.OpenSlideResponse:
+        """Opens a slide by the path or URI at which the server finds it."""
+        reply: segmentation_pb2.OpenSlideResponse = self._call(
+            self.stub.OpenSlide, segmentation_pb2.OpenSlideRequest(uri=uri, pixels=pixels)
+        )
+        return reply
+
+    def segment(self, request: segmentation_pb2.SegmentRequest) -> segmentation_pb2.Outline:
+        """Answers one prompt."""
+        reply: segmentation_pb2.SegmentResponse = self._call(self.stub.Segment, request)
+        return reply.outline
+
+    def segment_batch(self, request: segmentation_pb2.SegmentBatchRequest) -> Iterator[BatchAnswer]:
+        """Answers many prompts, each as soon as it is ready."""
+        try:
+            for reply in self.stub.SegmentBatch(request, timeout=self._timeout):
+                failed = reply.WhichOneof("outcome") == "error"
+                yield BatchAnswer(
+                    reply.id, None if failed else reply.outline, item_error(reply.error) if failed else None
+                )
+        except grpc.RpcError as error:
+            raise server_error(error) from error
+
+    def interact(
+        self, start: segmentation_pb2.Start, requests: Iterable[segmentation_pb2.InteractRequest]
+    ) -> Iterator[segmentation_pb2.InteractResponse]:
+        """One stream: sends `start` (with a random session id unless it has one), then the requests."""
+        if not start.session_id:
+            start.session_id = uuid.uuid4().hex
+
+        def all_requests() -> Iterator[segmentation_pb2.InteractRequest]:
+            yield segmentation_pb2.InteractRequest(start=start)
+            yield from requests
+
+        try:
+            yield from self.stub.Interact(all_requests(), timeout=self._timeout)
+        except grpc.RpcError as error:
+            raise server_error(error) from error
+
+    def _call(self, method: Callable[..., Reply], request: Any) -> Reply:
+        try:
+            return method(request, timeout=self._timeout)
+        except grpc.RpcError as error:
+            raise server_error(error) from error
+
+
+def server_error(error: Any) -> ServerError:
+    """A failed call's status as an exception with its reason and details."""
+    reason, details, pixels = "", {}, None
+    status = rpc_status.from_call(error)
+    for packed in status.details if status is not None else ():
+        info = error_details_pb2.ErrorInfo()
+        needed = segmentation_pb2.PixelsNeeded()
+        if packed.Unpack(info):
+            reason, details = info.reason, dict(info.metadata)
+        elif packed.Unpack(needed):
+            pixels = needed
+    return ServerError(error.code().name, reason, error.details() or "", details, pixels)
+
+
+def item_error(error: segmentation_pb2.Error) -> ServerError:
+    """One failed item of a stream as an exception."""
+    code = next((known.name for known in grpc.StatusCode if known.value[0] == error.code), str(error.code))
+    pixels = error.pixels_needed if error.HasField("pixels_needed") else None
+    return ServerError(code, error.reason, error.message, error.details, pixels)
+
+
+def geometry(message: geometry_pb2.MultiPolygon) -> shapely.MultiPolygon:
+    """An outline's polygons in slide coordinates (level-0 pixels)."""
+    return decode([[list(ring.deltas) for ring in polygon.rings] for polygon in message.polygons])

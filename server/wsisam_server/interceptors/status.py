@@ -1,0 +1,41 @@
+"""Errors to statuses: the catalogue's reason travels as google.rpc.ErrorInfo (AIP-193)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from google.rpc import error_details_pb2, status_pb2
+
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.interceptors.request_id import current_request_id
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+DOMAIN = "wsisam"
+
+_log = logging.getLogger(__name__)
+
+
+def normalized(error: Exception) -> WsiSamServerError:
+    """An error of the catalogue: the given one, or INTERNAL for anything else, which is logged with its traceback."""
+    if isinstance(error, WsiSamServerError):
+        if error.private:
+            _log.info("request %s: %s (%s)", current_request_id(), error, error.private)
+        return error
+    _log.error("request %s: unexpected error", current_request_id(), exc_info=error)
+    return WsiSamServerError(Reason.INTERNAL, request_id=current_request_id())
+
+
+def error_info(error: WsiSamServerError) -> error_details_pb2.ErrorInfo:
+    """The machine-readable half of a status."""
+    return error_details_pb2.ErrorInfo(reason=error.reason.name, domain=DOMAIN, metadata=error.details)
+
+
+def to_status(error: WsiSamServerError, *more: Message) -> status_pb2.Status:
+    """The status of a failed call: code, public text, ErrorInfo, and further details."""
+    status = status_pb2.Status(code=error.code.value, message=error.public_text)
+    for detail in (error_info(error), *more):
+        status.details.add().Pack(detail)
+    return status

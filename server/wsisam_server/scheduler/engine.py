@@ -1,0 +1,113 @@
+"""The engine's interface: what the rooms above may ask of whatever runs the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wsisam_server.fields import SlidePrompt
+    from wsisam_server.geometry import FieldPair, Window
+
+
+class Priority(IntEnum):
+    """What is served first when several jobs wait; lower goes first."""
+
+    INTERACTIVE_DECODE = 0
+    INTERACTIVE_ENCODE = 1
+    PREFETCH = 2
+    BATCH = 3
+
+
+@dataclass(slots=True)
+class StageTimes:
+    """Wall time of one job's stages in milliseconds, and the encoder runs that it waited for."""
+
+    queue: float = 0.0
+    read: float = 0.0
+    encode: float = 0.0
+    decode: float = 0.0
+    encoder_runs: int = 0
+
+
+@dataclass(slots=True)
+class Job:
+    """One prompt in one field.
+
+    Attributes:
+        slide_id: identity of the slide's content; part of the embedding's key.
+        read: reads a window of that slide, uint8 [size, size, 3] RGB; called on a worker thread.
+        field: the two windows.
+        prompt: in slide coordinates.
+        mask: logits [256, 256] of an earlier answer in the same field, fed back to the model; or None.
+        interactive: whether a person waits for it.
+        on_encode: called (on the event loop) when the job finds that it must wait for an encoder.
+    """
+
+    slide_id: str
+    read: Callable[[Window], NDArray[np.uint8]]
+    field: FieldPair
+    prompt: SlidePrompt
+    mask: NDArray[np.float32] | None = None
+    interactive: bool = True
+    on_encode: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model says.
+
+    Attributes:
+        logits: float32 [256, 256] over the HR window; the mask is where they are positive.
+        score: the model's own estimate of the mask's IoU.
+    """
+
+    logits: NDArray[np.float32]
+    score: float
+    times: StageTimes = field(default_factory=StageTimes)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What the rooms above need to know of a loaded model."""
+
+    name: str
+    description: str
+    image_size: int
+    weights_hash: str
+    uses_low: bool
+
+
+class Engine(Protocol):
+    """Runs one model. Safe to call from many tasks of one event loop.
+
+    `predict` raises WsiSamServerError: whatever `Job.read` raises, or OUT_OF_DEVICE_MEMORY. A cancelled call whose
+    computation has not begun never reaches the model.
+    """
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model that it runs."""
+        ...
+
+    async def predict(self, job: Job) -> Answer:
+        """Answers one prompt."""
+        ...
+
+    def lacking(self, slide_id: str, windows: FieldPair) -> list[Window]:
+        """The windows whose pixels `predict` would read now: not cached and not being computed."""
+        ...
+
+    async def warm_up(self) -> None:
+        """Runs the model once, so that the first prompt does not pay for it."""
+        ...
+
+    async def close(self) -> None:
+        """Ends running work and refuses new."""
+        ...

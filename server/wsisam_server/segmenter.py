@@ -1,0 +1,311 @@
+"""Segmenter room: one prompt on one slide, all the way to an outline.
+
+What flows in: a slide id, a prompt in slide coordinates, how the outline is wanted. What flows out: the outline with
+the field and the model that made it. It joins the rooms below (fields, slides, scheduler, polygons) and must
+never know of messages, streams or users.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.fields import FieldChoice, SlidePrompt, checked, plan
+from wsisam_server.polygons import Outline, outline
+from wsisam_server.scheduler import Answer, Engine, Job, ModelInfo, StageTimes
+from wsisam_server.slides import Encoding, OpenSlides, PixelWindow, PushedSlide, SlideInfo, decode_tile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wsisam_server.config import Limits
+    from wsisam_server.geometry import FieldPair, SlideSize, Viewport, Window
+
+PIXEL_ROUNDS = 4
+"""How often one prompt may ask for pixels again: its embeddings may be evicted while others' are computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutlineOptions:
+    """How an outline is made from a mask. Lengths are microns, or level-0 pixels for a slide without a pixel size.
+
+    Attributes:
+        tolerance: greatest distance by which simplification may move the border; None for a quarter of a mask cell.
+        min_area: parts and holes with a smaller area are left out.
+    """
+
+    tolerance: float | None = None
+    min_area: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt.
+
+    Attributes:
+        slide_id: an open slide.
+        prompt: in slide coordinates, not yet checked.
+        model: a model's name; empty for the default.
+        viewport: what the annotator sees, if known.
+        choice: the caller's own scale or window, if any.
+        options: how the outline is wanted.
+        interactive: whether a person waits for it.
+    """
+
+    slide_id: str
+    prompt: SlidePrompt
+    model: str = ""
+    viewport: Viewport | None = None
+    choice: FieldChoice = None
+    options: OutlineOptions = field(default_factory=OutlineOptions)
+    interactive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An outline and how it came about.
+
+    Attributes:
+        tolerance: what was applied, in `OutlineOptions`' unit for this slide.
+        in_microns: whether that unit is the micron.
+        polygon_ms: wall time of turning the mask into the outline.
+    """
+
+    outline: Outline
+    score: float
+    field: FieldPair
+    model: ModelInfo
+    tolerance: float
+    in_microns: bool
+    times: StageTimes
+    polygon_ms: float
+
+
+class Watcher(Protocol):
+    """What the caller wants to hear while a prompt is on its way. Called on the event loop."""
+
+    def encoding(self) -> None:
+        """The prompt waits for an encoder: it will take longer than a warm one."""
+        ...
+
+    async def pixels_needed(self, windows: Sequence[PixelWindow]) -> None:
+        """The windows' pixels are missing. Returns once they were pushed; raises to give up.
+
+        Raises:
+            WsiSamServerError: the caller cannot wait for pixels (PIXELS_NEEDED).
+        """
+        ...
+
+
+class PixelsNeededError(WsiSamServerError):
+    """PIXELS_NEEDED with the windows, for callers that cannot wait for them."""
+
+    def __init__(self, windows: Sequence[PixelWindow]) -> None:
+        super().__init__(Reason.PIXELS_NEEDED, count=len(windows))
+        self.windows = tuple(windows)
+
+
+class NoPixels:
+    """The watcher of a call that cannot ask its client back."""
+
+    def encoding(self) -> None:
+        """Nobody listens."""
+
+    async def pixels_needed(self, windows: Sequence[PixelWindow]) -> None:
+        """Gives up at once.
+
+        Raises:
+            PixelsNeededError: always.
+        """
+        raise PixelsNeededError(windows)
+
+
+class Segmenter:
+    """Answers prompts.
+
+    Args:
+        slides: the open slides.
+        engines: one for each ready model, by its name; the first is the default.
+        limits: bounds on a prompt.
+    """
+
+    def __init__(self, slides: OpenSlides, engines: Mapping[str, Engine], limits: Limits) -> None:
+        self.slides = slides
+        self.engines = engines
+        self._limits = limits
+        self._blocking = ThreadPoolExecutor(max_workers=2, thread_name_prefix="wsisam-outline")
+
+    def engine(self, name: str) -> Engine:
+        """The engine of a model; an empty name means the default.
+
+        Raises:
+            WsiSamServerError: UNKNOWN_MODEL.
+        """
+        if not name:
+            return next(iter(self.engines.values()))
+        if name not in self.engines:
+            raise WsiSamServerError(Reason.UNKNOWN_MODEL, model=name)
+        return self.engines[name]
+
+    def open_slide(self, uri: str, pixels: tuple[SlideSize, float | None] | None) -> tuple[str, SlideInfo, bool]:
+        """Opens a slide by reference, or in pixel mode when that fails and the client offers pixels. Blocks.
+
+        A file of another size than the client's image is not what the annotator sees (another file under a mapped
+        path, a cropped image): then the client's own pixels are used.
+
+        Args:
+            uri: path or file: URI as the client sees it.
+            pixels: size and microns per pixel of the client's image, when it can send pixels.
+
+        Returns:
+            The slide's id, its geometry, and whether the server reads the file itself.
+
+        Raises:
+            WsiSamServerError: SLIDE_NOT_FOUND, SLIDE_UNREADABLE or SLIDE_TOO_LARGE, without `pixels`.
+        """
+        try:
+            slide_id, info = self.slides.open(uri)
+            if pixels is None or info.size == pixels[0]:
+                return slide_id, info, True
+        except WsiSamServerError:
+            if pixels is None:
+                raise
+        assert pixels is not None
+        pushed = PushedSlide(*pixels, limit_bytes=self._limits.pushed_pixels_bytes)
+        return self.slides.add_pushed(pushed), pushed.info, False
+
+    def pixel_windows(self, requests: Sequence[Request]) -> set[PixelWindow]:
+        """The pixel windows that requests need on a slide in pixel mode; an invalid request needs none."""
+        needed: set[PixelWindow] = set()
+        for request in requests:
+            pushed = self.slides.pushed(request.slide_id)
+            if pushed is None:
+                continue
+            with contextlib.suppress(WsiSamServerError):
+                pair, _ = self.field_for(request)
+                needed.update(pushed.missing([pair.high, pair.low], ask_again=True))
+        return needed
+
+    def slide_info(self, slide_id: str) -> SlideInfo:
+        """Geometry of an open slide.
+
+        Raises:
+            WsiSamServerError: UNKNOWN_SLIDE_ID.
+        """
+        return self.slides.info(slide_id)
+
+    def field_for(self, request: Request) -> tuple[FieldPair, SlidePrompt]:
+        """The field that a request would use, and its prompt checked and clipped to the slide.
+
+        Raises:
+            WsiSamServerError: what is wrong with the request.
+        """
+        engine = self.engine(request.model)
+        info = self.slide_info(request.slide_id)
+        prompt = checked(request.prompt, info.size, self._limits.points_per_prompt)
+        pair = plan(
+            prompt,
+            info.size,
+            engine.info.image_size,
+            mpp=info.mpp,
+            viewport=request.viewport,
+            choice=request.choice,
+        )
+        return pair, prompt
+
+    async def segment(self, request: Request, watcher: Watcher | None = None) -> Outcome:
+        """Answers one prompt.
+
+        Raises:
+            WsiSamServerError: of the catalogue; PixelsNeededError without a watcher that waits for pixels.
+        """
+        watcher = watcher or NoPixels()
+        engine = self.engine(request.model)
+        pair, prompt = self.field_for(request)
+        job = Job(
+            slide_id=request.slide_id,
+            read=lambda window: self._read(request.slide_id, window),
+            field=pair,
+            prompt=prompt,
+            interactive=request.interactive,
+            on_encode=watcher.encoding,
+        )
+        answer = await self._predict(engine, job, watcher)
+        return await self._outcome(request, engine.info, pair, answer)
+
+    async def push(self, slide_id: str, window: PixelWindow, encoding: Encoding, data: bytes) -> None:
+        """Takes pixels of a slide in pixel mode.
+
+        Raises:
+            WsiSamServerError: UNKNOWN_SLIDE_ID, TILE_NOT_REQUESTED, TILE_WRONG_SIZE, TILE_UNREADABLE or
+                TOO_MANY_PIXELS.
+        """
+        pushed = self.slides.pushed(slide_id)
+        if pushed is None:
+            raise WsiSamServerError(Reason.TILE_NOT_REQUESTED, x=window.x, y=window.y)
+        # Decoding a tile takes milliseconds: not on the event loop.
+        await asyncio.get_running_loop().run_in_executor(
+            self._blocking,
+            lambda: pushed.push(window, decode_tile(encoding, data, window.tile_width, window.tile_height)),
+        )
+
+    async def close(self) -> None:
+        """Closes the engines and the slides."""
+        for engine in self.engines.values():
+            await engine.close()
+        self._blocking.shutdown(wait=True, cancel_futures=True)
+        self.slides.close()
+
+    async def _predict(self, engine: Engine, job: Job, watcher: Watcher) -> Answer:
+        pushed = self.slides.pushed(job.slide_id)
+        if pushed is None:
+            return await engine.predict(job)
+        for _ in range(PIXEL_ROUNDS):
+            needed = pushed.missing(engine.lacking(job.slide_id, job.field), ask_again=True)
+            if needed:
+                await watcher.pixels_needed(needed)
+            try:
+                return await engine.predict(job)
+            except WsiSamServerError as error:
+                # The embedding was evicted, or its tile let go, between the question and the answer.
+                if error.reason is not Reason.PIXELS_NEEDED:
+                    raise
+        raise PixelsNeededError(pushed.missing([job.field.high, job.field.low], ask_again=True))
+
+    def _read(self, slide_id: str, window: Window) -> NDArray[np.uint8]:
+        with self.slides.lease(slide_id) as slide:
+            return slide.read(window)
+
+    async def _outcome(self, request: Request, model: ModelInfo, pair: FieldPair, answer: Answer) -> Outcome:
+        info = self.slide_info(request.slide_id)
+        unit = info.mpp or 1.0
+        tolerance = request.options.tolerance
+        started = time.perf_counter()
+        made = await asyncio.get_running_loop().run_in_executor(
+            self._blocking,
+            lambda: outline(
+                answer.logits,
+                pair.high,
+                info.size,
+                tolerance_px=None if tolerance is None else tolerance / unit,
+                min_area_px=request.options.min_area / unit**2,
+            ),
+        )
+        return Outcome(
+            outline=made,
+            score=answer.score,
+            field=pair,
+            model=model,
+            tolerance=made.tolerance_px * unit,
+            in_microns=info.mpp is not None,
+            times=answer.times,
+            polygon_ms=(time.perf_counter() - started) * 1000,
+        )

@@ -1,0 +1,48 @@
+"""The list of models as messages: those that this server runs, and those that it could."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_model import available_models
+
+if TYPE_CHECKING:
+    from wsisam_server.segmenter import Segmenter
+
+KINDS = {"box": pb.PROMPT_KIND_BOX, "points": pb.PROMPT_KIND_POINTS}
+
+
+def models(segmenter: Segmenter) -> list[pb.Model]:
+    """All models, the default first."""
+    listed = {entry.name: entry for entry in available_models()}
+    running = list(segmenter.engines.values())
+    messages = []
+    for number, engine in enumerate(running):
+        entry = listed.pop(engine.info.name, None)
+        messages.append(
+            pb.Model(
+                name=engine.info.name,
+                description=engine.info.description,
+                image_size=engine.info.image_size,
+                ready=True,
+                is_default=number == 0,
+                weights_hash=engine.info.weights_hash,
+                uses_low=engine.info.uses_low,
+                good_for=[KINDS[kind] for kind in entry.good_for] if entry else [],
+                licence=entry.licence if entry else "",
+            )
+        )
+    messages += [
+        pb.Model(
+            name=entry.name,
+            description=entry.description,
+            image_size=entry.image_size,
+            uses_low=entry.uses_low,
+            good_for=[KINDS[kind] for kind in entry.good_for],
+            licence=entry.licence,
+            how_to_get=entry.how_to_install,
+        )
+        for entry in listed.values()
+    ]
+    return messages

@@ -1,0 +1,133 @@
+"""Messages to domain values. Every malformed value becomes INVALID_FIELD with the field's path in the request."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, TypeVar
+
+from wsisam.v1 import geometry_pb2, segmentation_pb2
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.fields import AtDownsample, ExactWindow, FieldChoice, PromptPoint, SlidePrompt
+from wsisam_server.geometry import Box, Point, SlideSize, Viewport, Window
+from wsisam_server.segmenter import OutlineOptions
+from wsisam_server.slides import Encoding, PixelWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wsisam_server.config import Limits
+
+MAX_TOLERANCE = 1000.0
+MAX_SIDE = 2**31 - 1
+
+Value = TypeVar("Value")
+
+TILE_ENCODINGS: dict[int, Encoding] = {
+    segmentation_pb2.TILE_ENCODING_RAW: "raw",
+    segmentation_pb2.TILE_ENCODING_PNG: "png",
+    segmentation_pb2.TILE_ENCODING_JPEG: "jpeg",
+}
+
+
+def invalid(field: str, problem: str) -> WsiSamServerError:
+    """INVALID_FIELD for the field at a path."""
+    return WsiSamServerError(Reason.INVALID_FIELD, field=field, problem=problem)
+
+
+def identifier(value: str, field: str, limits: Limits) -> str:
+    """An id that is neither empty nor too long."""
+    if not value:
+        raise invalid(field, "it is empty")
+    if len(value) > limits.id_length:
+        raise invalid(field, f"it has {len(value)} characters; the limit is {limits.id_length}")
+    return value
+
+
+def box(message: geometry_pb2.Box, field: str) -> Box:
+    """A box with finite corners and a positive area."""
+    return _valid(field, lambda: Box(message.x0, message.y0, message.x1, message.y1))
+
+
+def viewport(message: geometry_pb2.Viewport, field: str) -> Viewport:
+    """A viewport with a positive downsample."""
+    region = box(message.region, f"{field}.region")
+    return _valid(f"{field}.downsample", lambda: Viewport(region, message.downsample))
+
+
+def prompt(message: segmentation_pb2.Prompt, field: str) -> SlidePrompt:
+    """A prompt whose parts are each valid; whether it makes sense on the slide is checked elsewhere."""
+    points = []
+    for number, point in enumerate(message.points):
+        path = f"{field}.points[{number}]"
+        if point.label not in (segmentation_pb2.POINT_LABEL_POSITIVE, segmentation_pb2.POINT_LABEL_NEGATIVE):
+            raise invalid(f"{path}.label", "it must be POSITIVE or NEGATIVE")
+        if not point.HasField("position"):
+            raise invalid(f"{path}.position", "it is missing")
+        points.append(
+            PromptPoint(
+                _valid(f"{path}.position", lambda at=point.position: Point(at.x, at.y)),  # type: ignore[misc]
+                point.label == segmentation_pb2.POINT_LABEL_POSITIVE,
+            )
+        )
+    return SlidePrompt(tuple(points), box(message.box, f"{field}.box") if message.HasField("box") else None)
+
+
+def options(message: segmentation_pb2.OutlineOptions, field: str) -> OutlineOptions:
+    """Tolerance and smallest area within their ranges."""
+    tolerance = message.tolerance if message.HasField("tolerance") else None
+    if tolerance is not None and not 0 <= tolerance <= MAX_TOLERANCE:
+        raise invalid(f"{field}.tolerance", f"it must lie between 0 and {MAX_TOLERANCE:g}")
+    min_area = message.min_area if message.HasField("min_area") else 0.0
+    if not 0 <= min_area < math.inf:
+        raise invalid(f"{field}.min_area", "it must be 0 or more")
+    return OutlineOptions(tolerance, min_area)
+
+
+def field_choice(message: segmentation_pb2.FieldChoice, field: str) -> FieldChoice:
+    """The caller's own scale or window, or None."""
+    kind = message.WhichOneof("choice")
+    if kind == "downsample":
+        if not math.isfinite(message.downsample):
+            raise invalid(f"{field}.downsample", "it must be a finite number")
+        return AtDownsample(message.downsample)
+    if kind == "high":
+        high = message.high
+        return ExactWindow(
+            _valid(f"{field}.high", lambda: Window(high.x, high.y, high.downsample, high.size)),
+        )
+    return None
+
+
+def pixel_source(message: segmentation_pb2.PixelSource, field: str) -> tuple[SlideSize, float | None]:
+    """Size and pixel size of an image that the client has open."""
+    if message.width > MAX_SIDE or message.height > MAX_SIDE:
+        raise invalid(field, f"a side may be at most {MAX_SIDE} pixels")
+    size = _valid(field, lambda: SlideSize(message.width, message.height))
+    mpp = message.mpp if message.HasField("mpp") else None
+    if mpp is not None and not 0 < mpp < math.inf:
+        raise invalid(f"{field}.mpp", "it must be greater than 0; leave it unset when unknown")
+    return size, mpp
+
+
+def tile(message: segmentation_pb2.PixelTile, field: str) -> tuple[PixelWindow, Encoding, bytes]:
+    """A tile's window, the name of its encoding, and its bytes."""
+    if message.encoding not in TILE_ENCODINGS:
+        raise invalid(f"{field}.encoding", "it must be RAW, PNG or JPEG")
+    window = message.window
+    key = PixelWindow(
+        x=window.x,
+        y=window.y,
+        width=window.width,
+        height=window.height,
+        tile_width=window.tile_width,
+        tile_height=window.tile_height,
+        downsample=window.downsample,
+    )
+    return key, TILE_ENCODINGS[message.encoding], message.data
+
+
+def _valid(field: str, make: Callable[[], Value]) -> Value:
+    try:
+        return make()
+    except ValueError as error:
+        raise invalid(field, str(error)) from error

@@ -1,0 +1,107 @@
+"""One Interact stream: messages to session calls, session events to messages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.service import from_proto, to_proto
+from wsisam_server.sessions import Event, Failed, Revision, Session
+
+if TYPE_CHECKING:
+    from wsisam_server.config import Limits
+    from wsisam_server.segmenter import Segmenter
+
+Write = Callable[[pb.InteractResponse], Awaitable[None]]
+
+
+class InteractStream:
+    """Runs one stream from its `start` message to its end.
+
+    Raises:
+        WsiSamServerError: the start message is not valid.
+    """
+
+    def __init__(self, segmenter: Segmenter, limits: Limits, start: pb.Start) -> None:
+        self._limits = limits
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._session = Session(
+            segmenter,
+            start.slide_id,
+            start.model,
+            from_proto.options(start.options, "start.options"),
+            limits,
+            self._events.put_nowait,
+        )
+
+    async def run(self, requests: AsyncIterator[pb.InteractRequest], write: Write) -> None:
+        """Serves until the client has sent its last message and every prompt is answered, or until it is cancelled.
+
+        Raises:
+            WsiSamServerError: a message that ends the stream.
+        """
+        session = self._session
+        await write(
+            pb.InteractResponse(
+                started=pb.Started(
+                    model=session.model.name,
+                    weights_hash=session.model.weights_hash,
+                    unit=to_proto.unit(in_microns=session.slide.mpp is not None),
+                )
+            )
+        )
+        reading = asyncio.ensure_future(self._read(requests))
+        try:
+            while (event := await self._events.get()) is not None:
+                await write(to_proto.event(event))
+            await reading  # raises what ended the reading, if anything did
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            await session.close()
+
+    async def _read(self, requests: AsyncIterator[pb.InteractRequest]) -> None:
+        try:
+            async for request in requests:
+                await self._take(request)
+            await self._session.drain()
+        finally:
+            self._events.put_nowait(None)
+
+    async def _take(self, request: pb.InteractRequest) -> None:
+        kind = request.WhichOneof("message")
+        if kind is None:
+            raise from_proto.invalid("message", "it has no content that this server knows")
+        if kind == "start":
+            raise WsiSamServerError(Reason.SESSION_ALREADY_STARTED)
+        object_id, revision = _subject(request)
+        try:
+            if kind == "prompt":
+                self._session.prompt(self._revision(request.prompt))
+            elif kind == "viewport":
+                self._session.view(from_proto.viewport(request.viewport, "viewport"))
+            elif kind == "cancel":
+                self._session.cancel(from_proto.identifier(request.cancel.object_id, "cancel.object_id", self._limits))
+            else:
+                await self._session.tile(*from_proto.tile(request.tile, "tile"))
+        except Exception as error:  # noqa: BLE001 - one bad message must not end the annotator's stream
+            self._events.put_nowait(Failed(object_id, revision, error))
+
+    def _revision(self, message: pb.PromptRevision) -> Revision:
+        return Revision(
+            object_id=from_proto.identifier(message.object_id, "prompt.object_id", self._limits),
+            revision=message.revision,
+            prompt=from_proto.prompt(message.prompt, "prompt.prompt"),
+            viewport=from_proto.viewport(message.viewport, "prompt.viewport") if message.HasField("viewport") else None,
+            choice=from_proto.field_choice(message.field, "prompt.field"),
+        )
+
+
+def _subject(request: pb.InteractRequest) -> tuple[str, int]:
+    """What an error about this message must be addressed to."""
+    if request.WhichOneof("message") == "prompt":
+        return request.prompt.object_id, request.prompt.revision
+    return "", 0

@@ -1,0 +1,122 @@
+"""Domain values to messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsisam.v1 import geometry_pb2, segmentation_pb2
+from wsisam_server import sessions
+from wsisam_server.interceptors import normalized
+from wsisam_server.polygons import encode
+from wsisam_server.segmenter import Outcome, PixelsNeededError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from google.protobuf.message import Message
+
+    from wsisam_server.errors import WsiSamServerError
+    from wsisam_server.geometry import FieldPair, Window
+    from wsisam_server.slides import PixelWindow
+
+
+def window(value: Window) -> geometry_pb2.Window:
+    """A square patch."""
+    return geometry_pb2.Window(x=value.x, y=value.y, downsample=value.downsample, size=value.size)
+
+
+def field(value: FieldPair) -> geometry_pb2.Field:
+    """Both patches."""
+    return geometry_pb2.Field(high=window(value.high), low=window(value.low))
+
+
+def unit(*, in_microns: bool) -> geometry_pb2.LengthUnit.ValueType:
+    """The unit of lengths on a slide."""
+    return geometry_pb2.LENGTH_UNIT_MICRON if in_microns else geometry_pb2.LENGTH_UNIT_PIXEL
+
+
+def outline(outcome: Outcome) -> segmentation_pb2.Outline:
+    """An answer."""
+    made, times = outcome.outline, outcome.times
+    polygons = (
+        geometry_pb2.Polygon(rings=[geometry_pb2.Ring(deltas=ring) for ring in part]) for part in encode(made.geometry)
+    )
+    return segmentation_pb2.Outline(
+        geometry=geometry_pb2.MultiPolygon(polygons=polygons),
+        score=outcome.score,
+        field=field(outcome.field),
+        cut_by_field=made.touches_window_edge,
+        tolerance=outcome.tolerance,
+        unit=unit(in_microns=outcome.in_microns),
+        dropped_parts=made.dropped_parts,
+        dropped_holes=made.dropped_holes,
+        model=outcome.model.name,
+        weights_hash=outcome.model.weights_hash,
+        timings=segmentation_pb2.Timings(
+            queue=times.queue,
+            read=times.read,
+            encode=times.encode,
+            decode=times.decode,
+            polygon=outcome.polygon_ms,
+            encoder_runs=times.encoder_runs,
+        ),
+    )
+
+
+def pixels_needed(windows: Sequence[PixelWindow]) -> segmentation_pb2.PixelsNeeded:
+    """The windows to send pixels of."""
+    return segmentation_pb2.PixelsNeeded(
+        windows=[
+            segmentation_pb2.PixelWindow(
+                x=value.x,
+                y=value.y,
+                width=value.width,
+                height=value.height,
+                tile_width=value.tile_width,
+                tile_height=value.tile_height,
+                downsample=value.downsample,
+            )
+            for value in windows
+        ]
+    )
+
+
+def status_details(error: WsiSamServerError) -> tuple[Message, ...]:
+    """What a failed call's status carries beside its reason."""
+    return (pixels_needed(error.windows),) if isinstance(error, PixelsNeededError) else ()
+
+
+def item_error(error: Exception) -> segmentation_pb2.Error:
+    """The error of one item of a stream."""
+    known = normalized(error)
+    message = segmentation_pb2.Error(
+        code=known.code.value, reason=known.reason.name, message=known.public_text, details=known.details
+    )
+    if isinstance(known, PixelsNeededError):
+        message.pixels_needed.CopyFrom(pixels_needed(known.windows))
+    return message
+
+
+def event(value: sessions.Event) -> segmentation_pb2.InteractResponse:
+    """What happened in a session."""
+    reply = segmentation_pb2.InteractResponse
+    if isinstance(value, sessions.OutlineReady):
+        return reply(
+            outline=segmentation_pb2.ObjectOutline(
+                object_id=value.object_id, revision=value.revision, outline=outline(value.outcome)
+            )
+        )
+    if isinstance(value, sessions.Failed):
+        return reply(
+            error=segmentation_pb2.ObjectError(
+                object_id=value.object_id, revision=value.revision, error=item_error(value.error)
+            )
+        )
+    if isinstance(value, sessions.PixelsWanted):
+        return reply(pixels_needed=pixels_needed(value.windows))
+    stage = (
+        segmentation_pb2.STAGE_ENCODING
+        if isinstance(value, sessions.WaitingForEncoder)
+        else segmentation_pb2.STAGE_WAITING_FOR_PIXELS
+    )
+    return reply(progress=segmentation_pb2.Progress(object_id=value.object_id, revision=value.revision, stage=stage))

@@ -1,0 +1,290 @@
+"""Sessions room: one annotator at work on one open image.
+
+What flows in: prompts with an object id and a revision, viewports, pixel tiles, cancels. What flows out: events (an
+outline or an error for each prompt, exactly once; progress; pixels needed). The latest revision of an object wins; what
+is superseded or cancelled before it was computed never reaches the model. It must never know of messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.fields import ExactWindow, FieldChoice, SlidePrompt, checked, keeps
+from wsisam_server.segmenter import Outcome, OutlineOptions, Request, Segmenter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wsisam_server.config import Limits
+    from wsisam_server.geometry import FieldPair, Viewport
+    from wsisam_server.slides import Encoding, PixelWindow
+
+
+@dataclass(frozen=True, slots=True)
+class OutlineReady:
+    """A prompt's outline."""
+
+    object_id: str
+    revision: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A prompt's error; with an empty object id, that of a tile or a viewport."""
+
+    object_id: str
+    revision: int
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingForEncoder:
+    """A prompt has to wait for an encoder."""
+
+    object_id: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingForPixels:
+    """A prompt has to wait for pixels, perhaps ones that were asked for already."""
+
+    object_id: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class PixelsWanted:
+    """Pixel windows that nobody was asked for before on this stream."""
+
+    windows: tuple[PixelWindow, ...]
+
+
+Event = OutlineReady | Failed | WaitingForEncoder | WaitingForPixels | PixelsWanted
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One revision of an object's prompt."""
+
+    object_id: str
+    revision: int
+    prompt: SlidePrompt
+    viewport: Viewport | None = None
+    choice: FieldChoice = None
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One revision on its way. `ended` once it was answered for from outside: the task then says nothing."""
+
+    new: Revision
+    task: asyncio.Task[None] | None = None
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class _Object:
+    revision: int = 0
+    turn: _Turn | None = None
+    field: FieldPair | None = None
+
+
+@dataclass(slots=True)
+class _Pixels:
+    """What was asked of the client and has not come yet."""
+
+    asked: set[PixelWindow] = field(default_factory=set)
+    arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+
+class Session:
+    """One stream's state. Used from one event loop.
+
+    Args:
+        segmenter: answers the prompts.
+        slide_id: the open image.
+        model: a model's name; empty for the default.
+        options: for all outlines.
+        limits: bounds on what one stream may hold.
+        emit: takes each event, in order; must not block.
+
+    Raises:
+        WsiSamServerError: UNKNOWN_SLIDE_ID or UNKNOWN_MODEL.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        slide_id: str,
+        model: str,
+        options: OutlineOptions,
+        limits: Limits,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.model = segmenter.engine(model).info
+        self.slide = segmenter.slide_info(slide_id)
+        self._segmenter = segmenter
+        self._slide_id = slide_id
+        self._options = options
+        self._limits = limits
+        self._emit = emit
+        self._objects: dict[str, _Object] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._viewport: Viewport | None = None
+        self._pixels = _Pixels()
+
+    def view(self, viewport: Viewport) -> None:
+        """Takes note of what the annotator sees."""
+        self._viewport = viewport
+
+    def prompt(self, new: Revision) -> None:
+        """Queues a revision; a waiting older one of the same object is superseded.
+
+        Raises:
+            WsiSamServerError: STALE_REVISION, QUEUE_FULL or TOO_MANY_OBJECTS; the prompt is then not queued.
+        """
+        known = self._objects.get(new.object_id)
+        if known is not None and new.revision <= known.revision:
+            raise WsiSamServerError(
+                Reason.STALE_REVISION, object_id=new.object_id, current=known.revision, given=new.revision
+            )
+        if known is None and len(self._objects) >= self._limits.objects_per_session:
+            raise WsiSamServerError(Reason.TOO_MANY_OBJECTS, limit=self._limits.objects_per_session)
+        # An older revision of the same object leaves the queue, so it does not count against the new one.
+        waiting = len(self._tasks) - int(known is not None and _waits(known.turn))
+        if waiting >= self._limits.queued_prompts_per_stream:
+            raise WsiSamServerError(Reason.QUEUE_FULL, limit=self._limits.queued_prompts_per_stream)
+        state = known or self._objects.setdefault(new.object_id, _Object())
+        self._end(state, Reason.SUPERSEDED)
+        state.revision = new.revision
+        state.turn = turn = _Turn(new)
+        turn.task = asyncio.ensure_future(self._answer(state, turn))
+        self._tasks.add(turn.task)
+        turn.task.add_done_callback(self._tasks.discard)
+
+    def cancel(self, object_id: str) -> None:
+        """Forgets an object; its waiting prompt, if any, is answered by PROMPT_CANCELLED."""
+        state = self._objects.pop(object_id, None)
+        if state is not None:
+            self._end(state, Reason.PROMPT_CANCELLED)
+
+    async def tile(self, window: PixelWindow, encoding: Encoding, data: bytes) -> None:
+        """Takes the pixels of a window that was asked for.
+
+        Raises:
+            WsiSamServerError: TILE_NOT_REQUESTED, TILE_WRONG_SIZE, TILE_UNREADABLE or TOO_MANY_PIXELS. After one of
+                the last three the window still counts as asked for, so that a corrected tile is taken.
+        """
+        if window not in self._pixels.asked:
+            raise WsiSamServerError(Reason.TILE_NOT_REQUESTED, x=window.x, y=window.y)
+        try:
+            await self._segmenter.push(self._slide_id, window, encoding, data)
+        except WsiSamServerError as error:
+            # Not requested any more, though we asked: another stream on this slide has sent it.
+            if error.reason is not Reason.TILE_NOT_REQUESTED:
+                raise
+        self._pixels.asked.discard(window)
+        async with self._pixels.arrived:
+            self._pixels.arrived.notify_all()
+
+    async def close(self) -> None:
+        """Drops all waiting work without answering it: there is nobody to answer."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def drain(self) -> None:
+        """Waits until every prompt that was taken is answered."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _end(self, state: _Object, reason: Reason) -> None:
+        # Answered here and not by the task: a task that is cancelled before its first step never runs.
+        turn = state.turn
+        if turn is None or turn.task is None or not _waits(turn):
+            return
+        turn.ended = True
+        turn.task.cancel()
+        ended = WsiSamServerError(reason, object_id=turn.new.object_id)
+        self._emit(Failed(turn.new.object_id, turn.new.revision, ended))
+
+    async def _answer(self, state: _Object, turn: _Turn) -> None:
+        event: Event
+        try:
+            event = OutlineReady(turn.new.object_id, turn.new.revision, await self._segment(state, turn.new))
+        except Exception as error:  # noqa: BLE001 - the catalogue decides what the client sees of it
+            event = Failed(turn.new.object_id, turn.new.revision, error)
+        if not turn.ended:
+            self._emit(event)
+
+    async def _segment(self, state: _Object, new: Revision) -> Outcome:
+        request = Request(
+            slide_id=self._slide_id,
+            prompt=new.prompt,
+            model=self.model.name,
+            viewport=new.viewport or self._viewport,
+            choice=new.choice or self._kept(state, new.prompt),
+            options=self._options,
+        )
+        # Known before the answer, so that a revision that replaces this one can stay in the same field.
+        state.field, _ = self._segmenter.field_for(request)
+        return await self._segmenter.segment(
+            replace(request, choice=ExactWindow(state.field.high)), _ObjectWatcher(self, new)
+        )
+
+    def _kept(self, state: _Object, prompt: SlidePrompt) -> FieldChoice:
+        if state.field is None:
+            return None
+        prompt = checked(prompt, self.slide.size, self._limits.points_per_prompt)
+        return ExactWindow(state.field.high) if keeps(state.field, prompt, self.slide.size) else None
+
+    async def _wait_for_pixels(self, new: Revision, windows: Sequence[PixelWindow]) -> None:
+        fresh = tuple(window for window in windows if window not in self._pixels.asked)
+        self._pixels.asked.update(fresh)
+        self._emit(WaitingForPixels(new.object_id, new.revision))
+        if fresh:
+            self._emit(PixelsWanted(fresh))
+        async with self._pixels.arrived:
+            await self._pixels.arrived.wait_for(lambda: not self._pixels.asked.intersection(windows))
+
+
+@dataclass(frozen=True, slots=True)
+class _ObjectWatcher:
+    session: Session
+    new: Revision
+
+    def encoding(self) -> None:
+        self.session._emit(WaitingForEncoder(self.new.object_id, self.new.revision))  # noqa: SLF001 - its own session
+
+    async def pixels_needed(self, windows: Sequence[PixelWindow]) -> None:
+        await self.session._wait_for_pixels(self.new, windows)  # noqa: SLF001 - its own session
+
+
+def _waits(turn: _Turn | None) -> bool:
+    return turn is not None and turn.task is not None and not turn.task.done()
+
+
+class SessionIds:
+    """The session ids of the live streams."""
+
+    def __init__(self) -> None:
+        self._live: set[str] = set()
+
+    def claim(self, session_id: str) -> None:
+        """Marks an id as in use.
+
+        Raises:
+            WsiSamServerError: SESSION_IN_USE.
+        """
+        if session_id in self._live:
+            raise WsiSamServerError(Reason.SESSION_IN_USE, session_id=session_id)
+        self._live.add(session_id)
+
+    def release(self, session_id: str) -> None:
+        """Frees an id when its stream has ended."""
+        self._live.discard(session_id)

@@ -1,0 +1,94 @@
+"""The commands that are not about a slide: help, doctor, serve's refusals, start and stop of the real program."""
+
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from wsisam_server.cli import COMMANDS, main
+from wsisam_server.client import Client
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command):
+    done = CliRunner().invoke(main, [command, "--help"])
+    assert done.exit_code == 0
+    assert "Example: wsisam" in done.output
+
+
+def test_help_lists_all_commands_and_does_not_load_torch():
+    code = "import sys; from wsisam_server.cli import main; main(['--help'], standalone_mode=False); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+    assert all(command in done.stdout for command in COMMANDS)
+
+
+def test_an_unknown_command_is_wrong_usage():
+    assert CliRunner().invoke(main, ["nothing"]).exit_code == 2
+
+
+def test_doctor_says_ok_line_by_line():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    done = CliRunner().invoke(main, ["doctor", "--port", str(port)])
+    assert done.exit_code == 0, done.output
+    lines = done.output.splitlines()
+    assert all(line.startswith("ok ") for line in lines)
+    for what in ("Python", "torch", "device", "OpenSlide", "models", f"port {port}"):
+        assert any(what in line for line in lines)
+
+
+def test_doctor_says_what_to_do_about_a_taken_port():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        done = CliRunner().invoke(main, ["doctor", "--port", str(other.getsockname()[1])])
+    assert done.exit_code == 1
+    assert "TO DO port" in done.output
+    assert "--port" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--host", "0.0.0.0"], "--insecure"),
+        (["--map", "Z:/slides"], "CLIENT_PREFIX="),
+        (["--map", "Z:/slides=relative"], "CLIENT_PREFIX="),
+        (["--slides", "/nothing/here"], "does not exist"),
+        (["--model", "sam-9000"], "sam-9000"),
+        (["--device", "abacus"], "cuda:N"),
+        (["--device", "cuda:99"], "torch sees"),
+        (["--high", __file__], "--sam"),
+        (["--sam", __file__], "test_commands.py"),
+    ],
+)
+def test_serve_refuses_with_what_to_do(arguments, text):
+    done = CliRunner().invoke(main, ["serve", "--port", "0", *arguments])
+    assert done.exit_code in (1, 2)
+    assert text in done.output
+    assert "Traceback" not in done.output
+
+
+def test_python_m_serves_and_stops_on_sigterm(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wsisam_server", "serve", "--port", "0", "--slides", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        target = process.stdout.readline().rsplit(" ", 1)[-1].strip()
+        with Client(target) as client:
+            assert client.models()[0].ready
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 0, err
+    assert "stopping" in out
+    assert "Traceback" not in err

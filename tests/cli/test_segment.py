@@ -1,0 +1,110 @@
+"""`wsisam segment`, in this process and against a server, on a slide made here."""
+
+import json
+
+import pytest
+import shapely
+from click.testing import CliRunner
+from PIL import Image
+
+from support.server import DISCS, around, iou, picture, start
+from wsisam_model import WsiSam
+from wsisam_server.cli import main
+
+_BOX = around("a").box
+BOX = f"{_BOX.x0:g},{_BOX.y0:g},{_BOX.x1:g},{_BOX.y1:g}"
+
+
+@pytest.fixture(scope="module")
+def slide(tmp_path_factory):
+    path = tmp_path_factory.mktemp("slides") / "discs.png"
+    Image.fromarray(picture()).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def target(slide):
+    running, stop = start(WsiSam.from_name("wsisam-lite"), slide.parent)
+    yield running.target
+    stop()
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["segment", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_outlines_go_to_geojson_and_overlay(slide, target, tmp_path, remote):
+    geojson, overlay = tmp_path / "out.geojson", tmp_path / "out.png"
+    server = ("--server", target) if remote else ()
+    done = run(slide, "--box", BOX, "--box", "510,160,690,340", "--geojson", geojson, "--overlay", overlay, *server)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.count("score") == 2
+    features = json.loads(geojson.read_text())["features"]
+    shapes = [shapely.geometry.shape(feature["geometry"]) for feature in features]
+    assert iou(shapes[0], "a") > 0.9
+    assert iou(shapes[1], "b") > 0.9
+    assert features[0]["properties"]["metadata"]["wsisam.prompt"] == f"--box {BOX}"
+    with Image.open(overlay) as drawn:
+        assert max(drawn.size) == 1400
+
+
+def test_both_ways_give_the_same_outline(slide, target, tmp_path):
+    results = []
+    for number, server in enumerate(((), ("--server", target))):
+        path = tmp_path / f"{number}.geojson"
+        done = run(slide, "--box", BOX, "--point", "200,200", "--point", "20,20,-", "--geojson", path, *server)
+        assert done.exit_code == 0, done.output
+        results.append(json.loads(path.read_text())["features"][0]["geometry"])
+    assert results[0] == results[1]
+
+
+def test_the_working_scale_can_be_chosen(slide, target):
+    done = run(slide, "--box", BOX, "--downsample", "1.5", "--server", target)
+    assert "downsample 1.5" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "text"),
+    [
+        ((), 2, "at least one --box or --point"),
+        (("--box", "1,2,3"), 2, "x0,y0,x1,y1"),
+        (("--box", "1,2,x,4"), 2, "numbers"),
+        (("--point", "1"), 2, "x,y"),
+        (("--box", BOX, "--box", BOX, "--point", "5,5"), 2, "one box or none"),
+        (("--box", "9,9,1,1"), 1, "x0 < x1"),
+        (("--box", "9000,9000,9001,9001"), 1, "900 x 700"),
+        (("--point", "5,5,-"), 1, "only negative points"),
+        (("--box", BOX, "--downsample", "0"), 1, "downsample"),
+        (("--box", BOX, "--model", "sam-9000"), 1, "sam-9000"),
+    ],
+)
+@pytest.mark.parametrize("remote", [False, True])
+def test_mistakes_are_explained(slide, target, arguments, status, text, remote):
+    done = run(slide, *arguments, *(("--server", target) if remote else ()))
+    assert done.exit_code == status, done.output
+    assert text in done.output
+    assert "Traceback" not in done.output
+
+
+def test_a_slide_that_is_not_there(tmp_path, target):
+    assert "no such file" in run(tmp_path / "nothing.svs", "--box", BOX).output
+    assert "slide roots" in run(tmp_path / "nothing.svs", "--box", BOX, "--server", target).output
+
+
+def test_a_server_that_is_not_there(slide):
+    done = run(slide, "--box", BOX, "--server", "127.0.0.1:1")
+    assert done.exit_code == 1
+    assert "UNAVAILABLE" in done.output
+
+
+def test_options_of_the_server_are_not_the_clients(slide, target):
+    done = run(slide, "--box", BOX, "--device", "cpu", "--server", target)
+    assert done.exit_code == 2
+    assert "--device" in done.output
+
+
+def test_discs_are_where_the_helpers_say():
+    image = picture()
+    for x, y, _ in DISCS.values():
+        assert image[y, x].mean() < 130

@@ -1,0 +1,56 @@
+"""The contract: generated code is current, and the comments of the contract agree with the catalogue."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wsisam.v1 import segmentation_pb2
+from wsisam_server.errors import Reason
+
+
+def test_generated_code_is_current(repository, tmp_path):
+    # The type plug-in is a program beside the interpreter.
+    plugins = {
+        name: shutil.which(name, path=str(Path(sys.executable).parent))
+        for name in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")
+    }
+    assert all(plugins.values()), f"missing plug-ins: {plugins}"
+    protos = sorted((repository / "protos" / "wsisam" / "v1").glob("*.proto"))
+    outputs = ("--python_out", "--grpc_python_out", "--mypy_out", "--mypy_grpc_out")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "grpc_tools.protoc", f"-I{repository / 'protos'}"]
+        + [f"--plugin={name}={path}" for name, path in plugins.items()]
+        + [f"{output}={tmp_path}" for output in outputs]
+        + [str(path) for path in protos],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    generated = tmp_path / "wsisam" / "v1"
+    checked_in = repository / "server" / "wsisam" / "v1"
+    names = {path.name for path in generated.iterdir()}
+    assert names == {path.name for path in checked_in.iterdir() if "_pb2" in path.name}
+    for name in sorted(names):
+        assert (generated / name).read_text() == (checked_in / name).read_text(), f"{name}: run make protos"
+
+
+def test_every_reason_of_the_catalogue_is_documented(repository):
+    text = (repository / "protos" / "wsisam" / "v1" / "segmentation.proto").read_text()
+    assert [reason.name for reason in Reason if not re.search(rf"\b{reason.name}\b", text)] == []
+
+
+@pytest.mark.parametrize("reason", list(Reason), ids=lambda reason: reason.name)
+def test_every_text_says_what_to_do(reason):
+    text = reason.value.text
+    assert text.endswith(".")
+    assert len(text.split()) >= 6
+
+
+def test_the_service_has_the_methods_that_clients_are_told_of():
+    methods = [method.name for method in segmentation_pb2.DESCRIPTOR.services_by_name["Segmentation"].methods]
+    assert methods == ["ListModels", "OpenSlide", "Segment", "SegmentBatch", "Interact"]

@@ -1,0 +1,162 @@
+"""The local engine with the real default model: what runs, how often, and what happens when memory ends."""
+
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from wsisam_model import WsiSam
+from wsisam_server.config import MIB
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.fields import SlidePrompt
+from wsisam_server.geometry import Box, FieldPair, Window
+from wsisam_server.scheduler import Job, LocalEngine
+
+PROMPT = SlidePrompt(box=Box(60, 60, 190, 190))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return WsiSam.from_name("wsisam-lite")
+
+
+@pytest.fixture
+async def engine(model):
+    engine = LocalEngine(model, 128 * MIB)
+    yield engine
+    await engine.close()
+
+
+def pixels(window):
+    image = np.full((window.size, window.size, 3), 230, np.uint8)
+    image[70:180, 70:180] = (120, 60, 130)
+    return image
+
+
+def job(x=0.0, **more):
+    window = Window(x, 0.0, 1.0, 256)
+    prompt = SlidePrompt(box=Box(x + 60, 60, x + 190, 190))
+    return Job(slide_id="slide", read=pixels, field=FieldPair(window), prompt=prompt, **more)
+
+
+async def test_an_answer_and_its_times(engine):
+    answer = await engine.predict(job())
+    assert answer.logits.shape == (256, 256)
+    assert (answer.logits[80:170, 80:170] > 0).mean() > 0.95
+    assert (answer.logits[:50] > 0).mean() < 0.05
+    assert answer.times.encoder_runs == 1
+    assert answer.times.encode > 0
+    assert answer.times.decode > 0
+
+
+async def test_the_second_prompt_in_a_field_runs_no_encoder(engine):
+    told = []
+    await engine.predict(job(on_encode=lambda: told.append(1)))
+    assert engine.lacking("slide", job().field) == []
+    second = await engine.predict(job(on_encode=lambda: told.append(2)))
+    assert second.times.encoder_runs == 0
+    assert told == [1]
+    assert engine.cache.counters.computed == 1
+
+
+async def test_prompts_in_one_field_at_the_same_time_share_the_encoder_run(engine):
+    answers = await asyncio.gather(*(engine.predict(job()) for _ in range(5)))
+    assert engine.cache.counters.computed == 1
+    assert all(np.array_equal(answer.logits, answers[0].logits) for answer in answers)
+
+
+async def test_the_cache_stays_within_its_limit(model):
+    probe = LocalEngine(model, 128 * MIB)
+    await probe.predict(job())
+    one = probe.cache.nbytes
+    await probe.close()
+    engine = LocalEngine(model, int(2.5 * one))
+    for number in range(4):
+        await engine.predict(job(1000.0 * number))
+    assert engine.cache.nbytes == engine.cache.counters.peak_bytes == 2 * one
+    assert engine.cache.counters.evicted == 2
+    await engine.close()
+
+
+async def test_what_is_cancelled_before_its_turn_never_reaches_the_model(engine, model, monkeypatch):
+    begun, gate, encodes = threading.Event(), threading.Event(), []
+    encode = model.encode
+
+    def slow(image, **more):
+        encodes.append(1)
+        begun.set()
+        gate.wait(20)
+        return encode(image, **more)
+
+    monkeypatch.setattr(model, "encode", slow)
+    running = asyncio.ensure_future(engine.predict(job(0.0)))
+    await asyncio.to_thread(begun.wait, 20)
+    waiting = [asyncio.ensure_future(engine.predict(job(1000.0 * n))) for n in range(1, 6)]
+    await asyncio.sleep(0.1)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    gate.set()
+    await running
+    await engine.warm_up()
+    assert len(encodes) == 2  # the running one and the warm-up
+
+
+async def test_an_unreadable_slide_is_the_callers_error_and_not_kept(engine):
+    def fail(window):
+        raise WsiSamServerError(Reason.SLIDE_UNREADABLE)
+
+    with pytest.raises(WsiSamServerError) as caught:
+        await engine.predict(Job("slide", fail, job().field, PROMPT))
+    assert caught.value.reason is Reason.SLIDE_UNREADABLE
+    assert (await engine.predict(job())).times.encoder_runs == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        MemoryError(),
+    ],
+)
+@pytest.mark.parametrize("step", ["encode", "decode"])
+async def test_out_of_memory_frees_the_cache_and_tries_once_more(engine, model, monkeypatch, error, step):
+    await engine.predict(job(5000.0))
+    real, calls = getattr(model, step), []
+
+    def tight(*args, **more):
+        calls.append(1)
+        if len(calls) == 1:
+            raise error
+        return real(*args, **more)
+
+    monkeypatch.setattr(model, step, tight)
+    answer = await engine.predict(job())
+    assert (answer.logits > 0).any()
+    assert engine.lacking("slide", job(5000.0).field)
+
+
+async def test_out_of_memory_that_persists_is_said_and_the_engine_lives(engine, model, monkeypatch):
+    def full(*args, **more):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "encode", full)
+        with pytest.raises(WsiSamServerError) as caught:
+            await engine.predict(job())
+    assert caught.value.reason is Reason.OUT_OF_DEVICE_MEMORY
+    assert (await engine.predict(job())).times.encoder_runs == 1
+
+
+async def test_an_error_of_the_model_is_not_taken_for_memory(engine, model, monkeypatch):
+    def broken(*args, **more):
+        raise RuntimeError("shape mismatch")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "decode", broken)
+        with pytest.raises(RuntimeError, match="shape"):
+            await engine.predict(job())
+    await engine.predict(job())

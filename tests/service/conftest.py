@@ -1,0 +1,48 @@
+"""The server that the tests of this folder talk to over a real socket."""
+
+import pytest
+from PIL import Image
+
+from support.server import picture, start
+from wsisam_model import WsiSam
+from wsisam_server.client import Client
+from wsisam_server.config import MIB, Limits, PathMapping
+
+
+@pytest.fixture(scope="session")
+def model():
+    return WsiSam.from_name("wsisam-lite")
+
+
+@pytest.fixture(scope="session")
+def server(model, tmp_path_factory):
+    root = tmp_path_factory.mktemp("slides")
+    Image.fromarray(picture()).save(root / "discs.png")
+    (root / "case 7").mkdir()
+    Image.fromarray(picture(1)).save(root / "case 7" / "discs.png")
+    (root / "notes.txt").write_text("not a slide")
+    (root / "broken.svs").write_bytes(b"II*\0" + bytes(range(256)) * 40)
+    data = (root / "discs.png").read_bytes()
+    (root / "truncated.png").write_bytes(data[: len(data) // 2])
+    outside = tmp_path_factory.mktemp("outside")
+    Image.fromarray(picture(2)).save(outside / "secret.png")
+    (root / "link.png").symlink_to(outside / "secret.png")
+    running, stop = start(
+        model,
+        root,
+        path_mappings=(PathMapping("Z:\\slides", root),),
+        limits=Limits(message_bytes=4 * MIB, embedding_cache_bytes=128 * MIB, points_per_prompt=16),
+    )
+    yield running
+    stop()
+
+
+@pytest.fixture
+def client(server):
+    with Client(server.target, timeout=120) as client:
+        yield client
+
+
+@pytest.fixture
+def slide(client, server):
+    return client.open_slide(str(server.root / "discs.png"))

@@ -1,0 +1,74 @@
+import grpc
+import pytest
+
+from support.server import around, box, clicks, iou
+from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.client import ServerError, geometry
+
+
+def batch(slide, **prompts):
+    items = [pb.BatchItem(id=name, prompt=prompt) for name, prompt in prompts.items()]
+    return pb.SegmentBatchRequest(slide_id=slide.slide_id, items=items)
+
+
+def test_every_item_is_answered_once_by_its_outline_or_its_error(client, slide):
+    request = batch(
+        slide, a=around("a"), outside=box(2000, 2000, 2100, 2100), b=around("b"), empty=pb.Prompt(), c=around("c")
+    )
+    answers = {}
+    for answer in client.segment_batch(request):
+        assert answer.id not in answers
+        answers[answer.id] = answer
+    assert {name: answer.error.reason for name, answer in answers.items() if answer.error} == {
+        "outside": "PROMPT_OUTSIDE_SLIDE",
+        "empty": "EMPTY_PROMPT",
+    }
+    for name in "abc":
+        assert iou(geometry(answers[name].outline.geometry), name) > 0.9
+
+
+def test_items_of_one_field_share_one_encoder_run(client, server, slide):
+    field = pb.FieldChoice(downsample=2.7)
+    items = [pb.BatchItem(id=str(n), prompt=clicks((200 + n, 200, True)), field=field) for n in range(12)]
+    before = server.encoder_runs
+    answers = list(client.segment_batch(pb.SegmentBatchRequest(slide_id=slide.slide_id, items=items)))
+    assert {answer.id for answer in answers} == {str(n) for n in range(12)}
+    assert server.encoder_runs == before + 1
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda request: request.ClearField("items"), "INVALID_FIELD"),
+        (lambda request: request.items.add(id="a", prompt=around("a")), "INVALID_FIELD"),
+        (lambda request: request.items.add(id="", prompt=around("a")), "INVALID_FIELD"),
+        (lambda request: request.items.add(id="x" * 129, prompt=around("a")), "INVALID_FIELD"),
+        (lambda request: setattr(request, "slide_id", "nothing"), "UNKNOWN_SLIDE_ID"),
+        (lambda request: setattr(request, "model", "nothing"), "UNKNOWN_MODEL"),
+        (lambda request: setattr(request.options, "tolerance", -1), "INVALID_FIELD"),
+    ],
+)
+def test_a_call_that_is_wrong_as_a_whole_fails_as_a_whole(client, slide, change, reason):
+    request = batch(slide, a=around("a"))
+    change(request)
+    with pytest.raises(ServerError) as caught:
+        list(client.segment_batch(request))
+    assert caught.value.reason == reason
+
+
+def test_a_client_that_leaves_stops_the_work(client, server, slide):
+    items = [
+        pb.BatchItem(
+            id=str(n), prompt=box(n * 20, 300, n * 20 + 17, 317), field=pb.FieldChoice(downsample=0.1 + n / 100)
+        )
+        for n in range(40)
+    ]
+    before = server.encoder_runs
+    call = client.stub.SegmentBatch(pb.SegmentBatchRequest(slide_id=slide.slide_id, items=items), timeout=120)
+    next(call)
+    call.cancel()
+    with pytest.raises(grpc.RpcError):
+        list(call)
+    # Anything that still runs must be done before this: one model step is on the device, the rest was dropped.
+    client.segment(pb.SegmentRequest(slide_id=slide.slide_id, prompt=around("a")))
+    assert server.encoder_runs < before + 12
