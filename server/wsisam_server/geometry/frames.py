@@ -162,7 +162,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class FieldPair:
-    """The two patches that WSI-SAM reads about one centre: HR at downsample d, LR at 2d (arXiv 2403.09257, sec. 2).
+    """The two patches that WSI-SAM reads about one centre: HR at downsample d, LR at 2d (arXiv 2403.09257).
 
     Both have the same side in patch pixels, so the LR patch covers twice the HR patch's extent.
     """

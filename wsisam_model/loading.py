@@ -1,0 +1,123 @@
+"""From weights files to modules, in float32 on the CPU and still trainable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
+
+from wsisam_model.branch import Branch, WsiParts
+from wsisam_model.checkpoint import Checkpoint, weights_hash
+from wsisam_model.dual import DualMaskDecoder
+from wsisam_model.variants import Variant, detect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wsisam_model.encoder import ImageEncoder
+
+_DIM = 256
+_EMBEDDING_SIDE = 64
+# MobileSAM's file keeps the classifier that its encoder was trained with; no SAM runs it
+_CLASSIFIER = ("image_encoder.norm_head.", "image_encoder.head.")
+_SAM_DECODER = "mask_decoder."
+
+
+@dataclass(frozen=True)
+class Modules:
+    """A model's parts.
+
+    Attributes:
+        variant: which encoder, and how its images are normalised.
+        encoder: the image encoder.
+        prompt_encoder: SAM's prompt encoder, for both branches.
+        plain: SAM's decoder alone.
+        dual: the dual mask decoder; `plain` itself for a model without the paper's additions. Where the frozen
+            weights of a branch equal SAM's, its decoder is the very module of `plain`.
+        weights_hash: see `checkpoint.weights_hash`.
+    """
+
+    variant: Variant
+    encoder: ImageEncoder
+    prompt_encoder: PromptEncoder
+    plain: DualMaskDecoder
+    dual: DualMaskDecoder
+    weights_hash: str
+
+
+def load(sam: Path, high: Path | None = None, low: Path | None = None) -> Modules:
+    """Reads the files of one model.
+
+    Args:
+        sam: checkpoint of the whole SAM, of any known variant.
+        high: the paper's net_high: mask decoder of the HR branch with its additions; None for SAM alone.
+        low: the paper's net_low; needs `high`.
+
+    Raises:
+        CheckpointError: a file cannot be read or does not fit.
+        ValueError: low without high.
+    """
+    if low is not None and high is None:
+        raise ValueError("a low-resolution branch needs the high-resolution one")
+    checkpoints = {"sam": Checkpoint.read(sam).without(_CLASSIFIER)}
+    variant = detect(checkpoints["sam"])
+    encoder = variant.build()
+    with torch.device("meta"):
+        prompt_encoder = PromptEncoder(
+            embed_dim=_DIM,
+            image_embedding_size=(_EMBEDDING_SIDE, _EMBEDDING_SIDE),
+            input_image_size=(variant.image_size, variant.image_size),
+            mask_in_chans=16,
+        )
+        decoder = _mask_decoder()
+    checkpoints["sam"].load_into(
+        (encoder, lambda key: f"image_encoder.{encoder.file_key(key)}"),
+        (prompt_encoder, _prefixed("prompt_encoder.")),
+        (decoder, _prefixed(_SAM_DECODER)),
+    )
+    decoders = [decoder]
+    branches = []
+    for part, path in (("high", high), ("low", low)):
+        if path is not None:
+            checkpoints[part] = Checkpoint.read(path)
+            branches.append(_wsi_branch(checkpoints[part], variant.early_channels, decoders))
+    plain = DualMaskDecoder(Branch(decoder))
+    return Modules(
+        variant=variant,
+        encoder=encoder,
+        prompt_encoder=prompt_encoder,
+        plain=plain,
+        dual=DualMaskDecoder(*branches) if branches else plain,
+        weights_hash=weights_hash(checkpoints),
+    )
+
+
+def _wsi_branch(checkpoint: Checkpoint, early_channels: int, decoders: list[MaskDecoder]) -> Branch:
+    """Loads one branch; takes its decoder from `decoders` if an equal one is there, else adds it."""
+    with torch.device("meta"):
+        decoder, parts = _mask_decoder(), WsiParts(early_channels)
+    checkpoint.load_into((decoder, _prefixed("")), (parts, _prefixed("")))
+    for known in decoders:
+        if _equal(known, decoder):
+            return Branch(known, parts)
+    decoders.append(decoder)
+    return Branch(decoder, parts)
+
+
+def _mask_decoder() -> MaskDecoder:
+    return MaskDecoder(
+        transformer_dim=_DIM,
+        transformer=TwoWayTransformer(depth=2, embedding_dim=_DIM, mlp_dim=2048, num_heads=8),
+    )
+
+
+def _equal(one: MaskDecoder, other: MaskDecoder) -> bool:
+    ours, theirs = one.state_dict(), other.state_dict()
+    return all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def _prefixed(prefix: str) -> Callable[[str], str]:
+    return lambda key: prefix + key

@@ -1,0 +1,348 @@
+"""The model as its users see it: images and prompts in, logits out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import torch
+
+from wsisam_model import registry
+from wsisam_model.branch import BranchInput
+from wsisam_model.embedding import Embedding, Origin
+from wsisam_model.errors import EmbeddingError, ImageError
+from wsisam_model.loading import Modules, load
+from wsisam_model.prediction import Prediction, SamPrediction
+from wsisam_model.prompt_batch import PromptBatch, PromptTokens, batches
+from wsisam_model.settings import ModelSettings
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Collection, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from wsisam_model.branch import Branch
+    from wsisam_model.dual import DualMaskDecoder, DualMasks
+    from wsisam_model.encoder import EncoderOutput
+    from wsisam_model.prompt import Prompt
+
+Role: TypeAlias = Literal["high", "low", "low_mask", "sam"]
+"""What an embedding is for: the high-resolution image, the low-resolution one, the same when low_logits will be wanted
+too, or the image of `decode_sam`."""
+Dtype: TypeAlias = Literal["float32", "bfloat16"]
+
+_ACCELERATOR_BATCH = 8
+_DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class WsiSam:
+    """A promptable segmentation model for fields of a whole-slide image (arXiv 2403.09257).
+
+    Make one with `from_name` or `from_files`. Encoding and decoding are safe from several threads.
+
+    Attributes:
+        name: the model's name.
+        description: what it is and is good for.
+        settings: see `ModelSettings`.
+        weights_hash: identifies the weights: SHA-256 in hex over all their names and bytes.
+        image_size: side of the square input images in pixels.
+        device: where it runs.
+        dtype: element type of its activations; prompts are encoded and logits returned in float32 always.
+    """
+
+    def __init__(
+        self,
+        modules: Modules,
+        *,
+        name: str,
+        description: str,
+        settings: ModelSettings,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        """Takes the modules over: they are moved, cast and rewritten for inference."""
+        self.name = name
+        self.description = description
+        self.settings = settings
+        self.weights_hash = modules.weights_hash
+        self.image_size = modules.variant.image_size
+        self.device = device
+        self.dtype = dtype
+        self._batch_size = settings.batch_size or (1 if device.type == "cpu" else _ACCELERATOR_BATCH)
+        self._encoder = modules.encoder.eval()
+        self._encoder.freeze()
+        self._encoder.to(device, dtype).to(memory_format=torch.channels_last)
+        self._prompt_encoder = modules.prompt_encoder.eval().to(device)
+        self._plain, self._dual = (
+            decoder.eval().to(device, dtype).to(memory_format=torch.channels_last)
+            for decoder in (modules.plain, modules.dual)
+        )
+        self._mean, self._std = (
+            torch.tensor(values, device=device).view(3, 1, 1) for values in (modules.variant.mean, modules.variant.std)
+        )
+        with torch.inference_mode():
+            self._image_pe = self._prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2).contiguous().to(dtype)
+            self._no_mask = self._prompt_encoder.no_mask_embed.weight[None].to(dtype)
+        # branches of one decoder share its projections of an image, under the name of the first of them
+        self._projection_names: dict[int, str] = {}
+        for branch, owner in ((self._plain.high, "sam"), (self._dual.high, "high"), (self._dual.low, "low")):
+            if branch is not None:
+                self._projection_names.setdefault(id(branch.decoder), f"the projections of {owner!r}")
+
+    @classmethod
+    def from_files(
+        cls,
+        sam: str | os.PathLike[str],
+        high: str | os.PathLike[str] | None = None,
+        low: str | os.PathLike[str] | None = None,
+        *,
+        device: str = "cpu",
+        dtype: Dtype = "float32",
+        name: str = "custom",
+        settings: ModelSettings | None = None,
+    ) -> WsiSam:
+        """Loads weights files; the encoder variant is told from the tensors.
+
+        Args:
+            sam: checkpoint of the whole SAM: mobile_sam.pt, LiteMedSAM, or SAM's ViT-B, L or H.
+            high: the paper's net_high. None for SAM alone, whose decode answers with SAM's mask and ignores low.
+            low: the paper's net_low. None for the HR token alone.
+            device: a torch device string.
+            dtype: element type of the activations.
+            name: what to call the model.
+            settings: None for the defaults.
+
+        Raises:
+            CheckpointError: a file cannot be read or does not fit.
+            ValueError: low without high, or another dtype.
+        """
+        modules = load(Path(sam), None if high is None else Path(high), None if low is None else Path(low))
+        tokens = "HR and LR token" if low is not None else "HR token" if high is not None else "SAM alone"
+        description = f"{modules.variant.name}, {tokens}"
+        return cls._of(modules, name=name, description=description, device=device, dtype=dtype, settings=settings)
+
+    @classmethod
+    def from_name(
+        cls,
+        name: str = registry.DEFAULT,
+        *,
+        device: str = "cpu",
+        dtype: Dtype = "float32",
+        settings: ModelSettings | None = None,
+    ) -> WsiSam:
+        """Loads a model that `available_models` lists as installed. Nothing is ever downloaded.
+
+        Args:
+            name: its name.
+            device: a torch device string.
+            dtype: element type of the activations.
+            settings: None for the defaults.
+
+        Raises:
+            UnknownModelError: the name is not listed.
+            ModelFilesMissing: its weights are not on this machine.
+            CheckpointError: they are, and are not the ones meant.
+        """
+        description, weights = registry.resolve(name)
+        modules = load(weights)
+        return cls._of(
+            modules, name=name, description=description.description, device=device, dtype=dtype, settings=settings
+        )
+
+    @classmethod
+    def _of(
+        cls,
+        modules: Modules,
+        *,
+        name: str,
+        description: str,
+        device: str,
+        dtype: str,
+        settings: ModelSettings | None,
+    ) -> WsiSam:
+        if dtype not in _DTYPES:
+            raise ValueError(f"dtype must be one of {', '.join(_DTYPES)}, got {dtype!r}")
+        return cls(
+            modules,
+            name=name,
+            description=description,
+            settings=settings or ModelSettings(),
+            device=torch.device(device),
+            dtype=_DTYPES[dtype],
+        )
+
+    @property
+    def uses_low(self) -> bool:
+        """Whether a low-resolution image changes the answer."""
+        return self._dual.low is not None
+
+    @torch.inference_mode()
+    def features(self, image: NDArray[Any]) -> EncoderOutput:
+        """The encoder's raw output, for those who cache or train on it.
+
+        Args:
+            image: as in `encode`.
+
+        Returns:
+            Embedding [1, 256, 64, 64] and early feature [1, C, 64, 64], on the model's device in its dtype.
+
+        Raises:
+            ImageError: another shape or element type.
+        """
+        side = self.image_size
+        if not isinstance(image, np.ndarray):
+            raise ImageError((side, side, 3), None, type(image).__name__)
+        if image.shape != (side, side, 3) or image.dtype != np.uint8:
+            raise ImageError((side, side, 3), image.shape, str(image.dtype))
+        # a copy, since torch takes neither read-only arrays nor negative strides
+        pixels = torch.from_numpy(image.copy()).to(self.device).permute(2, 0, 1)
+        normalised = ((pixels - self._mean) / self._std)[None].to(self.dtype, memory_format=torch.channels_last)
+        features: EncoderOutput = self._encoder(normalised)
+        return features
+
+    @torch.inference_mode()
+    def encode(self, image: NDArray[Any], *, roles: Collection[Role] | None = None) -> Embedding:
+        """Encodes one image, once for all prompts on it.
+
+        Args:
+            image: uint8 RGB [image_size, image_size, 3], rows down.
+            roles: what the embedding is for. Given, all that these roles need is computed now and nothing else can
+                be later, so that the embedding's `nbytes` is final. None: parts are computed when first needed.
+
+        Raises:
+            ImageError: another shape or element type.
+            ValueError: a role that does not exist.
+        """
+        unknown = set(roles or ()) - set(get_args(Role))
+        if unknown:
+            raise ValueError(f"roles must be among {', '.join(get_args(Role))}, got {', '.join(sorted(unknown))}")
+        embedding = Embedding(self._origin, self.features(image))
+        if roles is None:
+            return embedding
+        for branch, fused in {self._needs(role) for role in roles}:
+            if branch is not None:
+                self._projections(embedding, branch)
+                if fused:
+                    self._fused(embedding, branch)
+        embedding.seal()
+        return embedding
+
+    def decode(self, high: Embedding, low: Embedding | None, prompt: Prompt, *, want_low: bool = False) -> Prediction:
+        """Answers one prompt.
+
+        Args:
+            high: embedding of the high-resolution image, in whose pixels the prompt is.
+            low: embedding of the low-resolution image: same centre, twice the field, half the resolution. None for
+                the HR token alone; ignored by a model that does not use it.
+            prompt: what the user pointed at.
+            want_low: return logits over the low-resolution image too, at about the cost of the answer again.
+
+        Raises:
+            EmbeddingError: an embedding of another model, or encoded for other roles; want_low without low.
+        """
+        return self.decode_many(high, low, [prompt], want_low=want_low)[0]
+
+    @torch.inference_mode()
+    def decode_many(
+        self, high: Embedding, low: Embedding | None, prompts: Sequence[Prompt], *, want_low: bool = False
+    ) -> list[Prediction]:
+        """Answers several prompts on one field, each on its own; like ones run together.
+
+        Args:
+            high: as in `decode`.
+            low: as in `decode`.
+            prompts: any number of them, in any mixture of kinds.
+            want_low: as in `decode`.
+
+        Returns:
+            Predictions in the order of the prompts.
+
+        Raises:
+            EmbeddingError: as in `decode`.
+        """
+        if not self.uses_low:
+            low = None
+        elif want_low and low is None:
+            raise EmbeddingError("low logits need the embedding of a low-resolution image")
+        predictions: dict[int, Prediction] = {}
+        for indices in batches(prompts, self._batch_size):
+            masks = self._run(self._dual, high, low, [prompts[index] for index in indices], want_low=want_low)
+            low_logits = [None] * len(indices) if masks.low_logits is None else _arrays(masks.low_logits)
+            rows = zip(_arrays(masks.logits), _arrays(masks.sam_logits), masks.iou.tolist(), low_logits, strict=True)
+            predictions.update(zip(indices, (Prediction(*row) for row in rows), strict=True))
+        return [predictions[index] for index in range(len(prompts))]
+
+    @torch.inference_mode()
+    def decode_sam(self, image: Embedding, prompt: Prompt) -> SamPrediction:
+        """Answers one prompt with the frozen SAM alone, no extra token: the baseline of the paper's tables.
+
+        Args:
+            image: embedding of the image in whose pixels the prompt is.
+            prompt: what the user pointed at.
+
+        Raises:
+            EmbeddingError: an embedding of another model, or encoded for other roles.
+        """
+        masks = self._run(self._plain, image, None, [prompt], want_low=False)
+        return SamPrediction(logits=_arrays(masks.logits)[0], iou=masks.iou.item())
+
+    @property
+    def _origin(self) -> Origin:
+        return Origin(self.weights_hash, self.dtype, self.device)
+
+    def _needs(self, role: Role) -> tuple[Branch | None, bool]:
+        """The branch that a role's image goes through, and whether to its fused features."""
+        if role == "sam":
+            return self._plain.high, False
+        if role == "high":
+            return self._dual.high, self._dual.high.parts is not None
+        return self._dual.low, role == "low_mask"
+
+    def _run(
+        self, decoder: DualMaskDecoder, high: Embedding, low: Embedding | None, prompts: list[Prompt], *, want_low: bool
+    ) -> DualMasks:
+        """Decodes prompts of one kind."""
+        batch = PromptBatch.of(prompts, self.device)
+        high_input = self._input(decoder.high, high, batch, fused=decoder.high.parts is not None)
+        low_input = None
+        if low is not None and decoder.low is not None:
+            low_input = self._input(decoder.low, low, batch.in_low_frame(self.image_size), fused=want_low)
+        masks: DualMasks = decoder(
+            high_input, low_input, self._image_pe, multimask=self.settings.multimask, want_low=want_low
+        )
+        return masks
+
+    def _input(self, branch: Branch, embedding: Embedding, batch: PromptBatch, *, fused: bool) -> BranchInput:
+        if embedding.origin != self._origin:
+            raise EmbeddingError(f"an embedding of {embedding.origin} does not fit a model of {self._origin}")
+        prompt: PromptTokens = batch.encode(self._prompt_encoder, self.dtype)
+        return BranchInput(
+            image=embedding.image,
+            prompt=prompt,
+            projections=None if prompt.masked else self._projections(embedding, branch),
+            fused=self._fused(embedding, branch) if fused else None,
+        )
+
+    def _projections(self, embedding: Embedding, branch: Branch) -> Any:
+        return embedding.part(
+            self._projection_names[id(branch.decoder)],
+            lambda image, _: branch.project(image, self._no_mask, self._image_pe),
+        )
+
+    def _fused(self, embedding: Embedding, branch: Branch) -> Tensor:
+        parts = branch.parts
+        assert parts is not None
+        name = f"the fused features of {'high' if branch is self._dual.high else 'low'!r}"
+
+        def fuse(image: Tensor, early: Tensor | None) -> tuple[Tensor]:
+            assert early is not None
+            return (parts.fuse(image, early),)
+
+        return embedding.part(name, fuse)[0]
+
+
+def _arrays(logits: Tensor) -> list[NDArray[np.float32]]:
+    return list(logits.cpu().numpy())
