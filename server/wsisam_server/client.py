@@ -70,7 +70,7 @@ class Client:
 
     Args:
         target: HOST:PORT.
-        timeout: seconds that a call may take.
+        timeout: seconds that a call with one answer may take. Streams last as long as they last.
     """
 
     def __init__(self, target: str, *, timeout: float = 300.0) -> None:
@@ -120,7 +120,7 @@ class Client:
     def segment_batch(self, request: segmentation_pb2.SegmentBatchRequest) -> Iterator[BatchAnswer]:
         """Answers many prompts, each as soon as it is ready."""
         try:
-            for reply in self.stub.SegmentBatch(request, timeout=self._timeout):
+            for reply in self.stub.SegmentBatch(request):
                 failed = reply.WhichOneof("outcome") == "error"
                 yield BatchAnswer(
                     reply.id, None if failed else reply.outline, item_error(reply.error) if failed else None
@@ -140,7 +140,7 @@ class Client:
             yield from requests
 
         try:
-            yield from self.stub.Interact(all_requests(), timeout=self._timeout)
+            yield from self.stub.Interact(all_requests())
         except grpc.RpcError as error:
             raise server_error(error) from error
 
@@ -154,7 +154,10 @@ class Client:
 def server_error(error: Any) -> ServerError:
     """A failed call's status as an exception with its reason and details."""
     reason, details, pixels = "", {}, None
-    status = rpc_status.from_call(error)
+    try:
+        status = rpc_status.from_call(error)
+    except ValueError:  # details of something else than our server
+        status = None
     for packed in status.details if status is not None else ():
         info = error_details_pb2.ErrorInfo()
         needed = segmentation_pb2.PixelsNeeded()

@@ -37,12 +37,14 @@ class Limits:
     pushed_pixels_bytes: int = 64 * MIB  # for one slide in pixel mode
     pushed_slides: int = 64
     open_slides: int = 64
+    open_slide_bytes: int = 4096 * MIB  # decoded plain images; the newest may alone be over it
     points_per_prompt: int = 64
     prompts_per_batch: int = 100_000
     queued_prompts_per_stream: int = 256
+    unsent_events_per_stream: int = 256
     objects_per_session: int = 10_000
     id_length: int = 128
-    plain_image_pixels: int = 400_000_000
+    plain_image_pixels: int = 400_000_000  # 4 bytes each while it is open
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class Reason(Enum):
     SLIDE_NOT_FOUND = Entry(
         Code.NOT_FOUND,
         "The server cannot open this slide by reference: it does not exist or is outside the configured slide roots. "
-        "Ask the administrator for the roots or a path mapping, or send pixels instead (OpenSlide.accept_pixels).",
+        "Ask the administrator for the roots or a path mapping, or offer pixels (OpenSlideRequest.pixels).",
     )
     SLIDE_UNREADABLE = Entry(
         Code.FAILED_PRECONDITION,
@@ -127,6 +127,11 @@ class Reason(Enum):
     )
     SUPERSEDED = Entry(Code.ABORTED, "A newer revision of object '{object_id}' took this prompt's place.")
     PROMPT_CANCELLED = Entry(Code.CANCELLED, "The prompt was cancelled before an answer was computed.")
+    OUT_OF_MEMORY = Entry(
+        Code.RESOURCE_EXHAUSTED,
+        "The server is out of memory for this request. Try again in a moment; if it persists, tell the administrator.",
+    )
+    STARTING = Entry(Code.UNAVAILABLE, "The server is loading its model. Connect again in a few seconds.")
     SHUTTING_DOWN = Entry(Code.UNAVAILABLE, "The server is shutting down. Connect again in a few seconds.")
     INTERNAL = Entry(
         Code.INTERNAL,
@@ -147,8 +152,13 @@ class WsiSamServerError(Exception):
     def __init__(self, reason: Reason, *, private: str = "", **details: object) -> None:
         self.reason = reason
         self.private = private
-        self.details = {key: str(value) for key, value in details.items()}
+        self.details = {key: _shown(value) for key, value in details.items()}
         super().__init__(f"{reason.name}: {self.public_text}")
+
+    def at(self, **where: object) -> WsiSamServerError:
+        """The same error with further details, for a caller who knows what it is about."""
+        self.details |= {key: _shown(value) for key, value in where.items()}
+        return self
 
     @property
     def code(self) -> Code:
@@ -159,6 +169,16 @@ class WsiSamServerError(Exception):
     def public_text(self) -> str:
         """What the client reads."""
         return self.reason.value.text.format_map(_Blank(self.details))
+
+
+LONGEST_DETAIL = 200
+"""Characters of a detail that are shown. Details echo what clients send, and travel in headers of limited size."""
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    text = "".join(letter if letter.isprintable() else "?" for letter in text[: LONGEST_DETAIL + 1])
+    return text if len(text) <= LONGEST_DETAIL else f"{text[: LONGEST_DETAIL - 3]}..."
 
 
 class _Blank(dict[str, str]):

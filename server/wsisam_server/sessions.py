@@ -8,12 +8,12 @@ is superseded or cancelled before it was computed never reaches the model. It mu
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.fields import ExactWindow, FieldChoice, SlidePrompt, checked, keeps
-from wsisam_server.segmenter import Outcome, OutlineOptions, Request, Segmenter
+from wsisam_server.fields import FieldChoice, SlidePrompt, keeps
+from wsisam_server.segmenter import Outcome, OutlineOptions, PixelsNeededError, Request, Segmenter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,10 +96,11 @@ class _Object:
 
 @dataclass(slots=True)
 class _Pixels:
-    """What was asked of the client and has not come yet."""
+    """What was asked of the client and has not come yet, and whether it can still come."""
 
     asked: set[PixelWindow] = field(default_factory=set)
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+    ended: bool = False
 
 
 class Session:
@@ -181,13 +182,8 @@ class Session:
                 the last three the window still counts as asked for, so that a corrected tile is taken.
         """
         if window not in self._pixels.asked:
-            raise WsiSamServerError(Reason.TILE_NOT_REQUESTED, x=window.x, y=window.y)
-        try:
-            await self._segmenter.push(self._slide_id, window, encoding, data)
-        except WsiSamServerError as error:
-            # Not requested any more, though we asked: another stream on this slide has sent it.
-            if error.reason is not Reason.TILE_NOT_REQUESTED:
-                raise
+            raise WsiSamServerError(Reason.TILE_NOT_REQUESTED)
+        await self._segmenter.push(self._slide_id, window, encoding, data)
         self._pixels.asked.discard(window)
         async with self._pixels.arrived:
             self._pixels.arrived.notify_all()
@@ -199,7 +195,10 @@ class Session:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def drain(self) -> None:
-        """Waits until every prompt that was taken is answered."""
+        """Waits until every prompt that was taken is answered; those that still want pixels, by PIXELS_NEEDED."""
+        async with self._pixels.arrived:
+            self._pixels.ended = True
+            self._pixels.arrived.notify_all()
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -228,20 +227,15 @@ class Session:
             prompt=new.prompt,
             model=self.model.name,
             viewport=new.viewport or self._viewport,
-            choice=new.choice or self._kept(state, new.prompt),
+            choice=new.choice,
             options=self._options,
         )
+        kept = state.field
+        if new.choice is not None or kept is None or not keeps(kept, self._segmenter.checked(request), self.slide.size):
+            kept, _ = self._segmenter.field_for(request)
         # Known before the answer, so that a revision that replaces this one can stay in the same field.
-        state.field, _ = self._segmenter.field_for(request)
-        return await self._segmenter.segment(
-            replace(request, choice=ExactWindow(state.field.high)), _ObjectWatcher(self, new)
-        )
-
-    def _kept(self, state: _Object, prompt: SlidePrompt) -> FieldChoice:
-        if state.field is None:
-            return None
-        prompt = checked(prompt, self.slide.size, self._limits.points_per_prompt)
-        return ExactWindow(state.field.high) if keeps(state.field, prompt, self.slide.size) else None
+        state.field = kept
+        return await self._segmenter.segment(request, _ObjectWatcher(self, new), kept)
 
     async def _wait_for_pixels(self, new: Revision, windows: Sequence[PixelWindow]) -> None:
         fresh = tuple(window for window in windows if window not in self._pixels.asked)
@@ -249,8 +243,11 @@ class Session:
         self._emit(WaitingForPixels(new.object_id, new.revision))
         if fresh:
             self._emit(PixelsWanted(fresh))
-        async with self._pixels.arrived:
-            await self._pixels.arrived.wait_for(lambda: not self._pixels.asked.intersection(windows))
+        pixels = self._pixels
+        async with pixels.arrived:
+            await pixels.arrived.wait_for(lambda: pixels.ended or not pixels.asked.intersection(windows))
+        if pixels.asked.intersection(windows):
+            raise PixelsNeededError(windows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ import shapely
 from click.testing import CliRunner
 from PIL import Image
 
-from support.server import DISCS, around, iou, picture, start
+from support.server import DISCS, around, box, iou, picture, start
 from wsisam_model import WsiSam
 from wsisam_server.cli import main
+from wsisam_server.cli.prompts import describe
+from wsisam_server.client import Client
 
 _BOX = around("a").box
 BOX = f"{_BOX.x0:g},{_BOX.y0:g},{_BOX.x1:g},{_BOX.y1:g}"
@@ -85,6 +87,34 @@ def test_mistakes_are_explained(slide, target, arguments, status, text, remote):
     assert done.exit_code == status, done.output
     assert text in done.output
     assert "Traceback" not in done.output
+
+
+def test_what_is_written_down_repeats_the_prompt_exactly():
+    prompt = box(123456.75, 150000.5, 1234567.0, 1234568.125)
+    assert describe(prompt) == "--box 123456.75,150000.5,1234567,1234568.125"
+
+
+def test_an_empty_outline_is_said_and_the_others_are_written(slide, target, tmp_path, monkeypatch):
+    real = Client.segment_batch
+
+    def with_one_empty(self, request):
+        for answer in real(self, request):
+            if answer.id == "1":
+                answer.outline.ClearField("geometry")
+            yield answer
+
+    monkeypatch.setattr(Client, "segment_batch", with_one_empty)
+    path = tmp_path / "out.geojson"
+    done = run(slide, "--box", BOX, "--box", "10,10,60,60", "--geojson", path, "--server", target)
+    assert done.exit_code == 0, done.output
+    assert "nothing found" in done.stdout
+    assert len(json.loads(path.read_text())["features"]) == 1
+
+
+def test_a_relative_path_is_the_file_here_and_not_one_of_its_name_on_the_server(slide, target, tmp_path, monkeypatch):
+    Image.fromarray(picture(5)).save(tmp_path / "discs.png")
+    monkeypatch.chdir(tmp_path)
+    assert "slide roots" in run("discs.png", "--box", BOX, "--server", target).output
 
 
 def test_a_slide_that_is_not_there(tmp_path, target):

@@ -99,6 +99,12 @@ def _goes_on(client, slide):
         ({"slide_id": ""}, "NOT_FOUND", "UNKNOWN_SLIDE_ID", {}),
         ({"slide_id": "x" * 5000}, "NOT_FOUND", "UNKNOWN_SLIDE_ID", {}),
         ({"model": "sam-9000"}, "NOT_FOUND", "UNKNOWN_MODEL", {"model": "sam-9000"}),
+        ({"model": "x" * 20_000}, "NOT_FOUND", "UNKNOWN_MODEL", {"model": "x" * 197 + "..."}),
+        ({"model": "a\nforged: line\x1b[31m"}, "NOT_FOUND", "UNKNOWN_MODEL", {"model": "a?forged: line?[31m"}),
+        ({"model": "wsisam-tiny"}, "FAILED_PRECONDITION", "MODEL_UNAVAILABLE", {}),
+        ({"options": pb.OutlineOptions(min_area=1e308)}, "INVALID_ARGUMENT", "INVALID_FIELD", {}),
+        ({"field": window(1e300, 0, 1)}, "INVALID_ARGUMENT", "PROMPT_OUTSIDE_FIELD", {}),
+        ({"field": window(1e18, 1e18, 1)}, "INVALID_ARGUMENT", "PROMPT_OUTSIDE_FIELD", {}),
         (
             {"tiles": [pb.PixelTile(encoding=pb.TILE_ENCODING_RAW)]},
             "FAILED_PRECONDITION",

@@ -189,14 +189,39 @@ def test_a_second_start_ends_the_stream(stream):
     assert fails(stream).reason == "SESSION_ALREADY_STARTED"
 
 
-def test_a_message_without_content_ends_the_stream(stream):
+def test_a_message_of_an_unknown_kind_is_refused_and_the_stream_goes_on(stream):
     stream._out.put(pb.InteractRequest())
-    assert fails(stream).reason == "INVALID_FIELD"
+    error = stream.next("error")
+    assert (error.object_id, error.error.reason) == ("", "INVALID_FIELD")
+    stream.prompt("disc", 1, around("a"))
+    assert stream.next("outline")
+
+
+def test_an_over_long_id_is_not_echoed_whole(stream):
+    stream.prompt("x" * 100_000, 1, around("a"))
+    error = stream.next("error")
+    assert error.error.reason == "INVALID_FIELD"
+    assert len(error.object_id) == 128
+
+
+def test_a_client_that_does_not_read_is_not_read(client, slide, server):
+    stream = Stream(client, slide)
+    refused = 3000
+    for revision in range(refused):
+        stream.prompt("disc", revision, clicks((1e9, 5, True)))
+    stream.finish()
+    time.sleep(1)
+    answers = stream.answers()
+    assert len(answers) == refused
 
 
 @pytest.mark.parametrize(
     ("fields", "reason"),
-    [({"slide_id": "nothing"}, "UNKNOWN_SLIDE_ID"), ({"model": "nothing"}, "UNKNOWN_MODEL")],
+    [
+        ({"slide_id": "nothing"}, "UNKNOWN_SLIDE_ID"),
+        ({"model": "nothing"}, "UNKNOWN_MODEL"),
+        ({"model": "wsisam-tiny"}, "MODEL_UNAVAILABLE"),
+    ],
 )
 def test_a_start_that_names_nothing_known_fails(client, slide, fields, reason):
     start = {"session_id": uuid.uuid4().hex, "slide_id": slide.slide_id, **fields}

@@ -154,6 +154,50 @@ def test_a_tile_nobody_asked_for_is_refused(client, hidden):
     assert caught.value.reason == "TILE_NOT_REQUESTED"
 
 
+def test_two_callers_of_one_field_both_send_its_tile(client, hidden):
+    request = pb.SegmentRequest(slide_id=hidden.slide_id, prompt=around("a"))
+    request.tiles.extend(tile_of(window) for window in asked_by(client, request))
+    first, second = client.segment(request), client.segment(request)
+    assert first.geometry == second.geometry
+
+
+def test_a_stream_that_its_client_has_ended_says_which_pixels_are_missing(client, hidden):
+    prompt = pb.InteractRequest(prompt=pb.PromptRevision(object_id="disc", revision=1, prompt=around("a")))
+    replies = list(client.interact(pb.Start(slide_id=hidden.slide_id), [prompt]))
+    kinds = [reply.WhichOneof("message") for reply in replies]
+    assert kinds.count("pixels_needed") == 1
+    error = replies[-1].error
+    assert (error.object_id, error.revision, error.error.reason) == ("disc", 1, "PIXELS_NEEDED")
+    assert len(error.error.pixels_needed.windows) == 1
+
+
+def test_tiles_of_superseded_prompts_never_block_the_slide(client, hidden):
+    for number in range(30):
+        field = pb.FieldChoice(downsample=1.0 + number / 1000)
+        request = pb.SegmentRequest(slide_id=hidden.slide_id, prompt=around("a"), field=field)
+        (window,) = asked_by(client, request)
+        request.tiles.append(tile_of(window))
+        request.prompt.points.add()  # invalid: the tile is never read
+        with pytest.raises(ServerError):
+            client.segment(request)
+    test_a_stream_that_its_client_has_ended_says_which_pixels_are_missing(client, hidden)
+
+
+def test_an_error_of_a_tile_says_which(client, hidden):
+    request = pb.SegmentRequest(slide_id=hidden.slide_id, prompt=around("a"))
+    (window,) = asked_by(client, request)
+    request.tiles.append(pb.PixelTile(window=window, encoding=pb.TILE_ENCODING_PNG, data=b"no"))
+    with pytest.raises(ServerError) as caught:
+        client.segment(request)
+    details = caught.value.details
+    assert (details["tile"], details["x"], details["width"]) == ("0", str(window.x), str(window.width))
+
+
+def test_an_implausible_pixel_size_counts_as_unknown(client):
+    source = pb.PixelSource(width=WIDTH, height=HEIGHT, mpp=1e-200)
+    assert not client.open_slide("/elsewhere/hidden.svs", source).HasField("mpp")
+
+
 def test_pixels_of_one_client_are_never_served_to_another(client, hidden):
     request = pb.SegmentRequest(slide_id=hidden.slide_id, prompt=around("a"))
     request.tiles.extend(tile_of(window) for window in asked_by(client, request))

@@ -17,7 +17,7 @@ numbers = st.one_of(
     st.floats(0, WIDTH),
     st.integers(-5, 1000).map(float),
     st.floats(allow_nan=True, allow_infinity=True),
-    st.sampled_from([0.0, -0.0, float(WIDTH), float(HEIGHT), 1e-300, 1e300]),
+    st.sampled_from([0.0, -0.0, float(WIDTH), float(HEIGHT), 5e-324, 1e-310, 1e-300, 1e18, 1e300, 1.7e308]),
 )
 wild_points = st.builds(geo.Point, x=numbers, y=numbers)
 wild_boxes = st.builds(geo.Box, x0=numbers, y0=numbers, x1=numbers, y1=numbers)
@@ -60,6 +60,7 @@ tile = st.builds(
     data=st.binary(max_size=64),
 )
 text = st.text(max_size=20) | st.sampled_from(["discs.png", "../discs.png", "notes.txt", "%2e%2e/x", "file:///"])
+names = st.sampled_from(["", "", "", "wsisam-lite", "wsisam-tiny", "x" * 20_000, "a\nb\x00\u202e"])
 object_ids = st.sampled_from(["a", "b", ""]) | st.text(max_size=5)
 interact = st.one_of(
     st.builds(pb.InteractRequest, viewport=viewports),
@@ -94,15 +95,60 @@ def known(error):
 
 
 @settings(hostile, max_examples=100)
-@given(prompts, viewports, fields, options, st.lists(tile, max_size=1))
-def test_segment(client, slide, prompt, viewport, field, wanted, pixels):
+@given(prompts, viewports, fields, options, st.lists(tile, max_size=1), names)
+def test_segment(client, slide, prompt, viewport, field, wanted, pixels, model):
     request = pb.SegmentRequest(
-        slide_id=slide.slide_id, prompt=prompt, viewport=viewport, field=field, options=wanted, tiles=pixels
+        slide_id=slide.slide_id,
+        prompt=prompt,
+        viewport=viewport,
+        field=field,
+        options=wanted,
+        tiles=pixels,
+        model=model,
     )
     try:
         sound(client.segment(request))
     except ServerError as error:
         known(error)
+
+
+@settings(hostile, max_examples=40)
+@given(prompts, viewports, fields, options, st.floats(0.05, 20), st.sampled_from([(WIDTH, HEIGHT), (2**26 - 1, 900)]))
+def test_pixel_mode(client, prompt, viewport, field, wanted, mpp, size):
+    source = pb.PixelSource(width=size[0], height=size[1], mpp=mpp)
+    opened = client.open_slide("/elsewhere/hidden.svs", source)
+    if size[0] > WIDTH:
+        prompt.box.x0 += size[0] - WIDTH
+        prompt.box.x1 += size[0] - WIDTH
+    request = pb.SegmentRequest(slide_id=opened.slide_id, prompt=prompt, viewport=viewport, field=field, options=wanted)
+    for _ in range(2):
+        try:
+            shape = geometry(client.segment(request).geometry)
+            assert shape.is_valid
+            assert shape.is_empty or shapely.box(0, 0, *size).covers(shape)
+        except ServerError as error:
+            known(error)
+            for window in error.pixels_needed.windows if error.pixels_needed else ():
+                data = bytes(range(256)) * (window.tile_width * window.tile_height * 3 // 256 + 1)
+                data = data[: window.tile_width * window.tile_height * 3]
+                request.tiles.add(window=window, encoding=pb.TILE_ENCODING_RAW, data=data)
+
+
+@settings(hostile, max_examples=15)
+@given(st.lists(st.builds(pb.BatchItem, id=text, prompt=wild_prompts, viewport=viewports, field=fields), max_size=8))
+def test_segment_batch(client, slide, items):
+    answered = []
+    try:
+        for answer in client.segment_batch(pb.SegmentBatchRequest(slide_id=slide.slide_id, items=items)):
+            answered.append(answer.id)
+            if answer.error is None:
+                sound(answer.outline)
+            else:
+                known(answer.error)
+    except ServerError as error:
+        known(error)
+    else:
+        assert sorted(answered) == sorted(item.id for item in items)
 
 
 @settings(hostile, max_examples=60)

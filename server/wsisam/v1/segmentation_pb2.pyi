@@ -233,10 +233,10 @@ class PixelSource(google.protobuf.message.Message):
     HEIGHT_FIELD_NUMBER: builtins.int
     MPP_FIELD_NUMBER: builtins.int
     width: builtins.int
-    """Level-0 size in pixels, 1 to 2^31 - 1."""
+    """Level-0 size in pixels, 1 to 67,108,863."""
     height: builtins.int
     mpp: builtins.float
-    """Microns per level-0 pixel. Unset when unknown."""
+    """Microns per level-0 pixel, greater than 0. Unset when unknown; outside 0.05 to 20 it counts as unknown."""
     def __init__(
         self,
         *,
@@ -348,7 +348,7 @@ class OutlineOptions(google.protobuf.message.Message):
     tolerance: builtins.float
     """Greatest distance by which simplification may move the border, 0 to 1,000. Unset: a quarter of a mask cell."""
     min_area: builtins.float
-    """Parts and holes with a smaller area are left out (and counted in the answer). Unset or 0: all are kept."""
+    """Parts and holes with a smaller area are left out (and counted in the answer), 0 to 1e12. Unset or 0: all are kept."""
     def __init__(
         self,
         *,
@@ -373,7 +373,7 @@ class FieldChoice(google.protobuf.message.Message):
     DOWNSAMPLE_FIELD_NUMBER: builtins.int
     HIGH_FIELD_NUMBER: builtins.int
     downsample: builtins.float
-    """The working downsample of the high-resolution patch, 1/64 to 4,096. The prompt must fit into the patch at that
+    """The working downsample of the high-resolution patch, 1/64 to 262,144. The prompt must fit into the patch at that
     scale, otherwise PROMPT_OUTSIDE_FIELD.
     """
     @property
@@ -975,7 +975,7 @@ class PixelWindow(google.protobuf.message.Message):
     """Size of the tile to send."""
     tile_height: builtins.int
     downsample: builtins.float
-    """Level-0 pixels per tile pixel, at least 1. Informative: width / tile_width up to rounding."""
+    """Level-0 pixels per tile pixel, at least 1. Informative: width / tile_width up to rounding; ignored in a tile."""
     def __init__(
         self,
         *,
@@ -993,7 +993,7 @@ global___PixelWindow = PixelWindow
 
 @typing.final
 class PixelTile(google.protobuf.message.Message):
-    """The pixels of one window that the server asked for: 8-bit RGB."""
+    """The pixels of one window that the server asked for: 8-bit RGB, exactly tile_width x tile_height."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1004,7 +1004,7 @@ class PixelTile(google.protobuf.message.Message):
     data: builtins.bytes
     @property
     def window(self) -> global___PixelWindow:
-        """As it came in PixelsNeeded."""
+        """The window as it came in PixelsNeeded."""
 
     def __init__(
         self,

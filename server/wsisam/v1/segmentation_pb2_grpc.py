@@ -33,16 +33,22 @@ class SegmentationStub(object):
 
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
     "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says
-    what to do. Per-prompt failures inside a stream use `Error` and leave the stream open. Every RPC may also end with
-    UNAVAILABLE         SHUTTING_DOWN: the server is stopping; connect again.
+    what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
+    use `Error` and leave the stream open. Every RPC may also end with
+    UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
+    INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
+    RESOURCE_EXHAUSTED  OUT_OF_MEMORY.
+    INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
+    and, from gRPC itself and so without an ErrorInfo, with
+    UNAVAILABLE         no connection, or a server that was cut off.
     RESOURCE_EXHAUSTED  a message over the server's size limit (16 MiB unless configured).
     DEADLINE_EXCEEDED   the caller's own deadline passed; work that was not started yet is dropped.
-    INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
 
-    Limits. Ids are at most 128 characters. A prompt has at most 64 points.
+    Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
+    A client may send keepalive pings once a minute, also without a call; the server does.
 
     Health (grpc.health.v1) and reflection are served on the same port. A client may send `x-request-id` as metadata;
-    the server returns it (or one that it made) as initial metadata and writes it to its log.
+    the server returns it (or one that it made) as initial metadata and writes it to its log with the call's outcome.
     """
 
     def __init__(self, channel):
@@ -86,16 +92,22 @@ class SegmentationServicer(object):
 
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
     "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says
-    what to do. Per-prompt failures inside a stream use `Error` and leave the stream open. Every RPC may also end with
-    UNAVAILABLE         SHUTTING_DOWN: the server is stopping; connect again.
+    what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
+    use `Error` and leave the stream open. Every RPC may also end with
+    UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
+    INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
+    RESOURCE_EXHAUSTED  OUT_OF_MEMORY.
+    INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
+    and, from gRPC itself and so without an ErrorInfo, with
+    UNAVAILABLE         no connection, or a server that was cut off.
     RESOURCE_EXHAUSTED  a message over the server's size limit (16 MiB unless configured).
     DEADLINE_EXCEEDED   the caller's own deadline passed; work that was not started yet is dropped.
-    INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
 
-    Limits. Ids are at most 128 characters. A prompt has at most 64 points.
+    Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
+    A client may send keepalive pings once a minute, also without a call; the server does.
 
     Health (grpc.health.v1) and reflection are served on the same port. A client may send `x-request-id` as metadata;
-    the server returns it (or one that it made) as initial metadata and writes it to its log.
+    the server returns it (or one that it made) as initial metadata and writes it to its log with the call's outcome.
     """
 
     def ListModels(self, request, context):
@@ -115,7 +127,7 @@ class SegmentationServicer(object):
         and the request offers no pixels.
         FAILED_PRECONDITION  SLIDE_UNREADABLE: damaged, truncated or unsupported, and the request offers no pixels.
         SLIDE_TOO_LARGE: a plain image over the pixel limit.
-        INVALID_ARGUMENT     INVALID_FIELD.
+        INVALID_ARGUMENT     INVALID_FIELD in `pixels`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,9 +141,14 @@ class SegmentationServicer(object):
         INVALID_ARGUMENT     EMPTY_PROMPT, ONLY_NEGATIVE_POINTS, TOO_MANY_POINTS, INVALID_FIELD, PROMPT_OUTSIDE_FIELD,
         TILE_WRONG_SIZE, TILE_UNREADABLE.
         OUT_OF_RANGE         PROMPT_OUTSIDE_SLIDE: a point outside the slide, or a box that does not meet it.
-        FAILED_PRECONDITION  MODEL_UNAVAILABLE, SLIDE_UNREADABLE, TILE_NOT_REQUESTED;
+        FAILED_PRECONDITION  MODEL_UNAVAILABLE;
+        SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or NOT_FOUND, SLIDE_NOT_FOUND): the file was damaged,
+        replaced or removed since it was opened;
+        TILE_NOT_REQUESTED: a tile that no prompt of this call reads; one that the server holds
+        already is taken again;
         PIXELS_NEEDED: the slide was opened in pixel mode; the details also hold a PixelsNeeded.
         Repeat the call with those tiles.
+        Errors of a tile have its number in the request (`tile`) and its x, y, width and height in their metadata.
         RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -159,12 +176,17 @@ class SegmentationServicer(object):
         FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED.
         ALREADY_EXISTS       SESSION_IN_USE: another live stream has this session id.
         NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
-        INVALID_ARGUMENT     INVALID_FIELD in `start`, or a message without content.
+        INVALID_ARGUMENT     INVALID_FIELD in `start`.
+        UNAVAILABLE          SHUTTING_DOWN. Prompts without an answer are lost; send them again on a new stream.
         Errors of one prompt (the stream goes on): as for Segment, and
         ABORTED              STALE_REVISION, SUPERSEDED.
         CANCELLED            PROMPT_CANCELLED.
         RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_MANY_OBJECTS.
-        Errors of a tile or a viewport come as `error` with an empty object_id.
+        FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
+        prompt waits for cannot come any more.
+        Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
+        the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
+        A client that does not read its answers is not read either.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -214,16 +236,22 @@ class Segmentation(object):
 
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
     "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says
-    what to do. Per-prompt failures inside a stream use `Error` and leave the stream open. Every RPC may also end with
-    UNAVAILABLE         SHUTTING_DOWN: the server is stopping; connect again.
+    what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
+    use `Error` and leave the stream open. Every RPC may also end with
+    UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
+    INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
+    RESOURCE_EXHAUSTED  OUT_OF_MEMORY.
+    INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
+    and, from gRPC itself and so without an ErrorInfo, with
+    UNAVAILABLE         no connection, or a server that was cut off.
     RESOURCE_EXHAUSTED  a message over the server's size limit (16 MiB unless configured).
     DEADLINE_EXCEEDED   the caller's own deadline passed; work that was not started yet is dropped.
-    INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
 
-    Limits. Ids are at most 128 characters. A prompt has at most 64 points.
+    Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
+    A client may send keepalive pings once a minute, also without a call; the server does.
 
     Health (grpc.health.v1) and reflection are served on the same port. A client may send `x-request-id` as metadata;
-    the server returns it (or one that it made) as initial metadata and writes it to its log.
+    the server returns it (or one that it made) as initial metadata and writes it to its log with the call's outcome.
     """
 
     @staticmethod

@@ -25,16 +25,22 @@ class SegmentationStub:
 
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
     "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says
-    what to do. Per-prompt failures inside a stream use `Error` and leave the stream open. Every RPC may also end with
-      UNAVAILABLE         SHUTTING_DOWN: the server is stopping; connect again.
+    what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
+    use `Error` and leave the stream open. Every RPC may also end with
+      UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
+      INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
+      RESOURCE_EXHAUSTED  OUT_OF_MEMORY.
+      INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
+    and, from gRPC itself and so without an ErrorInfo, with
+      UNAVAILABLE         no connection, or a server that was cut off.
       RESOURCE_EXHAUSTED  a message over the server's size limit (16 MiB unless configured).
       DEADLINE_EXCEEDED   the caller's own deadline passed; work that was not started yet is dropped.
-      INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
 
-    Limits. Ids are at most 128 characters. A prompt has at most 64 points.
+    Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
+    A client may send keepalive pings once a minute, also without a call; the server does.
 
     Health (grpc.health.v1) and reflection are served on the same port. A client may send `x-request-id` as metadata;
-    the server returns it (or one that it made) as initial metadata and writes it to its log.
+    the server returns it (or one that it made) as initial metadata and writes it to its log with the call's outcome.
     """
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
@@ -58,7 +64,7 @@ class SegmentationStub:
                            and the request offers no pixels.
       FAILED_PRECONDITION  SLIDE_UNREADABLE: damaged, truncated or unsupported, and the request offers no pixels.
                            SLIDE_TOO_LARGE: a plain image over the pixel limit.
-      INVALID_ARGUMENT     INVALID_FIELD.
+      INVALID_ARGUMENT     INVALID_FIELD in `pixels`.
     """
 
     Segment: grpc.UnaryUnaryMultiCallable[
@@ -72,9 +78,14 @@ class SegmentationStub:
       INVALID_ARGUMENT     EMPTY_PROMPT, ONLY_NEGATIVE_POINTS, TOO_MANY_POINTS, INVALID_FIELD, PROMPT_OUTSIDE_FIELD,
                            TILE_WRONG_SIZE, TILE_UNREADABLE.
       OUT_OF_RANGE         PROMPT_OUTSIDE_SLIDE: a point outside the slide, or a box that does not meet it.
-      FAILED_PRECONDITION  MODEL_UNAVAILABLE, SLIDE_UNREADABLE, TILE_NOT_REQUESTED;
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE;
+                           SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or NOT_FOUND, SLIDE_NOT_FOUND): the file was damaged,
+                           replaced or removed since it was opened;
+                           TILE_NOT_REQUESTED: a tile that no prompt of this call reads; one that the server holds
+                           already is taken again;
                            PIXELS_NEEDED: the slide was opened in pixel mode; the details also hold a PixelsNeeded.
                            Repeat the call with those tiles.
+      Errors of a tile have its number in the request (`tile`) and its x, y, width and height in their metadata.
       RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS.
     """
 
@@ -102,12 +113,17 @@ class SegmentationStub:
       FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED.
       ALREADY_EXISTS       SESSION_IN_USE: another live stream has this session id.
       NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
-      INVALID_ARGUMENT     INVALID_FIELD in `start`, or a message without content.
+      INVALID_ARGUMENT     INVALID_FIELD in `start`.
+      UNAVAILABLE          SHUTTING_DOWN. Prompts without an answer are lost; send them again on a new stream.
     Errors of one prompt (the stream goes on): as for Segment, and
       ABORTED              STALE_REVISION, SUPERSEDED.
       CANCELLED            PROMPT_CANCELLED.
       RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_MANY_OBJECTS.
-    Errors of a tile or a viewport come as `error` with an empty object_id.
+      FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
+                           prompt waits for cannot come any more.
+    Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
+    the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
+    A client that does not read its answers is not read either.
     """
 
 class SegmentationAsyncStub:
@@ -118,16 +134,22 @@ class SegmentationAsyncStub:
 
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
     "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says
-    what to do. Per-prompt failures inside a stream use `Error` and leave the stream open. Every RPC may also end with
-      UNAVAILABLE         SHUTTING_DOWN: the server is stopping; connect again.
+    what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
+    use `Error` and leave the stream open. Every RPC may also end with
+      UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
+      INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
+      RESOURCE_EXHAUSTED  OUT_OF_MEMORY.
+      INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
+    and, from gRPC itself and so without an ErrorInfo, with
+      UNAVAILABLE         no connection, or a server that was cut off.
       RESOURCE_EXHAUSTED  a message over the server's size limit (16 MiB unless configured).
       DEADLINE_EXCEEDED   the caller's own deadline passed; work that was not started yet is dropped.
-      INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
 
-    Limits. Ids are at most 128 characters. A prompt has at most 64 points.
+    Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
+    A client may send keepalive pings once a minute, also without a call; the server does.
 
     Health (grpc.health.v1) and reflection are served on the same port. A client may send `x-request-id` as metadata;
-    the server returns it (or one that it made) as initial metadata and writes it to its log.
+    the server returns it (or one that it made) as initial metadata and writes it to its log with the call's outcome.
     """
 
     ListModels: grpc.aio.UnaryUnaryMultiCallable[
@@ -150,7 +172,7 @@ class SegmentationAsyncStub:
                            and the request offers no pixels.
       FAILED_PRECONDITION  SLIDE_UNREADABLE: damaged, truncated or unsupported, and the request offers no pixels.
                            SLIDE_TOO_LARGE: a plain image over the pixel limit.
-      INVALID_ARGUMENT     INVALID_FIELD.
+      INVALID_ARGUMENT     INVALID_FIELD in `pixels`.
     """
 
     Segment: grpc.aio.UnaryUnaryMultiCallable[
@@ -164,9 +186,14 @@ class SegmentationAsyncStub:
       INVALID_ARGUMENT     EMPTY_PROMPT, ONLY_NEGATIVE_POINTS, TOO_MANY_POINTS, INVALID_FIELD, PROMPT_OUTSIDE_FIELD,
                            TILE_WRONG_SIZE, TILE_UNREADABLE.
       OUT_OF_RANGE         PROMPT_OUTSIDE_SLIDE: a point outside the slide, or a box that does not meet it.
-      FAILED_PRECONDITION  MODEL_UNAVAILABLE, SLIDE_UNREADABLE, TILE_NOT_REQUESTED;
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE;
+                           SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or NOT_FOUND, SLIDE_NOT_FOUND): the file was damaged,
+                           replaced or removed since it was opened;
+                           TILE_NOT_REQUESTED: a tile that no prompt of this call reads; one that the server holds
+                           already is taken again;
                            PIXELS_NEEDED: the slide was opened in pixel mode; the details also hold a PixelsNeeded.
                            Repeat the call with those tiles.
+      Errors of a tile have its number in the request (`tile`) and its x, y, width and height in their metadata.
       RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS.
     """
 
@@ -194,12 +221,17 @@ class SegmentationAsyncStub:
       FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED.
       ALREADY_EXISTS       SESSION_IN_USE: another live stream has this session id.
       NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
-      INVALID_ARGUMENT     INVALID_FIELD in `start`, or a message without content.
+      INVALID_ARGUMENT     INVALID_FIELD in `start`.
+      UNAVAILABLE          SHUTTING_DOWN. Prompts without an answer are lost; send them again on a new stream.
     Errors of one prompt (the stream goes on): as for Segment, and
       ABORTED              STALE_REVISION, SUPERSEDED.
       CANCELLED            PROMPT_CANCELLED.
       RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_MANY_OBJECTS.
-    Errors of a tile or a viewport come as `error` with an empty object_id.
+      FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
+                           prompt waits for cannot come any more.
+    Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
+    the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
+    A client that does not read its answers is not read either.
     """
 
 class SegmentationServicer(metaclass=abc.ABCMeta):
@@ -210,16 +242,22 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
 
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
     "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says
-    what to do. Per-prompt failures inside a stream use `Error` and leave the stream open. Every RPC may also end with
-      UNAVAILABLE         SHUTTING_DOWN: the server is stopping; connect again.
+    what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
+    use `Error` and leave the stream open. Every RPC may also end with
+      UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
+      INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
+      RESOURCE_EXHAUSTED  OUT_OF_MEMORY.
+      INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
+    and, from gRPC itself and so without an ErrorInfo, with
+      UNAVAILABLE         no connection, or a server that was cut off.
       RESOURCE_EXHAUSTED  a message over the server's size limit (16 MiB unless configured).
       DEADLINE_EXCEEDED   the caller's own deadline passed; work that was not started yet is dropped.
-      INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
 
-    Limits. Ids are at most 128 characters. A prompt has at most 64 points.
+    Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
+    A client may send keepalive pings once a minute, also without a call; the server does.
 
     Health (grpc.health.v1) and reflection are served on the same port. A client may send `x-request-id` as metadata;
-    the server returns it (or one that it made) as initial metadata and writes it to its log.
+    the server returns it (or one that it made) as initial metadata and writes it to its log with the call's outcome.
     """
 
     @abc.abstractmethod
@@ -246,7 +284,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
                                and the request offers no pixels.
           FAILED_PRECONDITION  SLIDE_UNREADABLE: damaged, truncated or unsupported, and the request offers no pixels.
                                SLIDE_TOO_LARGE: a plain image over the pixel limit.
-          INVALID_ARGUMENT     INVALID_FIELD.
+          INVALID_ARGUMENT     INVALID_FIELD in `pixels`.
         """
 
     @abc.abstractmethod
@@ -262,9 +300,14 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
           INVALID_ARGUMENT     EMPTY_PROMPT, ONLY_NEGATIVE_POINTS, TOO_MANY_POINTS, INVALID_FIELD, PROMPT_OUTSIDE_FIELD,
                                TILE_WRONG_SIZE, TILE_UNREADABLE.
           OUT_OF_RANGE         PROMPT_OUTSIDE_SLIDE: a point outside the slide, or a box that does not meet it.
-          FAILED_PRECONDITION  MODEL_UNAVAILABLE, SLIDE_UNREADABLE, TILE_NOT_REQUESTED;
+          FAILED_PRECONDITION  MODEL_UNAVAILABLE;
+                               SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or NOT_FOUND, SLIDE_NOT_FOUND): the file was damaged,
+                               replaced or removed since it was opened;
+                               TILE_NOT_REQUESTED: a tile that no prompt of this call reads; one that the server holds
+                               already is taken again;
                                PIXELS_NEEDED: the slide was opened in pixel mode; the details also hold a PixelsNeeded.
                                Repeat the call with those tiles.
+          Errors of a tile have its number in the request (`tile`) and its x, y, width and height in their metadata.
           RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS.
         """
 
@@ -296,12 +339,17 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
           FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED.
           ALREADY_EXISTS       SESSION_IN_USE: another live stream has this session id.
           NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
-          INVALID_ARGUMENT     INVALID_FIELD in `start`, or a message without content.
+          INVALID_ARGUMENT     INVALID_FIELD in `start`.
+          UNAVAILABLE          SHUTTING_DOWN. Prompts without an answer are lost; send them again on a new stream.
         Errors of one prompt (the stream goes on): as for Segment, and
           ABORTED              STALE_REVISION, SUPERSEDED.
           CANCELLED            PROMPT_CANCELLED.
           RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_MANY_OBJECTS.
-        Errors of a tile or a viewport come as `error` with an empty object_id.
+          FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
+                               prompt waits for cannot come any more.
+        Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
+        the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
+        A client that does not read its answers is not read either.
         """
 
 def add_SegmentationServicer_to_server(servicer: SegmentationServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

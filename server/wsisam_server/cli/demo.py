@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from contextlib import contextmanager
@@ -147,17 +148,21 @@ def _server(root: Path) -> Iterator[str]:
             stderr=errors,
             text=True,
         )
+        # A start that hangs ends here, and the line that is waited for stays empty.
+        watch = threading.Timer(START_SECONDS, process.kill)
+        watch.start()
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
+            watch.cancel()
             if "serving" not in line:
-                process.wait(START_SECONDS)
                 raise click.ClickException(f"the server did not start:\n{log.read_text(encoding='utf-8')}")
             yield line.rsplit(" ", 1)[-1].strip()
         except ServerError as error:
             raise click.ClickException(f"{error.status}: {error.text} (server log: {log})") from error
         finally:
+            watch.cancel()
             process.terminate()
-            process.wait(START_SECONDS)
+            process.wait()
             assert process.stdout is not None
             process.stdout.close()

@@ -112,8 +112,13 @@ def describe(prompt: pb.Prompt) -> str:
     parts = []
     if prompt.HasField("box"):
         box = prompt.box
-        parts.append(f"--box {box.x0:g},{box.y0:g},{box.x1:g},{box.y1:g}")
+        parts.append(f"--box {','.join(map(_number, (box.x0, box.y0, box.x1, box.y1)))}")
     for point in prompt.points:
         sign = "" if point.label == pb.POINT_LABEL_POSITIVE else ",-"
-        parts.append(f"--point {point.position.x:g},{point.position.y:g}{sign}")
+        parts.append(f"--point {_number(point.position.x)},{_number(point.position.y)}{sign}")
     return " ".join(parts)
+
+
+def _number(value: float) -> str:
+    """As short as it can be without losing anything: what is written down must repeat the prompt exactly."""
+    return repr(value).removesuffix(".0")

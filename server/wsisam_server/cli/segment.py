@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.app import build_segmenter
+from wsisam_server.app import build_engine, build_segmenter
 from wsisam_server.cli.model import load_model, model_options
 from wsisam_server.cli.overlay import draw
 from wsisam_server.cli.prompts import BoxType, Numbers, PointType, Result, describe, prompts
@@ -93,7 +93,11 @@ def command(
     for result in results:
         click.echo(_line(result))
     if results and geojson is not None:
-        features = [result.feature(f"WSI-SAM {number + 1}") for number, result in enumerate(results)]
+        features = [
+            result.feature(f"WSI-SAM {number + 1}")
+            for number, result in enumerate(results)
+            if not result.geometry.is_empty
+        ]
         geojson.write_text(json.dumps(collection(features)), encoding="utf-8")
     if results and overlay is not None:
         _draw(slide, results, overlay)
@@ -112,7 +116,8 @@ def _by_server(server: str, slide: Path, request: pb.SegmentBatchRequest, model:
     if ignored:
         raise click.UsageError(f"--{ignored[0]} is the server's business; leave it out with --server")
     with Client(server) as client:
-        request.slide_id = client.open_slide(str(slide)).slide_id
+        # A relative path that exists here is this file, not one of the same name below the server's roots.
+        request.slide_id = client.open_slide(str(slide.resolve() if slide.is_file() else slide)).slide_id
         request.model = model["model"] if _given(context, "model") else ""
         for answer in client.segment_batch(request):
             yield int(answer.id), answer.error.text if answer.outline is None and answer.error else answer.outline  # type: ignore[misc]
@@ -129,7 +134,8 @@ def _here(slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -
     with console.status("loading the model"):
         loaded = load_model(**model)
     path = slide.resolve()
-    segmenter = build_segmenter(Settings(slide_roots=(path.parent,)), loaded)
+    settings = Settings(slide_roots=(path.parent,))
+    segmenter = build_segmenter(settings, {loaded.name: build_engine(settings, loaded)})
     options = from_proto.options(request.options, "options")
     loop = asyncio.new_event_loop()
     try:
@@ -152,6 +158,8 @@ def _here(slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -
 
 def _line(result: Result) -> str:
     shape, outline = result.geometry, result.outline
+    if shape.is_empty:
+        return f"{describe(result.prompt)}: nothing found"
     holes = sum(len(part.interiors) for part in shape.geoms)
     cut = "; cut by the field, try a larger --downsample" if outline.cut_by_field else ""
     return (

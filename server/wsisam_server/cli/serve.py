@@ -90,14 +90,19 @@ async def _serve(app: App, settings: Settings) -> None:
             loop.add_signal_handler(number, stop.set)
         except NotImplementedError:  # Windows: Ctrl+C then ends asyncio.run itself
             break
+    click.echo("wsisam: loading the model", err=True)
+    starting, stopping = asyncio.ensure_future(app.start()), asyncio.ensure_future(stop.wait())
     try:
-        port = await app.start()
-        assert app.segmenter is not None
-        names = ", ".join(app.segmenter.engines)
-        click.echo(f"wsisam: serving {names} on {settings.host}:{port}")
-        if not settings.slide_roots:
-            click.echo("wsisam: no --slides folder: clients have to send pixels")
-        await stop.wait()
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            names = ", ".join(app.segmenter.engines)
+            click.echo(f"wsisam: serving {names} on {settings.host}:{starting.result()}")
+            if not settings.slide_roots:
+                click.echo("wsisam: no --slides folder: clients have to send pixels", err=True)
+            await stopping
         click.echo("wsisam: stopping")
     finally:
+        starting.cancel()
+        stopping.cancel()
+        await asyncio.gather(starting, stopping, return_exceptions=True)
         await app.stop()

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from wsisam_server.fields.prompt import SlidePrompt
 
 MIN_DOWNSAMPLE = 1 / 64
-MAX_DOWNSAMPLE = 4096.0
+MAX_DOWNSAMPLE = 2.0**18
+"""At 256 px a window of 67 million pixels: the widest slide whose outlines the contract can carry."""
+
+ROUNDING = 1e-9
+"""Share of its coordinates by which a caller's window may miss a prompt on its very edge: windows travel to clients and
+back."""
 
 SCALES_PER_OCTAVE = 2
 """Grid of scales: d = 2^(k / 2). Coarser would waste resolution, finer would share fewer windows."""
@@ -121,7 +126,7 @@ def _scale(
     # Nothing is gained by a window larger than the slide.
     wanted = min(wanted, float(max(slide.width, slide.height)))
     needed = _span(prompt.extent) / MAX_SHARE
-    step = round(SCALES_PER_OCTAVE * math.log2(wanted / image_size))
+    step = round(SCALES_PER_OCTAVE * math.log2(max(wanted / image_size, MIN_DOWNSAMPLE)))
     while 2 ** (step / SCALES_PER_OCTAVE) * image_size < min(needed, max(slide.width, slide.height)):
         step += 1
     return min(max(2 ** (step / SCALES_PER_OCTAVE), MIN_DOWNSAMPLE), MAX_DOWNSAMPLE)
@@ -162,7 +167,14 @@ def _exact(window: Window, prompt: SlidePrompt, slide: SlideSize, image_size: in
         raise WsiSamServerError(
             Reason.INVALID_FIELD, field="field.high.size", problem=f"this model reads patches of {image_size} pixels"
         )
-    if not window.region.contains(*prompt.extent):
+    # Plain arithmetic: far away from the slide a window's own corners may round to one point.
+    slack = ROUNDING * (abs(window.x) + abs(window.y) + window.extent)
+    x0, y0, x1, y1 = prompt.extent
+    if (
+        min(x0 - window.x, y0 - window.y) < -slack
+        or max(x1 - window.x, y1 - window.y) > window.extent + slack
+        or slack > window.extent
+    ):
         raise WsiSamServerError(Reason.PROMPT_OUTSIDE_FIELD)
     # A prompt lies on the slide, so a window that holds it overlaps the slide; far larger ones make no sense.
     if window.extent > 4 * max(slide.width, slide.height, image_size):

@@ -60,10 +60,6 @@ class Box:
         """The middle, in slide coordinates."""
         return Point((self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2)
 
-    def contains(self, x0: float, y0: float, x1: float, y1: float) -> bool:
-        """Whether the closed rectangle given lies within this box."""
-        return self.x0 <= x0 and self.y0 <= y0 and x1 <= self.x1 and y1 <= self.y1
-
 
 @dataclass(frozen=True, slots=True)
 class SlideSize:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -12,7 +14,13 @@ from grpc_status import rpc_status
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.interceptors import request_id
+from wsisam_server.interceptors.request_id import current_request_id
 from wsisam_server.interceptors.status import normalized, to_status
+
+if TYPE_CHECKING:
+    from wsisam_server.interceptors.gate import Gate
+
+_log = logging.getLogger(__name__)
 
 Behavior = Callable[..., Awaitable[Any]]
 """A servicer's method. Ours are coroutines throughout (streams write to the context), because a coroutine is cancelled
@@ -34,11 +42,13 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     Args:
         prefix: only methods below it are touched ("/wsisam."); health and reflection speak for themselves.
+        gate: refuses calls while the server starts or stops.
         details: makes further status details for an error that carries more than text.
     """
 
-    def __init__(self, prefix: str, details: Callable[[WsiSamServerError], tuple[Message, ...]]) -> None:
+    def __init__(self, prefix: str, gate: Gate, details: Callable[[WsiSamServerError], tuple[Message, ...]]) -> None:
         self._prefix = prefix
+        self._gate = gate
         self._details = details
 
     async def intercept_service(
@@ -52,16 +62,26 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         for kind, check in (("unary_unary", _checked), ("unary_stream", _checked), ("stream_stream", _checked_all)):
             behavior = getattr(handler, kind)
             if behavior is not None:
-                wrapped[kind] = self._guarded(behavior, check)
+                wrapped[kind] = self._guarded(handler_call_details.method, behavior, check)
         return handler._replace(**wrapped)
 
-    def _guarded(self, behavior: Behavior, check: Callable[[Any], Any]) -> Behavior:
+    def _guarded(self, method: str, behavior: Behavior, check: Callable[[Any], Any]) -> Behavior:
         async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
             await self._begin(context)
+            started = time.perf_counter()
+            ended = "CANCELLED by its client"
             try:
-                return await behavior(check(request), context)
+                self._gate.check()
+                reply = await behavior(check(request), context)
             except Exception as error:  # noqa: BLE001 - every error becomes a status
                 known = normalized(error)
+                ended = f"{known.code.name} {known.reason.name}"
+            else:
+                ended = "OK"
+                return reply
+            finally:
+                milliseconds = (time.perf_counter() - started) * 1000
+                _log.info("request %s: %s %s after %.0f ms", current_request_id(), method, ended, milliseconds)
             await context.abort_with_status(rpc_status.to_status(to_status(known, *self._details(known))))
             raise known  # not reached: aborting raises
 

@@ -10,7 +10,7 @@ from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import AtDownsample, ExactWindow, FieldChoice, PromptPoint, SlidePrompt
 from wsisam_server.geometry import Box, Point, SlideSize, Viewport, Window
 from wsisam_server.segmenter import OutlineOptions
-from wsisam_server.slides import Encoding, PixelWindow
+from wsisam_server.slides import Encoding, PixelWindow, mean_mpp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from wsisam_server.config import Limits
 
 MAX_TOLERANCE = 1000.0
-MAX_SIDE = 2**31 - 1
+MAX_SIDE = 2**26 - 1
+"""Pixels; what a ring's 32-bit deltas in 1/32 px can reach."""
+
+MAX_AREA = 1e12
 
 Value = TypeVar("Value")
 
@@ -78,8 +81,8 @@ def options(message: segmentation_pb2.OutlineOptions, field: str) -> OutlineOpti
     if tolerance is not None and not 0 <= tolerance <= MAX_TOLERANCE:
         raise invalid(f"{field}.tolerance", f"it must lie between 0 and {MAX_TOLERANCE:g}")
     min_area = message.min_area if message.HasField("min_area") else 0.0
-    if not 0 <= min_area < math.inf:
-        raise invalid(f"{field}.min_area", "it must be 0 or more")
+    if not 0 <= min_area <= MAX_AREA:
+        raise invalid(f"{field}.min_area", f"it must lie between 0 and {MAX_AREA:g}")
     return OutlineOptions(tolerance, min_area)
 
 
@@ -99,14 +102,14 @@ def field_choice(message: segmentation_pb2.FieldChoice, field: str) -> FieldChoi
 
 
 def pixel_source(message: segmentation_pb2.PixelSource, field: str) -> tuple[SlideSize, float | None]:
-    """Size and pixel size of an image that the client has open."""
+    """Size and pixel size of an image that the client has open; a size that no microscope has counts as unknown."""
     if message.width > MAX_SIDE or message.height > MAX_SIDE:
         raise invalid(field, f"a side may be at most {MAX_SIDE} pixels")
     size = _valid(field, lambda: SlideSize(message.width, message.height))
     mpp = message.mpp if message.HasField("mpp") else None
     if mpp is not None and not 0 < mpp < math.inf:
         raise invalid(f"{field}.mpp", "it must be greater than 0; leave it unset when unknown")
-    return size, mpp
+    return size, mean_mpp(mpp, mpp)
 
 
 def tile(message: segmentation_pb2.PixelTile, field: str) -> tuple[PixelWindow, Encoding, bytes]:

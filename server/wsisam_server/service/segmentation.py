@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wsisam.v1 import segmentation_pb2 as pb
@@ -14,11 +15,12 @@ from wsisam_server.service.stream import InteractStream
 from wsisam_server.sessions import SessionIds
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 
     import grpc
 
     from wsisam_server.config import Settings
+    from wsisam_server.slides import PixelWindow
 
 BATCH_IN_FLIGHT = 8
 """Items of one batch that are on their way at once: enough that reading, the model and outlines overlap."""
@@ -38,6 +40,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         self._segmenter = segmenter
         self._settings = settings
         self._session_ids = SessionIds()
+        self._streams: set[InteractStream] = set()
 
     async def ListModels(  # noqa: N802 - the contract's name
         self,
@@ -78,8 +81,8 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             "",
             interactive=True,
         )
-        self._segmenter.field_for(wanted)  # what is wrong with the prompt is said before what is wrong with its tiles
-        await self._push(request.slide_id, [wanted], request.tiles)
+        if request.tiles:
+            await self._push(request.slide_id, self._segmenter.pixel_windows(wanted), request.tiles)
         return pb.SegmentResponse(outline=to_proto.outline(await self._segmenter.segment(wanted)))
 
     async def SegmentBatch(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
@@ -89,32 +92,30 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         limits = self._settings.limits
         if not 1 <= len(request.items) <= limits.prompts_per_batch:
             raise from_proto.invalid("items", f"there must be 1 to {limits.prompts_per_batch}")
-        ids = [from_proto.identifier(item.id, f"items[{n}].id", limits) for n, item in enumerate(request.items)]
-        if len(set(ids)) < len(ids):
+        ids = {from_proto.identifier(item.id, f"items[{n}].id", limits) for n, item in enumerate(request.items)}
+        if len(ids) < len(request.items):
             raise from_proto.invalid("items", "an id is used twice")
         options = from_proto.options(request.options, "options")
         self._segmenter.engine(request.model)
         self._segmenter.slide_info(request.slide_id)
 
-        wanted: dict[str, Request] = {}
-        for number, item in enumerate(request.items):
-            try:
-                wanted[item.id] = self._request(
-                    request.slide_id, request.model, options, item, f"items[{number}].", interactive=False
-                )
-            except WsiSamServerError as error:
-                await context.write(pb.SegmentBatchResponse(id=item.id, error=to_proto.item_error(error)))
-        await self._push(request.slide_id, list(wanted.values()), request.tiles)
+        def wanted(number: int) -> Request:
+            item = request.items[number]
+            return self._request(request.slide_id, request.model, options, item, f"items[{number}].", interactive=False)
 
-        async def one(item_id: str, item: Request) -> pb.SegmentBatchResponse:
+        async def answer(number: int) -> pb.SegmentBatchResponse:
+            item_id = request.items[number].id
             try:
-                return pb.SegmentBatchResponse(
-                    id=item_id, outline=to_proto.outline(await self._segmenter.segment(item))
-                )
+                outcome = await self._segmenter.segment(wanted(number))
+                return pb.SegmentBatchResponse(id=item_id, outline=to_proto.outline(outcome))
             except Exception as error:  # noqa: BLE001 - an item's error must not end the others
                 return pb.SegmentBatchResponse(id=item_id, error=to_proto.item_error(error))
 
-        async for response in _as_completed([lambda i=i, r=r: one(i, r) for i, r in wanted.items()], BATCH_IN_FLIGHT):  # type: ignore[misc]
+        if request.tiles:
+            # Planning tens of thousands of fields takes seconds: not on the event loop.
+            needed = await asyncio.to_thread(self._needed, wanted, len(request.items))
+            await self._push(request.slide_id, needed, request.tiles)
+        async for response in _as_completed(answer, len(request.items), BATCH_IN_FLIGHT):
             await context.write(response)
 
     async def Interact(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
@@ -128,9 +129,18 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         self._session_ids.claim(session_id)
         try:
             stream = InteractStream(self._segmenter, self._settings.limits, first.start)
-            await stream.run(requests, context.write)
+            self._streams.add(stream)
+            try:
+                await stream.run(requests, context.write)
+            finally:
+                self._streams.discard(stream)
         finally:
             self._session_ids.release(session_id)
+
+    def end_streams(self) -> None:
+        """Ends all open Interact streams with SHUTTING_DOWN: they would not end by themselves."""
+        for stream in self._streams:
+            stream.end(WsiSamServerError(Reason.SHUTTING_DOWN))
 
     def _request(
         self,
@@ -152,28 +162,37 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             interactive=interactive,
         )
 
-    async def _push(self, slide_id: str, wanted: Sequence[Request], tiles: Sequence[pb.PixelTile]) -> None:
+    def _needed(self, wanted: Callable[[int], Request], count: int) -> set[PixelWindow]:
+        """The pixel windows of a batch; its invalid items need none, and are answered when their turn comes."""
+        needed: set[PixelWindow] = set()
+        for number in range(count):
+            with contextlib.suppress(WsiSamServerError):
+                needed |= self._segmenter.pixel_windows(wanted(number))
+        return needed
+
+    async def _push(self, slide_id: str, needed: Collection[PixelWindow], tiles: Sequence[pb.PixelTile]) -> None:
         """Takes the tiles that came with a call; each must be one that a prompt of the call needs."""
-        if not tiles:
-            return
-        needed = self._segmenter.pixel_windows(wanted)
         for number, message in enumerate(tiles):
             window, encoding, data = from_proto.tile(message, f"tiles[{number}]")
+            about = {"tile": number, **to_proto.place(window)}
             if window not in needed:
-                raise WsiSamServerError(Reason.TILE_NOT_REQUESTED, tile=number)
-            await self._segmenter.push(slide_id, window, encoding, data)
+                raise WsiSamServerError(Reason.TILE_NOT_REQUESTED).at(**about)
+            try:
+                await self._segmenter.push(slide_id, window, encoding, data)
+            except WsiSamServerError as error:
+                raise error.at(**about) from error
 
 
 async def _as_completed(
-    calls: Sequence[Callable[[], Coroutine[Any, Any, Result]]], in_flight: int
+    call: Callable[[int], Coroutine[Any, Any, Result]], count: int, in_flight: int
 ) -> AsyncIterator[Result]:
-    """Runs the calls, at most `in_flight` at once, and yields each result as it is ready."""
-    waiting = iter(calls)
+    """Runs call(0) to call(count - 1), at most `in_flight` at once, and yields each result as it is ready."""
+    waiting = iter(range(count))
     running: set[asyncio.Task[Result]] = set()
     try:
         while True:
-            while len(running) < in_flight and (call := next(waiting, None)) is not None:
-                running.add(asyncio.ensure_future(call()))
+            while len(running) < in_flight and (number := next(waiting, None)) is not None:
+                running.add(asyncio.ensure_future(call(number)))
             if not running:
                 return
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.errors import Reason, WsiSamServerError
@@ -12,10 +11,16 @@ from wsisam_server.service import from_proto, to_proto
 from wsisam_server.sessions import Event, Failed, Revision, Session
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
     from wsisam_server.config import Limits
     from wsisam_server.segmenter import Segmenter
 
-Write = Callable[[pb.InteractResponse], Awaitable[None]]
+    Write = Callable[[pb.InteractResponse], Awaitable[None]]
+
+
+class _End:
+    """Ends the writing: all is answered, or the reading failed."""
 
 
 class InteractStream:
@@ -27,7 +32,9 @@ class InteractStream:
 
     def __init__(self, segmenter: Segmenter, limits: Limits, start: pb.Start) -> None:
         self._limits = limits
-        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._events: asyncio.Queue[Event | _End | WsiSamServerError] = asyncio.Queue()
+        self._room = asyncio.Event()
+        self._room.set()
         self._session = Session(
             segmenter,
             start.slide_id,
@@ -37,11 +44,15 @@ class InteractStream:
             self._events.put_nowait,
         )
 
+    def end(self, error: WsiSamServerError) -> None:
+        """Ends the stream with an error once what is ready has been sent."""
+        self._events.put_nowait(error)
+
     async def run(self, requests: AsyncIterator[pb.InteractRequest], write: Write) -> None:
         """Serves until the client has sent its last message and every prompt is answered, or until it is cancelled.
 
         Raises:
-            WsiSamServerError: a message that ends the stream.
+            WsiSamServerError: a message that ends the stream, or what `end` was given.
         """
         session = self._session
         await write(
@@ -55,7 +66,11 @@ class InteractStream:
         )
         reading = asyncio.ensure_future(self._read(requests))
         try:
-            while (event := await self._events.get()) is not None:
+            while not isinstance(event := await self._events.get(), _End):
+                if isinstance(event, WsiSamServerError):
+                    raise event
+                if self._events.qsize() < self._limits.unsent_events_per_stream:
+                    self._room.set()
                 await write(to_proto.event(event))
             await reading  # raises what ended the reading, if anything did
         finally:
@@ -67,17 +82,19 @@ class InteractStream:
         try:
             async for request in requests:
                 await self._take(request)
+                # A client that sends and does not read is not read either.
+                if self._events.qsize() >= self._limits.unsent_events_per_stream:
+                    self._room.clear()
+                    await self._room.wait()
             await self._session.drain()
         finally:
-            self._events.put_nowait(None)
+            self._events.put_nowait(_End())
 
     async def _take(self, request: pb.InteractRequest) -> None:
         kind = request.WhichOneof("message")
-        if kind is None:
-            raise from_proto.invalid("message", "it has no content that this server knows")
         if kind == "start":
             raise WsiSamServerError(Reason.SESSION_ALREADY_STARTED)
-        object_id, revision = _subject(request)
+        object_id, revision = self._subject(request)
         try:
             if kind == "prompt":
                 self._session.prompt(self._revision(request.prompt))
@@ -85,10 +102,23 @@ class InteractStream:
                 self._session.view(from_proto.viewport(request.viewport, "viewport"))
             elif kind == "cancel":
                 self._session.cancel(from_proto.identifier(request.cancel.object_id, "cancel.object_id", self._limits))
+            elif kind == "tile":
+                await self._tile(request.tile)
             else:
-                await self._session.tile(*from_proto.tile(request.tile, "tile"))
+                self._unknown()
         except Exception as error:  # noqa: BLE001 - one bad message must not end the annotator's stream
             self._events.put_nowait(Failed(object_id, revision, error))
+
+    def _unknown(self) -> NoReturn:
+        # Of a newer client, perhaps: its prompts can still be answered.
+        raise from_proto.invalid("message", "it has no content that this server knows")
+
+    async def _tile(self, message: pb.PixelTile) -> None:
+        window, encoding, data = from_proto.tile(message, "tile")
+        try:
+            await self._session.tile(window, encoding, data)
+        except WsiSamServerError as error:
+            raise error.at(**to_proto.place(window)) from error
 
     def _revision(self, message: pb.PromptRevision) -> Revision:
         return Revision(
@@ -99,9 +129,9 @@ class InteractStream:
             choice=from_proto.field_choice(message.field, "prompt.field"),
         )
 
-
-def _subject(request: pb.InteractRequest) -> tuple[str, int]:
-    """What an error about this message must be addressed to."""
-    if request.WhichOneof("message") == "prompt":
-        return request.prompt.object_id, request.prompt.revision
-    return "", 0
+    def _subject(self, request: pb.InteractRequest) -> tuple[str, int]:
+        """What an error about this message must be addressed to; an over-long id is not echoed whole."""
+        kind = request.WhichOneof("message")
+        if kind == "prompt":
+            return request.prompt.object_id[: self._limits.id_length], request.prompt.revision
+        return "", 0

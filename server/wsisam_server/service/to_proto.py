@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from wsisam.v1 import geometry_pb2, segmentation_pb2
 from wsisam_server import sessions
 from wsisam_server.interceptors import normalized
-from wsisam_server.polygons import encode
 from wsisam_server.segmenter import Outcome, PixelsNeededError
 
 if TYPE_CHECKING:
@@ -38,9 +37,7 @@ def unit(*, in_microns: bool) -> geometry_pb2.LengthUnit.ValueType:
 def outline(outcome: Outcome) -> segmentation_pb2.Outline:
     """An answer."""
     made, times = outcome.outline, outcome.times
-    polygons = (
-        geometry_pb2.Polygon(rings=[geometry_pb2.Ring(deltas=ring) for ring in part]) for part in encode(made.geometry)
-    )
+    polygons = (geometry_pb2.Polygon(rings=[geometry_pb2.Ring(deltas=ring) for ring in part]) for part in outcome.rings)
     return segmentation_pb2.Outline(
         geometry=geometry_pb2.MultiPolygon(polygons=polygons),
         score=outcome.score,
@@ -79,6 +76,11 @@ def pixels_needed(windows: Sequence[PixelWindow]) -> segmentation_pb2.PixelsNeed
             for value in windows
         ]
     )
+
+
+def place(value: PixelWindow) -> dict[str, int]:
+    """Which window an error is about, for its details."""
+    return {"x": value.x, "y": value.y, "width": value.width, "height": value.height}
 
 
 def status_details(error: WsiSamServerError) -> tuple[Message, ...]:

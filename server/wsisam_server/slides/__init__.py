@@ -9,6 +9,7 @@ and a plain image's orientation tag is ignored. Colour profiles are not applied,
 
 from wsisam_server.slides.access import SlideAccess
 from wsisam_server.slides.base import Slide, SlideInfo
+from wsisam_server.slides.calibration import mean_mpp
 from wsisam_server.slides.decoding import Encoding, decode_tile
 from wsisam_server.slides.fingerprint import fingerprint
 from wsisam_server.slides.opening import open_slide
@@ -25,5 +26,6 @@ __all__ = [
     "SlideInfo",
     "decode_tile",
     "fingerprint",
+    "mean_mpp",
     "open_slide",
 ]

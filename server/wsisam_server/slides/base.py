@@ -39,6 +39,11 @@ class Slide(Protocol):
         """Facts about the slide; they never change while it is open."""
         ...
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of pixels that it holds in memory while it is open; shared caches do not count."""
+        ...
+
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Reads a square patch.
 

@@ -72,6 +72,11 @@ class OpenSlideSource:
         """See `Slide.info`."""
         return self._info
 
+    @property
+    def nbytes(self) -> int:
+        """See `Slide.nbytes`."""
+        return 0
+
     def read(self, window: Window) -> NDArray[np.uint8]:
         """See `Slide.read`. Reads from the coarsest level that is no coarser than the window.
 

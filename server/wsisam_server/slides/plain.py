@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from PIL import Image, TiffImagePlugin
@@ -40,6 +41,13 @@ _UNDO_ORIENTATION = {
 }
 
 
+# Decoding holds a whole image, and PIL's copies of it, in memory: two at once would double the peak.
+_one_at_a_time = threading.Lock()
+
+# Bytes that PIL keeps for a pixel of the widest mode that is supported.
+_LARGEST_PIXEL = 4
+
+
 class PlainImage:
     """An image without a pyramid, held in memory as it is stored; pieces become RGB when they are read.
 
@@ -64,7 +72,8 @@ class PlainImage:
                 image_format = str(image.format).lower()
                 mpp = _tiff_mpp(image)
                 self._sixteen_bit = is_sixteen_bit(image)
-                self._image: Image.Image | None = _load(image)
+                with _one_at_a_time:
+                    self._image: Image.Image | None = _load(image)
             identity = file_fingerprint(path)
         except (WsiSamServerError, MemoryError):
             raise
@@ -78,11 +87,17 @@ class PlainImage:
             fingerprint=identity,
             source=f"plain:{image_format}",
         )
+        self._nbytes = self._image.width * self._image.height * _LARGEST_PIXEL
 
     @property
     def info(self) -> SlideInfo:
         """See `Slide.info`."""
         return self._info
+
+    @property
+    def nbytes(self) -> int:
+        """See `Slide.nbytes`."""
+        return self._nbytes
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """See `Slide.read`.

@@ -6,7 +6,7 @@ import math
 import secrets
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
     from wsisam_server.geometry import SlideSize, Window
 
-# Requests that are remembered for one slide. A client that never answers must not fill the memory; of the oldest
-# ones the tiles are refused, and asked for again when they are needed.
-_MOST_REQUESTS = 4096
-
 
 @dataclass(frozen=True, slots=True)
 class PixelWindow:
@@ -41,7 +37,8 @@ class PixelWindow:
         height: level-0 pixels along y.
         tile_width: pixels of the tile along x.
         tile_height: pixels of the tile along y.
-        downsample: at least 1; what `width / tile_width` and `height / tile_height` were rounded from.
+        downsample: at least 1; what `width / tile_width` and `height / tile_height` were rounded from. Not part of
+            the region's identity.
     """
 
     x: int
@@ -50,13 +47,14 @@ class PixelWindow:
     height: int
     tile_width: int
     tile_height: int
-    downsample: float
+    downsample: float = field(compare=False)
 
 
 class PushedSlide:
     """A slide whose pixels come from the client.
 
     Its identity is random: pixels that one user sends are never served to another, nor found in a cache by one.
+    Whether a tile was asked for is known to whoever asked; here it only has to be of the right size.
 
     Args:
         size: level 0, as the client says.
@@ -68,9 +66,7 @@ class PushedSlide:
         self._info = SlideInfo(size, mpp, (1.0,), secrets.token_hex(32), "pushed")
         self._limit = limit_bytes
         self._lock = threading.Lock()
-        self._requested: OrderedDict[PixelWindow, None] = OrderedDict()
         self._tiles: OrderedDict[PixelWindow, NDArray[np.uint8]] = OrderedDict()
-        self._read_once: set[PixelWindow] = set()
         self._bytes = 0
 
     @property
@@ -95,51 +91,35 @@ class PushedSlide:
         tile_width, tile_height = (max(1, round(length / downsample)) for length in (x1 - x0, y1 - y0))
         return PixelWindow(x0, y0, x1 - x0, y1 - y0, tile_width, tile_height, downsample)
 
-    def missing(self, windows: Iterable[Window], *, ask_again: bool = False) -> list[PixelWindow]:
-        """Lists the regions that must be asked of the client, and remembers that they were.
+    def missing(self, windows: Iterable[Window]) -> list[PixelWindow]:
+        """Lists the regions behind windows that are not held, each once, in the order of the windows.
 
         Args:
             windows: what is about to be read.
-            ask_again: also list regions that were asked for before and did not come. A stream asks once; a call that
-                starts afresh, whose predecessor's answer may be lost, must name all.
-
-        Returns:
-            Regions that are not held, each once, in the order of the windows.
         """
         wanted = dict.fromkeys(region for region in map(self.window_for, windows) if region is not None)
         with self._lock:
-            asked = [
-                region
-                for region in wanted
-                if region not in self._tiles and (ask_again or region not in self._requested)
-            ]
-            for region in asked:
-                self._requested[region] = None
-                self._requested.move_to_end(region)
-            while len(self._requested) > _MOST_REQUESTS:
-                self._requested.popitem(last=False)
-        return asked
+            return [region for region in wanted if region not in self._tiles]
 
     def push(self, region: PixelWindow, tile: NDArray[np.uint8]) -> None:
-        """Takes a tile that the client sent. To make room, tiles that were read before are let go, oldest first.
+        """Takes a tile that the client sent. To make room, the tiles used longest ago are let go.
 
         Args:
             region: as `missing` listed it.
             tile: uint8 [region.tile_height, region.tile_width, 3], RGB.
 
         Raises:
-            WsiSamServerError: TILE_NOT_REQUESTED; TILE_WRONG_SIZE; TOO_MANY_PIXELS when unread tiles fill the limit
-                (the request then stands, so that the client can send again).
+            WsiSamServerError: TILE_WRONG_SIZE; TOO_MANY_PIXELS when the tile alone is over the limit.
         """
-        expected = (region.tile_height, region.tile_width, 3)
+        if tile.shape != (region.tile_height, region.tile_width, 3) or tile.dtype != np.uint8:
+            actual = f"{' x '.join(str(side) for side in tile.shape[1::-1])}, {tile.dtype}"
+            raise wrong_size(actual, f"{region.tile_width} x {region.tile_height}")
+        if tile.nbytes > self._limit:
+            raise WsiSamServerError(Reason.TOO_MANY_PIXELS, limit=self._limit)
         with self._lock:
-            if region not in self._requested:
-                raise WsiSamServerError(Reason.TILE_NOT_REQUESTED)
-            if tile.shape != expected or tile.dtype != np.uint8:
-                actual = f"{' x '.join(str(side) for side in tile.shape[1::-1])}, {tile.dtype}"
-                raise wrong_size(actual, f"{region.tile_width} x {region.tile_height}")
-            self._make_room(tile.nbytes)
-            del self._requested[region]
+            self._drop(region)
+            while self._bytes + tile.nbytes > self._limit:
+                self._drop(next(iter(self._tiles)))
             self._tiles[region] = tile
             self._bytes += tile.nbytes
 
@@ -156,40 +136,24 @@ class PushedSlide:
             tile = self._tiles.get(region)
             if tile is None:
                 raise WsiSamServerError(Reason.PIXELS_NEEDED, count=1)
-            self._read_once.add(region)
+            self._tiles.move_to_end(region)
         return sample(_TileLevel(region, tile), self._info.size, window)
 
-    def release(self, window: Window) -> None:
-        """Lets go of a window's tile, or of the request for it. If it is needed later, `missing` lists it again."""
-        region = self.window_for(window)
-        if region is not None:
-            with self._lock:
-                self._requested.pop(region, None)
-                self._drop(region)
+    @property
+    def nbytes(self) -> int:
+        """See `Slide.nbytes`."""
+        return self._bytes
 
     def close(self) -> None:
         """See `Slide.close`."""
         with self._lock:
-            self._requested.clear()
             self._tiles.clear()
-            self._read_once.clear()
             self._bytes = 0
-
-    def _make_room(self, needed: int) -> None:
-        spare = [region for region in self._tiles if region in self._read_once]
-        held_unread = self._bytes - sum(self._tiles[region].nbytes for region in spare)
-        if held_unread + needed > self._limit:
-            raise WsiSamServerError(Reason.TOO_MANY_PIXELS, limit=self._limit)
-        for region in spare:
-            if self._bytes + needed <= self._limit:
-                break
-            self._drop(region)
 
     def _drop(self, region: PixelWindow) -> None:
         tile = self._tiles.pop(region, None)
         if tile is not None:
             self._bytes -= tile.nbytes
-        self._read_once.discard(region)
 
 
 class _TileLevel:

@@ -246,11 +246,17 @@ class OpenSlides:
     def _trim(self) -> list[Slide]:
         """Takes the least recently used slides out, leased ones and the newest excepted. Call it with the lock."""
         surplus = len(self._open) - max(1, self._limits.open_slides)
-        if surplus <= 0:
-            return []
-        newest = next(reversed(self._open))
-        idle = [slide_id for slide_id, entry in self._open.items() if not entry.leases and slide_id != newest]
-        return [self._open.pop(slide_id).slide for slide_id in idle[:surplus]]
+        excess = sum(entry.slide.nbytes for entry in self._open.values()) - self._limits.open_slide_bytes
+        unused: list[Slide] = []
+        for slide_id in list(self._open)[:-1]:
+            if surplus <= 0 and excess <= 0:
+                break
+            if not self._open[slide_id].leases:
+                slide = self._open.pop(slide_id).slide
+                unused.append(slide)
+                surplus -= 1
+                excess -= slide.nbytes
+        return unused
 
 
 def _retire(entry: _Entry[Slide]) -> list[Slide]:
