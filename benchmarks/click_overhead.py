@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +34,11 @@ from wsisam_server.geometry import Point, Window
 from wsisam_server.slides import open_slide
 
 LIMIT_MS = 15.0
+
+PAUSE = 0.05
+"""Seconds between two measurements: after a step torch's threads keep a core busy for a while, waiting for more, and
+the other process would pay for it."""
+
 BOX = (220.0, 180.0, 420.0, 360.0)
 
 
@@ -57,7 +63,8 @@ def main() -> None:
         folder = Path(name)
         path = slide_in(folder)
         command = [sys.executable, "-m", "wsisam_server", "serve", "--slides", name, "--port", "0"]
-        with subprocess.Popen([*command, "--threads", str(threads)], stdout=subprocess.PIPE, text=True) as server:
+        command += ["--threads", str(threads), "--log-level", "warning"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
             target = server.stdout.readline().rsplit(" ", 1)[-1].strip()
             try:
@@ -72,11 +79,12 @@ def main() -> None:
         print(f"{key:28s} {value:.2f}" if isinstance(value, float) else f"{key:28s} {value}")
     if options.json is not None:
         options.json.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    print(f"claim, added_ms <= {LIMIT_MS:g}: {'holds' if measured['added_ms'] <= LIMIT_MS else 'does not hold'}")
     if measured["encoder_runs_after_first"] != 0:
         sys.exit("a warm prompt ran the encoder")
 
 
-def measure(target: str, path: Path, prompts: int) -> dict[str, object]:
+def measure(target: str, path: Path, prompts: int) -> dict[str, Any]:
     model = WsiSam.from_name("wsisam-lite")
     x0, y0, x1, y1 = BOX
     with Client(target) as client:
@@ -91,17 +99,20 @@ def measure(target: str, path: Path, prompts: int) -> dict[str, object]:
         corners = (*window.to_model(Point(x0, y0)), *window.to_model(Point(x1, y1)))
         bare, through, outside, polygon, runs = [], [], [], [], 0
         for number in range(prompts + 5):
+            time.sleep(PAUSE)
             started = time.perf_counter()
             model.decode(embedding, None, Prompt(box=corners))
-            middle = time.perf_counter()
+            decoded = time.perf_counter()
+            time.sleep(PAUSE)
+            asked = time.perf_counter()
             outline = client.segment(request)
             ended = time.perf_counter()
             runs += outline.timings.encoder_runs
             if number < 5:
                 continue  # warming up
-            bare.append((middle - started) * 1000)
-            through.append((ended - middle) * 1000)
-            outside.append((ended - middle) * 1000 - outline.timings.decode)
+            bare.append((decoded - started) * 1000)
+            through.append((ended - asked) * 1000)
+            outside.append((ended - asked) * 1000 - outline.timings.decode)
             polygon.append(outline.timings.polygon)
     added = statistics.median(through) - statistics.median(bare)
     return {

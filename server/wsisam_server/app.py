@@ -5,7 +5,6 @@ What flows in: settings. What flows out: a running server. It must never decide 
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 from typing import TYPE_CHECKING
 
@@ -54,9 +53,13 @@ def build_segmenter(settings: Settings, engines: Mapping[str, Engine]) -> Segmen
     return Segmenter(OpenSlides(access, settings.limits), engines, settings.limits, known)
 
 
-def build_engine(settings: Settings, model: WsiSam) -> Engine:
-    """The engine that the settings ask for."""
-    return LocalEngine(model, settings.limits.embedding_cache_bytes)
+async def build_engine(settings: Settings, load_model: Callable[[], WsiSam]) -> Engine:
+    """The engine that the settings ask for.
+
+    Raises:
+        Exception: whatever `load_model` raises.
+    """
+    return await LocalEngine.load(load_model, settings.limits.embedding_cache_bytes)
 
 
 class App:
@@ -97,8 +100,7 @@ class App:
         self._server = self._build_server()
         port = self._bind(self._server)
         await self._server.start()
-        model = await asyncio.to_thread(self._load_model)
-        engine = build_engine(self._settings, model)
+        engine = await build_engine(self._settings, self._load_model)
         self._engines[engine.info.name] = engine
         await engine.warm_up()
         self._gate.open()

@@ -131,13 +131,13 @@ def _given(context: click.Context, name: str) -> bool:
 def _here(slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -> Iterator[Answer]:
     if not slide.is_file():
         raise click.ClickException(f"{slide}: no such file")
-    with console.status("loading the model"):
-        loaded = load_model(**model)
     path = slide.resolve()
     settings = Settings(slide_roots=(path.parent,))
-    segmenter = build_segmenter(settings, {loaded.name: build_engine(settings, loaded)})
     options = from_proto.options(request.options, "options")
     loop = asyncio.new_event_loop()
+    with console.status("loading the model"):
+        engine = loop.run_until_complete(build_engine(settings, lambda: load_model(**model)))
+    segmenter = build_segmenter(settings, {engine.info.name: engine})
     try:
         slide_id, _, _ = segmenter.open_slide(str(path), None)
         for number, item in enumerate(request.items):

@@ -35,11 +35,12 @@ class LocalEngine:
     Args:
         model: loaded, on its device.
         cache_bytes: limit of the embedding cache.
+        worker: the device's thread; a new one if not given.
     """
 
-    def __init__(self, model: WsiSam, cache_bytes: int) -> None:
+    def __init__(self, model: WsiSam, cache_bytes: int, worker: DeviceWorker | None = None) -> None:
         self._model = model
-        self._worker = DeviceWorker()
+        self._worker = worker or DeviceWorker()
         self._readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="wsisam-reader")
         self.cache: EmbeddingCache[Embedding] = EmbeddingCache(cache_bytes)
         self._info = ModelInfo(
@@ -49,6 +50,25 @@ class LocalEngine:
             weights_hash=model.weights_hash,
             uses_low=model.uses_low,
         )
+
+    @classmethod
+    async def load(cls, load_model: Callable[[], WsiSam], cache_bytes: int) -> LocalEngine:
+        """Loads the model on the thread that will run it.
+
+        Torch keeps a team of CPU threads for each thread that it was ever called from. A second team makes every step
+        about a third slower, because idle teams of more threads than cores do not wait in readiness; and the number
+        of threads that the loading sets counts only for the thread that sets it.
+
+        Raises:
+            Exception: whatever `load_model` raises.
+        """
+        worker = DeviceWorker()
+        try:
+            model = await worker.run(Priority.INTERACTIVE_ENCODE, load_model)
+        except BaseException:
+            await worker.close()
+            raise
+        return cls(model, cache_bytes, worker)
 
     @property
     def info(self) -> ModelInfo:
