@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,26 +135,25 @@ def _here(slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -
     path = slide.resolve()
     settings = Settings(slide_roots=(path.parent,))
     options = from_proto.options(request.options, "options")
-    loop = asyncio.new_event_loop()
-    with console.status("loading the model"):
-        engine = loop.run_until_complete(build_engine(settings, lambda: load_model(**model)))
-    segmenter = build_segmenter(settings, {engine.info.name: engine})
-    try:
-        slide_id, _, _ = segmenter.open_slide(str(path), None)
-        for number, item in enumerate(request.items):
-            wanted = Request(
-                slide_id=slide_id,
-                prompt=from_proto.prompt(item.prompt, "prompt"),
-                choice=from_proto.field_choice(item.field, "downsample"),
-                options=options,
-            )
-            try:
-                yield number, to_proto.outline(loop.run_until_complete(segmenter.segment(wanted)))
-            except WsiSamServerError as error:
-                yield number, error.public_text
-    finally:
-        loop.run_until_complete(segmenter.close())
-        loop.close()
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        with console.status("loading the model"):
+            engine = loop.run_until_complete(build_engine(settings, lambda: load_model(**model)))
+        segmenter = build_segmenter(settings, {engine.info.name: engine})
+        try:
+            slide_id, _, _ = segmenter.open_slide(str(path), None)
+            for number, item in enumerate(request.items):
+                try:
+                    wanted = Request(
+                        slide_id=slide_id,
+                        prompt=from_proto.prompt(item.prompt, "prompt"),
+                        choice=from_proto.field_choice(item.field, "downsample"),
+                        options=options,
+                    )
+                    yield number, to_proto.outline(loop.run_until_complete(segmenter.segment(wanted)))
+                except WsiSamServerError as error:
+                    yield number, error.public_text
+        finally:
+            loop.run_until_complete(segmenter.close())
 
 
 def _line(result: Result) -> str:
