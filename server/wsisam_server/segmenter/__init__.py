@@ -1,0 +1,12 @@
+"""Segmenter room: one prompt on one slide, all the way to an outline.
+
+What flows in: a slide id, a prompt in slide coordinates, how the outline is wanted. What flows out: the outline with
+the field and the model that made it. It joins the rooms below (fields, slides, scheduler, polygons) and must
+never know of messages, streams or users.
+"""
+
+from wsisam_server.segmenter.request import Outcome, OutlineOptions, Request
+from wsisam_server.segmenter.segmenter import Segmenter
+from wsisam_server.segmenter.watcher import NoPixels, PixelsNeededError, Watcher
+
+__all__ = ["NoPixels", "Outcome", "OutlineOptions", "PixelsNeededError", "Request", "Segmenter", "Watcher"]

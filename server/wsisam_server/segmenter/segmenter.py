@@ -1,0 +1,243 @@
+"""The way of one prompt: plan its field, have it read and answered, and draw the outline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.fields import SlidePrompt, checked, plan
+from wsisam_server.polygons import Outline, encode, outline
+from wsisam_server.scheduler import Answer, Engine, Job, ModelInfo
+from wsisam_server.segmenter.request import Outcome, Request
+from wsisam_server.segmenter.watcher import NoPixels, PixelsNeededError, Watcher
+from wsisam_server.slides import Encoding, OpenSlides, PixelWindow, PushedSlide, SlideInfo, decode_tile
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wsisam_server.config import Limits
+    from wsisam_server.geometry import FieldPair, SlideSize, Window
+
+_log = logging.getLogger(__name__)
+
+PIXEL_ROUNDS = 4
+"""How often one prompt may ask for pixels again: its embeddings may be evicted while others' are computed."""
+
+
+class Segmenter:
+    """Answers prompts.
+
+    Args:
+        slides: the open slides.
+        engines: one for each ready model, by its name; the first is the default.
+        limits: bounds on a prompt.
+        known_models: names of models that exist but may have no engine here.
+    """
+
+    def __init__(
+        self,
+        slides: OpenSlides,
+        engines: Mapping[str, Engine],
+        limits: Limits,
+        known_models: Collection[str] = (),
+    ) -> None:
+        self.slides = slides
+        self.engines = engines
+        self._known_models = known_models
+        self._limits = limits
+        self._blocking = ThreadPoolExecutor(max_workers=2, thread_name_prefix="wsisam-outline")
+
+    def engine(self, name: str) -> Engine:
+        """The engine of a model; an empty name means the default.
+
+        Raises:
+            WsiSamServerError: UNKNOWN_MODEL or MODEL_UNAVAILABLE.
+        """
+        if not name:
+            return next(iter(self.engines.values()))
+        if name in self.engines:
+            return self.engines[name]
+        known = name in self._known_models
+        raise WsiSamServerError(Reason.MODEL_UNAVAILABLE if known else Reason.UNKNOWN_MODEL, model=name)
+
+    def open_slide(self, uri: str, pixels: tuple[SlideSize, float | None] | None) -> tuple[str, SlideInfo, bool]:
+        """Opens a slide by reference, or in pixel mode when that fails and the client offers pixels. Blocks.
+
+        A file of another size than the client's image is not what the annotator sees (another file under a mapped
+        path, a cropped image): then the client's own pixels are used.
+
+        Args:
+            uri: path or file: URI as the client sees it.
+            pixels: size and microns per pixel of the client's image, when it can send pixels.
+
+        Returns:
+            The slide's id, its geometry, and whether the server reads the file itself.
+
+        Raises:
+            WsiSamServerError: SLIDE_NOT_FOUND, SLIDE_UNREADABLE or SLIDE_TOO_LARGE, without `pixels`.
+        """
+        try:
+            slide_id, info = self.slides.open(uri)
+            if pixels is None or info.size == pixels[0]:
+                return slide_id, info, True
+            _log.info("pixel mode: the file is %s, the client's image %s", info.size, pixels[0])
+        except WsiSamServerError as error:
+            if pixels is None:
+                raise
+            _log.info("pixel mode: %s (%s)", error.reason.name, error.private)
+        assert pixels is not None
+        pushed = PushedSlide(*pixels, limit_bytes=self._limits.pushed_pixels_bytes)
+        return self.slides.add_pushed(pushed), pushed.info, False
+
+    def pixel_windows(self, request: Request) -> set[PixelWindow]:
+        """The pixel windows that a request reads on a slide in pixel mode, held or not; none on another slide.
+
+        Raises:
+            WsiSamServerError: what is wrong with the request.
+        """
+        pair, _ = self.field_for(request)
+        pushed = self.slides.pushed(request.slide_id)
+        if pushed is None:
+            return set()
+        return {window for window in map(pushed.window_for, (pair.high, pair.low)) if window is not None}
+
+    def slide_info(self, slide_id: str) -> SlideInfo:
+        """Geometry of an open slide.
+
+        Raises:
+            WsiSamServerError: UNKNOWN_SLIDE_ID.
+        """
+        return self.slides.info(slide_id)
+
+    def checked(self, request: Request) -> SlidePrompt:
+        """The request's prompt, checked against its slide and clipped to it.
+
+        Raises:
+            WsiSamServerError: UNKNOWN_SLIDE_ID, or what is wrong with the prompt.
+        """
+        return checked(request.prompt, self.slide_info(request.slide_id).size, self._limits.points_per_prompt)
+
+    def field_for(self, request: Request) -> tuple[FieldPair, SlidePrompt]:
+        """The field that a request would use, and its prompt checked and clipped to the slide.
+
+        Raises:
+            WsiSamServerError: what is wrong with the request.
+        """
+        engine = self.engine(request.model)
+        info = self.slide_info(request.slide_id)
+        prompt = self.checked(request)
+        pair = plan(
+            prompt,
+            info.size,
+            engine.info.image_size,
+            mpp=info.mpp,
+            viewport=request.viewport,
+            choice=request.choice,
+        )
+        return pair, prompt
+
+    async def segment(
+        self, request: Request, watcher: Watcher | None = None, field: FieldPair | None = None
+    ) -> Outcome:
+        """Answers one prompt.
+
+        Args:
+            request: the prompt.
+            watcher: hears of waits; without one, missing pixels are an error.
+            field: one that `field_for` returned for this object before; None to plan.
+
+        Raises:
+            WsiSamServerError: of the catalogue; PixelsNeededError without a watcher that waits for pixels.
+        """
+        watcher = watcher or NoPixels()
+        engine = self.engine(request.model)
+        pair, prompt = self.field_for(request) if field is None else (field, self.checked(request))
+        job = Job(
+            slide_id=request.slide_id,
+            read=lambda window: self._read(request.slide_id, window),
+            field=pair,
+            prompt=prompt,
+            interactive=request.interactive,
+            on_encode=watcher.encoding,
+        )
+        answer = await self._predict(engine, job, watcher)
+        return await self._outcome(request, engine.info, pair, answer)
+
+    async def push(self, slide_id: str, window: PixelWindow, encoding: Encoding, data: bytes) -> None:
+        """Takes pixels of a slide in pixel mode.
+
+        Raises:
+            WsiSamServerError: TILE_NOT_REQUESTED when the slide is not in pixel mode; TILE_WRONG_SIZE,
+                TILE_UNREADABLE or TOO_MANY_PIXELS.
+        """
+        pushed = self.slides.pushed(slide_id)
+        if pushed is None:
+            raise WsiSamServerError(Reason.TILE_NOT_REQUESTED)
+        # Decoding a tile takes milliseconds: not on the event loop.
+        await asyncio.get_running_loop().run_in_executor(
+            self._blocking,
+            lambda: pushed.push(window, decode_tile(encoding, data, window.tile_width, window.tile_height)),
+        )
+
+    async def close(self) -> None:
+        """Closes the engines and the slides."""
+        for engine in self.engines.values():
+            await engine.close()
+        self._blocking.shutdown(wait=True, cancel_futures=True)
+        self.slides.close()
+
+    async def _predict(self, engine: Engine, job: Job, watcher: Watcher) -> Answer:
+        pushed = self.slides.pushed(job.slide_id)
+        if pushed is None:
+            return await engine.predict(job)
+        for _ in range(PIXEL_ROUNDS):
+            needed = pushed.missing(engine.lacking(job.slide_id, job.field))
+            if needed:
+                await watcher.pixels_needed(needed)
+            try:
+                return await engine.predict(job)
+            except WsiSamServerError as error:
+                # The embedding was evicted, or its tile let go, between the question and the answer.
+                if error.reason is not Reason.PIXELS_NEEDED:
+                    raise
+        raise PixelsNeededError(pushed.missing([job.field.high, job.field.low]))
+
+    def _read(self, slide_id: str, window: Window) -> NDArray[np.uint8]:
+        with self.slides.lease(slide_id) as slide:
+            return slide.read(window)
+
+    async def _outcome(self, request: Request, model: ModelInfo, pair: FieldPair, answer: Answer) -> Outcome:
+        info = self.slide_info(request.slide_id)
+        unit = info.mpp or 1.0
+        tolerance = request.options.tolerance
+        started = time.perf_counter()
+
+        def make() -> tuple[Outline, list[list[list[int]]]]:
+            made = outline(
+                answer.logits,
+                pair.high,
+                info.size,
+                tolerance_px=None if tolerance is None else tolerance / unit,
+                min_area_px=request.options.min_area / unit**2,
+            )
+            return made, encode(made.geometry)
+
+        made, rings = await asyncio.get_running_loop().run_in_executor(self._blocking, make)
+        return Outcome(
+            outline=made,
+            rings=rings,
+            score=answer.score,
+            field=pair,
+            model=model,
+            tolerance=made.tolerance_px * unit,
+            in_microns=info.mpp is not None,
+            times=answer.times,
+            polygon_ms=(time.perf_counter() - started) * 1000,
+        )

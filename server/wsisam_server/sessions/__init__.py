@@ -1,0 +1,30 @@
+"""Sessions room: one annotator at work on one open image.
+
+What flows in: prompts with an object id and a revision, viewports, pixel tiles, cancels. What flows out: events (an
+outline or an error for each prompt, exactly once; progress; pixels needed). The latest revision of an object wins; what
+is superseded or cancelled before it was computed never reaches the model. It must never know of messages.
+"""
+
+from wsisam_server.sessions.events import (
+    Event,
+    Failed,
+    OutlineReady,
+    PixelsWanted,
+    Revision,
+    WaitingForEncoder,
+    WaitingForPixels,
+)
+from wsisam_server.sessions.ids import SessionIds
+from wsisam_server.sessions.session import Session
+
+__all__ = [
+    "Event",
+    "Failed",
+    "OutlineReady",
+    "PixelsWanted",
+    "Revision",
+    "Session",
+    "SessionIds",
+    "WaitingForEncoder",
+    "WaitingForPixels",
+]

@@ -1,0 +1,67 @@
+"""What goes into a session and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from wsisam_server.fields import FieldChoice, SlidePrompt
+    from wsisam_server.geometry import Viewport
+    from wsisam_server.segmenter import Outcome
+    from wsisam_server.slides import PixelWindow
+
+
+@dataclass(frozen=True, slots=True)
+class OutlineReady:
+    """A prompt's outline."""
+
+    object_id: str
+    revision: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A prompt's error; with an empty object id, that of a tile or a viewport."""
+
+    object_id: str
+    revision: int
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingForEncoder:
+    """A prompt has to wait for an encoder."""
+
+    object_id: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingForPixels:
+    """A prompt has to wait for pixels, perhaps ones that were asked for already."""
+
+    object_id: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class PixelsWanted:
+    """Pixel windows that nobody was asked for before on this stream."""
+
+    windows: tuple[PixelWindow, ...]
+
+
+Event: TypeAlias = OutlineReady | Failed | WaitingForEncoder | WaitingForPixels | PixelsWanted
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One revision of an object's prompt."""
+
+    object_id: str
+    revision: int
+    prompt: SlidePrompt
+    viewport: Viewport | None = None
+    choice: FieldChoice = None

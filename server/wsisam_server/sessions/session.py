@@ -1,0 +1,196 @@
+"""One stream's state: objects and their revisions, of which the latest wins."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.fields import keeps
+from wsisam_server.segmenter import Outcome, OutlineOptions, Request, Segmenter
+from wsisam_server.sessions.asked import AskedPixels
+from wsisam_server.sessions.events import (
+    Event,
+    Failed,
+    OutlineReady,
+    PixelsWanted,
+    Revision,
+    WaitingForEncoder,
+    WaitingForPixels,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wsisam_server.config import Limits
+    from wsisam_server.geometry import FieldPair, Viewport
+    from wsisam_server.slides import Encoding, PixelWindow
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One revision on its way. `ended` once it was answered for from outside: the task then says nothing."""
+
+    new: Revision
+    task: asyncio.Task[None] | None = None
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class _Object:
+    revision: int = 0
+    turn: _Turn | None = None
+    field: FieldPair | None = None
+
+
+class Session:
+    """One stream's state. Used from one event loop.
+
+    Args:
+        segmenter: answers the prompts.
+        slide_id: the open image.
+        model: a model's name; empty for the default.
+        options: for all outlines.
+        limits: bounds on what one stream may hold.
+        emit: takes each event, in order; must not block.
+
+    Raises:
+        WsiSamServerError: UNKNOWN_SLIDE_ID or UNKNOWN_MODEL.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        slide_id: str,
+        model: str,
+        options: OutlineOptions,
+        limits: Limits,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.model = segmenter.engine(model).info
+        self.slide = segmenter.slide_info(slide_id)
+        self._segmenter = segmenter
+        self._slide_id = slide_id
+        self._options = options
+        self._limits = limits
+        self._emit = emit
+        self._objects: dict[str, _Object] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._viewport: Viewport | None = None
+        self._pixels = AskedPixels()
+
+    def view(self, viewport: Viewport) -> None:
+        """Takes note of what the annotator sees."""
+        self._viewport = viewport
+
+    def prompt(self, new: Revision) -> None:
+        """Queues a revision; a waiting older one of the same object is superseded.
+
+        Raises:
+            WsiSamServerError: STALE_REVISION, QUEUE_FULL or TOO_MANY_OBJECTS; the prompt is then not queued.
+        """
+        known = self._objects.get(new.object_id)
+        if known is not None and new.revision <= known.revision:
+            raise WsiSamServerError(
+                Reason.STALE_REVISION, object_id=new.object_id, current=known.revision, given=new.revision
+            )
+        if known is None and len(self._objects) >= self._limits.objects_per_session:
+            raise WsiSamServerError(Reason.TOO_MANY_OBJECTS, limit=self._limits.objects_per_session)
+        # An older revision of the same object leaves the queue, so it does not count against the new one.
+        waiting = len(self._tasks) - int(known is not None and _waits(known.turn))
+        if waiting >= self._limits.queued_prompts_per_stream:
+            raise WsiSamServerError(Reason.QUEUE_FULL, limit=self._limits.queued_prompts_per_stream)
+        state = known or self._objects.setdefault(new.object_id, _Object())
+        self._end(state, Reason.SUPERSEDED)
+        state.revision = new.revision
+        state.turn = turn = _Turn(new)
+        turn.task = asyncio.ensure_future(self._answer(state, turn))
+        self._tasks.add(turn.task)
+        turn.task.add_done_callback(self._tasks.discard)
+
+    def cancel(self, object_id: str) -> None:
+        """Forgets an object; its waiting prompt, if any, is answered by PROMPT_CANCELLED."""
+        state = self._objects.pop(object_id, None)
+        if state is not None:
+            self._end(state, Reason.PROMPT_CANCELLED)
+
+    async def tile(self, window: PixelWindow, encoding: Encoding, data: bytes) -> None:
+        """Takes the pixels of a window that was asked for.
+
+        Raises:
+            WsiSamServerError: TILE_NOT_REQUESTED, TILE_WRONG_SIZE, TILE_UNREADABLE or TOO_MANY_PIXELS. After one of
+                the last three the window still counts as asked for, so that a corrected tile is taken.
+        """
+        if window not in self._pixels:
+            raise WsiSamServerError(Reason.TILE_NOT_REQUESTED)
+        await self._segmenter.push(self._slide_id, window, encoding, data)
+        await self._pixels.arrived(window)
+
+    async def close(self) -> None:
+        """Drops all waiting work without answering it: there is nobody to answer."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def drain(self) -> None:
+        """Waits until every prompt that was taken is answered; those that still want pixels, by PIXELS_NEEDED."""
+        await self._pixels.end()
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _end(self, state: _Object, reason: Reason) -> None:
+        # Answered here and not by the task: a task that is cancelled before its first step never runs.
+        turn = state.turn
+        if turn is None or turn.task is None or not _waits(turn):
+            return
+        turn.ended = True
+        turn.task.cancel()
+        ended = WsiSamServerError(reason, object_id=turn.new.object_id)
+        self._emit(Failed(turn.new.object_id, turn.new.revision, ended))
+
+    async def _answer(self, state: _Object, turn: _Turn) -> None:
+        event: Event
+        try:
+            event = OutlineReady(turn.new.object_id, turn.new.revision, await self._segment(state, turn.new))
+        except Exception as error:  # noqa: BLE001 - the catalogue decides what the client sees of it
+            event = Failed(turn.new.object_id, turn.new.revision, error)
+        if not turn.ended:
+            self._emit(event)
+
+    async def _segment(self, state: _Object, new: Revision) -> Outcome:
+        request = Request(
+            slide_id=self._slide_id,
+            prompt=new.prompt,
+            model=self.model.name,
+            viewport=new.viewport or self._viewport,
+            choice=new.choice,
+            options=self._options,
+        )
+        kept = state.field
+        if new.choice is not None or kept is None or not keeps(kept, self._segmenter.checked(request), self.slide.size):
+            kept, _ = self._segmenter.field_for(request)
+        # Known before the answer, so that a revision that replaces this one can stay in the same field.
+        state.field = kept
+        return await self._segmenter.segment(request, _ObjectWatcher(new, self._pixels, self._emit), kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _ObjectWatcher:
+    new: Revision
+    pixels: AskedPixels
+    emit: Callable[[Event], None]
+
+    def encoding(self) -> None:
+        self.emit(WaitingForEncoder(self.new.object_id, self.new.revision))
+
+    async def pixels_needed(self, windows: Sequence[PixelWindow]) -> None:
+        fresh = self.pixels.add(windows)
+        self.emit(WaitingForPixels(self.new.object_id, self.new.revision))
+        if fresh:
+            self.emit(PixelsWanted(fresh))
+        await self.pixels.wait(windows)
+
+
+def _waits(turn: _Turn | None) -> bool:
+    return turn is not None and turn.task is not None and not turn.task.done()
