@@ -68,7 +68,21 @@ class Checkpoint:
             CheckpointError: a name is missing or unknown, or a shape or kind of number differs. No module was
                 changed then.
         """
-        wanted = {name(key): value for module, name in targets for key, value in module.state_dict().items()}
+        self.require({name(key): value for module, name in targets for key, value in module.state_dict().items()})
+        for module, name in targets:
+            # half-precision files are widened: the model's dtype is chosen when it is used
+            state = {key: self.tensors[name(key)].to(value.dtype) for key, value in module.state_dict().items()}
+            module.load_state_dict(state, assign=True)
+
+    def require(self, wanted: Mapping[str, Tensor]) -> None:
+        """Checks that the file holds these tensors and no others, of these shapes and kinds of number.
+
+        Args:
+            wanted: what the modules hold now, by the file's names; of any values, or on the meta device.
+
+        Raises:
+            CheckpointError: a name is missing or unknown, or a shape or kind of number differs.
+        """
         self._require("lacks tensors", [key for key in wanted if key not in self.tensors])
         self._require("holds unknown tensors", [key for key in self.tensors if key not in wanted])
         self._require(
@@ -78,10 +92,6 @@ class Checkpoint:
             "holds tensors of another kind of number",
             [key for key in wanted if self.tensors[key].is_floating_point() != wanted[key].is_floating_point()],
         )
-        for module, name in targets:
-            # half-precision files are widened: the model's dtype is chosen when it is used
-            state = {key: self.tensors[name(key)].to(value.dtype) for key, value in module.state_dict().items()}
-            module.load_state_dict(state, assign=True)
 
     def _require(self, problem: str, faults: list[str]) -> None:
         if faults:

@@ -6,21 +6,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
 
+from wsisam_model import sam_parts
+from wsisam_model.additions import Additions
 from wsisam_model.branch import Branch, WsiParts
 from wsisam_model.checkpoint import Checkpoint, weights_hash
 from wsisam_model.dual import DualMaskDecoder
+from wsisam_model.routes import Route, build_routes
+from wsisam_model.settings import ModelSettings
 from wsisam_model.variants import Variant, detect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from segment_anything.modeling import MaskDecoder, PromptEncoder
+
     from wsisam_model.encoder import ImageEncoder
 
-_DIM = 256
-_EMBEDDING_SIDE = 64
 # MobileSAM's file keeps the classifier that its encoder was trained with; no SAM runs it
 _CLASSIFIER = ("image_encoder.norm_head.", "image_encoder.head.")
 _SAM_DECODER = "mask_decoder."
@@ -33,46 +36,53 @@ class Modules:
     Attributes:
         variant: which encoder, and how its images are normalised.
         encoder: the image encoder.
-        prompt_encoder: SAM's prompt encoder, for both branches.
+        prompt_encoder: SAM's prompt encoder.
         plain: SAM's decoder alone.
-        dual: the dual mask decoder; `plain` itself for a model without the paper's additions. Where the frozen
-            weights of a branch equal SAM's, its decoder is the very module of `plain`.
+        clicks: the dual mask decoder; `plain` itself for a model without additions. Where the frozen weights of a
+            branch equal SAM's, its decoder is the very module of `plain`.
+        boxes: what answers prompts of a box alone; `clicks` where nothing was trained for them.
         weights_hash: see `checkpoint.weights_hash`.
+        settings: what the weights want.
     """
 
     variant: Variant
     encoder: ImageEncoder
     prompt_encoder: PromptEncoder
     plain: DualMaskDecoder
-    dual: DualMaskDecoder
+    clicks: Route
+    boxes: Route
     weights_hash: str
+    settings: ModelSettings
+
+    @property
+    def dual(self) -> DualMaskDecoder:
+        """The decoder of `clicks`."""
+        return self.clicks.decoder
 
 
-def load(sam: Path, high: Path | None = None, low: Path | None = None) -> Modules:
+def load(sam: Path, high: Path | None = None, low: Path | None = None, additions: Path | None = None) -> Modules:
     """Reads the files of one model.
 
     Args:
         sam: checkpoint of the whole SAM, of any known variant.
         high: the paper's net_high: mask decoder of the HR branch with its additions; None for SAM alone.
         low: the paper's net_low; needs `high`.
+        additions: an additions file trained for `sam`, in place of `high` and `low`.
 
     Raises:
         CheckpointError: a file cannot be read or does not fit.
-        ValueError: low without high.
+        ValueError: low without high, or additions beside them.
     """
     if low is not None and high is None:
         raise ValueError("a low-resolution branch needs the high-resolution one")
+    if additions is not None and high is not None:
+        raise ValueError("an additions file takes the place of the paper's files; give one or the others")
     checkpoints = {"sam": Checkpoint.read(sam).without(_CLASSIFIER)}
     variant = detect(checkpoints["sam"])
     encoder = variant.build()
     with torch.device("meta"):
-        prompt_encoder = PromptEncoder(
-            embed_dim=_DIM,
-            image_embedding_size=(_EMBEDDING_SIDE, _EMBEDDING_SIDE),
-            input_image_size=(variant.image_size, variant.image_size),
-            mask_in_chans=16,
-        )
-        decoder = _mask_decoder()
+        prompt_encoder = sam_parts.prompt_encoder(variant.image_size)
+        decoder = sam_parts.mask_decoder()
     checkpoints["sam"].load_into(
         (encoder, lambda key: f"image_encoder.{encoder.file_key(key)}"),
         (prompt_encoder, _prefixed("prompt_encoder.")),
@@ -85,33 +95,37 @@ def load(sam: Path, high: Path | None = None, low: Path | None = None) -> Module
             checkpoints[part] = Checkpoint.read(path)
             branches.append(_wsi_branch(checkpoints[part], variant.early_channels, decoders))
     plain = DualMaskDecoder(Branch(decoder))
+    clicks = boxes = Route(DualMaskDecoder(*branches) if branches else plain, prompt_encoder)
+    settings = ModelSettings()
+    if additions is not None:
+        trained = Additions.read(additions, base=weights_hash(checkpoints))
+        routes = build_routes(trained, Route(plain, prompt_encoder), variant)
+        clicks = routes.get("clicks", clicks)
+        boxes = routes.get("boxes", clicks)
+        settings = trained.settings
+        checkpoints["additions"] = trained.checkpoint
     return Modules(
         variant=variant,
         encoder=encoder,
         prompt_encoder=prompt_encoder,
         plain=plain,
-        dual=DualMaskDecoder(*branches) if branches else plain,
+        clicks=clicks,
+        boxes=boxes,
         weights_hash=weights_hash(checkpoints),
+        settings=settings,
     )
 
 
 def _wsi_branch(checkpoint: Checkpoint, early_channels: int, decoders: list[MaskDecoder]) -> Branch:
     """Loads one branch; takes its decoder from `decoders` if an equal one is there, else adds it."""
     with torch.device("meta"):
-        decoder, parts = _mask_decoder(), WsiParts(early_channels)
+        decoder, parts = sam_parts.mask_decoder(), WsiParts(early_channels)
     checkpoint.load_into((decoder, _prefixed("")), (parts, _prefixed("")))
     for known in decoders:
         if _equal(known, decoder):
             return Branch(known, parts)
     decoders.append(decoder)
     return Branch(decoder, parts)
-
-
-def _mask_decoder() -> MaskDecoder:
-    return MaskDecoder(
-        transformer_dim=_DIM,
-        transformer=TwoWayTransformer(depth=2, embedding_dim=_DIM, mlp_dim=2048, num_heads=8),
-    )
 
 
 def _equal(one: MaskDecoder, other: MaskDecoder) -> bool:

@@ -15,7 +15,7 @@ from wsisam_model.errors import EmbeddingError, ImageError
 from wsisam_model.loading import Modules, load
 from wsisam_model.prediction import Prediction, SamPrediction
 from wsisam_model.prompt_batch import PromptBatch, PromptTokens, batches
-from wsisam_model.settings import ModelSettings
+from wsisam_model.routes import Route
 
 if TYPE_CHECKING:
     import os
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wsisam_model.branch import Branch
-    from wsisam_model.dual import DualMaskDecoder, DualMasks
+    from wsisam_model.dual import DualMasks
     from wsisam_model.encoder import EncoderOutput
     from wsisam_model.prompt import Prompt
+    from wsisam_model.settings import ModelSettings
 
 Role: TypeAlias = Literal["high", "low", "low_mask", "sam"]
 """What an embedding is for: the high-resolution image, the low-resolution one, the same when low_logits will be wanted
@@ -75,22 +76,36 @@ class WsiSam:
         self._encoder = modules.encoder.eval()
         self._encoder.freeze()
         self._encoder.to(device, dtype).to(memory_format=torch.channels_last)
-        self._prompt_encoder = modules.prompt_encoder.eval().to(device)
-        self._plain, self._dual = (
-            decoder.eval().to(device, dtype).to(memory_format=torch.channels_last)
-            for decoder in (modules.plain, modules.dual)
+        self._sam, self._clicks, self._boxes = (
+            Route(
+                route.decoder.eval().to(device, dtype).to(memory_format=torch.channels_last),
+                route.prompt_encoder.eval().to(device),
+            )
+            for route in (
+                Route(modules.plain, modules.prompt_encoder),
+                modules.clicks,
+                modules.boxes if settings.box_route else modules.clicks,
+            )
         )
         self._mean, self._std = (
             torch.tensor(values, device=device).view(3, 1, 1) for values in (modules.variant.mean, modules.variant.std)
         )
         with torch.inference_mode():
-            self._image_pe = self._prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2).contiguous().to(dtype)
-            self._no_mask = self._prompt_encoder.no_mask_embed.weight[None].to(dtype)
-        # branches of one decoder share its projections of an image, under the name of the first of them
-        self._projection_names: dict[int, str] = {}
-        for branch, owner in ((self._plain.high, "sam"), (self._dual.high, "high"), (self._dual.low, "low")):
-            if branch is not None:
-                self._projection_names.setdefault(id(branch.decoder), f"the projections of {owner!r}")
+            # the positional encoding is never trained: it is the same in all prompt encoders
+            self._image_pe = modules.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2).contiguous().to(dtype)
+        # routes and branches of one decoder and one prompt encoder share its projections of an image, under the name
+        # of the first of them
+        self._projection_names: dict[tuple[int, int], str] = {}
+        self._fused_names: dict[int, str] = {}
+        for route, suffix in ((self._sam, ""), (self._clicks, ""), (self._boxes, " for boxes")):
+            for branch, level in ((route.decoder.high, "high"), (route.decoder.low, "low")):
+                if branch is None:
+                    continue
+                owner = "sam" if route is self._sam else level
+                key = (id(branch.decoder), id(route.prompt_encoder))
+                self._projection_names.setdefault(key, f"the projections of {owner!r}{suffix}")
+                if branch.parts is not None:
+                    self._fused_names.setdefault(id(branch.parts), f"the fused features of {level!r}{suffix}")
 
     @classmethod
     def from_files(
@@ -99,6 +114,7 @@ class WsiSam:
         high: str | os.PathLike[str] | None = None,
         low: str | os.PathLike[str] | None = None,
         *,
+        additions: str | os.PathLike[str] | None = None,
         device: str = "cpu",
         dtype: Dtype = "float32",
         name: str = "custom",
@@ -110,17 +126,21 @@ class WsiSam:
             sam: checkpoint of the whole SAM: mobile_sam.pt, LiteMedSAM, or SAM's ViT-B, L or H.
             high: the paper's net_high. None for SAM alone, whose decode answers with SAM's mask and ignores low.
             low: the paper's net_low. None for the HR token alone.
+            additions: a file of `wsisam train`, in place of high and low; see the module `additions`.
             device: a torch device string.
             dtype: element type of the activations.
             name: what to call the model.
-            settings: None for the defaults.
+            settings: None for what the files want, the defaults if they say nothing.
 
         Raises:
             CheckpointError: a file cannot be read or does not fit.
-            ValueError: low without high, or another dtype.
+            ValueError: low without high, additions beside them, or another dtype.
         """
-        modules = load(Path(sam), None if high is None else Path(high), None if low is None else Path(low))
-        tokens = "HR and LR token" if low is not None else "HR token" if high is not None else "SAM alone"
+        modules = load(Path(sam), *(None if path is None else Path(path) for path in (high, low, additions)))
+        dual = modules.dual
+        tokens = (
+            "HR and LR token" if dual.low is not None else "HR token" if dual.high.parts is not None else "SAM alone"
+        )
         description = f"{modules.variant.name}, {tokens}"
         return cls._of(modules, name=name, description=description, device=device, dtype=dtype, settings=settings)
 
@@ -129,6 +149,7 @@ class WsiSam:
         cls,
         name: str = registry.DEFAULT,
         *,
+        additions: str | os.PathLike[str] | None = None,
         device: str = "cpu",
         dtype: Dtype = "float32",
         settings: ModelSettings | None = None,
@@ -137,9 +158,10 @@ class WsiSam:
 
         Args:
             name: its name.
+            additions: a file of `wsisam train` to add to the model's frozen base, in place of its own if it has some.
             device: a torch device string.
             dtype: element type of the activations.
-            settings: None for the defaults.
+            settings: None for what the files want, the defaults if they say nothing.
 
         Raises:
             UnknownModelError: the name is not listed.
@@ -147,7 +169,7 @@ class WsiSam:
             CheckpointError: they are, and are not the ones meant.
         """
         description, weights = registry.resolve(name)
-        modules = load(weights)
+        modules = load(weights, additions=None if additions is None else Path(additions))
         return cls._of(
             modules, name=name, description=description.description, device=device, dtype=dtype, settings=settings
         )
@@ -169,15 +191,15 @@ class WsiSam:
             modules,
             name=name,
             description=description,
-            settings=settings or ModelSettings(),
+            settings=settings or modules.settings,
             device=torch.device(device),
             dtype=_DTYPES[dtype],
         )
 
     @property
     def uses_low(self) -> bool:
-        """Whether a low-resolution image changes the answer."""
-        return self._dual.low is not None
+        """Whether a low-resolution image changes the answer to some prompts; see `reads_low`."""
+        return self._clicks.decoder.low is not None or self._boxes.decoder.low is not None
 
     @torch.inference_mode()
     def features(self, image: NDArray[Any]) -> EncoderOutput:
@@ -222,11 +244,8 @@ class WsiSam:
         embedding = Embedding(self._origin, self.features(image))
         if roles is None:
             return embedding
-        for branch, fused in {self._needs(role) for role in roles}:
-            if branch is not None:
-                self._projections(embedding, branch)
-                if fused:
-                    self._fused(embedding, branch)
+        for role in roles:
+            self._prepare(embedding, role)
         embedding.seal()
         return embedding
 
@@ -269,7 +288,8 @@ class WsiSam:
             raise EmbeddingError("low logits need the embedding of a low-resolution image")
         predictions: dict[int, Prediction] = {}
         for indices in batches(prompts, self._batch_size):
-            masks = self._run(self._dual, high, low, [prompts[index] for index in indices], want_low=want_low)
+            chosen = [prompts[index] for index in indices]
+            masks = self._run(self._route(chosen[0]), high, low, chosen, want_low=want_low)
             low_logits = [None] * len(indices) if masks.low_logits is None else _arrays(masks.low_logits)
             rows = zip(_arrays(masks.logits), _arrays(masks.sam_logits), masks.iou.tolist(), low_logits, strict=True)
             predictions.update(zip(indices, (Prediction(*row) for row in rows), strict=True))
@@ -286,62 +306,81 @@ class WsiSam:
         Raises:
             EmbeddingError: an embedding of another model, or encoded for other roles.
         """
-        masks = self._run(self._plain, image, None, [prompt], want_low=False)
+        masks = self._run(self._sam, image, None, [prompt], want_low=False)
         return SamPrediction(logits=_arrays(masks.logits)[0], iou=masks.iou.item())
+
+    def reads_low(self, prompt: Prompt) -> bool:
+        """Whether a low-resolution image changes the answer to this prompt; where not, none needs to be encoded.
+
+        Args:
+            prompt: what the user pointed at.
+        """
+        return self._route(prompt).decoder.low is not None
 
     @property
     def _origin(self) -> Origin:
         return Origin(self.weights_hash, self.dtype, self.device)
 
-    def _needs(self, role: Role) -> tuple[Branch | None, bool]:
-        """The branch that a role's image goes through, and whether to its fused features."""
-        if role == "sam":
-            return self._plain.high, False
-        if role == "high":
-            return self._dual.high, self._dual.high.parts is not None
-        return self._dual.low, role == "low_mask"
+    def _route(self, prompt: Prompt) -> Route:
+        """What answers prompts of this one's kind."""
+        box_alone = prompt.box is not None and not prompt.points and prompt.mask is None
+        return self._boxes if box_alone else self._clicks
+
+    def _prepare(self, embedding: Embedding, role: Role) -> None:
+        """Computes all that a role's image needs."""
+        for route in (self._sam,) if role == "sam" else (self._clicks, self._boxes):
+            branch = route.decoder.high if role in {"sam", "high"} else route.decoder.low
+            if branch is None:
+                continue
+            self._projections(embedding, route, branch)
+            if branch.parts is not None and role in {"high", "low_mask"}:
+                self._fused(embedding, branch)
 
     def _run(
-        self, decoder: DualMaskDecoder, high: Embedding, low: Embedding | None, prompts: list[Prompt], *, want_low: bool
+        self, route: Route, high: Embedding, low: Embedding | None, prompts: list[Prompt], *, want_low: bool
     ) -> DualMasks:
         """Decodes prompts of one kind."""
+        decoder = route.decoder
         batch = PromptBatch.of(prompts, self.device)
-        high_input = self._input(decoder.high, high, batch, fused=decoder.high.parts is not None)
+        high_input = self._input(route, decoder.high, high, batch, fused=decoder.high.parts is not None)
         low_input = None
         if low is not None and decoder.low is not None:
-            low_input = self._input(decoder.low, low, batch.in_low_frame(self.image_size), fused=want_low)
+            low_batch = batch.in_low_frame(self.image_size)
+            low_input = self._input(route, decoder.low, low, low_batch, fused=want_low)
         masks: DualMasks = decoder(
             high_input, low_input, self._image_pe, multimask=self.settings.multimask, want_low=want_low
         )
         return masks
 
-    def _input(self, branch: Branch, embedding: Embedding, batch: PromptBatch, *, fused: bool) -> BranchInput:
+    def _input(
+        self, route: Route, branch: Branch, embedding: Embedding, batch: PromptBatch, *, fused: bool
+    ) -> BranchInput:
         if embedding.origin != self._origin:
             raise EmbeddingError(f"an embedding of {embedding.origin} does not fit a model of {self._origin}")
-        prompt: PromptTokens = batch.encode(self._prompt_encoder, self.dtype)
+        prompt: PromptTokens = batch.encode(route.prompt_encoder, self.dtype)
         return BranchInput(
             image=embedding.image,
             prompt=prompt,
-            projections=None if prompt.masked else self._projections(embedding, branch),
+            projections=None if prompt.masked else self._projections(embedding, route, branch),
             fused=self._fused(embedding, branch) if fused else None,
         )
 
-    def _projections(self, embedding: Embedding, branch: Branch) -> Any:
+    def _projections(self, embedding: Embedding, route: Route, branch: Branch) -> Any:
+        no_mask = route.prompt_encoder.no_mask_embed.weight[None].to(self.dtype)
         return embedding.part(
-            self._projection_names[id(branch.decoder)],
-            lambda image, _: branch.project(image, self._no_mask, self._image_pe),
+            self._projection_names[id(branch.decoder), id(route.prompt_encoder)],
+            lambda image, _: branch.project(image, no_mask, self._image_pe),
         )
 
     def _fused(self, embedding: Embedding, branch: Branch) -> Tensor:
         parts = branch.parts
         assert parts is not None
-        name = f"the fused features of {'high' if branch is self._dual.high else 'low'!r}"
 
         def fuse(image: Tensor, early: Tensor | None) -> tuple[Tensor]:
             assert early is not None
             return (parts.fuse(image, early),)
 
-        return embedding.part(name, fuse)[0]
+        return embedding.part(self._fused_names[id(parts)], fuse)[0]
 
 
 def _arrays(logits: Tensor) -> list[NDArray[np.float32]]:

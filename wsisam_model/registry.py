@@ -93,7 +93,10 @@ def _user_supplied(name: str, encoder: str, sam: str) -> ModelDescription:
         good_for=("box", "points"),
         licence="",
         installed=False,
-        how_to_install=f'WsiSam.from_files(sam="{sam}", high="net_high.pth", low="net_low.pth", name="{name}")',
+        how_to_install=(
+            f"bring the files: wsisam serve --sam {sam} --high net_high.pth --low net_low.pth, or "
+            f'WsiSam.from_files(sam="{sam}", high="net_high.pth", low="net_low.pth", name="{name}")'
+        ),
     )
 
 

@@ -45,6 +45,8 @@ def build_segmenter(settings: Settings, engines: Mapping[str, Engine]) -> Segmen
     Raises:
         StartError: a root or a path mapping makes no sense.
     """
+    if settings.path_mappings and not settings.slide_roots:
+        raise StartError("a path mapping leads to files below the slide folders, and there is none: give --slides too")
     try:
         access = SlideAccess(settings.slide_roots, settings.path_mappings)
     except ValueError as error:

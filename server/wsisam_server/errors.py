@@ -79,11 +79,12 @@ class Reason(Enum):
     )
     PROMPT_OUTSIDE_FIELD = Entry(
         Code.INVALID_ARGUMENT,
-        "The prompt lies outside the field that the request pinned. Leave 'field' unset and the server chooses one.",
+        "The prompt does not fit into the field that was asked for. Ask for a larger downsample or a window that holds "
+        "the whole prompt, or leave the choice to the server.",
     )
     PIXELS_NEEDED = Entry(
         Code.FAILED_PRECONDITION,
-        "The server cannot open this slide itself and needs {count} windows of pixels. "
+        "The server cannot open this slide itself and needs pixels of it (windows: {count}). "
         "Send them as tiles with the request; the status details list the windows.",
     )
     TILE_NOT_REQUESTED = Entry(

@@ -57,6 +57,7 @@ def test_doctor_says_what_to_do_about_a_taken_port():
     [
         (["--host", "0.0.0.0"], "--insecure"),
         (["--map", "Z:/slides"], "CLIENT_PREFIX="),
+        (["--map", "Z:/slides=/data"], "--slides"),
         (["--map", "Z:/slides=relative"], "CLIENT_PREFIX="),
         (["--slides", "/nothing/here"], "does not exist"),
         (["--model", "sam-9000"], "sam-9000"),

@@ -74,7 +74,11 @@ def test_the_working_scale_can_be_chosen(slide, target):
         (("--box", "1,2,x,4"), 2, "numbers"),
         (("--point", "1"), 2, "x,y"),
         (("--box", BOX, "--box", BOX, "--point", "5,5"), 2, "one box or none"),
-        (("--box", "9,9,1,1"), 1, "x0 < x1"),
+        (("--box", "9,9,1,1"), 2, "x0 < x1"),
+        (("--box", "nan,0,1,1"), 2, "numbers"),
+        (("--box", BOX, "--geojson", "/no/such/folder/x.geojson"), 2, "no folder"),
+        (("--box", BOX, "--tolerance", "-1"), 2, "--tolerance"),
+        (("--box", BOX, "--downsample", "0.1"), 1, "larger downsample"),
         (("--box", "9000,9000,9001,9001"), 1, "900 x 700"),
         (("--point", "5,5,-"), 1, "only negative points"),
         (("--box", BOX, "--downsample", "0"), 1, "downsample"),
@@ -125,7 +129,7 @@ def test_a_slide_that_is_not_there(tmp_path, target):
 def test_a_server_that_is_not_there(slide):
     done = run(slide, "--box", BOX, "--server", "127.0.0.1:1")
     assert done.exit_code == 1
-    assert "UNAVAILABLE" in done.output
+    assert "is 'wsisam serve' running there?" in done.output
 
 
 def test_options_of_the_server_are_not_the_clients(slide, target):

@@ -46,6 +46,25 @@ def test_a_negative_point_with_a_box_is_a_prompt():
     assert checked(prompt, SLIDE, 8) == prompt
 
 
+@pytest.mark.parametrize(
+    ("later", "extends"),
+    [
+        (points((5, 5, True), (6, 6, False)), True),
+        (points((6, 6, False), (5, 5, True)), True),
+        (SlidePrompt(points((5, 5, True)).points, Box(0, 0, 9, 9)), True),
+        (points((5, 5, True)), False),
+        (points((6, 6, False)), False),
+        (points((5, 5, False), (7, 7, True)), False),
+    ],
+)
+def test_a_prompt_extends_another_when_it_only_adds_to_it(later, extends):
+    assert later.extends(points((5, 5, True))) is extends
+
+
+def test_a_changed_box_extends_nothing():
+    assert not SlidePrompt(box=Box(0, 0, 9, 8)).extends(SlidePrompt(box=Box(0, 0, 9, 9)))
+
+
 def test_the_model_gets_pixel_indices():
     # The centre of patch pixel 0 is half a patch pixel into the window; SAM's prompt encoder adds that half itself.
     window = Window(100, 200, 2.0, 256)

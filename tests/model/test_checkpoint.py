@@ -116,7 +116,7 @@ def test_wrapped_and_safetensors_files_are_the_plain_one(random_states, saved, t
 def test_half_precision_files_are_widened(random_states, random_files, saved):
     path = saved({key: value.half() for key, value in random_states["high"].items()})
     model = WsiSam.from_files(random_files["sam"], path)
-    assert {parameter.dtype for parameter in model._dual.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in model._clicks.decoder.parameters()} == {torch.float32}
 
 
 def test_mobile_sams_classifier_is_ignored(random_states, random_files, saved, sam_model):
@@ -145,6 +145,6 @@ def test_the_hash_is_of_the_file_and_not_of_the_folded_weights(random_files, mod
 
 
 def test_equal_frozen_decoders_are_one_module(model, random_files):
-    assert model._dual.high.decoder is model._plain.high.decoder is model._dual.low.decoder
+    assert model._clicks.decoder.high.decoder is model._sam.decoder.high.decoder is model._clicks.decoder.low.decoder
     other = WsiSam.from_files(random_files["sam"], random_files["high"], random_files["low_other_decoder"])
-    assert other._dual.low.decoder is not other._dual.high.decoder
+    assert other._clicks.decoder.low.decoder is not other._clicks.decoder.high.decoder

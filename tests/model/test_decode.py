@@ -22,7 +22,7 @@ FIELDS = ("logits", "sam_logits", "iou", "low_logits")
 
 def by_hand(model, high, low, prompt):
     """`decode(..., want_low=True)` with segment_anything's own modules and the published order of the work."""
-    encoder, size = model._prompt_encoder, model.image_size
+    encoder, size = model._clicks.prompt_encoder, model.image_size
     as_map = lambda tokens: tokens.transpose(1, 2).reshape(1, 256, 64, 64)  # noqa: E731
 
     def run(branch, features, scale, offset, mask):
@@ -41,8 +41,8 @@ def by_hand(model, high, low, prompt):
         return parts.hf_mlp(updated[0, 5]), fused[0], sam, decoder.iou_prediction_head(updated[0, 0])[0]
 
     mask = None if prompt.mask is None else torch.from_numpy(prompt.mask)[None, None]
-    high_token, high_fused, high_sam, iou = run(model._dual.high, high, 1.0, 0.0, mask)
-    low_token, low_fused, low_sam, _ = run(model._dual.low, low, 0.5, size / 4, None)
+    high_token, high_fused, high_sam, iou = run(model._clicks.decoder.high, high, 1.0, 0.0, mask)
+    low_token, low_fused, low_sam, _ = run(model._clicks.decoder.low, low, 0.5, size / 4, None)
     token = high_token + low_token
     logits = torch.einsum("c,chw->hw", token, high_fused) + high_sam
     low_logits = torch.einsum("c,chw->hw", token, low_fused) + low_sam

@@ -54,7 +54,7 @@ async def test_an_answer_and_its_times(engine):
 async def test_the_second_prompt_in_a_field_runs_no_encoder(engine):
     told = []
     await engine.predict(job(on_encode=lambda: told.append(1)))
-    assert engine.lacking("slide", job().field) == []
+    assert engine.lacking(job()) == []
     second = await engine.predict(job(on_encode=lambda: told.append(2)))
     assert second.times.encoder_runs == 0
     assert told == [1]
@@ -136,7 +136,7 @@ async def test_out_of_memory_frees_the_cache_and_tries_once_more(engine, model, 
     monkeypatch.setattr(model, step, tight)
     answer = await engine.predict(job())
     assert (answer.logits > 0).any()
-    assert engine.lacking("slide", job(5000.0).field)
+    assert engine.lacking(job(5000.0))
 
 
 async def test_out_of_memory_that_persists_is_said_and_the_engine_lives(engine, model, monkeypatch):

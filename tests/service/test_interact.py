@@ -9,7 +9,7 @@ import uuid
 import grpc
 import pytest
 
-from support.server import around, clicks, iou
+from support.server import around, clicks, iou, point
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import ServerError, geometry
@@ -88,6 +88,32 @@ def test_objects_are_refined_revision_by_revision(stream):
     assert second.revision == 2
     assert second.outline.field == first.outline.field
     assert second.outline.timings.encoder_runs == 0
+
+
+def test_the_last_answer_is_fed_back_while_the_prompt_only_grows(stream, server, monkeypatch):
+    model, masks = server.engine._model, []
+    decode = model.decode
+    monkeypatch.setattr(
+        model, "decode", lambda high, low, prompt: masks.append(prompt.mask) or decode(high, low, prompt)
+    )
+    grown = around("a")
+    grown.points.append(point(200, 200))
+    more = pb.Prompt()
+    more.CopyFrom(grown)
+    more.points.append(point(30, 30, positive=False))
+    taken_back = around("a")
+    outlines = []
+    for revision, prompt in enumerate((around("a"), grown, more, taken_back)):
+        stream.prompt("disc", revision + 1, prompt)
+        outlines.append(stream.next("outline").outline)
+    wanted = server.engine.info.mask_feedback
+    assert [mask is not None for mask in masks] == [
+        False,
+        wanted,
+        outlines[2].field == outlines[1].field and wanted,
+        False,
+    ]
+    assert iou(geometry(outlines[1].geometry), "a") > 0.85
 
 
 def test_the_stream_ends_when_the_client_is_done_and_all_is_answered(client, slide):

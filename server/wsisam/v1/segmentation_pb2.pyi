@@ -348,7 +348,9 @@ class OutlineOptions(google.protobuf.message.Message):
     tolerance: builtins.float
     """Greatest distance by which simplification may move the border, 0 to 1,000. Unset: a quarter of a mask cell."""
     min_area: builtins.float
-    """Parts and holes with a smaller area are left out (and counted in the answer), 0 to 1e12. Unset or 0: all are kept."""
+    """Parts and holes with a smaller area are left out (and counted in the answer), 0 to 1e12. 0: all are kept. Unset:
+    those of fewer than four mask cells, a cell being 1/256 of the high-resolution patch's side.
+    """
     def __init__(
         self,
         *,

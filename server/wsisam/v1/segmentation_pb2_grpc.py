@@ -168,9 +168,10 @@ class SegmentationServicer(object):
 
     def Interact(self, request_iterator, context):
         """An annotator at work on one open image. The first message is `start`; then viewports, prompts, tiles and cancels
-        in any order. Every prompt is answered exactly once for its (object_id, revision): by `outline` or `error`. A newer
-        revision of an object replaces an older one that is still waiting (error SUPERSEDED), and what is superseded or
-        cancelled before it was computed never reaches the model.
+        in any order. Every prompt that is sent is answered exactly once: by `outline`, or by `error`, with its object_id and
+        revision. A newer revision of an object replaces an older one that is still waiting (error SUPERSEDED), and what is
+        superseded or cancelled before it was computed never reaches the model. A revision that is not newer than the last
+        one is refused (STALE_REVISION); if that one is on its way, its own answer still comes.
 
         Errors that end the stream:
         FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED.

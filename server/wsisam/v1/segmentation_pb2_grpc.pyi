@@ -105,9 +105,10 @@ class SegmentationStub:
         wsisam.v1.segmentation_pb2.InteractResponse,
     ]
     """An annotator at work on one open image. The first message is `start`; then viewports, prompts, tiles and cancels
-    in any order. Every prompt is answered exactly once for its (object_id, revision): by `outline` or `error`. A newer
-    revision of an object replaces an older one that is still waiting (error SUPERSEDED), and what is superseded or
-    cancelled before it was computed never reaches the model.
+    in any order. Every prompt that is sent is answered exactly once: by `outline`, or by `error`, with its object_id and
+    revision. A newer revision of an object replaces an older one that is still waiting (error SUPERSEDED), and what is
+    superseded or cancelled before it was computed never reaches the model. A revision that is not newer than the last
+    one is refused (STALE_REVISION); if that one is on its way, its own answer still comes.
 
     Errors that end the stream:
       FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED.
@@ -213,9 +214,10 @@ class SegmentationAsyncStub:
         wsisam.v1.segmentation_pb2.InteractResponse,
     ]
     """An annotator at work on one open image. The first message is `start`; then viewports, prompts, tiles and cancels
-    in any order. Every prompt is answered exactly once for its (object_id, revision): by `outline` or `error`. A newer
-    revision of an object replaces an older one that is still waiting (error SUPERSEDED), and what is superseded or
-    cancelled before it was computed never reaches the model.
+    in any order. Every prompt that is sent is answered exactly once: by `outline`, or by `error`, with its object_id and
+    revision. A newer revision of an object replaces an older one that is still waiting (error SUPERSEDED), and what is
+    superseded or cancelled before it was computed never reaches the model. A revision that is not newer than the last
+    one is refused (STALE_REVISION); if that one is on its way, its own answer still comes.
 
     Errors that end the stream:
       FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED.
@@ -331,9 +333,10 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[wsisam.v1.segmentation_pb2.InteractResponse], collections.abc.AsyncIterator[wsisam.v1.segmentation_pb2.InteractResponse]]:
         """An annotator at work on one open image. The first message is `start`; then viewports, prompts, tiles and cancels
-        in any order. Every prompt is answered exactly once for its (object_id, revision): by `outline` or `error`. A newer
-        revision of an object replaces an older one that is still waiting (error SUPERSEDED), and what is superseded or
-        cancelled before it was computed never reaches the model.
+        in any order. Every prompt that is sent is answered exactly once: by `outline`, or by `error`, with its object_id and
+        revision. A newer revision of an object replaces an older one that is still waiting (error SUPERSEDED), and what is
+        superseded or cancelled before it was computed never reaches the model. A revision that is not newer than the last
+        one is refused (STALE_REVISION); if that one is on its way, its own answer still comes.
 
         Errors that end the stream:
           FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED.

@@ -1,4 +1,4 @@
-"""The command line: `wsisam serve | segment | evaluate | doctor | demo`.
+"""The command line: `wsisam serve | segment | evaluate | train | doctor | demo`.
 
 What flows in: arguments. What flows out: text, files and an exit status (0 done, 1 failed, 2 wrong usage). Each
 command is a module of its own, imported when it is run: `wsisam --help` must not wait for torch.
@@ -16,6 +16,7 @@ COMMANDS = {
     "serve": "Serve slides and a model to QuPath and other clients.",
     "segment": "Outline objects on one slide.",
     "evaluate": "Measure a model on drawn objects.",
+    "train": "Train a model on drawn objects.",
     "doctor": "Check this machine and say what to do.",
     "demo": "Run the whole chain once on a real slide.",
 }

@@ -47,7 +47,7 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
 @click.option("--split", help="Only the manifest's rows of this split.")
 @click.option("--connected-parts", is_flag=True, help="The masks are binary; each connected part is an object.")
 @click.option("--no-feedback", is_flag=True, help="Do not feed the previous answer's logits to the next click.")
-@click.option("--json", "json_path", type=OUTPUT, required=True, help="Write the numbers here.")
+@click.option("--json", "json_path", type=OUTPUT, help="Write the numbers here.")
 @click.option("--plot", "plot_path", type=OUTPUT, help="Write a picture of them here (PNG, SVG or PDF).")
 @click.option(
     "--worst", type=click.Path(file_okay=False, path_type=Path), help="Write pictures of the worst answers here."
@@ -64,7 +64,7 @@ def command(
     split: str | None,
     connected_parts: bool,
     no_feedback: bool,
-    json_path: Path,
+    json_path: Path | None,
     plot_path: Path | None,
     worst: Path | None,
     **model: Any,
@@ -101,7 +101,8 @@ def command(
             loaded = load_model(**model)
         report = _run(loaded, rows, options, None if worst is None else pictures)
         numbers = report.to_json() | {"manifest": str(manifest), "split": split}
-        json_path.write_text(json.dumps(numbers, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        if json_path is not None:
+            json_path.write_text(json.dumps(numbers, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         if plot_path is not None:
             plot(report, plot_path)
         if worst is not None:
@@ -113,7 +114,7 @@ def command(
     _show(report)
 
 
-def _check_outputs(json_path: Path, plot_path: Path | None) -> None:
+def _check_outputs(json_path: Path | None, plot_path: Path | None) -> None:
     """What would otherwise fail after hours."""
     for path in (json_path, plot_path):
         if path is not None and not path.absolute().parent.is_dir():

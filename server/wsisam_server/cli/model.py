@@ -17,13 +17,14 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def model_options(command: Command) -> Command:
-    """Adds --model, --sam, --high, --low, --device, --dtype and --threads."""
+    """Adds --model, --sam, --high, --low, --additions, --device, --dtype and --threads."""
     for option in reversed(
         (
             click.option("--model", default="wsisam-lite", show_default=True, help="Name of a registered model."),
             click.option("--sam", type=FILE, help="SAM checkpoint (MobileSAM, ViT-B, L or H); instead of --model."),
             click.option("--high", type=FILE, help="With --sam: WSI-SAM's high-resolution decoder, net_high.pth."),
             click.option("--low", type=FILE, help="With --sam and --high: its low-resolution decoder, net_low.pth."),
+            click.option("--additions", type=FILE, help="What `wsisam train` made for that --model or --sam."),
             click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
             click.option(
                 "--dtype",
@@ -45,6 +46,7 @@ def load_model(
     sam: Path | None,
     high: Path | None,
     low: Path | None,
+    additions: Path | None,
     device: str,
     dtype: Dtype | Literal["auto"],
     threads: int | None,
@@ -56,19 +58,26 @@ def load_model(
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    chosen = _device(device)
+    chosen = choose_device(device)
     number_type = _dtype(dtype, chosen)
     if sam is None and (high is not None or low is not None):
         raise click.UsageError("--high and --low need --sam")
+    if additions is not None and high is not None:
+        raise click.UsageError("--additions takes the place of --high and --low")
     try:
         if sam is not None:
-            return WsiSam.from_files(sam=sam, high=high, low=low, device=chosen, dtype=number_type)
-        return WsiSam.from_name(model, device=chosen, dtype=number_type)
+            return WsiSam.from_files(sam, high, low, additions=additions, device=chosen, dtype=number_type)
+        return WsiSam.from_name(model, additions=additions, device=chosen, dtype=number_type)
     except WsiSamError as error:
         raise click.ClickException(str(error)) from error
 
 
-def _device(name: str) -> str:
+def choose_device(name: str) -> str:
+    """The torch device that an option means.
+
+    Raises:
+        click.ClickException: there is no such device.
+    """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

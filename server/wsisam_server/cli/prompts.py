@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -27,17 +28,23 @@ class BoxType(click.ParamType):  # type: ignore[type-arg]
     name = "x0,y0,x1,y1"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Numbers:
-        """Parses it; whether the box makes sense on the slide is for the server to say."""
+        """Parses it; whether the box lies on the slide is for the server to say."""
         numbers = self._numbers(value, param, ctx)
         if len(numbers) != 4:  # noqa: PLR2004 - two corners
             self.fail(f"{value!r}: write it as x0,y0,x1,y1", param, ctx)
+        x0, y0, x1, y1 = numbers
+        if x0 >= x1 or y0 >= y1:
+            self.fail(f"{value!r}: the box must have x0 < x1 and y0 < y1", param, ctx)
         return numbers
 
     def _numbers(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Numbers:
         try:
-            return tuple(float(part) for part in value.split(","))
+            numbers = tuple(float(part) for part in value.split(","))
         except ValueError:
+            numbers = (math.nan,)
+        if not all(map(math.isfinite, numbers)):
             self.fail(f"{value!r}: coordinates are numbers", param, ctx)
+        return numbers
 
 
 class PointType(BoxType):

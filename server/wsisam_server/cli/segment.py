@@ -43,9 +43,20 @@ console = Console(stderr=True)
 )
 @click.option("--server", metavar="HOST:PORT", help="Ask this server; without it the model runs in this process.")
 @click.option("--geojson", type=click.Path(dir_okay=False, path_type=Path), help="Write the outlines here, for QuPath.")
-@click.option("--overlay", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture of them here (PNG).")
+@click.option(
+    "--overlay",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw them on the slide, which must be readable here (PNG).",
+)
 @click.option("--downsample", type=float, help="Working scale, level-0 pixels per model pixel; chosen if not given.")
-@click.option("--tolerance", type=float, help="Simplification in microns (pixels for a slide without pixel size).")
+@click.option(
+    "--tolerance", type=click.FloatRange(0, 1000), help="Simplification in microns (pixels without a pixel size)."
+)
+@click.option(
+    "--min-area",
+    type=click.FloatRange(0, 1e12),
+    help="Leave out smaller parts and holes, square microns (pixels); specks if not given, 0 keeps all.",
+)
 @model_options
 def command(
     *,
@@ -57,12 +68,16 @@ def command(
     overlay: Path | None,
     downsample: float | None,
     tolerance: float | None,
+    min_area: float | None,
     **model: Any,
 ) -> None:
     """Outline objects on one slide. Coordinates are level-0 pixels.
 
     Example: wsisam segment slide.svs --box 1180,1960,1370,2190 --overlay out.png
     """
+    for path in (geojson, overlay):
+        if path is not None and not path.parent.is_dir():
+            raise click.UsageError(f"{path}: there is no folder {path.parent}")
     wanted = prompts(boxes, points)
     items = [
         pb.BatchItem(
@@ -72,13 +87,31 @@ def command(
         )
         for number, prompt in enumerate(wanted)
     ]
-    request = pb.SegmentBatchRequest(items=items, options=pb.OutlineOptions(tolerance=tolerance))
+    request = pb.SegmentBatchRequest(items=items, options=pb.OutlineOptions(tolerance=tolerance, min_area=min_area))
     answers = _by_server(server, slide, request, model) if server else _here(slide, request, model)
+    outlines, errors = _collect(answers, len(items), server)
+    results = [Result(wanted[number], outlines[number]) for number in sorted(outlines)]
+    for result in results:
+        click.echo(_line(result))
+    _write(slide, results, geojson, overlay)
+    if errors:
+        if results:
+            click.echo(f"{len(results)} of {len(wanted)} prompts were answered", err=True)
+        raise click.ClickException(
+            "\n".join(f"{describe(wanted[number])}: {text}" for number, text in sorted(errors.items()))
+        )
+
+
+Answer = tuple[int, "pb.Outline | str"]
+
+
+def _collect(answers: Iterator[Answer], count: int, server: str | None) -> tuple[dict[int, pb.Outline], dict[int, str]]:
+    """All outlines and all errors, by the number of their prompt."""
     outlines: dict[int, pb.Outline] = {}
     errors: dict[int, str] = {}
     try:
-        with Progress(console=console, transient=True) as bar:
-            task = bar.add_task("outlining", total=len(items))
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task("outlining", total=count)
             for number, answer in answers:
                 if isinstance(answer, str):
                     errors[number] = answer
@@ -86,29 +119,21 @@ def command(
                     outlines[number] = answer
                 bar.advance(task)
     except ServerError as error:
+        if error.status == "UNAVAILABLE" and not error.reason:
+            raise click.ClickException(f"no server answers at {server}: is 'wsisam serve' running there?") from error
         raise click.ClickException(f"{error.status}: {error.text}") from error
     except WsiSamServerError as error:
         raise click.ClickException(f"{error.public_text} {error.private}".strip()) from error
+    return outlines, errors
 
-    results = [Result(wanted[number], outlines[number]) for number in sorted(outlines)]
-    for result in results:
-        click.echo(_line(result))
-    if results and geojson is not None:
-        features = [
-            result.feature(f"WSI-SAM {number + 1}")
-            for number, result in enumerate(results)
-            if not result.geometry.is_empty
-        ]
+
+def _write(slide: Path, results: list[Result], geojson: Path | None, overlay: Path | None) -> None:
+    found = [result for result in results if not result.geometry.is_empty]
+    if found and geojson is not None:
+        features = [result.feature(f"WSI-SAM {number + 1}") for number, result in enumerate(found)]
         geojson.write_text(json.dumps(collection(features)), encoding="utf-8")
     if results and overlay is not None:
         _draw(slide, results, overlay)
-    if errors:
-        raise click.ClickException(
-            "\n".join(f"{describe(wanted[number])}: {text}" for number, text in sorted(errors.items()))
-        )
-
-
-Answer = tuple[int, "pb.Outline | str"]
 
 
 def _by_server(server: str, slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -> Iterator[Answer]:
@@ -172,7 +197,9 @@ def _draw(slide: Path, results: list[Result], path: Path) -> None:
     try:
         opened = open_slide(slide, Limits())
     except WsiSamServerError as error:
-        raise click.ClickException(f"no overlay: {error.public_text}") from error
+        raise click.ClickException(
+            f"no overlay: {slide} cannot be read on this machine, which draws it. Leave out --overlay."
+        ) from error
     try:
         draw(opened, results, path)
     finally:

@@ -40,6 +40,10 @@ class SlidePrompt:
             return self.box.x0, self.box.y0, self.box.x1, self.box.y1
         return SlidePrompt(tuple(p for p in self.points if p.positive)).extent
 
+    def extends(self, earlier: SlidePrompt) -> bool:
+        """Whether this is an earlier prompt on the same object and more: points or a box added, none taken back."""
+        return set(earlier.points) <= set(self.points) and earlier.box in (None, self.box) and self != earlier
+
     def to_model(
         self, window: Window
     ) -> tuple[list[tuple[float, float]], list[int], tuple[float, float, float, float] | None]:

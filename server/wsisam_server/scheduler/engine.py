@@ -75,13 +75,19 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What the rooms above need to know of a loaded model."""
+    """What the rooms above need to know of a loaded model.
+
+    Attributes:
+        uses_low: whether it reads the LR window for some prompts.
+        mask_feedback: whether it wants its previous logits with the next prompt on the same object.
+    """
 
     name: str
     description: str
     image_size: int
     weights_hash: str
     uses_low: bool
+    mask_feedback: bool
 
 
 class Engine(Protocol):
@@ -100,7 +106,7 @@ class Engine(Protocol):
         """Answers one prompt."""
         ...
 
-    def lacking(self, slide_id: str, windows: FieldPair) -> list[Window]:
+    def lacking(self, job: Job) -> list[Window]:
         """The windows whose pixels `predict` would read now: not cached and not being computed."""
         ...
 

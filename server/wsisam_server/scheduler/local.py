@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsisam_server.geometry import FieldPair, Window
+    from wsisam_server.geometry import Window
 
 READERS = 4
 """Threads that read slides. Reading is decompression and I/O outside Python's lock; four keep one device fed."""
@@ -49,6 +49,7 @@ class LocalEngine:
             image_size=model.image_size,
             weights_hash=model.weights_hash,
             uses_low=model.uses_low,
+            mask_feedback=model.settings.mask_feedback,
         )
 
     @classmethod
@@ -79,20 +80,19 @@ class LocalEngine:
         """See `Engine.predict`."""
         started = time.perf_counter()
         times = StageTimes()
-        if job.on_encode is not None and self.lacking(job.slide_id, job.field):
+        if job.on_encode is not None and self.lacking(job):
             job.on_encode()
+        prompt = _prompt(job)
         high, low = await self._field(job, times)
-        points, labels, box = job.prompt.to_model(job.field.high)
-        prompt = Prompt(points=points, labels=labels, box=box, mask=job.mask)
         priority = Priority.INTERACTIVE_DECODE if job.interactive else Priority.BATCH
         prediction, times.decode = await self._on_device(priority, lambda: self._model.decode(high, low, prompt))
         spent = (time.perf_counter() - started) * 1000
         times.queue = max(spent - times.read - times.encode - times.decode, 0.0)
         return Answer(prediction.logits, prediction.iou, times)
 
-    def lacking(self, slide_id: str, windows: FieldPair) -> list[Window]:
+    def lacking(self, job: Job) -> list[Window]:
         """See `Engine.lacking`."""
-        return [window for window, role in self._parts(windows) if self._key(slide_id, window, role) not in self.cache]
+        return [window for window, role in self._parts(job) if self._key(job.slide_id, window, role) not in self.cache]
 
     async def warm_up(self) -> None:
         """See `Engine.warm_up`."""
@@ -112,9 +112,7 @@ class LocalEngine:
         self.cache.clear()
 
     async def _field(self, job: Job, times: StageTimes) -> tuple[Embedding, Embedding | None]:
-        tasks = [
-            asyncio.ensure_future(self._embedding(job, window, role, times)) for window, role in self._parts(job.field)
-        ]
+        tasks = [asyncio.ensure_future(self._embedding(job, window, role, times)) for window, role in self._parts(job)]
         try:
             embeddings = await asyncio.gather(*tasks)
         finally:
@@ -142,10 +140,10 @@ class LocalEngine:
     def _encode(self, pixels: NDArray[np.uint8], role: Role) -> Embedding:
         return self._model.encode(pixels, roles=(role,))
 
-    def _parts(self, windows: FieldPair) -> list[tuple[Window, Role]]:
-        parts: list[tuple[Window, Role]] = [(windows.high, "high")]
-        if self._info.uses_low:
-            parts.append((windows.low, "low"))
+    def _parts(self, job: Job) -> list[tuple[Window, Role]]:
+        parts: list[tuple[Window, Role]] = [(job.field.high, "high")]
+        if self._model.reads_low(_prompt(job)):
+            parts.append((job.field.low, "low"))
         return parts
 
     def _key(self, slide_id: str, window: Window, role: Role) -> tuple[str, str, Window, Role]:
@@ -171,6 +169,11 @@ class LocalEngine:
             if not _out_of_memory(error):
                 raise
             raise WsiSamServerError(Reason.OUT_OF_DEVICE_MEMORY, private=str(error)) from error
+
+
+def _prompt(job: Job) -> Prompt:
+    points, labels, box = job.prompt.to_model(job.field.high)
+    return Prompt(points=points, labels=labels, box=box, mask=job.mask)
 
 
 def _after_release(call: Callable[[], Result]) -> Result:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from wsisam_server.fields import FieldChoice, SlidePrompt
     from wsisam_server.geometry import FieldPair, Viewport
     from wsisam_server.polygons import Outline
@@ -18,11 +21,11 @@ class OutlineOptions:
 
     Attributes:
         tolerance: greatest distance by which simplification may move the border; None for a quarter of a mask cell.
-        min_area: parts and holes with a smaller area are left out.
+        min_area: parts and holes with a smaller area are left out; None for four mask cells, which is dust.
     """
 
     tolerance: float | None = None
-    min_area: float = 0.0
+    min_area: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Request:
         choice: the caller's own scale or window, if any.
         options: how the outline is wanted.
         interactive: whether a person waits for it.
+        earlier: an answer to this prompt's beginnings; a model that wants it gets its mask fed back, if the field is
+            still the same.
     """
 
     slide_id: str
@@ -46,6 +51,7 @@ class Request:
     choice: FieldChoice = None
     options: OutlineOptions = field(default_factory=OutlineOptions)
     interactive: bool = True
+    earlier: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Outcome:
 
     Attributes:
         rings: the outline's geometry in its integer form (see `polygons.encode`).
+        logits: the model's own, float32 [256, 256] over the HR window.
         tolerance: what was applied, in `OutlineOptions`' unit for this slide.
         in_microns: whether that unit is the micron.
         polygon_ms: wall time of turning the mask into the outline.
@@ -61,6 +68,7 @@ class Outcome:
 
     outline: Outline
     rings: list[list[list[int]]]
+    logits: NDArray[np.float32]
     score: float
     field: FieldPair
     model: ModelInfo

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+DUST_CELLS = 4
+"""Parts and holes of fewer mask cells are left out unless the caller says otherwise: dust."""
+
 PIXEL_ROUNDS = 4
 """How often one prompt may ask for pixels again: its embeddings may be evicted while others' are computed."""
 
@@ -164,6 +167,7 @@ class Segmenter:
             read=lambda window: self._read(request.slide_id, window),
             field=pair,
             prompt=prompt,
+            mask=_fed_back(request.earlier, pair, engine.info),
             interactive=request.interactive,
             on_encode=watcher.encoding,
         )
@@ -198,7 +202,7 @@ class Segmenter:
         if pushed is None:
             return await engine.predict(job)
         for _ in range(PIXEL_ROUNDS):
-            needed = pushed.missing(engine.lacking(job.slide_id, job.field))
+            needed = pushed.missing(engine.lacking(job))
             if needed:
                 await watcher.pixels_needed(needed)
             try:
@@ -219,13 +223,17 @@ class Segmenter:
         tolerance = request.options.tolerance
         started = time.perf_counter()
 
+        min_area = request.options.min_area
+        if min_area is None:
+            min_area = DUST_CELLS * (unit * pair.high.extent / answer.logits.shape[0]) ** 2
+
         def make() -> tuple[Outline, list[list[list[int]]]]:
             made = outline(
                 answer.logits,
                 pair.high,
                 info.size,
                 tolerance_px=None if tolerance is None else tolerance / unit,
-                min_area_px=request.options.min_area / unit**2,
+                min_area_px=min_area / unit**2,
             )
             return made, encode(made.geometry)
 
@@ -233,6 +241,7 @@ class Segmenter:
         return Outcome(
             outline=made,
             rings=rings,
+            logits=answer.logits,
             score=answer.score,
             field=pair,
             model=model,
@@ -241,3 +250,10 @@ class Segmenter:
             times=answer.times,
             polygon_ms=(time.perf_counter() - started) * 1000,
         )
+
+
+def _fed_back(earlier: Outcome | None, pair: FieldPair, model: ModelInfo) -> NDArray[np.float32] | None:
+    """An earlier answer's logits, when the model wants them and they lie over the same window."""
+    if earlier is None or not model.mask_feedback or earlier.field != pair or earlier.model != model:
+        return None
+    return earlier.logits

@@ -80,8 +80,8 @@ def options(message: segmentation_pb2.OutlineOptions, field: str) -> OutlineOpti
     tolerance = message.tolerance if message.HasField("tolerance") else None
     if tolerance is not None and not 0 <= tolerance <= MAX_TOLERANCE:
         raise invalid(f"{field}.tolerance", f"it must lie between 0 and {MAX_TOLERANCE:g}")
-    min_area = message.min_area if message.HasField("min_area") else 0.0
-    if not 0 <= min_area <= MAX_AREA:
+    min_area = message.min_area if message.HasField("min_area") else None
+    if min_area is not None and not 0 <= min_area <= MAX_AREA:
         raise invalid(f"{field}.min_area", f"it must lie between 0 and {MAX_AREA:g}")
     return OutlineOptions(tolerance, min_area)
 

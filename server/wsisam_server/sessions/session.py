@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wsisam_server.config import Limits
+    from wsisam_server.fields import SlidePrompt
     from wsisam_server.geometry import FieldPair, Viewport
     from wsisam_server.slides import Encoding, PixelWindow
 
@@ -42,6 +44,10 @@ class _Object:
     revision: int = 0
     turn: _Turn | None = None
     field: FieldPair | None = None
+
+
+REMEMBERED_ANSWERS = 32
+"""Objects of a session whose last answer is kept to be fed back to the model; each takes a quarter of a megabyte."""
 
 
 class Session:
@@ -79,6 +85,7 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._viewport: Viewport | None = None
         self._pixels = AskedPixels()
+        self._answers: OrderedDict[str, tuple[SlidePrompt, Outcome]] = OrderedDict()
 
     def view(self, viewport: Viewport) -> None:
         """Takes note of what the annotator sees."""
@@ -111,6 +118,7 @@ class Session:
 
     def cancel(self, object_id: str) -> None:
         """Forgets an object; its waiting prompt, if any, is answered by PROMPT_CANCELLED."""
+        self._answers.pop(object_id, None)
         state = self._objects.pop(object_id, None)
         if state is not None:
             self._end(state, Reason.PROMPT_CANCELLED)
@@ -166,13 +174,24 @@ class Session:
             viewport=new.viewport or self._viewport,
             choice=new.choice,
             options=self._options,
+            earlier=self._earlier(new),
         )
         kept = state.field
         if new.choice is not None or kept is None or not keeps(kept, self._segmenter.checked(request), self.slide.size):
             kept, _ = self._segmenter.field_for(request)
         # Known before the answer, so that a revision that replaces this one can stay in the same field.
         state.field = kept
-        return await self._segmenter.segment(request, _ObjectWatcher(new, self._pixels, self._emit), kept)
+        outcome = await self._segmenter.segment(request, _ObjectWatcher(new, self._pixels, self._emit), kept)
+        self._answers[new.object_id] = (new.prompt, outcome)
+        self._answers.move_to_end(new.object_id)
+        while len(self._answers) > REMEMBERED_ANSWERS:
+            self._answers.popitem(last=False)
+        return outcome
+
+    def _earlier(self, new: Revision) -> Outcome | None:
+        """The object's last answer, if the new prompt only adds to what it answered."""
+        prompt, outcome = self._answers.get(new.object_id, (None, None))
+        return outcome if prompt is not None and new.prompt.extends(prompt) else None
 
 
 @dataclass(frozen=True, slots=True)

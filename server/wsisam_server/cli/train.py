@@ -1,0 +1,197 @@
+"""`wsisam train`: additions to a frozen SAM, from drawn objects."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from typing_extensions import Self
+
+from wsisam_model import WsiSamError, registry
+from wsisam_model.additions import Additions
+from wsisam_model.loading import load
+from wsisam_model.trainable import TRAINED
+from wsisam_server.cli.model import FILE, choose_device
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from wsisam_server.training import Validation
+
+console = Console(stderr=True)
+
+
+@click.command("train")
+@click.argument("manifests", metavar="MANIFEST[=WEIGHT]...", nargs=-1, required=True)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the run.")
+@click.option("--model", default="wsisam-lite", show_default=True, help="Registered model whose frozen base to add to.")
+@click.option("--sam", type=FILE, help="SAM checkpoint to add to, instead of --model.")
+@click.option(
+    "--train",
+    "trained",
+    type=click.Choice(TRAINED),
+    default="decoder",
+    show_default=True,
+    help="HR and LR tokens, MLPs and fusion (the paper's setting); and the prompt encoder; and the decoder.",
+)
+@click.option("--box-only", is_flag=True, help="Train the weights that answer prompts of a box alone.")
+@click.option("--beside", type=FILE, help="Additions file whose other weights (clicks or boxes) are kept.")
+@click.option("--steps", type=click.IntRange(1), default=1000, show_default=True, help="Optimizer steps.")
+@click.option("--batch", type=click.IntRange(1), default=4, show_default=True, help="Prompts a step.")
+@click.option(
+    "--lr", "rate", type=float, default=2.5e-4, show_default=True, help="Peak learning rate of the base's weights."
+)
+@click.option(
+    "--new-lr", "new_rate", type=float, default=1e-3, show_default=True, help="Peak learning rate of the additions."
+)
+@click.option("--windows", type=click.IntRange(1), default=600, show_default=True, help="Training windows in all.")
+@click.option(
+    "--validation-objects", type=click.IntRange(1), default=60, show_default=True, help="Validation objects in all."
+)
+@click.option(
+    "--box-share", type=click.FloatRange(0, 1), default=0.3, show_default=True, help="Objects first asked for by a box."
+)
+@click.option(
+    "--low-share",
+    type=click.FloatRange(0, 1),
+    default=0.6,
+    show_default=True,
+    help="Prompts that see the low-resolution image too; 0 leaves that branch out.",
+)
+@click.option(
+    "--feedback",
+    type=click.FloatRange(0, 1),
+    default=0.85,
+    show_default=True,
+    help="Later clicks that come with the previous mask.",
+)
+@click.option(
+    "--additions-from",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Part of the run that trains SAM's own mask alone, at half the time a step.",
+)
+@click.option(
+    "--strength",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="Part of what the additions draw that is kept; less errs less on tissue unlike the training data.",
+)
+@click.option("--connected-parts", is_flag=True, help="The masks are binary; each connected part is an object.")
+@click.option("--save-every", type=click.IntRange(1), default=50, show_default=True, help="Steps between checkpoints.")
+@click.option(
+    "--validate-every", type=click.IntRange(1), default=200, show_default=True, help="Steps between validations."
+)
+@click.option("--patience", type=click.IntRange(1), help="Stop after this many validations without a better one.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is left to chance.")
+@click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint, to the same numbers.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores if not given.")
+def command(
+    *,
+    manifests: tuple[str, ...],
+    out: Path,
+    model: str,
+    sam: Path | None,
+    beside: Path | None,
+    resume: bool,
+    device: str,
+    threads: int | None,
+    **settings: Any,
+) -> None:
+    """Train additions to a frozen SAM on the objects drawn on the images of manifests.
+
+    Each MANIFEST is a data set: a CSV file with the columns image,mask and, if wanted, mpp and split ("train", "val";
+    without it, about every fifth image validates). A mask is a label image: 0 is background, each other value one
+    object. A weight says how much of the training a data set gets.
+
+    OUT/best/additions.safetensors is the result, OUT/report.md the page about it.
+
+    Example: wsisam train nuclei.csv glands.csv=0.5 --out run1 --steps 2000 --validate-every 100
+    """
+    try:
+        from wsisam_server.datasets import DatasetError  # noqa: PLC0415 - the extra may be missing
+        from wsisam_server.training import Run, TrainingError, TrainOptions, with_board, write_report  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f'{error.name} is not installed; run: pip install "wsisam[train]"') from error
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = torch.device(choose_device(device))
+    options = TrainOptions(**settings)
+    sources = [_source(text) for text in manifests]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        base = load(sam if sam is not None else registry.resolve(model)[1])
+        kept = None if beside is None else Additions.read(beside, base=base.weights_hash)
+        with _Bars() as bars:
+            observer = with_board(out / "tensorboard", bars)
+            run = Run(base, sources, options, out, device=chosen, observer=observer, beside=kept)
+            outcome = run.run(resume=resume)
+        page = write_report(out, shlex.join(["wsisam", *sys.argv[1:]]), options, outcome, run.store.pixels)
+    except (DatasetError, TrainingError, WsiSamError) as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"cannot write: {error}") from error
+    click.echo(f"{outcome.additions}\n{page}")
+
+
+def _source(text: str) -> Any:
+    from wsisam_server.training import Source  # noqa: PLC0415 - the extra may be missing
+
+    name, equals, weight = text.rpartition("=")
+    if not equals:
+        return Source(Path(text))
+    try:
+        value = float(weight)
+    except ValueError:
+        value = 0.0
+    if not value > 0:
+        raise click.UsageError(f"{text}: the weight must be a number above 0")
+    return Source(Path(name), value)
+
+
+class _Bars:
+    """An observer that shows bars with the time left, and a line for each validation."""
+
+    def __init__(self) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+        )
+        self._windows = self._bars.add_task("encoding windows", total=None, note="")
+        self._steps = self._bars.add_task("training", total=None, note="", visible=False)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def encoded(self, done: int, total: int) -> None:
+        """See `Observer`."""
+        self._bars.update(self._windows, completed=done, total=total)
+
+    def stepped(self, step: int, steps: int, loss: float) -> None:
+        """See `Observer`."""
+        self._bars.update(self._steps, completed=step, total=steps, visible=True, note=f"loss {loss:.3f}")
+
+    def validated(self, validation: Validation) -> None:
+        """See `Observer`."""
+        means = "  ".join(f"{prompt} {value:.3f}" for prompt, value in validation.means.items())
+        console.print(f"step {validation.step}: Dice {means}", highlight=False)

@@ -1,0 +1,67 @@
+"""What is changed in a window before it is encoded: orientation and stain.
+
+The encoder is neither blind to orientation nor to colour, so both must change before it; and once a window, since its
+output is what training reads from the disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+# Optical density of haematoxylin, eosin and DAB in red, green and blue (Ruifrok & Johnston 2001).
+_STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
+_TO_STAINS = np.linalg.inv(_STAINS)
+
+_AMOUNT = 0.25  # a stain's amount changes by at most this factor
+_OFFSET = 0.02  # and by this optical density, as an uneven background does
+_UNCHANGED_SHARE = 0.3  # of the windows keep their colours
+_WHITE = 255.0
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """One change of a window.
+
+    Attributes:
+        quarter_turns: counterclockwise rotations by 90 degrees, 0 to 3.
+        mirrored: whether left and right change places first.
+        amounts: factors of haematoxylin, eosin and DAB.
+        offsets: optical densities added to the three.
+    """
+
+    quarter_turns: int = 0
+    mirrored: bool = False
+    amounts: tuple[float, ...] = (1.0, 1.0, 1.0)
+    offsets: tuple[float, ...] = (0.0, 0.0, 0.0)
+
+    @classmethod
+    def draw(cls, random: np.random.Generator) -> Augmentation:
+        """Draws one at random."""
+        turns, mirrored = int(random.integers(4)), bool(random.integers(2))
+        if random.random() < _UNCHANGED_SHARE:
+            return cls(turns, mirrored)
+        amounts = random.uniform(1 - _AMOUNT, 1 + _AMOUNT, 3)
+        offsets = random.uniform(-_OFFSET, _OFFSET, 3)
+        return cls(turns, mirrored, tuple(amounts.tolist()), tuple(offsets.tolist()))
+
+    def orient(self, array: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Mirrors and turns an array [H, W, ...]."""
+        mirrored = array[:, ::-1] if self.mirrored else array
+        return np.ascontiguousarray(np.rot90(mirrored, self.quarter_turns))
+
+    def stain(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Changes the stains of an image uint8 [H, W, 3], RGB. White stays white where no offset is added."""
+        if self == Augmentation(self.quarter_turns, self.mirrored):
+            return image
+        density = -np.log10(np.maximum(image, 1) / _WHITE)
+        stains = density @ _TO_STAINS * np.array(self.amounts) + np.array(self.offsets)
+        changed = _WHITE * 10.0 ** -(stains @ _STAINS)
+        return np.asarray(np.clip(np.rint(changed), 0, _WHITE), np.uint8)

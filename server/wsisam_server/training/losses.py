@@ -1,0 +1,54 @@
+"""What training makes small: focal cross entropy and Dice of each mask, and the error of the quality estimate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody reads
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from wsisam_model.dual import DualMasks
+
+_GAMMA = 1.0  # of the focal loss (Lin et al. 2017); at 2 pixels that are only just right count for too little
+_FOCAL, _DICE = 2.0, 1.0
+_SAM_MASK = 0.5  # the mask of SAM's own token, which the answer adds to
+_LOW_MASK = 0.5
+_QUALITY = 0.2
+
+
+def objective(masks: DualMasks, high: Tensor, low: Tensor | None) -> Tensor:
+    """The loss of P prompts' answers: [P].
+
+    Args:
+        masks: what the decoder answered; `low_logits` set if `low` is.
+        high: [P, 256, 256] bool, the object in the HR view.
+        low: the same in the LR view; None to leave that mask out.
+    """
+    loss = mask_loss(masks.logits, high) + _SAM_MASK * mask_loss(masks.sam_logits, high)
+    loss = loss + _QUALITY * (masks.iou - overlap(masks.logits.detach(), high)).square()
+    if low is not None and masks.low_logits is not None:
+        loss = loss + _LOW_MASK * mask_loss(masks.low_logits, low)
+    return loss
+
+
+def mask_loss(logits: Tensor, mask: Tensor) -> Tensor:
+    """Focal cross entropy plus Dice loss of logits [P, H, W] against a mask of bool [P, H, W]: [P]."""
+    target = mask.float()
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    chance = logits.sigmoid()
+    missed = torch.where(mask, 1 - chance, chance)
+    focal = (missed.detach() ** _GAMMA * entropy).mean(dim=(1, 2))
+    common = (chance * target).sum(dim=(1, 2))
+    # the 1 is for a mask without pixels
+    dice = 1 - (2 * common + 1) / (chance.sum(dim=(1, 2)) + target.sum(dim=(1, 2)) + 1)
+    return _FOCAL * focal + _DICE * dice
+
+
+def overlap(logits: Tensor, mask: Tensor) -> Tensor:
+    """Intersection over union of logits [P, H, W] above zero with a mask of bool [P, H, W]: [P]."""
+    drawn = logits > 0
+    union = (drawn | mask).sum(dim=(1, 2))
+    return (drawn & mask).sum(dim=(1, 2)) / union.clamp(min=1)

@@ -1,0 +1,59 @@
+"""What a run of training is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wsisam_model.trainable import Trained
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """Settings of one run. All but `steps` and the intervals decide the loss curve, together with the data.
+
+    Attributes:
+        trained: what is trained.
+        steps: optimizer steps of the whole run; the learning rate's schedule ends there.
+        batch: prompts in a step.
+        rate: peak learning rate of the base's own weights; None for 2.5e-4.
+        new_rate: peak learning rate of the HR and LR additions.
+        windows: number of training windows, over all data sets.
+        validation_objects: number of objects that validate, over all data sets.
+        box_share: of objects that are first asked for by a box.
+        box_only: ask by boxes alone, without clicks after them: for weights that answer nothing else.
+        additions_from: share of the run after which HR and LR additions join. Before it only SAM's own mask trains,
+            at half the time a step.
+        low_share: of prompts that see the LR image too; the others train the HR token alone.
+        low_mask_share: of those, the part whose LR mask is trained as well.
+        feedback: of the clicks after the first, the share that comes with the previous mask.
+        strength: part of the additions' drawing that is kept in the file, see `export.weakened`.
+        average_decay: see `Average`.
+        seed: decides every draw.
+        connected_parts: masks are binary; their connected parts are the objects.
+        save_every: steps between checkpoints.
+        validate_every: steps between validations.
+        patience: validations without a better one before the run ends early; None never to.
+    """
+
+    trained: Trained = "decoder"
+    steps: int = 1000
+    batch: int = 4
+    rate: float = 2.5e-4
+    new_rate: float = 1e-3
+    windows: int = 600
+    validation_objects: int = 60
+    box_share: float = 0.3
+    box_only: bool = False
+    additions_from: float = 0.0
+    low_share: float = 0.6
+    low_mask_share: float = 0.25
+    feedback: float = 0.85
+    strength: float = 1.0
+    average_decay: float = 0.99
+    seed: int = 0
+    connected_parts: bool = False
+    save_every: int = 50
+    validate_every: int = 200
+    patience: int | None = 5

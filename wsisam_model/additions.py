@@ -1,0 +1,130 @@
+"""The additions file: what was trained for a frozen base, without the base.
+
+One safetensors file. Tensors are named `<route>.<part>.<name>`: the route says which prompts they answer, the part is
+`decoder` (SAM's, for both branches), `prompt_encoder`, `high` or `low` (`WsiParts` of a branch), and the name is that
+of the parameter in its module. Which names a route has follows from what was trained, see `trainable`; all that is
+missing is the base's. The metadata's one entry, `wsisam_additions`, is a JSON object:
+
+    format     1
+    base       `weights_hash` of the base that they were trained for
+    trained    object: route -> "tokens", "tokens+prompts" or "decoder"
+    settings   object: fields of `ModelSettings` that the weights want; may be empty
+
+One entry, since safetensors writes several in a random order: the same weights shall be the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeGuard, get_args
+
+import safetensors
+import safetensors.torch
+import torch
+
+from wsisam_model.checkpoint import Checkpoint
+from wsisam_model.errors import CheckpointError
+from wsisam_model.settings import ModelSettings
+from wsisam_model.trainable import TRAINED, Trained
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+FORMAT: Final = 1
+_ENTRY: Final = "wsisam_additions"
+
+RouteName: TypeAlias = Literal["clicks", "boxes"]
+"""Which prompts a route answers: "boxes" those of a box alone, "clicks" all others, and boxes too where there is no
+route for them. Without the route "clicks", the base answers what it would have answered."""
+
+ROUTES: Final[tuple[RouteName, ...]] = get_args(RouteName)
+
+
+@dataclass(frozen=True)
+class Additions:
+    """The content of an additions file.
+
+    Attributes:
+        base: `weights_hash` of the base that they were trained for.
+        trained: by route, what was trained; at least one route.
+        checkpoint: the tensors, by their names in the file.
+        settings: what the weights want.
+    """
+
+    base: str
+    trained: Mapping[RouteName, Trained]
+    checkpoint: Checkpoint
+    settings: ModelSettings
+
+    @classmethod
+    def read(cls, path: Path, base: str) -> Additions:
+        """Reads a file; whether its tensors fit is seen when they are loaded.
+
+        Args:
+            path: the file.
+            base: `weights_hash` of the base that they shall be added to.
+
+        Raises:
+            CheckpointError: no additions file, damaged, of a newer version, or for another base.
+        """
+        checkpoint = Checkpoint.read(path)
+        metadata = _metadata(path)
+        if metadata.get("format") != FORMAT:
+            raise CheckpointError(path, f"its format is {metadata.get('format')!r}; this version reads {FORMAT}")
+        if metadata.get("base") != base:
+            raise CheckpointError(path, "was trained for another base; its additions mean nothing to this one")
+        trained, wanted = metadata.get("trained"), metadata.get("settings")
+        if not _is_usable(trained) or not isinstance(wanted, dict):
+            raise CheckpointError(path, "does not say what was trained, and for which settings")
+        try:
+            settings = ModelSettings(**wanted)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(path, f"wants settings that this version does not know ({error})") from error
+        return cls(base, trained, checkpoint, settings)
+
+
+def pack(
+    base: str, trained: Mapping[RouteName, Trained], tensors: Mapping[str, Tensor], settings: ModelSettings
+) -> bytes:
+    """The bytes of an additions file, all its tensors in half precision.
+
+    Args:
+        base: as in `Additions`.
+        trained: as in `Additions`.
+        tensors: by their names in the file.
+        settings: what the weights want; the batch size is left out, since it is the device that wants one.
+    """
+    # All of them, also where they are the defaults: defaults may change, a file must not change with them.
+    wanted = {
+        field.name: getattr(settings, field.name) for field in fields(ModelSettings) if field.name != "batch_size"
+    }
+    metadata = {"format": FORMAT, "base": base, "trained": dict(trained), "settings": wanted}
+    content: bytes = safetensors.torch.save(
+        {name: tensor.detach().to("cpu", torch.float16).contiguous() for name, tensor in tensors.items()},
+        {_ENTRY: json.dumps(metadata, sort_keys=True)},
+    )
+    return content
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = json.loads((file.metadata() or {}).get(_ENTRY, ""))
+    except (OSError, safetensors.SafetensorError, json.JSONDecodeError) as error:
+        raise CheckpointError(path, "no file of additions") from error
+    if not isinstance(metadata, dict):
+        raise CheckpointError(path, "no file of additions")
+    return metadata
+
+
+def _is_usable(trained: object) -> TypeGuard[dict[RouteName, Trained]]:
+    return (
+        isinstance(trained, dict)
+        and bool(trained)
+        and set(trained) <= set(ROUTES)
+        and all(value in TRAINED for value in trained.values())
+    )
