@@ -161,7 +161,7 @@ class WsiSam:
             additions: a file of `wsisam train` to add to the model's frozen base, in place of its own if it has some.
             device: a torch device string.
             dtype: element type of the activations.
-            settings: None for what the files want, the defaults if they say nothing.
+            settings: None for what the additions want, or without any, for what is known to be best.
 
         Raises:
             UnknownModelError: the name is not listed.
@@ -170,6 +170,8 @@ class WsiSam:
         """
         description, weights = registry.resolve(name)
         modules = load(weights, additions=None if additions is None else Path(additions))
+        if settings is None and additions is None:
+            settings = registry.LITE_SETTINGS  # the only model so far that has its files by name
         return cls._of(
             modules, name=name, description=description.description, device=device, dtype=dtype, settings=settings
         )

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_model import available_models
 from wsisam_server.app import build_engine, build_segmenter
 from wsisam_server.cli.model import load_model, model_options
 from wsisam_server.cli.overlay import draw
@@ -93,6 +94,8 @@ def command(
     results = [Result(wanted[number], outlines[number]) for number in sorted(outlines)]
     for result in results:
         click.echo(_line(result))
+    if points and not model["additions"]:
+        _warn_of_points(results)
     _write(slide, results, geojson, overlay)
     if errors:
         if results:
@@ -125,6 +128,13 @@ def _collect(answers: Iterator[Answer], count: int, server: str | None) -> tuple
     except WsiSamServerError as error:
         raise click.ClickException(f"{error.public_text} {error.private}".strip()) from error
     return outlines, errors
+
+
+def _warn_of_points(results: list[Result]) -> None:
+    good_for = {entry.name: entry.good_for for entry in available_models()}
+    for name in {result.outline.model for result in results}:
+        if "points" not in good_for.get(name, ("points",)):
+            click.echo(f"{name} was made for boxes and answers points poorly", err=True)
 
 
 def _write(slide: Path, results: list[Result], geojson: Path | None, overlay: Path | None) -> None:
