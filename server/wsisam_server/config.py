@@ -49,15 +49,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that `wsisam serve` can be told."""
+    """Where the server listens and what it serves; the model comes loaded, from whoever starts it."""
 
     host: str = "127.0.0.1"
     port: int = 8765
     insecure: bool = False
     slide_roots: tuple[Path, ...] = ()
     path_mappings: tuple[PathMapping, ...] = ()
-    model: str = "wsisam-lite"
-    device: str = "auto"
-    dtype: str = "auto"
-    threads: int | None = None
     limits: Limits = field(default_factory=Limits)

@@ -55,11 +55,6 @@ class Box:
         """Level-0 pixels along y."""
         return self.y1 - self.y0
 
-    @property
-    def center(self) -> Point:
-        """The middle, in slide coordinates."""
-        return Point((self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2)
-
 
 @dataclass(frozen=True, slots=True)
 class SlideSize:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsisam_server.geometry import Window
+    from wsisam_server.geometry import FieldPair, Window
 
 READERS = 4
 """Threads that read slides. Reading is decompression and I/O outside Python's lock; four keep one device fed."""
@@ -80,10 +80,11 @@ class LocalEngine:
         """See `Engine.predict`."""
         started = time.perf_counter()
         times = StageTimes()
-        if job.on_encode is not None and self.lacking(job):
-            job.on_encode()
         prompt = _prompt(job)
-        high, low = await self._field(job, times)
+        parts = self._parts(job.field, prompt)
+        if job.on_encode is not None and self._lacking(job.slide_id, parts):
+            job.on_encode()
+        high, low = await self._field(job, parts, times)
         priority = Priority.INTERACTIVE_DECODE if job.interactive else Priority.BATCH
         prediction, times.decode = await self._on_device(priority, lambda: self._model.decode(high, low, prompt))
         spent = (time.perf_counter() - started) * 1000
@@ -92,7 +93,7 @@ class LocalEngine:
 
     def lacking(self, job: Job) -> list[Window]:
         """See `Engine.lacking`."""
-        return [window for window, role in self._parts(job) if self._key(job.slide_id, window, role) not in self.cache]
+        return self._lacking(job.slide_id, self._parts(job.field, _prompt(job)))
 
     async def warm_up(self) -> None:
         """See `Engine.warm_up`."""
@@ -111,8 +112,10 @@ class LocalEngine:
         self._readers.shutdown(wait=True, cancel_futures=True)
         self.cache.clear()
 
-    async def _field(self, job: Job, times: StageTimes) -> tuple[Embedding, Embedding | None]:
-        tasks = [asyncio.ensure_future(self._embedding(job, window, role, times)) for window, role in self._parts(job)]
+    async def _field(
+        self, job: Job, parts: list[tuple[Window, Role]], times: StageTimes
+    ) -> tuple[Embedding, Embedding | None]:
+        tasks = [asyncio.ensure_future(self._embedding(job, window, role, times)) for window, role in parts]
         try:
             embeddings = await asyncio.gather(*tasks)
         finally:
@@ -140,11 +143,14 @@ class LocalEngine:
     def _encode(self, pixels: NDArray[np.uint8], role: Role) -> Embedding:
         return self._model.encode(pixels, roles=(role,))
 
-    def _parts(self, job: Job) -> list[tuple[Window, Role]]:
-        parts: list[tuple[Window, Role]] = [(job.field.high, "high")]
-        if self._model.reads_low(_prompt(job)):
-            parts.append((job.field.low, "low"))
+    def _parts(self, windows: FieldPair, prompt: Prompt) -> list[tuple[Window, Role]]:
+        parts: list[tuple[Window, Role]] = [(windows.high, "high")]
+        if self._model.reads_low(prompt):
+            parts.append((windows.low, "low"))
         return parts
+
+    def _lacking(self, slide_id: str, parts: list[tuple[Window, Role]]) -> list[Window]:
+        return [window for window, role in parts if self._key(slide_id, window, role) not in self.cache]
 
     def _key(self, slide_id: str, window: Window, role: Role) -> tuple[str, str, Window, Role]:
         return slide_id, self._info.weights_hash, window, role
