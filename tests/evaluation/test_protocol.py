@@ -168,7 +168,8 @@ def test_the_view_is_about_the_object():
     assert all(each.region.width == pytest.approx(each.region.height) for each in views)
     assert 80 * 2**-VIEW_OCTAVES <= sides.min() < 70
     assert 90 < sides.max() <= 80 * 2**VIEW_OCTAVES
-    offsets = np.array([(each.region.center.x - 120, each.region.center.y - 210) for each in views]) / sides[:, None]
+    lefts = np.array([(each.region.x0, each.region.y0) for each in views])
+    offsets = (lefts + sides[:, None] / 2 - (120, 210)) / sides[:, None]
     assert np.abs(offsets).max() <= VIEW_SHIFT
 
 
