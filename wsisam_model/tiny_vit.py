@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from segment_anything.modeling.common import LayerNorm2d
-from timm.models.tiny_vit import ConvNorm, TinyVit
+from timm.models.tiny_vit import Attention, ConvNorm, TinyVit
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -74,8 +74,17 @@ class TinyVitEncoder(ImageEncoder):
         return re.sub(r"\.conv\.(weight)$", r".c.\1", key)
 
     def freeze(self) -> None:
-        """Folds every batch norm into the convolution before it."""
+        """Folds every batch norm into the convolution before it, and lets attention run fused."""
         _fold_batch_norms(self.trunk)
+        for module in self.trunk.modules():
+            if isinstance(module, Attention):
+                _give_biases_a_batch_axis(module)
+
+
+def _give_biases_a_batch_axis(attention: Attention) -> None:
+    # torch's fused attention on a CPU takes a mask of two or of four dimensions; timm's bias has three
+    biases = attention.get_attention_biases
+    attention.get_attention_biases = lambda device: biases(device)[None]  # type: ignore[method-assign]
 
 
 def _fold_batch_norms(module: nn.Module) -> None:
