@@ -38,8 +38,8 @@ FORMAT: Final = 1
 _ENTRY: Final = "wsisam_additions"
 
 RouteName: TypeAlias = Literal["clicks", "boxes"]
-"""Which prompts a route answers: "boxes" those of a box alone, "clicks" all others, and boxes too where there is no
-route for them. Without the route "clicks", the base answers what it would have answered."""
+"""Which prompts a route answers: "boxes" those of a box alone, "clicks" all others. What has no route is answered by
+the base as it is: weights trained on clicks draw boxes worse than the base does, which was made for them."""
 
 ROUTES: Final[tuple[RouteName, ...]] = get_args(RouteName)
 

@@ -40,7 +40,8 @@ class Modules:
         plain: SAM's decoder alone.
         clicks: the dual mask decoder; `plain` itself for a model without additions. Where the frozen weights of a
             branch equal SAM's, its decoder is the very module of `plain`.
-        boxes: what answers prompts of a box alone; `clicks` where nothing was trained for them.
+        boxes: what answers prompts of a box alone; SAM alone where an additions file holds nothing for them, and the
+            same as `clicks` for the paper's files.
         weights_hash: see `checkpoint.weights_hash`.
         settings: what the weights want.
     """
@@ -95,13 +96,13 @@ def load(sam: Path, high: Path | None = None, low: Path | None = None, additions
             checkpoints[part] = Checkpoint.read(path)
             branches.append(_wsi_branch(checkpoints[part], variant.early_channels, decoders))
     plain = DualMaskDecoder(Branch(decoder))
-    clicks = boxes = Route(DualMaskDecoder(*branches) if branches else plain, prompt_encoder)
+    sam_alone = Route(plain, prompt_encoder)
+    clicks = boxes = Route(DualMaskDecoder(*branches), prompt_encoder) if branches else sam_alone
     settings = ModelSettings()
     if additions is not None:
         trained = Additions.read(additions, base=weights_hash(checkpoints))
-        routes = build_routes(trained, Route(plain, prompt_encoder), variant)
-        clicks = routes.get("clicks", clicks)
-        boxes = routes.get("boxes", clicks)
+        routes = build_routes(trained, sam_alone, variant)
+        clicks, boxes = routes.get("clicks", sam_alone), routes.get("boxes", sam_alone)
         settings = trained.settings
         checkpoints["additions"] = trained.checkpoint
     return Modules(

@@ -161,17 +161,15 @@ class WsiSam:
             additions: a file of `wsisam train` to add to the model's frozen base, in place of its own if it has some.
             device: a torch device string.
             dtype: element type of the activations.
-            settings: None for what the additions want, or without any, for what is known to be best.
+            settings: None for what the additions want.
 
         Raises:
             UnknownModelError: the name is not listed.
             ModelFilesMissing: its weights are not on this machine.
             CheckpointError: they are, and are not the ones meant.
         """
-        description, weights = registry.resolve(name)
-        modules = load(weights, additions=None if additions is None else Path(additions))
-        if settings is None and additions is None:
-            settings = registry.LITE_SETTINGS  # the only model so far that has its files by name
+        description, files = registry.resolve(name)
+        modules = load(files.sam, additions=files.additions if additions is None else Path(additions))
         return cls._of(
             modules, name=name, description=description.description, device=device, dtype=dtype, settings=settings
         )
@@ -200,8 +198,24 @@ class WsiSam:
 
     @property
     def uses_low(self) -> bool:
-        """Whether a low-resolution image changes the answer to some prompts; see `reads_low`."""
+        """Whether a low-resolution image changes the answer to some prompts."""
         return self._clicks.decoder.low is not None or self._boxes.decoder.low is not None
+
+    @property
+    def wants_low(self) -> bool:
+        """Whether a low-resolution image shall be encoded for some prompts; see `reads_low`."""
+        return self.settings.read_low and self.uses_low
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its weights in memory; what several of its parts share counts once."""
+        parts = [self._encoder, *(module for route in (self._sam, self._clicks, self._boxes) for module in route)]
+        storages = {}
+        for part in parts:
+            for tensor in (*part.parameters(), *part.buffers()):
+                storage = tensor.untyped_storage()
+                storages[storage.data_ptr()] = storage.nbytes()
+        return sum(storages.values())
 
     @torch.inference_mode()
     def features(self, image: NDArray[Any]) -> EncoderOutput:
@@ -312,12 +326,12 @@ class WsiSam:
         return SamPrediction(logits=_arrays(masks.logits)[0], iou=masks.iou.item())
 
     def reads_low(self, prompt: Prompt) -> bool:
-        """Whether a low-resolution image changes the answer to this prompt; where not, none needs to be encoded.
+        """Whether a low-resolution image shall be encoded for this prompt.
 
         Args:
             prompt: what the user pointed at.
         """
-        return self._route(prompt).decoder.low is not None
+        return self.settings.read_low and self._route(prompt).decoder.low is not None
 
     @property
     def _origin(self) -> Origin:

@@ -14,7 +14,10 @@ class ModelSettings:
             of mask token 0. The paper's models use token 0 always (arXiv 2403.09257), so it is off by default.
         mask_feedback: the model wants its previous logits with the next click on the same object. It is the caller who
             keeps and sends them. Off unless a file asks for it: the paper's models were never shown their own masks.
-        box_route: answer prompts of a box alone with the weights trained for them, where the model has such.
+        box_route: answer prompts of a box alone as the weights file wants: by weights of their own, or by the base.
+            Off, the weights for clicks answer them too.
+        read_low: have a low-resolution image encoded for prompts whose weights can use one. Off for weights to which it
+            was measured to bring nothing: an encoding takes longer than all else. One that is given is used even so.
         batch_size: most prompts decoded at once; about 45 MB of activations each in float32. None for 8 on an
             accelerator and 1 on a CPU, where one prompt fills the caches and a batch is slower than its prompts
             one by one.
@@ -23,6 +26,7 @@ class ModelSettings:
     multimask: bool = False
     mask_feedback: bool = False
     box_route: bool = True
+    read_low: bool = True
     batch_size: int | None = None
 
     def __post_init__(self) -> None:

@@ -131,6 +131,29 @@ def test_the_file_says_how_it_wants_to_be_used(model, sam_file, file):
     assert alone._boxes.decoder is alone._clicks.decoder
 
 
+def test_a_file_may_ask_for_low_images_to_be_left_unread(sam_file, file, encoded):
+    model = WsiSam.from_files(sam_file, additions=file, settings=ModelSettings(read_low=False))
+    assert model.uses_low
+    assert not model.wants_low
+    assert not any(model.reads_low(prompt) for prompt in (BOX, CLICK))
+    high, low = encoded(model)
+    assert (model.decode(high, low, CLICK).logits != model.decode(high, None, CLICK).logits).any()
+
+
+def test_a_file_of_clicks_alone_leaves_boxes_to_the_base(sam_file, base, networks, encoded, tmp_path):
+    network = networks["clicks"]
+    tensors = {f"clicks.{name}": value for name, value in network.trained_parameters().items()}
+    path = tmp_path / "clicks.safetensors"
+    path.write_bytes(pack(base.weights_hash, {"clicks": "decoder"}, tensors, ModelSettings()))
+    model = WsiSam.from_files(sam_file, additions=path)
+    high, low = encoded(model)
+    assert (model.decode(high, low, BOX).logits == model.decode_sam(high, BOX).logits).all()
+    assert not model.reads_low(BOX)
+    for prompt in (CLICK, BOX_AND_CLICK):
+        assert (model.decode(high, low, prompt).logits != model.decode_sam(high, prompt).logits).any()
+        assert model.reads_low(prompt)
+
+
 def test_a_file_of_boxes_alone_leaves_clicks_to_the_base(sam_file, file, encoded):
     model = WsiSam.from_files(sam_file, additions=file.with_name("boxes.safetensors"))
     high, low = encoded(model)

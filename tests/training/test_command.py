@@ -33,6 +33,8 @@ def run(sam_file, tmp_path, monkeypatch):
 def test_from_a_manifest_to_a_model(run, manifest, sam_file, tmp_path):
     result = run(manifest(), "--train", "tokens")
     assert result.exit_code == 0, result.output
+    for line in ("encoding windows: 1 of 1", "step 2 of 2: loss", "step 2: Dice box"):
+        assert line in result.output
     out = tmp_path / "out"
     model = WsiSam.from_files(sam_file, additions=out / "best" / "additions.safetensors")
     assert not model.uses_low

@@ -5,24 +5,19 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from typing_extensions import Self
 
-from wsisam_model import WsiSamError, registry
+from wsisam_model import WsiSamError
 from wsisam_model.additions import Additions
 from wsisam_model.loading import load
 from wsisam_model.trainable import TRAINED
-from wsisam_server.cli.model import FILE, choose_device
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from wsisam_server.training import Validation
+from wsisam_server.cli.model import FILE, choose_device, weights_dir_option
+from wsisam_server.cli.train_progress import watching
+from wsisam_server.weights import WeightsError, WeightsFolder, frozen_sam
 
 console = Console(stderr=True)
 
@@ -30,8 +25,11 @@ console = Console(stderr=True)
 @click.command("train")
 @click.argument("manifests", metavar="MANIFEST[=WEIGHT]...", nargs=-1, required=True)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the run.")
-@click.option("--model", default="wsisam-lite", show_default=True, help="Registered model whose frozen base to add to.")
+@click.option(
+    "--model", default="wsisam-lite", show_default=True, help="Model whose frozen SAM to add to: wsisam weights list."
+)
 @click.option("--sam", type=FILE, help="SAM checkpoint to add to, instead of --model.")
+@weights_dir_option
 @click.option(
     "--train",
     "trained",
@@ -85,6 +83,11 @@ console = Console(stderr=True)
     show_default=True,
     help="Part of what the additions draw that is kept; less errs less on tissue unlike the training data.",
 )
+@click.option(
+    "--skip-low",
+    is_flag=True,
+    help="Have the server leave low-resolution images unread: where `wsisam evaluate` shows that they bring nothing.",
+)
 @click.option("--connected-parts", is_flag=True, help="The masks are binary; each connected part is an object.")
 @click.option("--save-every", type=click.IntRange(1), default=50, show_default=True, help="Steps between checkpoints.")
 @click.option(
@@ -101,6 +104,7 @@ def command(
     out: Path,
     model: str,
     sam: Path | None,
+    weights_dir: Path,
     beside: Path | None,
     resume: bool,
     device: str,
@@ -129,14 +133,14 @@ def command(
     sources = [_source(text) for text in manifests]
     try:
         out.mkdir(parents=True, exist_ok=True)
-        base = load(sam if sam is not None else registry.resolve(model)[1])
+        base = load(sam if sam is not None else frozen_sam(WeightsFolder(weights_dir), model))
         kept = None if beside is None else Additions.read(beside, base=base.weights_hash)
-        with _Bars() as bars:
-            observer = with_board(out / "tensorboard", bars)
+        with watching(console) as shown:
+            observer = with_board(out / "tensorboard", shown)
             run = Run(base, sources, options, out, device=chosen, observer=observer, beside=kept)
             outcome = run.run(resume=resume)
         page = write_report(out, shlex.join(["wsisam", *sys.argv[1:]]), options, outcome, run.store.pixels)
-    except (DatasetError, TrainingError, WsiSamError) as error:
+    except (DatasetError, TrainingError, WeightsError, WsiSamError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"cannot write: {error}") from error
@@ -156,42 +160,3 @@ def _source(text: str) -> Any:
     if not value > 0:
         raise click.UsageError(f"{text}: the weight must be a number above 0")
     return Source(Path(name), value)
-
-
-class _Bars:
-    """An observer that shows bars with the time left, and a line for each validation."""
-
-    def __init__(self) -> None:
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=console,
-        )
-        self._windows = self._bars.add_task("encoding windows", total=None, note="")
-        self._steps = self._bars.add_task("training", total=None, note="", visible=False)
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
-
-    def encoded(self, done: int, total: int) -> None:
-        """See `Observer`."""
-        self._bars.update(self._windows, completed=done, total=total)
-
-    def stepped(self, step: int, steps: int, loss: float) -> None:
-        """See `Observer`."""
-        self._bars.update(self._steps, completed=step, total=steps, visible=True, note=f"loss {loss:.3f}")
-
-    def validated(self, validation: Validation) -> None:
-        """See `Observer`."""
-        means = "  ".join(f"{prompt} {value:.3f}" for prompt, value in validation.means.items())
-        console.print(f"step {validation.step}: Dice {means}", highlight=False)

@@ -31,6 +31,7 @@ class TrainOptions:
         strength: part of the additions' drawing that is kept in the file, see `export.weakened`.
         average_decay: see `Average`.
         seed: decides every draw.
+        skip_low: write into the file that LR images shall not be read, see `ModelSettings.read_low`.
         connected_parts: masks are binary; their connected parts are the objects.
         save_every: steps between checkpoints.
         validate_every: steps between validations.
@@ -53,6 +54,7 @@ class TrainOptions:
     strength: float = 1.0
     average_decay: float = 0.99
     seed: int = 0
+    skip_low: bool = False
     connected_parts: bool = False
     save_every: int = 50
     validate_every: int = 200

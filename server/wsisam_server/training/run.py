@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Split: TypeAlias = tuple[Source, list[Row], list[Row]]
 
 # They change neither the data nor a step.
-_WITHOUT_INFLUENCE: Final = ("save_every", "validate_every", "patience")
+_WITHOUT_INFLUENCE: Final = ("save_every", "validate_every", "patience", "skip_low")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ class Run:
             self._options.trained,
             self._best,
             base=self._base.weights_hash,
-            settings=ModelSettings(mask_feedback=self._options.feedback > 0),
+            settings=ModelSettings(mask_feedback=self._options.feedback > 0, read_low=not self._options.skip_low),
             beside=self._beside,
         )
 
@@ -196,7 +196,7 @@ class Run:
             trainer.network, self.store, low=low and trainer.joined, additions=trainer.joined
         )
         for case in cases:
-            yield from validation.answers(answer, case, self.store.image_size, clicks=not self._options.box_only)
+            yield from validation.answers(answer, case, self.store.image_size, box_only=self._options.box_only)
 
     def _is_patience_over(self) -> bool:
         return self._options.patience is not None and self._history.waited() >= self._options.patience

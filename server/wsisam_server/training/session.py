@@ -54,7 +54,10 @@ class Session:
 
     @classmethod
     def start(cls, index: int, example: Example, options: TrainOptions, random: np.random.Generator) -> Session:
-        """Chooses an object of a window and how it is first asked for."""
+        """Chooses an object of a window and how it is first asked for.
+
+        Where clicks are trained, the base answers a box, as it does in use: that round is one more.
+        """
         label = example.own
         if example.others and random.random() < _OTHER:
             label = example.others[int(random.integers(len(example.others)))]
@@ -64,6 +67,7 @@ class Session:
             (rows, columns) = ndimage.find_objects(mask.astype(np.int8))[0]
             bounds = (float(columns.start), float(rows.start), float(columns.stop), float(rows.stop))
             session.box = jittered_box(bounds, (LABEL_SIDE, LABEL_SIDE), random)
+            session.rounds += not options.box_only
         else:
             session.clicks.append((*interior_point(mask, random), 1))
         return session

@@ -15,6 +15,7 @@ from wsisam_server.training.losses import objective
 from wsisam_server.training.network import Network, stack
 from wsisam_server.training.schedule import rate_factor
 from wsisam_server.training.session import Session
+from wsisam_server.training.validation import base_answer
 from wsisam_server.training.windows import generator
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Trainer:
         self.step = 0
         self._join = round(options.additions_from * options.steps)
         self._store = store
+        self._base_answer = base_answer(base, store)
         self._examples = examples
         self._options = options
         self._device = device
@@ -155,12 +157,22 @@ class Trainer:
         return self._device.type == "cuda" and torch.cuda.is_bf16_supported()
 
     def _next_session(self) -> Session:
-        """The next window's; every window once in a random order, then again in another."""
-        epoch, position = divmod(self._drawn, len(self._examples))
-        order = generator(self._options.seed, "epoch", epoch).permutation(len(self._examples))
-        self._drawn += 1
-        index = int(order[position])
-        return Session.start(index, self._examples[index], self._options, self._random)
+        """The next window's; every window once in a random order, then again in another.
+
+        A box alone is the base's to answer. What trains is how clicks correct its answer, if there is a fault in it.
+        """
+        while True:
+            epoch, position = divmod(self._drawn, len(self._examples))
+            order = generator(self._options.seed, "epoch", epoch).permutation(len(self._examples))
+            self._drawn += 1
+            index = int(order[position])
+            example = self._examples[index]
+            session = Session.start(index, example, self._options, self._random)
+            if session.box is None or self._options.box_only:
+                return session
+            logits = self._base_answer(example, session.prompt(self.network.image_size))
+            if session.answered(example.high == session.label, logits, self._options, self._random):
+                return session
 
     def _make_optimizer(self) -> torch.optim.AdamW:
         new: list[torch.nn.Parameter] = []

@@ -92,26 +92,28 @@ def cases(store: Examples, source: Source, rows: Sequence[Row], count: int, seed
             yield store.make(source.name, row, sample, window)
 
 
-def answers(answer: Answer, example: Example, image_size: int, *, clicks: bool = True) -> Iterator[Answered]:
-    """Asks for the example's object by a box, and by 1 to 5 clicks with the answers fed back.
+def answers(answer: Answer, example: Example, image_size: int, *, box_only: bool = False) -> Iterator[Answered]:
+    """Asks for the example's object by 1 to 5 clicks with the answers fed back, or by a box.
 
     Args:
         answer: what is judged.
         example: from `cases`.
         image_size: side of the model's input in pixels.
-        clicks: ask by clicks too.
+        box_only: ask by a box instead: a file's weights for clicks never see a box alone.
     """
     mask = example.high == example.own
     if not mask.any():
         return
     scale = image_size / LABEL_SIDE
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    corners = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
-    logits = answer(example, Prompt(box=[value * scale - 0.5 for value in corners]))
-    yield Answered(example, "box", (), mask, logits > 0)
+    if box_only:
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        corners = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+        logits = answer(example, Prompt(box=[value * scale - 0.5 for value in corners]))
+        yield Answered(example, "box", (), mask, logits > 0)
+        return
     given: list[tuple[float, float, bool]] = [(*first_click(mask), True)]
     previous = None
-    for count in range(1, max(CLICKS) + 1 if clicks else 1):
+    for count in range(1, max(CLICKS) + 1):
         points = [(x * scale - 0.5, y * scale - 0.5) for x, y, _ in given]
         previous = answer(example, Prompt(points=points, labels=[int(on) for *_, on in given], mask=previous))
         if count in CLICKS:
