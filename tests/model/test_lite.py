@@ -43,15 +43,15 @@ def test_numbers(lite, made_with, assert_close):
     image = made_with.image()
     encoded = lite.encode(image)
     assert_close(as_map(encoded.image)[0, ::8, ::4, ::4], embedding, 1e-4)
-    prediction = lite.decode(encoded, None, Prompt(box=made_with.BOX))
-    assert_close(prediction.logits[::4, ::4], logits, 1e-4)
+    prompt = Prompt(box=made_with.BOX)
+    assert_close(lite.decode_sam(encoded, prompt).logits[::4, ::4], logits, 1e-4)
 
 
 def test_it_is_the_default_and_says_what_it_is(lite):
     description = available_models()[0]
     assert (lite.name, lite.description) == ("wsisam-lite", description.description)
-    assert (lite.image_size, lite.uses_low) == (description.image_size, description.uses_low) == (256, False)
-    assert description.good_for == ("box",)
+    assert (lite.image_size, lite.wants_low) == (description.image_size, description.uses_low) == (256, False)
+    assert description.good_for == ("box", "points")
 
 
 def test_the_package_is_read_and_not_imported(lite):

@@ -10,6 +10,7 @@ import threading
 import time
 import zipfile
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,15 +40,61 @@ PIP_OPTIONS = ("--quiet", "--no-deps", "--ignore-requires-python", "--only-binar
 
 START_SECONDS = 120
 
-BOXES = {
-    "hair shaft": (1180, 1960, 1365, 2190),
-    "dermal papilla": (1590, 2660, 1705, 2840),
-    "small dermal papilla": (1680, 2545, 1760, 2645),
-    "epidermis": (560, 2510, 850, 2966),
-    "vessel": (1040, 2730, 1300, 2966),
-    "rete ridge": (1390, 2800, 1490, 2966),
-}
-"""Structures of the slide, boxed by hand, level-0 pixels."""
+
+@dataclass(frozen=True)
+class Structure:
+    """One structure of the slide, asked for by hand. Level-0 pixels.
+
+    Attributes:
+        name: what it is.
+        box: (x0, y0, x1, y1), or None.
+        clicks: (x, y, positive) of the clicks, one after the other.
+        view: (x0, y0, x1, y1) that the annotator looks at while clicking: a click alone does not say how large the
+            object may be.
+    """
+
+    name: str
+    box: tuple[float, float, float, float] | None = None
+    clicks: tuple[tuple[float, float, bool], ...] = ()
+    view: tuple[float, float, float, float] | None = None
+
+    def prompts(self) -> list[pb.Prompt]:
+        """The box if there is one, and then one click more each time."""
+        prompt, said = pb.Prompt(), []
+        if self.box is not None:
+            prompt.box.CopyFrom(_box(self.box))
+            said.append(prompt)
+        for x, y, positive in self.clicks:
+            label = pb.POINT_LABEL_POSITIVE if positive else pb.POINT_LABEL_NEGATIVE
+            more = pb.Prompt()
+            more.CopyFrom(prompt)
+            more.points.add(position=geo.Point(x=x, y=y), label=label)
+            said.append(prompt := more)
+        return said
+
+    def viewport(self) -> geo.Viewport | None:
+        """What the annotator sees, on a screen of usual size."""
+        if self.view is None:
+            return None
+        x0, _, x1, _ = self.view
+        return geo.Viewport(region=_box(self.view), downsample=(x1 - x0) / SCREEN_WIDTH)
+
+
+STRUCTURES = (
+    Structure("epidermis", box=(560, 2510, 850, 2966)),
+    Structure("vessel", box=(1040, 2730, 1300, 2966)),
+    Structure("rete ridge", box=(1390, 2800, 1490, 2966)),
+    Structure("hair shaft", clicks=((1271, 2075, True),), view=(1050, 1900, 1500, 2250)),
+    Structure("small dermal papilla", clicks=((1720, 2590, True),), view=(1620, 2510, 1820, 2670)),
+    Structure(
+        "dermal papilla",
+        clicks=((1642, 2750, True), (1640, 2845, False)),
+        view=(1400, 2440, 2000, 2966),
+    ),
+)
+
+SCREEN_WIDTH = 1200.0
+"""Width of a viewer in screen pixels."""
 
 MIN_AREA = 25.0
 """Specks smaller than half a nucleus, in square microns, are left out of the outlines."""
@@ -72,9 +119,11 @@ def command(*, out: Path) -> None:
     with console.status("starting the server"), _server(out) as target, Client(target) as client:
         model = client.models()[0]
         click.echo(f"server       {target}, model {model.name}\n             {model.description}")
-        results = _prompt(client, slide)
+        results = _ask(client, slide)
     features = [
-        result.feature(name) for name, result in zip(BOXES, results, strict=True) if not result.geometry.is_empty
+        result.feature(structure.name)
+        for structure, result in zip(STRUCTURES, results, strict=True)
+        if not result.geometry.is_empty
     ]
     annotations, overlay = out / "annotations.geojson", out / "overlay.png"
     annotations.write_text(json.dumps(collection(features), indent=1), encoding="utf-8")
@@ -85,30 +134,29 @@ def command(*, out: Path) -> None:
     click.echo(f"picture      {overlay}")
 
 
-def _prompt(client: Client, slide: Path) -> list[Result]:
-    opened = client.open_slide(str(slide.resolve()))
+def _ask(client: Client, slide: Path) -> list[Result]:
+    slide_id = client.open_slide(str(slide.resolve())).slide_id
+    options = pb.OutlineOptions(min_area=MIN_AREA)
     results = []
-    for name, (x0, y0, x1, y1) in BOXES.items():
-        prompt = pb.Prompt(box=geo.Box(x0=x0, y0=y0, x1=x1, y1=y1))
-        request = pb.SegmentRequest(
-            slide_id=opened.slide_id, prompt=prompt, options=pb.OutlineOptions(min_area=MIN_AREA)
-        )
-        outline, cold = _timed(client, request)
-        _, warm = _timed(client, request)
-        result = Result(prompt, outline)
-        points = sum(len(part.exterior.coords) - 1 for part in result.geometry.geoms)
-        click.echo(
-            f"prompt       {name}: {describe(prompt)}\n"
-            f"             {points} vertices, score {outline.score:.2f}, {cold:.0f} ms cold, {warm:.0f} ms warm"
-        )
+    for structure in STRUCTURES:
+        click.echo(f"prompt       {structure.name}")
+        prompts, started = structure.prompts(), time.perf_counter()
+        start = pb.Start(slide_id=slide_id, options=options)
+        for prompt, outline in zip(prompts, client.refine(start, prompts, structure.viewport()), strict=True):
+            passed, started = (time.perf_counter() - started) * 1000, time.perf_counter()
+            result = Result(prompt, outline)
+            points = sum(len(part.exterior.coords) - 1 for part in result.geometry.geoms)
+            warm = "cold" if outline.timings.encoder_runs else "warm"
+            click.echo(
+                f"             {describe(prompt)}: {points} vertices, score {outline.score:.2f}, {passed:.0f} ms {warm}"
+            )
         results.append(result)
     return results
 
 
-def _timed(client: Client, request: pb.SegmentRequest) -> tuple[pb.Outline, float]:
-    started = time.perf_counter()
-    outline = client.segment(request)
-    return outline, (time.perf_counter() - started) * 1000
+def _box(corners: tuple[float, float, float, float]) -> geo.Box:
+    x0, y0, x1, y1 = corners
+    return geo.Box(x0=x0, y0=y0, x1=x1, y1=y1)
 
 
 def _fetch(slide: Path) -> None:

@@ -13,8 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_model import available_models
-from wsisam_server.app import build_engine, build_segmenter
+from wsisam_server.app import build_segmenter
 from wsisam_server.cli.model import load_model, model_options
 from wsisam_server.cli.overlay import draw
 from wsisam_server.cli.prompts import BoxType, Numbers, PointType, Result, describe, prompts
@@ -94,8 +93,6 @@ def command(
     results = [Result(wanted[number], outlines[number]) for number in sorted(outlines)]
     for result in results:
         click.echo(_line(result))
-    if points and not model["additions"]:
-        _warn_of_points(results)
     _write(slide, results, geojson, overlay)
     if errors:
         if results:
@@ -130,13 +127,6 @@ def _collect(answers: Iterator[Answer], count: int, server: str | None) -> tuple
     return outlines, errors
 
 
-def _warn_of_points(results: list[Result]) -> None:
-    good_for = {entry.name: entry.good_for for entry in available_models()}
-    for name in {result.outline.model for result in results}:
-        if "points" not in good_for.get(name, ("points",)):
-            click.echo(f"{name} was made for boxes and answers points poorly", err=True)
-
-
 def _write(slide: Path, results: list[Result], geojson: Path | None, overlay: Path | None) -> None:
     found = [result for result in results if not result.geometry.is_empty]
     if found and geojson is not None:
@@ -168,13 +158,13 @@ def _here(slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -
     if not slide.is_file():
         raise click.ClickException(f"{slide}: no such file")
     path = slide.resolve()
-    settings = Settings(slide_roots=(path.parent,))
+    settings = Settings(slide_roots=(path.parent,), threads=model.pop("threads"))
     options = from_proto.options(request.options, "options")
     with contextlib.closing(asyncio.new_event_loop()) as loop:
-        with console.status("loading the model"):
-            engine = loop.run_until_complete(build_engine(settings, lambda: load_model(**model)))
-        segmenter = build_segmenter(settings, {engine.info.name: engine})
+        segmenter = build_segmenter(settings)
         try:
+            with console.status("loading the model"):
+                loop.run_until_complete(segmenter.models.start(lambda: load_model(**model)))
             slide_id, _, _ = segmenter.open_slide(str(path), None)
             for number, item in enumerate(request.items):
                 try:
