@@ -12,7 +12,7 @@ from wsisam_server.config import MIB
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import SlidePrompt
 from wsisam_server.geometry import Box, FieldPair, Window
-from wsisam_server.scheduler import Job, LocalEngine
+from wsisam_server.scheduler import Device, Job, LocalEngine
 
 PROMPT = SlidePrompt(box=Box(60, 60, 190, 190))
 
@@ -23,10 +23,15 @@ def model():
 
 
 @pytest.fixture
-async def engine(model):
-    engine = LocalEngine(model, 128 * MIB)
-    yield engine
-    await engine.close()
+async def device():
+    device = Device(128 * MIB)
+    yield device
+    await device.close()
+
+
+@pytest.fixture
+async def engine(model, device):
+    return LocalEngine(model, device)
 
 
 def pixels(window):
@@ -51,33 +56,32 @@ async def test_an_answer_and_its_times(engine):
     assert answer.times.decode > 0
 
 
-async def test_the_second_prompt_in_a_field_runs_no_encoder(engine):
+async def test_the_second_prompt_in_a_field_runs_no_encoder(engine, device):
     told = []
     await engine.predict(job(on_encode=lambda: told.append(1)))
     assert engine.lacking(job()) == []
     second = await engine.predict(job(on_encode=lambda: told.append(2)))
     assert second.times.encoder_runs == 0
     assert told == [1]
-    assert engine.cache.counters.computed == 1
+    assert device.cache.counters.computed == 1
 
 
-async def test_prompts_in_one_field_at_the_same_time_share_the_encoder_run(engine):
+async def test_prompts_in_one_field_at_the_same_time_share_the_encoder_run(engine, device):
     answers = await asyncio.gather(*(engine.predict(job()) for _ in range(5)))
-    assert engine.cache.counters.computed == 1
+    assert device.cache.counters.computed == 1
     assert all(np.array_equal(answer.logits, answers[0].logits) for answer in answers)
 
 
-async def test_the_cache_stays_within_its_limit(model):
-    probe = LocalEngine(model, 128 * MIB)
-    await probe.predict(job())
-    one = probe.cache.nbytes
-    await probe.close()
-    engine = LocalEngine(model, int(2.5 * one))
+async def test_the_cache_stays_within_its_limit(model, engine, device):
+    await engine.predict(job())
+    one = device.cache.nbytes
+    small = Device(int(2.5 * one))
+    engine = LocalEngine(model, small)
     for number in range(4):
         await engine.predict(job(1000.0 * number))
-    assert engine.cache.nbytes == engine.cache.counters.peak_bytes == 2 * one
-    assert engine.cache.counters.evicted == 2
-    await engine.close()
+    assert small.cache.nbytes == small.cache.counters.peak_bytes == 2 * one
+    assert small.cache.counters.evicted == 2
+    await small.close()
 
 
 async def test_what_is_cancelled_before_its_turn_never_reaches_the_model(engine, model, monkeypatch):

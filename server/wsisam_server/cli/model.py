@@ -10,21 +10,32 @@ import click
 import torch
 
 from wsisam_model import Dtype, WsiSam, WsiSamError
+from wsisam_server.weights import VARIABLE, WeightsError, WeightsFolder, default_folder, load
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
+weights_dir_option = click.option(
+    "--weights-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=default_folder,
+    help=f"Folder of the models that were added; ${VARIABLE}, or one of the user's own, if not given.",
+)
+
 
 def model_options(command: Command) -> Command:
-    """Adds --model, --sam, --high, --low, --additions, --device, --dtype and --threads."""
+    """Adds --model, --sam, --high, --low, --additions, --weights-dir, --device, --dtype and --threads."""
     for option in reversed(
         (
-            click.option("--model", default="wsisam-lite", show_default=True, help="Name of a registered model."),
+            click.option(
+                "--model", default="wsisam-lite", show_default=True, help="Name of a model: wsisam weights list."
+            ),
             click.option("--sam", type=FILE, help="SAM checkpoint (MobileSAM, ViT-B, L or H); instead of --model."),
             click.option("--high", type=FILE, help="With --sam: WSI-SAM's high-resolution decoder, net_high.pth."),
             click.option("--low", type=FILE, help="With --sam and --high: its low-resolution decoder, net_low.pth."),
             click.option("--additions", type=FILE, help="What `wsisam train` made for that --model or --sam."),
+            weights_dir_option,
             click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
             click.option(
                 "--dtype",
@@ -47,11 +58,12 @@ def load_model(
     high: Path | None,
     low: Path | None,
     additions: Path | None,
+    weights_dir: Path,
     device: str,
     dtype: Dtype | Literal["auto"],
-    threads: int | None,
+    threads: int | None = None,
 ) -> WsiSam:
-    """Loads what the options say.
+    """Loads what the options say; sets the CPU threads for the thread that calls it.
 
     Raises:
         click.ClickException: with what to do about it.
@@ -59,7 +71,7 @@ def load_model(
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = choose_device(device)
-    number_type = _dtype(dtype, chosen)
+    number_type = choose_dtype(dtype, chosen)
     if sam is None and (high is not None or low is not None):
         raise click.UsageError("--high and --low need --sam")
     if additions is not None and high is not None:
@@ -67,8 +79,8 @@ def load_model(
     try:
         if sam is not None:
             return WsiSam.from_files(sam, high, low, additions=additions, device=chosen, dtype=number_type)
-        return WsiSam.from_name(model, additions=additions, device=chosen, dtype=number_type)
-    except WsiSamError as error:
+        return load(WeightsFolder(weights_dir), model, additions=additions, device=chosen, dtype=number_type)
+    except (WsiSamError, WeightsError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -92,7 +104,8 @@ def choose_device(name: str) -> str:
     return name
 
 
-def _dtype(name: Dtype | Literal["auto"], device: str) -> Dtype:
+def choose_dtype(name: Dtype | Literal["auto"], device: str) -> Dtype:
+    """The number type that an option means on a device."""
     if name != "auto":
         return name
     on_gpu = device.startswith("cuda")

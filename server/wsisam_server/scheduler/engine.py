@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from wsisam_model import ModelSettings
     from wsisam_server.fields import SlidePrompt
     from wsisam_server.geometry import FieldPair, Window
 
@@ -34,6 +35,16 @@ class StageTimes:
     encode: float = 0.0
     decode: float = 0.0
     encoder_runs: int = 0
+
+    def __add__(self, other: StageTimes) -> StageTimes:
+        """The times of two jobs, one after the other."""
+        return StageTimes(
+            self.queue + other.queue,
+            self.read + other.read,
+            self.encode + other.encode,
+            self.decode + other.decode,
+            self.encoder_runs + other.encoder_runs,
+        )
 
 
 @dataclass(slots=True)
@@ -75,11 +86,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What the rooms above need to know of a loaded model.
+    """What the rooms above need to know of a model, loaded or not. Equal for the same weights, used in the same way.
 
     Attributes:
         uses_low: whether it reads the LR window for some prompts.
-        mask_feedback: whether it wants its previous logits with the next prompt on the same object.
+        settings: how it is used.
     """
 
     name: str
@@ -87,7 +98,12 @@ class ModelInfo:
     image_size: int
     weights_hash: str
     uses_low: bool
-    mask_feedback: bool
+    settings: ModelSettings
+
+    @property
+    def mask_feedback(self) -> bool:
+        """Whether it wants its previous logits with the next prompt on the same object."""
+        return self.settings.mask_feedback
 
 
 class Engine(Protocol):
@@ -112,8 +128,4 @@ class Engine(Protocol):
 
     async def warm_up(self) -> None:
         """Runs the model once, so that the first prompt does not pay for it."""
-        ...
-
-    async def close(self) -> None:
-        """Ends running work and refuses new."""
         ...

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from wsisam_model import Embedding, Prompt, Role, WsiSam
-from wsisam_server.embeddings import EmbeddingCache
-from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_model import Embedding, ModelSettings, Prompt, Role, WsiSam
 from wsisam_server.scheduler.engine import Answer, Job, ModelInfo, Priority, StageTimes
-from wsisam_server.scheduler.worker import DeviceWorker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from wsisam_server.geometry import FieldPair, Window
-
-READERS = 4
-"""Threads that read slides. Reading is decompression and I/O outside Python's lock; four keep one device fed."""
-
-Result = TypeVar("Result")
+    from wsisam_server.scheduler.device import Device
 
 
 class LocalEngine:
@@ -34,42 +23,20 @@ class LocalEngine:
 
     Args:
         model: loaded, on its device.
-        cache_bytes: limit of the embedding cache.
-        worker: the device's thread; a new one if not given.
+        device: what it shares with the other models there.
     """
 
-    def __init__(self, model: WsiSam, cache_bytes: int, worker: DeviceWorker | None = None) -> None:
+    def __init__(self, model: WsiSam, device: Device) -> None:
         self._model = model
-        self._worker = worker or DeviceWorker()
-        self._readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="wsisam-reader")
-        self.cache: EmbeddingCache[Embedding] = EmbeddingCache(cache_bytes)
+        self._device = device
         self._info = ModelInfo(
             name=model.name,
             description=model.description,
             image_size=model.image_size,
             weights_hash=model.weights_hash,
-            uses_low=model.uses_low,
-            mask_feedback=model.settings.mask_feedback,
+            uses_low=model.wants_low,
+            settings=model.settings,
         )
-
-    @classmethod
-    async def load(cls, load_model: Callable[[], WsiSam], cache_bytes: int) -> LocalEngine:
-        """Loads the model on the thread that will run it.
-
-        Torch keeps a team of CPU threads for each thread that it was ever called from. A second team makes every step
-        about a third slower, because idle teams of more threads than cores do not wait in readiness; and the number
-        of threads that the loading sets counts only for the thread that sets it.
-
-        Raises:
-            Exception: whatever `load_model` raises.
-        """
-        worker = DeviceWorker()
-        try:
-            model = await worker.run(Priority.INTERACTIVE_ENCODE, load_model)
-        except BaseException:
-            await worker.close()
-            raise
-        return cls(model, cache_bytes, worker)
 
     @property
     def info(self) -> ModelInfo:
@@ -86,7 +53,7 @@ class LocalEngine:
             job.on_encode()
         high, low = await self._field(job, parts, times)
         priority = Priority.INTERACTIVE_DECODE if job.interactive else Priority.BATCH
-        prediction, times.decode = await self._on_device(priority, lambda: self._model.decode(high, low, prompt))
+        prediction, times.decode = await self._device.run(priority, lambda: self._model.decode(high, low, prompt))
         spent = (time.perf_counter() - started) * 1000
         times.queue = max(spent - times.read - times.encode - times.decode, 0.0)
         return Answer(prediction.logits, prediction.iou, times)
@@ -101,16 +68,10 @@ class LocalEngine:
 
         def run() -> None:
             embedding = self._model.encode(np.full((size, size, 3), 255, np.uint8))
-            low = embedding if self._model.uses_low else None
+            low = embedding if self._model.wants_low else None
             self._model.decode(embedding, low, Prompt(box=(0.25 * size, 0.25 * size, 0.75 * size, 0.75 * size)))
 
-        await self._on_device(Priority.INTERACTIVE_ENCODE, run)
-
-    async def close(self) -> None:
-        """See `Engine.close`."""
-        await self._worker.close()
-        self._readers.shutdown(wait=True, cancel_futures=True)
-        self.cache.clear()
+        await self._device.run(Priority.INTERACTIVE_ENCODE, run)
 
     async def _field(
         self, job: Job, parts: list[tuple[Window, Role]], times: StageTimes
@@ -130,13 +91,13 @@ class LocalEngine:
 
         async def compute() -> Embedding:
             started = time.perf_counter()
-            pixels = await asyncio.get_running_loop().run_in_executor(self._readers, job.read, window)
+            pixels = await asyncio.get_running_loop().run_in_executor(self._device.readers, job.read, window)
             times.read += (time.perf_counter() - started) * 1000
-            embedding, spent = await self._on_device(priority, lambda: self._encode(pixels, role))
+            embedding, spent = await self._device.run(priority, lambda: self._encode(pixels, role))
             times.encode += spent
             return embedding
 
-        embedding, waited = await self.cache.get(self._key(job.slide_id, window, role), compute)
+        embedding, waited = await self._device.cache.get(self._key(job.slide_id, window, role), compute)
         times.encoder_runs += int(waited)
         return embedding
 
@@ -150,44 +111,13 @@ class LocalEngine:
         return parts
 
     def _lacking(self, slide_id: str, parts: list[tuple[Window, Role]]) -> list[Window]:
-        return [window for window, role in parts if self._key(slide_id, window, role) not in self.cache]
+        return [window for window, role in parts if self._key(slide_id, window, role) not in self._device.cache]
 
-    def _key(self, slide_id: str, window: Window, role: Role) -> tuple[str, str, Window, Role]:
-        return slide_id, self._info.weights_hash, window, role
-
-    async def _on_device(self, priority: Priority, call: Callable[[], Result]) -> tuple[Result, float]:
-        """Runs a call on the device; when its memory is full, once more with an empty cache."""
-
-        def timed() -> tuple[Result, float]:
-            started = time.perf_counter()
-            result = call()
-            return result, (time.perf_counter() - started) * 1000
-
-        try:
-            return await self._worker.run(priority, timed)
-        except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
-                raise
-        self.cache.clear()
-        try:
-            return await self._worker.run(priority, lambda: _after_release(timed))
-        except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
-                raise
-            raise WsiSamServerError(Reason.OUT_OF_DEVICE_MEMORY, private=str(error)) from error
+    def _key(self, slide_id: str, window: Window, role: Role) -> tuple[str, str, ModelSettings, Window, Role]:
+        # The settings too: what is prepared of an embedding follows from them.
+        return slide_id, self._info.weights_hash, self._info.settings, window, role
 
 
 def _prompt(job: Job) -> Prompt:
     points, labels, box = job.prompt.to_model(job.field.high)
     return Prompt(points=points, labels=labels, box=box, mask=job.mask)
-
-
-def _after_release(call: Callable[[], Result]) -> Result:
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return call()
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    # On the CPU torch has no class of its own for it: a RuntimeError from the allocator.
-    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error)

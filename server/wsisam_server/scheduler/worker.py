@@ -31,12 +31,15 @@ class DeviceWorker:
 
     A call whose caller was cancelled while it waited is dropped. One that has begun runs to its end (a model step
     cannot be interrupted) and its result is discarded.
+
+    Args:
+        prepare: run on the thread before its first call.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prepare: Callable[[], None] | None = None) -> None:
         self._queue: asyncio.PriorityQueue[_Item] = asyncio.PriorityQueue()
         self._numbers = itertools.count()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wsisam-device")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wsisam-device", initializer=prepare)
         self._runner: asyncio.Task[None] | None = None
         self._closed = False
 

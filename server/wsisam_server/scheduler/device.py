@@ -1,0 +1,103 @@
+"""One device: what all the models that run on it share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+
+from wsisam_server.embeddings import EmbeddingCache
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.scheduler.memory import is_out_of_memory, release_unused
+from wsisam_server.scheduler.worker import DeviceWorker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wsisam_model import Embedding
+    from wsisam_server.scheduler.engine import Priority
+
+READERS = 4
+"""Threads that read slides. Reading is decompression and I/O outside Python's lock; four keep one device fed."""
+
+Result = TypeVar("Result")
+
+
+class Device:
+    """The thread that runs the models, the threads that read slides and weights for them, and the embedding cache.
+
+    Torch keeps a team of CPU threads for each thread that it was ever called from, and a second team makes every step
+    about a third slower: idle teams of more threads than cores do not wait in readiness. So all models run on one
+    thread, and weights are loaded on another one that works without a team: no prompt waits while a model is loaded.
+
+    Args:
+        cache_bytes: limit of the embedding cache, for all models together.
+        threads: CPU threads of a model's step; None for torch's own choice.
+
+    Attributes:
+        cache: the embeddings.
+        readers: runs what blocks on files.
+    """
+
+    def __init__(self, cache_bytes: int, threads: int | None = None) -> None:
+        self.cache: EmbeddingCache[Embedding] = EmbeddingCache(cache_bytes)
+        self.readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="wsisam-reader")
+        # The number counts for the thread that sets it, and for threads that torch meets later: set by the worker last.
+        self._loader = ThreadPoolExecutor(
+            max_workers=1,
+            thread_name_prefix="wsisam-loader",
+            initializer=partial(torch.set_num_threads, 1),
+        )
+        self._worker = DeviceWorker(partial(torch.set_num_threads, threads or torch.get_num_threads()))
+
+    async def run(self, priority: Priority, call: Callable[[], Result]) -> tuple[Result, float]:
+        """Runs a step of a model when its turn comes; if memory is full, once more with an empty embedding cache.
+
+        Returns:
+            Its result, and the milliseconds that it took.
+
+        Raises:
+            WsiSamServerError: OUT_OF_DEVICE_MEMORY; SHUTTING_DOWN.
+        """
+
+        def timed() -> tuple[Result, float]:
+            started = time.perf_counter()
+            result = call()
+            return result, (time.perf_counter() - started) * 1000
+
+        def again() -> tuple[Result, float]:
+            release_unused()
+            return timed()
+
+        try:
+            return await self._worker.run(priority, timed)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        self.cache.clear()
+        try:
+            return await self._worker.run(priority, again)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise WsiSamServerError(Reason.OUT_OF_DEVICE_MEMORY, private=str(error)) from error
+
+    async def load(self, call: Callable[[], Result]) -> Result:
+        """Runs what loads weights, beside the steps of other models. One at a time.
+
+        Raises:
+            Exception: whatever `call` raises.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._loader, call)
+
+    async def close(self) -> None:
+        """Lets the running step end, refuses new ones, and drops the embeddings."""
+        await self._worker.close()
+        # A load that has begun cannot be interrupted; it must not outlive the device.
+        for pool in (self.readers, self._loader):
+            await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
+        self.cache.clear()
