@@ -69,10 +69,34 @@ def test_an_outline_reads_back_exactly():
     assert shape(read["geometry"]).equals_exact(geometry, tolerance=0)
 
 
-def test_numbers_are_written_without_float_noise():
-    noisy = shapely.Polygon([(0.1 + 0.2, 0), (26_373.670000000002, 0), (5.0, 1 / 32)])
-    text = json.dumps(feature(noisy, id=UUID)["geometry"]["coordinates"])
-    assert text == "[[[0.3, 0], [26373.67, 0], [5, 0.03125], [0.3, 0]]]"
+def test_numbers_are_written_exactly_and_whole_ones_as_qupath_does():
+    drawn = shapely.Polygon([(0.1 + 0.2, 0), (26_373.67, 0), (5.0, 1 / 32)])
+    text = json.dumps(feature(drawn, id=UUID)["geometry"]["coordinates"])
+    assert text == ("[[[0.30000000000000004, 0], [26373.67, 0], [5, 0.03125], [0.30000000000000004, 0]]]")
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        shapely.Point(1.5, 2),
+        shapely.MultiPoint([(1, 2), (3, 4)]),
+        shapely.LineString([(1, 2), (3.25, 4)]),
+        shapely.MultiLineString([[(1, 2), (3, 4)], [(5, 6), (7, 8)]]),
+    ],
+    ids=lambda geometry: geometry.geom_type,
+)
+def test_points_and_lines_read_back(geometry):
+    written = json.loads(json.dumps(feature(geometry, id=UUID)))["geometry"]
+    assert written["type"] == geometry.geom_type
+    assert shape(written).equals_exact(geometry, tolerance=0)
+
+
+def test_a_class_without_a_colour_is_a_text():
+    assert feature(SQUARE, id=UUID, classification="Gland")["properties"]["classification"] == "Gland"
+
+
+def test_a_colour_of_its_own():
+    assert feature(SQUARE, id=UUID, own_color=(1, 2, 3))["properties"]["color"] == [1, 2, 3]
 
 
 def test_a_collection_holds_its_features():
@@ -100,8 +124,8 @@ def test_the_keys_are_those_of_qupaths_own_export(shared_data):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"classification": "Gland"}, "color"),
         ({"color": (1, 2, 3)}, "name"),
+        ({"own_color": (1, 2, 300)}, "255"),
         ({"classification": "Gland", "color": (0, 0, 256)}, "255"),
         ({"classification": "Gland", "color": (-1, 0, 0)}, "255"),
         ({"measurements": {"Area": float("nan")}}, "Area"),
@@ -113,7 +137,13 @@ def test_what_qupath_could_not_read_is_refused(options, message):
         feature(SQUARE, id=UUID, **options)
 
 
-@pytest.mark.parametrize("empty", [shapely.Polygon(), shapely.MultiPolygon()])
+@pytest.mark.parametrize("empty", [shapely.Polygon(), shapely.MultiPolygon(), shapely.Point()])
 def test_an_empty_geometry_is_refused(empty):
     with pytest.raises(ValueError, match="empty"):
         feature(empty, id=UUID)
+
+
+@pytest.mark.parametrize("other", [shapely.GeometryCollection([SQUARE]), shapely.LinearRing([(0, 0), (1, 0), (1, 1)])])
+def test_other_kinds_are_refused(other):
+    with pytest.raises(ValueError, match="points, lines or polygons"):
+        feature(other, id=UUID)

@@ -29,6 +29,7 @@ def test_reflection_names_the_service(server):
     assert {service.name for service in reply.list_services_response.service} == {
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
+        "wsisam.v1.Annotations",
         "wsisam.v1.Segmentation",
     }
 

@@ -87,12 +87,16 @@ class _StageEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumType
     STAGE_UNSPECIFIED: _Stage.ValueType  # 0
     STAGE_WAITING_FOR_PIXELS: _Stage.ValueType  # 1
     STAGE_ENCODING: _Stage.ValueType  # 2
+    STAGE_LOADING_MODEL: _Stage.ValueType  # 3
+    """The model comes from disk, which takes seconds; other models go on answering."""
 
 class Stage(_Stage, metaclass=_StageEnumTypeWrapper): ...
 
 STAGE_UNSPECIFIED: Stage.ValueType  # 0
 STAGE_WAITING_FOR_PIXELS: Stage.ValueType  # 1
 STAGE_ENCODING: Stage.ValueType  # 2
+STAGE_LOADING_MODEL: Stage.ValueType  # 3
+"""The model comes from disk, which takes seconds; other models go on answering."""
 global___Stage = Stage
 
 class _TileEncoding:
@@ -156,6 +160,8 @@ class Model(google.protobuf.message.Message):
     GOOD_FOR_FIELD_NUMBER: builtins.int
     LICENCE_FIELD_NUMBER: builtins.int
     HOW_TO_GET_FIELD_NUMBER: builtins.int
+    LOADED_FIELD_NUMBER: builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: builtins.int
     name: builtins.str
     """What requests name it by."""
     description: builtins.str
@@ -163,7 +169,7 @@ class Model(google.protobuf.message.Message):
     image_size: builtins.int
     """Side of its square input in pixels."""
     ready: builtins.bool
-    """Whether this server has loaded it. Requests may name only ready models."""
+    """Whether requests may name it. It need not be in memory for that: see `loaded`."""
     is_default: builtins.bool
     """Whether it is taken when a request names no model."""
     weights_hash: builtins.str
@@ -171,9 +177,15 @@ class Model(google.protobuf.message.Message):
     uses_low: builtins.bool
     """Whether it reads the low-resolution patch. False: it decides from the high-resolution patch alone."""
     licence: builtins.str
-    """Licence of the weights, as an SPDX expression, or empty when the user brought them."""
+    """Licence of the weights: an SPDX expression, or what was written when they were added. Empty when nobody said."""
     how_to_get: builtins.str
     """What to do to make it ready. Empty when ready."""
+    loaded: builtins.bool
+    """Whether it is in memory now. A ready model that is not is loaded when the first prompt for it comes; the one that was
+    not used for longest makes room, but never one that is answering.
+    """
+    memory_bytes: builtins.int
+    """What its weights take in memory, in bytes; expected unless loaded. 0 unless ready."""
     @property
     def good_for(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___PromptKind.ValueType]:
         """The prompts that it is good for. Others are accepted and answered, poorly."""
@@ -191,8 +203,10 @@ class Model(google.protobuf.message.Message):
         good_for: collections.abc.Iterable[global___PromptKind.ValueType] | None = ...,
         licence: builtins.str = ...,
         how_to_get: builtins.str = ...,
+        loaded: builtins.bool = ...,
+        memory_bytes: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["description", b"description", "good_for", b"good_for", "how_to_get", b"how_to_get", "image_size", b"image_size", "is_default", b"is_default", "licence", b"licence", "name", b"name", "ready", b"ready", "uses_low", b"uses_low", "weights_hash", b"weights_hash"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["description", b"description", "good_for", b"good_for", "how_to_get", b"how_to_get", "image_size", b"image_size", "is_default", b"is_default", "licence", b"licence", "loaded", b"loaded", "memory_bytes", b"memory_bytes", "name", b"name", "ready", b"ready", "uses_low", b"uses_low", "weights_hash", b"weights_hash"]) -> None: ...
 
 global___Model = Model
 
@@ -407,9 +421,10 @@ class SegmentRequest(google.protobuf.message.Message):
     OPTIONS_FIELD_NUMBER: builtins.int
     FIELD_FIELD_NUMBER: builtins.int
     TILES_FIELD_NUMBER: builtins.int
+    COMMIT_FIELD_NUMBER: builtins.int
     slide_id: builtins.str
     model: builtins.str
-    """Empty: the server's default."""
+    """A ready model's name, as in ListModels. Empty: the server's default."""
     @property
     def prompt(self) -> global___Prompt: ...
     @property
@@ -422,6 +437,10 @@ class SegmentRequest(google.protobuf.message.Message):
     def tiles(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PixelTile]:
         """Pixel mode only: the windows that an earlier PIXELS_NEEDED asked for."""
 
+    @property
+    def commit(self) -> global___Commit:
+        """Stores the outline before it is answered."""
+
     def __init__(
         self,
         *,
@@ -432,11 +451,131 @@ class SegmentRequest(google.protobuf.message.Message):
         options: global___OutlineOptions | None = ...,
         field: global___FieldChoice | None = ...,
         tiles: collections.abc.Iterable[global___PixelTile] | None = ...,
+        commit: global___Commit | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["field", b"field", "options", b"options", "prompt", b"prompt", "viewport", b"viewport"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["field", b"field", "model", b"model", "options", b"options", "prompt", b"prompt", "slide_id", b"slide_id", "tiles", b"tiles", "viewport", b"viewport"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "options", b"options", "prompt", b"prompt", "viewport", b"viewport"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "model", b"model", "options", b"options", "prompt", b"prompt", "slide_id", b"slide_id", "tiles", b"tiles", "viewport", b"viewport"]) -> None: ...
 
 global___SegmentRequest = SegmentRequest
+
+@typing.final
+class Commit(google.protobuf.message.Message):
+    """Stores the outline of a prompt as an annotation, on the disk before it is answered, with the prompt, the field and the
+    model that made it. An empty outline is not stored. To keep an outline that was answered before, such as a preview that
+    an annotator accepts, use Annotations.Save: the same prompt may give another outline the next time.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class MetadataEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    ANNOTATION_ID_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
+    AUTHOR_FIELD_NUMBER: builtins.int
+    PATH_CLASS_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    PROJECT_FIELD_NUMBER: builtins.int
+    METADATA_FIELD_NUMBER: builtins.int
+    URI_FIELD_NUMBER: builtins.int
+    annotation_id: builtins.str
+    """UUID, made by the client: a prompt that is sent again makes no second annotation."""
+    revision: builtins.int
+    """The annotation's latest revision that the client has seen; 0 for a new one. The outline takes the place of all that
+    the annotation was.
+    """
+    author: builtins.str
+    """Who keeps it. Not empty."""
+    name: builtins.str
+    project: builtins.str
+    uri: builtins.str
+    """The image's URI as the client sees it; noted with the slide. In pixel mode it is needed: the annotation's slide_id
+    is then this URI, because the slide's own id is random.
+    """
+    @property
+    def path_class(self) -> global___PathClass:
+        """As in Annotation."""
+
+    @property
+    def metadata(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        annotation_id: builtins.str = ...,
+        revision: builtins.int = ...,
+        author: builtins.str = ...,
+        path_class: global___PathClass | None = ...,
+        name: builtins.str = ...,
+        project: builtins.str = ...,
+        metadata: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        uri: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["path_class", b"path_class"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["annotation_id", b"annotation_id", "author", b"author", "metadata", b"metadata", "name", b"name", "path_class", b"path_class", "project", b"project", "revision", b"revision", "uri", b"uri"]) -> None: ...
+
+global___Commit = Commit
+
+@typing.final
+class SavedAnnotation(google.protobuf.message.Message):
+    """What became of an annotation that was to be stored."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
+    UNCHANGED_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    revision: builtins.int
+    """Its latest revision."""
+    unchanged: builtins.bool
+    """It was so already, and no revision was made."""
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        revision: builtins.int = ...,
+        unchanged: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["id", b"id", "revision", b"revision", "unchanged", b"unchanged"]) -> None: ...
+
+global___SavedAnnotation = SavedAnnotation
+
+@typing.final
+class PathClass(google.protobuf.message.Message):
+    """A class as QuPath has it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    RGB_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """With its parents, for example "Tumor: Positive". Not empty."""
+    rgb: builtins.int
+    """Its colour, 0xRRGGBB. Unset when nobody said."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        rgb: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_rgb", b"_rgb", "rgb", b"rgb"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_rgb", b"_rgb", "name", b"name", "rgb", b"rgb"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_rgb", b"_rgb"]) -> typing.Literal["rgb"] | None: ...
+
+global___PathClass = PathClass
 
 @typing.final
 class SegmentResponse(google.protobuf.message.Message):
@@ -470,6 +609,7 @@ class Outline(google.protobuf.message.Message):
     MODEL_FIELD_NUMBER: builtins.int
     WEIGHTS_HASH_FIELD_NUMBER: builtins.int
     TIMINGS_FIELD_NUMBER: builtins.int
+    SAVED_FIELD_NUMBER: builtins.int
     score: builtins.float
     """The model's own estimate of the mask's IoU, about 0 to 1. Not a probability."""
     cut_by_field: builtins.bool
@@ -493,6 +633,10 @@ class Outline(google.protobuf.message.Message):
 
     @property
     def timings(self) -> global___Timings: ...
+    @property
+    def saved(self) -> global___SavedAnnotation:
+        """Set when the prompt had a `commit` and the outline is not empty."""
+
     def __init__(
         self,
         *,
@@ -507,9 +651,10 @@ class Outline(google.protobuf.message.Message):
         model: builtins.str = ...,
         weights_hash: builtins.str = ...,
         timings: global___Timings | None = ...,
+        saved: global___SavedAnnotation | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["field", b"field", "geometry", b"geometry", "timings", b"timings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cut_by_field", b"cut_by_field", "dropped_holes", b"dropped_holes", "dropped_parts", b"dropped_parts", "field", b"field", "geometry", b"geometry", "model", b"model", "score", b"score", "timings", b"timings", "tolerance", b"tolerance", "unit", b"unit", "weights_hash", b"weights_hash"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["field", b"field", "geometry", b"geometry", "saved", b"saved", "timings", b"timings"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cut_by_field", b"cut_by_field", "dropped_holes", b"dropped_holes", "dropped_parts", b"dropped_parts", "field", b"field", "geometry", b"geometry", "model", b"model", "saved", b"saved", "score", b"score", "timings", b"timings", "tolerance", b"tolerance", "unit", b"unit", "weights_hash", b"weights_hash"]) -> None: ...
 
 global___Outline = Outline
 
@@ -557,6 +702,7 @@ class SegmentBatchRequest(google.protobuf.message.Message):
     TILES_FIELD_NUMBER: builtins.int
     slide_id: builtins.str
     model: builtins.str
+    """For all items. As in SegmentRequest."""
     @property
     def options(self) -> global___OutlineOptions: ...
     @property
@@ -587,6 +733,7 @@ class BatchItem(google.protobuf.message.Message):
     PROMPT_FIELD_NUMBER: builtins.int
     VIEWPORT_FIELD_NUMBER: builtins.int
     FIELD_FIELD_NUMBER: builtins.int
+    COMMIT_FIELD_NUMBER: builtins.int
     id: builtins.str
     """The caller's own, unique in the request."""
     @property
@@ -595,6 +742,10 @@ class BatchItem(google.protobuf.message.Message):
     def viewport(self) -> wsisam.v1.geometry_pb2.Viewport: ...
     @property
     def field(self) -> global___FieldChoice: ...
+    @property
+    def commit(self) -> global___Commit:
+        """Stores the outline before it is answered."""
+
     def __init__(
         self,
         *,
@@ -602,9 +753,10 @@ class BatchItem(google.protobuf.message.Message):
         prompt: global___Prompt | None = ...,
         viewport: wsisam.v1.geometry_pb2.Viewport | None = ...,
         field: global___FieldChoice | None = ...,
+        commit: global___Commit | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["field", b"field", "prompt", b"prompt", "viewport", b"viewport"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["field", b"field", "id", b"id", "prompt", b"prompt", "viewport", b"viewport"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "prompt", b"prompt", "viewport", b"viewport"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "id", b"id", "prompt", b"prompt", "viewport", b"viewport"]) -> None: ...
 
 global___BatchItem = BatchItem
 
@@ -734,7 +886,7 @@ class Start(google.protobuf.message.Message):
     """The caller's own, random (for example a UUID). Only one live stream may use it."""
     slide_id: builtins.str
     model: builtins.str
-    """For all prompts of the stream. Empty: the server's default."""
+    """For all prompts of the stream. As in SegmentRequest."""
     @property
     def options(self) -> global___OutlineOptions:
         """For all prompts of the stream."""
@@ -765,6 +917,7 @@ class PromptRevision(google.protobuf.message.Message):
     PROMPT_FIELD_NUMBER: builtins.int
     VIEWPORT_FIELD_NUMBER: builtins.int
     FIELD_FIELD_NUMBER: builtins.int
+    COMMIT_FIELD_NUMBER: builtins.int
     object_id: builtins.str
     """The caller's own id of the object, unique in the session."""
     revision: builtins.int
@@ -779,6 +932,10 @@ class PromptRevision(google.protobuf.message.Message):
     def field(self) -> global___FieldChoice:
         """Unset: the server keeps an object's field from revision to revision while the prompt fits into it."""
 
+    @property
+    def commit(self) -> global___Commit:
+        """Stores the outline before it is answered. Once storing has begun, a newer revision does not supersede this one."""
+
     def __init__(
         self,
         *,
@@ -787,9 +944,10 @@ class PromptRevision(google.protobuf.message.Message):
         prompt: global___Prompt | None = ...,
         viewport: wsisam.v1.geometry_pb2.Viewport | None = ...,
         field: global___FieldChoice | None = ...,
+        commit: global___Commit | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["field", b"field", "prompt", b"prompt", "viewport", b"viewport"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["field", b"field", "object_id", b"object_id", "prompt", b"prompt", "revision", b"revision", "viewport", b"viewport"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "prompt", b"prompt", "viewport", b"viewport"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "object_id", b"object_id", "prompt", b"prompt", "revision", b"revision", "viewport", b"viewport"]) -> None: ...
 
 global___PromptRevision = PromptRevision
 
@@ -846,7 +1004,7 @@ global___InteractResponse = InteractResponse
 
 @typing.final
 class Started(google.protobuf.message.Message):
-    """The stream is ready."""
+    """The stream is ready. The model need not be loaded yet."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -855,6 +1013,9 @@ class Started(google.protobuf.message.Message):
     UNIT_FIELD_NUMBER: builtins.int
     model: builtins.str
     weights_hash: builtins.str
+    """The weights that the model has now. Where an administrator replaces them under its name while the stream is open, the
+    outlines name the new ones.
+    """
     unit: wsisam.v1.geometry_pb2.LengthUnit.ValueType
     """The unit of lengths in OutlineOptions for this slide."""
     def __init__(
@@ -870,7 +1031,9 @@ global___Started = Started
 
 @typing.final
 class Progress(google.protobuf.message.Message):
-    """Where a prompt is on its way. Sent only for work that takes long: when its field must be read and encoded."""
+    """Where a prompt is on its way. Sent only for work that takes long: when its model must be loaded, or its field read and
+    encoded.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

@@ -29,7 +29,7 @@ class SegmentationStub(object):
     """Segmentation: prompts on a slide in, outlines in slide coordinates out.
 
     How to use it. OpenSlide once for each image; then Segment for a single prompt, SegmentBatch for many, or Interact
-    while an annotator works on the image. Nothing is stored by this service.
+    while an annotator works on the image. An outline is stored only where its prompt says so (`commit`).
 
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
     "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says
@@ -88,7 +88,7 @@ class SegmentationServicer(object):
     """Segmentation: prompts on a slide in, outlines in slide coordinates out.
 
     How to use it. OpenSlide once for each image; then Segment for a single prompt, SegmentBatch for many, or Interact
-    while an annotator works on the image. Nothing is stored by this service.
+    while an annotator works on the image. An outline is stored only where its prompt says so (`commit`).
 
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
     "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says
@@ -111,7 +111,8 @@ class SegmentationServicer(object):
     """
 
     def ListModels(self, request, context):
-        """The models that this server knows, the default first. What a model cannot do well is in its description.
+        """The models that this server knows, the default first. What a model cannot do well is in its description. The list
+        changes while the server runs: models are added (`wsisam weights add`) and removed without a restart.
 
         Errors: none of its own.
         """
@@ -141,7 +142,7 @@ class SegmentationServicer(object):
         INVALID_ARGUMENT     EMPTY_PROMPT, ONLY_NEGATIVE_POINTS, TOO_MANY_POINTS, INVALID_FIELD, PROMPT_OUTSIDE_FIELD,
         TILE_WRONG_SIZE, TILE_UNREADABLE.
         OUT_OF_RANGE         PROMPT_OUTSIDE_SLIDE: a point outside the slide, or a box that does not meet it.
-        FAILED_PRECONDITION  MODEL_UNAVAILABLE;
+        FAILED_PRECONDITION  MODEL_UNAVAILABLE; MODEL_DAMAGED; MODEL_TOO_LARGE;
         SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or NOT_FOUND, SLIDE_NOT_FOUND): the file was damaged,
         replaced or removed since it was opened;
         TILE_NOT_REQUESTED: a tile that no prompt of this call reads; one that the server holds
@@ -149,7 +150,10 @@ class SegmentationServicer(object):
         PIXELS_NEEDED: the slide was opened in pixel mode; the details also hold a PixelsNeeded.
         Repeat the call with those tiles.
         Errors of a tile have its number in the request (`tile`) and its x, y, width and height in their metadata.
-        RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS.
+        RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS; MODELS_BUSY: other models are in use and take all the
+        memory that models may have.
+        With `commit`, also what Annotations.Save may end with. The outline is then not answered.
+        A model that is not in memory yet (Model.loaded) is loaded first: the first prompt that names it takes seconds longer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -174,7 +178,7 @@ class SegmentationServicer(object):
         one is refused (STALE_REVISION); if that one is on its way, its own answer still comes.
 
         Errors that end the stream:
-        FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED.
+        FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED, MODEL_UNAVAILABLE.
         ALREADY_EXISTS       SESSION_IN_USE: another live stream has this session id.
         NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
         INVALID_ARGUMENT     INVALID_FIELD in `start`.
@@ -233,7 +237,7 @@ class Segmentation(object):
     """Segmentation: prompts on a slide in, outlines in slide coordinates out.
 
     How to use it. OpenSlide once for each image; then Segment for a single prompt, SegmentBatch for many, or Interact
-    while an annotator works on the image. Nothing is stored by this service.
+    while an annotator works on the image. An outline is stored only where its prompt says so (`commit`).
 
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
     "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says

@@ -21,7 +21,7 @@ class SegmentationStub:
     """Segmentation: prompts on a slide in, outlines in slide coordinates out.
 
     How to use it. OpenSlide once for each image; then Segment for a single prompt, SegmentBatch for many, or Interact
-    while an annotator works on the image. Nothing is stored by this service.
+    while an annotator works on the image. An outline is stored only where its prompt says so (`commit`).
 
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
     "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says
@@ -48,7 +48,8 @@ class SegmentationStub:
         wsisam.v1.segmentation_pb2.ListModelsRequest,
         wsisam.v1.segmentation_pb2.ListModelsResponse,
     ]
-    """The models that this server knows, the default first. What a model cannot do well is in its description.
+    """The models that this server knows, the default first. What a model cannot do well is in its description. The list
+    changes while the server runs: models are added (`wsisam weights add`) and removed without a restart.
 
     Errors: none of its own.
     """
@@ -78,7 +79,7 @@ class SegmentationStub:
       INVALID_ARGUMENT     EMPTY_PROMPT, ONLY_NEGATIVE_POINTS, TOO_MANY_POINTS, INVALID_FIELD, PROMPT_OUTSIDE_FIELD,
                            TILE_WRONG_SIZE, TILE_UNREADABLE.
       OUT_OF_RANGE         PROMPT_OUTSIDE_SLIDE: a point outside the slide, or a box that does not meet it.
-      FAILED_PRECONDITION  MODEL_UNAVAILABLE;
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE; MODEL_DAMAGED; MODEL_TOO_LARGE;
                            SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or NOT_FOUND, SLIDE_NOT_FOUND): the file was damaged,
                            replaced or removed since it was opened;
                            TILE_NOT_REQUESTED: a tile that no prompt of this call reads; one that the server holds
@@ -86,7 +87,10 @@ class SegmentationStub:
                            PIXELS_NEEDED: the slide was opened in pixel mode; the details also hold a PixelsNeeded.
                            Repeat the call with those tiles.
       Errors of a tile have its number in the request (`tile`) and its x, y, width and height in their metadata.
-      RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS.
+      RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS; MODELS_BUSY: other models are in use and take all the
+                           memory that models may have.
+      With `commit`, also what Annotations.Save may end with. The outline is then not answered.
+    A model that is not in memory yet (Model.loaded) is loaded first: the first prompt that names it takes seconds longer.
     """
 
     SegmentBatch: grpc.UnaryStreamMultiCallable[
@@ -111,7 +115,7 @@ class SegmentationStub:
     one is refused (STALE_REVISION); if that one is on its way, its own answer still comes.
 
     Errors that end the stream:
-      FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED.
+      FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED, MODEL_UNAVAILABLE.
       ALREADY_EXISTS       SESSION_IN_USE: another live stream has this session id.
       NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
       INVALID_ARGUMENT     INVALID_FIELD in `start`.
@@ -131,7 +135,7 @@ class SegmentationAsyncStub:
     """Segmentation: prompts on a slide in, outlines in slide coordinates out.
 
     How to use it. OpenSlide once for each image; then Segment for a single prompt, SegmentBatch for many, or Interact
-    while an annotator works on the image. Nothing is stored by this service.
+    while an annotator works on the image. An outline is stored only where its prompt says so (`commit`).
 
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
     "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says
@@ -157,7 +161,8 @@ class SegmentationAsyncStub:
         wsisam.v1.segmentation_pb2.ListModelsRequest,
         wsisam.v1.segmentation_pb2.ListModelsResponse,
     ]
-    """The models that this server knows, the default first. What a model cannot do well is in its description.
+    """The models that this server knows, the default first. What a model cannot do well is in its description. The list
+    changes while the server runs: models are added (`wsisam weights add`) and removed without a restart.
 
     Errors: none of its own.
     """
@@ -187,7 +192,7 @@ class SegmentationAsyncStub:
       INVALID_ARGUMENT     EMPTY_PROMPT, ONLY_NEGATIVE_POINTS, TOO_MANY_POINTS, INVALID_FIELD, PROMPT_OUTSIDE_FIELD,
                            TILE_WRONG_SIZE, TILE_UNREADABLE.
       OUT_OF_RANGE         PROMPT_OUTSIDE_SLIDE: a point outside the slide, or a box that does not meet it.
-      FAILED_PRECONDITION  MODEL_UNAVAILABLE;
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE; MODEL_DAMAGED; MODEL_TOO_LARGE;
                            SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or NOT_FOUND, SLIDE_NOT_FOUND): the file was damaged,
                            replaced or removed since it was opened;
                            TILE_NOT_REQUESTED: a tile that no prompt of this call reads; one that the server holds
@@ -195,7 +200,10 @@ class SegmentationAsyncStub:
                            PIXELS_NEEDED: the slide was opened in pixel mode; the details also hold a PixelsNeeded.
                            Repeat the call with those tiles.
       Errors of a tile have its number in the request (`tile`) and its x, y, width and height in their metadata.
-      RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS.
+      RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS; MODELS_BUSY: other models are in use and take all the
+                           memory that models may have.
+      With `commit`, also what Annotations.Save may end with. The outline is then not answered.
+    A model that is not in memory yet (Model.loaded) is loaded first: the first prompt that names it takes seconds longer.
     """
 
     SegmentBatch: grpc.aio.UnaryStreamMultiCallable[
@@ -220,7 +228,7 @@ class SegmentationAsyncStub:
     one is refused (STALE_REVISION); if that one is on its way, its own answer still comes.
 
     Errors that end the stream:
-      FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED.
+      FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED, MODEL_UNAVAILABLE.
       ALREADY_EXISTS       SESSION_IN_USE: another live stream has this session id.
       NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
       INVALID_ARGUMENT     INVALID_FIELD in `start`.
@@ -240,7 +248,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
     """Segmentation: prompts on a slide in, outlines in slide coordinates out.
 
     How to use it. OpenSlide once for each image; then Segment for a single prompt, SegmentBatch for many, or Interact
-    while an annotator works on the image. Nothing is stored by this service.
+    while an annotator works on the image. An outline is stored only where its prompt says so (`commit`).
 
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
     "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says
@@ -268,7 +276,8 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
         request: wsisam.v1.segmentation_pb2.ListModelsRequest,
         context: _ServicerContext,
     ) -> typing.Union[wsisam.v1.segmentation_pb2.ListModelsResponse, collections.abc.Awaitable[wsisam.v1.segmentation_pb2.ListModelsResponse]]:
-        """The models that this server knows, the default first. What a model cannot do well is in its description.
+        """The models that this server knows, the default first. What a model cannot do well is in its description. The list
+        changes while the server runs: models are added (`wsisam weights add`) and removed without a restart.
 
         Errors: none of its own.
         """
@@ -302,7 +311,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
           INVALID_ARGUMENT     EMPTY_PROMPT, ONLY_NEGATIVE_POINTS, TOO_MANY_POINTS, INVALID_FIELD, PROMPT_OUTSIDE_FIELD,
                                TILE_WRONG_SIZE, TILE_UNREADABLE.
           OUT_OF_RANGE         PROMPT_OUTSIDE_SLIDE: a point outside the slide, or a box that does not meet it.
-          FAILED_PRECONDITION  MODEL_UNAVAILABLE;
+          FAILED_PRECONDITION  MODEL_UNAVAILABLE; MODEL_DAMAGED; MODEL_TOO_LARGE;
                                SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or NOT_FOUND, SLIDE_NOT_FOUND): the file was damaged,
                                replaced or removed since it was opened;
                                TILE_NOT_REQUESTED: a tile that no prompt of this call reads; one that the server holds
@@ -310,7 +319,10 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
                                PIXELS_NEEDED: the slide was opened in pixel mode; the details also hold a PixelsNeeded.
                                Repeat the call with those tiles.
           Errors of a tile have its number in the request (`tile`) and its x, y, width and height in their metadata.
-          RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS.
+          RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS; MODELS_BUSY: other models are in use and take all the
+                               memory that models may have.
+          With `commit`, also what Annotations.Save may end with. The outline is then not answered.
+        A model that is not in memory yet (Model.loaded) is loaded first: the first prompt that names it takes seconds longer.
         """
 
     @abc.abstractmethod
@@ -339,7 +351,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
         one is refused (STALE_REVISION); if that one is on its way, its own answer still comes.
 
         Errors that end the stream:
-          FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED.
+          FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED, MODEL_UNAVAILABLE.
           ALREADY_EXISTS       SESSION_IN_USE: another live stream has this session id.
           NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
           INVALID_ARGUMENT     INVALID_FIELD in `start`.

@@ -10,5 +10,6 @@ Coordinates are level-0 pixels, x to the right, y down, pixel i covering [i, i +
 from wsisam_server.polygons.encoding import decode, encode
 from wsisam_server.polygons.geojson import collection, feature
 from wsisam_server.polygons.outline import Outline, outline
+from wsisam_server.polygons.parts import polygonal
 
-__all__ = ["Outline", "collection", "decode", "encode", "feature", "outline"]
+__all__ = ["Outline", "collection", "decode", "encode", "feature", "outline", "polygonal"]

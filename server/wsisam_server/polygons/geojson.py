@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any, Final
 import shapely
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-_DECIMALS: Final = 5
-"""1/32 = 0.03125: five decimals hold the grid exactly and cut the float noise of geometries that are off it."""
+    from shapely.geometry.base import BaseGeometry
 
 _CHANNEL_MAX: Final = 255
 
 
 def feature(
-    geometry: shapely.Polygon | shapely.MultiPolygon,
+    geometry: BaseGeometry,
     *,
     id: str,  # noqa: A002 (GeoJSON's own word)
     name: str | None = None,
     classification: str | None = None,
     color: tuple[int, int, int] | None = None,
+    own_color: tuple[int, int, int] | None = None,
     measurements: Mapping[str, float] | None = None,
     metadata: Mapping[str, str] | None = None,
     locked: bool = False,
@@ -32,24 +32,28 @@ def feature(
     As in QuPath's own export, what an annotation does not have is left out.
 
     Args:
-        geometry: level-0 pixels; a multi-polygon of one part is written as a Polygon. Rings are written as they run.
+        geometry: level-0 pixels; points, lines or polygons. Several of one kind that are only one are written as that
+            one. Rings are written as they run, numbers exactly.
         id: the object's UUID as text; QuPath keeps it.
         name: what QuPath's annotation list shows.
-        classification: the class's name. Needs the colour: QuPath refuses a file with a class that has only a name.
-        color: the class's colour, (red, green, blue), each 0..255.
+        classification: the class's name.
+        color: the class's colour, (red, green, blue), each 0..255; None leaves it to QuPath.
+        own_color: the annotation's own colour, in place of its class's.
         measurements: finite numbers by name.
         metadata: texts by key.
         locked: whether QuPath keeps the annotation from being moved or edited by accident.
 
     Raises:
-        ValueError: the geometry is empty, a class without a colour or the reverse, a colour out of range, or a
-            measurement that is not finite.
+        ValueError: the geometry is empty or of another kind, a colour without a class or out of range, or a measurement
+            that is not finite.
     """
     properties: dict[str, Any] = {"objectType": "annotation"}
     if locked:
         properties["isLocked"] = True
     if name is not None:
         properties["name"] = name
+    if own_color is not None:
+        properties["color"] = _color(own_color)
     if classification is not None or color is not None:
         properties["classification"] = _classification(classification, color)
     if measurements:
@@ -64,32 +68,46 @@ def collection(features: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {"type": "FeatureCollection", "features": list(features)}
 
 
-def _geometry(geometry: shapely.Polygon | shapely.MultiPolygon) -> dict[str, Any]:
-    parts = [geometry] if isinstance(geometry, shapely.Polygon) else list(geometry.geoms)
+def _geometry(geometry: BaseGeometry) -> dict[str, Any]:
     if geometry.is_empty:
-        raise ValueError("an annotation must have an area; QuPath reads an empty polygon as a rectangle of size zero")
-    polygons = [[_ring(ring) for ring in (part.exterior, *part.interiors)] for part in parts]
-    if len(polygons) == 1:
-        return {"type": "Polygon", "coordinates": polygons[0]}
-    return {"type": "MultiPolygon", "coordinates": polygons}
+        raise ValueError("an annotation must not be empty; QuPath reads an empty polygon as a rectangle of size zero")
+    parts = shapely.get_parts(geometry).tolist()
+    kind = parts[0].geom_type
+    if kind not in _COORDINATES or geometry.geom_type not in {kind, f"Multi{kind}"}:
+        raise ValueError(f"an annotation must be points, lines or polygons, not a {geometry.geom_type}")
+    coordinates = [_COORDINATES[kind](part) for part in parts]
+    if len(coordinates) == 1:
+        return {"type": kind, "coordinates": coordinates[0]}
+    return {"type": f"Multi{kind}", "coordinates": coordinates}
 
 
-def _ring(ring: shapely.LinearRing) -> list[list[float]]:
-    return [[_number(x), _number(y)] for x, y in shapely.get_coordinates(ring).tolist()]
+def _vertices(geometry: BaseGeometry) -> list[list[float]]:
+    return [[_number(x), _number(y)] for x, y in shapely.get_coordinates(geometry).tolist()]
+
+
+_COORDINATES: Final[dict[str, Callable[[Any], list[Any]]]] = {
+    "Point": lambda point: _vertices(point)[0],
+    "LineString": _vertices,
+    "Polygon": lambda part: [_vertices(ring) for ring in (part.exterior, *part.interiors)],
+}
 
 
 def _number(value: float) -> float:
-    """The number without float noise; an int where it is whole, as QuPath writes it."""
-    rounded = round(value, _DECIMALS)
-    return int(rounded) if rounded.is_integer() else rounded
+    """An int where it is whole, as QuPath writes it."""
+    return int(value) if value.is_integer() else value
 
 
-def _classification(name: str | None, color: tuple[int, int, int] | None) -> dict[str, Any]:
-    if name is None or color is None:
-        raise ValueError("a classification must have both a name and a color")
+def _classification(name: str | None, color: tuple[int, int, int] | None) -> str | dict[str, Any]:
+    if name is None:
+        raise ValueError("a class must have a name")
+    # QuPath takes a text, or a name with a colour; at a name without one it gives up the whole file.
+    return name if color is None else {"name": name, "color": _color(color)}
+
+
+def _color(color: tuple[int, int, int]) -> list[int]:
     if not all(0 <= channel <= _CHANNEL_MAX for channel in color):
         raise ValueError(f"a color must be three numbers from 0 to {_CHANNEL_MAX}, not {color}")
-    return {"name": name, "color": list(color)}
+    return list(color)
 
 
 def _finite(key: str, value: float) -> float:

@@ -6,19 +6,18 @@ import asyncio
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import SlidePrompt, checked, plan
 from wsisam_server.polygons import Outline, encode, outline
-from wsisam_server.scheduler import Answer, Engine, Job, ModelInfo
+from wsisam_server.scheduler import Answer, Job, ModelInfo, ModelPool
 from wsisam_server.segmenter.request import Outcome, Request
 from wsisam_server.segmenter.watcher import NoPixels, PixelsNeededError, Watcher
 from wsisam_server.slides import Encoding, OpenSlides, PixelWindow, PushedSlide, SlideInfo, decode_tile
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -39,36 +38,23 @@ class Segmenter:
 
     Args:
         slides: the open slides.
-        engines: one for each ready model, by its name; the first is the default.
+        models: the models that may be asked.
         limits: bounds on a prompt.
-        known_models: names of models that exist but may have no engine here.
     """
 
-    def __init__(
-        self,
-        slides: OpenSlides,
-        engines: Mapping[str, Engine],
-        limits: Limits,
-        known_models: Collection[str] = (),
-    ) -> None:
+    def __init__(self, slides: OpenSlides, models: ModelPool, limits: Limits) -> None:
         self.slides = slides
-        self.engines = engines
-        self._known_models = known_models
+        self.models = models
         self._limits = limits
         self._blocking = ThreadPoolExecutor(max_workers=2, thread_name_prefix="wsisam-outline")
 
-    def engine(self, name: str) -> Engine:
-        """The engine of a model; an empty name means the default.
+    def model(self, name: str) -> ModelInfo:
+        """What a model is, loaded or not; an empty name means the default.
 
         Raises:
             WsiSamServerError: UNKNOWN_MODEL or MODEL_UNAVAILABLE.
         """
-        if not name:
-            return next(iter(self.engines.values()))
-        if name in self.engines:
-            return self.engines[name]
-        known = name in self._known_models
-        raise WsiSamServerError(Reason.MODEL_UNAVAILABLE if known else Reason.UNKNOWN_MODEL, model=name)
+        return self.models.info(name)
 
     def open_slide(self, uri: str, pixels: tuple[SlideSize, float | None] | None) -> tuple[str, SlideInfo, bool]:
         """Opens a slide by reference, or in pixel mode when that fails and the client offers pixels. Blocks.
@@ -133,13 +119,13 @@ class Segmenter:
         Raises:
             WsiSamServerError: what is wrong with the request.
         """
-        engine = self.engine(request.model)
+        model = self.model(request.model)
         info = self.slide_info(request.slide_id)
         prompt = self.checked(request)
         pair = plan(
             prompt,
             info.size,
-            engine.info.image_size,
+            model.image_size,
             mpp=info.mpp,
             viewport=request.viewport,
             choice=request.choice,
@@ -154,25 +140,35 @@ class Segmenter:
         Args:
             request: the prompt.
             watcher: hears of waits; without one, missing pixels are an error.
-            field: one that `field_for` returned for this object before; None to plan.
+            field: one that `field_for` returned for this object before; None to plan. Planned anew if the model was
+                replaced by one of another image size.
 
         Raises:
             WsiSamServerError: of the catalogue; PixelsNeededError without a watcher that waits for pixels.
         """
         watcher = watcher or NoPixels()
-        engine = self.engine(request.model)
-        pair, prompt = self.field_for(request) if field is None else (field, self.checked(request))
+        model = self.model(request.model)
+        if field is None or field.high.size != model.image_size:
+            pair, prompt = self.field_for(request)
+        else:
+            pair, prompt = field, self.checked(request)
         job = Job(
             slide_id=request.slide_id,
             read=lambda window: self._read(request.slide_id, window),
             field=pair,
             prompt=prompt,
-            mask=_fed_back(request.earlier, pair, engine.info),
+            mask=_fed_back(request.earlier, pair, model),
             interactive=request.interactive,
             on_encode=watcher.encoding,
         )
-        answer = await self._predict(engine, job, watcher)
-        return await self._outcome(request, engine.info, pair, answer)
+        if job.mask is None and model.mask_feedback and prompt.box is not None and prompt.points:
+            # Clicks correct what was drawn for the box. Where that answer is not at hand, it is made again.
+            boxed = await self._predict(model, replace(job, prompt=SlidePrompt(box=prompt.box)), watcher)
+            answer = await self._predict(model, replace(job, mask=boxed.logits), watcher)
+            answer = replace(answer, times=boxed.times + answer.times)
+        else:
+            answer = await self._predict(model, job, watcher)
+        return await self._outcome(request, model, pair, answer)
 
     async def push(self, slide_id: str, window: PixelWindow, encoding: Encoding, data: bytes) -> None:
         """Takes pixels of a slide in pixel mode.
@@ -191,22 +187,25 @@ class Segmenter:
         )
 
     async def close(self) -> None:
-        """Closes the engines and the slides."""
-        for engine in self.engines.values():
-            await engine.close()
+        """Closes the models and the slides."""
+        await self.models.close()
         self._blocking.shutdown(wait=True, cancel_futures=True)
         self.slides.close()
 
-    async def _predict(self, engine: Engine, job: Job, watcher: Watcher) -> Answer:
+    async def _predict(self, model: ModelInfo, job: Job, watcher: Watcher) -> Answer:
         pushed = self.slides.pushed(job.slide_id)
         if pushed is None:
-            return await engine.predict(job)
+            async with self.models.lease(model, watcher.loading) as engine:
+                return await engine.predict(job)
         for _ in range(PIXEL_ROUNDS):
-            needed = pushed.missing(engine.lacking(job))
+            async with self.models.lease(model, watcher.loading) as engine:
+                needed = pushed.missing(engine.lacking(job))
             if needed:
+                # Without a lease: while a client takes its time, the model is not in use.
                 await watcher.pixels_needed(needed)
             try:
-                return await engine.predict(job)
+                async with self.models.lease(model, watcher.loading) as engine:
+                    return await engine.predict(job)
             except WsiSamServerError as error:
                 # The embedding was evicted, or its tile let go, between the question and the answer.
                 if error.reason is not Reason.PIXELS_NEEDED:

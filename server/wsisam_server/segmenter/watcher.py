@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 class Watcher(Protocol):
     """What the caller wants to hear while a prompt is on its way. Called on the event loop."""
 
+    def loading(self) -> None:
+        """The prompt waits for its model to be loaded: it will take seconds longer."""
+        ...
+
     def encoding(self) -> None:
         """The prompt waits for an encoder: it will take longer than a warm one."""
         ...
@@ -38,6 +42,9 @@ class PixelsNeededError(WsiSamServerError):
 
 class NoPixels:
     """The watcher of a call that cannot ask its client back."""
+
+    def loading(self) -> None:
+        """Nobody listens."""
 
     def encoding(self) -> None:
         """Nobody listens."""

@@ -15,22 +15,24 @@ KINDS = {"box": pb.PROMPT_KIND_BOX, "points": pb.PROMPT_KIND_POINTS}
 
 def models(segmenter: Segmenter) -> list[pb.Model]:
     """All models, the default first."""
-    listed = {entry.name: entry for entry in available_models()}
-    running = list(segmenter.engines.values())
+    described = {entry.name: entry for entry in available_models()}
     messages = []
-    for number, engine in enumerate(running):
-        entry = listed.pop(engine.info.name, None)
+    for number, listed in enumerate(segmenter.models.listed()):
+        info, licence = listed.offer.info, listed.offer.licence
+        entry = described.pop(info.name, None)
         messages.append(
             pb.Model(
-                name=engine.info.name,
-                description=engine.info.description,
-                image_size=engine.info.image_size,
+                name=info.name,
+                description=info.description,
+                image_size=info.image_size,
                 ready=True,
                 is_default=number == 0,
-                weights_hash=engine.info.weights_hash,
-                uses_low=engine.info.uses_low,
+                weights_hash=info.weights_hash,
+                uses_low=info.uses_low,
                 good_for=[KINDS[kind] for kind in entry.good_for] if entry else [],
-                licence=entry.licence if entry else "",
+                licence=licence or (entry.licence if entry else ""),
+                loaded=listed.loaded,
+                memory_bytes=listed.nbytes,
             )
         )
     messages += [
@@ -43,6 +45,6 @@ def models(segmenter: Segmenter) -> list[pb.Model]:
             licence=entry.licence,
             how_to_get=entry.how_to_install,
         )
-        for entry in listed.values()
+        for entry in described.values()
     ]
     return messages

@@ -10,7 +10,7 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam.v1 import segmentation_pb2_grpc
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.segmenter import OutlineOptions, Request, Segmenter
-from wsisam_server.service import catalogue, from_proto, to_proto
+from wsisam_server.service import annotation_from_proto, catalogue, from_proto, to_proto
 from wsisam_server.service.stream import InteractStream
 from wsisam_server.sessions import SessionIds
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import grpc
 
     from wsisam_server.config import Settings
+    from wsisam_server.sessions import Keeper
     from wsisam_server.slides import PixelWindow
 
 BATCH_IN_FLIGHT = 8
@@ -33,11 +34,13 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
 
     Args:
         segmenter: answers prompts.
+        keeper: stores the outlines that are to be kept.
         settings: limits, and the name of the default model.
     """
 
-    def __init__(self, segmenter: Segmenter, settings: Settings) -> None:
+    def __init__(self, segmenter: Segmenter, keeper: Keeper, settings: Settings) -> None:
         self._segmenter = segmenter
+        self._keeper = keeper
         self._settings = settings
         self._session_ids = SessionIds()
         self._streams: set[InteractStream] = set()
@@ -83,7 +86,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         )
         if request.tiles:
             await self._push(request.slide_id, self._segmenter.pixel_windows(wanted), request.tiles)
-        return pb.SegmentResponse(outline=to_proto.outline(await self._segmenter.segment(wanted)))
+        return pb.SegmentResponse(outline=await self._outline(wanted, request, ""))
 
     async def SegmentBatch(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
         self, request: pb.SegmentBatchRequest, context: grpc.aio.ServicerContext
@@ -96,7 +99,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         if len(ids) < len(request.items):
             raise from_proto.invalid("items", "an id is used twice")
         options = from_proto.options(request.options, "options")
-        self._segmenter.engine(request.model)
+        self._segmenter.model(request.model)
         self._segmenter.slide_info(request.slide_id)
 
         def wanted(number: int) -> Request:
@@ -106,8 +109,8 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         async def answer(number: int) -> pb.SegmentBatchResponse:
             item_id = request.items[number].id
             try:
-                outcome = await self._segmenter.segment(wanted(number))
-                return pb.SegmentBatchResponse(id=item_id, outline=to_proto.outline(outcome))
+                outline = await self._outline(wanted(number), request.items[number], f"items[{number}].")
+                return pb.SegmentBatchResponse(id=item_id, outline=outline)
             except Exception as error:  # noqa: BLE001 - an item's error must not end the others
                 return pb.SegmentBatchResponse(id=item_id, error=to_proto.item_error(error))
 
@@ -128,7 +131,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         session_id = from_proto.identifier(first.start.session_id, "start.session_id", self._settings.limits)
         self._session_ids.claim(session_id)
         try:
-            stream = InteractStream(self._segmenter, self._settings.limits, first.start)
+            stream = InteractStream(self._segmenter, self._keeper, self._settings.limits, first.start)
             self._streams.add(stream)
             try:
                 await stream.run(requests, context.write)
@@ -141,6 +144,16 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         """Ends all open Interact streams with SHUTTING_DOWN: they would not end by themselves."""
         for stream in self._streams:
             stream.end(WsiSamServerError(Reason.SHUTTING_DOWN))
+
+    async def _outline(self, request: Request, item: pb.SegmentRequest | pb.BatchItem, path: str) -> pb.Outline:
+        """Answers one prompt, and keeps the outline where that is asked for."""
+        if not item.HasField("commit"):
+            return to_proto.outline(await self._segmenter.segment(request))
+        commit = annotation_from_proto.commit(item.commit, f"{path}commit")
+        slide = self._segmenter.slide_info(request.slide_id)
+        self._keeper.check(commit, slide)
+        outcome = await self._segmenter.segment(request)
+        return to_proto.outline(outcome, await self._keeper.keep(request, outcome, slide, commit))
 
     def _request(
         self,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.service import from_proto, to_proto
+from wsisam_server.service import annotation_from_proto, from_proto, to_proto
 from wsisam_server.sessions import Event, Failed, Revision, Session
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from wsisam_server.config import Limits
     from wsisam_server.segmenter import Segmenter
+    from wsisam_server.sessions import Keeper
 
     Write = Callable[[pb.InteractResponse], Awaitable[None]]
 
@@ -30,7 +31,7 @@ class InteractStream:
         WsiSamServerError: the start message is not valid.
     """
 
-    def __init__(self, segmenter: Segmenter, limits: Limits, start: pb.Start) -> None:
+    def __init__(self, segmenter: Segmenter, keeper: Keeper, limits: Limits, start: pb.Start) -> None:
         self._limits = limits
         self._events: asyncio.Queue[Event | _End | WsiSamServerError] = asyncio.Queue()
         self._room = asyncio.Event()
@@ -41,6 +42,7 @@ class InteractStream:
             start.model,
             from_proto.options(start.options, "start.options"),
             limits,
+            keeper,
             self._events.put_nowait,
         )
 
@@ -127,6 +129,9 @@ class InteractStream:
             prompt=from_proto.prompt(message.prompt, "prompt.prompt"),
             viewport=from_proto.viewport(message.viewport, "prompt.viewport") if message.HasField("viewport") else None,
             choice=from_proto.field_choice(message.field, "prompt.field"),
+            commit=annotation_from_proto.commit(message.commit, "prompt.commit")
+            if message.HasField("commit")
+            else None,
         )
 
     def _subject(self, request: pb.InteractRequest) -> tuple[str, int]:

@@ -12,11 +12,15 @@ from wsisam_server.segmenter import Outcome, PixelsNeededError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from google.protobuf.message import Message
-
-    from wsisam_server.errors import WsiSamServerError
     from wsisam_server.geometry import FieldPair, Window
     from wsisam_server.slides import PixelWindow
+    from wsisam_server.store import Saved
+
+STAGES = {
+    sessions.WaitingForModel: segmentation_pb2.STAGE_LOADING_MODEL,
+    sessions.WaitingForPixels: segmentation_pb2.STAGE_WAITING_FOR_PIXELS,
+    sessions.WaitingForEncoder: segmentation_pb2.STAGE_ENCODING,
+}
 
 
 def window(value: Window) -> geometry_pb2.Window:
@@ -34,8 +38,8 @@ def unit(*, in_microns: bool) -> geometry_pb2.LengthUnit.ValueType:
     return geometry_pb2.LENGTH_UNIT_MICRON if in_microns else geometry_pb2.LENGTH_UNIT_PIXEL
 
 
-def outline(outcome: Outcome) -> segmentation_pb2.Outline:
-    """An answer."""
+def outline(outcome: Outcome, saved: Saved | None = None) -> segmentation_pb2.Outline:
+    """An answer, and what became of it when it was to be kept."""
     made, times = outcome.outline, outcome.times
     polygons = (geometry_pb2.Polygon(rings=[geometry_pb2.Ring(deltas=ring) for ring in part]) for part in outcome.rings)
     return segmentation_pb2.Outline(
@@ -57,7 +61,13 @@ def outline(outcome: Outcome) -> segmentation_pb2.Outline:
             polygon=outcome.polygon_ms,
             encoder_runs=times.encoder_runs,
         ),
+        saved=None if saved is None else saved_annotation(saved),
     )
+
+
+def saved_annotation(value: Saved) -> segmentation_pb2.SavedAnnotation:
+    """What became of an annotation."""
+    return segmentation_pb2.SavedAnnotation(id=str(value.id), revision=value.revision, unchanged=value.unchanged)
 
 
 def pixels_needed(windows: Sequence[PixelWindow]) -> segmentation_pb2.PixelsNeeded:
@@ -83,11 +93,6 @@ def place(value: PixelWindow) -> dict[str, int]:
     return {"x": value.x, "y": value.y, "width": value.width, "height": value.height}
 
 
-def status_details(error: WsiSamServerError) -> tuple[Message, ...]:
-    """What a failed call's status carries beside its reason."""
-    return (pixels_needed(error.windows),) if isinstance(error, PixelsNeededError) else ()
-
-
 def item_error(error: Exception) -> segmentation_pb2.Error:
     """The error of one item of a stream."""
     known = normalized(error)
@@ -105,7 +110,7 @@ def event(value: sessions.Event) -> segmentation_pb2.InteractResponse:
     if isinstance(value, sessions.OutlineReady):
         return reply(
             outline=segmentation_pb2.ObjectOutline(
-                object_id=value.object_id, revision=value.revision, outline=outline(value.outcome)
+                object_id=value.object_id, revision=value.revision, outline=outline(value.outcome, value.saved)
             )
         )
     if isinstance(value, sessions.Failed):
@@ -116,9 +121,5 @@ def event(value: sessions.Event) -> segmentation_pb2.InteractResponse:
         )
     if isinstance(value, sessions.PixelsWanted):
         return reply(pixels_needed=pixels_needed(value.windows))
-    stage = (
-        segmentation_pb2.STAGE_ENCODING
-        if isinstance(value, sessions.WaitingForEncoder)
-        else segmentation_pb2.STAGE_WAITING_FOR_PIXELS
-    )
+    stage = STAGES[type(value)]
     return reply(progress=segmentation_pb2.Progress(object_id=value.object_id, revision=value.revision, stage=stage))

@@ -12,19 +12,24 @@ from wsisam_server.sessions.events import (
     PixelsWanted,
     Revision,
     WaitingForEncoder,
+    WaitingForModel,
     WaitingForPixels,
 )
 from wsisam_server.sessions.ids import SessionIds
+from wsisam_server.sessions.keeper import Commit, Keeper
 from wsisam_server.sessions.session import Session
 
 __all__ = [
+    "Commit",
     "Event",
     "Failed",
+    "Keeper",
     "OutlineReady",
     "PixelsWanted",
     "Revision",
     "Session",
     "SessionIds",
     "WaitingForEncoder",
+    "WaitingForModel",
     "WaitingForPixels",
 ]

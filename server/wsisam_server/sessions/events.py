@@ -9,16 +9,19 @@ if TYPE_CHECKING:
     from wsisam_server.fields import FieldChoice, SlidePrompt
     from wsisam_server.geometry import Viewport
     from wsisam_server.segmenter import Outcome
+    from wsisam_server.sessions.keeper import Commit
     from wsisam_server.slides import PixelWindow
+    from wsisam_server.store import Saved
 
 
 @dataclass(frozen=True, slots=True)
 class OutlineReady:
-    """A prompt's outline."""
+    """A prompt's outline, and what became of it when it was to be kept."""
 
     object_id: str
     revision: int
     outcome: Outcome
+    saved: Saved | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,14 @@ class Failed:
     object_id: str
     revision: int
     error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingForModel:
+    """A prompt has to wait for its model to be loaded."""
+
+    object_id: str
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +64,7 @@ class PixelsWanted:
     windows: tuple[PixelWindow, ...]
 
 
-Event: TypeAlias = OutlineReady | Failed | WaitingForEncoder | WaitingForPixels | PixelsWanted
+Event: TypeAlias = OutlineReady | Failed | WaitingForModel | WaitingForEncoder | WaitingForPixels | PixelsWanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +76,4 @@ class Revision:
     prompt: SlidePrompt
     viewport: Viewport | None = None
     choice: FieldChoice = None
+    commit: Commit | None = None

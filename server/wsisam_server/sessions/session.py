@@ -18,6 +18,7 @@ from wsisam_server.sessions.events import (
     PixelsWanted,
     Revision,
     WaitingForEncoder,
+    WaitingForModel,
     WaitingForPixels,
 )
 
@@ -27,16 +28,23 @@ if TYPE_CHECKING:
     from wsisam_server.config import Limits
     from wsisam_server.fields import SlidePrompt
     from wsisam_server.geometry import FieldPair, Viewport
+    from wsisam_server.sessions.keeper import Keeper
     from wsisam_server.slides import Encoding, PixelWindow
+    from wsisam_server.store import Saved
 
 
 @dataclass(slots=True)
 class _Turn:
-    """One revision on its way. `ended` once it was answered for from outside: the task then says nothing."""
+    """One revision on its way.
+
+    `ended` once it was answered for from outside: the task then says nothing. `keeping` once its outline is on its way
+    into the store, from which nothing takes it back: its own answer comes.
+    """
 
     new: Revision
     task: asyncio.Task[None] | None = None
     ended: bool = False
+    keeping: bool = False
 
 
 @dataclass(slots=True)
@@ -59,10 +67,11 @@ class Session:
         model: a model's name; empty for the default.
         options: for all outlines.
         limits: bounds on what one stream may hold.
+        keeper: stores the outlines that are to be kept.
         emit: takes each event, in order; must not block.
 
     Raises:
-        WsiSamServerError: UNKNOWN_SLIDE_ID or UNKNOWN_MODEL.
+        WsiSamServerError: UNKNOWN_SLIDE_ID, UNKNOWN_MODEL or MODEL_UNAVAILABLE.
     """
 
     def __init__(
@@ -72,14 +81,16 @@ class Session:
         model: str,
         options: OutlineOptions,
         limits: Limits,
+        keeper: Keeper,
         emit: Callable[[Event], None],
     ) -> None:
-        self.model = segmenter.engine(model).info
+        self.model = segmenter.model(model)
         self.slide = segmenter.slide_info(slide_id)
         self._segmenter = segmenter
         self._slide_id = slide_id
         self._options = options
         self._limits = limits
+        self._keeper = keeper
         self._emit = emit
         self._objects: dict[str, _Object] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -160,13 +171,17 @@ class Session:
     async def _answer(self, state: _Object, turn: _Turn) -> None:
         event: Event
         try:
-            event = OutlineReady(turn.new.object_id, turn.new.revision, await self._segment(state, turn.new))
+            outcome, saved = await self._segment(state, turn)
+            event = OutlineReady(turn.new.object_id, turn.new.revision, outcome, saved)
         except Exception as error:  # noqa: BLE001 - the catalogue decides what the client sees of it
             event = Failed(turn.new.object_id, turn.new.revision, error)
         if not turn.ended:
             self._emit(event)
 
-    async def _segment(self, state: _Object, new: Revision) -> Outcome:
+    async def _segment(self, state: _Object, turn: _Turn) -> tuple[Outcome, Saved | None]:
+        new = turn.new
+        if new.commit is not None:
+            self._keeper.check(new.commit, self.slide)
         request = Request(
             slide_id=self._slide_id,
             prompt=new.prompt,
@@ -186,7 +201,10 @@ class Session:
         self._answers.move_to_end(new.object_id)
         while len(self._answers) > REMEMBERED_ANSWERS:
             self._answers.popitem(last=False)
-        return outcome
+        if new.commit is None:
+            return outcome, None
+        turn.keeping = True
+        return outcome, await self._keeper.keep(request, outcome, self.slide, new.commit)
 
     def _earlier(self, new: Revision) -> Outcome | None:
         """The object's last answer, if the new prompt only adds to what it answered."""
@@ -200,6 +218,9 @@ class _ObjectWatcher:
     pixels: AskedPixels
     emit: Callable[[Event], None]
 
+    def loading(self) -> None:
+        self.emit(WaitingForModel(self.new.object_id, self.new.revision))
+
     def encoding(self) -> None:
         self.emit(WaitingForEncoder(self.new.object_id, self.new.revision))
 
@@ -212,4 +233,4 @@ class _ObjectWatcher:
 
 
 def _waits(turn: _Turn | None) -> bool:
-    return turn is not None and turn.task is not None and not turn.task.done()
+    return turn is not None and turn.task is not None and not turn.task.done() and not turn.keeping

@@ -1,0 +1,86 @@
+"""`wsisam db`: the annotation store's upgrade, check and backup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from wsisam_server.cli.store import store_option
+from wsisam_server.store import StoreError, store_name, upkeep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+console = Console(stderr=True)
+
+Result = TypeVar("Result")
+
+
+@click.group("db")
+def command() -> None:
+    """Upgrade, check and back up the annotation store.
+
+    Example: wsisam db backup annotations-monday.sqlite
+    """
+
+
+@command.command("upgrade")
+@store_option()
+def _upgrade(*, store: str) -> None:
+    """Bring a store of an older wsisam to this one's form. Make a backup first.
+
+    Example: wsisam db upgrade
+    """
+    before, after = _explained(lambda: upkeep.upgrade(store))
+    name = store_name(store)
+    click.echo(f"{name} is at {after} already" if before == after else f"{name}: from {before} to {after}")
+
+
+@command.command("check")
+@store_option()
+def _check(*, store: str) -> None:
+    """Read everything in a store, and say what is wrong. Exit status 1 when something is.
+
+    The server may run meanwhile.
+
+    Example: wsisam db check
+    """
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("checking", total=None)
+        summary = _explained(
+            lambda: upkeep.check(store, lambda done, total: bar.update(task, completed=done, total=total))
+        )
+    click.echo(
+        f"{summary.where}: {summary.annotations} annotations, {summary.deleted} deleted, {summary.revisions} revisions"
+    )
+    for problem in summary.problems:
+        click.echo(f"PROBLEM {problem}")
+    if summary.problems:
+        raise click.ClickException("the store is damaged: stop the server and restore the last backup")
+    click.echo("no problems")
+
+
+@command.command("backup")
+@click.argument("target", type=click.Path(path_type=Path))
+@store_option()
+def _backup(*, target: Path, store: str) -> None:
+    """Copy a store, whole and consistent, to a new file. The server may run meanwhile.
+
+    The copy is a store by itself: to restore it, stop the server, put it in the store's place, remove the files beside
+    that end in -wal and -shm, and start the server.
+
+    Example: wsisam db backup annotations-monday.sqlite
+    """
+    _explained(lambda: upkeep.backup(store, target))
+    click.echo(f"{store_name(store)} is copied to {target}")
+
+
+def _explained(call: Callable[[], Result]) -> Result:
+    try:
+        return call()
+    except StoreError as error:
+        raise click.ClickException(str(error)) from error

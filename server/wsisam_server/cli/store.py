@@ -1,0 +1,72 @@
+"""The options that say where annotations are kept, shared by the commands that use them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import click
+
+from wsisam_server.errors import WsiSamServerError
+from wsisam_server.store import Store, StoreError, default_path, open_store
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+NONE: Final = "none"
+
+
+def store_option(*, optional: bool = False) -> Callable[[Command], Command]:
+    """Adds --store, passed on as a text for `open_store`; with `optional`, as None when there shall be no store."""
+
+    def named(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+        if value == NONE:
+            if optional:
+                return None
+            raise click.BadParameter("this command needs a store")
+        return value or str(default_path())
+
+    return click.option(
+        "--store",
+        metavar="PATH|URL|none" if optional else "PATH|URL",
+        envvar="WSISAM_STORE",
+        show_envvar=True,
+        callback=named,
+        help="Where annotations are kept: a SQLite file, or postgresql://USER:PASSWORD@HOST/DATABASE"
+        + ("; none keeps none" if optional else "")
+        + ". A file in your data folder if not given.",
+    )
+
+
+def place_options(command: Command) -> Command:
+    """Adds --store and --server, for `opened`."""
+    server = click.option("--server", metavar="HOST:PORT", help="The annotations of this server, instead of --store.")
+    return store_option()(server(command))
+
+
+@contextmanager
+def opened(store: str, server: str | None) -> Iterator[Store]:
+    """The store that the options name; its errors, while it is used, become the command's.
+
+    Raises:
+        click.ClickException: with what to do.
+    """
+    if server is not None:
+        source = click.get_current_context().get_parameter_source("store")
+        if source is not None and source.name == "COMMANDLINE":
+            raise click.UsageError("give --store or --server, not both")
+    try:
+        with _remote(server) if server else open_store(store) as place:
+            yield place
+    except StoreError as error:
+        raise click.ClickException(str(error)) from error
+    except WsiSamServerError as error:
+        raise click.ClickException(f"{error.public_text} {error.private}".strip()) from error
+
+
+def _remote(server: str) -> Store:
+    # Not above: this loads the whole server with its models' library, which takes seconds.
+    from wsisam_server.client import Client  # noqa: PLC0415
+    from wsisam_server.remote_store import RemoteStore  # noqa: PLC0415
+
+    return RemoteStore(Client(server))

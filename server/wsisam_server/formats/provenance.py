@@ -1,0 +1,103 @@
+"""How an outline was made, as texts that travel with an object in QuPath, and back.
+
+The keys and the form of the prompts are those that the QuPath scripts write.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from wsisam_server.fields import PromptPoint, SlidePrompt
+from wsisam_server.geometry import Box, FieldPair, Point, Window
+from wsisam_server.store import Provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MODEL: Final = "wsisam.model"
+WEIGHTS: Final = "wsisam.weights"
+PROMPTS: Final = "wsisam.prompts"
+WINDOW: Final = "wsisam.window"
+SCORE: Final = "wsisam.score"
+
+
+def to_metadata(made: Provenance) -> dict[str, str]:
+    """An outline's origin as metadata."""
+    metadata = {MODEL: made.model, WEIGHTS: made.weights_hash}
+    if made.prompt is not None:
+        metadata[PROMPTS] = _text([_ask(made)])
+    if made.field is not None:
+        metadata[WINDOW] = _text(_window(made.field))
+    if made.score is not None:
+        metadata[SCORE] = repr(made.score)
+    return metadata
+
+
+def split(metadata: Mapping[str, str]) -> tuple[Provenance | None, dict[str, str]]:
+    """An outline's origin, and the metadata that say nothing of it.
+
+    What says more of it than is kept, such as the earlier prompts of an object that was refined click by click, stays
+    in the metadata, too.
+    """
+    made = _read(metadata)
+    if made is None:
+        return None, dict(metadata)
+    said = to_metadata(made)
+    if any(metadata.get(key) != value for key, value in said.items()):
+        return made, dict(metadata)
+    return made, {key: value for key, value in metadata.items() if key not in said}
+
+
+def _read(metadata: Mapping[str, str]) -> Provenance | None:
+    if MODEL not in metadata:
+        return None
+    try:
+        asks = json.loads(metadata.get(PROMPTS, "[]"))
+        return Provenance(
+            model=metadata[MODEL],
+            weights_hash=metadata.get(WEIGHTS, ""),
+            prompt=_prompt(asks[-1]) if asks else None,
+            field=FieldPair(_to_window(json.loads(metadata[WINDOW]))) if WINDOW in metadata else None,
+            score=float(metadata[SCORE]) if SCORE in metadata else None,
+        )
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return None  # somebody else's, or changed by hand: then it is metadata as any other
+
+
+def _ask(made: Provenance) -> dict[str, Any]:
+    assert made.prompt is not None
+    ask: dict[str, Any] = {}
+    box = made.prompt.box
+    if box is not None:
+        ask["box"] = [_number(value) for value in (box.x0, box.y0, box.x1, box.y1)]
+    if made.prompt.points:
+        ask["points"] = [
+            [_number(mark.position.x), _number(mark.position.y), int(mark.positive)] for mark in made.prompt.points
+        ]
+    if made.field is not None:
+        ask["window"] = _window(made.field)
+    return ask
+
+
+def _prompt(ask: dict[str, Any]) -> SlidePrompt:
+    points = tuple(PromptPoint(Point(x, y), positive > 0) for x, y, positive in ask.get("points", ()))
+    return SlidePrompt(points, Box(*ask["box"]) if "box" in ask else None)
+
+
+def _window(field: FieldPair) -> list[float]:
+    high = field.high
+    return [_number(high.x), _number(high.y), _number(high.downsample), high.size]
+
+
+def _to_window(values: list[float]) -> Window:
+    x, y, downsample, size = values
+    return Window(x, y, downsample, int(size))
+
+
+def _number(value: float) -> float:
+    return int(value) if float(value).is_integer() else value
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,110 @@
+"""Outlines that are kept: an answer, as an annotation in the store."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.store import Content, Draft, PathClass, Provenance, Saved, SlideRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wsisam_server.segmenter import Outcome, Request
+    from wsisam_server.slides import SlideInfo
+    from wsisam_server.store import AsyncStore
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """How an outline is to be kept.
+
+    Attributes:
+        annotation_id: made by the client.
+        expected: the annotation's latest revision that the client has seen; 0 for a new one.
+        author: who keeps it.
+        uri: the slide's, as the client sees it; may be empty for a slide that the server reads itself.
+    """
+
+    annotation_id: uuid.UUID
+    expected: int
+    author: str
+    path_class: PathClass | None = None
+    name: str = ""
+    project: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    uri: str = ""
+
+
+class Keeper:
+    """Stores outlines.
+
+    Args:
+        store: None when the server has none.
+    """
+
+    def __init__(self, store: AsyncStore | None) -> None:
+        self._store = store
+
+    @property
+    def store(self) -> AsyncStore:
+        """Where annotations are kept.
+
+        Raises:
+            WsiSamServerError: STORE_OFF.
+        """
+        if self._store is None:
+            raise WsiSamServerError(Reason.STORE_OFF)
+        return self._store
+
+    def check(self, commit: Commit, slide: SlideInfo) -> None:
+        """Passes a commit that can be made, before its outline is computed.
+
+        Raises:
+            WsiSamServerError: STORE_OFF, or INVALID_FIELD: a slide of pushed pixels needs a URI.
+        """
+        assert self.store is not None
+        if slide.is_pushed and not commit.uri:
+            raise WsiSamServerError(
+                Reason.INVALID_FIELD,
+                field="commit.uri",
+                problem="it is empty; a slide in pixel mode has a random id, under which nothing would be found again",
+            )
+
+    async def keep(self, request: Request, outcome: Outcome, slide: SlideInfo, commit: Commit) -> Saved | None:
+        """Stores an outline; returns once it is on the disk.
+
+        Returns:
+            None when the outline is empty: there is nothing to keep.
+
+        Raises:
+            WsiSamServerError: see `Store.save`.
+        """
+        if outcome.outline.geometry.is_empty:
+            return None
+        slide_id = commit.uri if slide.is_pushed else slide.fingerprint
+        content = Content(
+            slide_id=slide_id,
+            shape=outcome.outline.geometry,
+            path_class=commit.path_class,
+            name=commit.name,
+            project=commit.project,
+            metadata=commit.metadata,
+            provenance=Provenance(
+                model=outcome.model.name,
+                weights_hash=outcome.model.weights_hash,
+                prompt=request.prompt,
+                field=outcome.field,
+                score=outcome.score,
+            ),
+        )
+        (saved,) = await self.store.save(
+            [Draft(commit.annotation_id, content, commit.expected)],
+            author=commit.author,
+            # A prompt that is sent again brings its annotation's id: the same outline then changes nothing.
+            request_id=uuid.uuid4().hex,
+            slides=[SlideRecord(slide_id, (commit.uri,) if commit.uri else (), slide.size)],
+        )
+        return saved

@@ -1,0 +1,53 @@
+"""Store room: annotations that are never lost, with their history, on SQLite or PostgreSQL.
+
+What flows in: drafts, with the revision that each was made to. What flows out: annotations, revision by revision. What
+was accepted is on the disk, and nothing is ever altered or removed: a change and a deletion are revisions.
+It must never know of messages, models or QuPath.
+
+`model` is the domain, `rules` its decisions, `contract` the interface; the other modules put them on a SQL database.
+"""
+
+from wsisam_server.store.contract import Store
+from wsisam_server.store.errors import Conflict, RevisionConflictError, StoreError
+from wsisam_server.store.location import default_path
+from wsisam_server.store.model import (
+    Annotation,
+    ChangeKind,
+    Content,
+    Draft,
+    Page,
+    PathClass,
+    Provenance,
+    Saved,
+    SlideRecord,
+    Target,
+    Wanted,
+)
+from wsisam_server.store.opening import open_store, store_name
+from wsisam_server.store.record import digest_of as digest
+from wsisam_server.store.shape import canonical
+from wsisam_server.store.waiting import AsyncStore
+
+__all__ = [
+    "Annotation",
+    "AsyncStore",
+    "ChangeKind",
+    "Conflict",
+    "Content",
+    "Draft",
+    "Page",
+    "PathClass",
+    "Provenance",
+    "RevisionConflictError",
+    "Saved",
+    "SlideRecord",
+    "Store",
+    "StoreError",
+    "Target",
+    "Wanted",
+    "canonical",
+    "default_path",
+    "digest",
+    "open_store",
+    "store_name",
+]

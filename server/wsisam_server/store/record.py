@@ -1,0 +1,188 @@
+"""Contents as rows: every column's value from a content, and back, with a digest that shows damage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.fields import PromptPoint, SlidePrompt
+from wsisam_server.geometry import Box, FieldPair, Point, Window
+from wsisam_server.store.model import Content, PathClass, Provenance
+from wsisam_server.store.shape import canonical, from_wkb, pack, to_wkb, unpack
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+Columns = dict[str, Any]
+
+COLUMNS: Final = (
+    "slide_id",
+    "shape",
+    "class_name",
+    "class_rgb",
+    "rgb",
+    "name",
+    "project",
+    "locked",
+    "measurements",
+    "metadata",
+    "model",
+    "weights_hash",
+    "score",
+    "prompt",
+    "field",
+)
+"""What a content consists of; here `shape` is WKB. In a database the slide's id is a number in a table of its own."""
+
+BOUNDS: Final = ("x0", "y0", "x1", "y1")
+"""The shape's bounding box, for the index; it follows from the shape."""
+
+_TAG: Final = b"wsisam annotation 1\0"
+
+
+def columns(content: Content, wkb: bytes) -> Columns:
+    """A content, as `checks.drafts` returned it, column by column.
+
+    Args:
+        content: to be stored.
+        wkb: its shape, see `shape.to_wkb`, which is faster for many at once.
+    """
+    made = content.provenance
+    return {
+        "slide_id": content.slide_id,
+        "shape": wkb,
+        "class_name": None if content.path_class is None else content.path_class.name,
+        "class_rgb": None if content.path_class is None else content.path_class.rgb,
+        "rgb": content.rgb,
+        "name": content.name,
+        "project": content.project,
+        "locked": content.locked,
+        "measurements": _json({name: float(value) for name, value in content.measurements.items()}),
+        "metadata": _json(dict(content.metadata)),
+        "model": None if made is None else made.model,
+        "weights_hash": None if made is None else made.weights_hash,
+        "score": None if made is None or made.score is None else float(made.score),
+        "prompt": None if made is None or made.prompt is None else _json(_prompt(made.prompt)),
+        "field": None if made is None or made.field is None else _json(_field(made.field)),
+    }
+
+
+def digest(values: Columns) -> bytes:
+    """SHA-256 over a content's columns: equal for equal contents only.
+
+    A column without a value does not count, so that one that is added later leaves older digests as they are.
+    """
+    said = {name: value for name, value in values.items() if value is not None and name != "shape"}
+    text = _json(said).encode()
+    return hashlib.sha256(b"".join((_TAG, len(text).to_bytes(8, "big"), text, values["shape"]))).digest()
+
+
+def digest_of(content: Content) -> bytes:
+    """A content's digest, whatever form its shape has."""
+    (wkb,) = to_wkb([canonical(content.shape)])
+    return digest(columns(content, wkb))
+
+
+def content(values: Columns) -> Content:
+    """The inverse of `columns`.
+
+    Raises:
+        ValueError: a value is damaged.
+    """
+    try:
+        return Content(
+            slide_id=values["slide_id"],
+            shape=from_wkb(values["shape"]),
+            path_class=None if values["class_name"] is None else PathClass(values["class_name"], values["class_rgb"]),
+            rgb=values["rgb"],
+            name=values["name"],
+            project=values["project"],
+            locked=bool(values["locked"]),
+            measurements=json.loads(values["measurements"]),
+            metadata=json.loads(values["metadata"]),
+            provenance=_provenance(values),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"a stored annotation is damaged: {error!r}") from error
+
+
+def to_row(values: Columns) -> Columns:
+    """Columns as the database takes them, all but the slide."""
+    row = {**values, "shape": pack(values["shape"])}
+    del row["slide_id"]
+    return row
+
+
+def from_row(row: sa.RowMapping) -> Columns:
+    """Columns as the database gave them, their digest checked.
+
+    Raises:
+        WsiSamServerError: STORE_DAMAGED.
+    """
+    try:
+        values = {name: row[name] for name in COLUMNS}
+        values["shape"] = unpack(values["shape"])
+        values["locked"] = bool(values["locked"])
+        damaged = digest(values) != row["digest"]
+    except (ValueError, TypeError) as error:
+        raise _damaged(row, str(error)) from error
+    if damaged:
+        raise _damaged(row, "its content is not what was stored")
+    return values
+
+
+def restored(row: sa.RowMapping) -> Content:
+    """The content of a row.
+
+    Raises:
+        WsiSamServerError: STORE_DAMAGED.
+    """
+    try:
+        return content(from_row(row))
+    except ValueError as error:
+        raise _damaged(row, str(error)) from error
+
+
+def _damaged(row: sa.RowMapping, problem: str) -> WsiSamServerError:
+    return WsiSamServerError(Reason.STORE_DAMAGED, private=f"revision {row['number']}: {problem}")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _prompt(prompt: SlidePrompt) -> dict[str, Any]:
+    box = prompt.box
+    return {
+        "points": [[float(mark.position.x), float(mark.position.y), int(mark.positive)] for mark in prompt.points],
+        "box": None if box is None else [float(box.x0), float(box.y0), float(box.x1), float(box.y1)],
+    }
+
+
+def _field(field: FieldPair) -> list[float]:
+    high = field.high
+    return [float(high.x), float(high.y), float(high.downsample), high.size]
+
+
+def _provenance(values: Columns) -> Provenance | None:
+    if values["model"] is None:
+        return None
+    prompt, field = values["prompt"], values["field"]
+    return Provenance(
+        model=values["model"],
+        weights_hash=values["weights_hash"],
+        prompt=None if prompt is None else _to_prompt(json.loads(prompt)),
+        field=None if field is None else _to_field(*json.loads(field)),
+        score=values["score"],
+    )
+
+
+def _to_prompt(value: dict[str, Any]) -> SlidePrompt:
+    points = tuple(PromptPoint(Point(x, y), bool(positive)) for x, y, positive in value["points"])
+    return SlidePrompt(points, None if value["box"] is None else Box(*value["box"]))
+
+
+def _to_field(x: float, y: float, downsample: float, size: float) -> FieldPair:
+    return FieldPair(Window(x, y, downsample, int(size)))

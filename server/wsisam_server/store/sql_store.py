@@ -1,0 +1,91 @@
+"""The store on a SQL database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsisam_server.store import checks, reading, writing
+from wsisam_server.store.contract import Store
+from wsisam_server.store.model import ChangeKind
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection, Sequence
+
+    from wsisam_server.config import Limits
+    from wsisam_server.store.database import Database
+    from wsisam_server.store.model import Annotation, Draft, Page, Saved, SlideRecord, Target, Wanted
+
+
+class SqlStore(Store):
+    """A store in a SQLite file or a PostgreSQL database of the present form; see `open_store`."""
+
+    def __init__(self, database: Database, limits: Limits) -> None:
+        self._database = database
+        self._limits = limits
+        with database.reading() as connection:
+            self._identity = reading.identity(connection)
+
+    @property
+    def identity(self) -> str:
+        """See `Store`."""
+        return self._identity
+
+    def head(self) -> int:
+        """See `Store`."""
+        with self._database.reading() as connection:
+            return reading.head(connection)
+
+    def save(
+        self, drafts: Sequence[Draft], *, author: str, request_id: str, slides: Collection[SlideRecord] = ()
+    ) -> list[Saved]:
+        """See `Store`."""
+        checks.signature(author, request_id, self._limits)
+        checks.slides(slides, self._limits)
+        changes = writing.saving(checks.drafts(drafts, self._limits))
+        with self._database.writing() as connection:
+            return writing.apply(connection, changes, author=author, request_id=request_id, slides=slides)
+
+    def delete(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
+        """See `Store`."""
+        return self._targets(targets, ChangeKind.DELETED, author, request_id)
+
+    def restore(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
+        """See `Store`."""
+        return self._targets(targets, ChangeKind.RESTORED, author, request_id)
+
+    def get(self, annotation_id: uuid.UUID, revision: int | None = None) -> Annotation:
+        """See `Store`."""
+        with self._database.reading() as connection:
+            return reading.one(connection, annotation_id, revision)
+
+    def listing(self, wanted: Wanted, *, after: int, limit: int, deleted: bool = False) -> Page:
+        """See `Store`."""
+        with self._database.reading() as connection:
+            return reading.listing(connection, wanted, after, limit, deleted=deleted)
+
+    def changes(self, wanted: Wanted, *, after: int, limit: int) -> Page:
+        """See `Store`."""
+        with self._database.reading() as connection:
+            return reading.changes(connection, wanted, after, limit)
+
+    def history(self, annotation_id: uuid.UUID, *, after: int, limit: int) -> Page:
+        """See `Store`."""
+        with self._database.reading() as connection:
+            return reading.history(connection, annotation_id, after, limit)
+
+    def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
+        """See `Store`."""
+        with self._database.reading() as connection:
+            return reading.slide_records(connection, slide_ids)
+
+    def close(self) -> None:
+        """See `Store`."""
+        self._database.close()
+
+    def _targets(self, targets: Sequence[Target], kind: ChangeKind, author: str, request_id: str) -> list[Saved]:
+        checks.signature(author, request_id, self._limits)
+        checks.targets(targets, self._limits)
+        changes = [writing.Change(target, kind) for target in targets]
+        with self._database.writing() as connection:
+            return writing.apply(connection, changes, author=author, request_id=request_id)

@@ -1,0 +1,185 @@
+"""Looking after a store: its upgrade, its check, its backup."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from wsisam_server.errors import WsiSamServerError
+from wsisam_server.store import reading, record, tables
+from wsisam_server.store.errors import StoreError
+from wsisam_server.store.opening import explained, open_database
+from wsisam_server.store.schema import Schema, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a store holds, and what is wrong with it.
+
+    Attributes:
+        where: the store, as people may see it.
+        annotations: those that are not deleted.
+        deleted: those that are.
+        revisions: all of them, each of which was read.
+        problems: empty for a sound store.
+    """
+
+    where: str
+    annotations: int
+    deleted: int
+    revisions: int
+    problems: tuple[str, ...]
+
+
+def upgrade(where: str, schema: Schema | None = None) -> tuple[str, str]:
+    """Brings a store to the form that this program works with.
+
+    Returns:
+        The version of its form before and after; equal when there was nothing to do.
+
+    Raises:
+        StoreError: it is no store, or a newer one, or cannot be changed.
+    """
+    with contextlib.closing(open_database(where, existing=True)) as database, explained(database):
+        return (schema or Schema()).upgrade(database)
+
+
+def check(where: str, progress: Callable[[int, int], None] | None = None) -> Summary:
+    """Reads all of a store and says what is wrong with it. Others may use it meanwhile.
+
+    Args:
+        where: see `location.parse`.
+        progress: told how many revisions have been read, and how many there are.
+
+    Raises:
+        StoreError: it cannot be opened or read at all.
+    """
+    with (
+        contextlib.closing(open_database(where, existing=True)) as database,
+        explained(database),
+        database.reading() as connection,
+    ):
+        _present(connection, database.shown)
+        problems = list(_by_the_database(connection)) or [*_content(connection, progress), *_order(connection)]
+        count = sa.select(sa.func.count())
+        deleted = tables.annotation.c.deleted
+        return Summary(
+            where=database.shown,
+            annotations=connection.execute(count.where(~deleted)).scalar_one(),
+            deleted=connection.execute(count.where(deleted)).scalar_one(),
+            revisions=connection.execute(count.select_from(tables.revision)).scalar_one(),
+            problems=tuple(problems),
+        )
+
+
+def backup(where: str, target: Path) -> None:
+    """Copies a SQLite store, whole and consistent, while others use it.
+
+    The copy appears under its name only when it is complete, checked, and on the disk.
+
+    Raises:
+        StoreError: the store is on PostgreSQL (the text has pg_dump's command), the target exists, or the copy fails.
+    """
+    with contextlib.closing(open_database(where, existing=True)) as database, explained(database):
+        if database.path is None:
+            raise StoreError(
+                f"a PostgreSQL store is backed up by PostgreSQL's own tools; run: pg_dump --format=custom "
+                f"--file={target} '{database.shown}' (and to restore into an empty database: pg_restore "
+                f"--no-owner --dbname='{database.shown}' {target})"
+            )
+        with database.reading() as connection:
+            _present(connection, database.shown)
+        _copy(database.path, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    part = target.with_name(f"{target.name}.part")
+    if target.exists():
+        raise StoreError(f"{target} exists; a backup never overwrites. Name another file")
+    try:
+        part.unlink(missing_ok=True)
+        with contextlib.closing(sqlite3.connect(source)) as original, contextlib.closing(sqlite3.connect(part)) as copy:
+            original.backup(copy)
+            # A file by itself: the source's write-ahead log is in it, and it needs none of its own.
+            copy.execute("PRAGMA journal_mode = DELETE")
+            (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise StoreError(f"the copy is damaged ({verdict}), so the store is, too; see 'wsisam db check'")
+        _to_disk(part)
+        part.rename(target)
+        _to_disk(target.parent)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"no backup was made: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":  # Windows does not open folders
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _present(connection: sa.Connection, where: str) -> None:
+    state = Schema().state(connection)
+    if state is not State.CURRENT:
+        raise StoreError(f"{where} is not a store of this version ({state.name.lower()}); see 'wsisam db upgrade'")
+
+
+def _by_the_database(connection: sa.Connection) -> Iterator[str]:
+    """What SQLite finds by itself. PostgreSQL checks pages as they are read, if it was set up so."""
+    if connection.dialect.name != "sqlite":
+        return
+    for (line,) in connection.exec_driver_sql("PRAGMA integrity_check(20)"):
+        if line != "ok":
+            yield f"SQLite: {line}"
+    for table, row, *_ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+        yield f"row {row} of {table} refers to a row that is missing"
+
+
+def _content(connection: sa.Connection, progress: Callable[[int, int], None] | None) -> Iterator[str]:
+    """Revisions whose content is not what was stored."""
+    total = connection.execute(sa.select(sa.func.count()).select_from(tables.revision)).scalar_one()
+    query = (
+        sa.select(*tables.revision.c, tables.slide.c.slide_id)
+        .join(tables.slide, tables.slide.c.number == tables.revision.c.slide)
+        .order_by(tables.revision.c.number)
+    )
+    for done, row in enumerate(connection.execution_options(yield_per=1000).execute(query), 1):
+        try:
+            record.restored(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+        except WsiSamServerError as error:
+            yield error.private
+        if progress is not None:
+            progress(done, total)
+
+
+def _order(connection: sa.Connection) -> Iterator[str]:
+    """Annotations whose current state does not follow from their revisions, and numbers out of order."""
+    annotation, revision = tables.annotation.c, tables.revision.c
+    latest = (
+        sa.select(revision.annotation_id, sa.func.max(revision.number).label("number"))
+        .group_by(revision.annotation_id)
+        .subquery()
+    )
+    wrong = sa.select(latest.c.annotation_id).outerjoin(
+        tables.annotation, sa.and_(annotation.id == latest.c.annotation_id, annotation.revision == latest.c.number)
+    )
+    for (annotation_id,) in connection.execute(wrong.where(annotation.id.is_(None)).limit(20)):
+        yield f"annotation {annotation_id} is not at its latest revision"
+    highest = connection.execute(sa.select(sa.func.max(revision.number))).scalar_one() or 0
+    if highest != reading.head(connection):
+        yield f"the store counts {reading.head(connection)} revisions, and the latest is number {highest}"

@@ -1,0 +1,134 @@
+"""The store for a server that must not block: its calls on threads, and waiting for changes.
+
+Threads, not a database driver for asyncio: SQLite has none (those that say so run a thread for each connection), so
+that the two kinds of store would need two implementations, of which only one were proved on both. The calls are short,
+and all writers wait for one lock anyway: one thread that writes and a few that read are what the store can use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+
+from wsisam_server.errors import Reason, WsiSamServerError
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Callable, Collection, Sequence
+
+    from wsisam_server.store.contract import Store
+    from wsisam_server.store.model import Annotation, Draft, Page, Saved, SlideRecord, Target, Wanted
+
+READERS: Final = 4
+
+POLL_SECONDS: Final = 1.0
+"""How soon a change by another process is noticed. One of this process is noticed at once."""
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+class AsyncStore:
+    """A store whose methods are coroutines; see `Store` for what they do. Used from one event loop.
+
+    A change whose caller is cancelled is made nevertheless.
+
+    Args:
+        store: closed with this.
+        waiting_writes: how many changes may wait for their turn; more fail with STORE_BUSY.
+    """
+
+    def __init__(self, store: Store, waiting_writes: int) -> None:
+        self._store = store
+        self._waiting_writes = waiting_writes
+        self._writes = 0
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wsisam-store-writer")
+        self._readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="wsisam-store-reader")
+        self._changed = asyncio.Event()
+        self._stamp = 0
+
+    @property
+    def stamp(self) -> int:
+        """Counts the changes made here; for `stir`."""
+        return self._stamp
+
+    @property
+    def identity(self) -> str:
+        """The store's own id."""
+        return self._store.identity
+
+    async def save(
+        self, drafts: Sequence[Draft], *, author: str, request_id: str, slides: Collection[SlideRecord] = ()
+    ) -> list[Saved]:
+        """See `Store`."""
+        return await self._write(self._store.save, drafts, author=author, request_id=request_id, slides=slides)
+
+    async def delete(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
+        """See `Store`."""
+        return await self._write(self._store.delete, targets, author=author, request_id=request_id)
+
+    async def restore(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
+        """See `Store`."""
+        return await self._write(self._store.restore, targets, author=author, request_id=request_id)
+
+    async def get(self, annotation_id: uuid.UUID, revision: int | None = None) -> Annotation:
+        """See `Store`."""
+        return await self._read(self._store.get, annotation_id, revision)
+
+    async def listing(self, wanted: Wanted, *, after: int, limit: int, deleted: bool = False) -> Page:
+        """See `Store`."""
+        return await self._read(self._store.listing, wanted, after=after, limit=limit, deleted=deleted)
+
+    async def changes(self, wanted: Wanted, *, after: int, limit: int) -> Page:
+        """See `Store`."""
+        return await self._read(self._store.changes, wanted, after=after, limit=limit)
+
+    async def history(self, annotation_id: uuid.UUID, *, after: int, limit: int) -> Page:
+        """See `Store`."""
+        return await self._read(self._store.history, annotation_id, after=after, limit=limit)
+
+    async def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
+        """See `Store`."""
+        return await self._read(self._store.slides, slide_ids)
+
+    async def stir(self, stamp: int) -> None:
+        """Waits until there may be something new: at once after a change here, else for a moment.
+
+        Args:
+            stamp: as it was before the caller last looked.
+        """
+        if stamp == self._stamp:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), POLL_SECONDS)
+
+    def wake(self) -> None:
+        """Ends all waiting in `stir`."""
+        self._stamp += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def close(self) -> None:
+        """Lets running calls end, and closes the store."""
+        await asyncio.to_thread(self._writer.shutdown)
+        await asyncio.to_thread(self._readers.shutdown)
+        await asyncio.to_thread(self._store.close)
+
+    async def _write(self, call: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        if self._writes >= self._waiting_writes:
+            raise WsiSamServerError(Reason.STORE_BUSY, private=f"{self._writes} changes wait")
+        self._writes += 1
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(self._writer, partial(call, *args, **kwargs))
+        running.add_done_callback(self._written)
+        return await asyncio.shield(running)
+
+    def _written(self, _: asyncio.Future[Result]) -> None:
+        self._writes -= 1
+        self.wake()
+
+    async def _read(self, call: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, partial(call, *args, **kwargs))

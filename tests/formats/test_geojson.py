@@ -1,0 +1,241 @@
+"""QuPath's GeoJSON: what its versions wrote is read, and what is written is read back as it was."""
+
+import json
+import uuid
+from dataclasses import replace
+from datetime import datetime, timezone
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from store.examples import EVERYTHING, SHAPES, SLIDE, content, contents, same
+from wsisam_server.formats import FormatError, geojson
+from wsisam_server.store import Annotation, ChangeKind, PathClass, canonical
+
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+def annotation(said, annotation_id=None):
+    return Annotation(annotation_id or uuid.uuid4(), 1, ChangeKind.SAVED, said, "a", "a", NOW, NOW)
+
+
+def read(value, **more):
+    return geojson.read(value if isinstance(value, str) else json.dumps(value), SLIDE, **more)
+
+
+def feature(geometry=None, **properties):
+    return {
+        "type": "Feature",
+        "id": str(uuid.uuid4()),
+        "geometry": geometry or {"type": "Point", "coordinates": [1.5, 2]},
+        "properties": {"objectType": "annotation", **properties},
+    }
+
+
+def round_trip(annotations):
+    found = read(geojson.write(annotations), project=annotations[0].content.project)
+    assert not found.left_out
+    return found.drafts
+
+
+# Round trips
+
+
+def test_everything_comes_back():
+    written = annotation(EVERYTHING)
+    (draft,) = round_trip([written])
+    assert (draft.id, draft.expected) == (written.id, 0)
+    assert same(draft.content, EVERYTHING)
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_every_shape_comes_back_exactly(shape):
+    (draft,) = round_trip([annotation(content(shape=shape))])
+    assert canonical(draft.content.shape).equals_exact(canonical(shape), tolerance=0)
+
+
+@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.given(st.lists(contents, min_size=1, max_size=3))
+def test_whatever_is_stored_comes_back(batch):
+    said = [replace(one, slide_id=SLIDE, project="P", shape=canonical(one.shape)) for one in batch]
+    annotations = [annotation(one) for one in said]
+    drafts = round_trip(annotations)
+    assert [draft.id for draft in drafts] == [one.id for one in annotations]
+    for draft, one in zip(drafts, said, strict=True):
+        assert same(replace(draft.content, shape=canonical(draft.content.shape)), one)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dlup/qupath05.geojson",
+        "opendvp_gpl3/QuPath_Annotations_wo_calibs.geojson",
+        "qupath_gpl3/polygon.geojson",
+        "wsidicom/qupath_geojson_advanced/qupath-polygon-cell-classified.json",
+        *(
+            f"wsidicom/qupath_geojson/qupath-{kind}.json"
+            for kind in ["brush", "ellipse", "line", "multipoint", "point", "polygon", "polyline", "rectangle", "wand"]
+        ),
+    ],
+)
+def test_real_exports_come_back_as_they_were_read(shared_data, name):
+    text = (shared_data / "qupath_geojson" / name).read_text()
+    found = read(text)
+    assert found.drafts
+    assert not found.left_out
+    again = round_trip([annotation(draft.content, draft.id) for draft in found.drafts])
+    assert [draft.id for draft in again] == [draft.id for draft in found.drafts]
+    for first, second in zip(found.drafts, again, strict=True):
+        assert second.content == first.content
+
+
+def test_a_real_export_of_today_is_written_as_qupath_wrote_it(shared_data):
+    text = (shared_data / "qupath_geojson/opendvp_gpl3/QuPath_Annotations_wo_calibs.geojson").read_text()
+    annotations = [annotation(draft.content, draft.id) for draft in read(text).drafts]
+    assert json.loads(geojson.write(annotations)) == json.loads(text)
+    own_colour = (shared_data / "qupath_geojson/dlup/qupath05.geojson").read_text()
+    annotations = [annotation(draft.content, draft.id) for draft in read(own_colour).drafts]
+    assert json.loads(geojson.write(annotations)) == json.loads(own_colour)
+
+
+# What QuPath's versions write
+
+
+def test_ids_of_old_versions_are_no_ids_but_the_same_file_brings_the_same_annotations(shared_data):
+    text = (
+        shared_data / "qupath_geojson/wsidicom/qupath_geojson_advanced/qupath-polygon-cell-classified.json"
+    ).read_text()
+    first, second = read(text), read(text)
+    assert [draft.id for draft in first.drafts] == [draft.id for draft in second.drafts]
+    assert len({draft.id for draft in first.drafts}) == 4
+    assert first.drafts[0].content.path_class == PathClass("Cell", 0x7FDC3A)
+    assert first.drafts[0].content.rgb is None  # it was its class's
+
+
+def test_two_that_say_the_same_are_two():
+    same_twice = {**feature(), "id": "PathAnnotationObject"}
+    drafts = read([same_twice, same_twice]).drafts
+    assert drafts[0].id != drafts[1].id
+    assert [draft.id for draft in read([same_twice, same_twice]).drafts] == [draft.id for draft in drafts]
+
+
+@pytest.mark.parametrize(
+    ("written", "path_class"),
+    [
+        (None, None),
+        ("Tumor", PathClass("Tumor")),
+        ({"name": "Tumor", "color": [200, 0, 10]}, PathClass("Tumor", 0xC8000A)),
+        ({"name": "Tumor: Positive", "color": [1, 2, 3]}, PathClass("Tumor: Positive", 0x010203)),
+        ({"names": ["Tumor", "Positive"], "color": [1, 2, 3]}, PathClass("Tumor: Positive", 0x010203)),
+        ({"name": "Tumor", "colorRGB": -3670016}, PathClass("Tumor", 0xC80000)),
+        ({"name": "Tumor"}, PathClass("Tumor")),
+    ],
+)
+def test_classes_as_versions_write_them(written, path_class):
+    assert read(feature(classification=written)).drafts[0].content.path_class == path_class
+
+
+def test_measurements_as_versions_write_them():
+    new = feature(measurements={"Area": 2, "missing": None})
+    old = feature(measurements=[{"name": "Area", "value": 2.0}])
+    assert [draft.content.measurements for draft in read([new, old]).drafts] == [{"Area": 2.0}] * 2
+
+
+def test_what_qupath_calls_missing_is_left_out():
+    text = json.dumps(feature(measurements={"Area": float("nan"), "Ratio": float("inf"), "Count": 1}))
+    assert "NaN" in text
+    assert read(text).drafts[0].content.measurements == {"Count": 1.0}
+
+
+def test_metadata_that_are_written_twice():
+    text = json.dumps(feature(metadata={"a": "1"}))
+    twice = text.replace('"metadata"', '"metadata": {"b": "2"}, "metadata"')
+    assert read(twice).drafts[0].content.metadata == {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda one: one, lambda one: [one], lambda one: {"type": "FeatureCollection", "features": [one]}]
+)
+def test_one_feature_a_list_and_a_collection(wrap):
+    assert len(read(wrap(feature())).drafts) == 1
+
+
+def test_what_is_no_annotation_of_the_first_plane_is_left_out_and_counted():
+    on_plane = {"type": "Point", "coordinates": [1, 2], "plane": {"c": -1, "z": 3, "t": 0}}
+    first_plane = {"type": "Point", "coordinates": [1, 2], "plane": {"c": -1, "z": 0, "t": 0}}
+    found = read(
+        [
+            feature(objectType="detection"),
+            {**feature(), "id": "PathDetectionObject", "properties": {}},
+            feature(objectType="cell"),
+            feature(on_plane),
+            feature(first_plane),
+            {**feature(), "geometry": None},
+        ]
+    )
+    assert len(found.drafts) == 1
+    assert found.left_out == {
+        "objects that are no annotations": 3,
+        "annotations on another plane than the first": 1,
+        "annotations without a shape": 1,
+    }
+
+
+# What the scripts say of an outline
+
+
+def test_an_origin_that_says_more_than_is_kept_stays_whole():
+    metadata = {
+        "wsisam.model": "wsisam-lite",
+        "wsisam.weights": "abc",
+        "wsisam.prompts": '[{"box":[1,2,30,40]},{"box":[1,2,30,40],"points":[[5.5,6,0]],"window":[0,0,2,256]}]',
+        "wsisam.window": "[0,0,2,256]",
+        "wsisam.score": "0.970",
+        "wsisam.client": "0.1.0",
+        "mine": "too",
+    }
+    (draft,) = read(feature(metadata=metadata)).drafts
+    made = draft.content.provenance
+    assert (made.model, made.weights_hash, made.score) == ("wsisam-lite", "abc", 0.97)
+    assert made.prompt.box.x1 == 30
+    assert not made.prompt.points[0].positive
+    assert made.field.high.downsample == 2
+    assert draft.content.metadata == metadata
+    (again,) = round_trip([annotation(draft.content)])
+    assert again.content == draft.content
+
+
+@pytest.mark.parametrize("prompts", ["nonsense{", "[[1]]", '[{"box":[1,2]}]', '[{"box":[5,5,1,1]}]', "7"])
+def test_an_origin_that_was_changed_by_hand_is_metadata(prompts):
+    metadata = {"wsisam.model": "m", "wsisam.prompts": prompts}
+    (draft,) = read(feature(metadata=metadata)).drafts
+    assert draft.content.metadata == metadata
+    assert draft.content.provenance is None
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "no JSON"),
+        ("<xml/>", "no JSON"),
+        ("7", "no GeoJSON"),
+        ('{"type": "Topology"}', "no GeoJSON"),
+        (json.dumps([feature(), {**feature(), "geometry": {"type": "Circle", "coordinates": []}}]), "feature 2"),
+        (json.dumps([feature({"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]})]), "feature 1"),
+        (json.dumps([7]), "feature 1"),
+        (json.dumps([feature(classification=7)]), "feature 1"),
+        (json.dumps([feature(measurements={"a": "many"})]), "feature 1"),
+    ],
+)
+def test_texts_that_make_no_sense(text, problem):
+    with pytest.raises(FormatError, match=problem):
+        read(text)
+
+
+def test_an_empty_collection_is_empty():
+    assert read({"type": "FeatureCollection", "features": []}).drafts == []
+    assert json.loads(geojson.write([])) == {"type": "FeatureCollection", "features": []}

@@ -1,0 +1,188 @@
+"""Calls of the Annotations service, as a client makes them."""
+
+import asyncio
+import contextlib
+import queue
+import threading
+import uuid
+
+import grpc
+
+from wsisam.v1 import annotations_pb2 as pb
+from wsisam.v1 import annotations_pb2_grpc
+from wsisam.v1 import geometry_pb2 as geo
+from wsisam.v1 import segmentation_pb2 as seg
+from wsisam_server.client import server_error
+from wsisam_server.interceptors import BoundaryInterceptor, Gate
+from wsisam_server.service import AnnotationsServicer, status_details
+from wsisam_server.sessions import Keeper
+from wsisam_server.store import AsyncStore, open_store
+
+SLIDE = "5e" * 32
+
+
+def area(x0=10, y0=20, x1=30, y1=40):
+    """A rectangle in the compact form: 1/32 px."""
+    ring = [32 * x0, 32 * y0, 32 * (x1 - x0), 0, 0, 32 * (y1 - y0), 32 * (x0 - x1), 0]
+    return pb.Shape(area=geo.MultiPolygon(polygons=[geo.Polygon(rings=[geo.Ring(deltas=ring)])]))
+
+
+def drawn(kind, *parts):
+    """A shape of the other form: parts of paths of numbers."""
+    return pb.Shape(
+        drawn=pb.DrawnShape(
+            kind=kind, parts=[pb.DrawnPart(paths=[pb.DrawnPath(coordinates=path) for path in part]) for part in parts]
+        )
+    )
+
+
+def new(annotation_id=None, **more):
+    fields = {"id": annotation_id or str(uuid.uuid4()), "slide_id": SLIDE, "shape": area(), **more}
+    return pb.Annotation(**fields)
+
+
+def path_class(name, rgb=None):
+    return seg.PathClass(name=name, rgb=rgb)
+
+
+class Serving:
+    """The service alone, behind the server's own interceptor, on a real socket: it starts without waiting for a model.
+
+    Args:
+        place: where the store is.
+        limits: of the server.
+        port: the one to listen on, after a restart.
+    """
+
+    def __init__(self, place, limits, port=0):
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self.port = self._run(self._start(place, limits, port))
+        self.target = f"127.0.0.1:{self.port}"
+
+    def stop(self):
+        self._run(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _start(self, place, limits, port):
+        self.store = AsyncStore(open_store(place, limits), limits.waiting_writes)
+        self._servicer = AnnotationsServicer(Keeper(self.store), limits)
+        gate = Gate()
+        gate.open()
+        self._server = grpc.aio.server(
+            interceptors=[BoundaryInterceptor("/wsisam.", gate, status_details)],
+            options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", limits.message_bytes)],
+        )
+        annotations_pb2_grpc.add_AnnotationsServicer_to_server(self._servicer, self._server)
+        port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        await self._server.start()
+        return port
+
+    async def _stop(self):
+        self._servicer.end_streams()
+        await self._server.stop(0.2)
+        await self.store.close()
+
+    def _run(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
+
+
+class Caller:
+    """The service's methods, with the fields that every call has."""
+
+    def __init__(self, target):
+        self._channel = grpc.insecure_channel(target)
+        self.stub = annotations_pb2_grpc.AnnotationsStub(self._channel)
+
+    def close(self):
+        self._channel.close()
+
+    def save(self, *annotations, author="anna", request_id=None, slides=()):
+        request = pb.AnnotationsSaveRequest(
+            request_id=request_id or uuid.uuid4().hex, author=author, annotations=annotations, slides=slides
+        )
+        return self.call("Save", request)
+
+    def get(self, annotation_id, revision=None):
+        return self.call("Get", pb.AnnotationsGetRequest(id=annotation_id, revision=revision))
+
+    def listed(self, since=0, limit=0, *, include_deleted=False, **wanted):
+        request = pb.AnnotationsListRequest(
+            filter=pb.AnnotationFilter(**wanted), since=since, limit=limit, include_deleted=include_deleted
+        )
+        return self.stream("List", request)
+
+    def ids(self, **wanted):
+        return [one.id for message in self.listed(**wanted) for one in message.annotations]
+
+    def delete(self, annotation_id, revision, author="anna", request_id=None):
+        target = pb.AnnotationTarget(id=annotation_id, revision=revision)
+        return self.call(
+            "Delete",
+            pb.AnnotationsDeleteRequest(request_id=request_id or uuid.uuid4().hex, author=author, targets=[target]),
+        )
+
+    def restore(self, annotation_id, revision, to_revision=None, author="anna"):
+        target = pb.RestoreTarget(id=annotation_id, revision=revision, to_revision=to_revision)
+        return self.call(
+            "Restore", pb.AnnotationsRestoreRequest(request_id=uuid.uuid4().hex, author=author, targets=[target])
+        )
+
+    def history(self, annotation_id, since=0):
+        messages = self.stream("History", pb.AnnotationsHistoryRequest(id=annotation_id, since=since))
+        return [one for message in messages for one in message.revisions]
+
+    def call(self, method, request):
+        try:
+            return getattr(self.stub, method)(request, timeout=30)
+        except grpc.RpcError as error:
+            raise server_error(error) from error
+
+    def stream(self, method, request):
+        try:
+            return list(getattr(self.stub, method)(request, timeout=30))
+        except grpc.RpcError as error:
+            raise server_error(error) from error
+
+    @contextlib.contextmanager
+    def watching(self, since=0, **wanted):
+        """A Watch stream that is read as its messages come."""
+        request = pb.AnnotationsWatchRequest(filter=pb.AnnotationFilter(**wanted), since=since)
+        watch = Watch(self.stub.Watch(request))
+        yield watch
+        watch.call.cancel()
+        watch.reader.join()
+
+
+class Watch:
+    """What has come on a Watch stream."""
+
+    def __init__(self, call):
+        self.call = call
+        self._came = queue.Queue()
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+
+    def next(self, seconds=20):
+        """The next message; an error ends the stream, and is raised."""
+        came = self._came.get(timeout=seconds)
+        if isinstance(came, Exception):
+            raise came
+        return came
+
+    def revisions(self, count, seconds=20):
+        """The revisions of the next so many changes."""
+        found = []
+        while len(found) < count:
+            found += [one.revision for one in self.next(seconds).annotations]
+        return found
+
+    def _read(self):
+        try:
+            for message in self.call:
+                self._came.put(message)
+        except grpc.RpcError as error:
+            self._came.put(server_error(error))
