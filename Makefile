@@ -5,11 +5,17 @@ BIN    := $(VENV)/bin
 # pip's own progress is noise in a log; errors still show.
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint protos breaking bench clean
+# The jar's version is this package's; a test holds them together.
+VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
+JAR     = qupath_script/target/wsisam-qupath-client-$(VERSION).jar
+MVN    := mvn --batch-mode --no-transfer-progress --file qupath_script/pom.xml
+
+.PHONY: help demo test jar java-tools lint protos breaking bench clean
 
 help:
 	@echo "make demo    install into $(VENV) and run the whole chain once on a real slide"
 	@echo "make test    install into $(VENV) and run all tests"
+	@echo "make jar     build QuPath's client jar (needs a JDK and Maven)"
 	@echo "make lint    formatting, style, types, import order, the contract"
 	@echo "make protos  generate server/wsisam/v1 from protos/"
 	@echo "make bench   what we claim about speed, measured here"
@@ -17,8 +23,25 @@ help:
 demo: $(VENV)/.installed
 	$(BIN)/wsisam demo --out demo
 
-test: $(VENV)/.installed-test
+# What Java needs is looked for before anything large is installed; the jar is built first, because the wheel holds it.
+test: java-tools $(VENV)/.installed-test jar
 	$(BIN)/python -m pytest
+	$(MVN) verify -Dwsisam.python=$(CURDIR)/$(BIN)/python
+
+jar: java-tools
+	$(MVN) --quiet package -DskipTests
+	@echo "built $(JAR)"
+
+java-tools:
+	@command -v javac >/dev/null 2>&1 && command -v mvn >/dev/null 2>&1 || \
+		{ echo "A JDK (17 or newer) and Maven (3.8.2 or newer) are needed to build QuPath's client jar; missing:" \
+			$$(command -v javac >/dev/null 2>&1 || echo javac) $$(command -v mvn >/dev/null 2>&1 || echo mvn). \
+			"On Debian or Ubuntu: apt-get install openjdk-17-jdk-headless maven"; exit 1; }
+	@major=$$(javac -version 2>&1 | sed -n 's/^javac \([0-9]*\).*/\1/p'); \
+	if [ "$${major:-0}" -lt 17 ]; then \
+		echo "JDK 17 or newer is needed to build QuPath's client jar; javac here is $${major:-of an unknown version}." \
+			"Install one, or set JAVA_HOME and PATH to it."; exit 1; \
+	fi
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
@@ -49,7 +72,7 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/click_overhead.py
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo build dist qupath_script/target .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \

@@ -29,11 +29,13 @@ class Running:
 
     @property
     def engine(self):
-        return next(iter(self.app.segmenter.engines.values()))
+        """The engine of the default model."""
+        models = self.app.segmenter.models
+        return models._slots.find(models.info("")).engine
 
     @property
     def encoder_runs(self):
-        return self.engine.cache.counters.computed
+        return self.app.segmenter.models.device.cache.counters.computed
 
 
 def picture(seed=0):
@@ -46,13 +48,13 @@ def picture(seed=0):
     return (image + rng.normal(0, 6, image.shape)).clip(0, 255).astype(np.uint8)
 
 
-def start(model, root, **settings):
-    """Starts a server; returns it and what stops it."""
+def start(model, root, source=None, **settings):
+    """Starts a server of a model, or of what a function loads; returns it and what stops it."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="server")
     thread.start()
     settings.setdefault("slide_roots", (root,))
-    app = App(Settings(port=0, **settings), lambda: model)
+    app = App(Settings(port=0, **settings), model if callable(model) else lambda: model, source)
     port = asyncio.run_coroutine_threadsafe(app.start(), loop).result(120)
 
     def stop():

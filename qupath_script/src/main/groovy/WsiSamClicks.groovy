@@ -1,0 +1,529 @@
+/*
+ * WSI-SAM: click in the viewer, see the outline.
+ *
+ * Run it in the script editor. A palette opens, and the click tool is selected:
+ *   click = this belongs to the object      Alt-click or Ctrl/Cmd-click = this does not
+ *   drag = a box about the object           space-drag = move the image, as always
+ * Refine with more clicks, then accept. Closing the palette removes everything again.
+ *
+ * The logic is in the client jar; change here what you want to look or feel different.
+ */
+import io.wsisam.client.BoxPrompt
+import io.wsisam.client.SessionState
+import io.wsisam.client.WsiSamException
+import io.wsisam.qupath.Desk
+import io.wsisam.qupath.Notes
+import io.wsisam.qupath.PreviewOverlay
+import io.wsisam.script.ClassChoice
+import io.wsisam.script.Settings
+import javafx.application.Platform
+import javafx.beans.value.ChangeListener
+import javafx.collections.ListChangeListener
+import javafx.event.EventHandler
+import javafx.geometry.Insets
+import javafx.scene.Scene
+import javafx.scene.control.Button
+import javafx.scene.control.ComboBox
+import javafx.scene.control.Label
+import javafx.scene.control.Spinner
+import javafx.scene.control.TextField
+import javafx.scene.control.TextInputControl
+import javafx.scene.control.ToggleButton
+import javafx.scene.control.ToggleGroup
+import javafx.scene.control.Tooltip
+import javafx.scene.input.KeyCombination
+import javafx.scene.input.KeyEvent
+import javafx.scene.input.MouseButton
+import javafx.scene.input.MouseEvent
+import javafx.scene.layout.GridPane
+import javafx.scene.layout.HBox
+import javafx.scene.layout.Priority
+import javafx.scene.layout.Region
+import javafx.scene.layout.VBox
+import javafx.scene.paint.Color
+import javafx.scene.shape.Circle
+import javafx.stage.Screen
+import javafx.stage.Stage
+import qupath.lib.gui.QuPathGUI
+import qupath.lib.gui.viewer.QuPathViewerListener
+import qupath.lib.gui.viewer.tools.PathTools
+
+// ---- What you may want to change ------------------------------------------------------------------------------------
+
+/** Keys, while the click tool is selected and the viewer or the palette has the focus. The first of each is shown. */
+class Keys {
+    static final ACCEPT = ['Enter']
+    static final REJECT = ['Esc']
+    static final UNDO = ['Backspace', 'Shortcut+Z']     // Shortcut+Z is QuPath's own undo when nothing is being drawn
+    static final REDO = ['Shortcut+Shift+Z']
+    static final NEXT_CLASS = ['X']
+    static final PREVIOUS_CLASS = ['Shift+X']
+}
+
+/** The name of a new annotation. */
+String nameOf(String className, int number) {
+    "${className ?: 'Object'} ${number}"
+}
+
+/** Which clicks mean the opposite of what the palette says. */
+boolean isOpposite(MouseEvent e) {
+    e.isAltDown() || e.isShortcutDown()
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+def qupath = QuPathGUI.getInstance()
+if (qupath == null)
+    println 'WsiSamClicks needs QuPath\'s window. Use WsiSamAnnotate without one.'
+else {
+    def naming = this.&nameOf
+    def opposite = this.&isOpposite
+    Platform.runLater { Palette.open(qupath, naming, opposite) }
+}
+
+/** The small window beside the viewer. All its methods run on the JavaFX thread. */
+class Palette {
+    private static final String OPEN = 'wsisam.palette'
+    private static final double WIDTH = 400
+    private static final double SLIP = 4        // screen pixels that a click may move before it is a box
+
+    private final qupath
+    private final Closure naming
+    private final Closure opposite
+    private final Settings settings = Settings.user()
+    private final Desk desk
+    private final ClassChoice classes
+    private final tool
+    private final Stage stage = new Stage()
+    private final Map overlays = [:]            // viewer -> PreviewOverlay
+    private final List<Closure> removals = []   // what takes everything off QuPath again
+    private MouseEvent pressed
+    private boolean filling                     // while the palette itself sets the models' list
+
+    private final Circle lamp = new Circle(5)
+    private final Label state = new Label()
+    private final Button retry = new Button('Retry')
+    private final TextField server = new TextField()
+    private final ComboBox<String> model = new ComboBox<>()
+    private final ComboBox<String> className = new ComboBox<>()
+    private final ToggleButton toolOn = new ToggleButton('Click tool')
+    private final ToggleGroup kinds = new ToggleGroup()
+    private final ToggleButton positive = kind('+ Positive', 'A click belongs to the object. Alt or Ctrl/Cmd: it does not.')
+    private final ToggleButton negative = kind('\u2212 Negative', 'A click does not belong to the object. Alt or Ctrl/Cmd: it does.')
+    private final ToggleButton box = kind('\u25ad Box', 'Only drags count: a box about the object.')
+    private final Label detailUnit = new Label('\u00b5m')
+    private final Spinner<Double> detail = new Spinner<>(0.0d, 50.0d, 0.0d, 0.25d)
+    private final Label drawn = new Label()
+    private final Button undo = action('Undo', Keys.UNDO) { desk.undo(activeViewer()) }
+    private final Button reject = action('Reject', Keys.REJECT) { desk.reject(activeViewer()) }
+    private final Button accept = action('Accept', Keys.ACCEPT) { acceptDraft() }
+
+    static void open(qupath, Closure naming, Closure opposite) {
+        def already = qupath.getStage().getProperties().get(OPEN)
+        if (already instanceof Stage) {
+            already.toFront()
+            return
+        }
+        new Palette(qupath, naming, opposite).show()
+    }
+
+    Palette(qupath, Closure naming, Closure opposite) {
+        this.qupath = qupath
+        this.naming = naming
+        this.opposite = opposite
+        desk = new Desk(qupath, settings, { guarded { refresh() } })
+        def names = qupath.getAvailablePathClasses().collect { it.getName() == null ? '' : it.toString() }
+        classes = ClassChoice.of(names, settings.className())
+        tool = PathTools.createTool({ MouseEvent e -> guarded { mouse(e) } } as EventHandler<MouseEvent>, 'WSI-SAM', new Label('W'))
+    }
+
+    // -- Putting everything up, and taking it off again ----------------------------------------------------------------
+
+    private void show() {
+        layOut()
+        def properties = qupath.getStage().getProperties()
+        properties.put(OPEN, stage)
+        removals << { properties.remove(OPEN) }
+
+        qupath.getAllViewers().each { attach(it) }
+        def viewersListener = { change -> guarded { follow() } } as ListChangeListener
+        qupath.getAllViewers().addListener(viewersListener)
+        removals << { qupath.getAllViewers().removeListener(viewersListener) }
+
+        def selected = qupath.getToolManager().selectedToolProperty()
+        def before = selected.get()
+        selected.addListener(toolListener)
+        removals << {
+            selected.removeListener(toolListener)
+            deselect(before)
+        }
+
+        stage.setOnHidden { close() }
+        stage.show()
+        accept.getParent().requestFocus()       // not the server's field: keys are for drawing
+        qupath.getToolManager().setSelectedTool(tool)
+        activeViewer()?.getView()?.requestFocus()
+        desk.connect()
+        desk.planeOf(activeViewer())
+        refresh()
+    }
+
+    private void close() {
+        removals.reverse().each { it() }
+        removals.clear()
+        overlays.keySet().toList().each { detach(it) }
+        desk.close()
+    }
+
+    private final toolListener = { observable, was, is ->
+        toolOn.setSelected(is.is(tool))
+        if (is.is(tool))
+            guarded { desk.planeOf(activeViewer()) }
+    } as ChangeListener
+
+    /** Leaves QuPath with another tool, also as the one that a middle click goes back to. */
+    private void deselect(before) {
+        def manager = qupath.getToolManager()
+        if (!manager.getSelectedTool().is(tool) && !manager.getPreviousSelectedTool().is(tool))
+            return
+        def now = manager.getSelectedTool().is(tool) ? before : manager.getSelectedTool()
+        def locked = !manager.isToolSwitchingEnabled()
+        manager.setToolSwitchingEnabled(true)
+        manager.setSelectedTool(PathTools.RECTANGLE)
+        manager.setSelectedTool(PathTools.MOVE)             // "previous" is now the rectangle
+        manager.setSelectedTool(now.is(tool) ? PathTools.MOVE : now)
+        manager.setToolSwitchingEnabled(!locked)
+    }
+
+    /** Viewers were added or closed. */
+    private void follow() {
+        def all = qupath.getAllViewers().toList()
+        all.findAll { !overlays.containsKey(it) }.each { attach(it) }
+        overlays.keySet().findAll { !all.contains(it) }.each { detach(it) }
+    }
+
+    private void attach(viewer) {
+        def overlay = new PreviewOverlay(viewer, desk)
+        def keys = { KeyEvent e -> guarded { key(e) } } as EventHandler<KeyEvent>
+        def listener = [
+            imageDataChanged     : { v, old, now -> guarded { changedImage(v, old) } },
+            visibleRegionChanged : { v, shape -> guarded { desk.moved(v) } },
+            selectedObjectChanged: { v, object -> },
+            viewerClosed         : { v -> guarded { desk.left(v.getImageData()) } }
+        ] as QuPathViewerListener
+        viewer.getCustomOverlayLayers().add(overlay)
+        viewer.getView().addEventFilter(KeyEvent.KEY_PRESSED, keys)
+        viewer.addViewerListener(listener)
+        def planeListener = { o, was, is -> guarded { refresh() } } as ChangeListener
+        [viewer.zPositionProperty(), viewer.tPositionProperty()].each { it.addListener(planeListener) }
+        overlays.put(viewer, [overlay: overlay, remove: {
+            viewer.getCustomOverlayLayers().remove(overlay)
+            viewer.getView().removeEventFilter(KeyEvent.KEY_PRESSED, keys)
+            viewer.removeViewerListener(listener)
+            [viewer.zPositionProperty(), viewer.tPositionProperty()].each { it.removeListener(planeListener) }
+            viewer.repaint()
+        }])
+    }
+
+    private void changedImage(viewer, old) {
+        desk.left(old)
+        if (isOn() && viewer.is(activeViewer()))
+            desk.planeOf(viewer)
+        refresh()
+    }
+
+    /** A mistake in this script must not stop QuPath from what it was doing. */
+    private static void guarded(Closure work) {
+        try {
+            work()
+        } catch (Throwable mistake) {
+            Notes.mistake(mistake)
+        }
+    }
+
+    private void detach(viewer) {
+        overlays.remove(viewer)?.remove?.call()
+    }
+
+    // -- Mouse and keys ------------------------------------------------------------------------------------------------
+
+    /** QuPath calls it for all mouse events of the active viewer while our tool is selected, and not while space is down. */
+    private void mouse(MouseEvent e) {
+        def viewer = qupath.getAllViewers().find { it.getView().is(e.getSource()) }
+        if (viewer?.getImageData() == null || e.isConsumed())
+            return
+        switch (e.getEventType()) {
+            case MouseEvent.MOUSE_PRESSED:
+                pressed = e.getButton() == MouseButton.PRIMARY && !e.isPopupTrigger() && e.getClickCount() == 1 ? e : null
+                break
+            case MouseEvent.MOUSE_DRAGGED:
+                if (pressed != null)
+                    rubberBand(viewer, isDrag(e) ? boxTo(viewer, e) : null)
+                break
+            case MouseEvent.MOUSE_RELEASED:
+                if (pressed != null && e.getButton() == MouseButton.PRIMARY)
+                    released(viewer, e)
+                break
+        }
+    }
+
+    private void released(viewer, MouseEvent e) {
+        def from = pressed
+        def drag = isDrag(e)
+        def area = drag ? boxTo(viewer, e) : null
+        pressed = null
+        rubberBand(viewer, null)
+        if (drag) {
+            if (area != null)
+                desk.box(viewer, area)
+        } else if (!box.isSelected()) {
+            def at = viewer.componentPointToImagePoint(from.getX(), from.getY(), null, false)
+            def server = viewer.getServer()
+            if (at.getX() >= 0 && at.getY() >= 0 && at.getX() < server.getWidth() && at.getY() < server.getHeight())
+                desk.click(viewer, at.getX(), at.getY(), negative.isSelected() == opposite(from))
+        }
+        e.consume()
+    }
+
+    private boolean isDrag(MouseEvent e) {
+        Math.hypot(e.getX() - pressed.getX(), e.getY() - pressed.getY()) > SLIP
+    }
+
+    /** Between the corners, along the image's axes (also in a rotated viewer, as QuPath's own rectangle). */
+    private BoxPrompt boxTo(viewer, MouseEvent e) {
+        def a = viewer.componentPointToImagePoint(pressed.getX(), pressed.getY(), null, true)
+        def b = viewer.componentPointToImagePoint(e.getX(), e.getY(), null, true)
+        a.getX() == b.getX() || a.getY() == b.getY() ? null : BoxPrompt.between(a.getX(), a.getY(), b.getX(), b.getY())
+    }
+
+    private void rubberBand(viewer, BoxPrompt area) {
+        overlays.get(viewer)?.overlay?.dragged = area
+        viewer.repaint()
+    }
+
+    /** Enter and Backspace are ours also when nothing is drawn: once too often, they would rename or delete the selected object. */
+    private void key(KeyEvent e) {
+        if (!isOn() || e.getTarget() instanceof TextInputControl)
+            return
+        def drawing = activeDraft() != null
+        if (matches(Keys.ACCEPT, e))
+            acceptDraft()
+        else if (matches(Keys.REJECT, e) && drawing)
+            desk.reject(activeViewer())
+        else if (matches(Keys.UNDO, e) && (drawing || !e.isShortcutDown()))
+            desk.undo(activeViewer())
+        else if (matches(Keys.REDO, e) && drawing)
+            desk.redo(activeViewer())
+        else if (matches(Keys.NEXT_CLASS, e))
+            className.setValue(classes.next())
+        else if (matches(Keys.PREVIOUS_CLASS, e))
+            className.setValue(classes.previous())
+        else
+            return
+        e.consume()
+    }
+
+    private static boolean matches(List<String> keys, KeyEvent e) {
+        keys.any { KeyCombination.valueOf(it).match(e) }
+    }
+
+    private void acceptDraft() {
+        desk.accept(activeViewer(), classes.current(), naming)
+    }
+
+    private boolean isOn() {
+        qupath.getToolManager().getSelectedTool().is(tool)
+    }
+
+    private activeViewer() {
+        qupath.getViewer()
+    }
+
+    private activePlane() {
+        def viewer = activeViewer()
+        viewer?.getImageData() == null ? null : desk.shownIn(viewer.getImageData(), viewer.getZPosition(), viewer.getTPosition()).find()
+    }
+
+    private activeDraft() {
+        activePlane()?.current
+    }
+
+    // -- What the palette shows ----------------------------------------------------------------------------------------
+
+    private void refresh() {
+        overlays.keySet().each { it.repaint() }
+        def plane = activePlane()
+        def draft = plane?.current
+        showState(plane)
+        showModels()
+        detailUnit.setText(plane == null || plane.imageData.getServer().getPixelCalibration().hasPixelSizeMicrons() ? '\u00b5m' : 'px')
+        drawn.setText(plane?.encoding ? 'Reading the slide here for the first time\u2026' : describe(draft, plane?.drafts?.size() ?: 0))
+        undo.setDisable(draft == null)
+        reject.setDisable(draft == null)
+        accept.setDisable(draft == null || !draft.isSendable())
+    }
+
+    private static String describe(draft, int drafts) {
+        if (draft == null)
+            return drafts == 0 ? 'Click on an object, or drag a box about it.' : "${drafts} accepted, waiting for their outlines\u2026"
+        def answer = draft.shown().orElse(null)
+        if (!draft.isSendable())
+            return draft.summary() + ' \u2013 add a box or a positive click'
+        if (!draft.isSettled())
+            return draft.summary() + ' \u2013 asking\u2026'
+        if (answer.outline().isEmpty())
+            return draft.summary() + ' \u2013 nothing found here'
+        def cut = answer.outline().cutByField() ? ' \u2013 cut off: zoom out and start again for more' : ''
+        String.format('%s \u2013 score %.2f%s', draft.summary(), answer.outline().score(), cut)
+    }
+
+    private void showState(plane) {
+        def (colour, text) = stateOf(plane)
+        lamp.setFill(colour)
+        state.setText(text)
+        state.setTooltip(new Tooltip(text))
+        retry.setDisable(colour == Color.LIMEGREEN)
+    }
+
+    private List stateOf(plane) {
+        if (desk.trouble)
+            return [Color.ORANGE, desk.trouble]
+        if (!desk.reached)
+            return [Color.GRAY, "Connecting to ${desk.address()}\u2026".toString()]
+        if (plane == null)
+            return [Color.LIMEGREEN, "Connected to ${desk.address()}".toString()]
+        switch (plane.state) {
+            case SessionState.READY: return [Color.LIMEGREEN, "Ready: ${plane.info?.model() ?: ''} at ${desk.address()}".toString()]
+            case SessionState.FAILED: return [Color.RED, plane.trouble?.text() ?: 'This image cannot be worked on.']
+            case SessionState.CLOSED: return [Color.GRAY, 'Closed']
+            default: return [plane.trouble == null ? Color.GRAY : Color.ORANGE, plane.trouble?.text() ?: 'Opening the image on the server\u2026']
+        }
+    }
+
+    private void showModels() {
+        def names = desk.models*.name()
+        if (model.getItems() != names) {
+            filling = true
+            model.getItems().setAll(names)
+            filling = false
+        }
+        def current = settings.model() ?: desk.models.find { it.isDefault() }?.name()
+        if (model.getValue() != current) {
+            filling = true
+            model.setValue(current)
+            filling = false
+        }
+        def info = desk.models.find { it.name() == current }
+        model.setTooltip(info == null ? null : new Tooltip(info.description()))
+    }
+
+    private void layOut() {
+        server.setText(settings.server())
+        server.setTooltip(new Tooltip('Host and port of the server. Enter connects.'))
+        server.setOnAction { useServer() }
+        retry.setOnAction { desk.retryNow() }
+        model.setOnAction {
+            if (!filling && model.getValue() != null) {
+                settings.model(model.getValue())
+                desk.useNewOptions()
+            }
+        }
+        className.getItems().setAll(classes.names())
+        className.setValue(classes.current())
+        className.setButtonCell(classCell())
+        className.setCellFactory { classCell() }
+        className.valueProperty().addListener({ o, was, is ->
+            classes.choose(is)
+            settings.className(is)
+        } as ChangeListener)
+        className.setTooltip(new Tooltip("Class of the next object. ${Keys.NEXT_CLASS[0]}: next class"))
+        detail.setEditable(true)
+        detail.getValueFactory().setValue(settings.tolerance())
+        detail.setTooltip(new Tooltip('How far the outline may be simplified. 0: the server decides.'))
+        detail.valueProperty().addListener({ o, was, is ->
+            settings.tolerance(is ?: 0d)
+            desk.useNewOptions()
+        } as ChangeListener)
+        positive.setSelected(true)
+        kinds.selectedToggleProperty().addListener({ o, was, is -> if (is == null) was.setSelected(true) } as ChangeListener)
+        toolOn.setTooltip(new Tooltip('Clicks in the viewer are prompts while it is on.'))
+        toolOn.setOnAction {
+            qupath.getToolManager().setSelectedTool(toolOn.isSelected() ? tool : PathTools.MOVE)
+            toolOn.setSelected(isOn())          // QuPath's tool may be locked
+        }
+        state.setWrapText(true)
+        retry.setMinWidth(Region.USE_PREF_SIZE)
+        drawn.setWrapText(true)
+        state.setMinHeight(36)
+        drawn.setMinHeight(36)
+
+        def grid = new GridPane()
+        grid.setHgap(6)
+        grid.setVgap(6)
+        [['Server', server], ['Model', model], ['Class', className], ['Detail', new HBox(6, detail, detailUnit)]].eachWithIndex { row, i ->
+            grid.add(new Label(row[0]), 0, i)
+            grid.add(row[1], 1, i)
+            GridPane.setHgrow(row[1], Priority.ALWAYS)
+        }
+        [server, model, className].each { it.setMaxWidth(Double.MAX_VALUE) }
+        HBox.setHgrow(state, Priority.ALWAYS)
+        state.setMaxWidth(Double.MAX_VALUE)
+        def pane = new VBox(8, new HBox(6, lamp, state, retry), grid, inARow(toolOn, positive, negative, box), drawn, inARow(undo, reject, accept))
+        pane.setPadding(new Insets(10))
+        pane.setPrefWidth(WIDTH)
+
+        def scene = new Scene(pane)
+        scene.addEventFilter(KeyEvent.KEY_PRESSED, { KeyEvent e -> guarded { key(e) } } as EventHandler<KeyEvent>)
+        scene.getStylesheets().setAll(qupath.getStage().getScene().getStylesheets())
+        stage.initOwner(qupath.getStage())
+        stage.setTitle('WSI-SAM')
+        stage.setScene(scene)
+        stage.setResizable(false)
+        def main = qupath.getStage()
+        def right = main.getX() + main.getWidth()
+        def beside = Screen.getPrimary().getVisualBounds().getMaxX() - right >= WIDTH
+        stage.setX(beside ? right : right - WIDTH - 20)
+        stage.setY(main.getY() + (beside ? 0 : 280))         // within the window: below its overview
+    }
+
+    private static HBox inARow(javafx.scene.control.ButtonBase... buttons) {
+        buttons.each {
+            HBox.setHgrow(it, Priority.ALWAYS)
+            it.setMaxWidth(Double.MAX_VALUE)
+        }
+        new HBox(4, buttons)
+    }
+
+    private void useServer() {
+        try {
+            settings.server(server.getText())
+            desk.connect()
+        } catch (WsiSamException malformed) {
+            state.setText(malformed.text())
+        }
+    }
+
+    private static classCell() {
+        new javafx.scene.control.ListCell<String>() {
+            @Override
+            protected void updateItem(String name, boolean empty) {
+                super.updateItem(name, empty)
+                setText(empty ? null : name ?: '(no class)')
+            }
+        }
+    }
+
+    private ToggleButton kind(String text, String help) {
+        def button = new ToggleButton(text)
+        button.setToggleGroup(kinds)
+        button.setTooltip(new Tooltip(help))
+        button
+    }
+
+    private static Button action(String text, List<String> keys, Closure what) {
+        def button = new Button("${text} (${keys[0]})")
+        button.setOnAction { what() }
+        button.setFocusTraversable(false)
+        button
+    }
+}

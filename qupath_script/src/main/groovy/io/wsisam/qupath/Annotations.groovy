@@ -1,0 +1,60 @@
+package io.wsisam.qupath
+
+import io.wsisam.client.Answer
+import io.wsisam.client.Ask
+import io.wsisam.client.Outline
+import io.wsisam.script.AnnotationMetadata
+import org.locationtech.jts.geom.Coordinate
+import org.locationtech.jts.geom.Geometry
+import org.locationtech.jts.geom.LinearRing
+import qupath.lib.objects.PathObject
+import qupath.lib.objects.PathObjects
+import qupath.lib.objects.classes.PathClass
+import qupath.lib.regions.ImagePlane
+import qupath.lib.roi.GeometryTools
+import qupath.lib.roi.interfaces.ROI
+
+/** Outlines as QuPath's objects: all parts and holes kept. */
+class Annotations {
+
+    /** An outline's region; empty for an empty outline. */
+    static ROI roi(Outline outline, ImagePlane plane) {
+        GeometryTools.geometryToROI(geometry(outline), plane)
+    }
+
+    /** A new annotation that says where it comes from. */
+    static PathObject create(String id, ROI roi, String className, Answer answer, List<Ask> asks) {
+        def annotation = PathObjects.createAnnotationObject(roi, className ? PathClass.fromString(className) : null)
+        annotation.setID(UUID.fromString(id))
+        describe(annotation, answer, asks)
+        annotation
+    }
+
+    /** Model, weights, prompts and score, as the annotation's metadata. */
+    static void describe(PathObject annotation, Answer answer, List<Ask> asks) {
+        annotation.getMetadata().putAll(AnnotationMetadata.of(answer, asks, ''))
+    }
+
+    /** Whether an image has the object already: a step that is repeated must not add it twice. */
+    static boolean contains(hierarchy, String id) {
+        def uuid = UUID.fromString(id)
+        hierarchy.getAllObjects(false).any { it.getID() == uuid }
+    }
+
+    private static Geometry geometry(Outline outline) {
+        def factory = GeometryTools.getDefaultFactory()
+        def polygons = outline.parts().collect { part ->
+            factory.createPolygon(ring(part.outer()), part.holes().collect { ring(it) } as LinearRing[])
+        }
+        polygons.size() == 1 ? polygons[0] : factory.createMultiPolygon(polygons as org.locationtech.jts.geom.Polygon[])
+    }
+
+    private static LinearRing ring(double[] xy) {
+        int n = xy.length.intdiv(2)
+        def coordinates = new Coordinate[n + 1]
+        for (int i = 0; i < n; i++)
+            coordinates[i] = new Coordinate(xy[2 * i], xy[2 * i + 1])
+        coordinates[n] = coordinates[0].copy()
+        GeometryTools.getDefaultFactory().createLinearRing(coordinates)
+    }
+}

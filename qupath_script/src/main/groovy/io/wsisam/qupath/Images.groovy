@@ -1,0 +1,80 @@
+package io.wsisam.qupath
+
+import io.wsisam.client.PixelProvider
+import io.wsisam.client.PixelWindow
+import io.wsisam.client.SlideReference
+import io.wsisam.client.Viewport
+import qupath.lib.display.ImageDisplay
+import qupath.lib.images.ImageData
+import qupath.lib.images.servers.ImageServer
+import qupath.lib.images.servers.TransformingImageServer
+import qupath.lib.regions.ImagePlane
+import qupath.lib.regions.RegionRequest
+
+import java.awt.image.BufferedImage
+
+/** What the server is told of an image that is open in QuPath. */
+class Images {
+
+    /**
+     * @param plane the z-slice and time point that are meant
+     * @param sendPixels whether pixels may be sent where the server cannot read the file as QuPath shows it
+     * @param display how a fluorescence image is shown, or null for QuPath's own choice
+     */
+    static SlideReference reference(ImageData imageData, ImagePlane plane, boolean sendPixels, ImageDisplay display = null) {
+        def server = imageData.getServer()
+        def pixels = sendPixels ? new Pixels(server, plane, server.isRGB() ? null : channels(imageData, display)) : null
+        def mpp = server.getPixelCalibration().getAveragedPixelSizeMicrons()
+        def uris = isTheFileItself(server, plane) ? server.getURIs() : []     // without a URI only pixels are left
+        SlideReference.of(uris, server.getWidth(), server.getHeight(), mpp as double, pixels)
+    }
+
+    /** Whether the first plane of the file, read as RGB, is what QuPath shows. */
+    static boolean isTheFileItself(ImageServer server, ImagePlane plane) {
+        server.isRGB() && plane.getZ() == 0 && plane.getT() == 0 && !(server instanceof TransformingImageServer) && server.getURIs().size() == 1
+    }
+
+    /** In words, why pixels are needed, for the user; empty when they are not. */
+    static String whyPixels(ImageServer server, ImagePlane plane) {
+        if (!server.isRGB())
+            return 'This image is not RGB: the server is sent its pixels as they are shown now.'
+        if (plane.getZ() != 0 || plane.getT() != 0)
+            return 'This is not the first plane of the file: the server is sent its pixels.'
+        isTheFileItself(server, plane) ? '' : 'QuPath shows this file in another way than it is stored: the server is sent its pixels.'
+    }
+
+    /** What a viewer shows. */
+    static Viewport viewport(viewer) {
+        def seen = viewer.getDisplayedRegionShape().getBounds2D()
+        new Viewport(seen.getMinX(), seen.getMinY(), seen.getMaxX(), seen.getMaxY(), viewer.getDownsampleFactor())
+    }
+
+    /** A display of our own: the viewer's turns to another image when the user does. */
+    private static ImageDisplay channels(ImageData imageData, ImageDisplay shown) {
+        def own = ImageDisplay.create(imageData)
+        if (shown != null)
+            own.updateFromDisplay(shown)
+        own
+    }
+
+    /** Reads what the server asks for from QuPath's own reader; never called on the JavaFX thread. */
+    static class Pixels implements PixelProvider {
+        private final ImageServer<BufferedImage> server
+        private final ImagePlane plane
+        private final ImageDisplay display
+
+        Pixels(ImageServer server, ImagePlane plane, ImageDisplay display) {
+            this.server = server
+            this.plane = plane
+            this.display = display
+        }
+
+        @Override
+        BufferedImage read(PixelWindow window) {
+            def request = RegionRequest.createInstance(server.getPath(), window.downsample(),
+                    window.x(), window.y(), window.width(), window.height(), plane.getZ(), plane.getT())
+            def image = server.readRegion(request)
+            display == null ? image : display.applyTransforms(image, null)
+        }
+    }
+}

@@ -1,0 +1,21 @@
+package io.wsisam.qupath
+
+import org.slf4j.LoggerFactory
+import qupath.fx.dialogs.Dialogs
+import qupath.lib.gui.QuPathGUI
+
+/** Says something to the user: in the corner of the window, or in the log where there is none. Any thread. */
+class Notes {
+    private static final LOGGER = LoggerFactory.getLogger('WSI-SAM')
+
+    static void show(CharSequence text) {
+        LOGGER.info(text.toString())
+        if (QuPathGUI.getInstance() != null)
+            Dialogs.showInfoNotification('WSI-SAM', text.toString())
+    }
+
+    /** A mistake in a script: into the log with all that is known. */
+    static void mistake(Throwable problem) {
+        LOGGER.error('A mistake in the WSI-SAM script', problem)
+    }
+}

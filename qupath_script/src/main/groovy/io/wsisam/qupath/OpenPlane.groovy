@@ -1,0 +1,158 @@
+package io.wsisam.qupath
+
+import io.wsisam.client.Answer
+import io.wsisam.client.Failure
+import io.wsisam.client.SegmentOptions
+import io.wsisam.client.Session
+import io.wsisam.client.SessionInfo
+import io.wsisam.client.SessionListener
+import io.wsisam.client.SessionState
+import io.wsisam.client.Slide
+import io.wsisam.client.Stage
+import io.wsisam.client.WsiSamClient
+import io.wsisam.client.WsiSamException
+import io.wsisam.script.Draft
+import qupath.lib.images.ImageData
+import qupath.lib.regions.ImagePlane
+
+import java.awt.Shape
+import java.util.concurrent.ConcurrentHashMap
+import java.util.concurrent.CopyOnWriteArrayList
+
+/**
+ * One plane of one image: its session with the server, and the objects that are being drawn on it.
+ * What it was opened for stays its own, whatever the viewers show meanwhile.
+ */
+class OpenPlane {
+    final ImageData imageData
+    final ImagePlane plane
+
+    /** Drafts of this plane that are not done with; the newest may be `current`. */
+    final List<Draft> drafts = new CopyOnWriteArrayList<>()
+    volatile Draft current
+    volatile Slide slide
+    volatile Session session
+    volatile SessionState state = SessionState.CONNECTING
+    volatile WsiSamException trouble
+    volatile SessionInfo info
+    volatile boolean encoding
+
+    private final Desk desk
+    private final Map<String, Shape> outlines = new ConcurrentHashMap<>()
+
+    OpenPlane(Desk desk, ImageData imageData, ImagePlane plane) {
+        this.desk = desk
+        this.imageData = imageData
+        this.plane = plane
+    }
+
+    boolean isOf(ImageData otherImage, int z, int t) {
+        imageData.is(otherImage) && plane.getZ() == z && plane.getT() == t
+    }
+
+    boolean isIdle() {
+        drafts.isEmpty()
+    }
+
+    /** The object that clicks go to; a new one when there is none. */
+    Draft draft() {
+        if (current == null) {
+            current = Draft.start()
+            drafts.add(current)
+            if (session != null)
+                current.askOn(Draft.Line.of(session))
+        }
+        current
+    }
+
+    /** The outline to draw for a draft, in level-0 pixels, or null. */
+    Shape outline(Draft draft) {
+        outlines.get(draft.id())
+    }
+
+    /** Ends the work on a draft. */
+    void end(Draft draft) {
+        drafts.remove(draft)
+        outlines.remove(draft.id())
+        if (current.is(draft))
+            current = null
+        draft.end()
+    }
+
+    /** Works on a slide that the server has opened, with these options; drafts are asked again. */
+    void start(WsiSamClient client, Slide opened, SegmentOptions options) {
+        session?.close()
+        slide = opened
+        def hearing = new Hearing()
+        hearing.mine = client.interact(opened, options, hearing)
+        session = hearing.mine
+        drafts.each { it.askOn(Draft.Line.of(session)) }
+    }
+
+    void waits(WsiSamException why) {
+        state = SessionState.WAITING
+        trouble = why
+    }
+
+    void close() {
+        session?.close()
+        session = null
+    }
+
+    /** Looks at what a draft shows now. */
+    void refresh(Draft draft) {
+        def answer = draft.shown()
+        if (answer.isPresent() && !answer.get().outline().isEmpty())
+            outlines.put(draft.id(), Annotations.roi(answer.get().outline(), plane).getShape())
+        else
+            outlines.remove(draft.id())
+    }
+
+    /** What one session tells; on the client's callback thread. An earlier session's news find no draft that waits for them. */
+    private class Hearing implements SessionListener {
+        volatile Session mine
+
+        @Override
+        void onOutline(Answer answer) {
+            encoding = false
+            def draft = drafts.find { it.answered(answer) }
+            if (draft != null) {
+                refresh(draft)
+                desk.answered(OpenPlane.this, draft)
+            }
+        }
+
+        @Override
+        void onFailed(Failure failure) {
+            encoding = false
+            def draft = drafts.find { it.failed(failure) }
+            if (draft != null) {
+                refresh(draft)
+                desk.failed(OpenPlane.this, draft, failure.error())
+            }
+        }
+
+        @Override
+        void onProgress(String objectId, int revision, Stage stage) {
+            encoding = true
+            desk.changed()
+        }
+
+        @Override
+        void onState(SessionState now, WsiSamException cause) {
+            if (mine != null && !mine.is(session))
+                return
+            state = now
+            trouble = cause
+            encoding = false
+            desk.stateOf(OpenPlane.this)
+        }
+
+        @Override
+        void onStarted(SessionInfo started) {
+            info = started
+            drafts.each { it.resume() }
+            desk.changed()
+        }
+    }
+}

@@ -1,0 +1,85 @@
+package io.wsisam.qupath
+
+import io.wsisam.client.BoxPrompt
+import io.wsisam.script.Draft
+import qupath.lib.gui.viewer.overlays.PathOverlay
+import qupath.lib.images.ImageData
+import qupath.lib.regions.ImageRegion
+
+import java.awt.BasicStroke
+import java.awt.Color
+import java.awt.Graphics2D
+import java.awt.RenderingHints
+import java.awt.Shape
+import java.awt.geom.Ellipse2D
+import java.awt.geom.Line2D
+import java.awt.geom.Rectangle2D
+import java.awt.image.BufferedImage
+
+/** Draws in one viewer what is being outlined there: the preview, its clicks and its box. */
+class PreviewOverlay implements PathOverlay {
+    private static final Color OUTLINE = new Color(255, 214, 0)
+    private static final Color FILL = new Color(255, 214, 0, 50)
+    private static final Color POSITIVE = new Color(0, 150, 60)
+    private static final Color NEGATIVE = new Color(210, 30, 30)
+    private static final Color BOX = new Color(30, 90, 220)
+
+    private final viewer
+    private final Desk desk
+
+    /** The box while the mouse is down, or null. */
+    volatile BoxPrompt dragged
+
+    PreviewOverlay(viewer, Desk desk) {
+        this.viewer = viewer
+        this.desk = desk
+    }
+
+    @Override
+    void paintOverlay(Graphics2D graphics, ImageRegion region, double downsample, ImageData<BufferedImage> imageData, boolean complete) {
+        def g = graphics.create() as Graphics2D
+        try {
+            g.setRenderingHint(RenderingHints.KEY_ANTIALIASING, RenderingHints.VALUE_ANTIALIAS_ON)
+            desk.shownIn(imageData, viewer.getZPosition(), viewer.getTPosition()).each { plane ->
+                plane.drafts.each { draft -> paint(g, downsample, draft, plane.outline(draft)) }
+            }
+            if (dragged != null)
+                box(g, downsample, dragged)
+        } finally {
+            g.dispose()
+        }
+    }
+
+    private static void paint(Graphics2D g, double downsample, Draft draft, Shape outline) {
+        if (outline != null) {
+            g.setColor(FILL)
+            g.fill(outline)
+            g.setColor(OUTLINE)
+            g.setStroke(new BasicStroke((float) (2.5 * downsample)))
+            g.draw(outline)
+        }
+        def prompt = draft.prompt()
+        if (prompt.box() != null)
+            box(g, downsample, prompt.box())
+        prompt.points().each { mark(g, downsample, it.x(), it.y(), it.positive()) }
+    }
+
+    private static void box(Graphics2D g, double downsample, BoxPrompt box) {
+        g.setColor(BOX)
+        float dash = (float) (6 * downsample)
+        g.setStroke(new BasicStroke((float) (1.5 * downsample), BasicStroke.CAP_BUTT, BasicStroke.JOIN_MITER, 10f, [dash, dash] as float[], 0f))
+        g.draw(new Rectangle2D.Double(box.x0(), box.y0(), box.x1() - box.x0(), box.y1() - box.y0()))
+    }
+
+    /** A disc with a plus or a minus: the colours alone would not tell everybody. */
+    private static void mark(Graphics2D g, double downsample, double x, double y, boolean positive) {
+        double r = 6 * downsample
+        g.setColor(positive ? POSITIVE : NEGATIVE)
+        g.fill(new Ellipse2D.Double(x - r, y - r, 2 * r, 2 * r))
+        g.setColor(Color.WHITE)
+        g.setStroke(new BasicStroke((float) (1.5 * downsample)))
+        g.draw(new Line2D.Double(x - r / 2, y, x + r / 2, y))
+        if (positive)
+            g.draw(new Line2D.Double(x, y - r / 2, x, y + r / 2))
+    }
+}

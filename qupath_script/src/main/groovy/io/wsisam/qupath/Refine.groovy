@@ -1,0 +1,219 @@
+package io.wsisam.qupath
+
+import io.wsisam.client.Answer
+import io.wsisam.client.Ask
+import io.wsisam.client.BatchItem
+import io.wsisam.client.BatchListener
+import io.wsisam.client.BoxPrompt
+import io.wsisam.client.Failure
+import io.wsisam.client.PointPrompt
+import io.wsisam.client.Prompt
+import io.wsisam.client.SegmentOptions
+import io.wsisam.client.WsiSamClient
+import io.wsisam.client.WsiSamException
+import io.wsisam.script.Settings
+import io.wsisam.script.WorkflowStep
+import qupath.lib.images.ImageData
+import qupath.lib.objects.PathObject
+import qupath.lib.regions.ImagePlane
+import qupath.lib.roi.interfaces.ROI
+
+import java.util.concurrent.ConcurrentHashMap
+import java.util.concurrent.TimeUnit
+import java.util.concurrent.TimeoutException
+
+/**
+ * Annotations that are there already, outlined anew: each one's box, or its points, is the prompt.
+ *
+ * The image is changed once, at the end, in one step that QuPath undoes as one; when the work is cancelled or the server
+ * fails as a whole, it is not changed at all. For scripts: blocks until it is done, so never on the JavaFX thread.
+ */
+class Refine {
+    /** Ids that a workflow step may name; a step is code, and Java limits its length. */
+    private static final int MOST_IDS = 1000
+    private static final int MOST_REASONS = 3
+
+    /** What to do; all plain values, so that a workflow step can hold it. */
+    static Map defaults() {
+        [which: 'auto', ids: '', margin: 0d, model: '', tolerance: 0d]
+    }
+
+    private final ImageData imageData
+    private final Map wishes
+    private final Map<String, Answer> answers = new ConcurrentHashMap<>()
+    private final Map<String, WsiSamException> failures = new ConcurrentHashMap<>()
+
+    /**
+     * @param wishes which ('selected', 'all', 'class:NAME', 'ids', or 'auto': the selected ones if there are any, else all),
+     *        ids (joined by commas), margin (microns, or pixels without calibration, that a box is widened by),
+     *        model ('' = the server's default), tolerance (0 = the server's choice)
+     */
+    Refine(ImageData imageData, Map wishes) {
+        this.imageData = imageData
+        this.wishes = defaults() + wishes
+    }
+
+    /** @return a sentence or two for the user */
+    static String run(ImageData imageData, Map wishes, monitor = null) {
+        new Refine(imageData, wishes).run(monitor)
+    }
+
+    String run(monitor) {
+        def chosen = choose()
+        def open = chosen.findAll { !it.isLocked() && prompt(it) != null }
+        def skipped = chosen.size() - open.size()
+        if (open.isEmpty())
+            return 'WSI-SAM: no annotation to refine' + (skipped ? ", ${skipped} locked or without a usable region." : '.')
+        def before = open.collectEntries { [(it.getID()): it.getROI()] }
+        monitor?.startMonitoring('WSI-SAM: refining annotations', open.size() + 1, true)
+        try {
+            if (!ask(open, monitor))
+                return 'WSI-SAM: cancelled, nothing was changed.'
+            def changed = apply(before)
+            if (changed > 0)
+                record(open)
+            return report(changed, open.size(), skipped)
+        } finally {
+            monitor?.pluginCompleted('')
+        }
+    }
+
+    // -- What to ask -----------------------------------------------------------------------------------------------
+
+    private List<PathObject> choose() {
+        def all = imageData.getHierarchy().getAnnotationObjects().toList()
+        def selected = imageData.getHierarchy().getSelectionModel().getSelectedObjects().findAll { it.isAnnotation() }.toList()
+        def which = wishes.which.toString()
+        if (which == 'auto')
+            return selected ?: all
+        if (which == 'selected')
+            return selected
+        if (which == 'all')
+            return all
+        if (which == 'ids') {
+            def ids = wishes.ids.toString().split(',') as Set
+            return all.findAll { it.getID().toString() in ids }
+        }
+        if (which.startsWith('class:'))
+            return all.findAll { (it.getPathClass()?.toString() ?: '') == which.substring('class:'.length()) }
+        throw new IllegalArgumentException("'which' is selected, all, class:NAME, ids or auto, not ${which}")
+    }
+
+    /** Points as clicks, any other region as its box; null when there is nothing to ask for. */
+    private Prompt prompt(PathObject annotation) {
+        def roi = annotation.getROI()
+        if (roi == null || roi.isEmpty())
+            return null
+        if (roi.isPoint())
+            return new Prompt(roi.getAllPoints().collect { new PointPrompt(it.getX(), it.getY(), true) }, null)
+        def server = imageData.getServer()
+        def calibration = server.getPixelCalibration()
+        double margin = (wishes.margin as double) / (calibration.hasPixelSizeMicrons() ? calibration.getAveragedPixelSizeMicrons() as double : 1d)
+        def x0 = Math.max(0d, roi.getBoundsX() - margin)
+        def y0 = Math.max(0d, roi.getBoundsY() - margin)
+        def x1 = Math.min(server.getWidth() as double, roi.getBoundsX() + roi.getBoundsWidth() + margin)
+        def y1 = Math.min(server.getHeight() as double, roi.getBoundsY() + roi.getBoundsHeight() + margin)
+        x0 < x1 && y0 < y1 ? new Prompt([], new BoxPrompt(x0, y0, x1, y1)) : null
+    }
+
+    /** Asks for all, plane by plane; false when the user cancelled. */
+    private boolean ask(List<PathObject> annotations, monitor) {
+        def options = new SegmentOptions(wishes.model.toString(), (wishes.tolerance as double) > 0 ? wishes.tolerance as Double : null, null)
+        Steps.withClient { client ->
+            annotations.groupBy { it.getROI().getImagePlane() }.every { plane, here -> askPlane(client, plane, here, options, monitor) }
+        }
+    }
+
+    private boolean askPlane(WsiSamClient client, ImagePlane plane, List<PathObject> annotations, SegmentOptions options, monitor) {
+        def slide = WsiSamClient.await(client.openSlide(Images.reference(imageData, plane, Settings.user().sendPixels())))
+        def items = annotations.collect { new BatchItem(it.getID().toString(), Ask.of(prompt(it))) }
+        def batch = client.segmentBatch(slide, items, options, new BatchListener() {
+            @Override
+            void onOutline(Answer answer) {
+                answers.put(answer.objectId(), answer)
+                monitor?.updateProgress(1, 'Outlining', null)
+            }
+
+            @Override
+            void onFailed(Failure failure) {
+                failures.put(failure.objectId(), failure.error())
+                monitor?.updateProgress(1, 'Outlining', null)
+            }
+        })
+        try {
+            while (true) {
+                try {
+                    return !batch.result().get(100, TimeUnit.MILLISECONDS).cancelled()
+                } catch (TimeoutException notYet) {
+                    if (monitor?.cancelled())
+                        batch.cancel()
+                }
+            }
+        } catch (InterruptedException stopped) {
+            batch.cancel()
+            throw stopped
+        }
+    }
+
+    // -- What to change --------------------------------------------------------------------------------------------
+
+    /** Gives the annotations their new regions, all or none; those that were changed or removed meanwhile stay as they are. */
+    private int apply(Map<UUID, ROI> before) {
+        def hierarchy = imageData.getHierarchy()
+        def now = hierarchy.getAnnotationObjects().findAll { it.getID() in before.keySet() && sameRegion(it.getROI(), before[it.getID()]) }
+        def fresh = now.collectMany { annotation ->
+            def answer = answers.get(annotation.getID().toString())
+            def roi = answer == null || answer.outline().isEmpty() ? null : Annotations.roi(answer.outline(), annotation.getROI().getImagePlane())
+            roi == null ? [] : [[annotation: annotation, roi: roi, answer: answer, old: annotation.getROI(), oldMetadata: new LinkedHashMap(annotation.getMetadata())]]
+        }
+        try {
+            fresh.eachWithIndex { it, i ->
+                it.annotation.setROI(it.roi)
+                Annotations.describe(it.annotation, it.answer, [it.answer.ask()])
+                hierarchy.updateObject(it.annotation, i < fresh.size() - 1)      // "changing" until the last: one step to undo
+            }
+        } catch (Throwable problem) {
+            fresh.each {
+                it.annotation.setROI(it.old)
+                it.annotation.getMetadata().clear()
+                it.annotation.getMetadata().putAll(it.oldMetadata)
+                hierarchy.updateObject(it.annotation, false)
+            }
+            throw problem
+        }
+        fresh.size()
+    }
+
+    private static boolean sameRegion(ROI a, ROI b) {
+        a.is(b) || (a.getRoiName() == b.getRoiName() && a.getAllPoints() == b.getAllPoints())
+    }
+
+    private void record(List<PathObject> annotations) {
+        def values = wishes + [which: wishes.which.toString()]
+        if (values.which in ['auto', 'selected']) {
+            boolean few = annotations.size() <= MOST_IDS
+            values.which = few ? 'ids' : 'selected'
+            values.ids = few ? annotations*.getID().join(',') : ''
+        }
+        def body = '// Outlines these annotations again, from the regions that they have then.\n' +
+                'println io.wsisam.qupath.Refine.run(getCurrentImageData(), wishes)\n'
+        Steps.add(imageData, WorkflowStep.of('WSI-SAM refine annotations', values, 'wishes', values, body))
+    }
+
+    private String report(int changed, int asked, int skipped) {
+        def empty = answers.values().count { it.outline().isEmpty() }
+        def text = new StringBuilder("WSI-SAM: ${changed} of ${asked} annotations refined.")
+        if (skipped)
+            text << " ${skipped} skipped: locked, or without a usable region."
+        if (empty)
+            text << " ${empty} left as they were: the model found nothing there."
+        if (failures) {
+            text << " ${failures.size()} left as they were:"
+            failures.values().countBy { it.text() }.sort { -it.value }.take(MOST_REASONS).each { reason, n -> text << " ${n} x ${reason}" }
+        }
+        def moved = asked - changed - empty - failures.size()
+        if (moved > 0)
+            text << " ${moved} changed or removed meanwhile: left alone."
+        text.toString()
+    }
+}

@@ -1,0 +1,63 @@
+package io.wsisam.qupath
+
+import io.wsisam.client.ClientOptions
+import io.wsisam.client.SegmentOptions
+import io.wsisam.client.WsiSamClient
+import io.wsisam.script.PromptText
+import io.wsisam.script.Settings
+import io.wsisam.script.WorkflowStep
+import qupath.lib.images.ImageData
+import qupath.lib.objects.PathObject
+import qupath.lib.plugins.workflow.DefaultScriptableWorkflowStep
+import qupath.lib.regions.ImagePlane
+
+/** What is done in the window, as a script that does it again without one. */
+class Steps {
+
+    private static final REPEAT = '''\
+        |// The same prompts again; the server is the one of this computer's settings. What the image has already is left alone.
+        |io.wsisam.qupath.Steps.outline(getCurrentImageData(), object)
+        |'''.stripMargin()
+
+    /** Writes an accepted object into the image's workflow. WorkflowStep makes everything a plain String (a GString there would lose the project). */
+    static void record(ImageData imageData, PathObject annotation, List asks, SegmentOptions options, String model) {
+        def plane = annotation.getROI().getImagePlane()
+        def values = [id: annotation.getID().toString(), className: annotation.getPathClass()?.toString() ?: '', name: annotation.getName() ?: '',
+                      model: model, tolerance: options.tolerance(), z: plane.getZ(), t: plane.getT(), asks: PromptText.writeAsks(asks)]
+        add(imageData, WorkflowStep.of('WSI-SAM outline', values, 'object', values, REPEAT))
+    }
+
+    /** Adds a step to the image's workflow. */
+    static void add(ImageData imageData, WorkflowStep step) {
+        imageData.getHistoryWorkflow().addStep(new DefaultScriptableWorkflowStep(step.name(), step.parameters(), step.script()))
+    }
+
+    /** Outlines a recorded object again and adds it; for scripts, not for the JavaFX thread. */
+    static void outline(ImageData imageData, Map object) {
+        if (Annotations.contains(imageData.getHierarchy(), object.id)) {
+            println "WSI-SAM: ${object.id} is there already; nothing was changed."
+            return
+        }
+        def plane = ImagePlane.getPlane(object.z as int, object.t as int)
+        def options = new SegmentOptions(object.model, object.tolerance as Double, null)
+        def asks = PromptText.readAsks(object.asks)
+        withClient { client ->
+            def slide = WsiSamClient.await(client.openSlide(Images.reference(imageData, plane, Settings.user().sendPixels())))
+            def answer = WsiSamClient.await(client.replay(slide, asks, options))
+            def annotation = Annotations.create(object.id, Annotations.roi(answer.outline(), plane), object.className, answer, asks)
+            if (object.name)
+                annotation.setName(object.name)
+            imageData.getHierarchy().addObject(annotation)
+        }
+    }
+
+    /** Runs with a connection to the server of the user's settings, and closes it. */
+    static <T> T withClient(ClientOptions options = Settings.user().clientOptions(), Closure<T> work) {
+        def client = WsiSamClient.connect(options)
+        try {
+            return work(client)
+        } finally {
+            client.close()
+        }
+    }
+}

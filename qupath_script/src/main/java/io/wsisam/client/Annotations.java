@@ -1,0 +1,159 @@
+package io.wsisam.client;
+
+import io.grpc.ClientCall;
+import io.grpc.stub.ClientCalls;
+import io.grpc.stub.StreamObserver;
+import io.wsisam.v1.AnnotationTarget;
+import io.wsisam.v1.AnnotationsDeleteRequest;
+import io.wsisam.v1.AnnotationsGetRequest;
+import io.wsisam.v1.AnnotationsGrpc;
+import io.wsisam.v1.AnnotationsListRequest;
+import io.wsisam.v1.AnnotationsListResponse;
+import io.wsisam.v1.AnnotationsSaveRequest;
+import io.wsisam.v1.SavedAnnotation;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * The annotations that a server keeps. A change is on the server's disk when its future completes. Each change is sent
+ * under one request id, however often it has to be sent, so that it is made once.
+ *
+ * <p>Beside what every call may fail with: STORE_OFF, REVISION_CONFLICT (somebody else changed it since), INVALID_SHAPE,
+ * ANNOTATION_NOT_FOUND, STORE_FULL; {@code protos/wsisam/v1/annotations.proto} has them all.
+ */
+public final class Annotations {
+  private final Connection connection;
+
+  Annotations(Connection connection) {
+    this.connection = connection;
+  }
+
+  /**
+   * Stores annotations, new or changed: all of them, or none.
+   *
+   * @param annotations different ones, 1 to 10,000
+   * @param author who makes the change; not empty
+   * @param slides what is known here of their slides; may be empty
+   * @return what became of each, in their order
+   */
+  public CompletableFuture<List<SavedRevision>> save(
+      List<StoredAnnotation> annotations, String author, Collection<Slide> slides) {
+    AnnotationsSaveRequest.Builder request =
+        AnnotationsSaveRequest.newBuilder()
+            .setRequestId(UUID.randomUUID().toString())
+            .setAuthor(Objects.requireNonNull(author));
+    annotations.forEach(annotation -> request.addAnnotations(AnnotationWire.annotation(annotation)));
+    slides.forEach(slide -> request.addSlides(AnnotationWire.slide(slide)));
+    return connection.publish(
+        () ->
+            connection.patiently(
+                left ->
+                    connection
+                        .call(AnnotationsGrpc.getSaveMethod(), request.build(), left)
+                        .thenApply(response -> all(response.getSavedList()))));
+  }
+
+  /**
+   * Deletes annotations as of the revisions that they have here: all of them, or none.
+   *
+   * @param annotations different ones, as they were read
+   * @param author who makes the change; not empty
+   * @return what became of each, in their order
+   */
+  public CompletableFuture<List<SavedRevision>> delete(Collection<StoredAnnotation> annotations, String author) {
+    AnnotationsDeleteRequest.Builder request =
+        AnnotationsDeleteRequest.newBuilder()
+            .setRequestId(UUID.randomUUID().toString())
+            .setAuthor(Objects.requireNonNull(author));
+    annotations.forEach(
+        annotation ->
+            request.addTargets(
+                AnnotationTarget.newBuilder().setId(annotation.id()).setRevision(annotation.revision())));
+    return connection.publish(
+        () ->
+            connection.patiently(
+                left ->
+                    connection
+                        .call(AnnotationsGrpc.getDeleteMethod(), request.build(), left)
+                        .thenApply(response -> all(response.getSavedList()))));
+  }
+
+  /** One annotation as it is, deleted or not. */
+  public CompletableFuture<StoredAnnotation> get(String id) {
+    AnnotationsGetRequest request = AnnotationsGetRequest.newBuilder().setId(id).build();
+    return connection.publish(
+        () ->
+            connection.patiently(
+                left ->
+                    connection
+                        .call(AnnotationsGrpc.getGetMethod(), request, left)
+                        .thenApply(response -> AnnotationWire.annotation(response.getAnnotation()))));
+  }
+
+  /** All annotations that a query asks for. */
+  public CompletableFuture<AnnotationList> list(AnnotationQuery query) {
+    AnnotationsListRequest request = AnnotationWire.request(query);
+    return connection.publish(() -> connection.patiently(left -> listOnce(request, left)));
+  }
+
+  private CompletableFuture<AnnotationList> listOnce(AnnotationsListRequest request, Duration timeout) {
+    if (connection.ended() != null) {
+      return CompletableFuture.failedFuture(connection.ended());
+    }
+    String requestId = Connection.newRequestId();
+    CompletableFuture<AnnotationList> list = new CompletableFuture<>();
+    ClientCall<AnnotationsListRequest, AnnotationsListResponse> call =
+        connection.stream(AnnotationsGrpc.getListMethod(), requestId, timeout);
+    ClientCalls.asyncServerStreamingCall(call, request, new Listing(list, requestId));
+    return list;
+  }
+
+  private static List<SavedRevision> all(List<SavedAnnotation> messages) {
+    return messages.stream().map(AnnotationWire::saved).toList();
+  }
+
+  /** Collects the messages of one list. What was changed meanwhile comes again, and counts as it was sent last. */
+  private final class Listing implements StreamObserver<AnnotationsListResponse> {
+    private final CompletableFuture<AnnotationList> list;
+    private final String requestId;
+    private final Map<String, StoredAnnotation> found = new LinkedHashMap<>();
+    private long revision;
+    private String storeId = "";
+
+    Listing(CompletableFuture<AnnotationList> list, String requestId) {
+      this.list = list;
+      this.requestId = requestId;
+    }
+
+    @Override
+    public void onNext(AnnotationsListResponse message) {
+      message
+          .getAnnotationsList()
+          .forEach(
+              annotation -> {
+                found.remove(annotation.getId());
+                found.put(annotation.getId(), AnnotationWire.annotation(annotation));
+              });
+      revision = message.getRevision();
+      storeId = message.getStoreId();
+    }
+
+    @Override
+    public void onError(Throwable failure) {
+      list.completeExceptionally(connection.ended() != null ? connection.ended() : connection.errors.of(failure, requestId));
+    }
+
+    @Override
+    public void onCompleted() {
+      connection.answered();
+      list.complete(new AnnotationList(new ArrayList<>(found.values()), revision, storeId));
+    }
+  }
+}

@@ -1,0 +1,31 @@
+package io.wsisam.client;
+
+/**
+ * A model that a server knows.
+ *
+ * @param name what requests name it by
+ * @param description what it is, and what it cannot do; for people
+ * @param imageSize side of its square input in pixels
+ * @param ready whether prompts may name it
+ * @param isDefault whether it is taken when none is named
+ * @param weightsHash SHA-256 over its tensors, hexadecimal; "" unless ready
+ * @param usesLow whether it reads the low-resolution patch
+ * @param goodForBoxes whether it answers boxes well
+ * @param goodForPoints whether it answers points well
+ * @param licence of its weights, an SPDX expression, or ""
+ * @param howToGet what to do to make it ready; "" when ready
+ * @param loaded whether it is in the server's memory; another ready model is loaded by the first prompt that names it
+ */
+public record ModelInfo(
+    String name,
+    String description,
+    int imageSize,
+    boolean ready,
+    boolean isDefault,
+    String weightsHash,
+    boolean usesLow,
+    boolean goodForBoxes,
+    boolean goodForPoints,
+    String licence,
+    String howToGet,
+    boolean loaded) {}

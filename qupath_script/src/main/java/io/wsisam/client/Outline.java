@@ -1,0 +1,72 @@
+package io.wsisam.client;
+
+import java.util.List;
+
+/**
+ * An object's outline: valid in the sense of OGC, inside the slide; no part at all when the model found nothing.
+ *
+ * @param parts connected parts with their holes
+ * @param score the model's own estimate of its IoU, about 0 to 1; not a probability
+ * @param window the high-resolution patch that was used
+ * @param cutByField whether the mask reaches that patch's edge, so that the object may go on beyond it
+ * @param tolerance the simplification that was applied
+ * @param inMicrons whether lengths are microns; false: level-0 pixels
+ * @param droppedParts parts left out because they are too small
+ * @param droppedHoles holes left out because they are too small
+ * @param model the model that made it
+ * @param weightsHash SHA-256 over the model's tensors, hexadecimal
+ * @param timings where the time went
+ */
+public record Outline(
+    List<PolygonPart> parts,
+    double score,
+    FieldWindow window,
+    boolean cutByField,
+    double tolerance,
+    boolean inMicrons,
+    int droppedParts,
+    int droppedHoles,
+    String model,
+    String weightsHash,
+    Timings timings) {
+  /** Copies the list. */
+  public Outline {
+    parts = List.copyOf(parts);
+  }
+
+  /** Whether nothing was found. */
+  public boolean isEmpty() {
+    return parts.isEmpty();
+  }
+
+  /** Vertices of all rings. */
+  public int vertexCount() {
+    int count = 0;
+    for (PolygonPart part : parts) {
+      count += part.outer().length / 2;
+      for (double[] hole : part.holes()) {
+        count += hole.length / 2;
+      }
+    }
+    return count;
+  }
+
+  /** x0, y0, x1, y1 of all parts; empty when nothing was found. */
+  public double[] bounds() {
+    if (isEmpty()) {
+      return new double[0];
+    }
+    double inf = Double.POSITIVE_INFINITY;
+    double[] box = {inf, inf, -inf, -inf};
+    for (PolygonPart part : parts) {
+      double[] ring = part.outer();
+      for (int i = 0; i < ring.length; i += 2) {
+        box[0] = Math.min(box[0], ring[i]);
+        box[1] = Math.min(box[1], ring[i + 1]);
+        box[2] = Math.max(box[2], ring[i]);
+        box[3] = Math.max(box[3], ring[i + 1]);
+      }
+    }
+    return box;
+  }
+}

@@ -1,0 +1,244 @@
+package io.wsisam.client;
+
+import io.wsisam.v1.Box;
+import io.wsisam.v1.LengthUnit;
+import io.wsisam.v1.Model;
+import io.wsisam.v1.MultiPolygon;
+import io.wsisam.v1.OutlineOptions;
+import io.wsisam.v1.PixelSource;
+import io.wsisam.v1.PixelsNeeded;
+import io.wsisam.v1.Point;
+import io.wsisam.v1.PointLabel;
+import io.wsisam.v1.Polygon;
+import io.wsisam.v1.PromptKind;
+import io.wsisam.v1.PromptPoint;
+import io.wsisam.v1.PromptRevision;
+import io.wsisam.v1.Ring;
+import io.wsisam.v1.SegmentRequest;
+import io.wsisam.v1.Window;
+import java.util.ArrayList;
+import java.util.List;
+
+/** This client's values as messages of the contract, and back. */
+final class Wire {
+  /** Steps of a ring's grid in one level-0 pixel. */
+  private static final double GRID = 32;
+
+  private Wire() {}
+
+  static io.wsisam.v1.Prompt prompt(Prompt prompt) {
+    io.wsisam.v1.Prompt.Builder message = io.wsisam.v1.Prompt.newBuilder();
+    for (PointPrompt point : prompt.points()) {
+      message.addPoints(
+          PromptPoint.newBuilder()
+              .setPosition(Point.newBuilder().setX(point.x()).setY(point.y()))
+              .setLabel(
+                  point.positive() ? PointLabel.POINT_LABEL_POSITIVE : PointLabel.POINT_LABEL_NEGATIVE));
+    }
+    BoxPrompt box = prompt.box();
+    if (box != null) {
+      message.setBox(box(box.x0(), box.y0(), box.x1(), box.y1()));
+    }
+    return message.build();
+  }
+
+  static Prompt prompt(io.wsisam.v1.Prompt message) {
+    List<PointPrompt> points = new ArrayList<>();
+    for (PromptPoint point : message.getPointsList()) {
+      points.add(
+          new PointPrompt(
+              point.getPosition().getX(),
+              point.getPosition().getY(),
+              point.getLabel() == PointLabel.POINT_LABEL_POSITIVE));
+    }
+    Box box = message.getBox();
+    return new Prompt(
+        points, message.hasBox() ? new BoxPrompt(box.getX0(), box.getY0(), box.getX1(), box.getY1()) : null);
+  }
+
+  static io.wsisam.v1.Viewport viewport(Viewport viewport) {
+    return io.wsisam.v1.Viewport.newBuilder()
+        .setRegion(box(viewport.x0(), viewport.y0(), viewport.x1(), viewport.y1()))
+        .setDownsample(viewport.downsample())
+        .build();
+  }
+
+  static io.wsisam.v1.FieldChoice field(FieldChoice choice) {
+    io.wsisam.v1.FieldChoice.Builder message = io.wsisam.v1.FieldChoice.newBuilder();
+    choice.downsample().ifPresent(message::setDownsample);
+    choice
+        .window()
+        .ifPresent(window -> message.setHigh(window(window)));
+    return message.build();
+  }
+
+  static Window window(FieldWindow window) {
+    return Window.newBuilder()
+        .setX(window.x())
+        .setY(window.y())
+        .setDownsample(window.downsample())
+        .setSize(window.size())
+        .build();
+  }
+
+  static FieldWindow window(Window message) {
+    return new FieldWindow(message.getX(), message.getY(), message.getDownsample(), message.getSize());
+  }
+
+  static OutlineOptions options(SegmentOptions options) {
+    OutlineOptions.Builder message = OutlineOptions.newBuilder();
+    if (options.tolerance() != null) {
+      message.setTolerance(options.tolerance());
+    }
+    if (options.minArea() != null) {
+      message.setMinArea(options.minArea());
+    }
+    return message.build();
+  }
+
+  static PixelSource source(SlideReference reference) {
+    PixelSource.Builder message =
+        PixelSource.newBuilder().setWidth(reference.width()).setHeight(reference.height());
+    reference.mpp().ifPresent(message::setMpp);
+    return message.build();
+  }
+
+  static SegmentRequest.Builder request(String slideId, Ask ask, SegmentOptions options) {
+    SegmentRequest.Builder message =
+        SegmentRequest.newBuilder()
+            .setSlideId(slideId)
+            .setModel(options.model())
+            .setPrompt(prompt(ask.prompt()))
+            .setOptions(options(options));
+    if (ask.viewport() != null) {
+      message.setViewport(viewport(ask.viewport()));
+    }
+    if (ask.field() != null) {
+      message.setField(field(ask.field()));
+    }
+    return message;
+  }
+
+  static io.wsisam.v1.BatchItem item(BatchItem item) {
+    Ask ask = item.ask();
+    io.wsisam.v1.BatchItem.Builder message =
+        io.wsisam.v1.BatchItem.newBuilder().setId(item.id()).setPrompt(prompt(ask.prompt()));
+    if (ask.viewport() != null) {
+      message.setViewport(viewport(ask.viewport()));
+    }
+    if (ask.field() != null) {
+      message.setField(field(ask.field()));
+    }
+    return message.build();
+  }
+
+  static PromptRevision revision(String objectId, int revision, Ask ask) {
+    PromptRevision.Builder message =
+        PromptRevision.newBuilder()
+            .setObjectId(objectId)
+            .setRevision(revision)
+            .setPrompt(prompt(ask.prompt()));
+    if (ask.viewport() != null) {
+      message.setViewport(viewport(ask.viewport()));
+    }
+    if (ask.field() != null) {
+      message.setField(field(ask.field()));
+    }
+    return message.build();
+  }
+
+  static io.wsisam.v1.PixelWindow window(PixelWindow window) {
+    return io.wsisam.v1.PixelWindow.newBuilder()
+        .setX(window.x())
+        .setY(window.y())
+        .setWidth(window.width())
+        .setHeight(window.height())
+        .setTileWidth(window.tileWidth())
+        .setTileHeight(window.tileHeight())
+        .setDownsample(window.downsample())
+        .build();
+  }
+
+  static List<PixelWindow> windows(PixelsNeeded needed) {
+    List<PixelWindow> windows = new ArrayList<>();
+    for (io.wsisam.v1.PixelWindow window : needed.getWindowsList()) {
+      windows.add(
+          new PixelWindow(
+              window.getX(),
+              window.getY(),
+              window.getWidth(),
+              window.getHeight(),
+              window.getTileWidth(),
+              window.getTileHeight(),
+              window.getDownsample()));
+    }
+    return windows;
+  }
+
+  static Outline outline(io.wsisam.v1.Outline message) {
+    io.wsisam.v1.Timings timings = message.getTimings();
+    return new Outline(
+        parts(message.getGeometry()),
+        message.getScore(),
+        window(message.getField().getHigh()),
+        message.getCutByField(),
+        message.getTolerance(),
+        inMicrons(message.getUnit()),
+        message.getDroppedParts(),
+        message.getDroppedHoles(),
+        message.getModel(),
+        message.getWeightsHash(),
+        new Timings(
+            timings.getQueue(),
+            timings.getRead(),
+            timings.getEncode(),
+            timings.getDecode(),
+            timings.getPolygon(),
+            timings.getEncoderRuns()));
+  }
+
+  static boolean inMicrons(LengthUnit unit) {
+    return unit == LengthUnit.LENGTH_UNIT_MICRON;
+  }
+
+  static ModelInfo model(Model model) {
+    return new ModelInfo(
+        model.getName(),
+        model.getDescription(),
+        model.getImageSize(),
+        model.getReady(),
+        model.getIsDefault(),
+        model.getWeightsHash(),
+        model.getUsesLow(),
+        model.getGoodForList().contains(PromptKind.PROMPT_KIND_BOX),
+        model.getGoodForList().contains(PromptKind.PROMPT_KIND_POINTS),
+        model.getLicence(),
+        model.getHowToGet(),
+        model.getLoaded());
+  }
+
+  static List<PolygonPart> parts(MultiPolygon message) {
+    List<PolygonPart> parts = new ArrayList<>();
+    for (Polygon polygon : message.getPolygonsList()) {
+      List<double[]> rings = polygon.getRingsList().stream().map(Wire::ring).toList();
+      if (!rings.isEmpty()) {
+        parts.add(new PolygonPart(rings.get(0), rings.subList(1, rings.size())));
+      }
+    }
+    return parts;
+  }
+
+  private static double[] ring(Ring ring) {
+    double[] vertices = new double[ring.getDeltasCount()];
+    long[] at = new long[2];
+    for (int i = 0; i < vertices.length; i++) {
+      at[i % 2] += ring.getDeltas(i);
+      vertices[i] = at[i % 2] / GRID;
+    }
+    return vertices;
+  }
+
+  private static Box box(double x0, double y0, double x1, double y1) {
+    return Box.newBuilder().setX0(x0).setY0(y0).setX1(x1).setY1(y1).build();
+  }
+}

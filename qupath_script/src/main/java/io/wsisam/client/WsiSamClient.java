@@ -1,0 +1,259 @@
+package io.wsisam.client;
+
+import io.grpc.MethodDescriptor;
+import io.grpc.health.v1.HealthCheckRequest;
+import io.grpc.health.v1.HealthCheckResponse;
+import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
+import io.grpc.health.v1.HealthGrpc;
+import io.wsisam.v1.ListModelsRequest;
+import io.wsisam.v1.SegmentationGrpc;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+import java.util.Properties;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/**
+ * A connection to one wsisam server. Safe to use from any thread; nothing but {@link #await} and {@link #awaitClosed}
+ * blocks. Futures are completed, and listeners called, on one thread of this client, in order.
+ */
+public final class WsiSamClient implements AutoCloseable {
+  private static final Duration QUICK = Duration.ofSeconds(10);
+  private static final Duration PATIENCE = Duration.ofSeconds(2);
+
+  private final Connection connection;
+  private final SlideOpener opener;
+  private final PixelReader reader;
+  private final Segmenter segmenter;
+  private final Annotations annotations;
+  private final AtomicBoolean closing = new AtomicBoolean();
+  private final CountDownLatch closed = new CountDownLatch(1);
+
+  private WsiSamClient(ClientOptions options) {
+    connection = new Connection(options);
+    opener = new SlideOpener(connection);
+    reader = new PixelReader(connection.threads, !options.address().isLoopback());
+    segmenter = new Segmenter(connection, opener, reader);
+    annotations = new Annotations(connection);
+  }
+
+  /**
+   * A client of the server at an address. Nothing is sent before the first call.
+   *
+   * @param address "host:port"; see {@link ServerAddress#parse}
+   * @throws WsiSamException BAD_ADDRESS
+   */
+  public static WsiSamClient connect(String address) {
+    return connect(ClientOptions.to(address));
+  }
+
+  /**
+   * A client with other options. Nothing is sent before the first call.
+   *
+   * @throws WsiSamException TOKEN_NEEDS_TLS, BAD_CERTIFICATES
+   */
+  public static WsiSamClient connect(ClientOptions options) {
+    return new WsiSamClient(options);
+  }
+
+  /** The server's health and models; a quick look, which is not repeated when it fails. */
+  public CompletableFuture<ServerInfo> info() {
+    return connection.publish(
+        () ->
+            askHealth()
+                .thenCompose(
+                    health ->
+                        (health == Health.NOT_SERVING
+                                ? CompletableFuture.completedFuture(List.<ModelInfo>of())
+                                : askModels())
+                            .thenApply(models -> new ServerInfo(address(), health, models))));
+  }
+
+  /** The models that the server knows, the default first. */
+  public CompletableFuture<List<ModelInfo>> models() {
+    return connection.publish(this::askModels);
+  }
+
+  /** Whether the server answers prompts at the moment. */
+  public CompletableFuture<Health> health() {
+    return connection.publish(this::askHealth);
+  }
+
+  /** Opens an image; a server that was reached before is waited for, up to the call timeout. */
+  public CompletableFuture<Slide> openSlide(SlideReference reference) {
+    Objects.requireNonNull(reference);
+    return connection.publish(() -> opener.open(reference));
+  }
+
+  /** One prompt, one outline; a server that was reached before is waited for, up to the call timeout. */
+  public CompletableFuture<Answer> segment(Slide slide, Ask ask, SegmentOptions options) {
+    Objects.requireNonNull(slide);
+    Objects.requireNonNull(ask);
+    Objects.requireNonNull(options);
+    return connection.publish(() -> segmenter.segment(slide, ask, options));
+  }
+
+  /**
+   * The revisions of one object, each asked after the answer to the one before, as when they were drawn: the server
+   * feeds answers back to the model, so that a box and then a click are not the same as both at once.
+   *
+   * @param revisions the object's whole prompts in the order in which they grew; at least one
+   * @return the answer to the last; fails as soon as one of them does
+   */
+  public CompletableFuture<Answer> replay(Slide slide, List<Ask> revisions, SegmentOptions options) {
+    Replay replay = new Replay(revisions);
+    return replay.run(interact(slide, options, replay));
+  }
+
+  /**
+   * Many prompts on one slide.
+   *
+   * @throws IllegalArgumentException two items have the same id
+   * @throws WsiSamException CLIENT_CLOSED
+   */
+  public Batch segmentBatch(Slide slide, List<BatchItem> items, SegmentOptions options, BatchListener listener) {
+    return new Batch(
+        connection,
+        opener,
+        reader,
+        Objects.requireNonNull(slide),
+        items,
+        Objects.requireNonNull(options),
+        Objects.requireNonNull(listener));
+  }
+
+  /**
+   * A session of one annotator on one image.
+   *
+   * @throws WsiSamException CLIENT_CLOSED
+   */
+  public Session interact(Slide slide, SegmentOptions options, SessionListener listener) {
+    return new Session(connection, opener, reader, slide, options, listener);
+  }
+
+  /** The annotations that the server keeps. */
+  public Annotations annotations() {
+    return annotations;
+  }
+
+  /** Ends all waiting for the next attempt to connect: for a button, or a computer that woke up. */
+  public void retryNow() {
+    connection.retryNow();
+  }
+
+  /** Where the server is, for people. */
+  public String address() {
+    return connection.options.address().toString();
+  }
+
+  /** Whether {@link #close} was called. */
+  public boolean isClosed() {
+    return closing.get();
+  }
+
+  /** Ends all that is under way: every prompt fails once, with CLIENT_CLOSED. Returns at once; may be called again. */
+  @Override
+  public void close() {
+    if (closing.compareAndSet(false, true)) {
+      connection.threads.work(() -> connection.end(Errors.closed()));
+      Thread thread = new Thread(this::dispose, "wsisam-close");
+      thread.setDaemon(true);
+      thread.start();
+    }
+  }
+
+  /**
+   * Waits until the last listener was called and every thread has ended.
+   *
+   * @return false when that took longer than the timeout
+   * @throws IllegalStateException called by a listener: it would wait for itself
+   */
+  public boolean awaitClosed(Duration timeout) throws InterruptedException {
+    notOwnThread();
+    return closed.await(timeout.toNanos(), TimeUnit.NANOSECONDS);
+  }
+
+  /**
+   * Waits for a future of this client: for scripts without a window.
+   *
+   * @throws WsiSamException what the future failed with; CLIENT_CLOSED when the waiting thread was interrupted
+   * @throws IllegalStateException called by a listener: it would wait for itself
+   */
+  public static <T> T await(CompletableFuture<T> future) {
+    notOwnThread();
+    try {
+      return future.get();
+    } catch (ExecutionException failed) {
+      throw WsiSamException.of(failed);
+    } catch (InterruptedException interrupted) {
+      Thread.currentThread().interrupt();
+      throw Errors.closed();
+    }
+  }
+
+  /** This client's version. */
+  public static String version() {
+    return Version.TEXT;
+  }
+
+  private void dispose() {
+    try {
+      connection.dispose(PATIENCE);
+    } catch (InterruptedException interrupted) {
+      Thread.currentThread().interrupt();
+    } finally {
+      closed.countDown();
+    }
+  }
+
+  private static void notOwnThread() {
+    if (Threads.isOwn()) {
+      throw new IllegalStateException("this would wait for itself: use thenAccept instead of waiting in a listener");
+    }
+  }
+
+  private CompletableFuture<List<ModelInfo>> askModels() {
+    return quick(SegmentationGrpc.getListModelsMethod(), ListModelsRequest.getDefaultInstance())
+        .thenApply(response -> response.getModelsList().stream().map(Wire::model).toList());
+  }
+
+  private CompletableFuture<Health> askHealth() {
+    return quick(HealthGrpc.getCheckMethod(), HealthCheckRequest.getDefaultInstance())
+        .thenApply(HealthCheckResponse::getStatus)
+        .thenApply(status -> status == ServingStatus.SERVING ? Health.SERVING : Health.NOT_SERVING)
+        .exceptionally(
+            failure -> {
+              WsiSamException error = WsiSamException.of(failure);
+              if (error.reason().equals(ClientReason.SERVER_TOO_OLD)) {
+                return Health.UNKNOWN;
+              }
+              throw error;
+            });
+  }
+
+  private <Q, A> CompletableFuture<A> quick(MethodDescriptor<Q, A> method, Q request) {
+    Duration longest = connection.options.callTimeout();
+    return connection.call(method, request, longest.compareTo(QUICK) < 0 ? longest : QUICK);
+  }
+
+  private static final class Version {
+    static final String TEXT = read();
+
+    private static String read() {
+      try (InputStream file = WsiSamClient.class.getResourceAsStream("version.properties")) {
+        Properties properties = new Properties();
+        properties.load(file);
+        return properties.getProperty("version");
+      } catch (IOException damaged) {
+        throw new UncheckedIOException(damaged);
+      }
+    }
+  }
+}

@@ -1,0 +1,8 @@
+/**
+ * A client of a wsisam server: slides, prompts, outlines.
+ *
+ * <p>Coordinates are level-0 pixels of the slide, pixel i covering [i, i + 1), as in QuPath. Nothing here blocks its
+ * caller but {@link io.wsisam.client.WsiSamClient#await} and {@link io.wsisam.client.WsiSamClient#awaitClosed}.
+ * Listeners are called, and futures completed, on one thread of the client, in order.
+ */
+package io.wsisam.client;

@@ -1,0 +1,82 @@
+package io.wsisam.script;
+
+import io.wsisam.client.Answer;
+import io.wsisam.client.Ask;
+import io.wsisam.client.FieldChoice;
+import io.wsisam.client.Outline;
+import io.wsisam.client.WsiSamClient;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+
+/** What an annotation says about where it comes from. Keys and values are plain strings. */
+public final class AnnotationMetadata {
+  /** The model's name. */
+  public static final String MODEL = "wsisam.model";
+
+  /** SHA-256 over the model's tensors. */
+  public static final String WEIGHTS = "wsisam.weights";
+
+  /** The prompts, as {@link PromptText#writeAsks} writes them. */
+  public static final String PROMPTS = "wsisam.prompts";
+
+  /** The model's own estimate of the outline's IoU. */
+  public static final String SCORE = "wsisam.score";
+
+  /** The window that the model read: x, y, downsample, size. */
+  public static final String WINDOW = "wsisam.window";
+
+  /** "true" when the object may go on beyond that window; missing otherwise. */
+  public static final String CUT = "wsisam.cut_by_field";
+
+  /** The id under which the server stores it; missing when it does not. */
+  public static final String ID = "wsisam.id";
+
+  /** The version of this client. */
+  public static final String CLIENT = "wsisam.client";
+
+  private AnnotationMetadata() {}
+
+  /** Of an outline that one prompt was enough for. */
+  public static Map<String, String> of(Answer answer, String serverIdOrEmpty) {
+    return of(answer, List.of(answer.ask()), serverIdOrEmpty);
+  }
+
+  /**
+   * Of an outline that was refined.
+   *
+   * @param answer the last answer
+   * @param revisions all that was asked for the object, in its order
+   * @param serverIdOrEmpty the id under which the server stores it, or ""
+   */
+  public static Map<String, String> of(Answer answer, List<Ask> revisions, String serverIdOrEmpty) {
+    Outline outline = answer.outline();
+    Map<String, String> metadata = new LinkedHashMap<>();
+    metadata.put(MODEL, outline.model());
+    metadata.put(WEIGHTS, outline.weightsHash());
+    metadata.put(PROMPTS, PromptText.writeAsks(revisions));
+    metadata.put(SCORE, String.format(Locale.ROOT, "%.3f", outline.score()));
+    metadata.put(
+        WINDOW,
+        Json.of(answer.ask().in(FieldChoice.window(outline.window()))).get("window").toString());
+    if (outline.cutByField()) {
+      metadata.put(CUT, "true");
+    }
+    if (serverIdOrEmpty != null && !serverIdOrEmpty.isEmpty()) {
+      metadata.put(ID, serverIdOrEmpty);
+    }
+    metadata.put(CLIENT, WsiSamClient.version());
+    return metadata;
+  }
+
+  /**
+   * What was asked for an annotation; empty when it is not one of ours.
+   *
+   * @throws io.wsisam.client.WsiSamException BAD_PROMPT_TEXT: somebody changed it
+   */
+  public static Optional<List<Ask>> revisions(Map<String, String> metadata) {
+    return Optional.ofNullable(metadata.get(PROMPTS)).map(PromptText::readAsks);
+  }
+}

@@ -1,0 +1,259 @@
+package io.wsisam.script;
+
+import io.wsisam.client.Answer;
+import io.wsisam.client.Ask;
+import io.wsisam.client.BoxPrompt;
+import io.wsisam.client.ClientReason;
+import io.wsisam.client.Failure;
+import io.wsisam.client.Prompt;
+import io.wsisam.client.Session;
+import io.wsisam.client.Viewport;
+import io.wsisam.client.WsiSamException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+
+/**
+ * One object being drawn. Its steps are asked one after another, each after the answer to the one before: the server
+ * builds an outline on the last one, so that the same steps give the same outline again, with {@code
+ * WsiSamClient.replay}. Answers are kept: undo shows the one before without asking.
+ *
+ * <p>Safe to use from any thread; nothing blocks.
+ */
+public final class Draft {
+  /** What a draft asks on. */
+  public interface Line {
+    /** See {@link Session#prompt}. */
+    int prompt(String objectId, Ask ask);
+
+    /** See {@link Session#forget}. */
+    void forget(String objectId);
+
+    /** A session as a line. */
+    static Line of(Session session) {
+      return new Line() {
+        @Override
+        public int prompt(String objectId, Ask ask) {
+          return session.prompt(objectId, ask);
+        }
+
+        @Override
+        public void forget(String objectId) {
+          session.forget(objectId);
+        }
+      };
+    }
+  }
+
+  private final PromptHistory history;
+  private final Map<Prompt, Viewport> viewports = new HashMap<>();
+  private final Map<Prompt, Answer> answers = new HashMap<>();
+  private final List<Prompt> told = new ArrayList<>();
+  private Line line;
+  private int run = 1;
+  private Prompt waiting;
+  private int revision;
+  private Answer before;
+
+  private Draft(PromptHistory history) {
+    this.history = history;
+  }
+
+  /** A draft of a new object, with a random UUID. */
+  public static Draft start() {
+    return new Draft(PromptHistory.start());
+  }
+
+  /** The object's id, a UUID: also that of the annotation that it may become. */
+  public String id() {
+    return history.objectId();
+  }
+
+  /** Adds a click, as seen in this viewport, and asks. */
+  public synchronized void click(double x, double y, boolean positive, Viewport viewport) {
+    history.click(x, y, positive);
+    viewports.put(history.prompt(), viewport);
+    pump();
+  }
+
+  /** Sets the box, as seen in this viewport, and asks. */
+  public synchronized void box(BoxPrompt box, Viewport viewport) {
+    history.box(box);
+    viewports.put(history.prompt(), viewport);
+    pump();
+  }
+
+  /** Takes the last click or box back; false when there is none. */
+  public synchronized boolean undo() {
+    boolean undone = history.undo();
+    pump();
+    return undone;
+  }
+
+  /** Does again what was undone last; false when there is nothing. */
+  public synchronized boolean redo() {
+    boolean redone = history.redo();
+    pump();
+    return redone;
+  }
+
+  /** Whether nothing was said, or all was taken back. */
+  public boolean isEmpty() {
+    return history.isEmpty();
+  }
+
+  /** Whether there is something to ask: a box or a positive click. */
+  public boolean isSendable() {
+    return history.isSendable();
+  }
+
+  /** All that was said and not taken back. */
+  public Prompt prompt() {
+    return history.prompt();
+  }
+
+  /** For people, for example "box, 2 positive, 1 negative". */
+  public String summary() {
+    return history.summary();
+  }
+
+  /** What to show: the answer to the newest step that has one. */
+  public synchronized Optional<Answer> shown() {
+    List<Prompt> steps = history.steps();
+    for (int i = steps.size() - 1; i >= 0; i--) {
+      Answer answer = answers.get(steps.get(i));
+      if (answer != null) {
+        return Optional.of(answer);
+      }
+    }
+    return steps.isEmpty() ? Optional.empty() : Optional.ofNullable(before);
+  }
+
+  /** Whether the newest step is answered. */
+  public synchronized boolean isSettled() {
+    List<Prompt> steps = history.steps();
+    return !steps.isEmpty() && answers.containsKey(steps.get(steps.size() - 1));
+  }
+
+  /** The steps that led to {@link #shown} once the draft is settled, for replay and for the annotation's metadata. */
+  public synchronized List<Ask> asks() {
+    return history.steps().stream().map(this::ask).toList();
+  }
+
+  /** Asks on another line from now on, all steps again; what was shown stays until it is answered there. */
+  public synchronized void askOn(Line newLine) {
+    before = shown().orElse(null);
+    answers.clear();
+    line = Objects.requireNonNull(newLine);
+    startAgain();
+    pump();
+  }
+
+  /** Takes an answer of the line; false when it is none to this draft, or came too late. */
+  public synchronized boolean answered(Answer answer) {
+    if (!isAwaited(answer.objectId(), answer.revision())) {
+      return false;
+    }
+    answers.put(waiting, answer);
+    told.add(waiting);
+    waiting = null;
+    pump();
+    return true;
+  }
+
+  /**
+   * Takes a failure of the line: the step that failed is taken back, and all after it. While the server is away,
+   * nothing is: {@link #resume} asks again.
+   *
+   * @return whether something was taken back
+   */
+  public synchronized boolean failed(Failure failure) {
+    if (!isAwaited(failure.objectId(), failure.revision())) {
+      return false;
+    }
+    Prompt refused = waiting;
+    waiting = null;
+    if (isAway(failure.error())) {
+      return false;
+    }
+    while (history.steps().contains(refused)) {
+      history.undo();
+    }
+    pump();
+    return true;
+  }
+
+  /** Asks again what could not be asked while the server was away. */
+  public synchronized void resume() {
+    pump();
+  }
+
+  /** Ends the work on the object, accepted or not. */
+  public synchronized void end() {
+    forget();
+    line = null;
+  }
+
+  /** Whether the error is about the connection and not about the step. */
+  private static boolean isAway(WsiSamException error) {
+    return switch (error.reason()) {
+      case ClientReason.SESSION_CLOSED, ClientReason.CLIENT_CLOSED -> true;
+      case ClientReason.NO_ANSWER_IN_TIME -> false;
+      default -> error.isConnection();
+    };
+  }
+
+  private boolean isAwaited(String objectId, int answeredRevision) {
+    return waiting != null && answeredRevision == revision && wireId().equals(objectId);
+  }
+
+  /** Asks the next step, unless an answer is awaited or all is answered. */
+  private void pump() {
+    List<Prompt> steps = history.steps();
+    if (line == null || waiting != null || steps.isEmpty() || answers.containsKey(steps.get(steps.size() - 1))) {
+      return;
+    }
+    if (told.size() >= steps.size() || !steps.subList(0, told.size()).equals(told)) {
+      forget();
+      startAgain(); // the server was told what was since taken back
+    }
+    if (line == null) {
+      return;
+    }
+    Prompt next = steps.get(told.size());
+    try {
+      revision = line.prompt(wireId(), ask(next));
+      waiting = next;
+    } catch (WsiSamException closed) {
+      line = null; // until there is another one
+    }
+  }
+
+  private void forget() {
+    try {
+      if (line != null) {
+        line.forget(wireId());
+      }
+    } catch (WsiSamException closed) {
+      line = null; // and all is forgotten
+    }
+  }
+
+  private void startAgain() {
+    waiting = null;
+    told.clear();
+    run++;
+  }
+
+  private Ask ask(Prompt prompt) {
+    return Ask.of(prompt).from(viewports.get(prompt));
+  }
+
+  /** The object's name on the wire: another one for each time that its steps are told from the start. */
+  private String wireId() {
+    return history.objectId() + "." + run;
+  }
+}

@@ -1,0 +1,147 @@
+package io.wsisam.script;
+
+import io.wsisam.client.ClientOptions;
+import io.wsisam.client.SegmentOptions;
+import io.wsisam.client.ServerAddress;
+import io.wsisam.client.WsiSamException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.prefs.Preferences;
+
+/** The user's settings, kept by java.util.prefs. A stored value that makes no sense counts as not set. */
+public final class Settings {
+  private static final String SERVER = "server";
+  private static final String TOKEN_FILE = "tokenFile";
+  private static final String CERTIFICATES = "certificates";
+  private static final String MODEL = "model";
+  private static final String TOLERANCE = "tolerance";
+  private static final String CLASS_NAME = "className";
+  private static final String SEND_PIXELS = "sendPixels";
+
+  private final Preferences node;
+
+  private Settings(Preferences node) {
+    this.node = node;
+  }
+
+  /** Those of the user. */
+  public static Settings user() {
+    return at(Preferences.userRoot().node("io/wsisam"));
+  }
+
+  /** Those that a node holds. */
+  public static Settings at(Preferences node) {
+    return new Settings(node);
+  }
+
+  /** The server's address. */
+  public String server() {
+    String stored = node.get(SERVER, "");
+    return isAddress(stored) ? stored : "127.0.0.1:" + ServerAddress.DEFAULT_PORT;
+  }
+
+  /**
+   * Sets the server's address.
+   *
+   * @throws WsiSamException BAD_ADDRESS; nothing is stored
+   */
+  public void server(String address) {
+    node.put(SERVER, ServerAddress.parse(address).toString());
+  }
+
+  /** The file that holds the user's token; "" for none. The token itself is not stored. */
+  public String tokenFile() {
+    return node.get(TOKEN_FILE, "");
+  }
+
+  /** Sets the file that holds the user's token; "" for none. */
+  public void tokenFile(String path) {
+    node.put(TOKEN_FILE, path.strip());
+  }
+
+  /** The PEM file of certificates to trust; "" for those of the Java runtime. */
+  public String certificates() {
+    return node.get(CERTIFICATES, "");
+  }
+
+  /** Sets the PEM file of certificates to trust; "" for those of the Java runtime. */
+  public void certificates(String path) {
+    node.put(CERTIFICATES, path.strip());
+  }
+
+  /** The model's name; "" for the server's default. */
+  public String model() {
+    return node.get(MODEL, "");
+  }
+
+  /** Sets the model's name; "" for the server's default. */
+  public void model(String name) {
+    node.put(MODEL, name);
+  }
+
+  /** Detail of outlines in microns; 0 for the server's choice. */
+  public double tolerance() {
+    double stored = node.getDouble(TOLERANCE, 0);
+    return stored > 0 && Double.isFinite(stored) ? stored : 0;
+  }
+
+  /** Sets the detail of outlines in microns; 0 for the server's choice. */
+  public void tolerance(double micronsOrZero) {
+    node.putDouble(TOLERANCE, micronsOrZero);
+  }
+
+  /** The class of new annotations; "" for none. */
+  public String className() {
+    return node.get(CLASS_NAME, "");
+  }
+
+  /** Sets the class of new annotations; "" for none. */
+  public void className(String name) {
+    node.put(CLASS_NAME, name);
+  }
+
+  /** Whether pixels are sent where the server cannot open the file. */
+  public boolean sendPixels() {
+    return node.getBoolean(SEND_PIXELS, true);
+  }
+
+  /** Sets whether pixels are sent where the server cannot open the file. */
+  public void sendPixels(boolean allowed) {
+    node.putBoolean(SEND_PIXELS, allowed);
+  }
+
+  /**
+   * How to reach the server.
+   *
+   * @throws WsiSamException BAD_TOKEN_FILE
+   */
+  public ClientOptions clientOptions() {
+    ClientOptions options = ClientOptions.to(server());
+    if (!certificates().isEmpty()) {
+      options = options.withCertificates(Path.of(certificates()));
+    }
+    return tokenFile().isEmpty() ? options : options.withToken(token(tokenFile()));
+  }
+
+  /** How outlines are made. */
+  public SegmentOptions segmentOptions() {
+    return SegmentOptions.defaults().withModel(model()).withTolerance(tolerance() > 0 ? tolerance() : null);
+  }
+
+  private static String token(String file) {
+    try {
+      return Files.readString(Path.of(file)).strip();
+    } catch (IOException unreadable) {
+      throw WsiSamException.badTokenFile(file, unreadable);
+    }
+  }
+
+  private static boolean isAddress(String text) {
+    try {
+      return !text.isEmpty() && !ServerAddress.parse(text).host().isEmpty();
+    } catch (WsiSamException malformed) {
+      return false;
+    }
+  }
+}

@@ -1,0 +1,248 @@
+package io.wsisam.client;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.wsisam.support.Discs;
+import io.wsisam.support.SharedServer;
+import java.net.URI;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** Calls with one answer, and batches, against the real server. */
+@Timeout(300)
+class RealServerTest {
+  private WsiSamClient client;
+
+  @BeforeEach
+  void connect() {
+    client = WsiSamClient.connect(SharedServer.get().address());
+  }
+
+  @AfterEach
+  void close() throws InterruptedException {
+    client.close();
+    assertTrue(client.awaitClosed(Duration.ofSeconds(10)));
+  }
+
+  static SlideReference discs() {
+    return discs(SharedServer.discs().toUri(), null);
+  }
+
+  static SlideReference discs(URI uri, PixelProvider pixels) {
+    return SlideReference.of(List.of(uri), Discs.WIDTH, Discs.HEIGHT, Double.NaN, pixels);
+  }
+
+  private Slide open() {
+    return WsiSamClient.await(client.openSlide(discs()));
+  }
+
+  @Test
+  void theServerTellsItsHealthAndItsModels() {
+    ServerInfo info = WsiSamClient.await(client.info());
+    assertEquals(Health.SERVING, info.health());
+    ModelInfo model = info.defaultModel().orElseThrow();
+    assertTrue(model.ready());
+    assertTrue(model.goodForBoxes());
+    assertTrue(model.imageSize() >= 256);
+    assertEquals(64, model.weightsHash().length());
+  }
+
+  @Test
+  void aSlideIsOpenedByItsUri() {
+    Slide slide = open();
+    assertEquals(Discs.WIDTH, slide.width());
+    assertEquals(Discs.HEIGHT, slide.height());
+    assertTrue(slide.mpp().isEmpty());
+    assertFalse(slide.byPixels());
+  }
+
+  @Test
+  void aBoxIsAnsweredByTheObjectInIt() {
+    Answer answer =
+        WsiSamClient.await(client.segment(open(), Ask.of(Discs.around(0)), SegmentOptions.defaults()));
+    assertTrue(Discs.agreement(answer.outline(), 0) > 0.9, () -> "area " + Discs.area(answer.outline()));
+    assertFalse(answer.outline().cutByField());
+    assertFalse(answer.outline().inMicrons());
+    assertTrue(answer.outline().timings().total() > 0);
+    assertTrue(answer.roundTrip().toMillis() > 0);
+  }
+
+  @Test
+  void anExactWindowIsUsedAgain() {
+    Slide slide = open();
+    Outline first =
+        WsiSamClient.await(client.segment(slide, Ask.of(Discs.around(1)), SegmentOptions.defaults())).outline();
+    Ask again = Ask.of(Discs.around(1, 12)).in(FieldChoice.window(first.window()));
+    Outline second = WsiSamClient.await(client.segment(slide, again, SegmentOptions.defaults())).outline();
+    assertEquals(first.window(), second.window());
+    assertEquals(0, second.timings().encoderRuns());
+  }
+
+  @Test
+  void aLargeToleranceGivesFewVertices() {
+    Slide slide = open();
+    Ask ask = Ask.of(Discs.around(1));
+    Outline fine = WsiSamClient.await(client.segment(slide, ask, SegmentOptions.defaults().withTolerance(0.1))).outline();
+    Outline coarse = WsiSamClient.await(client.segment(slide, ask, SegmentOptions.defaults().withTolerance(8.0))).outline();
+    assertTrue(coarse.vertexCount() < fine.vertexCount() / 2);
+    assertEquals(8.0, coarse.tolerance());
+  }
+
+  @Test
+  void errorsCarryStatusReasonTextAndRequestId() {
+    Slide slide = open();
+    Ask outside = Ask.of(Prompt.box(5000, 5000, 5100, 5100));
+    WsiSamException error =
+        assertThrows(
+            WsiSamException.class,
+            () -> WsiSamClient.await(client.segment(slide, outside, SegmentOptions.defaults())));
+    assertEquals("OUT_OF_RANGE", error.status());
+    assertEquals("PROMPT_OUTSIDE_SLIDE", error.reason());
+    assertTrue(error.text().contains("900 x 700"), error.text());
+    assertEquals("900", error.details().get("width"));
+    assertEquals(36, error.requestId().length());
+    assertFalse(error.isConnection());
+  }
+
+  @Test
+  void badInputIsAnErrorOfTheCatalogue() {
+    Slide slide = open();
+    assertReason("EMPTY_PROMPT", slide, new Prompt(List.of(), null), "");
+    assertReason("ONLY_NEGATIVE_POINTS", slide, new Prompt(List.of(new PointPrompt(5, 5, false)), null), "");
+    assertReason("INVALID_FIELD", slide, Prompt.box(10, 10, 10, 20), "");
+    assertReason("INVALID_FIELD", slide, Prompt.click(Double.NaN, 1), "");
+    assertReason("UNKNOWN_MODEL", slide, Discs.around(0), "no-such-model");
+    Prompt many = new Prompt(IntStream.range(0, 65).mapToObj(i -> new PointPrompt(i, i, true)).toList(), null);
+    assertReason("TOO_MANY_POINTS", slide, many, "");
+  }
+
+  private void assertReason(String reason, Slide slide, Prompt prompt, String model) {
+    WsiSamException error =
+        assertThrows(
+            WsiSamException.class,
+            () ->
+                WsiSamClient.await(
+                    client.segment(slide, Ask.of(prompt), SegmentOptions.defaults().withModel(model))));
+    assertEquals(reason, error.reason());
+    assertFalse(error.text().isBlank());
+  }
+
+  @Test
+  void aSlideThatTheServerDoesNotFindIsAnErrorWithoutPixels() {
+    WsiSamException error =
+        assertThrows(
+            WsiSamException.class,
+            () -> WsiSamClient.await(client.openSlide(discs(Path.of("/no/such/slide.svs").toUri(), null))));
+    assertEquals("SLIDE_NOT_FOUND", error.reason());
+  }
+
+  @Test
+  void aFileOfAnotherSizeIsNotTheImage() {
+    SlideReference other =
+        SlideReference.of(List.of(SharedServer.discs().toUri()), 901, 700, 0.5, null);
+    WsiSamException error =
+        assertThrows(WsiSamException.class, () -> WsiSamClient.await(client.openSlide(other)));
+    assertEquals(ClientReason.SLIDE_DIFFERS, error.reason());
+  }
+
+  @Test
+  void theNamesOfAnImageAreTriedOneAfterAnother() {
+    SlideReference several =
+        SlideReference.of(
+            List.of(Path.of("/no/such/slide.svs").toUri(), SharedServer.discs().toUri()),
+            Discs.WIDTH,
+            Discs.HEIGHT,
+            0.5,
+            Discs.provider());
+    assertFalse(WsiSamClient.await(client.openSlide(several)).byPixels());
+  }
+
+  @Test
+  void aBatchAnswersEachItemOnceAndReportsItsProgress() {
+    List<BatchItem> items = new ArrayList<>();
+    for (int i = 0; i < 12; i++) {
+      items.add(new BatchItem("disc " + i, Ask.of(Discs.around(i % 3, 4 + i))));
+    }
+    items.add(new BatchItem("outside", Ask.of(Prompt.box(5000, 5000, 5100, 5100))));
+    Collected collected = new Collected();
+    Batch batch = client.segmentBatch(open(), items, SegmentOptions.defaults(), collected);
+    BatchResult result = WsiSamClient.await(batch.result());
+    assertEquals(new BatchResult(12, 1, false), result);
+    assertEquals(13, collected.answers.size() + collected.failures.size());
+    assertEquals(IntStream.rangeClosed(1, 13).boxed().toList(), collected.progress);
+    assertEquals("PROMPT_OUTSIDE_SLIDE", collected.failures.get("outside").error().reason());
+    assertTrue(Discs.agreement(collected.answers.get("disc 0").outline(), 0) > 0.85);
+    assertEquals(13, batch.done());
+    assertEquals(1, collected.ends);
+  }
+
+  @Test
+  void aBatchCanBeCancelled() {
+    List<BatchItem> items =
+        IntStream.range(0, 400)
+            .mapToObj(i -> new BatchItem("item " + i, Ask.of(Discs.around(i % 3)).in(FieldChoice.downsample(1 + i / 400.0))))
+            .toList();
+    Collected collected = new Collected();
+    Batch batch = client.segmentBatch(open(), items, SegmentOptions.defaults(), collected);
+    batch.cancel();
+    BatchResult result = WsiSamClient.await(batch.result());
+    assertTrue(result.cancelled());
+    assertEquals(400, result.outlined() + result.failed());
+    assertTrue(collected.failures.values().stream().allMatch(f -> f.error().isSuperseded()));
+    assertEquals(400, collected.answers.size() + collected.failures.size());
+  }
+
+  @Test
+  void anEmptyBatchEndsAtOnce() {
+    Batch batch = client.segmentBatch(open(), List.of(), SegmentOptions.defaults(), new Collected());
+    assertEquals(new BatchResult(0, 0, false), WsiSamClient.await(batch.result()));
+  }
+
+  @Test
+  void aDoubledIdIsRefused() {
+    Slide slide = open();
+    BatchItem item = new BatchItem("same", Ask.of(Discs.around(0)));
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> client.segmentBatch(slide, List.of(item, item), SegmentOptions.defaults(), new Collected()));
+  }
+
+  @Test
+  void waitingInsideACallbackIsRefusedInsteadOfHanging() {
+    CompletableFuture<Throwable> caught =
+        client
+            .models()
+            .thenApply(
+                models ->
+                    assertThrows(IllegalStateException.class, () -> WsiSamClient.await(client.models())));
+    assertTrue(WsiSamClient.await(caught).getMessage().contains("wait for itself"));
+  }
+
+  @Test
+  void manyCallsAtOnceAreAllAnswered() {
+    Slide slide = open();
+    List<CompletableFuture<Answer>> calls =
+        IntStream.range(0, 30)
+            .mapToObj(i -> client.segment(slide, Ask.of(Discs.around(i % 3)), SegmentOptions.defaults()))
+            .toList();
+    Set<String> threads = ConcurrentHashMap.newKeySet();
+    calls.forEach(call -> call.thenRun(() -> threads.add(Thread.currentThread().getName())));
+    for (int i = 0; i < calls.size(); i++) {
+      assertTrue(Discs.agreement(WsiSamClient.await(calls.get(i)).outline(), i % 3) > 0.9);
+    }
+    assertFalse(threads.contains("wsisam-work"), threads::toString);
+  }
+}

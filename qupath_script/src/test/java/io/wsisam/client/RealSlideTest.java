@@ -1,0 +1,56 @@
+package io.wsisam.client;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import io.wsisam.support.RealServer;
+import io.wsisam.support.Recorder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** A real biopsy: CMU-1-Small-Region, where ../shared/data (or $WSISAM_SHARED/data) has it. */
+@Timeout(300)
+class RealSlideTest {
+  private static final String NEEDED = "needs ../shared/data/wsi/CMU-1-Small-Region.svs";
+
+  private static Path folder() {
+    String shared = System.getenv("WSISAM_SHARED");
+    Path root = shared == null ? Path.of("..", "..", "shared") : Path.of(shared);
+    return root.resolve("data").resolve("wsi").toAbsolutePath().normalize();
+  }
+
+  @Test
+  void structuresOfARealSlideAreOutlinedInMicrons() throws Exception {
+    Path slide = folder().resolve("CMU-1-Small-Region.svs");
+    if (!Files.exists(slide)) {
+      System.out.println("1 test not run: " + NEEDED);
+    }
+    assumeTrue(Files.exists(slide), NEEDED);
+    try (RealServer server = RealServer.start(folder());
+        WsiSamClient client = WsiSamClient.connect(server.address())) {
+      SlideReference reference = SlideReference.of(List.of(slide.toUri()), 2220, 2967, 0.499, null);
+      Slide open = WsiSamClient.await(client.openSlide(reference));
+      assertFalse(open.byPixels());
+      assertEquals(0.499, open.mpp().orElseThrow(), 1e-6);
+      Recorder recorder = new Recorder();
+      Session session = client.interact(open, SegmentOptions.defaults(), recorder);
+      Viewport all = new Viewport(0, 0, 2220, 2967, 2);
+      session.prompt("one", Ask.of(Prompt.box(1180, 1960, 1365, 2190)).from(all));
+      Outline first = recorder.answer().outline();
+      assertTrue(first.inMicrons());
+      assertTrue(first.score() > 0.5, "score " + first.score());
+      double[] bounds = first.bounds();
+      assertTrue(bounds[0] > 1150 && bounds[1] > 1930 && bounds[2] < 1395 && bounds[3] < 2220);
+      // The same field is warm now: a corrected prompt costs no encoder run.
+      session.prompt("one", Ask.of(Prompt.box(1180, 1960, 1365, 2190).withPoint(1270, 2075, true)).from(all));
+      Answer second = recorder.answer();
+      assertEquals(first.window(), second.outline().window());
+      assertEquals(0, second.outline().timings().encoderRuns());
+    }
+  }
+}

@@ -1,0 +1,219 @@
+package io.wsisam.script;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.wsisam.client.Answer;
+import io.wsisam.client.Ask;
+import io.wsisam.client.BoxPrompt;
+import io.wsisam.client.Failure;
+import io.wsisam.client.FieldWindow;
+import io.wsisam.client.Outline;
+import io.wsisam.client.Prompt;
+import io.wsisam.client.Timings;
+import io.wsisam.client.Viewport;
+import io.wsisam.client.WsiSamClient;
+import io.wsisam.client.WsiSamException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** What is asked for an object, in which order, and what is shown of it. */
+class DraftTest {
+  private static final Viewport SCREEN = new Viewport(0, 0, 1000, 800, 2);
+  private static final BoxPrompt BOX = new BoxPrompt(10, 20, 30, 40);
+
+  private final Draft draft = Draft.start();
+  private final Line line = new Line();
+
+  @Test
+  void aStepIsAskedWhenTheOneBeforeIsAnswered() {
+    draft.askOn(line);
+    draft.box(BOX, SCREEN);
+    draft.click(15, 25, true, SCREEN);
+    draft.click(28, 38, false, SCREEN);
+    assertEquals(List.of(new Prompt(List.of(), BOX)), line.asked());
+    assertFalse(draft.isSettled());
+    line.answer(0.5);
+    line.answer(0.6);
+    assertEquals(0.6, draft.shown().orElseThrow().outline().score());
+    assertFalse(draft.isSettled());
+    line.answer(0.7);
+    assertTrue(draft.isSettled());
+    assertEquals(line.asks, draft.asks());
+    assertEquals(3, line.asks.size());
+    assertEquals(SCREEN, line.asks.get(2).viewport());
+    assertEquals(1, line.names().size());
+  }
+
+  @Test
+  void aNegativeClickWaitsForSomethingToTakeAwayFrom() {
+    draft.askOn(line);
+    draft.click(15, 25, false, SCREEN);
+    assertTrue(line.asks.isEmpty());
+    assertFalse(draft.isSendable());
+    draft.click(20, 30, true, SCREEN);
+    assertEquals(List.of(draft.prompt()), line.asked());
+  }
+
+  @Test
+  void undoShowsTheAnswerBeforeWithoutAsking() {
+    draft.askOn(line);
+    draft.box(BOX, SCREEN);
+    line.answer(0.5);
+    draft.click(15, 25, true, SCREEN);
+    line.answer(0.6);
+    assertTrue(draft.undo());
+    assertTrue(draft.isSettled());
+    assertEquals(0.5, draft.shown().orElseThrow().outline().score());
+    assertTrue(draft.redo());
+    assertEquals(0.6, draft.shown().orElseThrow().outline().score());
+    assertEquals(2, line.asks.size());
+  }
+
+  @Test
+  void aClickAfterUndoIsBuiltOnWhatIsLeft() {
+    draft.askOn(line);
+    draft.box(BOX, SCREEN);
+    line.answer(0.5);
+    draft.click(15, 25, true, SCREEN);
+    line.answer(0.6);
+    draft.undo();
+    draft.click(20, 30, true, SCREEN);
+    assertEquals(new Prompt(List.of(), BOX), line.lastPrompt(), "the server forgets a point only with the object");
+    assertNotEquals(line.names.get(0), line.names.get(2));
+    assertEquals(List.of(line.names.get(0)), line.forgotten);
+    line.answer(0.5);
+    assertEquals(new Prompt(List.of(), BOX).withPoint(20, 30, true), line.lastPrompt());
+    line.answer(0.8);
+    assertEquals(0.8, draft.shown().orElseThrow().outline().score());
+    assertEquals(List.of(new Prompt(List.of(), BOX), draft.prompt()), draft.asks().stream().map(Ask::prompt).toList());
+  }
+
+  @Test
+  void anotherLineIsToldAllStepsAndTheOldOutlineStaysUntilThen() {
+    draft.askOn(line);
+    draft.box(BOX, SCREEN);
+    line.answer(0.5);
+    draft.click(15, 25, true, SCREEN);
+    line.answer(0.6);
+    Line other = new Line();
+    draft.askOn(other);
+    assertEquals(0.6, draft.shown().orElseThrow().outline().score());
+    assertFalse(draft.isSettled());
+    other.answer(0.3);
+    other.answer(0.4);
+    assertTrue(draft.isSettled());
+    assertEquals(0.4, draft.shown().orElseThrow().outline().score());
+    assertFalse(draft.answered(line.late()), "an answer of the line before");
+  }
+
+  @Test
+  void aRefusedStepIsTakenBack() {
+    draft.askOn(line);
+    draft.box(BOX, SCREEN);
+    line.answer(0.5);
+    draft.click(-15, 25, true, SCREEN);
+    assertTrue(line.fail(WsiSamException.of(new IllegalStateException("refused"))));
+    assertEquals(new Prompt(List.of(), BOX), draft.prompt());
+    assertTrue(draft.isSettled());
+    assertFalse(line.fail(WsiSamException.of(new IllegalStateException("again"))), "reported once");
+  }
+
+  @Test
+  void whileTheServerIsAwayNothingIsTakenBack() {
+    WsiSamException away;
+    try (WsiSamClient client = WsiSamClient.connect("127.0.0.1:1")) {
+      away = assertThrows(WsiSamException.class, () -> WsiSamClient.await(client.info()));
+    }
+    draft.askOn(line);
+    draft.box(BOX, SCREEN);
+    assertFalse(line.fail(away));
+    assertEquals(1, line.asks.size());
+    draft.resume();
+    assertEquals(2, line.asks.size());
+    line.answer(0.5);
+    assertTrue(draft.isSettled());
+  }
+
+  @Test
+  void aClosedLineIsLeftForTheNext() {
+    WsiSamClient client = WsiSamClient.connect("127.0.0.1:1");
+    client.close();
+    WsiSamException closed = assertThrows(WsiSamException.class, () -> WsiSamClient.await(client.info()));
+    draft.askOn(
+        new Draft.Line() {
+          @Override
+          public int prompt(String objectId, Ask ask) {
+            throw closed;
+          }
+
+          @Override
+          public void forget(String objectId) {
+            throw closed;
+          }
+        });
+    draft.box(BOX, SCREEN);
+    draft.askOn(line);
+    line.answer(0.5);
+    assertTrue(draft.isSettled());
+    draft.end();
+    assertEquals(List.of(line.names.get(0)), line.forgotten);
+  }
+
+  /** Answers when it is told to. */
+  private final class Line implements Draft.Line {
+    final List<Ask> asks = new ArrayList<>();
+    final List<String> names = new ArrayList<>();
+    final List<String> forgotten = new ArrayList<>();
+
+    @Override
+    public int prompt(String objectId, Ask ask) {
+      names.add(objectId);
+      asks.add(ask);
+      return asks.size();
+    }
+
+    @Override
+    public void forget(String objectId) {
+      forgotten.add(objectId);
+    }
+
+    List<Prompt> asked() {
+      return asks.stream().map(Ask::prompt).toList();
+    }
+
+    Prompt lastPrompt() {
+      return asked().get(asks.size() - 1);
+    }
+
+    List<String> names() {
+      return names.stream().distinct().toList();
+    }
+
+    void answer(double score) {
+      assertTrue(draft.answered(answerOf(asks.size(), score)));
+    }
+
+    Answer late() {
+      return answerOf(asks.size(), 0);
+    }
+
+    boolean fail(WsiSamException error) {
+      int last = asks.size() - 1;
+      return draft.failed(new Failure(names.get(last), asks.size(), asks.get(last), error));
+    }
+
+    private Answer answerOf(int revision, double score) {
+      Outline outline =
+          new Outline(
+              List.of(), score, new FieldWindow(0, 0, 1, 256), false, 1, true, 0, 0, "m", "h",
+              new Timings(0, 0, 0, 0, 0, 0));
+      return new Answer(names.get(revision - 1), revision, asks.get(revision - 1), outline, Duration.ZERO);
+    }
+  }
+}

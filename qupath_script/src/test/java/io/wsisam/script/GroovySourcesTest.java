@@ -1,0 +1,39 @@
+package io.wsisam.script;
+
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.codehaus.groovy.control.CompilationUnit;
+import org.codehaus.groovy.control.Phases;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** The Groovy sources read as Groovy of the oldest QuPath. What they call is seen in a real QuPath, by tests/in_qupath. */
+class GroovySourcesTest {
+  private static final Path SOURCES = Path.of("src", "main", "groovy");
+
+  static List<Path> sources() throws IOException {
+    try (Stream<Path> files = Files.walk(SOURCES)) {
+      return files.filter(file -> file.toString().endsWith(".groovy")).sorted().toList();
+    }
+  }
+
+  @Test
+  void thereAreSome() throws IOException {
+    assertFalse(sources().isEmpty());
+  }
+
+  @ParameterizedTest
+  @MethodSource("sources")
+  void itReads(Path source) {
+    CompilationUnit unit = new CompilationUnit();
+    unit.addSource(source.toFile());
+    assertDoesNotThrow(() -> unit.compile(Phases.CONVERSION));
+  }
+}

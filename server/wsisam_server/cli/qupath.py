@@ -1,0 +1,153 @@
+"""`wsisam qupath`: the client jar and the scripts for QuPath."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+import wsisam_server
+from wsisam_server.client import Client, ServerError
+from wsisam_server.qupath import (
+    Finding,
+    QuPathFilesError,
+    UserDirectory,
+    check,
+    find_bundle,
+    find_user_directories,
+    given_user_directory,
+    install,
+    uninstall,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from wsisam_server.qupath import Step
+
+SECONDS_FOR_SERVER = 5.0
+
+Result = TypeVar("Result")
+
+_directories_option = click.option(
+    "--qupath-user-dir",
+    "given",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    multiple=True,
+    help="QuPath's user directory; repeatable. If not given: all that are found.",
+)
+
+
+@click.group("qupath")
+def command() -> None:
+    """Install the client for QuPath, check it, or remove it.
+
+    Example: wsisam qupath install
+    """
+
+
+@command.command("install")
+@_directories_option
+def install_command(*, given: tuple[Path, ...]) -> None:
+    """Copy the client jar and the scripts into QuPath's user directory; upgrades what is there.
+
+    Example: wsisam qupath install
+    """
+    bundle = _told(find_bundle)
+    for directory in _directories(given):
+        if not directory.supported:
+            click.echo(f"{_name(directory)}: left as it is, for another QuPath than the client is made for")
+            continue
+        steps = _told(partial(install, bundle, directory.path))
+        _report(directory, steps)
+        if all(step.done == "kept" for step in steps):
+            click.echo(f"  wsisam {wsisam_server.__version__} was installed already")
+        else:
+            click.echo("  Start QuPath again. The scripts are in its menu Automate, User scripts.")
+
+
+@command.command("uninstall")
+@_directories_option
+def uninstall_command(*, given: tuple[Path, ...]) -> None:
+    """Remove what was installed, and nothing else.
+
+    Example: wsisam qupath uninstall
+    """
+    for directory in _directories(given):
+        steps = _told(partial(uninstall, directory.path))
+        _report(directory, steps)
+        if not steps:
+            click.echo("  nothing is installed there")
+
+
+@command.command("check")
+@_directories_option
+@click.option("--server", default="127.0.0.1:8765", show_default=True, help="HOST:PORT of the server to ask.")
+def check_command(*, given: tuple[Path, ...], server: str) -> None:
+    """Tell whether QuPath, client and server fit together. Exit status 1 when something does not.
+
+    Example: wsisam qupath check --server gpu.lab:8765
+    """
+    bundle = _told(find_bundle)
+    failed = False
+    for directory in _directories(given):
+        failed |= _say(_name(directory), _told(partial(check, bundle, directory)))
+    failed |= _say(server, _server(server))
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _directories(given: tuple[Path, ...]) -> list[UserDirectory]:
+    found = [given_user_directory(path.resolve()) for path in given] or find_user_directories()
+    if not found:
+        raise click.ClickException(
+            "no user directory of QuPath was found. Start QuPath once and let it make one (it asks, or: Edit, "
+            "Preferences, User directory), or name one: --qupath-user-dir DIR"
+        )
+    return found
+
+
+def _name(directory: UserDirectory) -> str:
+    versions = f" (QuPath {', '.join(directory.versions)})" if directory.versions else ""
+    return f"{directory.path}{versions}"
+
+
+def _report(directory: UserDirectory, steps: Iterable[Step]) -> None:
+    click.echo(_name(directory))
+    for step in steps:
+        note = f"  ({step.note})" if step.note else ""
+        click.echo(f"  {step.done:9}  {step.file.relative_to(directory.path)}{note}")
+
+
+def _say(name: str, findings: Iterable[Finding]) -> bool:
+    """Prints findings; whether one of them does not fit."""
+    failed = False
+    for finding in findings:
+        click.echo(f"{'ok   ' if finding.fits else 'TO DO'} {name}: {finding.text}")
+        failed |= not finding.fits
+    return failed
+
+
+def _server(address: str) -> Iterator[Finding]:
+    try:
+        with Client(address, timeout=SECONDS_FOR_SERVER) as client:
+            models = client.models()
+    except ServerError as error:
+        if error.status == "UNIMPLEMENTED":
+            text = "this server does not know the calls of the client: update it"
+        else:
+            text = f"the server does not answer ({error.text}): start it (wsisam serve), or give its --server"
+        yield Finding(fits=False, text=text)
+        return
+    ready = [model.name for model in models if model.ready]
+    text = f"the server answers, with {', '.join(ready)}" if ready else "no model is ready: run `wsisam doctor` there"
+    yield Finding(fits=bool(ready), text=text)
+
+
+def _told(action: Callable[[], Result]) -> Result:
+    try:
+        return action()
+    except QuPathFilesError as error:
+        raise click.ClickException(str(error)) from error

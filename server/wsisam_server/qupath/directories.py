@@ -1,0 +1,61 @@
+"""Finds QuPath's user directories: where it looks for extensions and scripts."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from wsisam_server.qupath.preferences import user_paths
+
+SUPPORTED = ("0.5", "0.6", "0.7")
+"""Versions of QuPath that the jar and the scripts are made for."""
+
+_VERSION = re.compile(r"v?(\d+\.\d+)(?:\D.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class UserDirectory:
+    """One user directory.
+
+    Attributes:
+        path: the folder; it exists.
+        versions: the versions of QuPath that use it, as far as known.
+    """
+
+    path: Path
+    versions: tuple[str, ...]
+
+    @property
+    def supported(self) -> bool:
+        """Whether a QuPath uses it that the jar is made for; true when nothing is known."""
+        return not self.versions or bool(set(self.versions) & set(SUPPORTED))
+
+
+def find_user_directories(home: Path | None = None, platform: str = sys.platform) -> list[UserDirectory]:
+    """The user directories of this user that exist: those in QuPath's preferences, and those at QuPath's own default.
+
+    QuPath asks for the folder in its first session and suggests ~/QuPath/vVERSION. Before that there is none.
+
+    Args:
+        home: the user's home folder.
+        platform: as `sys.platform`.
+    """
+    home = home or Path.home()
+    versions: dict[Path, set[str]] = {}
+    for version, path in user_paths(home, platform).items():
+        versions.setdefault(Path(path), set()).add(version)
+    for version in SUPPORTED:
+        versions.setdefault(home / "QuPath" / f"v{version}", set()).add(version)
+    return [
+        UserDirectory(path, tuple(sorted(known)))
+        for path, known in sorted(versions.items())
+        if path.is_absolute() and path.is_dir()
+    ]
+
+
+def given_user_directory(path: Path) -> UserDirectory:
+    """A folder that the user names; its version is told from its name, when that says one."""
+    match = _VERSION.fullmatch(path.name)
+    return UserDirectory(path, (match[1],) if match else ())

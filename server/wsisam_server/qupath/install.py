@@ -1,0 +1,131 @@
+"""Copies the files into a user directory, upgrades them, takes them out again. What a user changed is never lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import wsisam_server
+from wsisam_server.qupath import manifest as manifests
+from wsisam_server.qupath.bundle import JAR_FOLDER, JAR_PREFIX, Bundle
+from wsisam_server.qupath.errors import QuPathFilesError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from wsisam_server.qupath.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that was done.
+
+    Attributes:
+        done: "installed", "replaced", "kept", "removed" or "set aside".
+        file: what it was done to.
+        note: what the user should know of it; may be empty.
+    """
+
+    done: str
+    file: Path
+    note: str = ""
+
+
+def install(bundle: Bundle, directory: Path) -> list[Step]:
+    """Installs, or upgrades, or leaves as it is what is there already.
+
+    A file that the user changed, and a jar of another version that somebody else put there, are set aside under a name
+    that QuPath does not load.
+
+    Args:
+        bundle: what to install.
+        directory: the user directory; it exists.
+
+    Raises:
+        QuPathFilesError: a folder or a file cannot be written, or the manifest is damaged.
+    """
+    before = manifests.read(directory)
+    targets = bundle.targets()
+    steps: list[Step] = []
+    try:
+        for place in sorted(before.files.keys() - targets.keys()):
+            steps += _take_out(directory / place, before.files[place])
+        steps += _set_aside_other_jars(directory, targets)
+        for place, source in targets.items():
+            steps += _put(directory / place, source.read_bytes(), before.files.get(place, ""))
+        files = {place: manifests.digest(source) for place, source in targets.items()}
+        manifests.write(directory, manifests.Manifest(wsisam_server.__version__, files))
+    except OSError as error:
+        raise _cannot_write(directory, error) from error
+    return steps
+
+
+def uninstall(directory: Path) -> list[Step]:
+    """Removes what was installed; what the user changed stays, under another name.
+
+    Raises:
+        QuPathFilesError: a file cannot be removed, or the manifest is damaged.
+    """
+    before: Manifest = manifests.read(directory)
+    steps: list[Step] = []
+    try:
+        for place, sha256 in sorted(before.files.items()):
+            steps += _take_out(directory / place, sha256)
+        manifests.write(directory, manifests.Manifest())
+        for folder in sorted({(directory / place).parent for place in before.files}):
+            if folder.name not in {"extensions", "scripts"} and folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+    except OSError as error:
+        raise _cannot_write(directory, error) from error
+    return steps
+
+
+def other_jars(directory: Path, ours: str) -> Iterator[Path]:
+    """Client jars beside the one that should be there: QuPath would load one of them, and nobody knows which."""
+    for jar in sorted((directory / JAR_FOLDER).rglob(f"{JAR_PREFIX}*.jar")):
+        if jar != directory / JAR_FOLDER / ours:
+            yield jar
+
+
+def _put(file: Path, data: bytes, installed_before: str) -> Iterator[Step]:
+    present = manifests.digest(file)
+    if file.is_file() and file.read_bytes() == data:
+        yield Step("kept", file)
+        return
+    changed = bool(present) and present != installed_before
+    if changed:
+        yield _set_aside(file, "it was not as we had installed it")
+    manifests.write_file(file, data)
+    yield Step("replaced" if present and not changed else "installed", file)
+
+
+def _take_out(file: Path, sha256: str) -> Iterator[Step]:
+    present = manifests.digest(file)
+    if present and present != sha256:
+        yield _set_aside(file, "it was not as we had installed it")
+    elif present:
+        file.unlink()
+        yield Step("removed", file)
+
+
+def _set_aside_other_jars(directory: Path, targets: dict[str, Path]) -> Iterator[Step]:
+    ours = next(source.name for place, source in targets.items() if place.startswith(JAR_FOLDER))
+    for jar in other_jars(directory, ours):
+        yield _set_aside(jar, "another version, which QuPath could load instead")
+
+
+def _set_aside(file: Path, why: str) -> Step:
+    number = 1
+    while (aside := file.with_name(f"{file.name}.aside{number}")).exists():
+        number += 1
+    file.rename(aside)
+    return Step("set aside", aside, why)
+
+
+def _cannot_write(directory: Path, error: OSError) -> QuPathFilesError:
+    return QuPathFilesError(
+        f"cannot write below {directory}: {error.strerror or error}"
+        f"{f' ({error.filename})' if error.filename else ''}. Close QuPath, and check that the folder is yours; "
+        "then run the same command again."
+    )

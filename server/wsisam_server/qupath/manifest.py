@@ -1,0 +1,98 @@
+"""The list of what was installed into a user directory, kept there: only what is on it is ever replaced or removed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from wsisam_server.qupath.errors import QuPathFilesError
+
+NAME = "wsisam-files.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What was installed.
+
+    Attributes:
+        version: of wsisam that installed it; "" when nothing is installed.
+        files: SHA-256 by place, relative to the user directory, with forward slashes.
+    """
+
+    version: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def read(directory: Path) -> Manifest:
+    """The manifest of a user directory; an empty one when there is none.
+
+    Raises:
+        QuPathFilesError: it cannot be read, or names places outside the user directory.
+    """
+    file = directory / NAME
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        manifest = Manifest(str(data["wsisam"]), {str(key): str(value) for key, value in data["files"].items()})
+    except FileNotFoundError:
+        return Manifest()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(file) from error
+    if not all(_inside(place) for place in manifest.files):
+        raise _damaged(file)
+    return manifest
+
+
+def write(directory: Path, manifest: Manifest) -> None:
+    """Writes, or removes when it lists nothing, the manifest of a user directory.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    file = directory / NAME
+    if manifest.files:
+        text = json.dumps({"wsisam": manifest.version, "files": dict(sorted(manifest.files.items()))}, indent=2)
+        write_file(file, f"{text}\n".encode())
+    else:
+        file.unlink(missing_ok=True)
+
+
+def write_file(file: Path, data: bytes) -> None:
+    """Writes a file whole or not at all, with its folders.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".wsisam-", dir=file.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        Path(name).chmod(0o644)
+        Path(name).replace(file)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def digest(file: Path) -> str:
+    """SHA-256 of a file, hexadecimal; "" when it is not there.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+
+
+def _inside(place: str) -> bool:
+    path = PurePosixPath(place)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and ":" not in place
+
+
+def _damaged(file: Path) -> QuPathFilesError:
+    return QuPathFilesError(
+        f"{file} is damaged, so it is not known what was installed. Remove it, and run `wsisam qupath install` again."
+    )
