@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from support import postgresql
+
 
 def pytest_terminal_summary(terminalreporter):
     skipped = terminalreporter.stats.get("skipped", [])
@@ -20,6 +22,22 @@ def pytest_terminal_summary(terminalreporter):
 def _reason(report):
     text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     return text.removeprefix("Skipped: ")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_store_of_the_users():
+    """Programs that are started by tests keep no annotations unless the test says where."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WSISAM_STORE", "none")
+        yield
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server of the tests' own; called, it makes an empty place for a store and returns its URL."""
+    server = postgresql.Server.start()
+    yield server.database
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ What flows in: settings. What flows out: a running server. It must never decide 
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from typing import TYPE_CHECKING
 
@@ -12,23 +13,26 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from wsisam.v1 import segmentation_pb2, segmentation_pb2_grpc
+from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, segmentation_pb2, segmentation_pb2_grpc
 from wsisam_model import available_models
-from wsisam_server.errors import Reason
+from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.interceptors import BoundaryInterceptor, Gate
-from wsisam_server.scheduler import LocalEngine
+from wsisam_server.scheduler import Device, ModelPool
 from wsisam_server.segmenter import Segmenter
-from wsisam_server.service import SegmentationServicer, status_details
+from wsisam_server.service import AnnotationsServicer, SegmentationServicer, status_details
+from wsisam_server.sessions import Keeper
 from wsisam_server.slides import OpenSlides, SlideAccess
+from wsisam_server.store import AsyncStore, StoreError, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from wsisam_model import WsiSam
     from wsisam_server.config import Settings
-    from wsisam_server.scheduler import Engine
+    from wsisam_server.scheduler import ModelSource
 
 SEGMENTATION = segmentation_pb2.DESCRIPTOR.services_by_name["Segmentation"].full_name
+ANNOTATIONS = annotations_pb2.DESCRIPTOR.services_by_name["Annotations"].full_name
 
 
 class StartError(Exception):
@@ -39,8 +43,12 @@ KEEPALIVE_SECONDS = 60
 """How often the server looks whether a silent client is still there, and how often clients may look."""
 
 
-def build_segmenter(settings: Settings, engines: Mapping[str, Engine]) -> Segmenter:
-    """Everything below the service, for the server and for use in one process.
+def build_segmenter(settings: Settings, source: ModelSource | None = None) -> Segmenter:
+    """Everything below the service, for the server and for use in one process. Its models are not started yet.
+
+    Args:
+        settings: limits and slide folders.
+        source: where models beside the default one come from.
 
     Raises:
         StartError: a root or a path mapping makes no sense.
@@ -51,17 +59,15 @@ def build_segmenter(settings: Settings, engines: Mapping[str, Engine]) -> Segmen
         access = SlideAccess(settings.slide_roots, settings.path_mappings)
     except ValueError as error:
         raise StartError(str(error)) from error
-    known = [model.name for model in available_models()]
-    return Segmenter(OpenSlides(access, settings.limits), engines, settings.limits, known)
-
-
-async def build_engine(settings: Settings, load_model: Callable[[], WsiSam]) -> Engine:
-    """The engine that the settings ask for.
-
-    Raises:
-        Exception: whatever `load_model` raises.
-    """
-    return await LocalEngine.load(load_model, settings.limits.embedding_cache_bytes)
+    limits = settings.limits
+    models = ModelPool(
+        Device(limits.embedding_cache_bytes, settings.threads),
+        limits.model_bytes,
+        source,
+        known=[model.name for model in available_models()],
+        room_seconds=limits.model_room_seconds,
+    )
+    return Segmenter(OpenSlides(access, limits), models, limits)
 
 
 class App:
@@ -69,13 +75,15 @@ class App:
 
     Args:
         settings: where to listen, what to serve.
-        load_model: loads the model; called by `start` on a thread, while the port already answers NOT_SERVING.
+        load_model: loads the default model; called by `start` on a thread, while the port already answers NOT_SERVING,
+            and again when the model is asked for after it had to make room for others.
+        source: where models beside the default one come from.
 
     Raises:
         StartError: the address is not loopback and `insecure` is not set, or a path mapping makes no sense.
     """
 
-    def __init__(self, settings: Settings, load_model: Callable[[], WsiSam]) -> None:
+    def __init__(self, settings: Settings, load_model: Callable[[], WsiSam], source: ModelSource | None = None) -> None:
         if not settings.insecure and not is_loopback(settings.host):
             raise StartError(
                 f"refusing to listen on {settings.host}: anyone who reaches this address could read every slide below "
@@ -84,27 +92,34 @@ class App:
             )
         self._settings = settings
         self._load_model = load_model
-        self._engines: dict[str, Engine] = {}
-        self.segmenter = build_segmenter(settings, self._engines)
-        self._servicer = SegmentationServicer(self.segmenter, settings)
+        self.segmenter = build_segmenter(settings, source)
+        self._store: AsyncStore | None = None
+        self._servicers: tuple[SegmentationServicer, AnnotationsServicer] | None = None
         self._gate = Gate()
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> int:
-        """Binds the port, loads and warms the model, then serves. Returns the port.
+        """Opens the store, binds the port, loads and warms the model, then serves. Returns the port.
 
         Raises:
-            StartError: the port is taken.
+            StartError: the store cannot be used as it is, the port is taken, or the model is larger than models may be.
             Exception: whatever `load_model` raises.
         """
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        self._server = self._build_server()
+        self._store = await self._open_store()
+        keeper = Keeper(self._store)
+        self._servicers = (
+            SegmentationServicer(self.segmenter, keeper, self._settings),
+            AnnotationsServicer(keeper, self._settings.limits),
+        )
+        self._server = self._build_server(*self._servicers)
         port = self._bind(self._server)
         await self._server.start()
-        engine = await build_engine(self._settings, self._load_model)
-        self._engines[engine.info.name] = engine
-        await engine.warm_up()
+        try:
+            await self.segmenter.models.start(self._load_model)
+        except WsiSamServerError as error:
+            raise StartError(error.public_text) from error
         self._gate.open()
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         return port
@@ -113,12 +128,24 @@ class App:
         """Takes no new calls, ends the streams, gives other running calls `grace` seconds, then closes everything."""
         self._gate.close(Reason.SHUTTING_DOWN)
         await self._health.enter_graceful_shutdown()
-        self._servicer.end_streams()
+        for servicer in self._servicers or ():
+            servicer.end_streams()
         if self._server is not None:
             await self._server.stop(grace)
         await self.segmenter.close()
+        if self._store is not None:
+            await self._store.close()
 
-    def _build_server(self) -> grpc.aio.Server:
+    async def _open_store(self) -> AsyncStore | None:
+        where, limits = self._settings.store, self._settings.limits
+        if where is None:
+            return None
+        try:
+            return AsyncStore(await asyncio.to_thread(open_store, where, limits), limits.waiting_writes)
+        except StoreError as error:
+            raise StartError(f"no store: {error}") from error
+
+    def _build_server(self, segmentation: SegmentationServicer, annotations: AnnotationsServicer) -> grpc.aio.Server:
         limit = self._settings.limits.message_bytes
         server = grpc.aio.server(
             interceptors=(BoundaryInterceptor("/wsisam.", self._gate, status_details),),
@@ -134,9 +161,11 @@ class App:
                 ("grpc.keepalive_permit_without_calls", 1),
             ),
         )
-        segmentation_pb2_grpc.add_SegmentationServicer_to_server(self._servicer, server)
+        segmentation_pb2_grpc.add_SegmentationServicer_to_server(segmentation, server)
+        annotations_pb2_grpc.add_AnnotationsServicer_to_server(annotations, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection((SEGMENTATION, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        names = (SEGMENTATION, ANNOTATIONS, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
         return server
 
     def _bind(self, server: grpc.aio.Server) -> int:
@@ -154,6 +183,9 @@ class App:
     async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
         for service in ("", SEGMENTATION):
             await self._health.set(service, status)
+        # Without a store the service answers every call with STORE_OFF.
+        off = health_pb2.HealthCheckResponse.NOT_SERVING
+        await self._health.set(ANNOTATIONS, off if self._store is None else status)
 
 
 def is_loopback(host: str) -> bool:

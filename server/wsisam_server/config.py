@@ -34,6 +34,8 @@ class Limits:
 
     message_bytes: int = 16 * MIB
     embedding_cache_bytes: int = 1024 * MIB
+    model_bytes: int = 8192 * MIB  # weights of the loaded models together
+    model_room_seconds: float = 30.0  # that a model waits to be loaded while others in use take that memory
     pushed_pixels_bytes: int = 64 * MIB  # for one slide in pixel mode
     pushed_slides: int = 64
     open_slides: int = 64
@@ -45,15 +47,23 @@ class Limits:
     objects_per_session: int = 10_000
     id_length: int = 128
     plain_image_pixels: int = 400_000_000  # 4 bytes each while it is open
+    annotations_per_request: int = 10_000
+    vertices_per_annotation: int = 500_000  # 8 MB as numbers: one annotation always fits into a message
+    annotation_text: int = 65_536  # characters of all texts and measurement names of one annotation together
+    waiting_writes: int = 256
+    heartbeat_seconds: float = 15.0  # of a Watch stream on which nothing happens
+    watch_stall_seconds: float = 60.0  # that a Watch client may take to read one message
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the server listens and what it serves; the model comes loaded, from whoever starts it."""
+    """Where the server listens and what it serves; the models come from whoever starts it."""
 
     host: str = "127.0.0.1"
     port: int = 8765
     insecure: bool = False
     slide_roots: tuple[Path, ...] = ()
     path_mappings: tuple[PathMapping, ...] = ()
+    threads: int | None = None  # CPU threads of a model's step; None: all cores
+    store: str | None = None  # a SQLite file, or a URL; None: annotations are not stored
     limits: Limits = field(default_factory=Limits)

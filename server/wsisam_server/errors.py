@@ -26,6 +26,7 @@ class Code(Enum):
     OUT_OF_RANGE = 11
     INTERNAL = 13
     UNAVAILABLE = 14
+    DATA_LOSS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,31 @@ class Reason(Enum):
         Code.NOT_FOUND,
         "No open slide has this slide_id (the server may have restarted or closed it). Call OpenSlide again.",
     )
-    UNKNOWN_MODEL = Entry(Code.NOT_FOUND, "There is no model named '{model}'. ListModels names the available ones.")
+    UNKNOWN_MODEL = Entry(
+        Code.NOT_FOUND,
+        "There is no model named '{model}' here. Choose one of: {available}. An administrator adds others, without a "
+        "restart, with 'wsisam weights add'.",
+    )
     MODEL_UNAVAILABLE = Entry(
         Code.FAILED_PRECONDITION,
         "The model '{model}' is known but not ready on this server. ListModels says what it needs.",
+    )
+    MODEL_DAMAGED = Entry(
+        Code.FAILED_PRECONDITION,
+        "The files of the model '{model}' are damaged, missing or changed, so it was not loaded. Choose another model "
+        "and tell the administrator, who looks at it with 'wsisam weights verify' and, after an upgrade, restarts the "
+        "server.",
+    )
+    MODEL_TOO_LARGE = Entry(
+        Code.FAILED_PRECONDITION,
+        "The model '{model}' takes {needed_mib} MiB of memory, and this server gives all its models {limit_mib} MiB. "
+        "Choose a smaller one, or ask the administrator for a higher --model-memory.",
+    )
+    MODELS_BUSY = Entry(
+        Code.RESOURCE_EXHAUSTED,
+        "There is no room for the model '{model}': the loaded ones are answering other users and take all the memory "
+        "that models may have. Try again in a moment; if it persists, ask the administrator for a higher "
+        "--model-memory.",
     )
     INVALID_FIELD = Entry(Code.INVALID_ARGUMENT, "The field '{field}' is not valid: {problem}.")
     EMPTY_PROMPT = Entry(
@@ -128,6 +150,61 @@ class Reason(Enum):
     )
     SUPERSEDED = Entry(Code.ABORTED, "A newer revision of object '{object_id}' took this prompt's place.")
     PROMPT_CANCELLED = Entry(Code.CANCELLED, "The prompt was cancelled before an answer was computed.")
+    ANNOTATION_NOT_FOUND = Entry(
+        Code.NOT_FOUND,
+        "The store has no annotation {annotation_id} (or not that revision of it). A new annotation is saved with "
+        "revision 0.",
+    )
+    INVALID_SHAPE = Entry(
+        Code.INVALID_ARGUMENT,
+        "The shape of annotation {annotation_id} cannot be stored: {problem}. Repair it, for example with QuPath's "
+        "'Make valid' or with 'wsisam import --repair', and save it again.",
+    )
+    REVISION_CONFLICT = Entry(
+        Code.ABORTED,
+        "Annotation {annotation_id} is at revision {current}, and the change was made to revision {expected}. Nothing "
+        "of this request was stored. Look at both versions, then save again with the current revision.",
+    )
+    REQUEST_ID_REUSED = Entry(
+        Code.ALREADY_EXISTS,
+        "The request id '{request_id}' was used for another request. Choose a new, random one for each request; "
+        "repeat one only to repeat its request.",
+    )
+    REVISION_AHEAD = Entry(
+        Code.OUT_OF_RANGE,
+        "The store is at revision {current} and was asked for what came after {given}: it is another store, or was "
+        "restored from a backup. List everything again, from revision 0.",
+    )
+    WATCH_TOO_SLOW = Entry(
+        Code.ABORTED,
+        "The client did not read its changes for {seconds} s, so the stream was ended. "
+        "Watch again, from the revision of the last message that came.",
+    )
+    STORE_OFF = Entry(
+        Code.FAILED_PRECONDITION,
+        "This server stores no annotations (it was started with --store none). Keep them on the client, or ask the "
+        "administrator for a store.",
+    )
+    STORE_BUSY = Entry(
+        Code.UNAVAILABLE,
+        "The annotation store is busy with other writers. Nothing was stored. Try again in a few seconds, with the "
+        "same request id.",
+    )
+    STORE_FULL = Entry(
+        Code.RESOURCE_EXHAUSTED,
+        "The annotation store has no room left: its disk is full. Nothing of this request was stored, and what was "
+        "stored before is safe. Tell the administrator, then try again with the same request id.",
+    )
+    STORE_UNAVAILABLE = Entry(
+        Code.UNAVAILABLE,
+        "The annotation store cannot be reached, read or written. Try again with the same request id; if it persists, "
+        "tell the administrator, who finds the cause in the server's log.",
+    )
+    STORE_DAMAGED = Entry(
+        Code.DATA_LOSS,
+        "The annotation store is damaged. Tell the administrator, who looks at it with 'wsisam db check' and restores "
+        "the last backup.",
+    )
     OUT_OF_MEMORY = Entry(
         Code.RESOURCE_EXHAUSTED,
         "The server is out of memory for this request. Try again in a moment; if it persists, tell the administrator.",

@@ -1,5 +1,6 @@
 """The commands that are not about a slide: help, doctor, serve's refusals, start and stop of the real program."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -8,8 +9,10 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from support.annotations import Caller, new
 from wsisam_server.cli import COMMANDS, main
 from wsisam_server.client import Client
+from wsisam_server.store import Wanted, open_store
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -38,7 +41,7 @@ def test_doctor_says_ok_line_by_line():
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
     assert all(line.startswith("ok ") for line in lines)
-    for what in ("Python", "torch", "device", "OpenSlide", "models", f"port {port}"):
+    for what in ("Python", "torch", "device", "OpenSlide", "models", "annotations", f"port {port}"):
         assert any(what in line for line in lines)
 
 
@@ -60,6 +63,9 @@ def test_doctor_says_what_to_do_about_a_taken_port():
         (["--map", "Z:/slides=/data"], "--slides"),
         (["--map", "Z:/slides=relative"], "CLIENT_PREFIX="),
         (["--slides", "/nothing/here"], "does not exist"),
+        (["--store", "mysql://lab@host/annotations"], "postgresql://"),
+        (["--store", "/nothing/here/annotations.sqlite"], "no folder"),
+        (["--store", __file__], "no store at all"),
         (["--model", "sam-9000"], "sam-9000"),
         (["--device", "abacus"], "cuda:N"),
         (["--device", "cuda:99"], "torch sees"),
@@ -93,3 +99,36 @@ def test_python_m_serves_and_stops_on_sigterm(tmp_path):
     assert process.returncode == 0, err
     assert "stopping" in out
     assert "Traceback" not in err
+
+
+def test_annotations_are_kept_without_any_set_up(tmp_path):
+    """Where the user's data is, and nowhere else; and a second server finds them there."""
+    environment = {
+        **{key: value for key, value in os.environ.items() if key != "WSISAM_STORE"},
+        "HOME": str(tmp_path / "home"),
+        "XDG_DATA_HOME": str(tmp_path / "home" / "data"),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wsisam_server", "serve", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+    )
+    try:
+        target = process.stdout.readline().rsplit(" ", 1)[-1].strip()
+        caller = Caller(target)
+        kept = new()
+        caller.save(kept)
+        caller.close()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 0, err
+    (path,) = (tmp_path / "home").rglob("annotations.sqlite")
+    assert f"annotations are kept in {path}" in err
+    with open_store(str(path)) as store:
+        assert str(store.listing(Wanted(), after=0, limit=1).annotations[0].id) == kept.id

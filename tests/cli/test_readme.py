@@ -3,6 +3,7 @@
 import re
 import shlex
 
+import click
 from click.testing import CliRunner
 
 from wsisam_server.cli import COMMANDS, main
@@ -26,9 +27,13 @@ def test_every_option_that_the_readme_uses_exists(repository):
     lines = [line for block in blocks(repository) for line in block.splitlines() if line.startswith("wsisam ")]
     assert len(lines) >= 4
     for line in lines:
-        command, *words = shlex.split(line)[1:]
-        assert command in COMMANDS
-        shown = CliRunner().invoke(main, [command, "--help"]).output
+        words = shlex.split(line)[1:]
+        assert words[0] in COMMANDS
+        path, command = [], main
+        while isinstance(command, click.Group):
+            path.append(words.pop(0))
+            command = command.get_command(click.Context(command), path[-1])
+        shown = CliRunner().invoke(main, [*path, "--help"]).output
         for option in (word for word in words if word.startswith("--")):
             assert option in shown, line
 

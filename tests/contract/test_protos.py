@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wsisam.v1 import segmentation_pb2
+from wsisam.v1 import annotations_pb2, segmentation_pb2
 from wsisam_server.errors import Reason
 
 
@@ -42,13 +42,14 @@ def test_generated_code_is_current(repository, tmp_path):
 
 
 def test_every_reason_of_the_catalogue_is_documented(repository):
-    text = (repository / "protos" / "wsisam" / "v1" / "segmentation.proto").read_text()
+    protos = (repository / "protos" / "wsisam" / "v1").glob("*.proto")
+    text = "".join(path.read_text() for path in protos)
     assert [reason.name for reason in Reason if not re.search(rf"\b{reason.name}\b", text)] == []
 
 
 def test_every_reason_of_the_catalogue_is_raised_somewhere(repository):
-    sources = (repository / "server" / "wsisam_server").rglob("*.py")
-    code = "".join(path.read_text() for path in sources if path.name != "errors.py")
+    server = repository / "server" / "wsisam_server"
+    code = "".join(path.read_text() for path in server.rglob("*.py") if path != server / "errors.py")
     assert [reason.name for reason in Reason if f"Reason.{reason.name}" not in code] == []
 
 
@@ -59,6 +60,8 @@ def test_every_text_says_what_to_do(reason):
     assert len(text.split()) >= 6
 
 
-def test_the_service_has_the_methods_that_clients_are_told_of():
+def test_the_services_have_the_methods_that_clients_are_told_of():
     methods = [method.name for method in segmentation_pb2.DESCRIPTOR.services_by_name["Segmentation"].methods]
     assert methods == ["ListModels", "OpenSlide", "Segment", "SegmentBatch", "Interact"]
+    methods = [method.name for method in annotations_pb2.DESCRIPTOR.services_by_name["Annotations"].methods]
+    assert methods == ["Save", "Get", "List", "Delete", "Restore", "History", "Watch"]

@@ -1,4 +1,4 @@
-"""The command line: `wsisam serve | segment | evaluate | train | doctor | demo`.
+"""The command line: `wsisam serve`, `segment` and the other commands of `COMMANDS`.
 
 What flows in: arguments. What flows out: text, files and an exit status (0 done, 1 failed, 2 wrong usage). Each
 command is a module of its own, imported when it is run: `wsisam --help` must not wait for torch.
@@ -7,6 +7,7 @@ command is a module of its own, imported when it is run: `wsisam --help` must no
 from __future__ import annotations
 
 import importlib
+import keyword
 
 import click
 
@@ -17,6 +18,11 @@ COMMANDS = {
     "segment": "Outline objects on one slide.",
     "evaluate": "Measure a model on drawn objects.",
     "train": "Train a model on drawn objects.",
+    "weights": "List, add, remove and verify named models.",
+    "qupath": "Install the client for QuPath, check it, or remove it.",
+    "export": "Write annotations to a file for QuPath or for training.",
+    "import": "Store the annotations in files of QuPath or ASAP.",
+    "db": "Upgrade, check and back up the annotation store.",
     "doctor": "Check this machine and say what to do.",
     "demo": "Run the whole chain once on a real slide.",
 }
@@ -29,7 +35,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"wsisam_server.cli.{cmd_name}")
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        module = importlib.import_module(f"wsisam_server.cli.{name}")
         command: click.Command = module.command
         return command
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import socket
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,19 +22,25 @@ MIN_PYTHON = (3, 10)
 
 @click.command("doctor")
 @click.option("--port", type=click.IntRange(1, 65535), default=8765, show_default=True, help="Port to look at.")
-def command(*, port: int) -> None:
+@click.option(
+    "--weights-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the models that were added; the one that the other commands look at if not given.",
+)
+def command(*, port: int, weights_dir: Path | None) -> None:
     """Check this machine and say what to do. Exit status 1 when something is missing.
 
     Example: wsisam doctor
     """
     failed = False
-    for name, check in _checks(port):
+    for name, check in _checks(port, weights_dir):
         try:
-            ok, text = check()
+            findings = check()
         except Exception as error:  # noqa: BLE001 - a check that breaks is a finding, not a crash
-            ok, text = False, f"the check itself failed: {error}"
-        failed |= not ok
-        click.echo(f"{'ok   ' if ok else 'TO DO'} {name}: {text}")
+            findings = [(False, f"the check itself failed: {error}")]
+        for ok, text in findings:
+            failed |= not ok
+            click.echo(f"{'ok   ' if ok else 'TO DO'} {name}: {text}")
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -40,12 +48,13 @@ def command(*, port: int) -> None:
 Finding = tuple[bool, str]
 
 
-def _checks(port: int) -> Iterator[tuple[str, Callable[[], Finding]]]:
-    yield "Python", _python
-    yield "torch", _torch
-    yield "device", _device
-    yield "OpenSlide", _openslide
-    yield "models", _models
+def _checks(port: int, weights_dir: Path | None) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
+    yield "Python", lambda: [_python()]
+    yield "torch", lambda: [_torch()]
+    yield "device", lambda: [_device()]
+    yield "OpenSlide", lambda: [_openslide()]
+    yield "models", lambda: _models(weights_dir)
+    yield "annotations", lambda: [_store()]
     yield f"port {port}", lambda: _port(port)
 
 
@@ -81,32 +90,65 @@ def _openslide() -> Finding:
     return True, f"{openslide.__library_version__} (openslide-python {metadata.version('openslide-python')})"
 
 
-def _models() -> Finding:
-    from wsisam_model import available_models  # noqa: PLC0415
+def _models(weights_dir: Path | None) -> list[Finding]:
+    from wsisam_server.weights import RECIPES, WeightsFolder, default_folder, overview  # noqa: PLC0415
 
-    models = available_models()
-    ready = [model.name for model in models if model.installed]
-    if not ready:
-        return False, f"none ready; for {models[0].name} run: {models[0].how_to_install}"
-    others = ", ".join(model.name for model in models if not model.installed)
-    return True, f"{', '.join(ready)} ready; from files of your own: {others}"
+    known = overview(WeightsFolder(weights_dir or default_folder()))
+    ready = [model for model in known if not model.problem]
+    findings = [(True, f"{_facts(model.name, model.weights_hash, model.licence)}") for model in ready]
+    # A built-in model that is not installed is missed only where there is no other.
+    findings += [(model.built_in and bool(ready), f"{model.name}: {model.problem}") for model in known if model.problem]
+    more = ", ".join(name for name in RECIPES if name not in {model.name for model in known})
+    return [*findings, (True, f"more: wsisam weights add, with files of your own or one of {more}")]
 
 
-def _port(port: int) -> Finding:
+def _store() -> Finding:
+    from wsisam_server.store import StoreError, default_path, open_store, store_name  # noqa: PLC0415
+
+    where = os.environ.get("WSISAM_STORE") or str(default_path())
+    if where == "none":
+        return True, "kept nowhere (WSISAM_STORE is none)"
+    if "://" not in where and not Path(where).exists():
+        return True, f"none yet; 'wsisam serve' will keep them in {where}"
+    try:
+        with open_store(where) as store:
+            return True, f"{store_name(where)}, {store.head()} revisions"
+    except StoreError as error:
+        return False, str(error)
+
+
+def _port(port: int) -> list[Finding]:
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
             return _who(port)
-    return True, "free"
+    return [(True, "free")]
 
 
-def _who(port: int) -> Finding:
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+def _who(port: int) -> list[Finding]:
+    from wsisam_server.client import Client, ServerError  # noqa: PLC0415 - not needed on a free port
+
+    target = f"127.0.0.1:{port}"
+    with grpc.insecure_channel(target) as channel:
         try:
             reply = health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(service="wsisam.v1.Segmentation"), timeout=2
             )
         except grpc.RpcError:
-            return False, "taken by another program; choose another with: wsisam serve --port"
-    return True, f"a wsisam server is {health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)} here"
+            return [(False, "taken by another program; choose another with: wsisam serve --port")]
+    name = health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
+    findings = [(True, f"a wsisam server is {name} here")]
+    with Client(target, timeout=5) as client:
+        try:
+            models = [model for model in client.models() if model.ready]
+        except ServerError as error:
+            return [*findings, (True, f"its models are not known yet: {error.text}")]
+    for model in models:
+        state = "loaded" if model.loaded else "loaded when asked for"
+        findings.append((True, f"serves {_facts(model.name, model.weights_hash, model.licence)}, {state}"))
+    return findings
+
+
+def _facts(name: str, weights_hash: str, licence: str) -> str:
+    return f"{name}, weights {weights_hash[:12]}, licence {licence or 'unknown'}"

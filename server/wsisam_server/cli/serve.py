@@ -11,8 +11,12 @@ from typing import Any
 import click
 
 from wsisam_server.app import App, StartError
-from wsisam_server.cli.model import load_model, model_options
+from wsisam_server.cli.model import choose_device, choose_dtype, load_model, model_options
+from wsisam_server.cli.size import Size
+from wsisam_server.cli.store import store_option
 from wsisam_server.config import MIB, Limits, PathMapping, Settings
+from wsisam_server.store import store_name
+from wsisam_server.weights import ServedModels, WeightsError, WeightsFolder, built_in
 
 
 def _mappings(values: tuple[str, ...]) -> tuple[PathMapping, ...]:
@@ -43,7 +47,22 @@ def _mappings(values: tuple[str, ...]) -> tuple[PathMapping, ...]:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 for any free port.")
 @click.option("--insecure", is_flag=True, help="Allow an address other than loopback, without encryption or identity.")
+@store_option(optional=True)
 @click.option("--cache-mib", type=click.IntRange(1), default=1024, show_default=True, help="Embedding cache, MiB.")
+@click.option(
+    "--models",
+    "served",
+    metavar="NAME,...",
+    help="The models that clients may name, the first the default unless --model or --sam is given; "
+    "all that were added if not given.",
+)
+@click.option(
+    "--model-memory",
+    type=Size(),
+    default="8GiB",
+    show_default=True,
+    help="What the weights of the loaded models may take together; those not used make room for others.",
+)
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
@@ -58,7 +77,10 @@ def command(
     host: str,
     port: int,
     insecure: bool,
+    store: str | None,
     cache_mib: int,
+    served: str | None,
+    model_memory: int,
     log_level: str,
     **model: Any,
 ) -> None:
@@ -73,13 +95,36 @@ def command(
         insecure=insecure,
         slide_roots=tuple(root.resolve() for root in roots),
         path_mappings=_mappings(mappings),
-        limits=Limits(embedding_cache_bytes=cache_mib * MIB),
+        store=store,
+        threads=model.pop("threads"),
+        limits=Limits(embedding_cache_bytes=cache_mib * MIB, model_bytes=model_memory),
     )
+    source = _source(served, model)
     try:
-        app = App(settings, lambda: load_model(**model))
+        app = App(settings, lambda: load_model(**model), source)
         asyncio.run(_serve(app, settings))
     except StartError as error:
         raise click.ClickException(str(error)) from error
+
+
+def _source(served: str | None, model: dict[str, Any]) -> ServedModels:
+    """The models beside the default; makes the first named one the default if no other is asked for."""
+    folder = WeightsFolder(model["weights_dir"])
+    only = None if served is None else [name.strip() for name in served.split(",") if name.strip()]
+    if only is not None:
+        try:
+            there = [*built_in(), *folder.names()]
+        except WeightsError as error:
+            raise click.ClickException(str(error)) from error
+        missing = [name for name in only if name not in there]
+        if missing or not only:
+            problem = f"there is no model {', '.join(missing) or served!r}; there are: {', '.join(there)}"
+            raise click.BadParameter(f"{problem}. Add one: wsisam weights add", param_hint="--models")
+        source = click.get_current_context().get_parameter_source("model")
+        if model["sam"] is None and (source is None or source.name != "COMMANDLINE"):
+            model["model"] = only[0]
+    device = choose_device(model["device"])
+    return ServedModels(folder, device=device, dtype=choose_dtype(model["dtype"], device), only=only)
 
 
 async def _serve(app: App, settings: Settings) -> None:
@@ -95,8 +140,11 @@ async def _serve(app: App, settings: Settings) -> None:
     try:
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
-            names = ", ".join(app.segmenter.engines)
-            click.echo(f"wsisam: serving {names} on {settings.host}:{starting.result()}")
+            port = starting.result()
+            names = ", ".join(listed.offer.info.name for listed in app.segmenter.models.listed())
+            click.echo(f"wsisam: serving {names} on {settings.host}:{port}")
+            kept = f"in {store_name(settings.store)}" if settings.store else "nowhere (--store none)"
+            click.echo(f"wsisam: annotations are kept {kept}", err=True)
             if not settings.slide_roots:
                 click.echo("wsisam: no --slides folder: clients have to send pixels", err=True)
             await stopping

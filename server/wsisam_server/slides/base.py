@@ -30,6 +30,11 @@ class SlideInfo:
     fingerprint: str
     source: str
 
+    @property
+    def is_pushed(self) -> bool:
+        """Whether its pixels come from a client, so that its fingerprint is random."""
+        return self.source == "pushed"
+
 
 class Slide(Protocol):
     """A slide that can be read. Safe to use from several threads at once."""

@@ -1,0 +1,65 @@
+"""The options that name a slide by its file, shared by the commands that file annotations under it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from wsisam_server.client import Client, ServerError
+from wsisam_server.config import Limits
+from wsisam_server.errors import WsiSamServerError
+from wsisam_server.geometry import SlideSize
+from wsisam_server.slides import open_slide
+from wsisam_server.store import SlideRecord
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def slide_options(command: Command) -> Command:
+    """Adds --slide and --slide-id, for `named_slide`."""
+    by_file = click.option("--slide", metavar="FILE", help="The slide's file, here or as the --server sees it.")
+    by_id = click.option("--slide-id", metavar="TEXT", help="The slide's id, instead: what it is filed under.")
+    return by_file(by_id(command))
+
+
+def named_slide(slide: str | None, slide_id: str | None, server: str | None) -> SlideRecord | None:
+    """The slide that the options name; None when they name none.
+
+    Raises:
+        click.ClickException: with what to do.
+    """
+    if slide is not None and slide_id is not None:
+        raise click.UsageError("give --slide or --slide-id, not both")
+    if slide_id is not None:
+        return SlideRecord(slide_id)
+    if slide is None:
+        return None
+    path = Path(slide)
+    if path.is_file():
+        return _here(path.resolve())
+    if server is None:
+        raise click.ClickException(f"{slide}: no such file. Name the slide with --slide-id if its file is elsewhere")
+    return _there(slide, server)
+
+
+def _here(path: Path) -> SlideRecord:
+    try:
+        opened = open_slide(path, Limits())
+    except WsiSamServerError as error:
+        raise click.ClickException(f"{path}: {error.public_text} Or name the slide with --slide-id.") from error
+    try:
+        return SlideRecord(opened.info.fingerprint, (path.as_uri(),), opened.info.size)
+    finally:
+        opened.close()
+
+
+def _there(slide: str, server: str) -> SlideRecord:
+    try:
+        with Client(server) as client:
+            found = client.open_slide(slide)
+    except ServerError as error:
+        raise click.ClickException(f"{slide}: {error.text}") from error
+    return SlideRecord(found.slide_id, (slide,), SlideSize(found.width, found.height))

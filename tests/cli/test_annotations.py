@@ -1,0 +1,261 @@
+"""`wsisam import`, `export` and `db`, on a store and on a server."""
+
+import json
+import sqlite3
+import uuid
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from support.annotations import Serving
+from support.server import picture
+from wsisam_server.cli import main
+from wsisam_server.config import Limits
+from wsisam_server.store import Wanted, open_store
+
+BOWTIE = [[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    path = tmp_path / "annotations.sqlite"
+    monkeypatch.setenv("WSISAM_STORE", str(path))
+    return path
+
+
+@pytest.fixture(params=["store", "server"])
+def where(request, place):
+    """The options that say where annotations are: none, or a server."""
+    if request.param == "store":
+        yield []
+        return
+    serving = Serving(str(place), Limits())
+    yield ["--server", serving.target]
+    serving.stop()
+
+
+@pytest.fixture
+def slide(tmp_path):
+    path = tmp_path / "case 7.png"
+    Image.fromarray(picture()).save(path)
+    return path
+
+
+def run(*arguments, status=0):
+    done = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert done.exit_code == status, done.output
+    assert "Traceback" not in done.output
+    return done.output
+
+
+def square(x, annotation_id=None, **properties):
+    ring = [[x, 0], [x + 10, 0], [x + 10, 10.37], [x, 10.37], [x, 0]]
+    return {
+        "type": "Feature",
+        "id": annotation_id or str(uuid.uuid4()),
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": {"objectType": "annotation", **properties},
+    }
+
+
+@pytest.fixture
+def geojson(tmp_path):
+    def write(*features, name="in.geojson"):
+        path = tmp_path / name
+        path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+        return path
+
+    return write
+
+
+def test_what_is_imported_is_exported_as_it_was(where, slide, geojson, tmp_path):
+    tumor = {"name": "Tumor", "color": [200, 0, 0]}
+    features = [square(0, classification=tumor, name="a"), square(50, measurements={"Area": 103.7})]
+    shown = run("import", geojson(*features), "--slide", slide, "--project", "P", *where)
+    assert "2 new annotations, 0 changed, 0 as they were" in shown
+    out = tmp_path / "out.geojson"
+    assert "2 annotations" in run("export", out, "--slide", slide, *where)
+    assert json.loads(out.read_text())["features"] == features
+    # Once more, both change nothing.
+    before = out.read_bytes()
+    assert "0 new annotations, 0 changed, 2 as they were" in run(
+        "import", out, "--slide", slide, "--project", "P", *where
+    )
+    run("export", out, "--slide", slide, *where)
+    assert out.read_bytes() == before
+
+
+def test_the_slide_is_known_by_its_content(where, slide, geojson, tmp_path):
+    run("import", geojson(square(0)), "--slide", slide, *where)
+    moved = slide.rename(tmp_path / "moved.png")
+    run("export", tmp_path / "out.geojson", "--slide", moved, *where)
+    assert len(json.loads((tmp_path / "out.geojson").read_text())["features"]) == 1
+
+
+def test_a_file_that_says_something_else_is_refused_until_it_may_win(where, slide, geojson, place):
+    same = str(uuid.uuid4())
+    run("import", geojson(square(0, same, name="old"), square(70)), "--slide", slide, *where)
+    changed = geojson(square(0, same, name="new"), square(90))
+    shown = run("import", changed, "--slide", slide, *where, status=1)
+    assert "1 of 2 annotations are in the store with another content" in shown
+    assert same in shown
+    assert "--update" in shown
+    with open_store(str(place)) as store:
+        assert store.head() == 2
+        assert store.get(uuid.UUID(same)).content.name == "old"
+    shown = run("import", changed, "--slide", slide, "--update", "--author", "ben", *where)
+    assert "1 new annotations, 1 changed, 0 as they were" in shown
+    with open_store(str(place)) as store:
+        found = store.get(uuid.UUID(same))
+        assert (found.content.name, found.author, found.revision) == ("new", "ben", 3)
+        assert len(store.history(found.id, after=0, limit=5).annotations) == 2
+
+
+def test_bad_shapes_are_told_and_can_be_repaired(where, slide, geojson, place):
+    bad = square(0, name="crossed")
+    bad["geometry"]["coordinates"] = [BOWTIE]
+    path = geojson(bad, square(50))
+    shown = run("import", path, "--slide", slide, *where, status=1)
+    assert "crossed: Self-intersection" in shown
+    assert "--repair" in shown
+    shown = run("import", path, "--slide", slide, "--repair", *where)
+    assert "1 shapes were made valid" in shown
+    with open_store(str(place)) as store:
+        kept = {one.content.name: one.content.shape for one in store.listing(Wanted(), after=0, limit=5).annotations}
+    assert kept["crossed"].is_valid
+    assert kept["crossed"].area == 50
+    assert kept["crossed"].geom_type == "MultiPolygon"
+
+
+def test_more_than_fits_into_one_request(where, slide, geojson, place):
+    features = [square(20 * number) for number in range(2500)]
+    shown = run("import", geojson(*features), "--slide", slide, *where)
+    assert "2500 new annotations" in shown
+    with open_store(str(place)) as store:
+        assert store.head() == 2500
+
+
+def test_asap_by_its_name_and_several_files(where, slide, tmp_path, geojson):
+    xml = tmp_path / "in.xml"
+    xml.write_text(
+        '<ASAP_Annotations><Annotations><Annotation Name="a" Type="Dot" PartOfGroup="Tumor">'
+        '<Coordinates><Coordinate Order="0" X="5" Y="6"/></Coordinates></Annotation></Annotations>'
+        '<AnnotationGroups><Group Name="Tumor" Color="#64FE2E"/></AnnotationGroups></ASAP_Annotations>'
+    )
+    left_out = square(80, objectType="detection")
+    shown = run("import", xml, geojson(square(0), left_out), "--slide", slide, *where)
+    assert "2 new annotations" in shown
+    assert "left out: 1 objects that are no annotations" in shown
+    run("export", tmp_path / "out.geojson", "--class", "Tumor", *where)
+    (one,) = json.loads((tmp_path / "out.geojson").read_text())["features"]
+    assert one["geometry"] == {"type": "Point", "coordinates": [5, 6]}
+
+
+def test_exports_of_several_slides(where, slide, geojson, tmp_path):
+    run("import", geojson(square(0)), "--slide", slide, "--author", "anna", *where)
+    run("import", geojson(square(0)), "--slide-id", "file:///x/case%207.png", "--author", "ben", *where)
+    run("import", geojson(square(0)), "--slide-id", "file:///y/other.svs", "--author", "ben", *where)
+    shown = run("export", tmp_path / "out.geojson", *where, status=2)
+    assert "3 slides" in shown
+    folder = tmp_path / "out"
+    folder.mkdir()
+    run("export", folder, *where)
+    names = sorted(path.name for path in folder.iterdir())
+    assert len(names) == 3
+    assert names[2] == "other.svs.geojson"
+    assert all(name.startswith("case 7.png-") for name in names[:2])
+    run("export", tmp_path / "anna.geojson", "--author", "anna", *where)
+    assert len(json.loads((tmp_path / "anna.geojson").read_text())["features"]) == 1
+    assert "no such annotations" in run("export", folder, "--project", "Q", *where, status=1)
+
+
+def test_coco(where, slide, geojson, tmp_path):
+    run("import", geojson(square(0, classification="Gland"), square(50)), "--slide", slide, *where)
+    out = tmp_path / "coco.json"
+    assert "2 annotations" in run("export", out, "--format", "coco", *where)
+    written = json.loads(out.read_text())
+    assert (written["images"][0]["width"], written["images"][0]["height"]) == (900, 700)
+    assert written["images"][0]["file_name"] == "case 7.png"
+    assert {one["name"] for one in written["categories"]} == {"Gland", "unclassified"}
+    run("import", geojson(square(0)), "--slide-id", "of unknown size", *where)
+    assert "--slide" in run("export", out, "--format", "coco", *where, status=1)
+    assert json.loads(out.read_text()) == written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["import", "{file}"], 2, "--slide-id"),
+        (["import", "{file}", "--slide", "{slide}", "--slide-id", "x"], 2, "not both"),
+        (["import", "{file}", "--slide", "/nothing.svs"], 1, "--slide-id"),
+        (["import", "{file}", "--slide", "{file}"], 1, "cannot be read as an image"),
+        (["import", "{slide}", "--slide", "{slide}"], 1, "case 7.png"),
+        (["import", "{file}", "--slide", "{slide}", "--format", "asap"], 1, "no XML"),
+        (["import", "{file}", "--slide", "{slide}", "--server", "h:1", "--store", "x"], 2, "not both"),
+        (["import", "{file}", "--slide", "{slide}", "--server", "127.0.0.1:1"], 1, "cannot be reached"),
+        (["import", "{file}", "--slide", "{slide}", "--store", "none"], 2, "needs a store"),
+        (["import", "{file}", "--slide", "{slide}", "--author", "x" * 200], 1, "author"),
+        (["import", "{file}", "--slide", "{slide}", "--store", "mysql://x/y"], 1, "postgresql://"),
+        (["export", "{folder}/no/folder.geojson", "--store", "{full}"], 1, "No such file"),
+        (["export", "{folder}", "--format", "coco", "--store", "{full}"], 2, "name a file"),
+    ],
+    ids=str,
+)
+def test_what_is_refused(arguments, status, says, slide, geojson, tmp_path, place):
+    full = tmp_path / "full.sqlite"
+    file = geojson(square(0))
+    run("import", file, "--slide", slide, "--store", full)
+    given = [
+        text.format(file=file, slide=slide, folder=tmp_path, full=full) if "{" in text else text for text in arguments
+    ]
+    assert says in run(*given, status=status)
+
+
+def test_the_same_id_twice_is_refused_unless_it_says_the_same(place, slide, geojson):
+    same = str(uuid.uuid4())
+    shown = run("import", geojson(square(0, same), square(1, same)), "--slide", slide, status=1)
+    assert "twice" in shown
+    file = geojson(square(0, same))
+    assert "1 new" in run("import", file, file, "--slide", slide)
+
+
+# wsisam db
+
+
+def test_db_check_and_backup(place, slide, geojson, tmp_path):
+    run("import", geojson(square(0), square(20)), "--slide", slide)
+    assert "2 annotations, 0 deleted, 2 revisions\nno problems" in run("db", "check")
+    copy = tmp_path / "copy.sqlite"
+    assert str(copy) in run("db", "backup", copy)
+    assert "no problems" in run("db", "check", "--store", copy)
+    assert "never overwrites" in run("db", "backup", copy, status=1)
+    assert "already" in run("db", "upgrade")
+
+
+def test_db_check_says_what_is_wrong(place, slide, geojson):
+    run("import", geojson(square(0)), "--slide", slide)
+    connection = sqlite3.connect(place)
+    with connection:
+        connection.execute("UPDATE revision SET name = 'forged'")
+    connection.close()
+    shown = run("db", "check", status=1)
+    assert "PROBLEM revision 1" in shown
+    assert "restore the last backup" in shown
+
+
+def test_db_of_nothing(place, tmp_path):
+    for arguments in (["check"], ["upgrade"], ["backup", tmp_path / "b.sqlite"]):
+        assert "no store at" in run("db", *arguments, status=1)
+    assert not place.exists()
+
+
+def test_db_backup_of_postgresql_says_how(postgres, tmp_path):
+    url = postgres()
+    open_store(url).close()
+    assert "pg_dump" in run("db", "backup", tmp_path / "b.sqlite", "--store", url, status=1)
+
+
+@pytest.mark.parametrize("subcommand", ["upgrade", "check", "backup"])
+def test_every_command_of_db_has_help_with_an_example(subcommand):
+    assert "Example: wsisam db" in run("db", subcommand, "--help")
