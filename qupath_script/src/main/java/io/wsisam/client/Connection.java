@@ -6,6 +6,7 @@ import io.grpc.ChannelCredentials;
 import io.grpc.ClientCall;
 import io.grpc.ClientInterceptor;
 import io.grpc.ClientInterceptors;
+import io.grpc.ConnectivityState;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
@@ -32,6 +33,9 @@ import java.util.function.Supplier;
 /** The channel to one server, and calls with one answer on it. Used from the work thread, except where said. */
 final class Connection {
   private static final int LARGEST_MESSAGE = 64 * 1024 * 1024;
+
+  /** After a wish to connect at once: what waits goes on then, connected or not. */
+  private static final Duration RECONNECTING = Duration.ofSeconds(2);
 
   /** The server allows one ping a minute; with some room, so that a clock that runs fast does not break the rule. */
   private static final Duration KEEPALIVE = Duration.ofSeconds(75);
@@ -188,7 +192,22 @@ final class Connection {
 
   /** Ends all waiting for the next attempt. From any thread. */
   void retryNow() {
-    threads.work(() -> List.copyOf(pauses).forEach(this::goOn));
+    threads.work(
+        () -> {
+          // Until the channel is connected again, its calls fail at once: what waits goes on when it is, or soon anyhow.
+          ConnectivityState before = channel.getState(true);
+          channel.resetConnectBackoff();
+          if (before == ConnectivityState.READY) {
+            endPauses();
+          } else {
+            channel.notifyWhenStateChanged(before, () -> threads.work(this::endPauses));
+            threads.later(RECONNECTING, this::endPauses);
+          }
+        });
+  }
+
+  private void endPauses() {
+    List.copyOf(pauses).forEach(this::goOn);
   }
 
   private void goOn(Pause pause) {

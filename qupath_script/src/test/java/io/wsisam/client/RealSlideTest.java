@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.wsisam.support.RealServer;
 import io.wsisam.support.Recorder;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -18,10 +19,11 @@ import org.junit.jupiter.api.Timeout;
 class RealSlideTest {
   private static final String NEEDED = "needs ../shared/data/wsi/CMU-1-Small-Region.svs";
 
-  private static Path folder() {
+  private static Path folder() throws IOException {
     String shared = System.getenv("WSISAM_SHARED");
     Path root = shared == null ? Path.of("..", "..", "shared") : Path.of(shared);
-    return root.resolve("data").resolve("wsi").toAbsolutePath().normalize();
+    Path folder = root.resolve("data").resolve("wsi").toAbsolutePath().normalize();
+    return Files.exists(folder) ? folder.toRealPath() : folder;
   }
 
   @Test
