@@ -65,7 +65,7 @@ class Desk {
         models = []
         reached = false
         trouble = ''
-        planes.each { it.slide = null; it.session = null; it.waits(null) }
+        planes.each { it.disconnected() }
         try {
             client = WsiSamClient.connect(settings.clientOptions())
         } catch (WsiSamException refused) {
@@ -113,7 +113,7 @@ class Desk {
             reached = true
             if (settings.model() && !models.any { it.name() == settings.model() })
                 settings.model('')          // a model of another server
-            planes.findAll { it.session == null || it.state == SessionState.FAILED }.each { open(it) }
+            planes.findAll { !it.opening && (it.session == null || it.state == SessionState.FAILED) }.each { open(it) }
         }
         changed()
     }
@@ -189,7 +189,7 @@ class Desk {
 
     private void open(OpenPlane plane) {
         def asked = client
-        plane.waits(null)
+        plane.opens()
         def viewer = gui.getAllViewers().find { it.getImageData().is(plane.imageData) }
         def display = viewer?.getImageDisplay()
         worker.submit {
@@ -207,6 +207,7 @@ class Desk {
     private void opened(WsiSamClient asked, OpenPlane plane, slide, WsiSamException failure) {
         if (closed || !asked.is(client) || !planes.contains(plane))
             return
+        plane.opening = false
         if (failure == null) {
             plane.start(client, slide, settings.segmentOptions())
             gui.getAllViewers().each { moved(it) }
@@ -266,7 +267,7 @@ class Desk {
         withDraft(viewer) { plane, draft ->
             if (draft.isSendable()) {
                 plane.current = null
-                accepted.put(draft.id(), [className: className, naming: naming, options: settings.segmentOptions()])
+                accepted.put(draft.id(), [className: className, naming: naming])
                 if (draft.isSettled())
                     deliver(plane, draft)
             } else {
@@ -289,7 +290,7 @@ class Desk {
             return
         worker.submit {
             try {
-                def note = delivery.add(plane.imageData, plane.plane, draft, how)
+                def note = delivery.add(plane.imageData, plane.plane, draft, how + [options: plane.options])
                 if (note)
                     tell(note)
             } catch (Throwable problem) {

@@ -31,7 +31,8 @@ class Images {
 
     /** Whether the first plane of the file, read as RGB, is what QuPath shows. */
     static boolean isTheFileItself(ImageServer server, ImagePlane plane) {
-        server.isRGB() && plane.getZ() == 0 && plane.getT() == 0 && !(server instanceof TransformingImageServer) && server.getURIs().size() == 1
+        server.isRGB() && plane.getZ() == 0 && plane.getT() == 0 && server.getURIs().size() == 1 &&
+                !(server instanceof TransformingImageServer) && !(server.getPath() =~ /--series, [1-9]/)      // Bio-Formats: not the file's first image
     }
 
     /** In words, why pixels are needed, for the user; empty when they are not. */

@@ -36,6 +36,8 @@ class OpenPlane {
     volatile WsiSamException trouble
     volatile SessionInfo info
     volatile boolean encoding
+    volatile boolean opening
+    volatile SegmentOptions options = SegmentOptions.defaults()
 
     private final Desk desk
     private final Map<String, Shape> outlines = new ConcurrentHashMap<>()
@@ -83,15 +85,27 @@ class OpenPlane {
     void start(WsiSamClient client, Slide opened, SegmentOptions options) {
         session?.close()
         slide = opened
+        this.options = options
         def hearing = new Hearing()
         hearing.mine = client.interact(opened, options, hearing)
         session = hearing.mine
         drafts.each { it.askOn(Draft.Line.of(session)) }
     }
 
-    void waits(WsiSamException why) {
-        state = SessionState.WAITING
-        trouble = why
+    /** The server is being asked to open the image. */
+    void opens() {
+        opening = true
+        state = SessionState.CONNECTING
+        trouble = null
+    }
+
+    /** The connection is gone for good; drafts wait for the next. */
+    void disconnected() {
+        opening = false
+        slide = null
+        session = null
+        state = SessionState.CONNECTING
+        trouble = null
     }
 
     void close() {

@@ -27,6 +27,8 @@ class PreviewOverlay implements PathOverlay {
     private final viewer
     private final Desk desk
 
+    private boolean broken
+
     /** The box while the mouse is down, or null. */
     volatile BoxPrompt dragged
 
@@ -45,6 +47,10 @@ class PreviewOverlay implements PathOverlay {
             }
             if (dragged != null)
                 box(g, downsample, dragged)
+        } catch (Throwable mistake) {           // QuPath must go on painting
+            if (!broken)
+                Notes.mistake(mistake)
+            broken = true
         } finally {
             g.dispose()
         }
