@@ -109,8 +109,7 @@ def _take(found: Found, item: dict[str, Any], slide_id: str, project: str) -> No
         slide_id=slide_id,
         shape=shape(geometry),
         path_class=path_class,
-        # Before 0.4 an object's colour was written even if it was its class's.
-        rgb=None if path_class is not None and own == path_class.rgb else own,
+        rgb=None if _is_class_colour(said, own, path_class) else own,
         name=said.get("name") or "",
         project=project,
         locked=bool(said.get("isLocked", False)),
@@ -119,6 +118,11 @@ def _take(found: Found, item: dict[str, Any], slide_id: str, project: str) -> No
         provenance=made,
     )
     found.add(content, _uuid(written_id))
+
+
+def _is_class_colour(said: dict[str, Any], own: int | None, path_class: PathClass | None) -> bool:
+    """Whether an object's colour is only its class's: before 0.4, which wrote no `objectType`, QuPath wrote both."""
+    return "objectType" not in said and path_class is not None and own == path_class.rgb
 
 
 def _uuid(value: Any) -> uuid.UUID | None:
