@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "Measure a model on drawn objects.",
     "train": "Train a model on drawn objects.",
     "weights": "List, add, remove and verify named models.",
+    "token": "Make, list and revoke users' tokens.",
     "qupath": "Install the client for QuPath, check it, or remove it.",
     "export": "Write annotations to a file for QuPath or for training.",
     "import": "Store the annotations in files of QuPath or ASAP.",
