@@ -21,19 +21,26 @@ public final class RealServer implements AutoCloseable {
 
   private final List<Path> slides;
   private final Path store;
+  private final List<String> options;
   private int port;
   private Process process;
 
-  private RealServer(List<Path> slides, Path store) {
+  private RealServer(List<Path> slides, Path store, List<String> options) {
     this.slides = slides;
     this.store = store;
+    this.options = options;
   }
 
   /** A server of some folders; without one it takes pixels only. */
   public static RealServer start(Path... slides) {
+    return startWith(List.of(), slides);
+  }
+
+  /** A server with further options of its command. */
+  public static RealServer startWith(List<String> options, Path... slides) {
     try {
       Path folder = Files.createTempDirectory("wsisam-store");
-      RealServer server = new RealServer(List.of(slides), folder.resolve("annotations.db"));
+      RealServer server = new RealServer(List.of(slides), folder.resolve("annotations.db"), options);
       server.restart();
       return server;
     } catch (IOException failed) {
@@ -53,6 +60,7 @@ public final class RealServer implements AutoCloseable {
   public void restart() {
     List<String> command = new ArrayList<>(List.of(python(), "-m", "wsisam_server", "serve", "--log-level", "warning"));
     command.addAll(List.of("--port", String.valueOf(port), "--store", store.toString()));
+    command.addAll(options);
     slides.forEach(folder -> command.addAll(List.of("--slides", folder.toString())));
     try {
       ProcessBuilder builder = new ProcessBuilder(command);
@@ -119,7 +127,8 @@ public final class RealServer implements AutoCloseable {
     }
   }
 
-  private static String python() {
+  /** The Python that has wsisam. */
+  public static String python() {
     String python = System.getProperty("wsisam.python", "").strip();
     if (python.isEmpty()) {
       throw new IllegalStateException(
