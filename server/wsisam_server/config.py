@@ -7,12 +7,22 @@ start anything.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
+from typing import Annotated, Any, ClassVar, TypeAlias
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from pydantic import BeforeValidator, ByteSize, ConfigDict, Field, TypeAdapter
 
 MIB = 1024 * 1024
+
+
+def _nbytes(value: Any) -> int:
+    """A number of bytes, or a text such as "8GiB"."""
+    return int(TypeAdapter(ByteSize).validate_python(value))
+
+
+Bytes: TypeAlias = Annotated[int, BeforeValidator(_nbytes), Field(gt=0)]
+Count: TypeAlias = Annotated[int, Field(gt=0)]
+Seconds: TypeAlias = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,44 +40,74 @@ class PathMapping:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Upper bounds that keep one request, or one user, from hurting the others. Bytes unless said otherwise."""
+    """Upper bounds that keep one request, or one user, from hurting the others. In a file, bytes may have a unit."""
 
-    message_bytes: int = 16 * MIB
-    embedding_cache_bytes: int = 1024 * MIB
-    model_bytes: int = 8192 * MIB  # weights of the loaded models together
-    model_room_seconds: float = 30.0  # that a model waits to be loaded while others in use take that memory
-    pushed_pixels_bytes: int = 64 * MIB  # for one slide in pixel mode
-    pushed_slides: int = 64
-    open_slides: int = 64
-    open_slide_bytes: int = 4096 * MIB  # decoded plain images; the newest may alone be over it
-    points_per_prompt: int = 64
-    prompts_per_batch: int = 100_000
-    queued_prompts_per_stream: int = 256
-    unsent_events_per_stream: int = 256
-    objects_per_session: int = 10_000
-    id_length: int = 128
-    plain_image_pixels: int = 400_000_000  # 4 bytes each while it is open
-    annotations_per_request: int = 10_000
-    vertices_per_annotation: int = 500_000  # 8 MB as numbers: one annotation always fits into a message
-    annotation_text: int = 65_536  # characters of all texts and measurement names of one annotation together
-    waiting_writes: int = 256
-    heartbeat_seconds: float = 15.0  # of a Watch stream on which nothing happens
-    watch_stall_seconds: float = 60.0  # that a Watch client may take to read one message
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    message_bytes: Annotated[Bytes, Field(description="Of one message from or to a client.")] = 16 * MIB
+    embedding_cache_bytes: Annotated[
+        Bytes, Field(description="Of all embeddings that are kept for the next prompt.")
+    ] = 1024 * MIB
+    model_bytes: Annotated[Bytes, Field(description="Of the weights of the loaded models together.")] = 8192 * MIB
+    model_room_seconds: Annotated[
+        Seconds, Field(description="That a model waits to be loaded while others in use take that memory.")
+    ] = 30.0
+    pushed_pixels_bytes: Annotated[
+        Bytes, Field(description="Of the pixels that clients sent for one slide in pixel mode.")
+    ] = 64 * MIB
+    pushed_slides: Annotated[
+        Count, Field(description="Slides in pixel mode that are open at once; the one not used for longest goes.")
+    ] = 64
+    open_slides: Annotated[
+        Count, Field(description="Slide files that are open at once; the one not used for longest goes.")
+    ] = 64
+    open_slide_bytes: Annotated[
+        Bytes, Field(description="Of decoded plain images; the newest may alone be over it.")
+    ] = 4096 * MIB
+    points_per_prompt: Annotated[Count, Field(description="Points of one prompt.")] = 64
+    prompts_per_batch: Annotated[Count, Field(description="Prompts of one SegmentBatch.")] = 100_000
+    queued_prompts_per_stream: Annotated[
+        Count, Field(description="Prompts of one Interact stream that wait for their answers.")
+    ] = 256
+    unsent_events_per_stream: Annotated[
+        Count, Field(description="Answers that wait for a client that does not read; it is not read then, either.")
+    ] = 256
+    objects_per_session: Annotated[Count, Field(description="Objects of one Interact stream.")] = 10_000
+    id_length: Annotated[Count, Field(description="Characters of a client's id.")] = 128
+    plain_image_pixels: Annotated[
+        Count, Field(description="Pixels of an image without a pyramid; 4 bytes each while it is open.")
+    ] = 400_000_000
+    annotations_per_request: Annotated[Count, Field(description="Annotations in one change.")] = 10_000
+    vertices_per_annotation: Annotated[
+        Count, Field(description="Vertices of one annotation; so many take 8 MB and fit into a message.")
+    ] = 500_000
+    annotation_text: Annotated[
+        Count, Field(description="Characters of all texts and measurement names of one annotation together.")
+    ] = 65_536
+    waiting_writes: Annotated[
+        Count, Field(description="Changes that wait for the store; more are refused with STORE_BUSY.")
+    ] = 256
+    heartbeat_seconds: Annotated[
+        Seconds, Field(description="Between two messages of a Watch stream on which nothing happens.")
+    ] = 15.0
+    watch_stall_seconds: Annotated[Seconds, Field(description="That a Watch client may take to read one message.")] = (
+        60.0
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """PEM files for encryption.
+    """PEM files for encryption."""
 
-    Attributes:
-        certificate: the server's, with what is between it and the certificate authority.
-        key: its private key.
-        client_ca: clients must have a certificate that this authority signed; None: they need none.
-    """
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    certificate: Path
-    key: Path
-    client_ca: Path | None = None
+    certificate: Annotated[
+        Path, Field(description="The server's certificate (PEM), with those between it and its authority.")
+    ]
+    key: Annotated[Path, Field(description="Its private key (PEM, without a password).")]
+    client_ca: Annotated[
+        Path | None, Field(description="Let in only clients with a certificate that this authority (PEM) signed.")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

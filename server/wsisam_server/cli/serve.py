@@ -6,36 +6,43 @@ import asyncio
 import logging
 import signal
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from wsisam_server.app import App, StartError
+from wsisam_server.cli.configuration import Configuration, Mapped, configuration, printed
 from wsisam_server.cli.model import choose_device, choose_dtype, load_model, model_options
 from wsisam_server.cli.size import Size
-from wsisam_server.cli.store import store_option
+from wsisam_server.cli.store import NONE, store_option
 from wsisam_server.cli.token import tokens_option
-from wsisam_server.config import MIB, Limits, PathMapping, Settings, Tls
+from wsisam_server.config import MIB, PathMapping, Settings
+from wsisam_server.identity import default_tokens
 from wsisam_server.interceptors import LogContext
-from wsisam_server.store import store_name
+from wsisam_server.store import default_path, store_name
 from wsisam_server.weights import ServedModels, WeightsError, WeightsFolder, built_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s [%(request_id)s %(user)s]: %(message)s"
 
 
-def _mappings(values: tuple[str, ...]) -> tuple[PathMapping, ...]:
+def _mappings(values: tuple[str, ...]) -> tuple[Mapped, ...]:
     mappings = []
     for value in values:
         client, separator, server = value.partition("=")
         if not separator or not client or not Path(server).is_absolute():
             raise click.BadParameter(f"{value!r}: write it as CLIENT_PREFIX=/server/folder", param_hint="--map")
-        mappings.append(PathMapping(client, Path(server)))
+        mappings.append(Mapped(client=client, server=Path(server)))
     return tuple(mappings)
 
 
 @click.command("serve")
+@click.option("--config", "file", type=_FILE, help="A TOML file; the environment and other options go before it.")
+@click.option("--print-config", is_flag=True, help="Print what would be used, as such a file with comments, and end.")
 @click.option(
     "--slides",
     "roots",
@@ -86,6 +93,8 @@ def _mappings(values: tuple[str, ...]) -> tuple[PathMapping, ...]:
 @model_options
 def command(
     *,
+    file: Path | None,
+    print_config: bool,
     roots: tuple[Path, ...],
     mappings: tuple[str, ...],
     host: str,
@@ -108,20 +117,26 @@ def command(
 
     Example: wsisam serve --slides /data/slides --port 8765
     """
-    _log_to_stderr(log_level, hide_paths=log_hide_paths)
-    settings = Settings(
-        host=host,
-        port=port,
-        insecure=insecure,
-        tls=_tls(tls_cert, tls_key, tls_client_ca),
-        tokens=tokens,
-        require_tokens=require_tokens,
-        slide_roots=tuple(root.resolve() for root in roots),
-        path_mappings=_mappings(mappings),
-        store=store,
-        threads=model.pop("threads"),
-        limits=Limits(embedding_cache_bytes=cache_mib * MIB, model_bytes=model_memory),
-    )
+    flags = {
+        "slides": tuple(root.resolve() for root in roots),
+        "map": _mappings(mappings),
+        "host": host,
+        "port": port,
+        "insecure": insecure,
+        "require_tokens": require_tokens,
+        "tokens": tokens,
+        "store": store or NONE,
+        "log_level": log_level,
+        "log_hide_paths": log_hide_paths,
+        "tls": {"certificate": tls_cert, "key": tls_key, "client_ca": tls_client_ca},
+        "limits": {"embedding_cache_bytes": cache_mib * MIB, "model_bytes": model_memory},
+    }
+    wanted = configuration(file, _given(flags))
+    if print_config:
+        click.echo(printed(wanted), nl=False)
+        return
+    _log_to_stderr(wanted.log_level, hide_paths=wanted.log_hide_paths)
+    settings = _settings(wanted, model.pop("threads"))
     source = _source(served, model)
     try:
         app = App(settings, lambda: load_model(**model), source)
@@ -137,12 +152,51 @@ def _log_to_stderr(level: str, *, hide_paths: bool) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
-def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> Tls | None:
-    if certificate is None and key is None and client_ca is None:
-        return None
-    if certificate is None or key is None:
-        raise click.UsageError("encryption needs --tls-cert and --tls-key together")
-    return Tls(certificate, key, client_ca)
+_OPTIONS: Final = {
+    "slides": "roots",
+    "map": "mappings",
+    "certificate": "tls_cert",
+    "key": "tls_key",
+    "client_ca": "tls_client_ca",
+    "embedding_cache_bytes": "cache_mib",
+    "model_bytes": "model_memory",
+}
+"""What an option's variable is called where that is not the configuration's name."""
+
+
+def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Only what was said on the command line: defaults must not hide the file."""
+    context = click.get_current_context()
+    given: dict[str, Any] = {}
+    for name, value in flags.items():
+        if isinstance(value, dict):
+            part = _given(value)
+            if part:
+                given[name] = part
+            continue
+        source = context.get_parameter_source(_OPTIONS.get(name, name))
+        if source is not None and source.name == "COMMANDLINE":
+            given[name] = value
+    return given
+
+
+def _settings(wanted: Configuration, threads: int | None) -> Settings:
+    missing = [str(root) for root in wanted.slides if not root.is_dir()]
+    if missing:
+        raise click.ClickException(f"there is no folder of slides {', '.join(missing)}")
+    return Settings(
+        host=wanted.host,
+        port=wanted.port,
+        insecure=wanted.insecure,
+        tls=wanted.tls,
+        tokens=wanted.tokens or default_tokens(),
+        require_tokens=wanted.require_tokens,
+        slide_roots=tuple(root.resolve() for root in wanted.slides),
+        path_mappings=tuple(PathMapping(mapping.client, mapping.server) for mapping in wanted.map),
+        threads=threads,
+        store=None if wanted.store == NONE else wanted.store or str(default_path()),
+        limits=wanted.limits,
+    )
 
 
 def _source(served: str | None, model: dict[str, Any]) -> ServedModels:
