@@ -1,12 +1,13 @@
 """What a log line says of its caller and of slides' paths."""
 
 import io
+import json
 import logging
 
 import pytest
 
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.interceptors import LogContext, normalized
+from wsisam_server.interceptors import JsonLines, LogContext, normalized
 
 PATH = "/data/slides/Müller, Anna 1957/biopsy 'a'.svs"
 
@@ -43,6 +44,21 @@ def failures():
         raise file
     except OSError as error:
         yield error
+
+
+def test_a_json_line_is_one_line_whatever_is_in_it(written):
+    log = written(hide_paths=True)
+    logging.getLogger("wsisam_server").handlers[-1].setFormatter(JsonLines())
+    for failure in failures():
+        normalized(failure)
+    logging.getLogger("wsisam_server").info("two\nlines \u2028 and \x1b[2J")
+    lines = [json.loads(line) for line in log.getvalue().split("\n")[:-1]]
+    assert [line["level"] for line in lines] == ["info", "info", "info", "error", "info"]
+    assert lines[-1]["message"] == "two\nlines \u2028 and \x1b[2J"
+    assert "FileNotFoundError (text hidden)" in lines[3]["error"]
+    assert {line["user"] for line in lines} == {"-"}
+    assert all(line["time"].endswith("+00:00") for line in lines)
+    assert "Müller" not in log.getvalue()
 
 
 def test_paths_are_written_unless_they_are_to_be_hidden(written):

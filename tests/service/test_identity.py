@@ -1,5 +1,7 @@
 """Who may do what: every method by every kind of caller, over real gRPC; tokens, revocation and authors."""
 
+import io
+import json
 import logging
 import time
 import uuid
@@ -21,7 +23,7 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError, server_error
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.identity import Keyring, Role, TokenFile
-from wsisam_server.interceptors import RIGHTS, Access, LogContext
+from wsisam_server.interceptors import RIGHTS, Access, JsonLines, LogContext
 
 TABLE = {
     # method: who is let in, of (n)obody known, (r)eader, (a)nnotator, admini(s)trator
@@ -256,24 +258,27 @@ def _never_ending(slide_id, asking):
         time.sleep(0.05)
 
 
-def test_log_lines_carry_the_user(lab, connect):
-    lines = []
-
-    class Lines(logging.Handler):
-        def emit(self, record):
-            lines.append((record.getMessage(), record.user))
-
-    handler, logger = Lines(), logging.getLogger("wsisam_server")
+def test_log_lines_carry_the_user_and_what_became_of_the_call(lab, connect):
+    written = io.StringIO()
+    handler, logger = logging.StreamHandler(written), logging.getLogger("wsisam_server")
+    handler.setFormatter(JsonLines())
     handler.addFilter(LogContext())
     logger.addHandler(handler)
     before = logger.level
     logger.setLevel(logging.INFO)
     try:
-        connect("annotator").models()
+        call = connect("annotator").stub.ListModels.with_call
+        call(pb.ListModelsRequest(), metadata=(("x-request-id", "my-own"),), timeout=60)
+        with pytest.raises(ServerError):
+            connect("reader").segment(pb.SegmentRequest())
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)
-    assert [user for text, user in lines if "ListModels" in text] == ["anna"]
+    done, refused = (line for line in map(json.loads, written.getvalue().splitlines()) if "method" in line)
+    assert (done["user"], done["request_id"], done["status"], done["reason"]) == ("anna", "my-own", "OK", "")
+    assert done["method"] == "/wsisam.v1.Segmentation/ListModels"
+    assert 0 < done["milliseconds"] < 60_000
+    assert (refused["user"], refused["status"], refused["reason"]) == ("rita", "PERMISSION_DENIED", "ROLE_NOT_ALLOWED")
 
 
 def test_health_is_known_to_all(lab):

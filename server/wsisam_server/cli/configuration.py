@@ -57,6 +57,9 @@ class Configuration(BaseSettings):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="What goes to standard error.")
     ] = "info"
+    log_format: Annotated[Literal["text", "json"], Field(description="Lines for people, or one JSON object each.")] = (
+        "text"
+    )
     log_hide_paths: Annotated[bool, Field(description="Write slides' paths to the log as hashes.")] = False
     map: Annotated[
         tuple[Mapped, ...], Field(description="How clients' paths become the server's; repeat the section.")

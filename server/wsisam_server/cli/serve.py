@@ -18,7 +18,7 @@ from wsisam_server.cli.store import NONE, store_option
 from wsisam_server.cli.token import tokens_option
 from wsisam_server.config import MIB, PathMapping, Settings
 from wsisam_server.identity import default_tokens
-from wsisam_server.interceptors import LogContext
+from wsisam_server.interceptors import TEXT, JsonLines, LogContext
 from wsisam_server.store import default_path, store_name
 from wsisam_server.weights import ServedModels, WeightsError, WeightsFolder, built_in
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s [%(request_id)s %(user)s]: %(message)s"
 
 
 def _mappings(values: tuple[str, ...]) -> tuple[Mapped, ...]:
@@ -88,6 +86,13 @@ def _mappings(values: tuple[str, ...]) -> tuple[Mapped, ...]:
     show_default=True,
 )
 @click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Lines for people, or one JSON object each.",
+)
+@click.option(
     "--log-hide-paths", is_flag=True, help="Write slides' paths to the log as hashes: names may be patients'."
 )
 @model_options
@@ -110,6 +115,7 @@ def command(
     served: str | None,
     model_memory: int,
     log_level: str,
+    log_format: str,
     log_hide_paths: bool,
     **model: Any,
 ) -> None:
@@ -127,6 +133,7 @@ def command(
         "tokens": tokens,
         "store": store or NONE,
         "log_level": log_level,
+        "log_format": log_format,
         "log_hide_paths": log_hide_paths,
         "tls": {"certificate": tls_cert, "key": tls_key, "client_ca": tls_client_ca},
         "limits": {"embedding_cache_bytes": cache_mib * MIB, "model_bytes": model_memory},
@@ -135,7 +142,7 @@ def command(
     if print_config:
         click.echo(printed(wanted), nl=False)
         return
-    _log_to_stderr(wanted.log_level, hide_paths=wanted.log_hide_paths)
+    _log_to_stderr(wanted)
     settings = _settings(wanted, model.pop("threads"))
     source = _source(served, model)
     try:
@@ -145,11 +152,11 @@ def command(
         raise click.ClickException(str(error)) from error
 
 
-def _log_to_stderr(level: str, *, hide_paths: bool) -> None:
+def _log_to_stderr(wanted: Configuration) -> None:
     handler = logging.StreamHandler()
-    handler.addFilter(LogContext(hide_paths=hide_paths))
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
-    logging.basicConfig(level=level.upper(), handlers=[handler])
+    handler.addFilter(LogContext(hide_paths=wanted.log_hide_paths))
+    handler.setFormatter(JsonLines() if wanted.log_format == "json" else logging.Formatter(TEXT))
+    logging.basicConfig(level=wanted.log_level.upper(), handlers=[handler])
 
 
 _OPTIONS: Final = {

@@ -8,15 +8,18 @@ from wsisam_server.interceptors.access import Access
 from wsisam_server.interceptors.boundary import BoundaryInterceptor
 from wsisam_server.interceptors.gate import Gate
 from wsisam_server.interceptors.log_context import LogContext
+from wsisam_server.interceptors.log_lines import TEXT, JsonLines
 from wsisam_server.interceptors.request_id import current_request_id
 from wsisam_server.interceptors.rights import RIGHTS
 from wsisam_server.interceptors.status import error_info, normalized, to_status
 
 __all__ = [
     "RIGHTS",
+    "TEXT",
     "Access",
     "BoundaryInterceptor",
     "Gate",
+    "JsonLines",
     "LogContext",
     "current_request_id",
     "error_info",

@@ -84,7 +84,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
             await self._begin(context)
             started = time.perf_counter()
-            ended, visit = "CANCELLED by its client", None
+            ended, visit = ("CANCELLED", ""), None
             try:
                 visit = self._access.admit(method, context.invocation_metadata() or ())
                 if ours:
@@ -95,21 +95,19 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 known = _why_ended(visit)
                 if known is None:
                     raise
-                ended = f"{known.code.name} {known.reason.name}"
+                ended = (known.code.name, known.reason.name)
             except grpc.aio.AbortError:
-                ended = "refused by its service"
+                ended = ("ABORTED", "by its service")
                 raise
             except Exception as error:  # noqa: BLE001 - every error becomes a status
                 known = normalized(error)
-                ended = f"{known.code.name} {known.reason.name}"
+                ended = (known.code.name, known.reason.name)
             else:
-                ended = "OK"
+                ended = ("OK", "")
                 return reply
             finally:
-                milliseconds = (time.perf_counter() - started) * 1000
                 # Monitors ask for health every few seconds.
-                level = logging.INFO if ours else logging.DEBUG
-                _log.log(level, "%s %s after %.0f ms", method, ended, milliseconds)
+                _log_end(logging.INFO if ours else logging.DEBUG, method, ended, time.perf_counter() - started)
             await context.abort_with_status(rpc_status.to_status(to_status(known, *self._details(known))))
             raise known  # not reached: aborting raises
 
@@ -118,6 +116,14 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     async def _begin(self, context: grpc.aio.ServicerContext) -> None:
         identity = request_id.begin(context.invocation_metadata() or ())
         await context.send_initial_metadata(((request_id.METADATA_KEY, identity),))
+
+
+def _log_end(level: int, method: str, ended: tuple[str, str], seconds: float) -> None:
+    status, reason = ended
+    milliseconds = round(seconds * 1000, 1)
+    said = f"{status} {reason}".strip()
+    fields = {"method": method, "status": status, "reason": reason, "milliseconds": milliseconds}
+    _log.log(level, "%s %s after %.0f ms", method, said, milliseconds, extra=fields)
 
 
 async def _run(behavior: Behavior, request: Any, context: grpc.aio.ServicerContext) -> Any:
