@@ -6,10 +6,10 @@ import pytest
 import shapely
 from click.testing import CliRunner
 
-from support.server import start
-from wsisam_model import WsiSam
+from support.annotations import Serving
 from wsisam_server.cli import main
 from wsisam_server.cli import sync as command
+from wsisam_server.config import Limits
 from wsisam_server.store import open_store
 
 SQUARE = shapely.box(10, 10, 60, 50)
@@ -150,13 +150,13 @@ def test_trouble_has_status_2(world, tmp_path, monkeypatch):
 
 
 def test_with_a_running_server(world, tmp_path, monkeypatch):
-    """The same through the contract: a real server over a real socket."""
+    """The same through the contract: the real service over a real socket."""
     monkeypatch.setattr(command, "QuPathProcess", lambda **_: world.tools.process())
-    running, stop = start(WsiSam.from_name("wsisam-lite"), tmp_path, store=str(tmp_path / "served.sqlite"))
+    serving = Serving(str(tmp_path / "served.sqlite"), Limits())
     try:
 
         def run(*arguments):
-            return CliRunner().invoke(main, ["sync", str(world.project), "--server", running.target, *arguments])
+            return CliRunner().invoke(main, ["sync", str(world.project), "--server", serving.target, *arguments])
 
         drawn = world.draw(SQUARE, name="by hand")
         done = run()
@@ -180,4 +180,4 @@ def test_with_a_running_server(world, tmp_path, monkeypatch):
             assert (world.files(), served.head()) == (before, head)
             world.store = local
     finally:
-        stop()
+        serving.stop()

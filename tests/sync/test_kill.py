@@ -1,11 +1,11 @@
 """A sync that is killed after any of its steps: the project opens, nothing is missing, the next sync finishes the work."""
 
+import json
 import shutil
 import signal
 import subprocess
 import sys
-import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,9 +16,36 @@ from sync.worlds import World
 from wsisam_server.store import open_store
 from wsisam_server.sync.likeness import same_shape
 from wsisam_server.sync.steps import Step
-from wsisam_server.sync.syncing import sync
 
 PROGRAM = Path(__file__).with_name("killed.py")
+PROJECT, STORE = "Colon/project.qpproj", "annotations.sqlite"
+
+OF_THE_PROJECT = {
+    Step.LOCKED,
+    Step.RECORD_READ,
+    Step.QUPATH_STARTED,
+    Step.IMAGES_LISTED,
+    Step.PROJECT_RECORDED,
+    Step.QUPATH_ENDED,
+}
+OF_ONE_IMAGE = {
+    Step.KEPT_IN_HISTORY: "1",
+    Step.STORE_SETTLED: "1",
+    Step.DELETED_IN_STORE: "1",
+    Step.IDS_SAVED: "2",
+}
+PLACES = {step: [""] if step in OF_THE_PROJECT else list(OF_ONE_IMAGE.get(step, "12")) for step in Step}
+"""In which images each step comes."""
+
+REAL = pytest.param("qupath", marks=pytest.mark.qupath)
+
+
+def places():
+    """After each step once; with a real QuPath, in each image."""
+    for step in Step:
+        yield pytest.param("double", step.name, PLACES[step][0], id=f"double-{step.name}")
+        for image in PLACES[step]:
+            yield pytest.param(*REAL.values, step.name, image, id=f"qupath-{step.name}-{image}", marks=REAL.marks)
 
 
 def box(number, size=8):
@@ -30,16 +57,18 @@ class Scene:
     """A project and a store with every kind of work to do, and what comes of it."""
 
     folder: Path
+    tools: object
     names: dict
-    steps: list
-    result: object
+    killing: object
+    steps: list = field(default_factory=list)
+    result: object = None
 
     def copy(self, target):
         shutil.copytree(self.folder, target)
         return target
 
 
-def prepare(world, store):
+def prepare(world):
     """One of each: both sides changed in every way, one conflict, and an image whose objects have no saved ids."""
     names = {}
     for number, name in enumerate(("same", "edited", "changed", "deleted here", "deleted there", "both", "locked")):
@@ -58,32 +87,55 @@ def prepare(world, store):
     names["old"] = world.draw(box(1), image="2", name="old")
     world.tools.editor.forget_ids(str(world.project), "2")
     names["new on the second"] = world.save(box(3), image="2", name="second")
-    store.close()
     return names
 
 
-@pytest.fixture(scope="module", params=["double", pytest.param("qupath", marks=pytest.mark.qupath)])
+class Killing:
+    """The program that is killed, see `killed`.
+
+    Args:
+        command: QuPath's.
+    """
+
+    def __init__(self, command):
+        self._process = subprocess.Popen(
+            [sys.executable, str(PROGRAM), *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def sync(self, folder, step="", image=""):
+        """Syncs the project in a folder; returns how it ended, and the steps that it had done."""
+        said = {"project": str(folder / PROJECT), "store": str(folder / STORE), "step": step, "image": image}
+        self._process.stdin.write(f"{json.dumps(said)}\n")
+        self._process.stdin.flush()
+        steps = []
+        for line in self._process.stdout:
+            if line.startswith("ended "):
+                return int(line.split()[1]), steps
+            steps.append(tuple(line.strip().split(",")))
+        raise AssertionError("the program that is killed has ended")
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+
+@pytest.fixture(scope="module")
 def scene(request, tmp_path_factory, slides):
     tools = request.getfixturevalue("real_tools" if request.param == "qupath" else "double_tools")
     folder = tmp_path_factory.mktemp(f"scene-{request.param}")
-    store = open_store(str(folder / "annotations.sqlite"))
-    project = tools.editor.create(str(folder / "Colon"), [str(path) for path in slides])
-    world = World(tools, Path(project), store, slides)
-    scene = Scene(folder, prepare(world, store), [], None)
+    with open_store(str(folder / STORE)) as store:
+        project = tools.editor.create(str(folder / "Colon"), [str(path) for path in slides])
+        names = prepare(World(tools, Path(project), store, slides))
+    killing = Killing(tools.command)
+    scene = Scene(folder, tools, names, killing)
     done = scene.copy(tmp_path_factory.mktemp("done") / "copy")
-    out = run(tools, done, "", "")
-    assert out.returncode == 0, out.stderr
-    scene.steps = [tuple(line.split(",")) for line in out.stdout.split()]
-    with open_store(str(done / "annotations.sqlite")) as store:
-        scene.result = state(World(tools, done / "Colon/project.qpproj", store, slides), scene.names)
-    return tools, scene
-
-
-def run(tools, folder, step, image):
-    arguments = [folder / "Colon/project.qpproj", folder / "annotations.sqlite", step, image, *tools.command]
-    return subprocess.run(
-        [sys.executable, PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=280, check=False
-    )
+    status, scene.steps = killing.sync(done)
+    assert status == 0
+    with open_store(str(done / STORE)) as store:
+        scene.result = state(World(tools, done / PROJECT, store, slides), names)
+    yield scene
+    killing.close()
 
 
 def state(world, names):
@@ -106,39 +158,31 @@ def equal(first, second):
     )
 
 
+@pytest.mark.parametrize("scene", ["double", REAL], indirect=True)
 def test_the_work_is_every_kind_of_work(scene):
-    _, scene = scene
     stored, shown = scene.result
     assert equal(stored, shown)
     assert stored.keys() == {"same", "edited", "changed", "both", "locked", "drawn", "new", "old", "new on the second"}
     assert same_shape(stored["both"][2], box(5, 10))
     assert stored["locked"][:2] == ("renamed", True)
-    # At least these many places to be killed at.
-    assert {Step[name] for name, _ in scene.steps} == set(Step)
-    assert len(set(scene.steps)) >= 40
+    # Every step that there is, in each image in which it comes.
+    assert set(scene.steps) == {(step.name, image) for step in Step for image in PLACES[step]}
 
 
-PLACES = [(step.name, image) for step in Step for image in ("", "1", "2")]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: "-".join(filter(None, place)))
-def test_killed(scene, place, tmp_path, slides):
-    tools, scene = scene
-    if place not in scene.steps:
-        return  # this step is not one of that image
+@pytest.mark.parametrize(("scene", "step", "image"), list(places()), indirect=["scene"])
+def test_killed(scene, step, image, tmp_path, slides):
     folder = scene.copy(tmp_path / "copy")
-    killed = run(tools, folder, *place)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    with open_store(str(folder / "annotations.sqlite")) as store:
-        world = World(tools, folder / "Colon/project.qpproj", store, slides)
+    status, steps = scene.killing.sync(folder, step, image)
+    assert (status, steps[-1]) == (-signal.SIGKILL, (step, image))
+    with open_store(str(folder / STORE)) as store:
+        world = World(scene.tools, folder / PROJECT, store, slides)
         nothing_is_missing(world, scene.names)
-        report = sync(world.project, store, tools.process(), OPTIONS, author="qupath:tester")
+        report = world.sync(**OPTIONS)
         assert report.status == 0, report.as_json()
         for found, wanted in zip(state(world, scene.names), scene.result, strict=True):
             assert equal(found, wanted)
         before, head = world.files(), store.head()
-        assert sync(world.project, store, tools.process(), OPTIONS, author="qupath:tester").status == 0
+        assert world.sync(**OPTIONS).status == 0
         assert (world.files(), store.head()) == (before, head)
 
 
@@ -154,4 +198,3 @@ def nothing_is_missing(world, names):
     versions += [item.content.shape for item in world.store.history(names["both"], after=0, limit=99).annotations]
     for wanted in (box(5, 9), box(5, 10)):
         assert any(same_shape(shape, wanted) for shape in versions)
-    assert isinstance(names["both"], uuid.UUID)
