@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,9 @@ from rich.table import Table
 
 from wsisam_server.cli.store import opened
 from wsisam_server.errors import WsiSamServerError
-from wsisam_server.harvest import HarvestError, Options, SlideFinder, gather, make
+from wsisam_server.harvest import HarvestError, Options, SlideFinder, gather, gather_project, make
 from wsisam_server.store import Wanted, store_name
+from wsisam_server.sync.process import QuPathProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,9 +65,9 @@ def command(
 ) -> None:
     """Write annotated slides as images, label images and a manifest, for `wsisam train` and `evaluate`.
 
-    PROJECT_OR_STORE is a store (a SQLite file or a postgresql:// URL), a server (HOST:PORT), or a QuPath project. OUT
-    takes manifest.csv, labels.csv (which annotation, of which revision, each label is), dataset.json, and two folders
-    of PNG files.
+    PROJECT_OR_STORE is a store (a SQLite file or a postgresql:// URL), a server (HOST:PORT), or a QuPath project, of
+    which what is saved is seen (it takes paquo and a QuPath on this machine). OUT takes manifest.csv, labels.csv (which
+    annotation, of which revision, each label is), dataset.json, and two folders of PNG files.
 
     Each object is whole in one window, and is drawn there only; where objects overlap, the window has several label
     images. A slide, or a case, either trains or validates. Running the command again goes on where it was ended.
@@ -90,16 +92,32 @@ def command(
 
 def _gathered(source: str, classes: frozenset[str], of_store: dict[str, Any]) -> Gathered:
     path = Path(source)
+    if path.suffix == ".qpproj" or (path / "project.qpproj").is_file():
+        return _of_project(path, classes, of_store)
     server = source if _ADDRESS.fullmatch(source) and not path.exists() else None
     if server is None and "://" not in source and not path.is_file():
         raise click.ClickException(f"{source}: there is no such store and no such project")
     since = of_store.pop("since") or 0
     with console.status("reading annotations"), opened(source, server) as store:
         found = gather(store, Wanted(**of_store), classes=classes, since=since)
-    if not found.slides:
-        raise HarvestError("there are no such annotations; nothing was written")
     said = {"where": server or store_name(source), "classes": sorted(classes), "since": since, **of_store}
-    return type(found)(found.slides, {**said, **found.source}, found.left_out)
+    return _checked(found, said)
+
+
+def _of_project(path: Path, classes: frozenset[str], of_store: dict[str, Any]) -> Gathered:
+    given = [name for name, value in of_store.items() if value is not None]
+    if given:
+        raise click.UsageError(f"--{given[0]} chooses among a store's annotations; a project's have only classes")
+    with console.status("reading the project with QuPath"):
+        found = gather_project(path, QuPathProcess(), classes=classes)
+    return _checked(found, {"classes": sorted(classes)})
+
+
+def _checked(found: Gathered, said: dict[str, Any]) -> Gathered:
+    if not found.slides:
+        reasons = [f"{name}: {why}" for name, why in found.missing.items()]
+        raise HarvestError("; ".join(["there are no such annotations; nothing was written", *reasons]))
+    return replace(found, source={**said, **found.source})
 
 
 @contextmanager

@@ -10,10 +10,22 @@ all; `making` joins them.
 
 from wsisam_server.harvest.drawn import Drawn, DrawnSlide, Gathered
 from wsisam_server.harvest.errors import HarvestError
+from wsisam_server.harvest.from_project import gather_project
 from wsisam_server.harvest.from_store import gather
 from wsisam_server.harvest.making import make
 from wsisam_server.harvest.options import Options
 from wsisam_server.harvest.report import Report
 from wsisam_server.harvest.slides import SlideFinder
 
-__all__ = ["Drawn", "DrawnSlide", "Gathered", "HarvestError", "Options", "Report", "SlideFinder", "gather", "make"]
+__all__ = [
+    "Drawn",
+    "DrawnSlide",
+    "Gathered",
+    "HarvestError",
+    "Options",
+    "Report",
+    "SlideFinder",
+    "gather",
+    "gather_project",
+    "make",
+]

@@ -64,8 +64,10 @@ class Gathered:
         slides: those with at least one object.
         source: what it was found in, for the record: plain values.
         left_out: what cannot be used, in words, and how often.
+        missing: images that cannot be used, and why.
     """
 
     slides: tuple[DrawnSlide, ...]
     source: dict[str, Any]
     left_out: Counter[str] = field(default_factory=Counter)
+    missing: dict[str, str] = field(default_factory=dict)

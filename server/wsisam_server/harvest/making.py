@@ -94,6 +94,7 @@ def make(
     """
     report = Report(out / MANIFEST)
     report.left_out.update(gathered.left_out)
+    report.missing.update(gathered.missing)
     slides = _found(gathered, finder, options, report)
     if not slides:
         raise HarvestError("; ".join(["there is nothing to make a data set of", *_reasons(report)]))

@@ -56,7 +56,7 @@ class SlideFinder:
 
     def _candidates(self, wanted: DrawnSlide) -> Iterator[Path]:
         tried = set()
-        here = [path for path in map(_path, wanted.uris) if path is not None]
+        here = [path for path in map(local_path, wanted.uris) if path is not None]
         names = {file_name(uri) for uri in wanted.uris} or {wanted.name}
         elsewhere = [path for name in sorted(names) for path in self._by_name.get(name, ())]
         for path in (*here, *elsewhere):
@@ -73,7 +73,8 @@ class SlideFinder:
         return found
 
 
-def _path(uri: str) -> Path | None:
+def local_path(uri: str) -> Path | None:
+    """The file that a URI names on this machine, if it can be one."""
     try:
         path = ClientPath.parse(uri).as_local()
     except ValueError:
