@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from wsisam_server.cli.bars import counted
 from wsisam_server.cli.store import opened
 from wsisam_server.errors import WsiSamServerError
 from wsisam_server.harvest import HarvestError, Options, SlideFinder, gather, gather_project, make
@@ -20,8 +19,6 @@ from wsisam_server.store import Wanted, store_name
 from wsisam_server.sync.process import QuPathProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from wsisam_server.harvest import Gathered, Report
 
 console = Console(stderr=True)
@@ -81,7 +78,7 @@ def command(
     of_store = {"project": project, "author": author, "since": since}
     try:
         gathered = _gathered(source, frozenset(classes), of_store)
-        with _bar("windows") as progress:
+        with counted(console, "windows") as progress:
             report = make(gathered, SlideFinder(folders), out, options, progress)
     except HarvestError as error:
         raise click.ClickException(str(error)) from error
@@ -118,22 +115,6 @@ def _checked(found: Gathered, said: dict[str, Any]) -> Gathered:
         reasons = [f"{name}: {why}" for name, why in found.missing.items()]
         raise HarvestError("; ".join(["there are no such annotations; nothing was written", *reasons]))
     return replace(found, source={**said, **found.source})
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _show(report: Report) -> None:

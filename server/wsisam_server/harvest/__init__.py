@@ -11,7 +11,7 @@ all; `making` joins them.
 from wsisam_server.harvest.drawn import Drawn, DrawnSlide, Gathered
 from wsisam_server.harvest.errors import HarvestError
 from wsisam_server.harvest.from_project import gather_project
-from wsisam_server.harvest.from_store import gather
+from wsisam_server.harvest.from_store import as_drawn, gather
 from wsisam_server.harvest.making import make
 from wsisam_server.harvest.options import Options
 from wsisam_server.harvest.report import Report
@@ -25,6 +25,7 @@ __all__ = [
     "Options",
     "Report",
     "SlideFinder",
+    "as_drawn",
     "gather",
     "gather_project",
     "make",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from wsisam_server.harvest.drawn import Drawn, DrawnSlide, Gathered
+from wsisam_server.store import SlideRecord
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -44,18 +45,20 @@ def gather(store: Store, wanted: Wanted, *, classes: Collection[str] = (), since
     records = {record.slide_id: record for record in store.slides(by_slide)}
     slides = []
     for slide_id in sorted(by_slide):
-        record = records.get(slide_id)
-        uris = () if record is None else record.uris
-        slides.append(
-            DrawnSlide(
-                name=file_name(uris[-1] if uris else slide_id),
-                uris=uris,
-                objects=tuple(_drawn(one) for one in sorted(by_slide[slide_id], key=lambda one: one.id)),
-                identity=slide_id if _is_fingerprint(slide_id) else None,
-                size=None if record is None else record.size,
-            )
-        )
+        objects = tuple(_drawn(one) for one in sorted(by_slide[slide_id], key=lambda one: one.id))
+        slides.append(as_drawn(records.get(slide_id, SlideRecord(slide_id)), objects))
     return Gathered(tuple(slides), {"store": store.identity, "revision": after})
+
+
+def as_drawn(record: SlideRecord, objects: tuple[Drawn, ...] = ()) -> DrawnSlide:
+    """A slide as the store knows it, with what is drawn on it."""
+    return DrawnSlide(
+        name=file_name(record.uris[-1] if record.uris else record.slide_id),
+        uris=record.uris,
+        objects=objects,
+        identity=record.slide_id if _is_fingerprint(record.slide_id) else None,
+        size=record.size,
+    )
 
 
 def file_name(uri: str) -> str:

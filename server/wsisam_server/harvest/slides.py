@@ -37,6 +37,19 @@ class SlideFinder:
         Raises:
             HarvestError: no file is it; the text says what was found.
         """
+        return self._found(wanted)[1]
+
+    def find(self, wanted: DrawnSlide) -> Path:
+        """The file of a slide.
+
+        Raises:
+            HarvestError: no file is it; the text says what was found.
+        """
+        path, slide = self._found(wanted)
+        slide.close()
+        return path
+
+    def _found(self, wanted: DrawnSlide) -> tuple[Path, Slide]:
         problems = []
         for path in self._candidates(wanted):
             try:
@@ -46,7 +59,7 @@ class SlideFinder:
                 continue
             problem = _not_the_one(wanted, slide)
             if problem is None:
-                return slide
+                return path, slide
             slide.close()
             problems.append(f"{path} {problem}")
         if problems:
