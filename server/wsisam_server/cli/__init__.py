@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "Train a model on drawn objects.",
     "weights": "List, add, remove and verify named models.",
     "qupath": "Install the client for QuPath, check it, or remove it.",
+    "sync": "Sync a QuPath project's annotations with the store.",
     "export": "Write annotations to a file for QuPath or for training.",
     "import": "Store the annotations in files of QuPath or ASAP.",
     "db": "Upgrade, check and back up the annotation store.",
