@@ -8,11 +8,13 @@ import pytest
 import shapely
 
 from sync.worlds import hexed, path_class
+from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.store import ChangeKind, Target, open_store
 from wsisam_server.sync.likeness import same_shape
 from wsisam_server.sync.plan import Direction, Resolution, Side, Verb
 from wsisam_server.sync.process import QuPathProcess
 from wsisam_server.sync.report import Outcome
+from wsisam_server.sync.steps import Step
 
 SQUARE = shapely.box(10, 10, 60, 50)
 BIGGER = shapely.box(10, 10, 80, 50)
@@ -625,3 +627,102 @@ def test_old_data_files_are_kept_but_not_for_ever(world):
         world.sync()
     backups = sorted((world.folder / "wsisam-sync/backups/1").iterdir())
     assert [path.read_bytes() for path in backups] == contents[-3:]
+
+
+def test_what_the_store_does_not_take_is_named_and_the_rest_is_stored(world):
+    good, bad = world.draw(SQUARE, name="short"), world.draw(OTHER, name="x" * 70_000)
+    report = world.sync()
+    assert report.status == 2
+    (failure,) = report.images[0].failures
+    assert failure.startswith(f"{bad}: ")
+    assert "name" in failure
+    assert world.stored().keys() == {good}
+    world.edit(bad, name="short")
+    assert world.sync().status == 0
+    assert world.stored().keys() == {good, bad}
+
+
+class Meanwhile:
+    """A watcher that does something once, after a step."""
+
+    def __init__(self, step, do):
+        self._step, self._do = step, do
+
+    def begin(self, images):
+        pass
+
+    def step(self, step, image=None):
+        if step is self._step and self._do is not None:
+            do, self._do = self._do, None
+            do()
+
+    def end(self, report):
+        pass
+
+
+def test_a_colleagues_change_while_it_syncs_is_not_overwritten(world):
+    one = world.save(SQUARE)
+    world.sync()
+    world.edit(one, name="mine")
+    report = world.sync(watcher=Meanwhile(Step.PLANNED, lambda: world.change(one, name="hers")))
+    assert report.status == 2
+    assert "changed in the store meanwhile" in report.images[0].failures[0]
+    assert world.store.get(one).content.name == "hers"
+    assert world.shown()[one]["name"] == "mine"
+    assert world.sync().status == 1
+
+
+def test_a_colleagues_annotation_while_it_syncs_comes_with_the_next_one(world):
+    world.draw(SQUARE)
+    new = []
+    report = world.sync(watcher=Meanwhile(Step.PLANNED, lambda: new.append(world.save(OTHER))))
+    assert report.status == 0
+    assert new[0] not in world.shown()
+    assert verbs(world.sync()) == {new[0]: Verb.ADD_TO_PROJECT}
+    assert unchanged(world)
+
+
+@pytest.mark.parametrize("step", [Step.PLANNED, Step.SIDE_FILE_FLUSHED, Step.BACKUP_WRITTEN])
+def test_what_is_saved_in_qupath_while_it_syncs_is_not_overwritten(world, step):
+    one, drawn = world.save(SQUARE), []
+    report = world.sync(watcher=Meanwhile(step, lambda: drawn.append(world.draw(OTHER))))
+    assert report.status == 2
+    assert "sync again" in report.images[0].failures[0]
+    assert world.shown().keys() == set(drawn)
+    assert world.sync().status == 0
+    assert world.shown().keys() == world.stored().keys() == {one, *drawn}
+
+
+def test_a_store_that_is_busy_is_waited_for(world, monkeypatch):
+    monkeypatch.setattr("wsisam_server.sync.store_side.time.sleep", lambda _: None)
+    drawn = world.draw(SQUARE)
+    save, asked = world.store.save, []
+
+    def busy(drafts, **said):
+        asked.append(said["request_id"])
+        if len(asked) < 3:
+            raise WsiSamServerError(Reason.STORE_BUSY)
+        return save(drafts, **said)
+
+    monkeypatch.setattr(world.store, "save", busy)
+    assert world.sync().status == 0
+    assert len(asked) == 3
+    assert len(set(asked)) == 1
+    assert world.stored().keys() == {drawn}
+
+
+def test_many_annotations_go_in_requests_that_messages_allow(world, monkeypatch):
+    monkeypatch.setattr("wsisam_server.sync.store_side._BATCH", 3)
+    monkeypatch.setattr("wsisam_server.sync.store_side._PAGE", 2)
+    drawn = {world.draw(shapely.box(20 * number, 0, 20 * number + 9, 9)) for number in range(7)}
+    batches = []
+    save = world.store.save
+    monkeypatch.setattr(world.store, "save", lambda drafts, **said: batches.append(len(drafts)) or save(drafts, **said))
+    assert world.sync().status == 0
+    assert batches == [3, 3, 1]
+    assert world.stored().keys() == drawn
+    monkeypatch.setattr("wsisam_server.sync.store_side._BATCH_BYTES", 1)
+    for one in drawn:
+        world.edit(one, name="new")
+    world.sync()
+    assert batches[3:] == [1] * 7

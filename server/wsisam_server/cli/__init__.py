@@ -18,6 +18,7 @@ COMMANDS = {
     "segment": "Outline objects on one slide.",
     "evaluate": "Measure a model on drawn objects.",
     "train": "Train a model on drawn objects.",
+    "dataset": "Write annotated slides as training data.",
     "weights": "List, add, remove and verify named models.",
     "qupath": "Install the client for QuPath, check it, or remove it.",
     "sync": "Sync a QuPath project's annotations with the store.",

@@ -138,10 +138,14 @@ def _reshape(item: Any, roi: Any) -> None:
 def _describe(item: Any, said: Message, path_class_of: Callable[[str, int | None], Any]) -> None:
     if "name" in said:
         item.setName(said["name"])
-    if "class" in said and said["class"] is None:
-        item.resetPathClass()
-    elif "class" in said:
-        item.setPathClass(path_class_of(said["class"], said["rgb"]))
+    if "class" in said:
+        # QuPath forgets an object's own colour when it is given a class.
+        colour = item.getColor()
+        if said["class"] is None:
+            item.resetPathClass()
+        else:
+            item.setPathClass(path_class_of(said["class"], said["rgb"]))
+        item.setColor(colour)
     if "colour" in said:
         item.setColor(None if said["colour"] is None else java("java.lang.Integer")(said["colour"] - _RGB - 1))
     if "measurements" in said:
