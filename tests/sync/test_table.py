@@ -36,7 +36,7 @@ def test_everything_at_once_fits_into_80_columns():
     table = lines[: next(number for number, line in enumerate(lines) if line.startswith("conflict"))]
     assert max(map(len, table)) <= 80
     text = "\n".join(table)
-    for word in ("changed", "merged", "removed", "deleted", "12345", "no slide", "conflicts", "waiting"):
+    for word in ("changed", "merged", "removed", "deleted", "12345", "no slide", "conflicts", "waits"):
         assert word in text
     assert "…" not in text
     assert lines[-1].startswith("1 conflict remains")

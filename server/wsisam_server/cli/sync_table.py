@@ -65,8 +65,8 @@ def _table(images: list[ImageReport], *, dry_run: bool) -> Table:
         "to project": lambda image: _changes(image, _IN_PROJECT),
         "to store": lambda image: _changes(image, _IN_STORE),
         "conflicts": lambda image: str(len(image.conflicts) or ""),
-        "waiting": lambda image: str(image.held or ""),
-        "unchanged": lambda image: str(image.unchanged or ""),
+        "waits": lambda image: str(image.held or ""),
+        "same": lambda image: str(image.unchanged or ""),
     }
     shown = {name: cell for name, cell in columns.items() if any(map(cell, images))}
     table = Table(title="would be done" if dry_run else "done", title_justify="left", box=box.SIMPLE_HEAD)
