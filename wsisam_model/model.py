@@ -363,9 +363,8 @@ class WsiSam:
         if low is not None and decoder.low is not None:
             low_batch = batch.in_low_frame(self.image_size)
             low_input = self._input(route, decoder.low, low, low_batch, fused=want_low)
-        masks: DualMasks = decoder(
-            high_input, low_input, self._image_pe, multimask=self.settings.multimask, want_low=want_low
-        )
+        multimask = self.settings.multimask and prompts[0].is_single_click
+        masks: DualMasks = decoder(high_input, low_input, self._image_pe, multimask=multimask, want_low=want_low)
         return masks
 
     def _input(

@@ -42,6 +42,11 @@ class Prompt:
     box: Sequence[float] | None = None
     mask: NDArray[Any] | None = None
 
+    @property
+    def is_single_click(self) -> bool:
+        """Whether it is one click and nothing else, which says little about how large the object is."""
+        return len(self.points) == 1 and self.box is None and self.mask is None
+
     def __post_init__(self) -> None:
         # frozen: what was checked stays as it was checked
         object.__setattr__(self, "points", _checked_points(self.points))

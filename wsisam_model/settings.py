@@ -10,8 +10,9 @@ class ModelSettings:
     """Choices fixed when a model is loaded.
 
     Attributes:
-        multimask: take SAM's mask from its three multi-mask tokens, the one of highest predicted quality, instead
-            of mask token 0. The paper's models use token 0 always (arXiv 2403.09257), so it is off by default.
+        multimask: answer a single click, which may mean a part or the whole, by the one of SAM's three multi-mask
+            tokens of highest predicted quality instead of by mask token 0. Other prompts get token 0, as SAM advises.
+            The paper's models use token 0 always (arXiv 2403.09257), so it is off by default.
         mask_feedback: the model wants its previous logits with the next click on the same object. It is the caller who
             keeps and sends them. Off unless a file asks for it: the paper's models were never shown their own masks.
         box_route: answer prompts of a box alone as the weights file wants: by weights of their own, or by the base.

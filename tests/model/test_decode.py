@@ -113,9 +113,13 @@ def test_sam_alone_ignores_low(sam_model, images):
     np.testing.assert_array_equal(prediction.logits, sam_model.decode_sam(high, PROMPTS["box"]).logits)
 
 
-def test_multimask_takes_the_best_of_three(make_model, model, encoded, assert_close):
+def test_multimask_takes_the_best_of_three_for_a_single_click(make_model, model, encoded, assert_close):
     settings = ModelSettings(multimask=True)
     best = make_model("sam", "high", "low", settings=settings)
+    for kind in ("box", "points", "box_points"):
+        np.testing.assert_array_equal(
+            best.decode(*encoded, PROMPTS[kind]).logits, model.decode(*encoded, PROMPTS[kind]).logits
+        )
     prediction, first = (each.decode(*encoded, PROMPTS["point"]) for each in (best, model))
     assert np.abs(prediction.sam_logits - first.sam_logits).max() > 0
     # the WSI term does not depend on the choice

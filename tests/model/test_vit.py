@@ -63,7 +63,7 @@ def test_decode_sam_is_sam_predictor(kind, multimask, vit_b, assert_close, monke
         point_labels=np.array(prompt.labels) if prompt.points else None,
         box=None if prompt.box is None else np.array(prompt.box),
         mask_input=None if prompt.mask is None else prompt.mask[None],
-        multimask_output=multimask,
+        multimask_output=multimask and prompt.is_single_click,
     )
     monkeypatch.setattr(model, "settings", ModelSettings(multimask=multimask))
     prediction = model.decode_sam(embedding, prompt)

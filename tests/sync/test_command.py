@@ -10,7 +10,7 @@ from support.annotations import Serving
 from wsisam_server.cli import main
 from wsisam_server.cli import sync as command
 from wsisam_server.config import Limits
-from wsisam_server.store import open_store
+from wsisam_server.store import PathClass, open_store
 
 SQUARE = shapely.box(10, 10, 60, 50)
 BIGGER = shapely.box(10, 10, 80, 50)
@@ -39,8 +39,11 @@ def test_both_ways_then_nothing(world, run, tmp_path):
     stored, drawn = world.save(SQUARE), world.draw(BIGGER)
     done = run("--json", tmp_path / "report.json", "--author", "qupath:eve")
     assert done.exit_code == 0, done.output
-    assert "add to project" in done.output
-    assert "add to store" in done.output
+    assert [line.split() for line in done.output.splitlines() if "first.png" in line] == [
+        ["first.png", "1", "new", "1", "new"]
+    ]
+    assert "to project" in done.output
+    assert "to store" in done.output
     assert done.output.splitlines()[-1] == "in sync"
     assert world.store.get(drawn).author == "qupath:eve"
     report = json.loads((tmp_path / "report.json").read_text())
@@ -54,8 +57,7 @@ def test_both_ways_then_nothing(world, run, tmp_path):
     assert first["counts"]["add to store"] == 1
     again = run()
     assert again.exit_code == 0
-    assert "unchanged" in again.output
-    assert "add" not in again.output
+    assert again.output.splitlines() == ["2 images with nothing new on either side", "in sync"]
 
 
 def test_who_is_the_author_if_nobody_says(world, run, monkeypatch):
@@ -75,25 +77,34 @@ def test_a_dry_run(world, run):
 
 
 def test_a_conflict_is_named_with_the_way_to_settle_it(world, run, tmp_path):
-    one = world.save(SQUARE)
+    one = world.save(SQUARE, path_class=PathClass("Tumor"))
     run()
     world.edit(one, name="mine")
     world.change(one, name="hers")
     done = run("--json", tmp_path / "report.json")
     assert done.exit_code == 1
-    assert f"conflict {one}: changed in QuPath (name) and in the store (name)" in done.output
+    assert f"conflict {one} (mine, Tumor) on first.png: changed in QuPath (name) and in the store (name)" in done.output
     assert "--resolve qupath:UUID" in done.output
-    assert json.loads((tmp_path / "report.json").read_text())["images"][0]["annotations"][0]["differs"] == ["name"]
+    (told,) = json.loads((tmp_path / "report.json").read_text())["images"][0]["annotations"]
+    assert (told["differs"], told["name"], told["class"]) == (["name"], "mine", "Tumor")
     done = run("--resolve", f"qupath:{one}")
     assert done.exit_code == 0, done.output
     assert world.store.get(one).content.name == "mine"
+
+
+def test_an_image_without_a_slide_does_not_count_as_in_sync(world, run):
+    world.project.write_text(world.project.read_text().replace("first.png", "gone.png"))
+    done = run()
+    assert done.exit_code == 0
+    assert "left out gone.png: its file is not on this machine" in done.output
+    assert done.output.splitlines()[-1] == "in sync, but for 1 image without a slide"
 
 
 def test_what_waits_for_another_direction_is_said(world, run):
     world.draw(SQUARE)
     done = run("--direction", "to-project")
     assert done.exit_code == 0
-    assert "waiting for another direction: 1" in done.output
+    assert "1 waiting for another direction" in done.output
 
 
 def test_a_failure_is_told_from_a_conflict(world, run):

@@ -66,3 +66,11 @@ def test_patience_ends_a_run_that_does_not_improve(run):
     outcome = run("patient", validate_every=1, patience=2, **still).run()
     assert [each.step for each in outcome.history.validations] == [1, 2, 3]
     assert outcome.history.best.step == 1
+
+
+def test_runs_of_one_draw_seed_share_their_data(run, tmp_path):
+    drawn = {}
+    for name, seed, draw_seed in (("first", 0, 5), ("second", 1, 5), ("other", 0, None)):
+        run(name, seed=seed, draw_seed=draw_seed, box_only=True, steps=1, batch=1).run()
+        drawn[name] = {path.name for path in (tmp_path / name / "features").iterdir()}
+    assert drawn["first"] == drawn["second"] != drawn["other"]

@@ -90,3 +90,20 @@ def test_a_stain_changes_tissue_and_not_glass():
 def test_one_image_more_changes_no_draw_of_the_others():
     one, other = windows.generator(0, "a.png", 0), windows.generator(0, "b.png", 0)
     assert windows.generator(0, "a.png", 0).random() == one.random() != other.random()
+
+
+def test_without_variation_only_scale_and_stain_stay_the_same(sample):
+    items = objects(sample.labels)
+    drawn, same = (
+        [
+            windows.draw(sample, items, 256, np.random.default_rng(seed), vary_scale=vary, vary_stain=vary)
+            for seed in range(20)
+        ]
+        for vary in (True, False)
+    )
+    extent = items[0].box[2] - items[0].box[0]
+    for varied, plain in zip(drawn, same, strict=True):
+        assert plain.field.high.extent == pytest.approx(2 * extent)
+        assert plain.augmentation == Augmentation(varied.augmentation.quarter_turns, varied.augmentation.mirrored)
+    assert len({each.field.high.extent for each in drawn}) > 10
+    assert len({each.augmentation.amounts for each in drawn}) > 10

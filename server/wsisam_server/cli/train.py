@@ -95,6 +95,20 @@ console = Console(stderr=True)
 )
 @click.option("--patience", type=click.IntRange(1), help="Stop after this many validations without a better one.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is left to chance.")
+@click.option(
+    "--draw-seed",
+    type=click.IntRange(0),
+    help="Of the windows and validation objects, instead of --seed: runs that share it share their data.",
+)
+@click.option(
+    "--vary-scale/--same-scale",
+    default=True,
+    show_default=True,
+    help="Show objects at other zooms too than the one that the server chooses for them.",
+)
+@click.option(
+    "--vary-stain/--same-stain", default=True, show_default=True, help="Change the stains' amounts in the windows."
+)
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint, to the same numbers.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores if not given.")

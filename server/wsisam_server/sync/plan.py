@@ -178,6 +178,14 @@ class Action:
         return self.case.id
 
     @property
+    def shown(self) -> Drawing:
+        """What to name it by: QuPath's version, or else the store's, perhaps a deleted one."""
+        if self.case.project is not None:
+            return self.case.project
+        assert self.case.store is not None
+        return Drawing.of(self.case.store.content)
+
+    @property
     def to_do(self) -> bool:
         """Whether a side is to be changed now."""
         return (self.in_project or self.in_store) and not self.held

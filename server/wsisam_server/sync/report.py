@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Outcome(Enum):
     """What became of an image."""
 
-    SKIPPED = "unchanged"
+    SKIPPED = "skipped"
     """Neither its data file nor the store had anything new; it was not read."""
     SYNCED = "synced"
     PLANNED = "planned"
@@ -121,8 +121,11 @@ class Report:
 
 
 def _action(action: Action) -> dict[str, Any]:
+    said = action.shown
     return {
         "id": str(action.id),
+        "name": said.name,
+        "class": None if said.path_class is None else said.path_class.name,
         "action": action.verb.value,
         "reason": action.reason,
         "differs": sorted(kind.value for kind in action.kinds),

@@ -43,13 +43,15 @@ class Augmentation:
     offsets: tuple[float, ...] = (0.0, 0.0, 0.0)
 
     @classmethod
-    def draw(cls, random: np.random.Generator) -> Augmentation:
-        """Draws one at random."""
+    def draw(cls, random: np.random.Generator, *, vary_stain: bool = True) -> Augmentation:
+        """Draws one at random; what is drawn after it does not depend on `vary_stain`."""
         turns, mirrored = int(random.integers(4)), bool(random.integers(2))
         if random.random() < _UNCHANGED_SHARE:
             return cls(turns, mirrored)
         amounts = random.uniform(1 - _AMOUNT, 1 + _AMOUNT, 3)
         offsets = random.uniform(-_OFFSET, _OFFSET, 3)
+        if not vary_stain:
+            return cls(turns, mirrored)
         return cls(turns, mirrored, tuple(amounts.tolist()), tuple(offsets.tolist()))
 
     def orient(self, array: NDArray[Scalar]) -> NDArray[Scalar]:

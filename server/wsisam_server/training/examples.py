@@ -68,6 +68,8 @@ class Examples:
         image_size: side of the model's square input in pixels.
         connected_parts: see `datasets.load`.
         encode_now: which views are encoded when an example is made, the others at their first use.
+        vary_scale: see `windows.draw`.
+        vary_stain: see `windows.draw`.
     """
 
     def __init__(
@@ -79,6 +81,8 @@ class Examples:
         *,
         connected_parts: bool = False,
         encode_now: Collection[Level] = ("high", "low"),
+        vary_scale: bool = True,
+        vary_stain: bool = True,
     ) -> None:
         self._cache = cache
         self._encode = encode
@@ -86,6 +90,7 @@ class Examples:
         self.image_size = image_size
         self.connected_parts = connected_parts
         self._encode_now = tuple(encode_now)
+        self._vary_scale, self._vary_stain = vary_scale, vary_stain
         self.skipped: list[Row] = []
 
     def draw(self, source: Source, rows: Sequence[Row], count: int, seed: int) -> Iterator[Example]:
@@ -110,7 +115,15 @@ class Examples:
                 continue
             for index in range(windows_here):
                 random = windows.generator(seed, row.image.name, index)
-                yield self.make(source.name, row, sample, windows.draw(sample, items, self.image_size, random))
+                window = windows.draw(
+                    sample,
+                    items,
+                    self.image_size,
+                    random,
+                    vary_scale=self._vary_scale,
+                    vary_stain=self._vary_stain,
+                )
+                yield self.make(source.name, row, sample, window)
 
     def make(self, source: str, row: Row, sample: Sample, window: TrainingWindow) -> Example:
         """The example of a window; its features are in the cache afterwards."""

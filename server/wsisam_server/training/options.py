@@ -31,6 +31,9 @@ class TrainOptions:
         strength: part of the additions' drawing that is kept in the file, see `export.weakened`.
         average_decay: see `Average`.
         seed: decides every draw.
+        draw_seed: decides the windows and the validation objects instead of `seed`, so that runs share them.
+        vary_scale: show objects at other zooms too than the one that the server chooses for them.
+        vary_stain: change the stains' amounts.
         skip_low: write into the file that LR images shall not be read, see `ModelSettings.read_low`.
         connected_parts: masks are binary; their connected parts are the objects.
         save_every: steps between checkpoints.
@@ -54,6 +57,9 @@ class TrainOptions:
     strength: float = 1.0
     average_decay: float = 0.99
     seed: int = 0
+    draw_seed: int | None = None
+    vary_scale: bool = True
+    vary_stain: bool = True
     skip_low: bool = False
     connected_parts: bool = False
     save_every: int = 50

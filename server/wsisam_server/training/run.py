@@ -105,6 +105,8 @@ class Run:
             base.variant.image_size,
             connected_parts=options.connected_parts,
             encode_now=levels,
+            vary_scale=options.vary_scale,
+            vary_stain=options.vary_stain,
         )
 
     def run(self, *, resume: bool = False) -> Outcome:
@@ -144,6 +146,10 @@ class Run:
         return Outcome(self._history, self._additions, counts, len(self.store.skipped), tuple(answers))
 
     @property
+    def _draw_seed(self) -> int:
+        return self._options.seed if self._options.draw_seed is None else self._options.draw_seed
+
+    @property
     def _additions(self) -> Path:
         return self._folder / "best" / "additions.safetensors"
 
@@ -151,7 +157,7 @@ class Run:
         """The training windows, their features in the cache."""
         options, found = self._options, []
         for (source, train, _), count in zip(splits, sources.shares(self._data, options.windows), strict=True):
-            for example in self.store.draw(source, train, count, options.seed):
+            for example in self.store.draw(source, train, count, self._draw_seed):
                 found.append(example)
                 self._observer.encoded(len(found), options.windows)
         return found
@@ -162,7 +168,7 @@ class Run:
         held_out = [(source, rows) for source, _, rows in splits if rows]
         for source, rows in held_out:
             count = -(-options.validation_objects // len(held_out))
-            for example in validation.cases(self.store, source, rows, count, options.seed):
+            for example in validation.cases(self.store, source, rows, count, self._draw_seed):
                 found.append(example)
                 self._observer.encoded(len(found), options.validation_objects)
         if not found:
@@ -196,7 +202,13 @@ class Run:
             trainer.network, self.store, low=low and trainer.joined, additions=trainer.joined
         )
         for case in cases:
-            yield from validation.answers(answer, case, self.store.image_size, box_only=self._options.box_only)
+            yield from validation.answers(
+                answer,
+                case,
+                self.store.image_size,
+                box_only=self._options.box_only,
+                feedback=self._options.feedback > 0,
+            )
 
     def _is_patience_over(self) -> bool:
         return self._options.patience is not None and self._history.waited() >= self._options.patience

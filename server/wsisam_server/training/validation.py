@@ -92,14 +92,17 @@ def cases(store: Examples, source: Source, rows: Sequence[Row], count: int, seed
             yield store.make(source.name, row, sample, window)
 
 
-def answers(answer: Answer, example: Example, image_size: int, *, box_only: bool = False) -> Iterator[Answered]:
-    """Asks for the example's object by 1 to 5 clicks with the answers fed back, or by a box.
+def answers(
+    answer: Answer, example: Example, image_size: int, *, box_only: bool = False, feedback: bool = True
+) -> Iterator[Answered]:
+    """Asks for the example's object by 1 to 5 clicks, or by a box.
 
     Args:
         answer: what is judged.
         example: from `cases`.
         image_size: side of the model's input in pixels.
         box_only: ask by a box instead: a file's weights for clicks never see a box alone.
+        feedback: later clicks come with the previous answer.
     """
     mask = example.high == example.own
     if not mask.any():
@@ -115,7 +118,9 @@ def answers(answer: Answer, example: Example, image_size: int, *, box_only: bool
     previous = None
     for count in range(1, max(CLICKS) + 1):
         points = [(x * scale - 0.5, y * scale - 0.5) for x, y, _ in given]
-        previous = answer(example, Prompt(points=points, labels=[int(on) for *_, on in given], mask=previous))
+        previous = answer(
+            example, Prompt(points=points, labels=[int(on) for *_, on in given], mask=previous if feedback else None)
+        )
         if count in CLICKS:
             yield Answered(example, str(count), tuple(given), mask, previous > 0)
         click = next_click(mask, previous > 0)

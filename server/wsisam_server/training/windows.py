@@ -20,6 +20,8 @@ SHARES = ((0.08, 0.25, 0.12), (0.25, 0.70, 0.76), (0.70, 0.80, 0.12))
 """(low, high, probability): the object's part of the window's side. The planner aims at 0.5 within a factor of
 sqrt(2) when the viewport shows twice the object, so most windows lie there; the rest is for other zooms."""
 
+_SHARE_AIMED_AT = 0.5
+
 OFF_CENTER = 1 / 8
 """How far the planner's grid may put a prompt's centre off the window's, as a share of the window's side."""
 
@@ -41,7 +43,15 @@ class TrainingWindow:
     augmentation: Augmentation
 
 
-def draw(sample: Sample, items: list[ObjectMask], image_size: int, random: np.random.Generator) -> TrainingWindow:
+def draw(
+    sample: Sample,
+    items: list[ObjectMask],
+    image_size: int,
+    random: np.random.Generator,
+    *,
+    vary_scale: bool = True,
+    vary_stain: bool = True,
+) -> TrainingWindow:
     """Draws a window about one of an image's objects.
 
     Args:
@@ -49,12 +59,15 @@ def draw(sample: Sample, items: list[ObjectMask], image_size: int, random: np.ra
         items: its objects, at least one.
         image_size: side of the model's square input in pixels.
         random: where chance comes from.
+        vary_scale: without, the object is always half the window's side.
+        vary_stain: see `Augmentation.draw`.
     """
     item = items[int(random.integers(len(items)))]
     x0, y0, x1, y1 = item.box
     extent = max(x1 - x0, y1 - y0)
     height, width = sample.labels.shape
-    side = min(extent / _share(random), float(max(width, height)))
+    share = _share(random)
+    side = min(extent / (share if vary_scale else _SHARE_AIMED_AT), float(max(width, height)))
     if random.random() < _ABOUT_CLICK:
         x, y = interior_point(crop(sample.labels, item), random)
         center_x, center_y = x0 + x, y0 + y
@@ -67,7 +80,7 @@ def draw(sample: Sample, items: list[ObjectMask], image_size: int, random: np.ra
         side / image_size,
         image_size,
     )
-    return TrainingWindow(FieldPair(window), item.label, Augmentation.draw(random))
+    return TrainingWindow(FieldPair(window), item.label, Augmentation.draw(random, vary_stain=vary_stain))
 
 
 def interior_point(mask: NDArray[np.bool_], random: np.random.Generator) -> tuple[float, float]:
