@@ -6,7 +6,6 @@ What flows in: settings. What flows out: a running server. It must never decide 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from typing import TYPE_CHECKING
 
 import grpc
@@ -16,19 +15,21 @@ from grpc_reflection.v1alpha import reflection
 from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, segmentation_pb2, segmentation_pb2_grpc
 from wsisam_model import available_models
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.interceptors import BoundaryInterceptor, Gate
+from wsisam_server.identity import Keyring
+from wsisam_server.interceptors import Access, BoundaryInterceptor, Gate
 from wsisam_server.scheduler import Device, ModelPool
 from wsisam_server.segmenter import Segmenter
 from wsisam_server.service import AnnotationsServicer, SegmentationServicer, status_details
 from wsisam_server.sessions import Keeper
 from wsisam_server.slides import OpenSlides, SlideAccess
 from wsisam_server.store import AsyncStore, StoreError, open_store
+from wsisam_server.tls import TlsError, credentials, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wsisam_model import WsiSam
-    from wsisam_server.config import Settings
+    from wsisam_server.config import Settings, Tls
     from wsisam_server.scheduler import ModelSource
 
 SEGMENTATION = segmentation_pb2.DESCRIPTOR.services_by_name["Segmentation"].full_name
@@ -83,17 +84,25 @@ class App:
         source: where models beside the default one come from.
 
     Raises:
-        StartError: the address is not loopback and `insecure` is not set, or a path mapping makes no sense.
+        StartError: the address is not loopback, and neither is there TLS nor is `insecure` set; the TLS files do not
+            fit; or a path mapping makes no sense.
     """
 
     def __init__(self, settings: Settings, load_model: Callable[[], WsiSam], source: ModelSource | None = None) -> None:
-        if not settings.insecure and not is_loopback(settings.host):
+        strangers = not is_loopback(settings.host)
+        if strangers and settings.tls is None and not settings.insecure:
             raise StartError(
-                f"refusing to listen on {settings.host}: anyone who reaches this address could read every slide below "
-                "the roots, and there is no encryption yet. Listen on 127.0.0.1, or pass --insecure if the network "
-                "itself is trusted."
+                f"refusing to listen on {settings.host}: whoever is between it and a client could read slides and "
+                "tokens. Give --tls-cert and --tls-key, listen on 127.0.0.1, or pass --insecure if the network itself "
+                "is trusted: everybody who reaches the address may then do everything."
             )
         self._settings = settings
+        self._credentials = _credentials(settings.tls)
+        keyring = None if settings.tokens is None else Keyring(settings.tokens)
+        required = settings.require_tokens or (strangers and not settings.insecure)
+        self.requires_tokens = required
+        self._access = Access(keyring, required=required)
+        self._watching: asyncio.Task[None] | None = None
         self._load_model = load_model
         self.segmenter = build_segmenter(settings, source)
         self._store: AsyncStore | None = None
@@ -123,6 +132,7 @@ class App:
             await self.segmenter.models.start(self._load_model)
         except WsiSamServerError as error:
             raise StartError(error.public_text) from error
+        self._watching = asyncio.ensure_future(self._access.watch())
         self._gate.open()
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         return port
@@ -135,6 +145,9 @@ class App:
             servicer.end_streams()
         if self._server is not None:
             await self._server.stop(grace)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         await self.segmenter.close()
         if self._store is not None:
             await self._store.close()
@@ -151,7 +164,7 @@ class App:
     def _build_server(self, segmentation: SegmentationServicer, annotations: AnnotationsServicer) -> grpc.aio.Server:
         limit = self._settings.limits.message_bytes
         server = grpc.aio.server(
-            interceptors=(BoundaryInterceptor("/wsisam.", self._gate, status_details),),
+            interceptors=(BoundaryInterceptor("/wsisam.", self._gate, self._access, status_details),),
             options=(
                 ("grpc.max_receive_message_length", limit),
                 ("grpc.max_send_message_length", limit),
@@ -175,7 +188,11 @@ class App:
         host = self._settings.host
         address = f"[{host}]:{self._settings.port}" if ":" in host else f"{host}:{self._settings.port}"
         try:
-            port: int = server.add_insecure_port(address)
+            port: int
+            if self._credentials is None:
+                port = server.add_insecure_port(address)
+            else:
+                port = server.add_secure_port(address, self._credentials)
         except RuntimeError as error:
             raise StartError(
                 f"cannot listen on {address}: is another server running there? "
@@ -191,11 +208,8 @@ class App:
         await self._health.set(ANNOTATIONS, off if self._store is None else status)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    if host == "localhost":
-        return True
+def _credentials(tls: Tls | None) -> grpc.ServerCredentials | None:
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        return None if tls is None else credentials(tls)
+    except TlsError as error:
+        raise StartError(str(error)) from error

@@ -18,9 +18,11 @@ from typing_extensions import Self
 
 from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, geometry_pb2, segmentation_pb2, segmentation_pb2_grpc
 from wsisam_server.polygons import decode
+from wsisam_server.tls import channel_credentials, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
     from types import TracebackType
 
     import shapely
@@ -73,17 +75,55 @@ class Client:
     """A connection to one server. Use as a context manager; safe to use from several threads.
 
     Args:
-        target: HOST:PORT.
+        target: HOST:PORT, or https://HOST:PORT for an encrypted connection.
         timeout: seconds that a call with one answer may take. Streams last as long as they last.
+        ca: PEM file of the certificate authorities that are trusted; given, the connection is encrypted. None: public
+            ones.
+        certificate: PEM file of this client's own certificate, for servers that ask for one; with `key`.
+        key: PEM file of its private key.
+        token: who the caller is.
+
+    Raises:
+        TlsError: a file cannot be used.
+        ValueError: a token would cross the network readable for everybody, or a client's certificate would not be
+            shown.
     """
 
-    def __init__(self, target: str, *, timeout: float = 300.0) -> None:
-        self._channel = grpc.insecure_channel(
-            target,
-            options=(
-                ("grpc.max_receive_message_length", MESSAGE_BYTES),
-                ("grpc.max_send_message_length", MESSAGE_BYTES),
-            ),
+    def __init__(
+        self,
+        target: str,
+        *,
+        timeout: float = 300.0,
+        ca: Path | None = None,
+        certificate: Path | None = None,
+        key: Path | None = None,
+        token: str | None = None,
+    ) -> None:
+        scheme, separator, place = target.rpartition("://")
+        encrypted = scheme == "https" or ca is not None
+        if (separator and scheme not in {"http", "https"}) or (scheme == "http" and encrypted):
+            raise ValueError(f"{target!r} is no address for this: write HOST:PORT, or https://HOST:PORT to encrypt")
+        if not encrypted and (certificate is not None or key is not None):
+            raise ValueError(
+                "a certificate is for encrypted connections: give --tls-ca, or https:// before the address"
+            )
+        options = (
+            ("grpc.max_receive_message_length", MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MESSAGE_BYTES),
+        )
+        security = channel_credentials(ca, certificate, key) if encrypted else None
+        if token is not None and token.strip():
+            if security is None:
+                # gRPC sends tokens over credentials only; these are for this machine, and refuse any other.
+                if not is_loopback(place.rpartition(":")[0].strip("[]")):
+                    raise ValueError(
+                        "the token would cross the network readable for everybody: give --tls-ca, or write "
+                        f"https://{place}"
+                    )
+                security = grpc.local_channel_credentials()
+            security = grpc.composite_channel_credentials(security, grpc.access_token_call_credentials(token.strip()))
+        self._channel = (
+            grpc.insecure_channel(place, options) if security is None else grpc.secure_channel(place, security, options)
         )
         self._timeout = timeout
         self.stub = segmentation_pb2_grpc.SegmentationStub(self._channel)

@@ -56,12 +56,30 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """PEM files for encryption.
+
+    Attributes:
+        certificate: the server's, with what is between it and the certificate authority.
+        key: its private key.
+        client_ca: clients must have a certificate that this authority signed; None: they need none.
+    """
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Where the server listens and what it serves; the models come from whoever starts it."""
 
     host: str = "127.0.0.1"
     port: int = 8765
     insecure: bool = False
+    tls: Tls | None = None
+    tokens: Path | None = None  # the file of bearer tokens; None: no token is known
+    require_tokens: bool = False  # also on loopback
     slide_roots: tuple[Path, ...] = ()
     path_mappings: tuple[PathMapping, ...] = ()
     threads: int | None = None  # CPU threads of a model's step; None: all cores

@@ -20,6 +20,7 @@ class Code(Enum):
     DEADLINE_EXCEEDED = 4
     NOT_FOUND = 5
     ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
     RESOURCE_EXHAUSTED = 8
     FAILED_PRECONDITION = 9
     ABORTED = 10
@@ -27,6 +28,7 @@ class Code(Enum):
     INTERNAL = 13
     UNAVAILABLE = 14
     DATA_LOSS = 15
+    UNAUTHENTICATED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,35 @@ class Entry:
 class Reason(Enum):
     """Stable, machine-readable reasons. Names are part of the API: never renamed, only added."""
 
+    TOKEN_MISSING = Entry(
+        Code.UNAUTHENTICATED,
+        "This server answers only those whom it knows, and the call has no token. Send one as 'authorization: Bearer "
+        "TOKEN'; the administrator makes it with 'wsisam token create'.",
+    )
+    TOKEN_INVALID = Entry(
+        Code.UNAUTHENTICATED,
+        "The server does not know this token: it was revoked, or is not written as it was given. Ask the administrator "
+        "for a new one ('wsisam token create').",
+    )
+    TOKEN_EXPIRED = Entry(
+        Code.UNAUTHENTICATED,
+        "This token's time is over. Ask the administrator for a new one ('wsisam token create').",
+    )
+    TOKENS_UNAVAILABLE = Entry(
+        Code.UNAVAILABLE,
+        "The server cannot read its tokens, so it lets nobody in. Tell the administrator, who finds the cause in the "
+        "server's log.",
+    )
+    ROLE_NOT_ALLOWED = Entry(
+        Code.PERMISSION_DENIED,
+        "Your token is that of a {role}, who may not call {method}. Ask the administrator for a token with another "
+        "role ('wsisam token create --role').",
+    )
+    PROJECT_NOT_YOURS = Entry(
+        Code.PERMISSION_DENIED,
+        "Your token does not hold for the project '{project}', so nothing can be stored in it. Ask the administrator "
+        "for a token that does ('wsisam token create --project').",
+    )
     SLIDE_NOT_FOUND = Entry(
         Code.NOT_FOUND,
         "The server cannot open this slide by reference: it does not exist or is outside the configured slide roots. "
@@ -152,8 +183,8 @@ class Reason(Enum):
     PROMPT_CANCELLED = Entry(Code.CANCELLED, "The prompt was cancelled before an answer was computed.")
     ANNOTATION_NOT_FOUND = Entry(
         Code.NOT_FOUND,
-        "The store has no annotation {annotation_id} (or not that revision of it). A new annotation is saved with "
-        "revision 0.",
+        "The store has no annotation {annotation_id} (or not that revision of it), or it belongs to others and to none "
+        "of your token's projects. A new annotation is saved with revision 0, under a new id.",
     )
     INVALID_SHAPE = Entry(
         Code.INVALID_ARGUMENT,

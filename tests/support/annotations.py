@@ -13,7 +13,7 @@ from wsisam.v1 import annotations_pb2_grpc
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as seg
 from wsisam_server.client import server_error
-from wsisam_server.interceptors import BoundaryInterceptor, Gate
+from wsisam_server.interceptors import Access, BoundaryInterceptor, Gate
 from wsisam_server.service import AnnotationsServicer, status_details
 from wsisam_server.sessions import Keeper
 from wsisam_server.store import AsyncStore, open_store
@@ -73,7 +73,7 @@ class Serving:
         gate = Gate()
         gate.open()
         self._server = grpc.aio.server(
-            interceptors=[BoundaryInterceptor("/wsisam.", gate, status_details)],
+            interceptors=[BoundaryInterceptor("/wsisam.", gate, Access(None, required=False), status_details)],
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", limits.message_bytes)],
         )
         annotations_pb2_grpc.add_AnnotationsServicer_to_server(self._servicer, self._server)

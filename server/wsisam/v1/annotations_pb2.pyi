@@ -410,7 +410,7 @@ class AnnotationsSaveRequest(google.protobuf.message.Message):
     request_id: builtins.str
     """The client's own, random (for example a UUID), the same when the call is repeated. Known for at least 30 days."""
     author: builtins.str
-    """Who makes the change. Not empty."""
+    """Who makes the change. Not empty, unless the call carries a token: see above."""
     @property
     def annotations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Annotation]:
         """Different annotations."""

@@ -41,7 +41,13 @@ class AnnotationsStub(object):
     Repetition. Whoever gets no answer sends the same call again with the same `request_id`: it is done once, and is
     answered as it was the first time. Ids of annotations are UUIDs that the client makes, for the same reason.
 
-    Authors. `author` is who the client says (there are no users yet).
+    Authors. With a token, `author` is the token's user, whatever a request says, and may be left empty. Without one, it
+    is who the client says, and must not be empty.
+
+    Whose annotations. An administrator sees and changes all. Any other token's user sees the annotations that they made
+    first, those whose `project` (as it is now) is among the token's projects, and no others: those do not exist for them
+    (ANNOTATION_NOT_FOUND, and not in any list or Watch). An annotator may change what they see. An annotation that is
+    moved out of their projects by somebody is not sent any more.
 
     Errors. As in segmentation.proto: a google.rpc.ErrorInfo with a stable reason in every failed call, and for every RPC
     STARTING, SHUTTING_DOWN, INVALID_FIELD (bytes that are no message), OUT_OF_MEMORY and INTERNAL. Every RPC of this
@@ -51,6 +57,8 @@ class AnnotationsStub(object):
     Send the same call again, with the same request id.
     RESOURCE_EXHAUSTED   STORE_FULL: no room on the disk. What was stored before is safe.
     DATA_LOSS            STORE_DAMAGED.
+    PERMISSION_DENIED    PROJECT_NOT_YOURS: the change would put an annotation into a project that the token does not
+    hold for.
 
     Limits. 1 to 10,000 annotations in one change, 500,000 vertices in one annotation, 65,536 characters in all texts of
     one annotation together; slide ids, projects and names of classes have at most 512 characters, authors and request
@@ -116,7 +124,13 @@ class AnnotationsServicer(object):
     Repetition. Whoever gets no answer sends the same call again with the same `request_id`: it is done once, and is
     answered as it was the first time. Ids of annotations are UUIDs that the client makes, for the same reason.
 
-    Authors. `author` is who the client says (there are no users yet).
+    Authors. With a token, `author` is the token's user, whatever a request says, and may be left empty. Without one, it
+    is who the client says, and must not be empty.
+
+    Whose annotations. An administrator sees and changes all. Any other token's user sees the annotations that they made
+    first, those whose `project` (as it is now) is among the token's projects, and no others: those do not exist for them
+    (ANNOTATION_NOT_FOUND, and not in any list or Watch). An annotator may change what they see. An annotation that is
+    moved out of their projects by somebody is not sent any more.
 
     Errors. As in segmentation.proto: a google.rpc.ErrorInfo with a stable reason in every failed call, and for every RPC
     STARTING, SHUTTING_DOWN, INVALID_FIELD (bytes that are no message), OUT_OF_MEMORY and INTERNAL. Every RPC of this
@@ -126,6 +140,8 @@ class AnnotationsServicer(object):
     Send the same call again, with the same request id.
     RESOURCE_EXHAUSTED   STORE_FULL: no room on the disk. What was stored before is safe.
     DATA_LOSS            STORE_DAMAGED.
+    PERMISSION_DENIED    PROJECT_NOT_YOURS: the change would put an annotation into a project that the token does not
+    hold for.
 
     Limits. 1 to 10,000 annotations in one change, 500,000 vertices in one annotation, 65,536 characters in all texts of
     one annotation together; slide ids, projects and names of classes have at most 512 characters, authors and request
@@ -290,7 +306,13 @@ class Annotations(object):
     Repetition. Whoever gets no answer sends the same call again with the same `request_id`: it is done once, and is
     answered as it was the first time. Ids of annotations are UUIDs that the client makes, for the same reason.
 
-    Authors. `author` is who the client says (there are no users yet).
+    Authors. With a token, `author` is the token's user, whatever a request says, and may be left empty. Without one, it
+    is who the client says, and must not be empty.
+
+    Whose annotations. An administrator sees and changes all. Any other token's user sees the annotations that they made
+    first, those whose `project` (as it is now) is among the token's projects, and no others: those do not exist for them
+    (ANNOTATION_NOT_FOUND, and not in any list or Watch). An annotator may change what they see. An annotation that is
+    moved out of their projects by somebody is not sent any more.
 
     Errors. As in segmentation.proto: a google.rpc.ErrorInfo with a stable reason in every failed call, and for every RPC
     STARTING, SHUTTING_DOWN, INVALID_FIELD (bytes that are no message), OUT_OF_MEMORY and INTERNAL. Every RPC of this
@@ -300,6 +322,8 @@ class Annotations(object):
     Send the same call again, with the same request id.
     RESOURCE_EXHAUSTED   STORE_FULL: no room on the disk. What was stored before is safe.
     DATA_LOSS            STORE_DAMAGED.
+    PERMISSION_DENIED    PROJECT_NOT_YOURS: the change would put an annotation into a project that the token does not
+    hold for.
 
     Limits. 1 to 10,000 annotations in one change, 500,000 vertices in one annotation, 65,536 characters in all texts of
     one annotation together; slide ids, projects and names of classes have at most 512 characters, authors and request

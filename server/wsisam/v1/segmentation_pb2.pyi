@@ -498,7 +498,7 @@ class Commit(google.protobuf.message.Message):
     the annotation was.
     """
     author: builtins.str
-    """Who keeps it. Not empty."""
+    """Who keeps it. Not empty, unless the call carries a token: see annotations.proto."""
     name: builtins.str
     project: builtins.str
     uri: builtins.str

@@ -38,11 +38,19 @@ class SegmentationStub(object):
     UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
     INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
     RESOURCE_EXHAUSTED  OUT_OF_MEMORY.
+    UNAUTHENTICATED     TOKEN_MISSING; TOKEN_INVALID: unknown or revoked; TOKEN_EXPIRED. Also of streams that were open
+    when the token was revoked, or ended.
+    PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.
+    UNAVAILABLE         TOKENS_UNAVAILABLE: the server cannot read its tokens.
     INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
     and, from gRPC itself and so without an ErrorInfo, with
     UNAVAILABLE         no connection, or a server that was cut off.
     RESOURCE_EXHAUSTED  a message over the server's size limit (16 MiB unless configured).
     DEADLINE_EXCEEDED   the caller's own deadline passed; work that was not started yet is dropped.
+
+    Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
+    grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
+    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
 
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
@@ -97,11 +105,19 @@ class SegmentationServicer(object):
     UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
     INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
     RESOURCE_EXHAUSTED  OUT_OF_MEMORY.
+    UNAUTHENTICATED     TOKEN_MISSING; TOKEN_INVALID: unknown or revoked; TOKEN_EXPIRED. Also of streams that were open
+    when the token was revoked, or ended.
+    PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.
+    UNAVAILABLE         TOKENS_UNAVAILABLE: the server cannot read its tokens.
     INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
     and, from gRPC itself and so without an ErrorInfo, with
     UNAVAILABLE         no connection, or a server that was cut off.
     RESOURCE_EXHAUSTED  a message over the server's size limit (16 MiB unless configured).
     DEADLINE_EXCEEDED   the caller's own deadline passed; work that was not started yet is dropped.
+
+    Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
+    grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
+    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
 
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
@@ -246,11 +262,19 @@ class Segmentation(object):
     UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
     INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
     RESOURCE_EXHAUSTED  OUT_OF_MEMORY.
+    UNAUTHENTICATED     TOKEN_MISSING; TOKEN_INVALID: unknown or revoked; TOKEN_EXPIRED. Also of streams that were open
+    when the token was revoked, or ended.
+    PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.
+    UNAVAILABLE         TOKENS_UNAVAILABLE: the server cannot read its tokens.
     INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
     and, from gRPC itself and so without an ErrorInfo, with
     UNAVAILABLE         no connection, or a server that was cut off.
     RESOURCE_EXHAUSTED  a message over the server's size limit (16 MiB unless configured).
     DEADLINE_EXCEEDED   the caller's own deadline passed; work that was not started yet is dropped.
+
+    Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
+    grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
+    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
 
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.

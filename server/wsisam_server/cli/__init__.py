@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "Train a model on drawn objects.",
     "dataset": "Write annotated slides as training data.",
     "weights": "List, add, remove and verify named models.",
+    "token": "Make, list and revoke users' tokens.",
     "qupath": "Install the client for QuPath, check it, or remove it.",
     "sync": "Sync a QuPath project's annotations with the store.",
     "export": "Write annotations to a file for QuPath or for training.",

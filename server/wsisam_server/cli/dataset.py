@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wsisam_server.cli.bars import counted
+from wsisam_server.cli.connection import Reach, connection_options
 from wsisam_server.cli.store import opened
 from wsisam_server.errors import WsiSamServerError
 from wsisam_server.harvest import HarvestError, Options, SlideFinder, gather, gather_project, make
@@ -49,6 +50,7 @@ _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5}")
     help="What it finds in a slide's name is its case, and a case is never split: '^[^_]+' for what stands before _.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which slides validate.")
+@connection_options
 def command(
     *,
     source: str,
@@ -58,6 +60,7 @@ def command(
     author: str | None,
     since: int | None,
     folders: tuple[Path, ...],
+    reach: Reach,
     **wanted: Any,
 ) -> None:
     """Write annotated slides as images, label images and a manifest, for `wsisam train` and `evaluate`.
@@ -77,7 +80,7 @@ def command(
         raise click.UsageError(str(error)) from error
     of_store = {"project": project, "author": author, "since": since}
     try:
-        gathered = _gathered(source, frozenset(classes), of_store)
+        gathered = _gathered(source, reach, frozenset(classes), of_store)
         with counted(console, "windows") as progress:
             report = make(gathered, SlideFinder(folders), out, options, progress)
     except HarvestError as error:
@@ -87,7 +90,7 @@ def command(
     _show(report)
 
 
-def _gathered(source: str, classes: frozenset[str], of_store: dict[str, Any]) -> Gathered:
+def _gathered(source: str, reach: Reach, classes: frozenset[str], of_store: dict[str, Any]) -> Gathered:
     path = Path(source)
     if path.suffix == ".qpproj" or (path / "project.qpproj").is_file():
         return _of_project(path, classes, of_store)
@@ -95,7 +98,7 @@ def _gathered(source: str, classes: frozenset[str], of_store: dict[str, Any]) ->
     if server is None and "://" not in source and not path.is_file():
         raise click.ClickException(f"{source}: there is no such store and no such project")
     since = of_store.pop("since") or 0
-    with console.status("reading annotations"), opened(source, server) as store:
+    with console.status("reading annotations"), opened(source, server, reach) as store:
         found = gather(store, Wanted(**of_store), classes=classes, since=since)
     said = {"where": server or store_name(source), "classes": sorted(classes), "since": since, **of_store}
     return _checked(found, said)

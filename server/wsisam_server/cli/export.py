@@ -16,6 +16,7 @@ from wsisam_server.formats import FormatError, coco, geojson
 from wsisam_server.store import SlideRecord, Wanted
 
 if TYPE_CHECKING:
+    from wsisam_server.cli.connection import Reach
     from wsisam_server.store import Annotation, Store
 
 PAGE = 1000
@@ -47,6 +48,7 @@ def command(
     author: str | None,
     store: str,
     server: str | None,
+    reach: Reach,
 ) -> None:
     """Write annotations to a file for QuPath (drag it onto the slide) or for training.
 
@@ -54,11 +56,11 @@ def command(
 
     Example: wsisam export annotations.geojson --slide case-7.svs
     """
-    named = named_slide(slide, slide_id, server)
+    named = named_slide(slide, slide_id, server, reach)
     wanted = Wanted(
         slide_id=None if named is None else named.slide_id, project=project, author=author, path_class=path_class
     )
-    with opened(store, server) as place:
+    with opened(store, server, reach) as place:
         annotations = _all(place, wanted)
         slides = _slides(place, annotations, named)
     if not annotations:

@@ -19,6 +19,7 @@ from wsisam_server.store import Wanted, digest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wsisam_server.cli.connection import Reach
     from wsisam_server.store import Annotation, Draft, SlideRecord, Store
 
 PAGE = 1000
@@ -65,6 +66,7 @@ def command(
     mend: bool,
     store: str,
     server: str | None,
+    reach: Reach,
 ) -> None:
     """Store the annotations in files of QuPath or ASAP that are on one slide.
 
@@ -75,14 +77,14 @@ def command(
     """
     if not author:
         raise click.UsageError("your user has no name; say who stores them with --author")
-    record = named_slide(slide, slide_id, server)
+    record = named_slide(slide, slide_id, server, reach)
     if record is None:
         raise click.UsageError("say which slide they are on, with --slide or --slide-id")
     drafts = [draft for path in files for draft in _read(path, kind, record.slide_id, project)]
     drafts = _valid(_different(drafts), mend=mend)
     if not drafts:
         raise click.ClickException("there are no annotations in it; nothing was stored")
-    with opened(store, server) as place:
+    with opened(store, server, reach) as place:
         _save(place, drafts, record, author, update=update)
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 import wsisam_server
-from wsisam_server.client import Client, ServerError
+from wsisam_server.cli.connection import Reach, connection_options
+from wsisam_server.client import ServerError
 from wsisam_server.qupath import (
     Finding,
     QuPathFilesError,
@@ -85,7 +86,8 @@ def uninstall_command(*, given: tuple[Path, ...]) -> None:
 @command.command("check")
 @_directories_option
 @click.option("--server", default="127.0.0.1:8765", show_default=True, help="HOST:PORT of the server to ask.")
-def check_command(*, given: tuple[Path, ...], server: str) -> None:
+@connection_options
+def check_command(*, given: tuple[Path, ...], server: str, reach: Reach) -> None:
     """Tell whether QuPath, client and server fit together. Exit status 1 when something does not.
 
     Example: wsisam qupath check --server gpu.lab:8765
@@ -94,7 +96,7 @@ def check_command(*, given: tuple[Path, ...], server: str) -> None:
     failed = False
     for directory in _directories(given):
         failed |= _say(_name(directory), _told(partial(check, bundle, directory)))
-    failed |= _say(server, _server(server))
+    failed |= _say(server, _server(server, reach))
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -130,9 +132,9 @@ def _say(name: str, findings: Iterable[Finding]) -> bool:
     return failed
 
 
-def _server(address: str) -> Iterator[Finding]:
+def _server(address: str, reach: Reach) -> Iterator[Finding]:
     try:
-        with Client(address, timeout=SECONDS_FOR_SERVER) as client:
+        with reach.connect(address, timeout=SECONDS_FOR_SERVER) as client:
             models = client.models()
     except ServerError as error:
         if error.status == "UNIMPLEMENTED":

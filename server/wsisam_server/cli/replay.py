@@ -24,6 +24,7 @@ from wsisam_server.replay.report import mean
 from wsisam_server.store import SlideRecord, Wanted
 
 if TYPE_CHECKING:
+    from wsisam_server.cli.connection import Reach
     from wsisam_server.store import Store
 
 console = Console(stderr=True)
@@ -65,6 +66,7 @@ def command(
     most: int,
     store: str,
     server: str | None,
+    reach: Reach,
     **model: Any,
 ) -> None:
     """Ask stored prompts again of another model, and compare the outlines with the old ones.
@@ -82,15 +84,15 @@ def command(
         raise click.UsageError(f"{json_path}: there is no folder {json_path.parent}")
     if server is not None:
         _refuse_own_model(model)
-    named = named_slide(slide, slide_id, server)
+    named = named_slide(slide, slide_id, server, reach)
     wanted = Wanted(
         slide_id=None if named is None else named.slide_id, project=project, author=author, path_class=path_class
     )
     finder = SlideFinder(folders)
-    with opened(store, server) as place:
+    with opened(store, server, reach) as place:
         chosen = model if server is None or _given("model") else {**model, "model": ""}
         with console.status("getting the model ready"):
-            answerer = answers(server, chosen, partial(load_model, **model), finder)
+            answerer = answers(server, reach, chosen, partial(load_model, **model), finder)
         with closing(answerer), counted(console, "prompts") as progress:
             report = replay(place, wanted, answerer, imported=imported, save=save, progress=progress)
         if json_path is not None:

@@ -9,7 +9,7 @@ import click
 
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.app import build_segmenter
-from wsisam_server.client import Client, ServerError, geometry
+from wsisam_server.client import ServerError, geometry
 from wsisam_server.config import Settings
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import ExactWindow
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsisam_model import WsiSam
+    from wsisam_server.cli.connection import Reach
     from wsisam_server.fields import SlidePrompt
     from wsisam_server.segmenter import Outcome
     from wsisam_server.store import SlideRecord
@@ -36,14 +37,15 @@ class There:
 
     Args:
         server: HOST:PORT.
+        reach: how to reach it.
         model: its name; empty for the server's default.
 
     Raises:
         click.ClickException: the server does not answer, or does not have it.
     """
 
-    def __init__(self, server: str, model: str) -> None:
-        self._client = Client(server)
+    def __init__(self, server: str, reach: Reach, model: str) -> None:
+        self._client = reach.connect(server)
         self._slides: dict[str, str] = {}
         try:
             known = self._client.models()
@@ -171,6 +173,8 @@ def _resized(window: Window, size: int) -> Window:
     return Window(window.x, window.y, window.extent / size, size)
 
 
-def answers(server: str | None, model: dict[str, Any], load: Callable[[], WsiSam], finder: SlideFinder) -> Here | There:
+def answers(
+    server: str | None, reach: Reach, model: dict[str, Any], load: Callable[[], WsiSam], finder: SlideFinder
+) -> Here | There:
     """Who answers: a server if one is named."""
-    return There(server, model["model"]) if server else Here(load, finder, model["threads"])
+    return There(server, reach, model["model"]) if server else Here(load, finder, model["threads"])

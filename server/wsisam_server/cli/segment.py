@@ -14,10 +14,11 @@ from rich.progress import Progress
 
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.app import build_segmenter
+from wsisam_server.cli.connection import Reach, connection_options
 from wsisam_server.cli.model import load_model, model_options
 from wsisam_server.cli.overlay import draw
 from wsisam_server.cli.prompts import BoxType, Numbers, PointType, Result, describe, prompts
-from wsisam_server.client import Client, ServerError
+from wsisam_server.client import ServerError
 from wsisam_server.config import Limits, Settings
 from wsisam_server.errors import WsiSamServerError
 from wsisam_server.polygons import collection
@@ -57,6 +58,7 @@ console = Console(stderr=True)
     type=click.FloatRange(0, 1e12),
     help="Leave out smaller parts and holes, square microns (pixels); specks if not given, 0 keeps all.",
 )
+@connection_options
 @model_options
 def command(
     *,
@@ -69,6 +71,7 @@ def command(
     downsample: float | None,
     tolerance: float | None,
     min_area: float | None,
+    reach: Reach,
     **model: Any,
 ) -> None:
     """Outline objects on one slide. Coordinates are level-0 pixels.
@@ -88,7 +91,7 @@ def command(
         for number, prompt in enumerate(wanted)
     ]
     request = pb.SegmentBatchRequest(items=items, options=pb.OutlineOptions(tolerance=tolerance, min_area=min_area))
-    answers = _by_server(server, slide, request, model) if server else _here(slide, request, model)
+    answers = _by_server(server, slide, request, model, reach) if server else _here(slide, request, model)
     outlines, errors = _collect(answers, len(items), server)
     results = [Result(wanted[number], outlines[number]) for number in sorted(outlines)]
     for result in results:
@@ -136,12 +139,14 @@ def _write(slide: Path, results: list[Result], geojson: Path | None, overlay: Pa
         _draw(slide, results, overlay)
 
 
-def _by_server(server: str, slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -> Iterator[Answer]:
+def _by_server(
+    server: str, slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any], reach: Reach
+) -> Iterator[Answer]:
     context = click.get_current_context()
     ignored = [name for name in model if name != "model" and model[name] is not None and _given(context, name)]
     if ignored:
         raise click.UsageError(f"--{ignored[0]} is the server's business; leave it out with --server")
-    with Client(server) as client:
+    with reach.connect(server) as client:
         # A relative path that exists here is this file, not one of the same name below the server's roots.
         request.slide_id = client.open_slide(str(slide.resolve() if slide.is_file() else slide)).slide_id
         request.model = model["model"] if _given(context, "model") else ""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -14,9 +14,15 @@ from wsisam_server.app import App, StartError
 from wsisam_server.cli.model import choose_device, choose_dtype, load_model, model_options
 from wsisam_server.cli.size import Size
 from wsisam_server.cli.store import store_option
-from wsisam_server.config import MIB, Limits, PathMapping, Settings
+from wsisam_server.cli.token import tokens_option
+from wsisam_server.config import MIB, Limits, PathMapping, Settings, Tls
+from wsisam_server.interceptors import LogContext
 from wsisam_server.store import store_name
 from wsisam_server.weights import ServedModels, WeightsError, WeightsFolder, built_in
+
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s [%(request_id)s %(user)s]: %(message)s"
 
 
 def _mappings(values: tuple[str, ...]) -> tuple[PathMapping, ...]:
@@ -46,7 +52,12 @@ def _mappings(values: tuple[str, ...]) -> tuple[PathMapping, ...]:
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 for any free port.")
-@click.option("--insecure", is_flag=True, help="Allow an address other than loopback, without encryption or identity.")
+@click.option("--tls-cert", type=_FILE, help="The server's certificate (PEM), with those between it and its authority.")
+@click.option("--tls-key", type=_FILE, help="Its private key (PEM, without a password).")
+@click.option("--tls-client-ca", type=_FILE, help="Only clients with a certificate that this authority (PEM) signed.")
+@tokens_option
+@click.option("--require-tokens", is_flag=True, help="Also on loopback, for example behind a proxy.")
+@click.option("--insecure", is_flag=True, help="Allow an address other than loopback without encryption and tokens.")
 @store_option(optional=True)
 @click.option("--cache-mib", type=click.IntRange(1), default=1024, show_default=True, help="Embedding cache, MiB.")
 @click.option(
@@ -76,6 +87,11 @@ def command(
     mappings: tuple[str, ...],
     host: str,
     port: int,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_client_ca: Path | None,
+    tokens: Path,
+    require_tokens: bool,
     insecure: bool,
     store: str | None,
     cache_mib: int,
@@ -88,11 +104,14 @@ def command(
 
     Example: wsisam serve --slides /data/slides --port 8765
     """
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _log_to_stderr(log_level)
     settings = Settings(
         host=host,
         port=port,
         insecure=insecure,
+        tls=_tls(tls_cert, tls_key, tls_client_ca),
+        tokens=tokens,
+        require_tokens=require_tokens,
         slide_roots=tuple(root.resolve() for root in roots),
         path_mappings=_mappings(mappings),
         store=store,
@@ -105,6 +124,21 @@ def command(
         asyncio.run(_serve(app, settings))
     except StartError as error:
         raise click.ClickException(str(error)) from error
+
+
+def _log_to_stderr(level: str) -> None:
+    handler = logging.StreamHandler()
+    handler.addFilter(LogContext())
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+
+
+def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> Tls | None:
+    if certificate is None and key is None and client_ca is None:
+        return None
+    if certificate is None or key is None:
+        raise click.UsageError("encryption needs --tls-cert and --tls-key together")
+    return Tls(certificate, key, client_ca)
 
 
 def _source(served: str | None, model: dict[str, Any]) -> ServedModels:
@@ -145,6 +179,8 @@ async def _serve(app: App, settings: Settings) -> None:
             click.echo(f"wsisam: serving {names} on {settings.host}:{port}")
             kept = f"in {store_name(settings.store)}" if settings.store else "nowhere (--store none)"
             click.echo(f"wsisam: annotations are kept {kept}", err=True)
+            if app.requires_tokens:
+                click.echo(f"wsisam: callers need a token of {settings.tokens} (wsisam token create)", err=True)
             if not settings.slide_roots:
                 click.echo("wsisam: no --slides folder: clients have to send pixels", err=True)
             await stopping

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wsisam_server.client import Client, ServerError
+from wsisam_server.client import ServerError
 from wsisam_server.config import Limits
 from wsisam_server.errors import WsiSamServerError
 from wsisam_server.geometry import SlideSize
 from wsisam_server.slides import open_slide
 from wsisam_server.store import SlideRecord
+
+if TYPE_CHECKING:
+    from wsisam_server.cli.connection import Reach
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -25,7 +28,7 @@ def slide_options(command: Command) -> Command:
     return by_file(by_id(command))
 
 
-def named_slide(slide: str | None, slide_id: str | None, server: str | None) -> SlideRecord | None:
+def named_slide(slide: str | None, slide_id: str | None, server: str | None, reach: Reach) -> SlideRecord | None:
     """The slide that the options name; None when they name none.
 
     Raises:
@@ -42,7 +45,7 @@ def named_slide(slide: str | None, slide_id: str | None, server: str | None) -> 
         return _here(path.resolve())
     if server is None:
         raise click.ClickException(f"{slide}: no such file. Name the slide with --slide-id if its file is elsewhere")
-    return _there(slide, server)
+    return _there(slide, server, reach)
 
 
 def _here(path: Path) -> SlideRecord:
@@ -56,9 +59,9 @@ def _here(path: Path) -> SlideRecord:
         opened.close()
 
 
-def _there(slide: str, server: str) -> SlideRecord:
+def _there(slide: str, server: str, reach: Reach) -> SlideRecord:
     try:
-        with Client(server) as client:
+        with reach.connect(server) as client:
             found = client.open_slide(slide)
     except ServerError as error:
         raise click.ClickException(f"{slide}: {error.text}") from error

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from wsisam_server.cli.connection import Reach, connection_options
 from wsisam_server.errors import WsiSamServerError
 from wsisam_server.store import Store, StoreError, default_path, open_store
 
@@ -39,13 +40,13 @@ def store_option(*, optional: bool = False) -> Callable[[Command], Command]:
 
 
 def place_options(command: Command) -> Command:
-    """Adds --store and --server, for `opened`."""
+    """Adds --store, --server and how it is reached, for `opened`."""
     server = click.option("--server", metavar="HOST:PORT", help="The annotations of this server, instead of --store.")
-    return store_option()(server(command))
+    return store_option()(server(connection_options(command)))
 
 
 @contextmanager
-def opened(store: str, server: str | None) -> Iterator[Store]:
+def opened(store: str, server: str | None, reach: Reach) -> Iterator[Store]:
     """The store that the options name; its errors, while it is used, become the command's.
 
     Raises:
@@ -56,7 +57,7 @@ def opened(store: str, server: str | None) -> Iterator[Store]:
         if source is not None and source.name == "COMMANDLINE":
             raise click.UsageError("give --store or --server, not both")
     try:
-        with _remote(server) if server else open_store(store) as place:
+        with _remote(server, reach) if server else open_store(store) as place:
             yield place
     except StoreError as error:
         raise click.ClickException(str(error)) from error
@@ -64,9 +65,8 @@ def opened(store: str, server: str | None) -> Iterator[Store]:
         raise click.ClickException(f"{error.public_text} {error.private}".strip()) from error
 
 
-def _remote(server: str) -> Store:
+def _remote(server: str, reach: Reach) -> Store:
     # Not above: this loads the whole server with its models' library, which takes seconds.
-    from wsisam_server.client import Client  # noqa: PLC0415
     from wsisam_server.remote_store import RemoteStore  # noqa: PLC0415
 
-    return RemoteStore(Client(server))
+    return RemoteStore(reach.connect(server))

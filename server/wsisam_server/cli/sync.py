@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from wsisam_server.cli.connection import Reach
     from wsisam_server.sync.model import Image
     from wsisam_server.sync.report import ImageReport, Report
     from wsisam_server.sync.steps import Step
@@ -100,6 +101,7 @@ def command(
     json_path: Path | None,
     store: str,
     server: str | None,
+    reach: Reach,
     **wanted: Any,
 ) -> None:
     """Sync the annotations of a QuPath project with the store, both ways.
@@ -117,7 +119,7 @@ def command(
     options = Options(Direction(direction), resolution=_resolution(resolutions), **wanted)
     process = QuPathProcess(request_seconds=time_limit)
     try:
-        with opened(store, server) as place, _Bars() as bars:
+        with opened(store, server, reach) as place, _Bars() as bars:
             name = server or store_name(store)
             report = sync(project, place, process, options, author=author or _author(), store_name=name, watcher=bars)
     except SyncError as error:

@@ -1,12 +1,25 @@
 """Interceptors room: what happens around every call: let in or not, request id, log line, errors to statuses.
 
-What flows in: calls and whatever they raise. What flows out: calls with a request id, and statuses of the catalogue.
-It must never know what a call does.
+What flows in: calls with their tokens, and whatever they raise. What flows out: calls with a request id and a user, and
+statuses of the catalogue. It must never know what a call does.
 """
 
+from wsisam_server.interceptors.access import Access
 from wsisam_server.interceptors.boundary import BoundaryInterceptor
 from wsisam_server.interceptors.gate import Gate
+from wsisam_server.interceptors.log_context import LogContext
 from wsisam_server.interceptors.request_id import current_request_id
+from wsisam_server.interceptors.rights import RIGHTS
 from wsisam_server.interceptors.status import error_info, normalized, to_status
 
-__all__ = ["BoundaryInterceptor", "Gate", "current_request_id", "error_info", "normalized", "to_status"]
+__all__ = [
+    "RIGHTS",
+    "Access",
+    "BoundaryInterceptor",
+    "Gate",
+    "LogContext",
+    "current_request_id",
+    "error_info",
+    "normalized",
+    "to_status",
+]

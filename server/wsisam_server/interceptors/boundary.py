@@ -1,12 +1,14 @@
-"""The outermost layer of every call of our own services: request id in, catalogue status out."""
+"""The outermost layer of every call: its token and request id in, catalogue status out."""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -14,10 +16,10 @@ from grpc_status import rpc_status
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.interceptors import request_id
-from wsisam_server.interceptors.request_id import current_request_id
 from wsisam_server.interceptors.status import normalized, to_status
 
 if TYPE_CHECKING:
+    from wsisam_server.interceptors.access import Access, Visit
     from wsisam_server.interceptors.gate import Gate
 
 _log = logging.getLogger(__name__)
@@ -38,17 +40,26 @@ class _Malformed:
 
 
 class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Maps errors to statuses and gives each call a request id.
+    """Lets calls in or not, maps errors to statuses and gives each call a request id.
 
     Args:
-        prefix: only methods below it are touched ("/wsisam."); health and reflection speak for themselves.
+        prefix: what our own methods begin with ("/wsisam."). Health and reflection are let in by the same rules, but
+            also while the server starts and stops, and their messages are their own business.
         gate: refuses calls while the server starts or stops.
+        access: knows callers by their tokens.
         details: makes further status details for an error that carries more than text.
     """
 
-    def __init__(self, prefix: str, gate: Gate, details: Callable[[WsiSamServerError], tuple[Message, ...]]) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        gate: Gate,
+        access: Access,
+        details: Callable[[WsiSamServerError], tuple[Message, ...]],
+    ) -> None:
         self._prefix = prefix
         self._gate = gate
+        self._access = access
         self._details = details
 
     async def intercept_service(
@@ -56,23 +67,38 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     ) -> Any:
         """Wraps the method's handler; see grpc.aio.ServerInterceptor."""
         handler = await continuation(handler_call_details)
-        if handler is None or not handler_call_details.method.startswith(self._prefix):
+        if handler is None:
             return handler
-        wrapped: dict[str, Any] = {"request_deserializer": _tolerant(handler.request_deserializer)}
-        for kind, check in (("unary_unary", _checked), ("unary_stream", _checked), ("stream_stream", _checked_all)):
+        wrapped: dict[str, Any] = {}
+        if handler_call_details.method.startswith(self._prefix):
+            wrapped["request_deserializer"] = _tolerant(handler.request_deserializer)
+        for kind, check in _KINDS.items():
             behavior = getattr(handler, kind)
             if behavior is not None:
                 wrapped[kind] = self._guarded(handler_call_details.method, behavior, check)
         return handler._replace(**wrapped)
 
     def _guarded(self, method: str, behavior: Behavior, check: Callable[[Any], Any]) -> Behavior:
+        ours = method.startswith(self._prefix)
+
         async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
             await self._begin(context)
             started = time.perf_counter()
-            ended = "CANCELLED by its client"
+            ended, visit = "CANCELLED by its client", None
             try:
-                self._gate.check()
-                reply = await behavior(check(request), context)
+                visit = self._access.admit(method, context.invocation_metadata() or ())
+                if ours:
+                    self._gate.check()
+                with self._access.visiting(visit):
+                    reply = await _run(behavior, check(request), context)
+            except asyncio.CancelledError:
+                known = _why_ended(visit)
+                if known is None:
+                    raise
+                ended = f"{known.code.name} {known.reason.name}"
+            except grpc.aio.AbortError:
+                ended = "refused by its service"
+                raise
             except Exception as error:  # noqa: BLE001 - every error becomes a status
                 known = normalized(error)
                 ended = f"{known.code.name} {known.reason.name}"
@@ -81,7 +107,9 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 return reply
             finally:
                 milliseconds = (time.perf_counter() - started) * 1000
-                _log.info("request %s: %s %s after %.0f ms", current_request_id(), method, ended, milliseconds)
+                # Monitors ask for health every few seconds.
+                level = logging.INFO if ours else logging.DEBUG
+                _log.log(level, "%s %s after %.0f ms", method, ended, milliseconds)
             await context.abort_with_status(rpc_status.to_status(to_status(known, *self._details(known))))
             raise known  # not reached: aborting raises
 
@@ -90,6 +118,19 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     async def _begin(self, context: grpc.aio.ServicerContext) -> None:
         identity = request_id.begin(context.invocation_metadata() or ())
         await context.send_initial_metadata(((request_id.METADATA_KEY, identity),))
+
+
+async def _run(behavior: Behavior, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    answer: Any = behavior(request, context)
+    if not inspect.isasyncgen(answer):
+        return await answer
+    async for message in answer:  # of a service that is not ours
+        await context.write(message)
+    return None
+
+
+def _why_ended(visit: Visit | None) -> WsiSamServerError | None:
+    return None if visit is None else visit.ended_by
 
 
 def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
@@ -116,3 +157,12 @@ def _checked(request: object) -> object:
 async def _checked_all(requests: AsyncIterator[object]) -> AsyncIterator[object]:
     async for request in requests:
         yield _checked(request)
+
+
+_KINDS: Final = {
+    "unary_unary": _checked,
+    "unary_stream": _checked,
+    "stream_unary": _checked_all,
+    "stream_stream": _checked_all,
+}
+"""A handler's four kinds of behaviour, and what is done to the messages that it is given."""

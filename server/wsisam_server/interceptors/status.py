@@ -22,12 +22,12 @@ def normalized(error: Exception) -> WsiSamServerError:
     """An error of the catalogue: the given one, or INTERNAL, and a traceback in the log, for any other."""
     if isinstance(error, WsiSamServerError):
         if error.private:
-            _log.info("request %s: %s (%s)", current_request_id(), error, error.private)
+            _log.info("%s (%s)", error, error.private)
         return error
     if isinstance(error, MemoryError):
-        _log.error("request %s: out of memory", current_request_id(), exc_info=error)
+        _log.error("out of memory", exc_info=error)
         return WsiSamServerError(Reason.OUT_OF_MEMORY)
-    _log.error("request %s: unexpected error", current_request_id(), exc_info=error)
+    _log.error("unexpected error", exc_info=error)
     return WsiSamServerError(Reason.INTERNAL, request_id=current_request_id())
 
 

@@ -11,6 +11,7 @@ import shapely
 
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.geometry import FieldPair, SlideSize, Window
+from wsisam_server.identity import current_user
 from wsisam_server.polygons import decode
 from wsisam_server.service import from_proto
 from wsisam_server.service.from_proto import invalid
@@ -146,12 +147,13 @@ def target(message: pb.AnnotationTarget | pb.RestoreTarget, field: str) -> Targe
 
 def commit(message: segmentation_pb2.Commit, field: str) -> Commit:
     """How an outline is to be kept."""
-    if not message.author:
+    author = current_user().author(message.author)
+    if not author:
         raise invalid(f"{field}.author", "it is empty")
     return Commit(
         annotation_id=annotation_id(message.annotation_id, f"{field}.annotation_id"),
         expected=revision(message.revision, f"{field}.revision"),
-        author=message.author,
+        author=author,
         path_class=path_class(message.path_class) if message.HasField("path_class") else None,
         name=message.name,
         project=message.project,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam.v1 import annotations_pb2_grpc
+from wsisam_server.identity import current_user
 from wsisam_server.service import annotation_from_proto as from_proto
 from wsisam_server.service import annotation_to_proto as to_proto
 from wsisam_server.service.pages import ANNOTATIONS_PER_PAGE, Pages
@@ -44,7 +45,9 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         """See the proto."""
         store = self._keeper.store
         drafts, slides = await asyncio.to_thread(_to_save, request)
-        saved = await store.save(drafts, author=request.author, request_id=request.request_id, slides=slides)
+        saved = await store.save(
+            drafts, author=current_user().author(request.author), request_id=request.request_id, slides=slides
+        )
         return pb.AnnotationsSaveResponse(saved=map(saved_annotation, saved), store_id=store.identity)
 
     async def Get(  # noqa: N802 - the contract's name
@@ -98,7 +101,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         """See the proto."""
         store = self._keeper.store
         targets = _targets(request.targets)
-        saved = await store.delete(targets, author=request.author, request_id=request.request_id)
+        saved = await store.delete(targets, author=current_user().author(request.author), request_id=request.request_id)
         return pb.AnnotationsDeleteResponse(saved=map(saved_annotation, saved), store_id=store.identity)
 
     async def Restore(  # noqa: N802 - the contract's name
@@ -109,7 +112,9 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         """See the proto."""
         store = self._keeper.store
         targets = _targets(request.targets)
-        saved = await store.restore(targets, author=request.author, request_id=request.request_id)
+        saved = await store.restore(
+            targets, author=current_user().author(request.author), request_id=request.request_id
+        )
         return pb.AnnotationsRestoreResponse(saved=map(saved_annotation, saved), store_id=store.identity)
 
     async def History(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam.v1 import segmentation_pb2_grpc
 from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.identity import Role, current_user
 from wsisam_server.segmenter import OutlineOptions, Request, Segmenter
 from wsisam_server.service import annotation_from_proto, catalogue, from_proto, to_proto
 from wsisam_server.service.stream import InteractStream
@@ -60,6 +61,9 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
     ) -> pb.OpenSlideResponse:
         """See the proto."""
         source = from_proto.pixel_source(request.pixels, "pixels") if request.HasField("pixels") else None
+        if source is not None and current_user().role is Role.READER:
+            # Pixels are for outlines; the memory for them is those people's who make some.
+            raise WsiSamServerError(Reason.ROLE_NOT_ALLOWED, role=Role.READER.value, method="OpenSlide with pixels")
         slide_id, info, by_reference = await asyncio.to_thread(self._segmenter.open_slide, request.uri, source)
         return pb.OpenSlideResponse(
             slide_id=slide_id,

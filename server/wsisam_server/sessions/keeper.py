@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.store import Content, Draft, PathClass, Provenance, Saved, SlideRecord
+from wsisam_server.identity import current_user
+from wsisam_server.store import Content, Draft, PathClass, Provenance, Saved, Scope, SlideRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,14 +51,15 @@ class Keeper:
 
     @property
     def store(self) -> AsyncStore:
-        """Where annotations are kept.
+        """Where annotations are kept, as the user of the running call sees it.
 
         Raises:
             WsiSamServerError: STORE_OFF.
         """
         if self._store is None:
             raise WsiSamServerError(Reason.STORE_OFF)
-        return self._store
+        user = current_user()
+        return self._store if user.sees_all else self._store.within(Scope(user.authors, user.projects))
 
     def check(self, commit: Commit, slide: SlideInfo) -> None:
         """Passes a commit that can be made, before its outline is computed.

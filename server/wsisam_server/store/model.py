@@ -195,6 +195,30 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Which annotations somebody may see and change: those that they made first, and those of their projects.
+
+    It goes by the annotation as it is: one that is moved into a project is its members' with its whole history, and one
+    that is moved out is theirs no more.
+
+    Attributes:
+        owners: whose own annotations are in it; the names that one person's changes go by.
+        projects: names; "" for no project is in none of them.
+    """
+
+    owners: frozenset[str]
+    projects: frozenset[str]
+
+    def holds(self, creator: str, project: str) -> bool:
+        """Whether an annotation is in it."""
+        return creator in self.owners or project in self.projects
+
+    def takes(self, project: str) -> bool:
+        """Whether annotations may be put into a project, or into none."""
+        return not project or project in self.projects
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A part of an answer, in the order of revisions.
 

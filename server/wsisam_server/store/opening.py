@@ -16,8 +16,6 @@ from wsisam_server.store.sql_store import SqlStore
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wsisam_server.store.contract import Store
-
 _WHAT_TO_DO: Final = {
     Reason.STORE_DAMAGED: "is damaged, or is no store at all. 'wsisam db check' says more; restore the last backup",
     Reason.STORE_FULL: "cannot be made: its disk is full. Make room, or put the store elsewhere",
@@ -25,7 +23,7 @@ _WHAT_TO_DO: Final = {
 }
 
 
-def open_store(where: str, limits: Limits | None = None, schema: Schema | None = None) -> Store:
+def open_store(where: str, limits: Limits | None = None, schema: Schema | None = None) -> SqlStore:
     """Opens a store, and makes it where there is none yet.
 
     Args:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Iterator, Sequence
 
-    from wsisam_server.store.model import Wanted
+    from wsisam_server.store.model import Scope, Wanted
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -53,7 +53,9 @@ def identity(connection: sa.Connection) -> str:
     return found
 
 
-def one(connection: sa.Connection, annotation_id: uuid.UUID, revision: int | None) -> Annotation:
+def one(
+    connection: sa.Connection, annotation_id: uuid.UUID, revision: int | None, scope: Scope | None = None
+) -> Annotation:
     """One annotation as of a revision; None for as it is.
 
     Raises:
@@ -61,7 +63,7 @@ def one(connection: sa.Connection, annotation_id: uuid.UUID, revision: int | Non
     """
     wanted = tables.annotation.c.revision if revision is None else revision
     row = connection.execute(
-        _WHOLE.where(tables.annotation.c.id == annotation_id, tables.revision.c.number == wanted)
+        _WHOLE.where(tables.annotation.c.id == annotation_id, tables.revision.c.number == wanted, *_seen(scope))
     ).one_or_none()
     if row is None:
         raise WsiSamServerError(Reason.ANNOTATION_NOT_FOUND, annotation_id=annotation_id)
@@ -77,7 +79,9 @@ def many(connection: sa.Connection, annotation_ids: Collection[uuid.UUID]) -> di
     return found
 
 
-def listing(connection: sa.Connection, wanted: Wanted, after: int, limit: int, *, deleted: bool) -> Page:
+def listing(
+    connection: sa.Connection, wanted: Wanted, after: int, limit: int, scope: Scope | None, *, deleted: bool
+) -> Page:
     """See `Store.listing`."""
     latest = _latest(connection, after)
     slides = _slides(connection, wanted)
@@ -88,14 +92,14 @@ def listing(connection: sa.Connection, wanted: Wanted, after: int, limit: int, *
     if wanted.region is not None:
         # Hides the order's index: by region, the bounding boxes' index is the one to use.
         number = number + 0
-    conditions = [number > after, *_conditions(wanted, tables.annotation, slides)]
+    conditions = [number > after, *_conditions(wanted, tables.annotation, slides), *_seen(scope)]
     if not deleted:
         conditions.append(~current.deleted)
     query = _WHOLE.where(tables.revision.c.number == current.revision, *conditions).order_by(number)
     return _page(connection, query, latest, limit)
 
 
-def changes(connection: sa.Connection, wanted: Wanted, after: int, limit: int) -> Page:
+def changes(connection: sa.Connection, wanted: Wanted, after: int, limit: int, scope: Scope | None) -> Page:
     """See `Store.changes`."""
     latest = _latest(connection, after)
     slides = _slides(connection, wanted)
@@ -106,15 +110,15 @@ def changes(connection: sa.Connection, wanted: Wanted, after: int, limit: int) -
     before = sa.and_(earlier.c.number.is_not(None), *_conditions(wanted, earlier, slides))
     query = (
         _WHOLE.outerjoin(earlier, earlier.c.number == tables.revision.c.previous)
-        .where(tables.revision.c.number > after, now | before)
+        .where(tables.revision.c.number > after, now | before, *_seen(scope))
         .order_by(tables.revision.c.number)
     )
     return _page(connection, query, latest, limit)
 
 
-def history(connection: sa.Connection, annotation_id: uuid.UUID, after: int, limit: int) -> Page:
+def history(connection: sa.Connection, annotation_id: uuid.UUID, after: int, limit: int, scope: Scope | None) -> Page:
     """See `Store.history`."""
-    latest = one(connection, annotation_id, None).revision
+    latest = one(connection, annotation_id, None, scope).revision
     query = _WHOLE.where(tables.revision.c.annotation_id == annotation_id, tables.revision.c.number > after).order_by(
         tables.revision.c.number
     )
@@ -219,6 +223,13 @@ def _conditions(wanted: Wanted, table: sa.FromClause, slides: list[int] | None) 
         yield column.x1 >= region.x0
         yield column.y0 <= region.y1
         yield column.y1 >= region.y0
+
+
+def _seen(scope: Scope | None) -> Iterator[Condition]:
+    """What keeps a question within a scope; it is asked of the annotation as it is."""
+    if scope is not None:
+        current = tables.annotation.c
+        yield current.creator.in_(sorted(scope.owners)) | current.project.in_(sorted(scope.projects))
 
 
 def _page(connection: sa.Connection, query: sa.Select[Any], latest: int, limit: int) -> Page:

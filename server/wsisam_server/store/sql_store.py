@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 from wsisam_server.store import checks, reading, writing
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from wsisam_server.config import Limits
     from wsisam_server.store.database import Database
-    from wsisam_server.store.model import Annotation, Draft, Page, Saved, SlideRecord, Target, Wanted
+    from wsisam_server.store.model import Annotation, Draft, Page, Saved, Scope, SlideRecord, Target, Wanted
 
 
 class SqlStore(Store):
@@ -23,8 +24,18 @@ class SqlStore(Store):
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
         self._limits = limits
+        self._scope: Scope | None = None
         with database.reading() as connection:
             self._identity = reading.identity(connection)
+
+    def within(self, scope: Scope) -> SqlStore:
+        """The same store for somebody for whom annotations outside a scope do not exist.
+
+        Beside the errors of `Store`, its `save` and `restore` raise WsiSamServerError: PROJECT_NOT_YOURS.
+        """
+        part = copy.copy(self)
+        part._scope = scope  # noqa: SLF001 - a copy of this
+        return part
 
     @property
     def identity(self) -> str:
@@ -44,7 +55,9 @@ class SqlStore(Store):
         checks.slides(slides, self._limits)
         changes = writing.saving(checks.drafts(drafts, self._limits))
         with self._database.writing() as connection:
-            return writing.apply(connection, changes, author=author, request_id=request_id, slides=slides)
+            return writing.apply(
+                connection, changes, author=author, request_id=request_id, slides=slides, scope=self._scope
+            )
 
     def delete(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
         """See `Store`."""
@@ -57,24 +70,24 @@ class SqlStore(Store):
     def get(self, annotation_id: uuid.UUID, revision: int | None = None) -> Annotation:
         """See `Store`."""
         with self._database.reading() as connection:
-            return reading.one(connection, annotation_id, revision)
+            return reading.one(connection, annotation_id, revision, self._scope)
 
     def listing(self, wanted: Wanted, *, after: int, limit: int, deleted: bool = False) -> Page:
         """See `Store`."""
         checks.wanted(wanted)
         with self._database.reading() as connection:
-            return reading.listing(connection, wanted, after, limit, deleted=deleted)
+            return reading.listing(connection, wanted, after, limit, self._scope, deleted=deleted)
 
     def changes(self, wanted: Wanted, *, after: int, limit: int) -> Page:
         """See `Store`."""
         checks.wanted(wanted)
         with self._database.reading() as connection:
-            return reading.changes(connection, wanted, after, limit)
+            return reading.changes(connection, wanted, after, limit, self._scope)
 
     def history(self, annotation_id: uuid.UUID, *, after: int, limit: int) -> Page:
         """See `Store`."""
         with self._database.reading() as connection:
-            return reading.history(connection, annotation_id, after, limit)
+            return reading.history(connection, annotation_id, after, limit, self._scope)
 
     def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
         """See `Store`."""
@@ -90,4 +103,4 @@ class SqlStore(Store):
         checks.targets(targets, self._limits)
         changes = [writing.Change(target, kind) for target in targets]
         with self._database.writing() as connection:
-            return writing.apply(connection, changes, author=author, request_id=request_id)
+            return writing.apply(connection, changes, author=author, request_id=request_id, scope=self._scope)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from wsisam_server.errors import Reason, WsiSamServerError
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Collection, Sequence
 
-    from wsisam_server.store.contract import Store
-    from wsisam_server.store.model import Annotation, Draft, Page, Saved, SlideRecord, Target, Wanted
+    from wsisam_server.store.model import Annotation, Draft, Page, Saved, Scope, SlideRecord, Target, Wanted
+    from wsisam_server.store.sql_store import SqlStore
 
 READERS: Final = 4
 
@@ -29,6 +30,26 @@ POLL_SECONDS: Final = 1.0
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
+
+
+class _Turns:
+    """Whose turn it is, and who waits for what: shared by all views of one store."""
+
+    def __init__(self) -> None:
+        self.writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wsisam-store-writer")
+        self.readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="wsisam-store-reader")
+        self.writes = 0
+        self.changed = asyncio.Event()
+        self.stamp = 0
+
+    def wake(self) -> None:
+        self.stamp += 1
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def written(self, _: asyncio.Future[Any]) -> None:
+        self.writes -= 1
+        self.wake()
 
 
 class AsyncStore:
@@ -41,19 +62,21 @@ class AsyncStore:
         waiting_writes: how many changes may wait for their turn; more fail with STORE_BUSY.
     """
 
-    def __init__(self, store: Store, waiting_writes: int) -> None:
+    def __init__(self, store: SqlStore, waiting_writes: int) -> None:
         self._store = store
         self._waiting_writes = waiting_writes
-        self._writes = 0
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wsisam-store-writer")
-        self._readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="wsisam-store-reader")
-        self._changed = asyncio.Event()
-        self._stamp = 0
+        self._turns = _Turns()
+
+    def within(self, scope: Scope) -> AsyncStore:
+        """The same store as `SqlStore.within` has it. Not to be closed: that is for the one that it was made of."""
+        part = copy.copy(self)
+        part._store = self._store.within(scope)  # noqa: SLF001 - a copy of this
+        return part
 
     @property
     def stamp(self) -> int:
         """Counts the changes made here; for `stir`."""
-        return self._stamp
+        return self._turns.stamp
 
     @property
     def identity(self) -> str:
@@ -100,35 +123,30 @@ class AsyncStore:
         Args:
             stamp: as it was before the caller last looked.
         """
-        if stamp == self._stamp:
+        if stamp == self._turns.stamp:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), POLL_SECONDS)
+                await asyncio.wait_for(self._turns.changed.wait(), POLL_SECONDS)
 
     def wake(self) -> None:
         """Ends all waiting in `stir`."""
-        self._stamp += 1
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._turns.wake()
 
     async def close(self) -> None:
         """Lets running calls end, and closes the store."""
-        await asyncio.to_thread(self._writer.shutdown)
-        await asyncio.to_thread(self._readers.shutdown)
+        await asyncio.to_thread(self._turns.writer.shutdown)
+        await asyncio.to_thread(self._turns.readers.shutdown)
         await asyncio.to_thread(self._store.close)
 
     async def _write(self, call: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
-        if self._writes >= self._waiting_writes:
-            raise WsiSamServerError(Reason.STORE_BUSY, private=f"{self._writes} changes wait")
-        self._writes += 1
+        turns = self._turns
+        if turns.writes >= self._waiting_writes:
+            raise WsiSamServerError(Reason.STORE_BUSY, private=f"{turns.writes} changes wait")
+        turns.writes += 1
         loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(self._writer, partial(call, *args, **kwargs))
-        running.add_done_callback(self._written)
+        running = loop.run_in_executor(turns.writer, partial(call, *args, **kwargs))
+        running.add_done_callback(turns.written)
         return await asyncio.shield(running)
-
-    def _written(self, _: asyncio.Future[Result]) -> None:
-        self._writes -= 1
-        self.wake()
 
     async def _read(self, call: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, partial(call, *args, **kwargs))
+        return await loop.run_in_executor(self._turns.readers, partial(call, *args, **kwargs))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Sequence
 
-    from wsisam_server.store.model import SlideRecord
+    from wsisam_server.store.model import Scope, SlideRecord
 
 REMEMBERED: Final = timedelta(days=30)
 """How long a request id is known."""
@@ -77,6 +77,7 @@ class _Current:
 
     head: rules.Head
     slide: str
+    project: str
     created: int
     creator: str
 
@@ -98,11 +99,12 @@ def apply(
     author: str,
     request_id: str,
     slides: Collection[SlideRecord] = (),
+    scope: Scope | None = None,
 ) -> list[Saved]:
-    """Makes all changes, or none.
+    """Makes all changes, or none; within a scope, if one is given.
 
     Raises:
-        RevisionConflictError, WsiSamServerError: see `Store.save`.
+        RevisionConflictError, WsiSamServerError: see `Store.save` and `SqlStore.within`.
     """
     # The lock that makes this the only writer, also on PostgreSQL.
     latest: int = connection.execute(sa.select(tables.store.c.revision).with_for_update()).scalar_one()
@@ -111,7 +113,7 @@ def apply(
     if answered is not None:
         return answered
     now = reading.from_time(datetime.now(timezone.utc))
-    answers, new = _decided(connection, changes, latest)
+    answers, new = _decided(connection, changes, latest, scope)
     numbers = _note(connection, slides, {entry.values["slide_id"] for entry in new})
     _add(connection, new, numbers, author, now, latest)
     if new:
@@ -143,7 +145,9 @@ def _remember(connection: sa.Connection, request_id: str, fingerprint: bytes, an
     connection.execute(sa.insert(tables.request).values(row))
 
 
-def _decided(connection: sa.Connection, changes: Sequence[Change], latest: int) -> tuple[list[Saved], list[_New]]:
+def _decided(
+    connection: sa.Connection, changes: Sequence[Change], latest: int, scope: Scope | None
+) -> tuple[list[Saved], list[_New]]:
     """The answers, and the revisions to be added for them, numbered from `latest` + 1 in order."""
     current = _current(connection, changes)
     answers: list[Saved] = []
@@ -151,6 +155,8 @@ def _decided(connection: sa.Connection, changes: Sequence[Change], latest: int) 
     conflicts: list[Change] = []
     for change in changes:
         known = current.get(change.ask.id)
+        if scope is not None and known is not None and not scope.holds(known.creator, known.project):
+            raise WsiSamServerError(Reason.ANNOTATION_NOT_FOUND, annotation_id=change.ask.id)
         values, digest = _values(connection, change, known)
         verdict = _verdict(change, known, digest)
         if verdict is Verdict.UNKNOWN:
@@ -170,11 +176,18 @@ def _decided(connection: sa.Connection, changes: Sequence[Change], latest: int) 
                     problem="the annotation lies on another slide; give what is on this one an id of its own",
                     annotation_id=change.ask.id,
                 )
+            _check_project(scope, change, known, values["project"])
             new.append(_New(change, values, digest, known))
             answers.append(Saved(change.ask.id, latest + len(new), unchanged=False))
     if conflicts:
         raise _conflict(connection, conflicts)
     return answers, new
+
+
+def _check_project(scope: Scope | None, change: Change, known: _Current | None, project: str) -> None:
+    stays = known is not None and known.project == project
+    if scope is not None and not stays and not scope.takes(project):
+        raise WsiSamServerError(Reason.PROJECT_NOT_YOURS, project=project, annotation_id=change.ask.id)
 
 
 def _verdict(change: Change, known: _Current | None, digest: bytes | None) -> Verdict:
@@ -221,6 +234,7 @@ def _current(connection: sa.Connection, changes: Sequence[Change]) -> dict[uuid.
                 annotation.deleted,
                 annotation.created,
                 annotation.creator,
+                annotation.project,
                 revision.digest,
                 slide.slide_id,
             )
@@ -230,7 +244,7 @@ def _current(connection: sa.Connection, changes: Sequence[Change]) -> dict[uuid.
         )
         for row in connection.execute(query):
             head = rules.Head(row.revision, row.deleted, row.digest)
-            found[row.id] = _Current(head, row.slide_id, row.created, row.creator)
+            found[row.id] = _Current(head, row.slide_id, row.project, row.created, row.creator)
     return found
 
 

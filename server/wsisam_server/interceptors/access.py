@@ -1,0 +1,112 @@
+"""Lets calls in by their token, and ends those whose token was revoked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.identity import LOCAL, User, set_user
+from wsisam_server.interceptors.rights import RIGHTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from wsisam_server.identity import Keyring
+
+METADATA_KEY: Final = "authorization"
+
+_SCHEME: Final = "bearer "
+_SECONDS_BETWEEN_LOOKS: Final = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Visit:
+    """One call that was let in.
+
+    Attributes:
+        user: whose it is.
+        ended_by: why it was ended from here; None while it was not.
+    """
+
+    user: User
+    task: asyncio.Task[object] | None = None
+    ended_by: WsiSamServerError | None = None
+
+
+class Access:
+    """Who is let in.
+
+    Args:
+        keyring: knows the tokens; None where no token is known.
+        required: whether callers without a token are refused what is not for anyone.
+    """
+
+    def __init__(self, keyring: Keyring | None, *, required: bool) -> None:
+        self._keyring = keyring
+        self._required = required
+        self._visits: set[Visit] = set()
+
+    def admit(self, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> Visit:
+        """Lets a call in.
+
+        Args:
+            method: its full name, "/package.Service/Method".
+            metadata: with the token, or without.
+
+        Raises:
+            WsiSamServerError: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, TOKENS_UNAVAILABLE or ROLE_NOT_ALLOWED.
+        """
+        allowed = RIGHTS.get(method, frozenset())
+        if None in allowed:
+            return Visit(LOCAL)
+        user = self._user(metadata)
+        set_user(user)
+        if user.role not in allowed:
+            raise WsiSamServerError(Reason.ROLE_NOT_ALLOWED, role=user.role.value, method=method.rsplit("/", 1)[-1])
+        return Visit(user)
+
+    @contextmanager
+    def visiting(self, visit: Visit) -> Iterator[None]:
+        """Runs a call's body, which is cancelled when its token is revoked; `visit.ended_by` then says so."""
+        visit.task = asyncio.current_task()
+        self._visits.add(visit)
+        try:
+            yield
+        finally:
+            self._visits.discard(visit)
+
+    async def watch(self) -> None:
+        """Ends calls whose token is good no more, until it is cancelled."""
+        while True:
+            self._sweep()
+            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def _user(self, metadata: Iterable[tuple[str, str | bytes]]) -> User:
+        given = next((value for key, value in metadata if key == METADATA_KEY), None)
+        if given is None:
+            if self._required:
+                raise WsiSamServerError(Reason.TOKEN_MISSING)
+            return LOCAL
+        text = given if isinstance(given, str) else ""
+        if self._keyring is None or not text.lower().startswith(_SCHEME):
+            raise WsiSamServerError(Reason.TOKEN_INVALID)
+        return self._keyring.user(text[len(_SCHEME) :].strip())
+
+    def _sweep(self) -> None:
+        for visit in list(self._visits):
+            if not visit.user.token_id or self._keyring is None or visit.task is None:
+                continue
+            try:
+                self._keyring.check(visit.user.token_id)
+            except WsiSamServerError as error:
+                if visit.ended_by is None:
+                    _log.warning("a call of %s is ended: %s", visit.user.name, error)
+                visit.ended_by = error
+                # Again with each look until it has ended: Python 3.10's wait_for can swallow a cancellation.
+                visit.task.cancel()

@@ -1,0 +1,154 @@
+"""Encryption, certificates of clients, and what a server refuses to start with."""
+
+import grpc
+import pytest
+import trustme
+from click.testing import CliRunner
+
+from support.server import start
+from wsisam_server.app import App, StartError
+from wsisam_server.cli import main
+from wsisam_server.client import Client, ServerError
+from wsisam_server.config import Settings, Tls
+from wsisam_server.identity import Role, TokenFile
+from wsisam_server.tls import TlsError
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    """A lab's certificate authority, a server's certificate, a client's, and another authority with its client."""
+    folder = tmp_path_factory.mktemp("pki")
+    for name in ("lab", "other"):
+        authority = trustme.CA(organization_name=name)
+        authority.cert_pem.write_to_path(folder / f"{name}-ca.pem")
+        for who in ("server", "client"):
+            identity = "localhost" if who == "server" else "anna@lab.example"
+            issued = authority.issue_cert(identity, "127.0.0.1") if who == "server" else authority.issue_cert(identity)
+            issued.private_key_pem.write_to_path(folder / f"{name}-{who}.key")
+            for blob in issued.cert_chain_pems:
+                blob.write_to_path(folder / f"{name}-{who}.pem", append=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def secret(pki):
+    return TokenFile(pki / "tokens.json").create("anna", Role.ANNOTATOR, frozenset({"colon"}), None)[1]
+
+
+@pytest.fixture(scope="module")
+def lab(model, pki, secret):
+    """On all addresses, as a lab's server: encrypted, and with tokens."""
+    tls = Tls(pki / "lab-server.pem", pki / "lab-server.key")
+    running, stop = start(model, pki, host="0.0.0.0", tls=tls, tokens=pki / "tokens.json")
+    yield running
+    stop()
+
+
+@pytest.fixture(scope="module")
+def mutual(model, pki):
+    tls = Tls(pki / "lab-server.pem", pki / "lab-server.key", pki / "lab-ca.pem")
+    running, stop = start(model, pki, tls=tls)
+    yield running
+    stop()
+
+
+def test_with_the_labs_authority_and_a_token(lab, pki, secret):
+    for target in (lab.target, f"https://{lab.target}", f"https://localhost:{lab.target.rpartition(':')[2]}"):
+        with Client(target, ca=pki / "lab-ca.pem", token=secret) as client:
+            assert client.models()[0].ready
+
+
+def test_the_address_beyond_loopback_wants_a_token(lab, pki):
+    with Client(lab.target, ca=pki / "lab-ca.pem") as client, pytest.raises(ServerError) as caught:
+        client.models()
+    assert (caught.value.status, caught.value.reason) == ("UNAUTHENTICATED", "TOKEN_MISSING")
+
+
+@pytest.mark.parametrize("ca", ["other-ca.pem", None])
+def test_an_authority_that_is_not_trusted(lab, pki, secret, ca):
+    trusted = None if ca is None else pki / ca
+    client = Client(f"https://{lab.target}", ca=trusted, token=secret, timeout=10)
+    with client, pytest.raises(ServerError) as caught:
+        client.models()
+    assert (caught.value.status, caught.value.reason) == ("UNAVAILABLE", "")
+
+
+def test_nothing_is_answered_without_encryption(lab):
+    with Client(lab.target, timeout=10) as client, pytest.raises(ServerError) as caught:
+        client.models()
+    assert caught.value.status == "UNAVAILABLE"
+
+
+def test_a_client_without_the_labs_certificate_is_not_let_in(mutual, pki):
+    own = {"certificate": pki / "lab-client.pem", "key": pki / "lab-client.key"}
+    with Client(mutual.target, ca=pki / "lab-ca.pem", **own) as client:
+        assert client.models()[0].ready
+    others = {"certificate": pki / "other-client.pem", "key": pki / "other-client.key"}
+    for given in ({}, others):
+        client = Client(mutual.target, ca=pki / "lab-ca.pem", timeout=10, **given)
+        with client, pytest.raises(ServerError) as caught:
+            client.models()
+        assert caught.value.status == "UNAVAILABLE"
+
+
+def test_a_token_never_crosses_the_network_in_the_clear(secret):
+    for target in ("gpu.lab:8765", "192.0.2.7:8765", "http://gpu.lab:8765"):
+        with pytest.raises(ValueError, match="readable for everybody"):
+            Client(target, token=secret)
+    for target in ("127.0.0.1:8765", "[::1]:8765", "localhost:8765", "https://gpu.lab:8765"):
+        Client(target, token=secret).close()
+
+
+def test_options_of_a_client_that_do_not_fit(pki):
+    with pytest.raises(ValueError, match="https://"):
+        Client("127.0.0.1:1", certificate=pki / "lab-client.pem", key=pki / "lab-client.key")
+    with pytest.raises(ValueError, match="no address"):
+        Client("ftp://127.0.0.1:1")
+    with pytest.raises(TlsError, match="give both"):
+        Client("https://127.0.0.1:1", certificate=pki / "lab-client.pem")
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "client_ca", "text"),
+    [
+        ("missing.pem", "lab-server.key", None, "missing.pem cannot be read"),
+        ("lab-server.pem", "other-server.key", None, "no certificate and its key"),
+        ("lab-server.key", "lab-server.key", None, "no certificate and its key"),
+        ("lab-server.pem", "lab-server.key", "tokens.json", "no certificates in PEM"),
+    ],
+)
+def test_files_that_a_server_cannot_use(model, pki, secret, certificate, key, client_ca, text):
+    tls = Tls(pki / certificate, pki / key, None if client_ca is None else pki / client_ca)
+    with pytest.raises(StartError, match=text):
+        App(Settings(tls=tls), lambda: model)
+
+
+def test_the_command_line_reaches_it(lab, pki, secret, tmp_path, monkeypatch):
+    token = tmp_path / "token"
+    token.write_text(f"{secret}\n")
+    command = ["export", str(tmp_path / "out.geojson"), "--server", lab.target, "--tls-ca", str(pki / "lab-ca.pem")]
+    monkeypatch.delenv("WSISAM_STORE")
+    shown = {}
+    for name, options, variables in (
+        ("option", ["--token", secret], {}),
+        ("file", ["--token-file", str(token)], {}),
+        ("variable", [], {"WSISAM_TOKEN": secret}),
+        ("file variable", [], {"WSISAM_TOKEN_FILE": str(token)}),
+        ("none", [], {}),
+    ):
+        shown[name] = CliRunner(env=variables).invoke(main, [*command, *options]).output
+    assert "no token" in shown.pop("none")
+    assert all("stores no annotations" in text for text in shown.values()), shown
+
+
+def test_the_authority_in_the_environment(lab, pki, secret):
+    variables = {"WSISAM_TLS_CA": str(pki / "lab-ca.pem"), "WSISAM_TOKEN": secret}
+    done = CliRunner(env=variables).invoke(main, ["segment", "nothing.svs", "--box", "1,1,9,9", "--server", lab.target])
+    assert "cannot open this slide" in done.output
+
+
+def test_a_channel_without_our_client_is_refused_too(lab, pki):
+    trust = grpc.ssl_channel_credentials((pki / "lab-ca.pem").read_bytes())
+    with grpc.secure_channel(lab.target, trust) as channel, pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary("/wsisam.v1.Segmentation/ListModels")(b"", timeout=10)
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
