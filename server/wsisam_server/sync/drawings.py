@@ -74,7 +74,7 @@ def read(
     drawings: dict[uuid.UUID, Drawing] = {}
     unusable: dict[str, str] = {}
     for said in message["annotations"]:
-        shape = _usable(next(geometries)) if "shape" in said else None
+        shape = usable(next(geometries)) if "shape" in said else None
         if said["id"] in unusable or uuid.UUID(said["id"]) in drawings:
             drawings.pop(uuid.UUID(said["id"]), None)
             unusable[said["id"]] = "several objects of this image have this id; in QuPath, copy and delete all but one"
@@ -107,7 +107,7 @@ def request(edits: Edits) -> tuple[Message, bytes]:
     return message, shapes.data()
 
 
-def _usable(shape: BaseGeometry) -> BaseGeometry | None:
+def usable(shape: BaseGeometry) -> BaseGeometry | None:
     """The shape as the store takes it: valid. QuPath makes valid areas of most that people draw, but not of all."""
     if shape.is_empty:
         return None
