@@ -2,7 +2,8 @@
 
 What flows in: the place where something went wrong raises one of these with structured details. What flows out: the
 interceptors and the streams turn it into a status (google.rpc.ErrorInfo: `reason`, `metadata`) or a per-prompt error.
-The public text never holds a server path or a library's message; those go into `private`, which is only logged.
+The public text never holds a server path or a library's message; those go into `place` and `private`, which are only
+logged.
 An error that is not in this catalogue reaches the client as INTERNAL and is a bug.
 """
 
@@ -253,13 +254,15 @@ class WsiSamServerError(Exception):
 
     Args:
         reason: which one.
-        private: text for the log only (paths, library messages).
+        private: text for the log only (library messages, which may hold the place).
+        place: the file or URI that it is about, for the log only, which may be told to hide it.
         **details: structured details; they fill the public text and reach the client as strings.
     """
 
-    def __init__(self, reason: Reason, *, private: str = "", **details: object) -> None:
+    def __init__(self, reason: Reason, *, private: str = "", place: object = "", **details: object) -> None:
         self.reason = reason
         self.private = private
+        self.place = str(place)
         self.details = {key: _shown(value) for key, value in details.items()}
         super().__init__(f"{reason.name}: {self.public_text}")
 
@@ -272,6 +275,11 @@ class WsiSamServerError(Exception):
     def code(self) -> Code:
         """The gRPC status."""
         return self.reason.value.code
+
+    @property
+    def private_text(self) -> str:
+        """What the log and whoever sits at this machine may read beside the public text; may be empty."""
+        return ": ".join(filter(None, (self.place, self.private)))
 
     @property
     def public_text(self) -> str:

@@ -126,7 +126,7 @@ def _collect(answers: Iterator[Answer], count: int, server: str | None) -> tuple
             raise click.ClickException(f"no server answers at {server}: is 'wsisam serve' running there?") from error
         raise click.ClickException(f"{error.status}: {error.text}") from error
     except WsiSamServerError as error:
-        raise click.ClickException(f"{error.public_text} {error.private}".strip()) from error
+        raise click.ClickException(f"{error.public_text} {error.private_text}".strip()) from error
     return outlines, errors
 
 

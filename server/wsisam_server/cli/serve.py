@@ -80,6 +80,9 @@ def _mappings(values: tuple[str, ...]) -> tuple[PathMapping, ...]:
     default="info",
     show_default=True,
 )
+@click.option(
+    "--log-hide-paths", is_flag=True, help="Write slides' paths to the log as hashes: names may be patients'."
+)
 @model_options
 def command(
     *,
@@ -98,13 +101,14 @@ def command(
     served: str | None,
     model_memory: int,
     log_level: str,
+    log_hide_paths: bool,
     **model: Any,
 ) -> None:
     """Serve slides and a model to QuPath and other clients.
 
     Example: wsisam serve --slides /data/slides --port 8765
     """
-    _log_to_stderr(log_level)
+    _log_to_stderr(log_level, hide_paths=log_hide_paths)
     settings = Settings(
         host=host,
         port=port,
@@ -126,9 +130,9 @@ def command(
         raise click.ClickException(str(error)) from error
 
 
-def _log_to_stderr(level: str) -> None:
+def _log_to_stderr(level: str, *, hide_paths: bool) -> None:
     handler = logging.StreamHandler()
-    handler.addFilter(LogContext())
+    handler.addFilter(LogContext(hide_paths=hide_paths))
     handler.setFormatter(logging.Formatter(LOG_FORMAT))
     logging.basicConfig(level=level.upper(), handlers=[handler])
 

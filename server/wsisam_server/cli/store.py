@@ -62,7 +62,7 @@ def opened(store: str, server: str | None, reach: Reach) -> Iterator[Store]:
     except StoreError as error:
         raise click.ClickException(str(error)) from error
     except WsiSamServerError as error:
-        raise click.ClickException(f"{error.public_text} {error.private}".strip()) from error
+        raise click.ClickException(f"{error.public_text} {error.private_text}".strip()) from error
 
 
 def _remote(server: str, reach: Reach) -> Store:

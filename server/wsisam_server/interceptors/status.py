@@ -21,8 +21,8 @@ _log = logging.getLogger(__name__)
 def normalized(error: Exception) -> WsiSamServerError:
     """An error of the catalogue: the given one, or INTERNAL, and a traceback in the log, for any other."""
     if isinstance(error, WsiSamServerError):
-        if error.private:
-            _log.info("%s (%s)", error, error.private)
+        if error.private_text:
+            _log.info("%s (%s)", error, error.private_text, extra={"place": error.place})
         return error
     if isinstance(error, MemoryError):
         _log.error("out of memory", exc_info=error)

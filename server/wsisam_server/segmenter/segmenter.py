@@ -80,7 +80,7 @@ class Segmenter:
         except WsiSamServerError as error:
             if pixels is None:
                 raise
-            _log.info("pixel mode: %s (%s)", error.reason.name, error.private)
+            _log.info("pixel mode: %s (%s)", error.reason.name, error.private_text, extra={"place": error.place})
         assert pixels is not None
         pushed = PushedSlide(*pixels, limit_bytes=self._limits.pushed_pixels_bytes)
         return self.slides.add_pushed(pushed), pushed.info, False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wsisam.v1 import annotations_pb2 as pb
@@ -144,6 +145,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         """See the proto."""
         store = self._keeper.store
         handed, wish, refused = await asyncio.to_thread(image_sync.asked, request)
+        wish = replace(wish, author=current_user().author(wish.author))
         merged = await store.work(lambda place: merge(place, handed, wish))
         merged.refused |= refused
         for response in await asyncio.to_thread(image_sync.answers, merged, handed, store.identity):

@@ -58,7 +58,7 @@ class SlideAccess:
         except ValueError:
             # No path at all, or one that the file system's encoding cannot express.
             pass
-        raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private=f"refused or missing: {uri[:300]!r}")
+        raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private="refused or missing", place=uri[:300])
 
     def _candidates(self, path: ClientPath) -> Iterable[Path]:
         for prefix, server_prefix in self._mappings:

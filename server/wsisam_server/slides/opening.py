@@ -32,9 +32,9 @@ def open_slide(path: Path, limits: Limits) -> Slide:
         WsiSamServerError: SLIDE_NOT_FOUND when there is no such file; SLIDE_UNREADABLE or SLIDE_TOO_LARGE.
     """
     if not path.is_file():
-        raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private=str(path))
+        raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, place=path)
     try:
         vendor = openslide.OpenSlide.detect_format(path)
     except openslide.OpenSlideError as error:
-        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"{path}: {error!r}") from error
+        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=path) from error
     return OpenSlideSource(path) if vendor else PlainImage(path, limits.plain_image_pixels)

@@ -99,7 +99,7 @@ class OpenSlideSource:
         with _errors_as_unreadable(self._path):
             fresh = _open(self._path)
             if slide_fingerprint(self._path, fresh) != self._info.fingerprint:
-                raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"{self._path} was replaced while open")
+                raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private="replaced while open", place=self._path)
             patch = self._sample(fresh, window)
         self._replace(None, fresh)
         return patch
@@ -204,7 +204,7 @@ def _errors_as_unreadable(path: Path) -> Iterator[None]:
     try:
         yield
     except (openslide.OpenSlideError, OSError) as error:
-        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"{path}: {error!r}") from error
+        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=path) from error
 
 
 def _bounds(handle: openslide.OpenSlide) -> tuple[int, int, SlideSize]:

@@ -79,7 +79,7 @@ class PlainImage:
             raise
         except Exception as error:
             # Anything can come out of a decoder that is fed damaged bytes: struct.error, zlib.error, IndexError ...
-            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"{path}: {error!r}") from error
+            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=path) from error
         self._info = SlideInfo(
             size=SlideSize(self._image.width, self._image.height),
             mpp=mpp,
@@ -133,9 +133,9 @@ class _ImageLevel:
 def _check(image: Image.Image, limit: int, path: Path) -> None:
     pixels = image.width * image.height
     if pixels > limit:
-        raise WsiSamServerError(Reason.SLIDE_TOO_LARGE, private=str(path), pixels=pixels, limit=limit)
+        raise WsiSamServerError(Reason.SLIDE_TOO_LARGE, place=path, pixels=pixels, limit=limit)
     if not is_supported(image):
-        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"{path}: mode {image.mode}")
+        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"mode {image.mode}", place=path)
 
 
 def _load(image: Image.Image) -> Image.Image:

@@ -198,7 +198,7 @@ class OpenSlides:
             if found != slide_id:
                 with self._lock:
                     self._origins.pop(slide_id, None)
-                raise WsiSamServerError(Reason.UNKNOWN_SLIDE_ID, private=f"{origin.uri} is {found} now")
+                raise WsiSamServerError(Reason.UNKNOWN_SLIDE_ID, private=f"is {found} now", place=origin.uri)
 
     def _load(self, uri: str, path: Path) -> tuple[str, SlideInfo]:
         """Opens a path. Who asks for it meanwhile waits for the same result: a plain image may take a gigabyte."""
@@ -286,5 +286,5 @@ def _signature(path: Path) -> _Signature:
     try:
         status = path.stat()
     except OSError as error:
-        raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private=repr(error)) from error
+        raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private=repr(error), place=path) from error
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -117,7 +117,7 @@ class AsyncStore:
         """See `Store`."""
         return await self._read(self._store.slides, slide_ids)
 
-    async def work(self, call: Callable[[Store], Result]) -> Result:
+    async def work(self, call: Callable[[SqlStore], Result]) -> Result:
         """Runs what both reads and changes the store, between other changes."""
         return await self._write(call, self._store)
 

@@ -18,19 +18,26 @@ public final class RealServer implements AutoCloseable {
 
   private final List<Path> slides;
   private final Path store;
+  private final List<String> options;
   private ServerStarter.Started process;
   private boolean running;
 
-  private RealServer(List<Path> slides, Path store) {
+  private RealServer(List<Path> slides, Path store, List<String> options) {
     this.slides = slides;
     this.store = store;
+    this.options = options;
   }
 
   /** A server of some folders; without one it takes pixels only. */
   public static RealServer start(Path... slides) {
+    return startWith(List.of(), slides);
+  }
+
+  /** A server with further options of its command. */
+  public static RealServer startWith(List<String> options, Path... slides) {
     try {
       Path folder = Files.createTempDirectory("wsisam-store");
-      RealServer server = new RealServer(List.of(slides), folder.resolve("annotations.db"));
+      RealServer server = new RealServer(List.of(slides), folder.resolve("annotations.db"), options);
       server.restart();
       return server;
     } catch (IOException failed) {
@@ -39,13 +46,18 @@ public final class RealServer implements AutoCloseable {
   }
 
   public String address() {
-    return "127.0.0.1:" + process.port();
+    return "127.0.0.1:" + port();
+  }
+
+  public int port() {
+    return process.port();
   }
 
   /** Starts the process and waits until it serves. */
   public void restart() {
-    String port = process == null ? "0" : String.valueOf(process.port());
+    String port = process == null ? "0" : String.valueOf(port());
     List<String> arguments = new ArrayList<>(List.of("--log-level", "warning", "--port", port, "--store", store.toString()));
+    arguments.addAll(options);
     slides.forEach(folder -> arguments.addAll(List.of("--slides", folder.toString())));
     process = ServerStarter.get().start(arguments);
     running = true;
@@ -66,6 +78,11 @@ public final class RealServer implements AutoCloseable {
     if (running) {
       kill();
     }
+  }
+
+  /** The Python that has wsisam. */
+  public static String python() {
+    return ServerStarter.python();
   }
 
   private void end(String how) {

@@ -108,7 +108,8 @@ final class ServerStarter {
     said.add(GONE);
   }
 
-  private static String python() {
+  /** The Python that has wsisam. */
+  static String python() {
     String python = System.getProperty("wsisam.python", "").strip();
     if (python.isEmpty()) {
       throw new IllegalStateException(
