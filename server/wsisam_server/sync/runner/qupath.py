@@ -33,6 +33,8 @@ def start() -> str:
         raise QuPathError("no QuPath", str(error)) from error
     except (RuntimeError, OSError, TypeError) as error:
         raise QuPathError("no Java", f"{type(error).__name__}: {error}") from error
+    # QuPath tells of every hundredth object; what this program prints at last must be what ended it.
+    java("org.slf4j.LoggerFactory").getLogger("ROOT").setLevel(java("ch.qos.logback.classic.Level").ERROR)
     return str(qupath_version)
 
 
