@@ -66,6 +66,17 @@ final class Errors {
         cause);
   }
 
+  static WsiSamException anotherStore() {
+    return new WsiSamException(
+        "FAILED_PRECONDITION",
+        ClientReason.STORE_CHANGED,
+        "The server now keeps another store of annotations, in which the revisions known here mean nothing. List anew.");
+  }
+
+  static WsiSamException streamEnded(String requestId) {
+    return own("UNAVAILABLE", ClientReason.CONNECTION_LOST, "The server ended the connection.", requestId);
+  }
+
   static WsiSamException unexpected(String what) {
     return new WsiSamException("INTERNAL", ClientReason.UNEXPECTED_ANSWER, "The server answered unexpectedly: " + what);
   }
