@@ -10,6 +10,9 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 JAR     = qupath_script/target/wsisam-qupath-client-$(VERSION).jar
 MVN    := mvn --batch-mode --no-transfer-progress --file qupath_script/pom.xml
 
+# Four processes hold four copies of the model, some 6 GB; a file's tests stay together, they share what they start.
+TESTS_AT_ONCE ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
 .PHONY: help demo test jar java-tools lint protos breaking bench clean
 
 help:
@@ -25,7 +28,7 @@ demo: $(VENV)/.installed
 
 # What Java needs is looked for before anything large is installed; the jar is built first, because the wheel holds it.
 test: java-tools $(VENV)/.installed-test jar
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TESTS_AT_ONCE)
 	$(MVN) verify -Dwsisam.python=$(CURDIR)/$(BIN)/python
 
 jar: java-tools

@@ -44,12 +44,15 @@ KEEPALIVE_SECONDS = 60
 """How often the server looks whether a silent client is still there, and how often clients may look."""
 
 
-def build_segmenter(settings: Settings, source: ModelSource | None = None) -> Segmenter:
+def build_segmenter(
+    settings: Settings, source: ModelSource | None = None, access: SlideAccess | None = None
+) -> Segmenter:
     """Everything below the service, for the server and for use in one process. Its models are not started yet.
 
     Args:
         settings: limits and slide folders.
         source: where models beside the default one come from.
+        access: what may be opened; what the settings say if not given.
 
     Raises:
         StartError: a root or a path mapping makes no sense.
@@ -57,7 +60,7 @@ def build_segmenter(settings: Settings, source: ModelSource | None = None) -> Se
     if settings.path_mappings and not settings.slide_roots:
         raise StartError("a path mapping leads to files below the slide folders, and there is none: give --slides too")
     try:
-        access = SlideAccess(settings.slide_roots, settings.path_mappings)
+        access = access or SlideAccess(settings.slide_roots, settings.path_mappings)
     except ValueError as error:
         raise StartError(str(error)) from error
     limits = settings.limits

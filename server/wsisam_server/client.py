@@ -194,6 +194,7 @@ class Client:
         start: segmentation_pb2.Start,
         prompts: Iterable[segmentation_pb2.Prompt],
         viewport: geometry_pb2.Viewport | None = None,
+        field: segmentation_pb2.FieldChoice | None = None,
     ) -> Iterator[segmentation_pb2.Outline]:
         """Asks for one object of a slide that the server reads itself, again and again, as an annotator does.
 
@@ -203,6 +204,7 @@ class Client:
             start: slide, model and options.
             prompts: each holds all points and the box so far.
             viewport: what the annotator would see.
+            field: the scale or the window of all of them; the server's choice if not given.
 
         Yields:
             The answer to each prompt.
@@ -218,7 +220,7 @@ class Client:
                 if ended.is_set():
                     return
                 revision = segmentation_pb2.PromptRevision(
-                    object_id="object", revision=number + 1, prompt=prompt, viewport=viewport
+                    object_id="object", revision=number + 1, prompt=prompt, viewport=viewport, field=field
                 )
                 yield segmentation_pb2.InteractRequest(prompt=revision)
 

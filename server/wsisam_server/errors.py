@@ -245,8 +245,7 @@ class Reason(Enum):
     SHUTTING_DOWN = Entry(Code.UNAVAILABLE, "The server is shutting down. Connect again in a few seconds.")
     INTERNAL = Entry(
         Code.INTERNAL,
-        "The server met an error that it does not know. Nothing was stored. "
-        "Report the request id {request_id} to the administrator.",
+        "The server met an error that it does not know. Report the request id {request_id} to the administrator.",
     )
 
 

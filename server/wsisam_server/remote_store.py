@@ -101,6 +101,7 @@ class RemoteStore(Store):
 
     def listing(self, wanted: Wanted, *, after: int, limit: int, deleted: bool = False) -> Page:
         """See `Store`."""
+        checks.wanted(wanted)
         request = pb.AnnotationsListRequest(
             filter=to_proto.wanted(wanted), since=after, include_deleted=deleted, limit=limit
         )
@@ -112,6 +113,7 @@ class RemoteStore(Store):
 
     def changes(self, wanted: Wanted, *, after: int, limit: int) -> Page:
         """See `Store`."""
+        checks.wanted(wanted)
         latest = self.head()
         request = pb.AnnotationsWatchRequest(filter=to_proto.wanted(wanted), since=after)
         found: list[Annotation] = []

@@ -229,6 +229,7 @@ def test_an_origin_that_was_changed_by_hand_is_metadata(prompts):
         (json.dumps([7]), "feature 1"),
         (json.dumps([feature(classification=7)]), "feature 1"),
         (json.dumps([feature(measurements={"a": "many"})]), "feature 1"),
+        (json.dumps([feature(measurements={"a": 10**400})]), "feature 1"),
     ],
 )
 def test_texts_that_make_no_sense(text, problem):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.identity import Keyring, Role, TokenError, TokenFile
+from wsisam_server.identity import LOCAL, Keyring, Role, TokenError, TokenFile
 
 
 @pytest.fixture
@@ -22,6 +22,25 @@ def refusal(call, *args):
     with pytest.raises(WsiSamServerError) as caught:
         call(*args)
     return caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("claimed", "author"),
+    [
+        ("", "anna"),
+        ("ben", "anna"),
+        ("qupath:ben", "qupath:anna"),
+        ("replay:wsisam-lite", "replay:anna"),
+        ("qupath", "anna"),
+        ("ben:qupath", "anna"),
+        ("qupath:ben:x", "qupath:anna"),
+    ],
+)
+def test_a_request_says_through_what_a_change_was_made_and_not_whose_it_is(file, claimed, author):
+    user = make(file)[0].user
+    assert user.author(claimed) == author
+    assert author in user.authors
+    assert LOCAL.author(claimed) == claimed
 
 
 def test_a_token_says_who_has_it(file):

@@ -39,6 +39,7 @@ TABLE = {
     "wsisam.v1.Annotations/Restore": "as",
     "wsisam.v1.Annotations/History": "ras",
     "wsisam.v1.Annotations/Watch": "ras",
+    "wsisam.v1.Annotations/Sync": "as",
     "grpc.health.v1.Health/Check": "nras",
     "grpc.health.v1.Health/List": "nras",
     "grpc.health.v1.Health/Watch": "ras",

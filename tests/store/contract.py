@@ -552,6 +552,7 @@ class StoreContract:
             ({"metadata": {"a": "x" * 70_000}}, "metadata"),
             ({"metadata": {str(number): "x" * 1000 for number in range(70)}}, "annotation"),
             ({"provenance": Provenance("a\0", "b")}, "provenance.model"),
+            ({"provenance": Provenance("a", "b", score=float("nan"))}, "provenance.score"),
         ],
         ids=lambda value: value if isinstance(value, str) else str(value)[:40],
     )
@@ -560,6 +561,13 @@ class StoreContract:
         assert error.details["field"] == field
         assert uuid.UUID(error.details["annotation_id"])
         assert store.head() == 0
+
+    @pytest.mark.parametrize("field", ["slide_id", "uri", "project", "author", "path_class"])
+    @pytest.mark.parametrize("text", ["a\0", "\ud800", "x" * 4097], ids=["null", "half a pair", "long"])
+    def test_what_cannot_be_looked_for(self, store, field, text):
+        for call in (store.listing, store.changes):
+            error = self.refuses(Reason.INVALID_FIELD, call, Wanted(**{field: text}), after=0, limit=1)
+            assert error.details["field"] == f"filter.{field}"
 
     def test_bad_requests_are_refused(self, store):
         new, target = draft(), Target(uuid.uuid4(), 1)

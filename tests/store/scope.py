@@ -8,7 +8,7 @@ from wsisam_server.store import Draft, Scope, Target, Wanted
 
 ALL = Wanted()
 
-BEN = Scope("ben", frozenset({"colon"}))
+BEN = Scope(frozenset({"ben", "qupath:ben"}), frozenset({"colon"}))
 
 
 def refuses(reason, call, *args, **kwargs):
@@ -43,11 +43,12 @@ class ScopeContract:
         return store.within(BEN)
 
     def test_seen_are_ones_own_and_the_projects(self, store, bens, annas):
-        own = draft(project="")
+        own, synced = draft(project=""), draft(project="")
         save(bens, own, author="ben")
-        assert shown(bens) == {annas[0].id, own.id}
-        assert shown(store) == {own.id, *(one.id for one in annas)}
-        assert shown(store.within(Scope("eva", frozenset()))) == set()
+        save(bens, synced, author="qupath:ben")
+        assert shown(bens) == {annas[0].id, own.id, synced.id}
+        assert shown(store) == {own.id, synced.id, *(one.id for one in annas)}
+        assert shown(store.within(Scope(frozenset({"eva"}), frozenset()))) == set()
 
     def test_what_is_not_seen_does_not_exist(self, bens, annas):
         for hidden in annas[1:]:

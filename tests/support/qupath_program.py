@@ -1,5 +1,6 @@
 """A real QuPath with the client installed as a user installs it, and preferences of its own."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from wsisam_server.qupath import QuPathFilesError, find_bundle, install
 
 LAUNCHERS = ("bin/QuPath", "Contents/MacOS/QuPath", "QuPath*(console).exe")
 SECONDS = 240
+DRIVING = Path(__file__).resolve().parents[1] / "in_qupath" / "driving.groovy"
 SCREEN = "1400x900x24"
 
 
@@ -42,23 +44,32 @@ class QuPathProgram:
         assert " [ERROR] " not in done.stdout, done.stdout + done.stderr
         return done.stdout
 
-    def drive(self, script, result, **properties):
-        """Runs a Groovy file in a window on a screen in memory, until it has written `result` and has ended QuPath."""
-        options = {"qupath.startup.script": script, "prism.order": "sw"} | properties
+    def drive(self, script, result, seconds=SECONDS, **properties):
+        """Runs a drive in a window on a screen in memory, until it has written `result` and has ended QuPath.
+
+        What it saw. A picture of the screen when it failed, and those that it takes, go to $WSISAM_PICTURES.
+        """
+        whole = result.with_name("whole_drive.groovy")
+        whole.write_text(DRIVING.read_text() + script.read_text())
+        options = {"qupath.startup.script": whole, "prism.order": "sw", "drive.result": result} | properties
+        if pictures := os.environ.get("WSISAM_PICTURES"):
+            options["drive.pictures"] = pictures
         with _screen() as display:
             environment = self._environment(**options) | {"DISPLAY": display}
             log = result.with_suffix(".log")
             with log.open("w") as output:
                 process = subprocess.Popen([str(self.launcher), "-q"], env=environment, stdout=output, stderr=output)
             try:
-                process.wait(SECONDS)
+                process.wait(seconds)
             except subprocess.TimeoutExpired:
                 pass
             finally:
                 process.kill()
                 process.wait()
         assert result.exists(), log.read_text()[-20_000:]
-        return result.read_text()
+        seen = json.loads(result.read_text())
+        assert "mistake" not in seen, seen
+        return seen
 
     def _environment(self, **properties):
         properties["java.util.prefs.userRoot"] = self.preferences

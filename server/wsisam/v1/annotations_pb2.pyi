@@ -61,6 +61,44 @@ SHAPE_KIND_LINES: ShapeKind.ValueType  # 2
 SHAPE_KIND_AREAS: ShapeKind.ValueType  # 3
 global___ShapeKind = ShapeKind
 
+class _SyncSide:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _SyncSideEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_SyncSide.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    SYNC_SIDE_UNSPECIFIED: _SyncSide.ValueType  # 0
+    SYNC_SIDE_STORE: _SyncSide.ValueType  # 1
+    SYNC_SIDE_CLIENT: _SyncSide.ValueType  # 2
+
+class SyncSide(_SyncSide, metaclass=_SyncSideEnumTypeWrapper):
+    """Whose version a conflict is settled with."""
+
+SYNC_SIDE_UNSPECIFIED: SyncSide.ValueType  # 0
+SYNC_SIDE_STORE: SyncSide.ValueType  # 1
+SYNC_SIDE_CLIENT: SyncSide.ValueType  # 2
+global___SyncSide = SyncSide
+
+class _SyncDirection:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _SyncDirectionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_SyncDirection.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    SYNC_DIRECTION_UNSPECIFIED: _SyncDirection.ValueType  # 0
+    SYNC_DIRECTION_BOTH: _SyncDirection.ValueType  # 1
+    SYNC_DIRECTION_TO_CLIENT: _SyncDirection.ValueType  # 2
+    SYNC_DIRECTION_TO_STORE: _SyncDirection.ValueType  # 3
+
+class SyncDirection(_SyncDirection, metaclass=_SyncDirectionEnumTypeWrapper):
+    """Which side may be changed. What the other would need waits, and is counted."""
+
+SYNC_DIRECTION_UNSPECIFIED: SyncDirection.ValueType  # 0
+SYNC_DIRECTION_BOTH: SyncDirection.ValueType  # 1
+SYNC_DIRECTION_TO_CLIENT: SyncDirection.ValueType  # 2
+SYNC_DIRECTION_TO_STORE: SyncDirection.ValueType  # 3
+global___SyncDirection = SyncDirection
+
 @typing.final
 class Annotation(google.protobuf.message.Message):
     """One object on one slide, as of one revision."""
@@ -851,3 +889,170 @@ class RevisionConflict(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["sent", b"sent", "shortened", b"shortened", "stored", b"stored"]) -> None: ...
 
 global___RevisionConflict = RevisionConflict
+
+@typing.final
+class SyncedAnnotation(google.protobuf.message.Message):
+    """What both sides held when an annotation was last synced."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    revision: builtins.int
+    """The store's revision."""
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        revision: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["id", b"id", "revision", b"revision"]) -> None: ...
+
+global___SyncedAnnotation = SyncedAnnotation
+
+@typing.final
+class AnnotationsSyncRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    AUTHOR_FIELD_NUMBER: builtins.int
+    SLIDE_FIELD_NUMBER: builtins.int
+    PROJECT_FIELD_NUMBER: builtins.int
+    ANNOTATIONS_FIELD_NUMBER: builtins.int
+    SYNCED_FIELD_NUMBER: builtins.int
+    STORE_ID_FIELD_NUMBER: builtins.int
+    UNTOUCHABLE_FIELD_NUMBER: builtins.int
+    DIRECTION_FIELD_NUMBER: builtins.int
+    RESOLVE_FIELD_NUMBER: builtins.int
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    author: builtins.str
+    """Who makes the client's changes. Not empty."""
+    project: builtins.str
+    """What new annotations belong to. May be empty."""
+    store_id: builtins.str
+    """The store that `synced` is about. It does not count for another one."""
+    direction: global___SyncDirection.ValueType
+    """Unset: both."""
+    resolve: global___SyncSide.ValueType
+    """How to settle all conflicts. Unset: not."""
+    dry_run: builtins.bool
+    """Change nothing, and say what would be done."""
+    @property
+    def slide(self) -> global___AnnotatedSlide:
+        """Which slide the image shows, see Annotation.slide_id; and what is known of it."""
+
+    @property
+    def annotations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Annotation]:
+        """All annotations that the image holds now: id, shape, path_class, rgb, name, locked, measurements and metadata; the
+        rest is not looked at.
+        """
+
+    @property
+    def synced(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SyncedAnnotation]:
+        """As the last Sync of this image said; empty the first time."""
+
+    @property
+    def untouchable(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Ids of annotations that the image holds and that cannot be sent: on other planes, or without a shape. Nothing is done
+        about them.
+        """
+
+    def __init__(
+        self,
+        *,
+        author: builtins.str = ...,
+        slide: global___AnnotatedSlide | None = ...,
+        project: builtins.str = ...,
+        annotations: collections.abc.Iterable[global___Annotation] | None = ...,
+        synced: collections.abc.Iterable[global___SyncedAnnotation] | None = ...,
+        store_id: builtins.str = ...,
+        untouchable: collections.abc.Iterable[builtins.str] | None = ...,
+        direction: global___SyncDirection.ValueType = ...,
+        resolve: global___SyncSide.ValueType = ...,
+        dry_run: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["slide", b"slide"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["annotations", b"annotations", "author", b"author", "direction", b"direction", "dry_run", b"dry_run", "project", b"project", "resolve", b"resolve", "slide", b"slide", "store_id", b"store_id", "synced", b"synced", "untouchable", b"untouchable"]) -> None: ...
+
+global___AnnotationsSyncRequest = AnnotationsSyncRequest
+
+@typing.final
+class SyncAction(google.protobuf.message.Message):
+    """What is done with one annotation."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    ACTION_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    CONFLICT_FIELD_NUMBER: builtins.int
+    HELD_FIELD_NUMBER: builtins.int
+    REFUSED_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    action: builtins.str
+    """In words: "add to store", "update in project", "conflict" ..."""
+    reason: builtins.str
+    """Why, in words."""
+    conflict: builtins.bool
+    held: builtins.bool
+    """It waits for another direction."""
+    refused: builtins.bool
+    """The store refused it; `reason` says why."""
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        action: builtins.str = ...,
+        reason: builtins.str = ...,
+        conflict: builtins.bool = ...,
+        held: builtins.bool = ...,
+        refused: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["action", b"action", "conflict", b"conflict", "held", b"held", "id", b"id", "reason", b"reason", "refused", b"refused"]) -> None: ...
+
+global___SyncAction = SyncAction
+
+@typing.final
+class AnnotationsSyncResponse(google.protobuf.message.Message):
+    """Messages hold about 1 MiB. What each has is to be put together."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PUT_FIELD_NUMBER: builtins.int
+    REMOVE_FIELD_NUMBER: builtins.int
+    SYNCED_FIELD_NUMBER: builtins.int
+    ACTIONS_FIELD_NUMBER: builtins.int
+    STORE_ID_FIELD_NUMBER: builtins.int
+    UNCHANGED_FIELD_NUMBER: builtins.int
+    store_id: builtins.str
+    unchanged: builtins.int
+    """How many annotations are the same on both sides."""
+    @property
+    def put(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Annotation]:
+        """To be put into the image in place of what has the same id, or to be added."""
+
+    @property
+    def remove(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Ids to be taken from the image; what lies inside them stays."""
+
+    @property
+    def synced(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SyncedAnnotation]:
+        """To be kept with the image for the next Sync, once `put` and `remove` are done. Nothing in a dry run."""
+
+    @property
+    def actions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SyncAction]:
+        """Everything that is done, waits or is in conflict; what is the same on both sides is not listed."""
+
+    def __init__(
+        self,
+        *,
+        put: collections.abc.Iterable[global___Annotation] | None = ...,
+        remove: collections.abc.Iterable[builtins.str] | None = ...,
+        synced: collections.abc.Iterable[global___SyncedAnnotation] | None = ...,
+        actions: collections.abc.Iterable[global___SyncAction] | None = ...,
+        store_id: builtins.str = ...,
+        unchanged: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["actions", b"actions", "put", b"put", "remove", b"remove", "store_id", b"store_id", "synced", b"synced", "unchanged", b"unchanged"]) -> None: ...
+
+global___AnnotationsSyncResponse = AnnotationsSyncResponse

@@ -106,6 +106,11 @@ class AnnotationsStub(object):
                 request_serializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsWatchRequest.SerializeToString,
                 response_deserializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsWatchResponse.FromString,
                 _registered_method=True)
+        self.Sync = channel.unary_stream(
+                '/wsisam.v1.Annotations/Sync',
+                request_serializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsSyncRequest.SerializeToString,
+                response_deserializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsSyncResponse.FromString,
+                _registered_method=True)
 
 
 class AnnotationsServicer(object):
@@ -244,6 +249,23 @@ class AnnotationsServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Sync(self, request, context):
+        """Syncs one image of a program that keeps annotations itself (QuPath) with the store, by the rules of `wsisam sync`: a
+        three-way merge by id between what the image holds, what the store holds, and what both held when they were last
+        synced. The store's part is done when the first message is answered; the client does its own part and keeps `synced`
+        for the next time, together with the image. Whoever is cut off in between finds the same on both sides next time.
+        A client that has forgotten `synced` loses nothing: nothing is deleted then, and what differs is a conflict.
+
+        What both sides changed differently is a conflict: both keep their own until it is settled.
+
+        Errors:
+        INVALID_ARGUMENT  INVALID_FIELD: also an id that comes twice.
+        Single annotations that the store refuses are listed in `refused`, and do not keep the others from it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AnnotationsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -281,6 +303,11 @@ def add_AnnotationsServicer_to_server(servicer, server):
                     servicer.Watch,
                     request_deserializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsWatchRequest.FromString,
                     response_serializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsWatchResponse.SerializeToString,
+            ),
+            'Sync': grpc.unary_stream_rpc_method_handler(
+                    servicer.Sync,
+                    request_deserializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsSyncRequest.FromString,
+                    response_serializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsSyncResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -509,6 +536,33 @@ class Annotations(object):
             '/wsisam.v1.Annotations/Watch',
             wsisam_dot_v1_dot_annotations__pb2.AnnotationsWatchRequest.SerializeToString,
             wsisam_dot_v1_dot_annotations__pb2.AnnotationsWatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Sync(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/wsisam.v1.Annotations/Sync',
+            wsisam_dot_v1_dot_annotations__pb2.AnnotationsSyncRequest.SerializeToString,
+            wsisam_dot_v1_dot_annotations__pb2.AnnotationsSyncResponse.FromString,
             options,
             channel_credentials,
             insecure,

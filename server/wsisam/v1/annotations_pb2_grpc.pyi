@@ -154,6 +154,23 @@ class AnnotationsStub:
       UNAVAILABLE       SHUTTING_DOWN. Go on from the last message, when the server is back.
     """
 
+    Sync: grpc.UnaryStreamMultiCallable[
+        wsisam.v1.annotations_pb2.AnnotationsSyncRequest,
+        wsisam.v1.annotations_pb2.AnnotationsSyncResponse,
+    ]
+    """Syncs one image of a program that keeps annotations itself (QuPath) with the store, by the rules of `wsisam sync`: a
+    three-way merge by id between what the image holds, what the store holds, and what both held when they were last
+    synced. The store's part is done when the first message is answered; the client does its own part and keeps `synced`
+    for the next time, together with the image. Whoever is cut off in between finds the same on both sides next time.
+    A client that has forgotten `synced` loses nothing: nothing is deleted then, and what differs is a conflict.
+
+    What both sides changed differently is a conflict: both keep their own until it is settled.
+
+    Errors:
+      INVALID_ARGUMENT  INVALID_FIELD: also an id that comes twice.
+      Single annotations that the store refuses are listed in `refused`, and do not keep the others from it.
+    """
+
 class AnnotationsAsyncStub:
     """Annotations: kept with their history, never lost.
 
@@ -288,6 +305,23 @@ class AnnotationsAsyncStub:
       ABORTED           WATCH_TOO_SLOW: the client did not read. Go on from the last message that it has.
       INVALID_ARGUMENT  INVALID_FIELD.
       UNAVAILABLE       SHUTTING_DOWN. Go on from the last message, when the server is back.
+    """
+
+    Sync: grpc.aio.UnaryStreamMultiCallable[
+        wsisam.v1.annotations_pb2.AnnotationsSyncRequest,
+        wsisam.v1.annotations_pb2.AnnotationsSyncResponse,
+    ]
+    """Syncs one image of a program that keeps annotations itself (QuPath) with the store, by the rules of `wsisam sync`: a
+    three-way merge by id between what the image holds, what the store holds, and what both held when they were last
+    synced. The store's part is done when the first message is answered; the client does its own part and keeps `synced`
+    for the next time, together with the image. Whoever is cut off in between finds the same on both sides next time.
+    A client that has forgotten `synced` loses nothing: nothing is deleted then, and what differs is a conflict.
+
+    What both sides changed differently is a conflict: both keep their own until it is settled.
+
+    Errors:
+      INVALID_ARGUMENT  INVALID_FIELD: also an id that comes twice.
+      Single annotations that the store refuses are listed in `refused`, and do not keep the others from it.
     """
 
 class AnnotationsServicer(metaclass=abc.ABCMeta):
@@ -438,6 +472,25 @@ class AnnotationsServicer(metaclass=abc.ABCMeta):
           ABORTED           WATCH_TOO_SLOW: the client did not read. Go on from the last message that it has.
           INVALID_ARGUMENT  INVALID_FIELD.
           UNAVAILABLE       SHUTTING_DOWN. Go on from the last message, when the server is back.
+        """
+
+    @abc.abstractmethod
+    def Sync(
+        self,
+        request: wsisam.v1.annotations_pb2.AnnotationsSyncRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[wsisam.v1.annotations_pb2.AnnotationsSyncResponse], collections.abc.AsyncIterator[wsisam.v1.annotations_pb2.AnnotationsSyncResponse]]:
+        """Syncs one image of a program that keeps annotations itself (QuPath) with the store, by the rules of `wsisam sync`: a
+        three-way merge by id between what the image holds, what the store holds, and what both held when they were last
+        synced. The store's part is done when the first message is answered; the client does its own part and keeps `synced`
+        for the next time, together with the image. Whoever is cut off in between finds the same on both sides next time.
+        A client that has forgotten `synced` loses nothing: nothing is deleted then, and what differs is a conflict.
+
+        What both sides changed differently is a conflict: both keep their own until it is settled.
+
+        Errors:
+          INVALID_ARGUMENT  INVALID_FIELD: also an id that comes twice.
+          Single annotations that the store refuses are listed in `refused`, and do not keep the others from it.
         """
 
 def add_AnnotationsServicer_to_server(servicer: AnnotationsServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -60,7 +60,7 @@ def read(text: str, slide_id: str, project: str = "") -> Found:
     for number, item in enumerate(_features(data), 1):
         try:
             _take(found, item, slide_id, project)
-        except (ValueError, TypeError, KeyError, AttributeError, shapely.errors.ShapelyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, shapely.errors.ShapelyError) as error:
             raise FormatError(f"feature {number}: {error}") from error
     return found
 
@@ -110,7 +110,7 @@ def _take(found: Found, item: dict[str, Any], slide_id: str, project: str) -> No
         shape=shape(geometry),
         path_class=path_class,
         rgb=None if _is_class_colour(said, own, path_class) else own,
-        name=said.get("name") or "",
+        name=str(said.get("name") or ""),
         project=project,
         locked=bool(said.get("isLocked", False)),
         measurements=_measurements(said.get("measurements")),
@@ -138,7 +138,7 @@ def _path_class(value: Any) -> PathClass | None:
     if isinstance(value, str):
         return PathClass(value)
     name = value["name"] if "name" in value else ": ".join(value["names"])
-    return PathClass(name, _rgb(value.get("color", value.get("colorRGB"))))
+    return PathClass(str(name), _rgb(value.get("color", value.get("colorRGB"))))
 
 
 def _rgb(value: Any) -> int | None:

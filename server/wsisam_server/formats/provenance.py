@@ -49,6 +49,11 @@ def split(metadata: Mapping[str, str]) -> tuple[Provenance | None, dict[str, str
     return made, {key: value for key, value in metadata.items() if key not in said}
 
 
+def without(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Metadata that say nothing of an outline's origin, for one that is drawn anew."""
+    return {key: value for key, value in metadata.items() if key not in {MODEL, WEIGHTS, PROMPTS, WINDOW, SCORE}}
+
+
 def _read(metadata: Mapping[str, str]) -> Provenance | None:
     if MODEL not in metadata:
         return None

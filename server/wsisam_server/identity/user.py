@@ -10,6 +10,9 @@ from typing import Final
 EVERY_PROJECT: Final = "*"
 """In place of a project's name: all of them, and what belongs to none."""
 
+THROUGH: Final = ("qupath", "replay")
+"""What an author's name may begin with, before a colon: through what a change was made, if not by hand."""
+
 
 class Role(Enum):
     """What a user is there for; the values are written in files and shown to people."""
@@ -43,9 +46,20 @@ class User:
         """Whether every annotation is theirs to see."""
         return self.role is Role.ADMIN or EVERY_PROJECT in self.projects
 
+    @property
+    def authors(self) -> frozenset[str]:
+        """All names that `author` may give this user's changes."""
+        return frozenset({self.name, *(f"{means}:{self.name}" for means in THROUGH)})
+
     def author(self, claimed: str) -> str:
-        """Whose a change is: the token's user, whatever the request says; without a token, what the request says."""
-        return self.name or claimed
+        """Whose a change is: the token's user, whatever the request says; without a token, what the request says.
+
+        Through what it was made is the request's to say: `qupath:osuser` becomes `qupath:` and the token's user.
+        """
+        if not self.name:
+            return claimed
+        means, colon, _ = claimed.partition(":")
+        return f"{means}:{self.name}" if colon and means in THROUGH else self.name
 
 
 LOCAL: Final = User("", Role.ADMIN)

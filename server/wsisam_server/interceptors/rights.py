@@ -30,6 +30,7 @@ RIGHTS: Final[Mapping[str, Callers]] = {
     "/wsisam.v1.Annotations/Restore": ANNOTATORS,
     "/wsisam.v1.Annotations/History": READERS,
     "/wsisam.v1.Annotations/Watch": READERS,
+    "/wsisam.v1.Annotations/Sync": ANNOTATORS,
     # Load balancers and monitors have no tokens; what they learn is whether the server serves.
     "/grpc.health.v1.Health/Check": ANYONE,
     "/grpc.health.v1.Health/List": ANYONE,

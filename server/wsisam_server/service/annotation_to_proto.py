@@ -148,13 +148,14 @@ def _provenance(value: Provenance) -> pb.Provenance:
     return pb.Provenance(
         model=value.model,
         weights_hash=value.weights_hash,
-        prompt=None if value.prompt is None else _prompt(value.prompt),
+        prompt=None if value.prompt is None else prompt(value.prompt),
         field=None if value.field is None else to_proto.field(value.field),
         score=value.score,
     )
 
 
-def _prompt(value: SlidePrompt) -> segmentation_pb2.Prompt:
+def prompt(value: SlidePrompt) -> segmentation_pb2.Prompt:
+    """All that was said about one object."""
     labels = {True: segmentation_pb2.POINT_LABEL_POSITIVE, False: segmentation_pb2.POINT_LABEL_NEGATIVE}
     points = [
         segmentation_pb2.PromptPoint(

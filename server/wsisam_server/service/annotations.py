@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wsisam.v1 import annotations_pb2 as pb
@@ -10,9 +11,11 @@ from wsisam.v1 import annotations_pb2_grpc
 from wsisam_server.identity import current_user
 from wsisam_server.service import annotation_from_proto as from_proto
 from wsisam_server.service import annotation_to_proto as to_proto
+from wsisam_server.service import image_sync
 from wsisam_server.service.pages import ANNOTATIONS_PER_PAGE, Pages
 from wsisam_server.service.to_proto import saved_annotation
 from wsisam_server.service.watch import WatchStream
+from wsisam_server.sync.handed import merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -135,6 +138,18 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
                 await context.write(response)
             if page.complete:
                 return
+
+    async def Sync(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
+        self, request: pb.AnnotationsSyncRequest, context: grpc.aio.ServicerContext
+    ) -> None:
+        """See the proto."""
+        store = self._keeper.store
+        handed, wish, refused = await asyncio.to_thread(image_sync.asked, request)
+        wish = replace(wish, author=current_user().author(wish.author))
+        merged = await store.work(lambda place: merge(place, handed, wish))
+        merged.refused |= refused
+        for response in await asyncio.to_thread(image_sync.answers, merged, handed, store.identity):
+            await context.write(response)
 
     async def Watch(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
         self, request: pb.AnnotationsWatchRequest, context: grpc.aio.ServicerContext

@@ -59,7 +59,7 @@ class Keeper:
         if self._store is None:
             raise WsiSamServerError(Reason.STORE_OFF)
         user = current_user()
-        return self._store if user.sees_all else self._store.within(Scope(user.name, user.projects))
+        return self._store if user.sees_all else self._store.within(Scope(user.authors, user.projects))
 
     def check(self, commit: Commit, slide: SlideInfo) -> None:
         """Passes a commit that can be made, before its outline is computed.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from wsisam_server.config import Limits
-    from wsisam_server.store.model import Content, Draft, SlideRecord, Target
+    from wsisam_server.store.model import Content, Draft, SlideRecord, Target, Wanted
 
 MAX_COORDINATE: Final = 2.0**26
 """Level-0 pixels: what the contract's 32-bit integers in 1/32 px reach."""
@@ -74,6 +74,18 @@ def signature(author: str, request_id: str, limits: Limits) -> None:
         _text(field, value, limits.id_length)
 
 
+def wanted(given: Wanted) -> None:
+    """Passes what may be looked for.
+
+    Raises:
+        WsiSamServerError: INVALID_FIELD.
+    """
+    for field in ("slide_id", "uri", "project", "author", "path_class"):
+        value = getattr(given, field)
+        if value is not None:
+            _text(f"filter.{field}", value, MAX_URI)
+
+
 def slides(given: Collection[SlideRecord], limits: Limits) -> None:
     """Passes what is to be noted of slides.
 
@@ -106,6 +118,9 @@ def _content(draft: Draft, limits: Limits) -> None:
         if sum(len(value) for _, value in _texts(content)) > limits.annotation_text:
             _refuse("annotation", f"its texts have more than {limits.annotation_text} characters together")
         _path_class(content)
+        score = None if content.provenance is None else content.provenance.score
+        if score is not None and not math.isfinite(score):
+            _refuse("provenance.score", "it is not a finite number")
         for name, number in content.measurements.items():
             if not math.isfinite(number):
                 _refuse("measurements", f"'{name}' is not a finite number; leave out what was not measured")

@@ -98,7 +98,7 @@ class Store(ABC):
             deleted: deleted ones, too.
 
         Raises:
-            WsiSamServerError: REVISION_AHEAD.
+            WsiSamServerError: REVISION_AHEAD, INVALID_FIELD.
         """
 
     @abstractmethod
@@ -108,7 +108,7 @@ class Store(ABC):
         The one before counts, so that who follows one class (say) hears of an annotation that was given another.
 
         Raises:
-            WsiSamServerError: REVISION_AHEAD.
+            WsiSamServerError: REVISION_AHEAD, INVALID_FIELD.
         """
 
     @abstractmethod

@@ -202,16 +202,16 @@ class Scope:
     that is moved out is theirs no more.
 
     Attributes:
-        owner: whose own annotations are in it.
+        owners: whose own annotations are in it; the names that one person's changes go by.
         projects: names; "" for no project is in none of them.
     """
 
-    owner: str
+    owners: frozenset[str]
     projects: frozenset[str]
 
     def holds(self, creator: str, project: str) -> bool:
         """Whether an annotation is in it."""
-        return creator == self.owner or project in self.projects
+        return creator in self.owners or project in self.projects
 
     def takes(self, project: str) -> bool:
         """Whether annotations may be put into a project, or into none."""

@@ -229,7 +229,7 @@ def _seen(scope: Scope | None) -> Iterator[Condition]:
     """What keeps a question within a scope; it is asked of the annotation as it is."""
     if scope is not None:
         current = tables.annotation.c
-        yield (current.creator == scope.owner) | current.project.in_(sorted(scope.projects))
+        yield current.creator.in_(sorted(scope.owners)) | current.project.in_(sorted(scope.projects))
 
 
 def _page(connection: sa.Connection, query: sa.Select[Any], latest: int, limit: int) -> Page:

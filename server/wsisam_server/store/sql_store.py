@@ -74,11 +74,13 @@ class SqlStore(Store):
 
     def listing(self, wanted: Wanted, *, after: int, limit: int, deleted: bool = False) -> Page:
         """See `Store`."""
+        checks.wanted(wanted)
         with self._database.reading() as connection:
             return reading.listing(connection, wanted, after, limit, self._scope, deleted=deleted)
 
     def changes(self, wanted: Wanted, *, after: int, limit: int) -> Page:
         """See `Store`."""
+        checks.wanted(wanted)
         with self._database.reading() as connection:
             return reading.changes(connection, wanted, after, limit, self._scope)
 

@@ -117,6 +117,10 @@ class AsyncStore:
         """See `Store`."""
         return await self._read(self._store.slides, slide_ids)
 
+    async def work(self, call: Callable[[SqlStore], Result]) -> Result:
+        """Runs what both reads and changes the store, between other changes."""
+        return await self._write(call, self._store)
+
     async def stir(self, stamp: int) -> None:
         """Waits until there may be something new: at once after a change here, else for a moment.
 

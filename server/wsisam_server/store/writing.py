@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.store import reading, record, rules, tables
 from wsisam_server.store.errors import Conflict, RevisionConflictError
-from wsisam_server.store.model import ChangeKind, Draft, Saved
+from wsisam_server.store.model import ChangeKind, Draft, Saved, Target
 from wsisam_server.store.rules import Verdict
 from wsisam_server.store.shape import to_wkb
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Sequence
 
-    from wsisam_server.store.model import Scope, SlideRecord, Target
+    from wsisam_server.store.model import Scope, SlideRecord
 
 REMEMBERED: Final = timedelta(days=30)
 """How long a request id is known."""
@@ -50,9 +50,14 @@ class Change:
     digest: bytes | None = None
 
     @property
+    def to_revision(self) -> int | None:
+        """The revision that a target is to be restored to, if it says."""
+        return self.ask.revision if isinstance(self.ask, Target) else None
+
+    @property
     def said(self) -> str:
         """All that counts when a request is repeated."""
-        what = self.digest.hex() if self.digest is not None else getattr(self.ask, "revision", None)
+        what = self.digest.hex() if self.digest is not None else self.to_revision
         return f"{self.kind.value} {self.ask.id} {self.ask.expected} {what}\n"
 
 
@@ -201,7 +206,7 @@ def _values(
     """The columns of the revision that a change would add, and their digest; None when there is none to take."""
     if change.values is not None or known is None:
         return change.values, change.digest
-    wanted = getattr(change.ask, "revision", None) or known.head.revision
+    wanted = known.head.revision if change.to_revision is None else change.to_revision
     row = connection.execute(
         sa.select(*tables.revision.c, tables.slide.c.slide_id)
         .join(tables.slide, tables.slide.c.number == tables.revision.c.slide)
@@ -245,14 +250,13 @@ def _current(connection: sa.Connection, changes: Sequence[Change]) -> dict[uuid.
 
 def _note(connection: sa.Connection, slides: Collection[SlideRecord], used: set[str]) -> dict[str, int]:
     """Adds what is new about slides; returns the numbers of those in use."""
-    known = {record.slide_id: record for record in slides}
+    known = {noted.slide_id: noted for noted in slides}
     numbers: dict[str, int] = {}
     for slide_id in sorted(used | set(known)):
         row = connection.execute(sa.select(tables.slide).where(tables.slide.c.slide_id == slide_id)).one_or_none()
         number = row.number if row is not None else _add_slide(connection, slide_id)
-        noted = known.get(slide_id)
-        if noted is not None:
-            _note_one(connection, number, noted)
+        if slide_id in known:
+            _note_one(connection, number, known[slide_id])
         numbers[slide_id] = number
     return numbers
 

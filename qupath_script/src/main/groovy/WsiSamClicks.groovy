@@ -21,6 +21,8 @@ import javafx.beans.value.ChangeListener
 import javafx.collections.ListChangeListener
 import javafx.event.EventHandler
 import javafx.geometry.Insets
+import javafx.geometry.Pos
+import javafx.scene.Cursor
 import javafx.scene.Scene
 import javafx.scene.control.Button
 import javafx.scene.control.ComboBox
@@ -84,7 +86,8 @@ else {
 /** The small window beside the viewer. All its methods run on the JavaFX thread. */
 class Palette {
     private static final String OPEN = 'wsisam.palette'
-    private static final double WIDTH = 400
+    private static final double WIDTH = 380
+    private static final double MARGIN = 8
     private static final double SLIP = 4        // screen pixels that a click may move before it is a box
 
     private final qupath
@@ -131,7 +134,7 @@ class Palette {
         this.qupath = qupath
         this.naming = naming
         this.opposite = opposite
-        desk = new Desk(qupath, settings, { guarded { refresh() } })
+        desk = new Desk(qupath, settings, { boolean repaint -> guarded { refresh(repaint) } })
         def names = qupath.getAvailablePathClasses().collect { it.getName() == null ? '' : it.toString() }
         classes = ClassChoice.of(names, settings.className())
         tool = PathTools.createTool({ MouseEvent e -> guarded { mouse(e) } } as EventHandler<MouseEvent>, 'WSI-SAM', new Label('W'))
@@ -160,6 +163,7 @@ class Palette {
 
         stage.setOnHidden { close() }
         stage.show()
+        place()
         accept.getParent().requestFocus()       // not the server's field: keys are for drawing
         qupath.getToolManager().setSelectedTool(tool)
         activeViewer()?.getView()?.requestFocus()
@@ -177,9 +181,14 @@ class Palette {
 
     private final toolListener = { observable, was, is ->
         toolOn.setSelected(is.is(tool))
+        qupath.getAllViewers().each { showCursor(it) }
         if (is.is(tool))
             guarded { desk.planeOf(activeViewer()) }
     } as ChangeListener
+
+    private void showCursor(viewer) {
+        viewer.setCursor(isOn() ? Cursor.CROSSHAIR : Cursor.DEFAULT)        // QuPath itself shows the moving tool's hand
+    }
 
     /** Leaves QuPath with another tool, also as the one that a middle click goes back to. */
     private void deselect(before) {
@@ -214,12 +223,16 @@ class Palette {
         viewer.getCustomOverlayLayers().add(overlay)
         viewer.getView().addEventFilter(KeyEvent.KEY_PRESSED, keys)
         viewer.addViewerListener(listener)
+        showCursor(viewer)
+        desk.viewers.add(viewer)
         def planeListener = { o, was, is -> guarded { refresh() } } as ChangeListener
         [viewer.zPositionProperty(), viewer.tPositionProperty()].each { it.addListener(planeListener) }
         overlays.put(viewer, [overlay: overlay, remove: {
+            desk.viewers.remove(viewer)
             viewer.getCustomOverlayLayers().remove(overlay)
             viewer.getView().removeEventFilter(KeyEvent.KEY_PRESSED, keys)
             viewer.removeViewerListener(listener)
+            viewer.setCursor(Cursor.DEFAULT)
             [viewer.zPositionProperty(), viewer.tPositionProperty()].each { it.removeListener(planeListener) }
             viewer.repaint()
         }])
@@ -302,7 +315,7 @@ class Palette {
     }
 
     /** Enter and Backspace are ours also when nothing is drawn: once too often, they would rename or delete the selected object. */
-    private void key(KeyEvent e) {
+    private void key(KeyEvent e, boolean inPalette = false) {
         if (!isOn() || e.getTarget() instanceof TextInputControl)
             return
         def drawing = activeDraft() != null
@@ -312,8 +325,12 @@ class Palette {
             desk.reject(activeViewer())
         else if (matches(Keys.UNDO, e) && (drawing || !e.isShortcutDown()))
             desk.undo(activeViewer())
+        else if (matches(Keys.UNDO, e) && inPalette)
+            qupath.getUndoRedoManager().undoOnce()          // the menu's keys work in QuPath's own window only
         else if (matches(Keys.REDO, e) && drawing)
             desk.redo(activeViewer())
+        else if (matches(Keys.REDO, e) && inPalette)
+            qupath.getUndoRedoManager().redoOnce()
         else if (matches(Keys.NEXT_CLASS, e))
             className.setValue(classes.next())
         else if (matches(Keys.PREVIOUS_CLASS, e))
@@ -350,8 +367,9 @@ class Palette {
 
     // -- What the palette shows ----------------------------------------------------------------------------------------
 
-    private void refresh() {
-        overlays.keySet().each { it.repaint() }
+    private void refresh(boolean repaint = true) {
+        if (repaint)
+            overlays.keySet().each { it.repaint() }
         def plane = activePlane()
         def draft = plane?.current
         showState(plane)
@@ -460,7 +478,7 @@ class Palette {
         def grid = new GridPane()
         grid.setHgap(6)
         grid.setVgap(6)
-        [['Server', server], ['Model', model], ['Class', className], ['Detail', new HBox(6, detail, detailUnit)]].eachWithIndex { row, i ->
+        [['Server', server], ['Model', model], ['Class', className], ['Detail', centred(new HBox(6, detail, detailUnit))]].eachWithIndex { row, i ->
             grid.add(new Label(row[0]), 0, i)
             grid.add(row[1], 1, i)
             GridPane.setHgrow(row[1], Priority.ALWAYS)
@@ -468,22 +486,35 @@ class Palette {
         [server, model, className].each { it.setMaxWidth(Double.MAX_VALUE) }
         HBox.setHgrow(state, Priority.ALWAYS)
         state.setMaxWidth(Double.MAX_VALUE)
-        def pane = new VBox(8, new HBox(6, lamp, state, retry), grid, inARow(toolOn, positive, negative, box), drawn, inARow(undo, reject, accept))
+        def pane = new VBox(8, centred(new HBox(6, lamp, state, retry)), grid, inARow(toolOn, positive, negative, box), drawn, inARow(undo, reject, accept))
         pane.setPadding(new Insets(10))
         pane.setPrefWidth(WIDTH)
 
         def scene = new Scene(pane)
-        scene.addEventFilter(KeyEvent.KEY_PRESSED, { KeyEvent e -> guarded { key(e) } } as EventHandler<KeyEvent>)
+        scene.addEventFilter(KeyEvent.KEY_PRESSED, { KeyEvent e -> guarded { key(e, true) } } as EventHandler<KeyEvent>)
         scene.getStylesheets().setAll(qupath.getStage().getScene().getStylesheets())
         stage.initOwner(qupath.getStage())
         stage.setTitle('WSI-SAM')
         stage.setScene(scene)
         stage.setResizable(false)
+    }
+
+    /** Beside QuPath's window where the screen has room; else over the lists at its left, so that the image stays free. */
+    private void place() {
         def main = qupath.getStage()
         def right = main.getX() + main.getWidth()
-        def beside = Screen.getPrimary().getVisualBounds().getMaxX() - right >= WIDTH
-        stage.setX(beside ? right : right - WIDTH - 20)
-        stage.setY(main.getY() + (beside ? 0 : 280))         // within the window: below its overview
+        if (Screen.getPrimary().getVisualBounds().getMaxX() - right >= stage.getWidth()) {
+            stage.setX(right)
+            stage.setY(main.getY())
+        } else {
+            stage.setX(main.getX() + MARGIN)
+            stage.setY(main.getY() + main.getHeight() - stage.getHeight() - 4 * MARGIN)     // above the lists' search fields
+        }
+    }
+
+    private static HBox centred(HBox row) {
+        row.setAlignment(Pos.CENTER_LEFT)
+        row
     }
 
     private static HBox inARow(javafx.scene.control.ButtonBase... buttons) {

@@ -1,5 +1,6 @@
 package io.wsisam.qupath
 
+import groovy.transform.CompileStatic
 import io.wsisam.client.Answer
 import io.wsisam.client.Ask
 import io.wsisam.client.Outline
@@ -14,12 +15,34 @@ import qupath.lib.regions.ImagePlane
 import qupath.lib.roi.GeometryTools
 import qupath.lib.roi.interfaces.ROI
 
+import java.awt.Shape
+import java.awt.geom.Path2D
+
 /** Outlines as QuPath's objects: all parts and holes kept. */
 class Annotations {
 
     /** An outline's region; empty for an empty outline. */
     static ROI roi(Outline outline, ImagePlane plane) {
         GeometryTools.geometryToROI(geometry(outline), plane)
+    }
+
+    /** An outline to draw while it is being refined: no geometry is built or checked. */
+    @CompileStatic
+    static Shape shape(Outline outline) {
+        def path = new Path2D.Double(Path2D.WIND_EVEN_ODD, outline.vertexCount() + outline.parts().size())
+        outline.parts().each { part ->
+            close(path, part.outer())
+            part.holes().each { close(path, it) }
+        }
+        path
+    }
+
+    @CompileStatic
+    private static void close(Path2D path, double[] xy) {
+        path.moveTo(xy[0], xy[1])
+        for (int i = 2; i < xy.length; i += 2)
+            path.lineTo(xy[i], xy[i + 1])
+        path.closePath()
     }
 
     /** A new annotation that says where it comes from. */

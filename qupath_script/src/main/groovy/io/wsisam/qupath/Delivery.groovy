@@ -76,7 +76,7 @@ class Delivery {
     }
 
     /** QuPath gives an empty image for data that it fails to read, which must never be saved over them. */
-    private static ImageData read(entry) {
+    static ImageData read(entry) {
         def data = entry.readImageData()
         if (entry.hasImageData() && entry.readHierarchy().nObjects() != data.getHierarchy().nObjects())
             throw new IOException('its saved data cannot be read')

@@ -24,7 +24,8 @@ import java.util.concurrent.Executors
  * All that is being drawn, in all viewers, and the connection to the server.
  *
  * Its methods are called on the JavaFX thread unless they say otherwise, and none of them blocks: images are opened and
- * annotations added on the desk's own thread, answers arrive on the client's. `onChange` runs on the JavaFX thread.
+ * annotations added on the desk's own thread, answers arrive on the client's. `onChange` runs on the JavaFX thread;
+ * it is told whether the viewers are to be repainted.
  */
 class Desk {
     private static final double RETRY_SECONDS = 3
@@ -34,6 +35,8 @@ class Desk {
     private final Closure onChange
     private final Delivery delivery
     private final List<OpenPlane> planes = new CopyOnWriteArrayList<>()
+    /** The viewers with our overlay. */
+    final List viewers = new CopyOnWriteArrayList<>()
     private final Map<String, Map> accepted = new ConcurrentHashMap<>()
     private final ExecutorService worker = Executors.newSingleThreadExecutor { task ->
         def thread = new Thread(task, 'wsisam-desk')
@@ -310,7 +313,8 @@ class Desk {
     void answered(OpenPlane plane, Draft draft) {
         if (accepted.containsKey(draft.id()) && draft.isSettled())
             deliver(plane, draft)
-        changed()
+        viewers.each { if (it.getImageData().is(plane.imageData)) it.repaint() }      // the outline does not wait for the palette
+        changed(false)
     }
 
     void failed(OpenPlane plane, Draft draft, WsiSamException error) {
@@ -340,10 +344,10 @@ class Desk {
         tell("${nameOf(plane.imageData)}: ${why.text()}")
     }
 
-    /** Something to show has changed; any thread. */
-    void changed() {
+    /** Something to show has changed, in the viewers too unless they were repainted already; any thread. */
+    void changed(boolean repaint = true) {
         if (!closed)
-            Platform.isFxApplicationThread() ? onChange() : Platform.runLater { if (!closed) onChange() }
+            Platform.isFxApplicationThread() ? onChange(repaint) : Platform.runLater { if (!closed) onChange(repaint) }
     }
 
     private static void tell(CharSequence text) {

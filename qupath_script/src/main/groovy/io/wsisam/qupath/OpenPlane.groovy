@@ -117,7 +117,7 @@ class OpenPlane {
     void refresh(Draft draft) {
         def answer = draft.shown()
         if (answer.isPresent() && !answer.get().outline().isEmpty())
-            outlines.put(draft.id(), Annotations.roi(answer.get().outline(), plane).getShape())
+            outlines.put(draft.id(), Annotations.shape(answer.get().outline()))
         else
             outlines.remove(draft.id())
     }

@@ -70,11 +70,17 @@ class PreviewOverlay implements PathOverlay {
         prompt.points().each { mark(g, downsample, it.x(), it.y(), it.positive()) }
     }
 
+    /** Blue dashes on white: one of the two is seen on any tissue. */
     private static void box(Graphics2D g, double downsample, BoxPrompt box) {
-        g.setColor(BOX)
+        def shape = new Rectangle2D.Double(box.x0(), box.y0(), box.x1() - box.x0(), box.y1() - box.y0())
+        float width = (float) (2 * downsample)
         float dash = (float) (6 * downsample)
-        g.setStroke(new BasicStroke((float) (1.5 * downsample), BasicStroke.CAP_BUTT, BasicStroke.JOIN_MITER, 10f, [dash, dash] as float[], 0f))
-        g.draw(new Rectangle2D.Double(box.x0(), box.y0(), box.x1() - box.x0(), box.y1() - box.y0()))
+        g.setColor(Color.WHITE)
+        g.setStroke(new BasicStroke(width))
+        g.draw(shape)
+        g.setColor(BOX)
+        g.setStroke(new BasicStroke(width, BasicStroke.CAP_BUTT, BasicStroke.JOIN_MITER, 10f, [dash, dash] as float[], 0f))
+        g.draw(shape)
     }
 
     /** A disc with a plus or a minus: the colours alone would not tell everybody. */

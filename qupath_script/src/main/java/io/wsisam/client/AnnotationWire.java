@@ -5,6 +5,7 @@ import io.wsisam.v1.AnnotatedSlide;
 import io.wsisam.v1.Annotation;
 import io.wsisam.v1.AnnotationFilter;
 import io.wsisam.v1.AnnotationsListRequest;
+import io.wsisam.v1.AnnotationsWatchRequest;
 import io.wsisam.v1.Box;
 import io.wsisam.v1.ChangeKind;
 import io.wsisam.v1.DrawnPart;
@@ -90,6 +91,18 @@ final class AnnotationWire {
   }
 
   static AnnotationsListRequest request(AnnotationQuery query) {
+    return AnnotationsListRequest.newBuilder()
+        .setFilter(filter(query))
+        .setSince(query.since())
+        .setIncludeDeleted(query.withDeleted())
+        .build();
+  }
+
+  static AnnotationsWatchRequest watch(AnnotationQuery query, long since) {
+    return AnnotationsWatchRequest.newBuilder().setFilter(filter(query)).setSince(since).build();
+  }
+
+  private static AnnotationFilter filter(AnnotationQuery query) {
     AnnotationFilter.Builder filter = AnnotationFilter.newBuilder();
     if (query.slideId() != null) {
       filter.setSlideId(query.slideId());
@@ -111,11 +124,7 @@ final class AnnotationWire {
       filter.setRegion(
           Box.newBuilder().setX0(region.x0()).setY0(region.y0()).setX1(region.x1()).setY1(region.y1()));
     }
-    return AnnotationsListRequest.newBuilder()
-        .setFilter(filter)
-        .setSince(query.since())
-        .setIncludeDeleted(query.withDeleted())
-        .build();
+    return filter.build();
   }
 
   /** Always as drawn: exact for every coordinate. The server keeps what lies on its grid in the shorter form. */

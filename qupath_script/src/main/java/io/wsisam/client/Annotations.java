@@ -7,9 +7,13 @@ import io.wsisam.v1.AnnotationTarget;
 import io.wsisam.v1.AnnotationsDeleteRequest;
 import io.wsisam.v1.AnnotationsGetRequest;
 import io.wsisam.v1.AnnotationsGrpc;
+import io.wsisam.v1.AnnotationsHistoryRequest;
+import io.wsisam.v1.AnnotationsHistoryResponse;
 import io.wsisam.v1.AnnotationsListRequest;
 import io.wsisam.v1.AnnotationsListResponse;
+import io.wsisam.v1.AnnotationsRestoreRequest;
 import io.wsisam.v1.AnnotationsSaveRequest;
+import io.wsisam.v1.RestoreTarget;
 import io.wsisam.v1.SavedAnnotation;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -85,6 +89,51 @@ public final class Annotations {
                         .thenApply(response -> all(response.getSavedList()))));
   }
 
+  /**
+   * Brings annotations back: deleted ones as they were when they were deleted; any one, as of an earlier revision.
+   *
+   * @param annotations different ones, as they were read; their revisions are the latest that the user has seen
+   * @param toRevision the earlier revision, or null for the last one before the deletion
+   * @param author who makes the change; not empty
+   * @return what became of each, in their order
+   */
+  public CompletableFuture<List<SavedRevision>> restore(
+      Collection<StoredAnnotation> annotations, Long toRevision, String author) {
+    AnnotationsRestoreRequest.Builder request =
+        AnnotationsRestoreRequest.newBuilder()
+            .setRequestId(UUID.randomUUID().toString())
+            .setAuthor(Objects.requireNonNull(author));
+    for (StoredAnnotation annotation : annotations) {
+      RestoreTarget.Builder target =
+          RestoreTarget.newBuilder().setId(annotation.id()).setRevision(annotation.revision());
+      if (toRevision != null) {
+        target.setToRevision(toRevision);
+      }
+      request.addTargets(target);
+    }
+    return connection.publish(
+        () ->
+            connection.patiently(
+                left ->
+                    connection
+                        .call(AnnotationsGrpc.getRestoreMethod(), request.build(), left)
+                        .thenApply(response -> all(response.getSavedList()))));
+  }
+
+  /** One annotation as of each of its revisions, the oldest first. */
+  public CompletableFuture<List<StoredAnnotation>> history(String id) {
+    AnnotationsHistoryRequest request = AnnotationsHistoryRequest.newBuilder().setId(id).build();
+    return connection.publish(() -> connection.patiently(left -> historyOnce(request, left)));
+  }
+
+  /**
+   * Every change to the annotations that a query asks for: first those after {@code query.since()}, then each as it is
+   * made. Deletions come too, whatever the query says.
+   */
+  public Watch watch(AnnotationQuery query, WatchListener listener) {
+    return new Watch(connection, query, listener).start();
+  }
+
   /** One annotation as it is, deleted or not. */
   public CompletableFuture<StoredAnnotation> get(String id) {
     AnnotationsGetRequest request = AnnotationsGetRequest.newBuilder().setId(id).build();
@@ -113,6 +162,18 @@ public final class Annotations {
         connection.stream(AnnotationsGrpc.getListMethod(), requestId, timeout);
     ClientCalls.asyncServerStreamingCall(call, request, new Listing(list, requestId));
     return list;
+  }
+
+  private CompletableFuture<List<StoredAnnotation>> historyOnce(AnnotationsHistoryRequest request, Duration timeout) {
+    if (connection.ended() != null) {
+      return CompletableFuture.failedFuture(connection.ended());
+    }
+    String requestId = Connection.newRequestId();
+    CompletableFuture<List<StoredAnnotation>> history = new CompletableFuture<>();
+    ClientCall<AnnotationsHistoryRequest, AnnotationsHistoryResponse> call =
+        connection.stream(AnnotationsGrpc.getHistoryMethod(), requestId, timeout);
+    ClientCalls.asyncServerStreamingCall(call, request, new Revisions(history, requestId));
+    return history;
   }
 
   private static List<SavedRevision> all(List<SavedAnnotation> messages) {
@@ -154,6 +215,35 @@ public final class Annotations {
     public void onCompleted() {
       connection.answered();
       list.complete(new AnnotationList(new ArrayList<>(found.values()), revision, storeId));
+    }
+  }
+
+  /** Collects the messages of one history. */
+  private final class Revisions implements StreamObserver<AnnotationsHistoryResponse> {
+    private final CompletableFuture<List<StoredAnnotation>> history;
+    private final String requestId;
+    private final List<StoredAnnotation> found = new ArrayList<>();
+
+    Revisions(CompletableFuture<List<StoredAnnotation>> history, String requestId) {
+      this.history = history;
+      this.requestId = requestId;
+    }
+
+    @Override
+    public void onNext(AnnotationsHistoryResponse message) {
+      message.getRevisionsList().forEach(revision -> found.add(AnnotationWire.annotation(revision)));
+    }
+
+    @Override
+    public void onError(Throwable failure) {
+      history.completeExceptionally(
+          connection.ended() != null ? connection.ended() : connection.errors.of(failure, requestId));
+    }
+
+    @Override
+    public void onCompleted() {
+      connection.answered();
+      history.complete(List.copyOf(found));
     }
   }
 }

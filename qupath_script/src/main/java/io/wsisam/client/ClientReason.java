@@ -53,6 +53,9 @@ public final class ClientReason {
   /** A text that should hold prompts does not. */
   public static final String BAD_PROMPT_TEXT = "BAD_PROMPT_TEXT";
 
+  /** The server keeps another store of annotations than before. */
+  public static final String STORE_CHANGED = "STORE_CHANGED";
+
   /** The server answered something that the contract does not allow. */
   public static final String UNEXPECTED_ANSWER = "UNEXPECTED_ANSWER";
 

@@ -18,10 +18,12 @@ import javax.net.ssl.SSLException;
 
 /** Failed calls and failed items as the one exception of this client. */
 final class Errors {
-  private static final Set<String> TRANSIENT =
-      Set.of("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED");
-  private static final Set<String> TRANSIENT_WITHOUT_REASON = Set.of("INTERNAL", "CANCELLED", "UNKNOWN");
+  private static final Set<String> TRANSIENT = Set.of("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED");
+  private static final Set<String> TRANSIENT_WITHOUT_REASON = Set.of("ABORTED", "INTERNAL", "CANCELLED", "UNKNOWN");
   private static final Set<String> TRANSIENT_REASONS = Set.of("SESSION_IN_USE");
+
+  /** A person has to do something about these first. */
+  private static final Set<String> LASTING_REASONS = Set.of(ClientReason.TLS_FAILED, "STORE_FULL");
 
   /** What gRPC says of an answer that is HTTP but not gRPC, or not even HTTP/2. */
   private static final Pattern NOT_GRPC =
@@ -36,7 +38,7 @@ final class Errors {
   /** Whether the same call may succeed a little later. */
   static boolean isTransient(WsiSamException error) {
     return TRANSIENT_REASONS.contains(error.reason())
-        || (TRANSIENT.contains(error.status()) && !error.reason().equals(ClientReason.TLS_FAILED))
+        || (TRANSIENT.contains(error.status()) && !LASTING_REASONS.contains(error.reason()))
         || (error.reason().isEmpty() && TRANSIENT_WITHOUT_REASON.contains(error.status()));
   }
 
@@ -62,6 +64,17 @@ final class Errors {
         ClientReason.PIXELS_FAILED,
         "The server cannot open this image and its pixels could not be read here: " + why,
         cause);
+  }
+
+  static WsiSamException anotherStore() {
+    return new WsiSamException(
+        "FAILED_PRECONDITION",
+        ClientReason.STORE_CHANGED,
+        "The server now keeps another store of annotations, in which the revisions known here mean nothing. List anew.");
+  }
+
+  static WsiSamException streamEnded(String requestId) {
+    return own("UNAVAILABLE", ClientReason.CONNECTION_LOST, "The server ended the connection.", requestId);
   }
 
   static WsiSamException unexpected(String what) {

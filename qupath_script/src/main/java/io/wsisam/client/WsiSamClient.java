@@ -33,6 +33,7 @@ public final class WsiSamClient implements AutoCloseable {
   private final PixelReader reader;
   private final Segmenter segmenter;
   private final Annotations annotations;
+  private final ImageSync imageSync;
   private final AtomicBoolean closing = new AtomicBoolean();
   private final CountDownLatch closed = new CountDownLatch(1);
 
@@ -42,6 +43,7 @@ public final class WsiSamClient implements AutoCloseable {
     reader = new PixelReader(connection.threads, !options.address().isLoopback());
     segmenter = new Segmenter(connection, opener, reader);
     annotations = new Annotations(connection);
+    imageSync = new ImageSync(connection);
   }
 
   /**
@@ -141,6 +143,11 @@ public final class WsiSamClient implements AutoCloseable {
   /** The annotations that the server keeps. */
   public Annotations annotations() {
     return annotations;
+  }
+
+  /** Sync of whole images with them. */
+  public ImageSync imageSync() {
+    return imageSync;
   }
 
   /** Ends all waiting for the next attempt to connect: for a button, or a computer that woke up. */

@@ -14,7 +14,12 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.UUID;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -119,7 +124,9 @@ class AnnotationsTest {
     save(StoredAnnotation.drawn(id, slide.annotationKey(), TRIANGLE));
     StoredAnnotation mine = get(id);
     save(mine.withName("changed by a colleague"));
+    long begin = System.nanoTime();
     WsiSamException conflict = assertThrows(WsiSamException.class, () -> save(mine.withName("changed by me")));
+    assertTrue(System.nanoTime() - begin < 20e9, "a conflict does not go away by trying again");
     assertEquals("ABORTED", conflict.status());
     assertEquals("REVISION_CONFLICT", conflict.reason());
     assertEquals("changed by a colleague", get(id).name());
@@ -148,6 +155,91 @@ class AnnotationsTest {
     assertEquals(0, count(ours.by("somebody else")));
     assertTrue(get(three.get(0).id()).deleted());
     assertFalse(all.storeId().isEmpty());
+  }
+
+  @Test
+  void allThatAnAnnotationWasCanBeReadAndBroughtBack() {
+    String id = id();
+    save(StoredAnnotation.drawn(id, slide.annotationKey(), TRIANGLE).withName("first"));
+    save(get(id).withName("second"));
+    WsiSamClient.await(client.annotations().delete(List.of(get(id)), "tester"));
+    List<StoredAnnotation> history = WsiSamClient.await(client.annotations().history(id));
+    assertEquals(List.of("first", "second", "second"), history.stream().map(StoredAnnotation::name).toList());
+    assertEquals(List.of(false, false, true), history.stream().map(StoredAnnotation::deleted).toList());
+    WsiSamClient.await(client.annotations().restore(List.of(get(id)), null, "tester"));
+    assertEquals("second", get(id).name());
+    assertFalse(get(id).deleted());
+    WsiSamClient.await(client.annotations().restore(List.of(get(id)), history.get(0).revision(), "tester"));
+    assertEquals("first", get(id).name());
+    WsiSamException missing =
+        assertThrows(WsiSamException.class, () -> WsiSamClient.await(client.annotations().history(id())));
+    assertEquals("ANNOTATION_NOT_FOUND", missing.reason());
+  }
+
+  @Test
+  void aWatchTellsEachChangeOnceAlsoOverARestart(@TempDir Path folder) throws Exception {
+    try (RealServer server = RealServer.start(folder);
+        WsiSamClient other =
+            WsiSamClient.connect(
+                ClientOptions.to(server.address()).withRetry(Duration.ofMillis(100), Duration.ofSeconds(1)))) {
+      Changes changes = new Changes();
+      String project = "project " + id();
+      Watch watch = other.annotations().watch(AnnotationQuery.all().ofProject(project), changes);
+      StoredAnnotation one = StoredAnnotation.drawn(id(), "slide", TRIANGLE).withProject(project).withName("one");
+      WsiSamClient.await(other.annotations().save(List.of(one), "tester", List.of()));
+      assertEquals("one", changes.next().name());
+      server.kill();
+      server.restart();
+      StoredAnnotation two = StoredAnnotation.drawn(id(), "slide", TRIANGLE).withProject(project).withName("two");
+      StoredAnnotation elsewhere = StoredAnnotation.drawn(id(), "slide", TRIANGLE).withName("elsewhere");
+      WsiSamClient.await(other.annotations().save(List.of(elsewhere, two), "tester", List.of()));
+      assertEquals("two", changes.next().name());
+      assertTrue(changes.lost.get() >= 1);
+      watch.close();
+      WsiSamClient.await(other.annotations().save(List.of(StoredAnnotation.drawn(id(), "slide", TRIANGLE).withProject(project)), "tester", List.of()));
+      assertEquals(0, changes.told.size());
+      assertTrue(changes.ends.isEmpty());
+    }
+  }
+
+  @Test
+  void aWatchThatCannotGoOnSaysWhyOnce() throws InterruptedException {
+    Changes changes = new Changes();
+    client.annotations().watch(AnnotationQuery.all().after(1_000_000_000), changes);
+    assertEquals("REVISION_AHEAD", changes.end().reason());
+    Changes closed = new Changes();
+    client.annotations().watch(AnnotationQuery.all().after(count(AnnotationQuery.all())), closed);
+    client.close();
+    assertEquals(ClientReason.CLIENT_CLOSED, closed.end().reason());
+  }
+
+  private static final class Changes implements WatchListener {
+    final BlockingQueue<StoredAnnotation> told = new LinkedBlockingQueue<>();
+    final BlockingQueue<WsiSamException> ends = new LinkedBlockingQueue<>();
+    final AtomicInteger lost = new AtomicInteger();
+
+    StoredAnnotation next() throws InterruptedException {
+      return Objects.requireNonNull(told.poll(60, TimeUnit.SECONDS), "no change was told");
+    }
+
+    WsiSamException end() throws InterruptedException {
+      return Objects.requireNonNull(ends.poll(60, TimeUnit.SECONDS), "the watch goes on");
+    }
+
+    @Override
+    public void onChange(StoredAnnotation annotation) {
+      told.add(annotation);
+    }
+
+    @Override
+    public void onConnection(WsiSamException cause) {
+      lost.addAndGet(cause == null ? 0 : 1);
+    }
+
+    @Override
+    public void onEnd(WsiSamException error) {
+      ends.add(error);
+    }
   }
 
   private int count(AnnotationQuery query) {

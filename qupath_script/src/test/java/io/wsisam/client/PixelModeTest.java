@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import io.wsisam.support.Discs;
+import io.wsisam.support.RealServer;
 import io.wsisam.support.Recorder;
 import io.wsisam.support.SharedServer;
 import java.awt.image.BufferedImage;
@@ -154,9 +155,8 @@ class PixelModeTest {
             return List.of(new ChannelDisplay(0, 1000, 3000, 0x00ff00));
           }
         };
-    Outline outline =
-        WsiSamClient.await(client.segment(open(fluorescence), Ask.of(Discs.around(1)), SegmentOptions.defaults()))
-            .outline();
+    SegmentOptions options = SegmentOptions.defaults().withModel(RealServer.MODEL); // the discs are bright here
+    Outline outline = WsiSamClient.await(client.segment(open(fluorescence), Ask.of(Discs.around(1)), options)).outline();
     assertTrue(Discs.agreement(outline, 1) > 0.85);
   }
 }

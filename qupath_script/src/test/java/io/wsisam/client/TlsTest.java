@@ -28,6 +28,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -40,11 +41,11 @@ class TlsTest {
 
   private final AtomicReference<String> authorization = new AtomicReference<>();
 
-  @TempDir Path folder;
+  @TempDir static Path folder;
   private Server server;
 
-  @BeforeEach
-  void start() throws Exception {
+  @BeforeAll
+  static void makeTheCertificate() throws Exception {
     Path store = folder.resolve("server.p12");
     Process keytool =
         new ProcessBuilder(
@@ -61,6 +62,10 @@ class TlsTest {
     }
     pem("server.crt", "CERTIFICATE", keys.getCertificate("server").getEncoded());
     pem("server.key", "PRIVATE KEY", keys.getKey("server", PASSWORD.toCharArray()).getEncoded());
+  }
+
+  @BeforeEach
+  void start() throws Exception {
     server =
         OkHttpServerBuilder.forPort(
                 new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
@@ -76,14 +81,13 @@ class TlsTest {
     server.shutdownNow();
   }
 
-  private Path pem(String name, String kind, byte[] bytes) throws Exception {
+  private static void pem(String name, String kind, byte[] bytes) throws Exception {
     Path file = folder.resolve(name);
     try (OutputStream out = Files.newOutputStream(file)) {
       String text =
           "-----BEGIN " + kind + "-----\n" + Base64.getMimeEncoder().encodeToString(bytes) + "\n-----END " + kind + "-----\n";
       out.write(text.getBytes(java.nio.charset.StandardCharsets.US_ASCII));
     }
-    return file;
   }
 
   private ClientOptions options() {

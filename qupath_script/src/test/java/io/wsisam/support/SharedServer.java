@@ -16,7 +16,8 @@ public final class SharedServer {
   public static synchronized RealServer get() {
     if (server == null) {
       Discs.write(ROOT);
-      server = RealServer.start(ROOT);
+      Path real = realSlides();
+      server = Files.isDirectory(real) ? RealServer.start(ROOT, real) : RealServer.start(ROOT);
     }
     return server;
   }
@@ -25,6 +26,18 @@ public final class SharedServer {
   public static Path discs() {
     get();
     return ROOT.resolve("discs.png");
+  }
+
+  /** Where real slides are, if there are any: ../shared/data/wsi, or $WSISAM_SHARED/data/wsi. */
+  public static Path realSlides() {
+    String shared = System.getenv("WSISAM_SHARED");
+    Path root = shared == null ? Path.of("..", "..", "shared") : Path.of(shared);
+    Path folder = root.resolve("data").resolve("wsi").toAbsolutePath().normalize();
+    try {
+      return Files.exists(folder) ? folder.toRealPath() : folder;
+    } catch (IOException failed) {
+      throw new UncheckedIOException(failed);
+    }
   }
 
   private static Path folder() {

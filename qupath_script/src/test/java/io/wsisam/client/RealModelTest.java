@@ -7,40 +7,36 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.wsisam.support.RealServer;
 import io.wsisam.support.Recorder;
-import java.io.IOException;
+import io.wsisam.support.SharedServer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** A real biopsy: CMU-1-Small-Region, where ../shared/data (or $WSISAM_SHARED/data) has it. */
+/** The real model; where ../shared/data (or $WSISAM_SHARED/data) has it, on a real biopsy: CMU-1-Small-Region. */
 @Timeout(300)
-class RealSlideTest {
+class RealModelTest extends ModelContract {
   private static final String NEEDED = "needs ../shared/data/wsi/CMU-1-Small-Region.svs";
 
-  private static Path folder() throws IOException {
-    String shared = System.getenv("WSISAM_SHARED");
-    Path root = shared == null ? Path.of("..", "..", "shared") : Path.of(shared);
-    Path folder = root.resolve("data").resolve("wsi").toAbsolutePath().normalize();
-    return Files.exists(folder) ? folder.toRealPath() : folder;
+  RealModelTest() {
+    super(SegmentOptions.defaults().withModel(RealServer.MODEL));
   }
 
   @Test
   void structuresOfARealSlideAreOutlinedInMicrons() throws Exception {
-    Path slide = folder().resolve("CMU-1-Small-Region.svs");
+    Path slide = SharedServer.realSlides().resolve("CMU-1-Small-Region.svs");
     if (!Files.exists(slide)) {
       System.out.println("1 test not run: " + NEEDED);
     }
     assumeTrue(Files.exists(slide), NEEDED);
-    try (RealServer server = RealServer.start(folder());
-        WsiSamClient client = WsiSamClient.connect(server.address())) {
+    try (WsiSamClient client = WsiSamClient.connect(SharedServer.get().address())) {
       SlideReference reference = SlideReference.of(List.of(slide.toUri()), 2220, 2967, 0.499, null);
       Slide open = WsiSamClient.await(client.openSlide(reference));
       assertFalse(open.byPixels());
       assertEquals(0.499, open.mpp().orElseThrow(), 1e-6);
       Recorder recorder = new Recorder();
-      Session session = client.interact(open, SegmentOptions.defaults(), recorder);
+      Session session = client.interact(open, options, recorder);
       Viewport all = new Viewport(0, 0, 2220, 2967, 2);
       session.prompt("one", Ask.of(Prompt.box(1180, 1960, 1365, 2190)).from(all));
       Outline first = recorder.answer().outline();

@@ -1,0 +1,88 @@
+/*
+ * WSI-SAM: sync annotations with the server's store, by the rules of `wsisam sync`.
+ *
+ * In the window: all images of the open project, or the open image if there is no project. With 'Run for project', and without a
+ * window, each image by itself (-s saves it):
+ *   QuPath script -p project.qpproj -s --args direction=both WsiSamSync.groovy
+ *
+ * What was added, changed or deleted on one side goes to the other. What both changed differently is a conflict: it is listed, and
+ * changes nothing until it is settled with resolve=store or resolve=qupath.
+ */
+import io.wsisam.client.SyncWish
+import io.wsisam.qupath.Delivery
+import io.wsisam.qupath.Notes
+import io.wsisam.qupath.Steps
+import io.wsisam.qupath.StoreSync
+import io.wsisam.script.Settings
+import qupath.lib.gui.QuPathGUI
+
+// ---- What you may want to change ------------------------------------------------------------------------------------
+
+def wishes = [
+    direction: 'both',      // 'both', 'to-project' or 'to-server'
+    resolve  : '',          // '' leaves conflicts; 'store' or 'qupath' settles all with that side's version
+    dryRun   : false,       // true: say what would be done, and do nothing
+    author   : "qupath:${System.getProperty('user.name')}".toString()
+]
+def server = ''             // '' = the one that the clicks palette used last
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+args?.each { String arg ->
+    def (name, value) = arg.split('=', 2) as List
+    if (name == 'server')
+        server = value
+    else if (value != null && wishes.containsKey(name))
+        wishes[name] = name == 'dryRun' ? value.toBoolean() : value
+    else
+        throw new IllegalArgumentException("WsiSamSync does not know '${arg}'. It knows server and ${wishes.keySet().join(', ')}, each as name=value.")
+}
+if (server)
+    Settings.user().server(server)
+def directions = ['both': SyncWish.Direction.BOTH, 'to-project': SyncWish.Direction.TO_IMAGE, 'to-server': SyncWish.Direction.TO_STORE]
+def sides = ['': null, 'store': SyncWish.Side.STORE, 'qupath': SyncWish.Side.IMAGE]
+if (!directions.containsKey(wishes.direction) || !sides.containsKey(wishes.resolve))
+    throw new IllegalArgumentException("direction is one of ${directions.keySet().join(', ')}; resolve is store, qupath or nothing.")
+
+def project = getProject()
+def wish = new SyncWish(wishes.author, project?.getName() ?: '', directions[wishes.direction], sides[wishes.resolve], wishes.dryRun)
+def gui = QuPathGUI.getInstance()
+def open = gui == null ? [] : gui.getAllViewers().collect { it.getImageData() }.findAll { it != null }
+def current = getCurrentImageData()
+def lines = []
+Steps.withClient { client ->
+    def sync = new StoreSync(client, wish)
+    def one = { imageData, name ->
+        try {
+            def done = sync.run(imageData)
+            lines << "${name}: ${done.said}".toString()
+            return done.changed
+        } catch (Exception problem) {
+            lines << "${name}: not synced: ${problem.getMessage()}".toString()
+            return false
+        }
+    }
+    if (project == null || gui == null || (current != null && !open.any { it.is(current) })) {
+        if (current == null)
+            throw new IllegalStateException('WsiSamSync needs an open project or image.')
+        one(current, current.getServerMetadata().getName())
+        return
+    }
+    project.getImageList().each { entry ->
+        def shown = open.find { project.getEntry(it) == entry }
+        def imageData
+        try {
+            imageData = shown ?: Delivery.read(entry)
+        } catch (Exception unreadable) {
+            lines << "${entry.getImageName()}: not synced: ${unreadable.getMessage()}".toString()
+            return
+        }
+        if (one(imageData, entry.getImageName()))
+            entry.saveImageData(imageData)
+        if (shown == null)
+            imageData.close()
+    }
+}
+lines.each { println(it) }
+if (gui != null && lines)
+    Notes.show(lines.size() == 1 ? lines[0] : "WSI-SAM synced ${lines.size()} images; the log says what was done.\n${lines.take(5).join('\n')}")

@@ -1,0 +1,140 @@
+"""`wsisam dataset`: annotated slides as images, label images and a manifest."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from wsisam_server.cli.bars import counted
+from wsisam_server.cli.connection import Reach, connection_options
+from wsisam_server.cli.store import opened
+from wsisam_server.errors import WsiSamServerError
+from wsisam_server.harvest import HarvestError, Options, SlideFinder, gather, gather_project, make
+from wsisam_server.store import Wanted, store_name
+from wsisam_server.sync.process import QuPathProcess
+
+if TYPE_CHECKING:
+    from wsisam_server.harvest import Gathered, Report
+
+console = Console(stderr=True)
+
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5}")
+
+
+@click.command("dataset")
+@click.argument("source", metavar="PROJECT_OR_STORE")
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--class", "classes", metavar="NAME", multiple=True, help="Only this class; repeatable.")
+@click.option("--project", help="Of a store: only annotations of this project.")
+@click.option("--author", help="Of a store: only those last changed by this author.")
+@click.option("--since", type=click.IntRange(0), help="Of a store: only those changed after this revision.")
+@click.option(
+    "--slides",
+    "folders",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder to search for slides that are not where they were annotated; repeatable.",
+)
+@click.option("--window", type=int, default=1024, show_default=True, help="Side of the image windows in pixels.")
+@click.option("--mpp", type=float, help="Their resolution, microns per pixel; the slide's own if not given.")
+@click.option("--val", type=float, default=0.2, show_default=True, help="Share of the slides that validate.")
+@click.option(
+    "--case",
+    metavar="REGEX",
+    help="What it finds in a slide's name is its case, and a case is never split: '^[^_]+' for what stands before _.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which slides validate.")
+@connection_options
+def command(
+    *,
+    source: str,
+    out: Path,
+    classes: tuple[str, ...],
+    project: str | None,
+    author: str | None,
+    since: int | None,
+    folders: tuple[Path, ...],
+    reach: Reach,
+    **wanted: Any,
+) -> None:
+    """Write annotated slides as images, label images and a manifest, for `wsisam train` and `evaluate`.
+
+    PROJECT_OR_STORE is a store (a SQLite file or a postgresql:// URL), a server (HOST:PORT), or a QuPath project, of
+    which what is saved is seen (it takes paquo and a QuPath on this machine). OUT takes manifest.csv, labels.csv (which
+    annotation, of which revision, each label is), dataset.json, and two folders of PNG files.
+
+    Each object is whole in one window, and is drawn there only; where objects overlap, the window has several label
+    images. A slide, or a case, either trains or validates. Running the command again goes on where it was ended.
+
+    Example: wsisam dataset annotations.sqlite glands --class Gland
+    """
+    try:
+        options = Options(**wanted)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    of_store = {"project": project, "author": author, "since": since}
+    try:
+        gathered = _gathered(source, reach, frozenset(classes), of_store)
+        with counted(console, "windows") as progress:
+            report = make(gathered, SlideFinder(folders), out, options, progress)
+    except HarvestError as error:
+        raise click.ClickException(str(error)) from error
+    except WsiSamServerError as error:
+        raise click.ClickException(f"{error.public_text} {error.private}".strip()) from error
+    _show(report)
+
+
+def _gathered(source: str, reach: Reach, classes: frozenset[str], of_store: dict[str, Any]) -> Gathered:
+    path = Path(source)
+    if path.suffix == ".qpproj" or (path / "project.qpproj").is_file():
+        return _of_project(path, classes, of_store)
+    server = source if _ADDRESS.fullmatch(source) and not path.exists() else None
+    if server is None and "://" not in source and not path.is_file():
+        raise click.ClickException(f"{source}: there is no such store and no such project")
+    since = of_store.pop("since") or 0
+    with console.status("reading annotations"), opened(source, server, reach) as store:
+        found = gather(store, Wanted(**of_store), classes=classes, since=since)
+    said = {"where": server or store_name(source), "classes": sorted(classes), "since": since, **of_store}
+    return _checked(found, said)
+
+
+def _of_project(path: Path, classes: frozenset[str], of_store: dict[str, Any]) -> Gathered:
+    given = [name for name, value in of_store.items() if value is not None]
+    if given:
+        raise click.UsageError(f"--{given[0]} chooses among a store's annotations; a project's have only classes")
+    with console.status("reading the project with QuPath"):
+        found = gather_project(path, QuPathProcess(), classes=classes)
+    return _checked(found, {"classes": sorted(classes)})
+
+
+def _checked(found: Gathered, said: dict[str, Any]) -> Gathered:
+    if not found.slides:
+        reasons = [f"{name}: {why}" for name, why in found.missing.items()]
+        raise HarvestError("; ".join(["there are no such annotations; nothing was written", *reasons]))
+    return replace(found, source={**said, **found.source})
+
+
+def _show(report: Report) -> None:
+    shown = Table(title=str(report.manifest))
+    for name in ("split", "slides", "windows", "label images", "objects"):
+        shown.add_column(name, justify="left" if name == "split" else "right")
+    for split in sorted(report.slides):
+        counts = (report.slides, report.windows, report.label_images, report.objects)
+        shown.add_row(split, *(str(count[split]) for count in counts))
+    Console().print(shown)
+    for why, count in report.left_out.items():
+        click.echo(f"left out: {count} annotations {why}", err=True)
+    for name, why in report.missing.items():
+        click.echo(f"left out: the slide {name}: {why}", err=True)
+    for note in report.notes:
+        click.echo(f"note: {note}", err=True)
+    if report.reused:
+        click.echo(f"{report.reused} files were there already")
+    if report.unnamed:
+        click.echo(f"{report.unnamed} files of earlier runs are no longer named by the manifest")

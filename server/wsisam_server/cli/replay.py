@@ -1,0 +1,150 @@
+"""`wsisam replay`: stored prompts, asked again of another model."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from wsisam_server.cli.bars import counted
+from wsisam_server.cli.model import load_model, model_options
+from wsisam_server.cli.replay_answers import answers
+from wsisam_server.cli.slide import named_slide, slide_options
+from wsisam_server.cli.store import opened, place_options
+from wsisam_server.harvest import HarvestError, SlideFinder, as_drawn
+from wsisam_server.replay import Report, replay
+from wsisam_server.replay.pictures import picture
+from wsisam_server.replay.report import mean
+from wsisam_server.store import SlideRecord, Wanted
+
+if TYPE_CHECKING:
+    from wsisam_server.cli.connection import Reach
+    from wsisam_server.store import Store
+
+console = Console(stderr=True)
+
+
+@click.command("replay")
+@slide_options
+@click.option("--project", help="Only annotations of this project.")
+@click.option("--class", "path_class", metavar="NAME", help="Only those of this class.")
+@click.option("--author", help="Only those last changed by this author.")
+@click.option("--imported", is_flag=True, help="Also those that came from QuPath or a file with their prompts.")
+@click.option("--save", is_flag=True, help="Keep the new outlines, as revisions. Without it nothing is changed.")
+@click.option(
+    "--slides",
+    "folders",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder to search for slides that are not where they were annotated; repeatable.",
+)
+@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the report here.")
+@click.option(
+    "--pictures", type=click.Path(file_okay=False, path_type=Path), help="Write pictures here, the worst first."
+)
+@click.option("--most", type=click.IntRange(1), default=24, show_default=True, help="So many pictures.")
+@place_options
+@model_options
+def command(
+    *,
+    slide: str | None,
+    slide_id: str | None,
+    project: str | None,
+    path_class: str | None,
+    author: str | None,
+    imported: bool,
+    save: bool,
+    folders: tuple[Path, ...],
+    json_path: Path | None,
+    pictures: Path | None,
+    most: int,
+    store: str,
+    server: str | None,
+    reach: Reach,
+    **model: Any,
+) -> None:
+    """Ask stored prompts again of another model, and compare the outlines with the old ones.
+
+    The model runs in this process; with --server it is the server's, and so are the annotations. Nothing is changed
+    unless --save is given; then each new outline becomes a revision by the author replay:MODEL, and the old one stays
+    in the history.
+
+    Left alone, and listed: what a person drew, what a person changed after a model drew it, what is locked, and what
+    came from QuPath or a file, because nobody can tell whether it was changed there.
+
+    Example: wsisam replay --class Gland --model our-glands --pictures compared
+    """
+    if json_path is not None and not json_path.parent.is_dir():
+        raise click.UsageError(f"{json_path}: there is no folder {json_path.parent}")
+    if server is not None:
+        _refuse_own_model(model)
+    named = named_slide(slide, slide_id, server, reach)
+    wanted = Wanted(
+        slide_id=None if named is None else named.slide_id, project=project, author=author, path_class=path_class
+    )
+    finder = SlideFinder(folders)
+    with opened(store, server, reach) as place:
+        chosen = model if server is None or _given("model") else {**model, "model": ""}
+        with console.status("getting the model ready"):
+            answerer = answers(server, reach, chosen, partial(load_model, **model), finder)
+        with closing(answerer), counted(console, "prompts") as progress:
+            report = replay(place, wanted, answerer, imported=imported, save=save, progress=progress)
+        if json_path is not None:
+            json_path.write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
+        if pictures is not None:
+            _draw(place, report, finder, pictures, most)
+    _show(report, saved=save)
+
+
+def _given(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _refuse_own_model(model: dict[str, Any]) -> None:
+    ignored = [name for name in model if name != "model" and _given(name)]
+    if ignored:
+        raise click.UsageError(f"--{ignored[0]} is the server's business; leave it out with --server")
+
+
+def _draw(store: Store, report: Report, finder: SlideFinder, folder: Path, most: int) -> None:
+    worst = report.worst_first[:most]
+    slides = {one.slide_id: one for one in store.slides({one.annotation.content.slide_id for one in worst})}
+    folder.mkdir(parents=True, exist_ok=True)
+    for rank, one in enumerate(worst, 1):
+        slide_id = one.annotation.content.slide_id
+        try:
+            opened_slide = finder.open(as_drawn(slides.get(slide_id, SlideRecord(slide_id))))
+        except HarvestError as error:
+            click.echo(f"no picture of {one.annotation.id}: {error}", err=True)
+            continue
+        with closing(opened_slide):
+            picture(opened_slide, one).save(folder / f"{rank:03d}_dice{one.dice:.3f}_{one.annotation.id}.png")
+
+
+def _show(report: Report, *, saved: bool) -> None:
+    table = Table(title=f"old outlines beside {report.model}'s")
+    for name in ("class", "n", "mean Dice", "lowest"):
+        table.add_column(name, justify="left" if name == "class" else "right")
+    rows = {name or "(no class)": found for name, found in report.by_class.items()}
+    for name, found in (rows | {"all": report.compared} if len(rows) > 1 else rows).items():
+        lowest = min(one.dice for one in found)
+        table.add_row(name, str(len(found)), f"{mean(found):.3f}", f"{lowest:.3f}")
+    if report.compared:
+        Console().print(table)
+    for why, count in report.reasons.items():
+        click.echo(f"left alone: {count} {why.value}", err=True)
+    for one, text in report.problems.items():
+        click.echo(f"{one}: {text}", err=True)
+    if saved:
+        click.echo(f"{len(report.compared)} new revisions by replay:{report.model}")
+    elif report.compared:
+        click.echo("nothing was changed; --save keeps the new outlines")
+    if not report.compared and not report.left_alone:
+        raise click.ClickException("there are no such annotations")

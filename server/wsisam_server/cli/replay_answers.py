@@ -1,0 +1,180 @@
+"""Who answers a replay's prompts: a server, or a model in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.app import build_segmenter
+from wsisam_server.client import ServerError, geometry
+from wsisam_server.config import Settings
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.fields import ExactWindow
+from wsisam_server.geometry import FieldPair, Window
+from wsisam_server.harvest import HarvestError, SlideFinder, as_drawn
+from wsisam_server.replay import Redrawn, RefusedError, steps
+from wsisam_server.segmenter import Request
+from wsisam_server.service import annotation_to_proto, to_proto
+from wsisam_server.slides import SlideAccess
+from wsisam_server.store import Provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wsisam_model import WsiSam
+    from wsisam_server.cli.connection import Reach
+    from wsisam_server.fields import SlidePrompt
+    from wsisam_server.segmenter import Outcome
+    from wsisam_server.store import SlideRecord
+
+
+class There:
+    """A server's model.
+
+    Args:
+        server: HOST:PORT.
+        reach: how to reach it.
+        model: its name; empty for the server's default.
+
+    Raises:
+        click.ClickException: the server does not answer, or does not have it.
+    """
+
+    def __init__(self, server: str, reach: Reach, model: str) -> None:
+        self._client = reach.connect(server)
+        self._slides: dict[str, str] = {}
+        try:
+            known = self._client.models()
+        except ServerError as error:
+            self._client.close()
+            raise click.ClickException(f"{server}: {error.text}") from error
+        found = [one for one in known if one.name == model] if model else known[:1]
+        if not found:
+            self._client.close()
+            names = ", ".join(one.name for one in known if one.ready)
+            raise click.ClickException(f"{server} has no model named {model!r}; it has {names}")
+        self.model = found[0].name
+        self.weights_hash = found[0].weights_hash
+        self._size = found[0].image_size
+
+    def answer(self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None) -> Redrawn:
+        """See `Answerer`."""
+        start = pb.Start(slide_id=self._slide_id(slide), model=self.model)
+        field = None
+        if window is not None:
+            field = pb.FieldChoice(high=to_proto.window(_resized(window, self._size)))
+        try:
+            *_, last = self._client.refine(start, map(annotation_to_proto.prompt, steps(prompt)), field=field)
+        except ServerError as error:
+            raise RefusedError(error.text) from error
+        high = last.field.high
+        made = Provenance(
+            model=last.model,
+            weights_hash=last.weights_hash,
+            prompt=prompt,
+            field=FieldPair(Window(high.x, high.y, high.downsample, high.size)),
+            score=last.score,
+        )
+        return Redrawn(geometry(last.geometry), made)
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._client.close()
+
+    def _slide_id(self, slide: SlideRecord) -> str:
+        """The id under which the server has the slide open, if it is the very one."""
+        if slide.slide_id in self._slides:
+            return self._slides[slide.slide_id]
+        for uri in slide.uris:
+            try:
+                opened = self._client.open_slide(uri)
+            except ServerError:
+                continue
+            if as_drawn(slide).identity in {None, opened.slide_id}:
+                self._slides[slide.slide_id] = opened.slide_id
+                return opened.slide_id
+        raise RefusedError(f"the server does not find the slide ({', '.join(slide.uris) or slide.slide_id})")
+
+
+class Here:
+    """A model in this process.
+
+    Args:
+        load: loads it.
+        finder: finds slides.
+        threads: of the model.
+    """
+
+    def __init__(self, load: Callable[[], WsiSam], finder: SlideFinder, threads: int | None) -> None:
+        self._finder = finder
+        self._files = _Files()
+        self._loop = asyncio.new_event_loop()
+        self._segmenter = build_segmenter(Settings(threads=threads), access=self._files)
+        try:
+            self._loop.run_until_complete(self._segmenter.models.start(load))
+        except BaseException:
+            self.close()
+            raise
+        info = self._segmenter.model("")
+        self.model = info.name
+        self.weights_hash = info.weights_hash
+        self._size = info.image_size
+
+    def answer(self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None) -> Redrawn:
+        """See `Answerer`."""
+        choice = None if window is None else ExactWindow(_resized(window, self._size))
+        outcome: Outcome | None = None
+        try:
+            slide_id = self._open(slide)
+            for step in steps(prompt):
+                request = Request(slide_id, step, choice=choice, interactive=False, earlier=outcome)
+                field = None if outcome is None else outcome.field
+                outcome = self._loop.run_until_complete(self._segmenter.segment(request, field=field))
+        except WsiSamServerError as error:
+            raise RefusedError(error.public_text) from error
+        except HarvestError as error:
+            raise RefusedError(str(error)) from error
+        assert outcome is not None
+        made = Provenance(outcome.model.name, outcome.model.weights_hash, prompt, outcome.field, outcome.score)
+        return Redrawn(outcome.outline.geometry, made)
+
+    def close(self) -> None:
+        """Closes the model."""
+        self._loop.run_until_complete(self._segmenter.close())
+        self._loop.close()
+
+    def _open(self, slide: SlideRecord) -> str:
+        if slide.slide_id not in self._files.found:
+            self._files.found[slide.slide_id] = self._finder.find(as_drawn(slide))
+        slide_id, _, _ = self._segmenter.open_slide(slide.slide_id, None)
+        return slide_id
+
+
+class _Files(SlideAccess):
+    """The files that were found, each under its slide's id."""
+
+    def __init__(self) -> None:
+        super().__init__((), ())
+        self.found: dict[str, Path] = {}
+
+    def resolve(self, uri: str) -> Path:
+        """See `SlideAccess`."""
+        if uri not in self.found:
+            raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private=uri)
+        return self.found[uri]
+
+
+def _resized(window: Window, size: int) -> Window:
+    """The same region, for a model of another input size."""
+    return Window(window.x, window.y, window.extent / size, size)
+
+
+def answers(
+    server: str | None, reach: Reach, model: dict[str, Any], load: Callable[[], WsiSam], finder: SlideFinder
+) -> Here | There:
+    """Who answers: a server if one is named."""
+    return There(server, reach, model["model"]) if server else Here(load, finder, model["threads"])

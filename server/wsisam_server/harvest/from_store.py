@@ -1,0 +1,87 @@
+"""Slides with their annotations, out of a store."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from wsisam_server.harvest.drawn import Drawn, DrawnSlide, Gathered
+from wsisam_server.store import SlideRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from wsisam_server.store import Annotation, Store, Wanted
+
+PAGE: Final = 1000
+
+_FINGERPRINT: Final = 64
+"""Hex digits of a slide's fingerprint; other ids are names that clients gave."""
+
+
+def gather(store: Store, wanted: Wanted, *, classes: Collection[str] = (), since: int = 0) -> Gathered:
+    """The annotations that a store has now.
+
+    Args:
+        store: read page by page.
+        wanted: which.
+        classes: only of these classes, "" for none; all if empty.
+        since: only those changed after this revision.
+    """
+    found: dict[object, Annotation] = {}
+    after = since
+    while True:
+        page = store.listing(wanted, after=after, limit=PAGE)
+        found.update((one.id, one) for one in page.annotations)
+        after = page.revision
+        if page.complete:
+            break
+    by_slide: dict[str, list[Annotation]] = defaultdict(list)
+    for one in found.values():
+        if not classes or _class_name(one) in classes:
+            by_slide[one.content.slide_id].append(one)
+    records = {record.slide_id: record for record in store.slides(by_slide)}
+    slides = []
+    for slide_id in sorted(by_slide):
+        objects = tuple(_drawn(one) for one in sorted(by_slide[slide_id], key=lambda one: one.id))
+        slides.append(as_drawn(records.get(slide_id, SlideRecord(slide_id)), objects))
+    return Gathered(tuple(slides), {"store": store.identity, "revision": after})
+
+
+def as_drawn(record: SlideRecord, objects: tuple[Drawn, ...] = ()) -> DrawnSlide:
+    """A slide as the store knows it, with what is drawn on it."""
+    return DrawnSlide(
+        name=file_name(record.uris[-1] if record.uris else record.slide_id),
+        uris=record.uris,
+        objects=objects,
+        identity=record.slide_id if _is_fingerprint(record.slide_id) else None,
+        size=record.size,
+    )
+
+
+def file_name(uri: str) -> str:
+    """The last part of a path or a URI."""
+    return PurePosixPath(unquote(uri).replace("\\", "/")).name or uri
+
+
+def _is_fingerprint(slide_id: str) -> bool:
+    return len(slide_id) == _FINGERPRINT and set(slide_id) <= set("0123456789abcdef")
+
+
+def _class_name(one: Annotation) -> str:
+    return "" if one.content.path_class is None else one.content.path_class.name
+
+
+def _drawn(one: Annotation) -> Drawn:
+    made = one.content.provenance
+    return Drawn(
+        id=one.id,
+        shape=one.content.shape,
+        version=str(one.revision),
+        class_name=_class_name(one),
+        author=one.author,
+        model="" if made is None else made.model,
+        weights_hash="" if made is None else made.weights_hash,
+    )

@@ -1,0 +1,200 @@
+"""WsiSamSync.groovy on a project of two images, in a real QuPath without a window, against a real server with a store."""
+
+import json
+import uuid
+
+import pytest
+import shapely
+from PIL import Image
+
+from support.annotations import area
+from support.server import picture, start
+from wsisam.v1 import annotations_pb2 as pb
+from wsisam_model import WsiSam
+from wsisam_server.client import Client
+from wsisam_server.qupath import find_bundle
+
+pytestmark = [pytest.mark.qupath, pytest.mark.timeout(1800)]
+
+MAKE = """
+import qupath.lib.images.servers.ImageServerProvider
+import qupath.lib.objects.PathObjects
+import qupath.lib.objects.classes.PathClass
+import qupath.lib.projects.Projects
+import qupath.lib.regions.ImagePlane
+import qupath.lib.roi.ROIs
+import java.awt.image.BufferedImage
+
+def project = Projects.createProject(new File(args[0]), BufferedImage)
+args[1..-1].each { path ->
+    def support = ImageServerProvider.getPreferredUriImageSupport(BufferedImage, path)
+    def entry = project.addImage(support.getBuilders()[0])
+    entry.setImageName(new File(path).getName())
+    def data = entry.readImageData()
+    data.setImageType(qupath.lib.images.ImageData.ImageType.OTHER)
+    def plane = ImagePlane.getDefaultPlane()
+    def annotation = { roi, name ->
+        def one = PathObjects.createAnnotationObject(roi, PathClass.fromString('Tumor'))
+        one.setName(name)
+        one.getMeasurementList().put('Score', 0.5d)
+        one.getMetadata().put('note', 'kept')
+        one
+    }
+    def parent = annotation(ROIs.createRectangleROI(100, 100, 200, 200, plane), 'parent')
+    parent.setLocked(true)
+    parent.addChildObject(annotation(ROIs.createPolygonROI([120.3, 180.9, 150] as double[], [120, 121.7, 180] as double[], plane), 'child'))
+    parent.addChildObject(PathObjects.createDetectionObject(ROIs.createRectangleROI(200, 200, 20, 20, plane)))
+    data.getHierarchy().addObject(parent)
+    data.getHierarchy().addObject(annotation(ROIs.createPointsROI([5, 6] as double[], [7, 8] as double[], plane), 'points'))
+    data.getHierarchy().addObject(annotation(ROIs.createLineROI(1, 2, 30.5, 40.25, plane), 'line'))
+    data.getHierarchy().addObject(annotation(ROIs.createEllipseROI(400, 300, 80, 50, plane), 'ellipse'))
+    entry.saveImageData(data)
+}
+project.syncChanges()
+"""
+
+DUMP = """
+import qupath.lib.io.GsonTools
+
+def all = getProject().getImageList().collectEntries { entry ->
+    def objects = entry.readImageData().getHierarchy().getAllObjects(false).collect {
+        [id: it.getID().toString(), name: it.getName(), kind: it.isAnnotation() ? 'annotation' : 'detection', parent: it.getParent()?.getName(),
+         className: it.getPathClass()?.toString(), locked: it.isLocked(), wkt: it.getROI().getGeometry().toText(),
+         measurements: it.getMeasurementList().getMeasurementNames().collectEntries { n -> [(n): it.getMeasurementList().get(n)] },
+         metadata: new TreeMap(it.getMetadata())]
+    }
+    [(entry.getImageName()): objects]
+}
+new File(args[0]).text = GsonTools.getInstance().toJson(all)
+"""
+
+EDIT = """
+import qupath.lib.regions.ImagePlane
+import qupath.lib.roi.ROIs
+
+def hierarchy = getCurrentImageData().getHierarchy()
+def named = { name -> hierarchy.getAnnotationObjects().find { it.getName() == name } }
+named('ellipse').setROI(ROIs.createEllipseROI(400, 300, 120, 50, ImagePlane.getDefaultPlane()))
+hierarchy.removeObject(named('line'), true)
+getCurrentImageData().setChanged(true)
+"""
+
+
+@pytest.fixture
+def slides(tmp_path):
+    folder = tmp_path / "slides"
+    folder.mkdir()
+    for seed, name in enumerate(("first.png", "second.png")):
+        Image.fromarray(picture(seed)).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def server(slides, tmp_path):
+    running, stop = start(WsiSam.from_name("wsisam-lite"), slides, store=str(tmp_path / "annotations.sqlite"))
+    yield running
+    stop()
+
+
+@pytest.fixture
+def client(server):
+    with Client(server.target) as client:
+        yield client
+
+
+@pytest.fixture
+def scripted(tmp_path):
+    def write(name, text):
+        path = tmp_path / f"{name}.groovy"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def project(qupath, scripted, slides, tmp_path):
+    qupath.script(scripted("make", MAKE), tmp_path / "Colon", slides / "first.png", slides / "second.png")
+    return tmp_path / "Colon" / "project.qpproj"
+
+
+@pytest.fixture
+def shown(qupath, scripted, project, tmp_path):
+    """Called: all objects of the project, by image and name."""
+
+    def read():
+        image = project.parent.parent / "slides" / "first.png"
+        out = tmp_path / "dump.json"
+        qupath.script(scripted("dump", DUMP), out, project=project, image=image.name)
+        return {name: {one["name"]: one for one in objects} for name, objects in json.loads(out.read_text()).items()}
+
+    return read
+
+
+@pytest.fixture
+def sync(qupath, server, project):
+    """Called: runs the installed script for the project; what it says of each image."""
+    script = next(one for one in find_bundle().scripts if one.name == "WsiSamSync.groovy")
+
+    def run(*arguments):
+        said = qupath.script(
+            script, f"server={server.target}", "author=qupath:tester", *arguments, project=project, save=True
+        )
+        return {
+            name: text
+            for name, colon, text in (line.partition(": ") for line in said.splitlines())
+            if name in {"first.png", "second.png"}
+        }
+
+    return run
+
+
+def stored(client, slide_id):
+    request = pb.AnnotationsListRequest(filter=pb.AnnotationFilter(slide_id=slide_id))
+    return {one.name: one for message in client.annotations.List(request) for one in message.annotations}
+
+
+def save(client, **said):
+    one = pb.Annotation(**said)
+    client.annotations.Save(
+        pb.AnnotationsSaveRequest(request_id=uuid.uuid4().hex, author="colleague", annotations=[one])
+    )
+
+
+def test_a_project_and_the_store_hold_the_same(client, slides, project, sync, shown, qupath, scripted):
+    first = client.open_slide(str(slides / "first.png")).slide_id
+    second = client.open_slide(str(slides / "second.png")).slide_id
+    before = shown()
+    save(client, id=str(uuid.uuid4()), slide_id=first, shape=area(500, 50, 600, 90), name="theirs")
+
+    said = sync()
+    assert "5 add to store" in said["first.png"]
+    assert "1 add to project" in said["first.png"]
+    assert said["second.png"] == "5 add to store, 0 unchanged."
+    assert set(stored(client, first)) == {"parent", "child", "points", "line", "ellipse", "theirs"}
+    assert set(stored(client, second)) == {"parent", "child", "points", "line", "ellipse"}
+    child = stored(client, second)["child"]
+    assert (child.author, child.path_class.name, dict(child.metadata)) == ("qupath:tester", "Tumor", {"note": "kept"})
+    assert dict(child.measurements) == {"Score": 0.5}
+
+    after = shown()
+    theirs = after["first.png"].pop("theirs")
+    assert shapely.from_wkt(theirs["wkt"]).equals(shapely.box(500, 50, 600, 90))
+    # Nothing else has changed: hierarchy, locks, measurements, detections.
+    assert after == before
+    assert {one["kind"] for one in after["first.png"].values()} == {"annotation", "detection"}
+
+    assert sync() == {"first.png": "nothing to do, 6 unchanged.", "second.png": "nothing to do, 5 unchanged."}
+
+    # Both sides move on: an ellipse and a line here, a name there.
+    qupath.script(scripted("edit", EDIT), project=project, image="first.png", save=True)
+    there = stored(client, first)["points"]
+    there.name = "renamed"
+    save(client, **{field.name: value for field, value in there.ListFields() if field.name != "author"})
+    assert "1 revise in store" in (said := sync()["first.png"])
+    assert "1 delete in store" in said
+    assert "1 update in project" in said
+    assert set(stored(client, first)) == {"parent", "child", "renamed", "ellipse", "theirs"}
+    assert stored(client, first)["ellipse"].author == "qupath:tester"
+    assert set(shown()["first.png"]) == {"parent", "child", "renamed", "ellipse", "theirs", None}
+    assert sync()["first.png"] == "nothing to do, 5 unchanged."

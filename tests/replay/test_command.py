@@ -1,0 +1,98 @@
+"""`wsisam replay` with real models, in this process and on a real server: they draw the same."""
+
+import json
+import uuid
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from support.models import two_models
+from support.server import around, clicks, iou, picture, start
+from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_model import WsiSam
+from wsisam_server.cli import main
+from wsisam_server.client import Client
+from wsisam_server.store import open_store
+from wsisam_server.weights import ServedModels
+
+
+@pytest.fixture(autouse=True)
+def _no_store_of_the_environment(monkeypatch):
+    monkeypatch.delenv("WSISAM_STORE", raising=False)
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    return two_models(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module")
+def server(shelf, tmp_path_factory):
+    """With a box and a box refined by a click, kept as annotations."""
+    root = tmp_path_factory.mktemp("slides")
+    Image.fromarray(picture()).save(root / "discs.png")
+    place = tmp_path_factory.mktemp("store") / "annotations.sqlite"
+    running, stop = start(lambda: WsiSam.from_name("wsisam-lite"), root, ServedModels(shelf), store=str(place))
+    running.place = place
+    with Client(running.target) as client:
+        uri = (root / "discs.png").as_uri()
+        slide = client.open_slide(uri).slide_id
+        refined = around("b")
+        refined.points.extend(clicks((600, 250, True)).points)
+        for name, prompt in (("a", around("a")), ("b", refined)):
+            commit = pb.Commit(
+                annotation_id=str(uuid.uuid4()), author="anna", name=name, path_class=pb.PathClass(name="Disc"), uri=uri
+            )
+            client.segment(pb.SegmentRequest(slide_id=slide, prompt=prompt, commit=commit))
+    yield running
+    stop()
+
+
+def run(*arguments, status=0):
+    done = CliRunner().invoke(main, ["replay", *map(str, arguments)])
+    assert done.exit_code == status, done.output
+    return done.output
+
+
+def test_here_and_there_the_same_is_drawn_and_saved_only_if_asked(server, shelf, tmp_path):
+    here, there = tmp_path / "here.json", tmp_path / "there.json"
+    shown = run(
+        "--store",
+        server.place,
+        "--model",
+        "plain",
+        "--weights-dir",
+        shelf.path,
+        "--threads",
+        1,
+        "--json",
+        here,
+        "--pictures",
+        tmp_path / "pictures",
+        "--class",
+        "Disc",
+    )
+    assert "nothing was changed" in shown
+    run("--server", server.target, "--model", "plain", "--json", there)
+    said = json.loads(here.read_text())
+    assert said == json.loads(there.read_text())
+    assert (said["n"], said["model"], said["left_alone"]) == (2, "plain", [])
+    assert all(0.5 < one["dice"] <= 1 for one in said["annotations"])
+    pictures = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert [name[:4] for name in pictures] == ["001_", "002_"]
+    with open_store(str(server.place)) as store:
+        assert store.head() == 2
+        assert "2 new revisions by replay:plain" in run("--server", server.target, "--model", "plain", "--save")
+        assert store.head() == 4
+        for one in said["annotations"]:
+            now = store.get(uuid.UUID(one["id"]))
+            assert (now.author, now.content.provenance.model) == ("replay:plain", "plain")
+            assert now.content.shape.area == one["new_area"]
+            assert iou(now.content.shape, now.content.name) > 0.5
+
+
+def test_what_the_server_does_not_have_is_said(server):
+    assert "has no model named 'gone'" in run("--server", server.target, "--model", "gone", status=1)
+    assert "--threads is the server's business" in run("--server", server.target, "--threads", 2, status=2)
+    assert "there are no such annotations" in run("--server", server.target, "--class", "Gland", status=1)

@@ -1,0 +1,55 @@
+"""A model that finds what is dark, at no cost: for tests that ask much and mean what carries the answers."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsisam_model import ModelSettings, Prediction
+
+DARK = 170
+"""Grey value below which a pixel belongs to an object."""
+
+
+@dataclass(frozen=True)
+class Darkness:
+    """How much darker than DARK each pixel is, float32 [256, 256]: this model's embedding."""
+
+    values: NDArray[np.float32]
+
+    @property
+    def nbytes(self):
+        return self.values.nbytes
+
+
+class DarkParts:
+    """Stands in for `WsiSam`: the same calls, shapes and signs.
+
+    The answer is what is dark in the box, or anywhere without one; a negative click takes a spot away.
+    """
+
+    name = "dark-parts"
+    description = "finds what is dark; for tests"
+    settings = ModelSettings(mask_feedback=True)
+    weights_hash = hashlib.sha256(b"dark-parts").hexdigest()
+    image_size = 256
+    wants_low = False
+    nbytes = 0
+
+    def encode(self, image, *, roles=None):
+        return Darkness(DARK - image.mean(axis=2, dtype=np.float32))
+
+    def reads_low(self, prompt):
+        return False
+
+    def decode(self, high, low, prompt):
+        logits = high.values.copy()
+        y, x = np.mgrid[:256, :256]
+        if prompt.box is not None:
+            x0, y0, x1, y1 = prompt.box
+            logits[(x < x0) | (x > x1) | (y < y0) | (y > y1)] = -DARK
+        for (px, py), label in zip(prompt.points, prompt.labels, strict=True):
+            if not label:
+                logits[np.hypot(x - px, y - py) < 8] = -DARK
+        return Prediction(logits=logits, sam_logits=logits, iou=0.9)
