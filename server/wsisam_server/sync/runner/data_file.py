@@ -116,10 +116,16 @@ def empty(server_builder: Any, path: Path) -> DataFile:
     Args:
         server_builder: the project entry's.
         path: where the file will be.
+
+    Raises:
+        QuPathError: "too old": before 0.6 QuPath must open the image itself for it.
     """
     image_data = java("qupath.lib.images.ImageData")
     unset = java("qupath.lib.images.ImageData$ImageType").UNSET
-    image = image_data(server_builder, _hierarchy()(), unset)
+    try:
+        image = image_data(server_builder, _hierarchy()(), unset)
+    except TypeError as error:
+        raise QuPathError("too old", "it was never opened in QuPath") from error
     image.setLastSavedPath(str(path), True)  # noqa: FBT003 - Java has no names: it counts as saved
     stream = java("java.io.ByteArrayOutputStream")()
     java("qupath.lib.io.PathIO").writeImageData(stream, image)
