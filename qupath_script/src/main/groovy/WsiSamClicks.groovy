@@ -33,6 +33,7 @@ import javafx.scene.control.TextInputControl
 import javafx.scene.control.ToggleButton
 import javafx.scene.control.ToggleGroup
 import javafx.scene.control.Tooltip
+import javafx.scene.input.KeyCode
 import javafx.scene.input.KeyCombination
 import javafx.scene.input.KeyEvent
 import javafx.scene.input.MouseButton
@@ -315,6 +316,18 @@ class Palette {
     }
 
     /** Enter and Backspace are ours also when nothing is drawn: once too often, they would rename or delete the selected object. */
+    /** Space moves the image also when the palette has the keyboard, instead of pressing one of its buttons. */
+    private void space(KeyEvent e) {
+        if (e.getTarget() instanceof TextInputControl || (e.getCode() != KeyCode.SPACE && e.getCharacter() != ' '))
+            return
+        if (e.getEventType() == KeyEvent.KEY_PRESSED) {
+            qupath.getStage().requestFocus()        // which then hears that the key is released
+            activeViewer()?.getView()?.requestFocus()
+            activeViewer()?.setSpaceDown(true)
+        }
+        e.consume()
+    }
+
     private void key(KeyEvent e, boolean inPalette = false) {
         if (!isOn() || e.getTarget() instanceof TextInputControl)
             return
@@ -492,6 +505,7 @@ class Palette {
 
         def scene = new Scene(pane)
         scene.addEventFilter(KeyEvent.KEY_PRESSED, { KeyEvent e -> guarded { key(e, true) } } as EventHandler<KeyEvent>)
+        scene.addEventFilter(KeyEvent.ANY, { KeyEvent e -> guarded { space(e) } } as EventHandler<KeyEvent>)
         scene.getStylesheets().setAll(qupath.getStage().getScene().getStylesheets())
         stage.initOwner(qupath.getStage())
         stage.setTitle('WSI-SAM')
