@@ -114,6 +114,7 @@ def scripted(tmp_path):
 
 @pytest.fixture
 def project(qupath, scripted, slides, tmp_path):
+    (tmp_path / "Colon").mkdir()
     qupath.script(scripted("make", MAKE), tmp_path / "Colon", slides / "first.png", slides / "second.png")
     return tmp_path / "Colon" / "project.qpproj"
 
@@ -126,7 +127,7 @@ def shown(qupath, scripted, project, tmp_path):
         image = project.parent.parent / "slides" / "first.png"
         out = tmp_path / "dump.json"
         qupath.script(scripted("dump", DUMP), out, project=project, image=image.name)
-        return {name: {one["name"]: one for one in objects} for name, objects in json.loads(out.read_text()).items()}
+        return {name: {one.get("name"): one for one in objects} for name, objects in json.loads(out.read_text()).items()}
 
     return read
 

@@ -95,7 +95,8 @@ def merge(store: Store, handed: Handed, wish: Wish) -> Merged:
             case = replace(case, base=replace(base, drawing=side.drawing(one, base.revision)))
         cases.append(case)
     planned = plan(cases, wish.direction, wish.resolution)
-    merged = Merged(revisions=revisions, unchanged=planned.counts()[Verb.UNCHANGED])
+    same = [action for action in planned.actions if action.verb is Verb.UNCHANGED and action.case.project is not None]
+    merged = Merged(revisions=revisions, unchanged=len(same))
     merged.actions = [action for action in planned.actions if action.verb is not Verb.UNCHANGED]
     if wish.dry_run:
         merged.revisions = {}
