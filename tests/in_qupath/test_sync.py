@@ -127,7 +127,9 @@ def shown(qupath, scripted, project, tmp_path):
         image = project.parent.parent / "slides" / "first.png"
         out = tmp_path / "dump.json"
         qupath.script(scripted("dump", DUMP), out, project=project, image=image.name)
-        return {name: {one.get("name"): one for one in objects} for name, objects in json.loads(out.read_text()).items()}
+        return {
+            name: {one.get("name"): one for one in objects} for name, objects in json.loads(out.read_text()).items()
+        }
 
     return read
 
