@@ -1,5 +1,6 @@
 """What can be wrong with a SQLite file, and what a store needs of one."""
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -130,3 +131,14 @@ def test_a_folder_that_one_may_not_write(where):
     )
     assert done.stdout.startswith("refused: /usr/annotations.sqlite cannot be opened"), done.stderr
     assert "may write" in done.stdout
+
+
+def test_a_new_file_that_another_program_holds_for_a_moment_is_waited_for(tmp_path):
+    path = tmp_path / "new.sqlite"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        # Not in write-ahead mode yet, so that turning it on needs the whole file; SQLite does not wait for that.
+        other.execute("BEGIN IMMEDIATE")
+        letting_go = threading.Timer(0.3, other.execute, ["ROLLBACK"])
+        letting_go.start()
+        open_store(str(path)).close()
+        letting_go.join()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +22,8 @@ _log = logging.getLogger(__name__)
 
 WAIT_SECONDS: Final = 10
 """How long a writer waits for the others before it gives up with STORE_BUSY."""
+
+_PAUSE_SECONDS: Final = 0.02
 
 _WRITES: Final = "wsisam_writes"
 
@@ -96,7 +100,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     def _prepare(connection: Any, _: Any) -> None:
         # Transactions are begun below: the driver's own idea of when one begins leaves reads outside of them.
         connection.isolation_level = None
-        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        mode = _write_ahead(connection)
         if mode != "wal":
             raise StoreError(
                 f"{url.database}: this file system has no write-ahead log ({mode}), as most network file systems. Put "
@@ -113,6 +117,23 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection) -> str:
+    """Turns the write-ahead log on; returns the journal's mode.
+
+    Of several that do so with a new file at once, SQLite refuses some without letting them wait.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return str(mode)
 
 
 def _postgresql(url: sa.URL) -> sa.Engine:
