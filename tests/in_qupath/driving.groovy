@@ -15,10 +15,11 @@ import qupath.lib.gui.viewer.tools.PathTools
 import qupath.lib.io.GsonTools
 
 import java.awt.geom.Point2D
+import java.util.concurrent.CopyOnWriteArrayList
 import javax.imageio.ImageIO
 
 qupath = QuPathGUI.getInstance()
-seen = [errors: [], notes: []]
+seen = [errors: new CopyOnWriteArrayList(), notes: new CopyOnWriteArrayList()]
 def appender = new ch.qos.logback.core.AppenderBase() {
     protected void append(event) {
         if (event.getLevel().toString() == 'ERROR')

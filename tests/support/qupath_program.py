@@ -13,7 +13,7 @@ import pytest
 from wsisam_server.qupath import QuPathFilesError, find_bundle, install
 
 LAUNCHERS = ("bin/QuPath", "Contents/MacOS/QuPath", "QuPath*(console).exe")
-SECONDS = 240
+SECONDS = 600
 DRIVING = Path(__file__).resolve().parents[1] / "in_qupath" / "driving.groovy"
 SCREEN = "1400x900x24"
 

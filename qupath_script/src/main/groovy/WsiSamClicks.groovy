@@ -27,6 +27,9 @@ import javafx.scene.Scene
 import javafx.scene.control.Button
 import javafx.scene.control.ComboBox
 import javafx.scene.control.Label
+import javafx.scene.control.Menu
+import javafx.scene.control.MenuButton
+import javafx.scene.control.MenuItem
 import javafx.scene.control.Spinner
 import javafx.scene.control.TextField
 import javafx.scene.control.TextInputControl
@@ -45,6 +48,7 @@ import javafx.scene.layout.Region
 import javafx.scene.layout.VBox
 import javafx.scene.paint.Color
 import javafx.scene.shape.Circle
+import javafx.stage.FileChooser
 import javafx.stage.Screen
 import javafx.stage.Stage
 import qupath.lib.gui.QuPathGUI
@@ -108,6 +112,7 @@ class Palette {
     private final Label state = new Label()
     private final Button retry = new Button('Retry')
     private final TextField server = new TextField()
+    private final MenuButton access = new MenuButton('Access')
     private final ComboBox<String> model = new ComboBox<>()
     private final ComboBox<String> className = new ComboBox<>()
     private final ToggleButton toolOn = new ToggleButton('Click tool')
@@ -315,7 +320,6 @@ class Palette {
         viewer.repaint()
     }
 
-    /** Enter and Backspace are ours also when nothing is drawn: once too often, they would rename or delete the selected object. */
     /** Space moves the image also when the palette has the keyboard, instead of pressing one of its buttons. */
     private void space(KeyEvent e) {
         if (e.getTarget() instanceof TextInputControl || (e.getCode() != KeyCode.SPACE && e.getCharacter() != ' '))
@@ -328,6 +332,7 @@ class Palette {
         e.consume()
     }
 
+    /** Enter and Backspace are ours also when nothing is drawn: once too often, they would rename or delete the selected object. */
     private void key(KeyEvent e, boolean inPalette = false) {
         if (!isOn() || e.getTarget() instanceof TextInputControl)
             return
@@ -452,6 +457,9 @@ class Palette {
         server.setText(settings.server())
         server.setTooltip(new Tooltip('Host and port of the server. Enter connects.'))
         server.setOnAction { useServer() }
+        access.setTooltip(new Tooltip('Your token, and the certificates of the lab, where the server wants them.'))
+        access.setMinWidth(Region.USE_PREF_SIZE)
+        fillAccess()
         retry.setOnAction { desk.retryNow() }
         model.setOnAction {
             if (!filling && model.getValue() != null) {
@@ -491,12 +499,13 @@ class Palette {
         def grid = new GridPane()
         grid.setHgap(6)
         grid.setVgap(6)
-        [['Server', server], ['Model', model], ['Class', className], ['Detail', centred(new HBox(6, detail, detailUnit))]].eachWithIndex { row, i ->
+        [['Server', centred(new HBox(6, server, access))], ['Model', model], ['Class', className], ['Detail', centred(new HBox(6, detail, detailUnit))]].eachWithIndex { row, i ->
             grid.add(new Label(row[0]), 0, i)
             grid.add(row[1], 1, i)
             GridPane.setHgrow(row[1], Priority.ALWAYS)
         }
         [server, model, className].each { it.setMaxWidth(Double.MAX_VALUE) }
+        HBox.setHgrow(server, Priority.ALWAYS)
         HBox.setHgrow(state, Priority.ALWAYS)
         state.setMaxWidth(Double.MAX_VALUE)
         def pane = new VBox(8, centred(new HBox(6, lamp, state, retry)), grid, inARow(toolOn, positive, negative, box), drawn, inARow(undo, reject, accept))
@@ -546,6 +555,31 @@ class Palette {
         } catch (WsiSamException malformed) {
             state.setText(malformed.text())
         }
+    }
+
+    private void fillAccess() {
+        access.getItems().setAll(
+            fileOf('Token', settings.tokenFile()) { settings.tokenFile(it) },
+            fileOf('Certificates', settings.certificates()) { settings.certificates(it) })
+    }
+
+    /** A menu that names a file, or none, and connects anew. Only where it lies is kept. */
+    private Menu fileOf(String what, String now, Closure keep) {
+        def use = { String path ->
+            keep(path)
+            fillAccess()
+            desk.connect()
+        }
+        def choose = new MenuItem('Choose a file\u2026')
+        choose.setOnAction {
+            def file = new FileChooser().showOpenDialog(stage)
+            if (file != null)
+                use(file.getPath())
+        }
+        def none = new MenuItem('None')
+        none.setDisable(now.isEmpty())
+        none.setOnAction { use('') }
+        new Menu("${what}: ${now ? new File(now).getName() : 'none'}", null, choose, none)
     }
 
     private static classCell() {

@@ -80,9 +80,9 @@ class Desk {
         askServer()
     }
 
-    /** Tries again now what waits. */
+    /** Tries again now what waits; where no server has answered yet, with the settings as they are by now. */
     void retryNow() {
-        if (client == null || client.isClosed()) {
+        if (client == null || client.isClosed() || !reached) {
             connect()
             return
         }
@@ -122,9 +122,10 @@ class Desk {
     }
 
     private void unheard(WsiSamException failure) {
-        if (trouble != failure.text())
-            tell(failure.text())
-        trouble = failure.text()
+        def why = failure.status() == 'UNAUTHENTICATED' ? "Choose your token's file under Access. ${failure.text()}".toString() : failure.text()
+        if (trouble != why)
+            tell(why)
+        trouble = why
         changed()
         if (failure.isConnection())
             retry.playFromStart()
