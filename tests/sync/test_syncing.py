@@ -713,7 +713,7 @@ def test_a_store_that_is_busy_is_waited_for(world, monkeypatch):
 
 def test_many_annotations_go_in_requests_that_messages_allow(world, monkeypatch):
     monkeypatch.setattr("wsisam_server.sync.store_side._BATCH", 3)
-    monkeypatch.setattr("wsisam_server.sync.store_side._PAGE", 2)
+    monkeypatch.setattr("wsisam_server.store.lists.PAGE", 2)
     drawn = {world.draw(shapely.box(20 * number, 0, 20 * number + 9, 9)) for number in range(7)}
     batches = []
     save = world.store.save

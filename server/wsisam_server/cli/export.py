@@ -13,13 +13,11 @@ import click
 from wsisam_server.cli.slide import named_slide, slide_options
 from wsisam_server.cli.store import opened, place_options
 from wsisam_server.formats import FormatError, coco, geojson
-from wsisam_server.store import SlideRecord, Wanted
+from wsisam_server.store import SlideRecord, Wanted, listed
 
 if TYPE_CHECKING:
     from wsisam_server.cli.connection import Reach
     from wsisam_server.store import Annotation, Store
-
-PAGE = 1000
 
 
 @click.command("export")
@@ -61,7 +59,7 @@ def command(
         slide_id=None if named is None else named.slide_id, project=project, author=author, path_class=path_class
     )
     with opened(store, server, reach) as place:
-        annotations = _all(place, wanted)
+        annotations = list(listed(place, wanted)[0].values())
         slides = _slides(place, annotations, named)
     if not annotations:
         raise click.ClickException("there are no such annotations; nothing was written")
@@ -72,18 +70,6 @@ def command(
             _geojson(out, annotations, slides)
     except FormatError as error:
         raise click.ClickException(str(error)) from error
-
-
-def _all(store: Store, wanted: Wanted) -> list[Annotation]:
-    """As they are; of one that is changed while this reads, the later revision."""
-    found: dict[object, Annotation] = {}
-    after = 0
-    while True:
-        page = store.listing(wanted, after=after, limit=PAGE)
-        found.update((one.id, one) for one in page.annotations)
-        after = page.revision
-        if page.complete:
-            return list(found.values())
 
 
 def _slides(store: Store, annotations: list[Annotation], named: SlideRecord | None) -> list[SlideRecord]:

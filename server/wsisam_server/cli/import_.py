@@ -14,7 +14,7 @@ import shapely
 from wsisam_server.cli.slide import named_slide, slide_options
 from wsisam_server.cli.store import opened, place_options
 from wsisam_server.formats import FormatError, Found, asap, geojson, repair
-from wsisam_server.store import Wanted, digest
+from wsisam_server.store import Wanted, digest, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,7 +130,7 @@ def _valid(drafts: list[Draft], *, mend: bool) -> list[Draft]:
 
 
 def _save(store: Store, drafts: list[Draft], record: SlideRecord, author: str, *, update: bool) -> None:
-    known = _known(store, record.slide_id)
+    known, _ = listed(store, Wanted(slide_id=record.slide_id), deleted=True)
     other = [draft for draft in drafts if _differs(known.get(draft.id), draft)]
     if other and not update:
         for draft in other[:SHOWN]:
@@ -146,17 +146,6 @@ def _save(store: Store, drafts: list[Draft], record: SlideRecord, author: str, *
         saved = store.save(current, author=author, request_id=uuid.uuid4().hex, slides=[record])
         changed += sum(not one.unchanged for one in saved)
     click.echo(f"{new} new annotations, {changed - new} changed, {len(drafts) - changed} as they were")
-
-
-def _known(store: Store, slide_id: str) -> dict[uuid.UUID, Annotation]:
-    known: dict[uuid.UUID, Annotation] = {}
-    after = 0
-    while True:
-        page = store.listing(Wanted(slide_id=slide_id), after=after, limit=PAGE, deleted=True)
-        known.update((one.id, one) for one in page.annotations)
-        after = page.revision
-        if page.complete:
-            return known
 
 
 def _differs(stored: Annotation | None, draft: Draft) -> bool:

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from wsisam_server.harvest.drawn import Drawn, DrawnSlide, Gathered
-from wsisam_server.store import SlideRecord
+from wsisam_server.store import SlideRecord, listed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from wsisam_server.store import Annotation, Store, Wanted
-
-PAGE: Final = 1000
 
 _FINGERPRINT: Final = 64
 """Hex digits of a slide's fingerprint; other ids are names that clients gave."""
@@ -30,14 +28,7 @@ def gather(store: Store, wanted: Wanted, *, classes: Collection[str] = (), since
         classes: only of these classes, "" for none; all if empty.
         since: only those changed after this revision.
     """
-    found: dict[object, Annotation] = {}
-    after = since
-    while True:
-        page = store.listing(wanted, after=after, limit=PAGE)
-        found.update((one.id, one) for one in page.annotations)
-        after = page.revision
-        if page.complete:
-            break
+    found, revision = listed(store, wanted, after=since)
     by_slide: dict[str, list[Annotation]] = defaultdict(list)
     for one in found.values():
         if not classes or _class_name(one) in classes:
@@ -47,7 +38,7 @@ def gather(store: Store, wanted: Wanted, *, classes: Collection[str] = (), since
     for slide_id in sorted(by_slide):
         objects = tuple(_drawn(one) for one in sorted(by_slide[slide_id], key=lambda one: one.id))
         slides.append(as_drawn(records.get(slide_id, SlideRecord(slide_id)), objects))
-    return Gathered(tuple(slides), {"store": store.identity, "revision": after})
+    return Gathered(tuple(slides), {"store": store.identity, "revision": revision})
 
 
 def as_drawn(record: SlideRecord, objects: tuple[Drawn, ...] = ()) -> DrawnSlide:

@@ -11,7 +11,7 @@ from wsisam_server.replay import choosing
 from wsisam_server.replay.answering import RefusedError
 from wsisam_server.replay.choosing import LeftAlone
 from wsisam_server.replay.report import Compared, Report, dice
-from wsisam_server.store import Draft, RevisionConflictError, SlideRecord, canonical
+from wsisam_server.store import Draft, RevisionConflictError, SlideRecord, canonical, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +48,7 @@ def replay(
     """
     report = Report(answerer.model, answerer.weights_hash)
     chosen = []
-    for one in _listed(store, wanted):
+    for one in listed(store, wanted)[0].values():
         why = choosing.at_sight(one, answerer.weights_hash)
         if why is None:
             chosen.append(one)
@@ -69,17 +69,6 @@ def replay(
             report.problems[one.id] = str(error)
     progress(len(chosen), len(chosen))
     return report
-
-
-def _listed(store: Store, wanted: Wanted) -> list[Annotation]:
-    found: dict[uuid.UUID, Annotation] = {}
-    after = 0
-    while True:
-        page = store.listing(wanted, after=after, limit=PAGE)
-        found.update((one.id, one) for one in page.annotations)
-        after = page.revision
-        if page.complete:
-            return list(found.values())
 
 
 def _history(store: Store, annotation: Annotation) -> Sequence[Annotation]:

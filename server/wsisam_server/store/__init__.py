@@ -9,6 +9,7 @@ It must never know of messages, models or QuPath.
 
 from wsisam_server.store.contract import Store
 from wsisam_server.store.errors import Conflict, RevisionConflictError, StoreError
+from wsisam_server.store.lists import listed
 from wsisam_server.store.location import default_path
 from wsisam_server.store.model import (
     Annotation,
@@ -50,6 +51,7 @@ __all__ = [
     "canonical",
     "default_path",
     "digest",
+    "listed",
     "open_store",
     "store_name",
 ]

@@ -11,7 +11,7 @@ import shapely
 
 from wsisam_server.config import MIB
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.store import Draft, RevisionConflictError, Target, Wanted
+from wsisam_server.store import Draft, RevisionConflictError, Target, Wanted, listed
 from wsisam_server.sync.model import Drawing
 from wsisam_server.sync.steps import Step
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from wsisam_server.sync.model import Image
     from wsisam_server.sync.plan import Action
     from wsisam_server.sync.steps import Watcher
-
-_PAGE: Final = 1000
 
 _BATCH: Final = 1000
 _BATCH_BYTES: Final = 4 * MIB
@@ -72,14 +70,7 @@ class StoreSide:
 
     def on_slide(self, slide_id: str, after: int = 0) -> tuple[dict[uuid.UUID, Annotation], int]:
         """Everything on a slide, deleted or not, that was changed after a revision; and up to which all is known."""
-        found: dict[uuid.UUID, Annotation] = {}
-        wanted = Wanted(slide_id=slide_id)
-        while True:
-            page = self._store.listing(wanted, after=after, limit=_PAGE, deleted=True)
-            found.update((annotation.id, annotation) for annotation in page.annotations)
-            after = page.revision
-            if page.complete:
-                return found, after
+        return listed(self._store, Wanted(slide_id=slide_id), after=after, deleted=True)
 
     def has_news(self, slide_id: str, after: int) -> bool:
         """Whether anything on a slide was changed after a revision."""
