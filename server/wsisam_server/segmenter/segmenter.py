@@ -159,6 +159,7 @@ class Segmenter:
             prompt=prompt,
             mask=_fed_back(request.earlier, pair, model),
             interactive=request.interactive,
+            owner=request.owner,
             on_encode=watcher.encoding,
         )
         if job.mask is None and model.mask_feedback and prompt.box is not None and prompt.points:
