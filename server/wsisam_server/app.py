@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, segmentation_pb2, segmentation_pb2_grpc
 from wsisam_model import available_models
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.identity import Keyring
 from wsisam_server.interceptors import Access, BoundaryInterceptor, Gate
+from wsisam_server.metrics import Current, Endpoint, Recorder
 from wsisam_server.scheduler import Device, ModelPool
 from wsisam_server.segmenter import Segmenter
 from wsisam_server.service import AnnotationsServicer, SegmentationServicer, status_details
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from wsisam_model import WsiSam
     from wsisam_server.config import Settings, Tls
     from wsisam_server.scheduler import ModelSource
+    from wsisam_server.segmenter import Observer
 
 SEGMENTATION = segmentation_pb2.DESCRIPTOR.services_by_name["Segmentation"].full_name
 ANNOTATIONS = annotations_pb2.DESCRIPTOR.services_by_name["Annotations"].full_name
@@ -45,7 +48,10 @@ KEEPALIVE_SECONDS = 60
 
 
 def build_segmenter(
-    settings: Settings, source: ModelSource | None = None, access: SlideAccess | None = None
+    settings: Settings,
+    source: ModelSource | None = None,
+    access: SlideAccess | None = None,
+    observer: Observer | None = None,
 ) -> Segmenter:
     """Everything below the service, for the server and for use in one process. Its models are not started yet.
 
@@ -53,6 +59,7 @@ def build_segmenter(
         settings: limits and slide folders.
         source: where models beside the default one come from.
         access: what may be opened; what the settings say if not given.
+        observer: hears of every prompt that ended.
 
     Raises:
         StartError: a root or a path mapping makes no sense.
@@ -71,7 +78,7 @@ def build_segmenter(
         known=[model.name for model in available_models()],
         room_seconds=limits.model_room_seconds,
     )
-    return Segmenter(OpenSlides(access, limits), models, limits)
+    return Segmenter(OpenSlides(access, limits), models, limits, observer)
 
 
 class App:
@@ -104,18 +111,26 @@ class App:
         self._access = Access(keyring, required=required)
         self._watching: asyncio.Task[None] | None = None
         self._load_model = load_model
-        self.segmenter = build_segmenter(settings, source)
+        self._metrics = CollectorRegistry()
+        self._recorder = Recorder(self._metrics)
+        self._endpoint: Endpoint | None = None
+        self.segmenter = build_segmenter(settings, source, observer=self._recorder)
         self._store: AsyncStore | None = None
         self._servicers: tuple[SegmentationServicer, AnnotationsServicer] | None = None
         self._gate = Gate()
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
 
+    @property
+    def metrics_port(self) -> int | None:
+        """Where the numbers for Prometheus are; None where there are none, and before `start`."""
+        return None if self._endpoint is None else self._endpoint.port
+
     async def start(self) -> int:
         """Opens the store, binds the port, loads and warms the model, then serves. Returns the port.
 
         Raises:
-            StartError: the store cannot be used as it is, the port is taken, or the model is larger than models may be.
+            StartError: the store cannot be used as it is, a port is taken, or the model is larger than models may be.
             Exception: whatever `load_model` raises.
         """
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
@@ -128,6 +143,7 @@ class App:
         self._server = self._build_server(*self._servicers)
         port = self._bind(self._server)
         await self._server.start()
+        await asyncio.to_thread(self._open_metrics)
         try:
             await self.segmenter.models.start(self._load_model)
         except WsiSamServerError as error:
@@ -148,6 +164,8 @@ class App:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
+        if self._endpoint is not None:
+            await asyncio.to_thread(self._endpoint.close)
         await self.segmenter.close()
         if self._store is not None:
             await self._store.close()
@@ -161,10 +179,25 @@ class App:
         except StoreError as error:
             raise StartError(f"no store: {error}") from error
 
+    def _open_metrics(self) -> None:
+        host, port = self._settings.metrics_host, self._settings.metrics_port
+        if port is None:
+            return
+        self._metrics.register(Current(self.segmenter.models, self.segmenter.slides, self._access))
+        ProcessCollector(registry=self._metrics)
+        try:
+            self._endpoint = Endpoint(self._metrics, host, port)
+        except OSError as error:
+            raise StartError(
+                f"no metrics on {host}:{port}: {error}. Choose another --metrics-port (0 for any free one)"
+            ) from error
+
     def _build_server(self, segmentation: SegmentationServicer, annotations: AnnotationsServicer) -> grpc.aio.Server:
         limit = self._settings.limits.message_bytes
         server = grpc.aio.server(
-            interceptors=(BoundaryInterceptor("/wsisam.", self._gate, self._access, status_details),),
+            interceptors=(
+                BoundaryInterceptor("/wsisam.", self._gate, self._access, status_details, self._recorder.call_ended),
+            ),
             options=(
                 ("grpc.max_receive_message_length", limit),
                 ("grpc.max_send_message_length", limit),

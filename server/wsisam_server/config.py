@@ -124,4 +124,6 @@ class Settings:
     path_mappings: tuple[PathMapping, ...] = ()
     threads: int | None = None  # CPU threads of a model's step; None: all cores
     store: str | None = None  # a SQLite file, or a URL; None: annotations are not stored
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None  # numbers for Prometheus; None: nowhere
     limits: Limits = field(default_factory=Limits)

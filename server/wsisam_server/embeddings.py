@@ -65,6 +65,11 @@ class EmbeddingCache(Generic[Value]):
         """Bytes held now."""
         return self._bytes
 
+    @property
+    def limit(self) -> int:
+        """Bytes that may be held."""
+        return self._limit
+
     def __contains__(self, key: Hashable) -> bool:
         """Whether the value is cached or being computed."""
         return key in self._values or key in self._flights

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -106,6 +107,38 @@ async def test_what_is_cancelled_before_its_turn_never_reaches_the_model(engine,
     await running
     await engine.warm_up()
     assert len(encodes) == 2  # the running one and the warm-up
+
+
+async def test_a_click_hurries_what_a_batch_of_another_began(engine, model, monkeypatch):
+    real, order, gate, begun = model.encode, [], threading.Event(), threading.Event()
+
+    def encode(image, **more):
+        order.append(int(image[0, 0, 0]))
+        if len(order) == 1:
+            begun.set()
+            gate.wait(30)
+        return real(image, **more)
+
+    def marked(number, **more):
+        def read(window):
+            image = pixels(window)
+            image[0, 0, 0] = number
+            return image
+
+        return replace(job(1000.0 * number), read=read, **more)
+
+    monkeypatch.setattr(model, "encode", encode)
+    batch = [asyncio.ensure_future(engine.predict(marked(n, interactive=False, owner="a"))) for n in range(6)]
+    await asyncio.to_thread(begun.wait, 30)
+    first = order[0]
+    last = 5 if first != 5 else 4
+    click = asyncio.ensure_future(engine.predict(marked(last, owner="b")))
+    await asyncio.sleep(0.05)
+    gate.set()
+    await click
+    assert order[1] == last
+    await asyncio.gather(*batch)
+    assert sorted(order) == list(range(6))
 
 
 async def test_an_unreadable_slide_is_the_callers_error_and_not_kept(engine):

@@ -15,7 +15,7 @@ from wsisam_server.config import MIB
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import SlidePrompt
 from wsisam_server.geometry import Box, FieldPair, Window
-from wsisam_server.scheduler import Device, Job, LocalEngine, ModelPool
+from wsisam_server.scheduler import Claim, Device, Job, LocalEngine, ModelPool, Priority, Ticket
 from wsisam_server.weights import ServedModels
 
 
@@ -371,7 +371,7 @@ async def test_each_thread_keeps_its_number_of_cpu_threads(default):
     before = torch.get_num_threads()
     device = Device(MIB, threads=2)
     assert await device.load(torch.get_num_threads) == 1
-    assert (await device.run(0, torch.get_num_threads))[0] == 2
+    assert (await device.run(Ticket([Claim(Priority.BATCH, "")]), torch.get_num_threads))[0] == 2
     assert await device.load(torch.get_num_threads) == 1
     await device.close()
     assert torch.get_num_threads() == before

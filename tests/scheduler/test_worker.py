@@ -5,15 +5,19 @@ import time
 import pytest
 
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.scheduler import Priority
-from wsisam_server.scheduler.worker import DeviceWorker
+from wsisam_server.scheduler import Claim, Priority, Ticket
+from wsisam_server.scheduler.worker import Worker
 
 
 @pytest.fixture
 async def worker():
-    worker = DeviceWorker()
+    worker = Worker("test")
     yield worker
     await worker.close()
+
+
+def ticket(priority=Priority.BATCH, owner=""):
+    return Ticket([Claim(priority, owner)])
 
 
 async def occupied(worker):
@@ -24,7 +28,7 @@ async def occupied(worker):
         begun.set()
         gate.wait(10)
 
-    task = asyncio.ensure_future(worker.run(Priority.BATCH, hold))
+    task = asyncio.ensure_future(worker.run(ticket(), hold))
     await asyncio.to_thread(begun.wait, 10)
     return gate, task
 
@@ -33,7 +37,7 @@ async def test_the_most_urgent_runs_first_and_equals_in_order(worker):
     gate, holder = await occupied(worker)
     order = []
     jobs = [
-        worker.run(priority, lambda n=n: order.append(n))
+        worker.run(ticket(priority), lambda n=n: order.append(n))
         for n, priority in enumerate(
             [
                 Priority.BATCH,
@@ -54,13 +58,61 @@ async def test_the_most_urgent_runs_first_and_equals_in_order(worker):
 async def test_what_is_cancelled_while_it_waits_never_runs(worker):
     gate, holder = await occupied(worker)
     ran = []
-    task = asyncio.ensure_future(worker.run(Priority.INTERACTIVE_DECODE, lambda: ran.append(1)))
+    task = asyncio.ensure_future(worker.run(ticket(Priority.INTERACTIVE_DECODE), lambda: ran.append(1)))
     await asyncio.sleep(0)
     task.cancel()
     gate.set()
     await holder
-    await worker.run(Priority.BATCH, lambda: None)
+    await worker.run(ticket(), lambda: None)
     assert ran == []
+
+
+async def test_what_is_cancelled_is_let_go_of_at_once(worker):
+    gate, holder = await occupied(worker)
+    task = asyncio.ensure_future(worker.run(ticket(), lambda: None))
+    await asyncio.sleep(0)
+    assert worker.waiting()[Priority.BATCH] == 1
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert worker.waiting()[Priority.BATCH] == 0
+    gate.set()
+    await holder
+
+
+async def test_a_late_click_waits_for_one_step_of_anothers_batch(worker):
+    """The batch is as long as one may be; every step of it is counted until the click is answered."""
+    steps, click = [], []
+    batch = [asyncio.ensure_future(worker.run(ticket(owner="batch"), lambda: steps.append(1))) for _ in range(10_000)]
+
+    async def clicks():
+        await asyncio.sleep(0)
+        for priority in (Priority.INTERACTIVE_ENCODE, Priority.INTERACTIVE_DECODE, Priority.BATCH):
+            before = len(steps)
+            await worker.run(ticket(priority, "click"), lambda before=before: click.append(len(steps) - before))
+
+    await clicks()
+    assert len(steps) < 1000
+    for task in batch:
+        task.cancel()
+    await asyncio.gather(*batch, return_exceptions=True)
+    assert len(click) == 3
+    assert max(click) <= 1
+
+
+async def test_several_threads_run_as_many_calls_and_no_more():
+    worker, gate, begun = Worker("test", threads=3), threading.Event(), threading.Semaphore(0)
+
+    def hold():
+        begun.release()
+        gate.wait(10)
+
+    tasks = [asyncio.ensure_future(worker.run(ticket(), hold)) for _ in range(5)]
+    for _ in range(3):
+        await asyncio.to_thread(begun.acquire)
+    assert worker.waiting()[Priority.BATCH] == 2
+    gate.set()
+    await asyncio.gather(*tasks)
+    await worker.close()
 
 
 async def test_calls_never_overlap(worker):
@@ -72,7 +124,7 @@ async def test_calls_never_overlap(worker):
         time.sleep(0.002)
         running.pop()
 
-    await asyncio.gather(*(worker.run(Priority.BATCH, step) for _ in range(20)))
+    await asyncio.gather(*(worker.run(ticket(), step) for _ in range(20)))
     assert overlaps == [0] * 20
 
 
@@ -81,14 +133,14 @@ async def test_an_error_reaches_its_caller_and_the_worker_goes_on(worker):
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await worker.run(Priority.BATCH, fail)
-    assert await worker.run(Priority.BATCH, lambda: 7) == 7
+        await worker.run(ticket(), fail)
+    assert await worker.run(ticket(), lambda: 7) == 7
 
 
 async def test_closing_fails_those_that_wait_and_refuses_new_ones():
-    worker = DeviceWorker()
+    worker = Worker("test")
     gate, holder = await occupied(worker)
-    waiting = asyncio.ensure_future(worker.run(Priority.BATCH, lambda: 1))
+    waiting = asyncio.ensure_future(worker.run(ticket(), lambda: 1))
     await asyncio.sleep(0)
     threading.Timer(0.05, gate.set).start()
     await worker.close()
@@ -97,4 +149,4 @@ async def test_closing_fails_those_that_wait_and_refuses_new_ones():
             await task
         assert caught.value.reason is Reason.SHUTTING_DOWN
     with pytest.raises(WsiSamServerError):
-        await worker.run(Priority.BATCH, lambda: 1)
+        await worker.run(ticket(), lambda: 1)

@@ -73,7 +73,9 @@ class Serving:
         gate = Gate()
         gate.open()
         self._server = grpc.aio.server(
-            interceptors=[BoundaryInterceptor("/wsisam.", gate, Access(None, required=False), status_details)],
+            interceptors=[
+                BoundaryInterceptor("/wsisam.", gate, Access(None, required=False), status_details, _ignored)
+            ],
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", limits.message_bytes)],
         )
         annotations_pb2_grpc.add_AnnotationsServicer_to_server(self._servicer, self._server)
@@ -186,3 +188,7 @@ class Watch:
                 self._came.put(message)
         except grpc.RpcError as error:
             self._came.put(server_error(error))
+
+
+def _ignored(method, status):
+    """Hears of calls' ends."""

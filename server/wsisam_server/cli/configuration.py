@@ -61,6 +61,10 @@ class Configuration(BaseSettings):
         "text"
     )
     log_hide_paths: Annotated[bool, Field(description="Write slides' paths to the log as hashes.")] = False
+    metrics_host: Annotated[str, Field(description="Address of the numbers for Prometheus; they need no token.")] = (
+        "127.0.0.1"
+    )
+    metrics_port: Annotated[int | None, Field(ge=0, le=65535, description="Its port. Not set: there are none.")] = None
     map: Annotated[
         tuple[Mapped, ...], Field(description="How clients' paths become the server's; repeat the section.")
     ] = ()

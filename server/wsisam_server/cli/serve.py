@@ -95,6 +95,13 @@ def _mappings(values: tuple[str, ...]) -> tuple[Mapped, ...]:
 @click.option(
     "--log-hide-paths", is_flag=True, help="Write slides' paths to the log as hashes: names may be patients'."
 )
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Numbers for Prometheus, on this port.")
+@click.option(
+    "--metrics-host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address for them. They need no token, and name users.",
+)
 @model_options
 def command(
     *,
@@ -117,6 +124,8 @@ def command(
     log_level: str,
     log_format: str,
     log_hide_paths: bool,
+    metrics_port: int | None,
+    metrics_host: str,
     **model: Any,
 ) -> None:
     """Serve slides and a model to QuPath and other clients.
@@ -135,6 +144,8 @@ def command(
         "log_level": log_level,
         "log_format": log_format,
         "log_hide_paths": log_hide_paths,
+        "metrics_port": metrics_port,
+        "metrics_host": metrics_host,
         "tls": {"certificate": tls_cert, "key": tls_key, "client_ca": tls_client_ca},
         "limits": {"embedding_cache_bytes": cache_mib * MIB, "model_bytes": model_memory},
     }
@@ -202,6 +213,8 @@ def _settings(wanted: Configuration, threads: int | None) -> Settings:
         path_mappings=tuple(PathMapping(mapping.client, mapping.server) for mapping in wanted.map),
         threads=threads,
         store=None if wanted.store == NONE else wanted.store or str(default_path()),
+        metrics_host=wanted.metrics_host,
+        metrics_port=wanted.metrics_port,
         limits=wanted.limits,
     )
 
@@ -244,6 +257,8 @@ async def _serve(app: App, settings: Settings) -> None:
             click.echo(f"wsisam: serving {names} on {settings.host}:{port}")
             kept = f"in {store_name(settings.store)}" if settings.store else "nowhere (--store none)"
             click.echo(f"wsisam: annotations are kept {kept}", err=True)
+            if app.metrics_port is not None:
+                click.echo(f"wsisam: metrics are on {settings.metrics_host}:{app.metrics_port}", err=True)
             if app.requires_tokens:
                 click.echo(f"wsisam: callers need a token of {settings.tokens} (wsisam token create)", err=True)
             if not settings.slide_roots:

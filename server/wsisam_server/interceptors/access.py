@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -31,10 +32,12 @@ class Visit:
 
     Attributes:
         user: whose it is.
+        method: its full name, "/package.Service/Method".
         ended_by: why it was ended from here; None while it was not.
     """
 
     user: User
+    method: str
     task: asyncio.Task[object] | None = None
     ended_by: WsiSamServerError | None = None
 
@@ -64,12 +67,12 @@ class Access:
         """
         allowed = RIGHTS.get(method, frozenset())
         if None in allowed:
-            return Visit(LOCAL)
+            return Visit(LOCAL, method)
         user = self._user(metadata)
         set_user(user)
         if user.role not in allowed:
             raise WsiSamServerError(Reason.ROLE_NOT_ALLOWED, role=user.role.value, method=method.rsplit("/", 1)[-1])
-        return Visit(user)
+        return Visit(user, method)
 
     @contextmanager
     def visiting(self, visit: Visit) -> Iterator[None]:
@@ -80,6 +83,10 @@ class Access:
             yield
         finally:
             self._visits.discard(visit)
+
+    def running(self) -> Counter[tuple[str, str]]:
+        """How many calls run, by method and user's name. From any thread."""
+        return Counter((visit.method, visit.user.name) for visit in list(self._visits))
 
     async def watch(self) -> None:
         """Ends calls whose token is good no more, until it is cancelled."""

@@ -48,6 +48,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         gate: refuses calls while the server starts or stops.
         access: knows callers by their tokens.
         details: makes further status details for an error that carries more than text.
+        ended: told of each call's end: its full name, and its status.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         gate: Gate,
         access: Access,
         details: Callable[[WsiSamServerError], tuple[Message, ...]],
+        ended: Callable[[str, str], None],
     ) -> None:
         self._prefix = prefix
         self._gate = gate
         self._access = access
         self._details = details
+        self._ended = ended
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: grpc.HandlerCallDetails
@@ -106,6 +109,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 ended = ("OK", "")
                 return reply
             finally:
+                self._ended(method, ended[0])
                 # Monitors ask for health every few seconds.
                 _log_end(logging.INFO if ours else logging.DEBUG, method, ended, time.perf_counter() - started)
             await context.abort_with_status(rpc_status.to_status(to_status(known, *self._details(known))))

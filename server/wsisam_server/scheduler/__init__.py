@@ -6,12 +6,14 @@ with a memory limit. It must never know what a message, a session or a polygon i
 
 from wsisam_server.scheduler.device import Device
 from wsisam_server.scheduler.engine import Answer, Engine, Job, ModelInfo, Priority, StageTimes
+from wsisam_server.scheduler.fair_queue import Claim, Ticket
 from wsisam_server.scheduler.local import LocalEngine
 from wsisam_server.scheduler.offers import Listed, ModelSource, Offer
 from wsisam_server.scheduler.pool import ModelPool
 
 __all__ = [
     "Answer",
+    "Claim",
     "Device",
     "Engine",
     "Job",
@@ -23,4 +25,5 @@ __all__ = [
     "Offer",
     "Priority",
     "StageTimes",
+    "Ticket",
 ]

@@ -13,13 +13,14 @@ import torch
 from wsisam_server.embeddings import EmbeddingCache
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.scheduler.memory import is_out_of_memory, release_unused
-from wsisam_server.scheduler.worker import DeviceWorker
+from wsisam_server.scheduler.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wsisam_model import Embedding
     from wsisam_server.scheduler.engine import Priority
+    from wsisam_server.scheduler.fair_queue import Claim, Ticket
 
 READERS = 4
 """Threads that read slides. Reading is decompression and I/O outside Python's lock; four keep one device fed."""
@@ -38,23 +39,37 @@ class Device:
         cache_bytes: limit of the embedding cache, for all models together.
         threads: CPU threads of a model's step; None for torch's own choice.
 
+    Whose turn it is, of the device and of the threads that read, is decided by a `FairQueue` each.
+
     Attributes:
         cache: the embeddings.
-        readers: runs what blocks on files.
     """
 
     def __init__(self, cache_bytes: int, threads: int | None = None) -> None:
         self.cache: EmbeddingCache[Embedding] = EmbeddingCache(cache_bytes)
-        self.readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="wsisam-reader")
+        self._readers = Worker("wsisam-reader", READERS)
         # The number counts for the thread that sets it, and for threads that torch meets later: set by the worker last.
         self._loader = ThreadPoolExecutor(
             max_workers=1,
             thread_name_prefix="wsisam-loader",
             initializer=partial(torch.set_num_threads, 1),
         )
-        self._worker = DeviceWorker(partial(torch.set_num_threads, threads or torch.get_num_threads()))
+        prepare = partial(torch.set_num_threads, threads or torch.get_num_threads())
+        self._worker = Worker("wsisam-device", prepare=prepare)
 
-    async def run(self, priority: Priority, call: Callable[[], Result]) -> tuple[Result, float]:
+    async def read(self, ticket: Ticket, call: Callable[[], Result]) -> tuple[Result, float]:
+        """Runs what blocks on a slide's file when its turn comes.
+
+        Returns:
+            Its result, and the milliseconds that it took.
+
+        Raises:
+            WsiSamServerError: SHUTTING_DOWN.
+            Exception: whatever `call` raises.
+        """
+        return await self._readers.run(ticket, partial(_timed, call))
+
+    async def run(self, ticket: Ticket, call: Callable[[], Result]) -> tuple[Result, float]:
         """Runs a step of a model when its turn comes; if memory is full, once more with an empty embedding cache.
 
         Returns:
@@ -64,27 +79,34 @@ class Device:
             WsiSamServerError: OUT_OF_DEVICE_MEMORY; SHUTTING_DOWN.
         """
 
-        def timed() -> tuple[Result, float]:
-            started = time.perf_counter()
-            result = call()
-            return result, (time.perf_counter() - started) * 1000
-
         def again() -> tuple[Result, float]:
             release_unused()
-            return timed()
+            return _timed(call)
 
         try:
-            return await self._worker.run(priority, timed)
+            return await self._worker.run(ticket, partial(_timed, call))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
         self.cache.clear()
         try:
-            return await self._worker.run(priority, again)
+            return await self._worker.run(ticket, again)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             raise WsiSamServerError(Reason.OUT_OF_DEVICE_MEMORY, private=str(error)) from error
+
+    def claim(self, ticket: Ticket, claim: Claim) -> None:
+        """Gives a ticket one more claim: its work runs when the first of its owners' turns comes."""
+        if claim not in ticket.claims:
+            ticket.claims.append(claim)
+            self._readers.join(ticket, claim)
+            self._worker.join(ticket, claim)
+
+    def waiting(self) -> dict[Priority, int]:
+        """How many reads and steps of a model wait, by priority. From any thread."""
+        reads, steps = self._readers.waiting(), self._worker.waiting()
+        return {priority: reads[priority] + steps[priority] for priority in steps}
 
     async def load(self, call: Callable[[], Result]) -> Result:
         """Runs what loads weights, beside the steps of other models. One at a time.
@@ -97,7 +119,13 @@ class Device:
     async def close(self) -> None:
         """Lets the running step end, refuses new ones, and drops the embeddings."""
         await self._worker.close()
+        await self._readers.close()
         # A load that has begun cannot be interrupted; it must not outlive the device.
-        for pool in (self.readers, self._loader):
-            await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
+        await asyncio.to_thread(self._loader.shutdown, wait=True, cancel_futures=True)
         self.cache.clear()
+
+
+def _timed(call: Callable[[], Result]) -> tuple[Result, float]:
+    started = time.perf_counter()
+    result = call()
+    return result, (time.perf_counter() - started) * 1000

@@ -58,6 +58,7 @@ class Job:
         prompt: in slide coordinates.
         mask: logits [256, 256] of an earlier answer in the same field, fed back to the model; or None.
         interactive: whether a person waits for it.
+        owner: whose turns it uses: of what is equally urgent, owners take turns.
         on_encode: called (on the event loop) when the job finds that it must wait for an encoder.
     """
 
@@ -67,6 +68,7 @@ class Job:
     prompt: SlidePrompt
     mask: NDArray[np.float32] | None = None
     interactive: bool = True
+    owner: str = ""
     on_encode: Callable[[], None] | None = None
 
 

@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from wsisam_model import Embedding, ModelSettings, Prompt, Role, WsiSam
 from wsisam_server.scheduler.engine import Answer, Job, ModelInfo, Priority, StageTimes
+from wsisam_server.scheduler.fair_queue import Claim, Ticket
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from numpy.typing import NDArray
 
     from wsisam_server.geometry import FieldPair, Window
     from wsisam_server.scheduler.device import Device
+
+    Key: TypeAlias = tuple[str, str, ModelSettings, Window, Role]
 
 
 class LocalEngine:
@@ -29,6 +35,8 @@ class LocalEngine:
     def __init__(self, model: WsiSam, device: Device) -> None:
         self._model = model
         self._device = device
+        # A ticket lives as long as somebody waits for what it stands for.
+        self._wanted: WeakValueDictionary[Key, Ticket] = WeakValueDictionary()
         self._info = ModelInfo(
             name=model.name,
             description=model.description,
@@ -52,8 +60,8 @@ class LocalEngine:
         if job.on_encode is not None and self._lacking(job.slide_id, parts):
             job.on_encode()
         high, low = await self._field(job, parts, times)
-        priority = Priority.INTERACTIVE_DECODE if job.interactive else Priority.BATCH
-        prediction, times.decode = await self._device.run(priority, lambda: self._model.decode(high, low, prompt))
+        ticket = Ticket([_claim(job, Priority.INTERACTIVE_DECODE)])
+        prediction, times.decode = await self._device.run(ticket, lambda: self._model.decode(high, low, prompt))
         spent = (time.perf_counter() - started) * 1000
         times.queue = max(spent - times.read - times.encode - times.decode, 0.0)
         return Answer(prediction.logits, prediction.iou, times)
@@ -71,7 +79,7 @@ class LocalEngine:
             low = embedding if self._model.wants_low else None
             self._model.decode(embedding, low, Prompt(box=(0.25 * size, 0.25 * size, 0.75 * size, 0.75 * size)))
 
-        await self._device.run(Priority.INTERACTIVE_ENCODE, run)
+        await self._device.run(Ticket([Claim(Priority.INTERACTIVE_ENCODE, "")]), run)
 
     async def _field(
         self, job: Job, parts: list[tuple[Window, Role]], times: StageTimes
@@ -87,17 +95,19 @@ class LocalEngine:
         return embeddings[0], embeddings[1] if len(embeddings) > 1 else None
 
     async def _embedding(self, job: Job, window: Window, role: Role, times: StageTimes) -> Embedding:
-        priority = Priority.INTERACTIVE_ENCODE if job.interactive else Priority.BATCH
+        key = self._key(job.slide_id, window, role)
+        # Who wants what another has asked for must not wait for the other's turn: it may have been a batch.
+        ticket = self._wanted.setdefault(key, Ticket())
+        self._device.claim(ticket, _claim(job, Priority.INTERACTIVE_ENCODE))
 
         async def compute() -> Embedding:
-            started = time.perf_counter()
-            pixels = await asyncio.get_running_loop().run_in_executor(self._device.readers, job.read, window)
-            times.read += (time.perf_counter() - started) * 1000
-            embedding, spent = await self._device.run(priority, lambda: self._encode(pixels, role))
+            pixels, spent = await self._device.read(ticket, lambda: job.read(window))
+            times.read += spent
+            embedding, spent = await self._device.run(ticket, lambda: self._encode(pixels, role))
             times.encode += spent
             return embedding
 
-        embedding, waited = await self._device.cache.get(self._key(job.slide_id, window, role), compute)
+        embedding, waited = await self._device.cache.get(key, compute)
         times.encoder_runs += int(waited)
         return embedding
 
@@ -113,9 +123,13 @@ class LocalEngine:
     def _lacking(self, slide_id: str, parts: list[tuple[Window, Role]]) -> list[Window]:
         return [window for window, role in parts if self._key(slide_id, window, role) not in self._device.cache]
 
-    def _key(self, slide_id: str, window: Window, role: Role) -> tuple[str, str, ModelSettings, Window, Role]:
+    def _key(self, slide_id: str, window: Window, role: Role) -> Key:
         # The settings too: what is prepared of an embedding follows from them.
         return slide_id, self._info.weights_hash, self._info.settings, window, role
+
+
+def _claim(job: Job, interactive: Priority) -> Claim:
+    return Claim(interactive if job.interactive else Priority.BATCH, job.owner)
 
 
 def _prompt(job: Job) -> Prompt:

@@ -110,6 +110,10 @@ class ModelPool:
             result.append(Listed(offer, loaded, slot.nbytes if slot is not None and loaded else offer.nbytes))
         return result
 
+    def loaded(self) -> dict[str, int]:
+        """Bytes of each model in memory, by name. From any thread."""
+        return {slot.info.name: slot.nbytes for slot in self._slots if slot.engine is not None}
+
     @asynccontextmanager
     async def lease(self, info: ModelInfo, on_load: Callable[[], None] | None = None) -> AsyncIterator[Engine]:
         """The engine of a model, which stays loaded until the lease ends.

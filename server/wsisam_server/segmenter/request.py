@@ -40,6 +40,7 @@ class Request:
         choice: the caller's own scale or window, if any.
         options: how the outline is wanted.
         interactive: whether a person waits for it.
+        owner: whose turns it uses; see `Job`.
         earlier: an answer to this prompt's beginnings; a model that wants it gets its mask fed back, if the field is
             still the same.
     """
@@ -51,6 +52,7 @@ class Request:
     choice: FieldChoice = None
     options: OutlineOptions = field(default_factory=OutlineOptions)
     interactive: bool = True
+    owner: str = ""
     earlier: Outcome | None = None
 
 

@@ -13,6 +13,7 @@ from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import SlidePrompt, checked, plan
 from wsisam_server.polygons import Outline, encode, outline
 from wsisam_server.scheduler import Answer, Job, ModelInfo, ModelPool
+from wsisam_server.segmenter.observer import Observer, Unobserved
 from wsisam_server.segmenter.request import Outcome, Request
 from wsisam_server.segmenter.watcher import NoPixels, PixelsNeededError, Watcher
 from wsisam_server.slides import Encoding, OpenSlides, PixelWindow, PushedSlide, SlideInfo, decode_tile
@@ -40,12 +41,14 @@ class Segmenter:
         slides: the open slides.
         models: the models that may be asked.
         limits: bounds on a prompt.
+        observer: hears of every prompt that ended.
     """
 
-    def __init__(self, slides: OpenSlides, models: ModelPool, limits: Limits) -> None:
+    def __init__(self, slides: OpenSlides, models: ModelPool, limits: Limits, observer: Observer | None = None) -> None:
         self.slides = slides
         self.models = models
         self._limits = limits
+        self._observer = observer or Unobserved()
         self._blocking = ThreadPoolExecutor(max_workers=2, thread_name_prefix="wsisam-outline")
 
     def model(self, name: str) -> ModelInfo:
@@ -146,29 +149,14 @@ class Segmenter:
         Raises:
             WsiSamServerError: of the catalogue; PixelsNeededError without a watcher that waits for pixels.
         """
-        watcher = watcher or NoPixels()
-        model = self.model(request.model)
-        if field is None or field.high.size != model.image_size:
-            pair, prompt = self.field_for(request)
-        else:
-            pair, prompt = field, self.checked(request)
-        job = Job(
-            slide_id=request.slide_id,
-            read=lambda window: self._read(request.slide_id, window),
-            field=pair,
-            prompt=prompt,
-            mask=_fed_back(request.earlier, pair, model),
-            interactive=request.interactive,
-            on_encode=watcher.encoding,
-        )
-        if job.mask is None and model.mask_feedback and prompt.box is not None and prompt.points:
-            # Clicks correct what was drawn for the box. Where that answer is not at hand, it is made again.
-            boxed = await self._predict(model, replace(job, prompt=SlidePrompt(box=prompt.box)), watcher)
-            answer = await self._predict(model, replace(job, mask=boxed.logits), watcher)
-            answer = replace(answer, times=boxed.times + answer.times)
-        else:
-            answer = await self._predict(model, job, watcher)
-        return await self._outcome(request, model, pair, answer)
+        started = time.perf_counter()
+        try:
+            outcome = await self._segment(request, watcher or NoPixels(), field)
+        except BaseException as error:
+            self._observer.failed(request, error)
+            raise
+        self._observer.answered(request, outcome, time.perf_counter() - started)
+        return outcome
 
     async def push(self, slide_id: str, window: PixelWindow, encoding: Encoding, data: bytes) -> None:
         """Takes pixels of a slide in pixel mode.
@@ -191,6 +179,31 @@ class Segmenter:
         await self.models.close()
         self._blocking.shutdown(wait=True, cancel_futures=True)
         self.slides.close()
+
+    async def _segment(self, request: Request, watcher: Watcher, field: FieldPair | None) -> Outcome:
+        model = self.model(request.model)
+        if field is None or field.high.size != model.image_size:
+            pair, prompt = self.field_for(request)
+        else:
+            pair, prompt = field, self.checked(request)
+        job = Job(
+            slide_id=request.slide_id,
+            read=lambda window: self._read(request.slide_id, window),
+            field=pair,
+            prompt=prompt,
+            mask=_fed_back(request.earlier, pair, model),
+            interactive=request.interactive,
+            owner=request.owner,
+            on_encode=watcher.encoding,
+        )
+        if job.mask is None and model.mask_feedback and prompt.box is not None and prompt.points:
+            # Clicks correct what was drawn for the box. Where that answer is not at hand, it is made again.
+            boxed = await self._predict(model, replace(job, prompt=SlidePrompt(box=prompt.box)), watcher)
+            answer = await self._predict(model, replace(job, mask=boxed.logits), watcher)
+            answer = replace(answer, times=boxed.times + answer.times)
+        else:
+            answer = await self._predict(model, job, watcher)
+        return await self._outcome(request, model, pair, answer)
 
     async def _predict(self, model: ModelInfo, job: Job, watcher: Watcher) -> Answer:
         pushed = self.slides.pushed(job.slide_id)

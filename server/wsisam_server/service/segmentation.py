@@ -177,6 +177,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             choice=from_proto.field_choice(item.field, f"{path}field"),
             options=options,
             interactive=interactive,
+            owner=current_user().name,
         )
 
     def _needed(self, wanted: Callable[[int], Request], count: int) -> set[PixelWindow]:

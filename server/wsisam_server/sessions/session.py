@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import keeps
+from wsisam_server.identity import current_user
 from wsisam_server.segmenter import Outcome, OutlineOptions, Request, Segmenter
 from wsisam_server.sessions.asked import AskedPixels
 from wsisam_server.sessions.events import (
@@ -189,6 +190,7 @@ class Session:
             viewport=new.viewport or self._viewport,
             choice=new.choice,
             options=self._options,
+            owner=current_user().name,
             earlier=self._earlier(new),
         )
         kept = state.field

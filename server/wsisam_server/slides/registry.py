@@ -7,7 +7,7 @@ from collections import OrderedDict
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.slides.opening import open_slide
@@ -37,6 +37,13 @@ class _Entry(Generic[_Kind]):
     slide: _Kind
     leases: int = 0
     retired: bool = False
+
+
+class Held(NamedTuple):
+    """How many slides are open, and the bytes of pixels that they hold."""
+
+    slides: int
+    nbytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +176,15 @@ class OpenSlides:
                 entry.leases -= 1
                 unused = [entry.slide] if entry.retired and not entry.leases else self._trim()
             _close(unused)
+
+    def held(self) -> dict[str, Held]:
+        """What is open now: "file" for slides by reference, "pushed" for those whose pixels clients send."""
+        with self._lock:
+            slides: dict[str, list[Slide]] = {
+                "file": [entry.slide for entry in self._open.values()],
+                "pushed": [entry.slide for entry in self._pushed.values()],
+            }
+        return {source: Held(len(ones), sum(one.nbytes for one in ones)) for source, ones in slides.items()}
 
     def close(self) -> None:
         """Closes everything that is not leased now, and the rest when its lease ends."""

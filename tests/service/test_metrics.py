@@ -1,0 +1,189 @@
+"""The numbers for Prometheus: read over HTTP from a real server, and held to the documents that name them."""
+
+import asyncio
+import json
+import re
+import socket
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
+
+from support.server import around, box, picture, start
+from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.app import App, StartError
+from wsisam_server.client import Client, ServerError
+from wsisam_server.config import MIB, Limits, Settings
+from wsisam_server.identity import Role, TokenFile
+
+SLIDE = "patient-4711.png"
+
+
+class Page:
+    """One look at the numbers."""
+
+    def __init__(self, running):
+        url = f"http://127.0.0.1:{running.app.metrics_port}/metrics"
+        self.text = urllib.request.urlopen(url, timeout=30).read().decode()
+        self.families = list(text_string_to_metric_families(self.text))
+
+    def __call__(self, sample, **labels):
+        found = [
+            one.value
+            for family in self.families
+            for one in family.samples
+            if one.name == sample and labels.items() <= one.labels.items()
+        ]
+        return sum(found)
+
+    def labels(self):
+        """Each metric as it is written in queries, without a histogram's endings; and its labels."""
+        named = {}
+        for family in self.families:
+            for one in family.samples:
+                if one.name.endswith("_created"):
+                    continue
+                name = re.sub("_(bucket|sum|count)$", "", one.name) if family.type == "histogram" else one.name
+                named.setdefault(name, set()).update(one.labels.keys() - {"le"})
+        return named
+
+
+@pytest.fixture(scope="module")
+def running(model, tmp_path_factory):
+    root = tmp_path_factory.mktemp("counted")
+    (root / "slides").mkdir()
+    Image.fromarray(picture()).save(root / "slides" / SLIDE)
+    file = TokenFile(root / "tokens.json")
+    running, stop = start(
+        model,
+        root / "slides",
+        tokens=file.path,
+        metrics_port=0,
+        limits=Limits(embedding_cache_bytes=96 * MIB),
+    )
+    running.token = file.create("anna", Role.ANNOTATOR, frozenset(), None)[1]
+    with Client(running.target, timeout=120, token=running.token) as anna:
+        slide = anna.open_slide(SLIDE)
+        for _ in range(2):
+            anna.segment(pb.SegmentRequest(slide_id=slide.slide_id, prompt=around("a")))
+        with pytest.raises(ServerError):
+            anna.segment(pb.SegmentRequest(slide_id=slide.slide_id, prompt=box(-90, -90, -10, -10)))
+    yield running
+    stop()
+
+
+def test_prompts_are_counted_by_user_kind_and_result(running):
+    page = Page(running)
+    asked = {"user": "anna", "kind": "interactive"}
+    assert page("wsisam_prompts_total", result="OK", **asked) == 2
+    assert page("wsisam_prompts_total", result="PROMPT_OUTSIDE_SLIDE", **asked) == 1
+    assert page("wsisam_calls_total", method="Segmentation/Segment", status="OK") == 2
+    assert page("wsisam_calls_total", method="Segmentation/Segment", status="OUT_OF_RANGE") == 1
+
+
+def test_stages_count_those_prompts_that_went_through_them(running):
+    page = Page(running)
+    counts = {
+        stage: page("wsisam_stage_seconds_count", stage=stage)
+        for stage in ("queue", "read", "encode", "decode", "polygon")
+    }
+    assert counts == {"queue": 2, "read": 1, "encode": 1, "decode": 2, "polygon": 2}
+    assert page("wsisam_prompt_seconds_count", kind="interactive", state="cold") == 1
+    assert page("wsisam_prompt_seconds_count", kind="interactive", state="warm") == 1
+    spent = [page("wsisam_stage_seconds_sum", stage=stage) for stage in counts]
+    assert 0 < sum(spent) <= page("wsisam_prompt_seconds_sum") + 0.01
+
+
+def test_memory_and_cache_are_what_the_rooms_hold(running):
+    page, models = Page(running), running.app.segmenter.models
+    assert page("wsisam_embedding_cache_lookups_total", result="miss") == 1
+    assert page("wsisam_embedding_cache_lookups_total", result="hit") == 1
+    assert page("wsisam_embedding_cache_bytes") == models.device.cache.nbytes > 0
+    assert page("wsisam_embedding_cache_limit_bytes") == 96 * MIB
+    assert page("wsisam_model_bytes", model="wsisam-lite") == models.nbytes > 0
+    assert (page("wsisam_open_slides", source="file"), page("wsisam_open_slides", source="pushed")) == (1, 0)
+    assert page("wsisam_open_slide_bytes", source="file") > 0
+
+
+@pytest.fixture
+def streaming(running):
+    """The page while a stream is open."""
+    done = threading.Event()
+
+    def requests():
+        done.wait(30)
+        yield from ()
+
+    with Client(running.target, timeout=120, token=running.token) as anna:
+        slide = anna.open_slide(SLIDE)
+        replies = anna.interact(pb.Start(slide_id=slide.slide_id), requests())
+        assert next(replies).WhichOneof("message") == "started"
+        yield Page(running)
+        done.set()
+        assert list(replies) == []
+
+
+def test_open_streams_are_counted_by_user(running, streaming):
+    assert streaming("wsisam_calls_running", method="Segmentation/Interact", user="anna") == 1
+
+
+def test_ended_streams_are_not(running):
+    assert Page(running)("wsisam_calls_running", method="Segmentation/Interact") == 0
+
+
+def test_the_page_names_no_slide_and_no_id(running):
+    text = Page(running).text
+    slide_id = next(iter(running.app.segmenter.slides._open))
+    for private in ("4711", str(running.root), slide_id, running.token):
+        assert private not in text
+
+
+def test_the_table_in_the_documents_is_the_page(streaming, repository):
+    rows = re.findall(r"^\| `(wsisam_\w+)` \|([^|]*)\|", (repository / "docs/admin.md").read_text(), re.MULTILINE)
+    documented = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    assert documented == {name: labels for name, labels in streaming.labels().items() if name.startswith("wsisam_")}
+
+
+def test_the_dashboard_asks_for_what_there_is_and_shows_all_of_it(streaming, repository):
+    dashboard = json.loads((repository / "docs/deploy/grafana-dashboard.json").read_text())
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    queries += [one["query"]["query"] for one in dashboard["templating"]["list"] if one["type"] == "query"]
+    there, asked = streaming.labels(), set()
+    for query in queries:
+        names = {name.removesuffix("_bucket") for name in re.findall(r"\b(?:wsisam|process)_\w+", query)}
+        assert names
+        assert names <= there.keys(), query
+        asked |= names
+        labels = {"instance", "le"}.union(*(there[name] for name in names))
+        groups = re.findall(r"(?:by|ignoring) \(([^)]*)\)", query)
+        used = set(re.findall(r"(\w+)(?:=~|!=|=)\"", query)) | {one for group in groups for one in group.split(", ")}
+        assert used <= labels, query
+    assert {name for name in there if name.startswith("wsisam_")} <= asked
+
+
+def test_without_being_asked_for_there_are_none(server):
+    assert server.app.metrics_port is None
+
+
+def test_a_port_that_is_taken_is_said_so(model):
+    async def run(port):
+        app = App(Settings(port=0, metrics_port=port), lambda: model)
+        try:
+            await app.start()
+        finally:
+            await app.stop()
+
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(StartError, match="--metrics-port"):
+        asyncio.run(run(taken.getsockname()[1]))
+
+
+def test_the_port_is_free_again_after_a_stop(model, tmp_path):
+    running, stop = start(model, tmp_path, metrics_port=0)
+    url = f"http://127.0.0.1:{running.app.metrics_port}/metrics"
+    assert urllib.request.urlopen(url, timeout=30).status == 200
+    stop()
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(url, timeout=30)
