@@ -108,7 +108,7 @@ class App:
         keyring = None if settings.tokens is None else Keyring(settings.tokens)
         required = settings.require_tokens or (strangers and not settings.insecure)
         self.requires_tokens = required
-        self._access = Access(keyring, required=required)
+        self._access = Access(keyring, required=required, streams=settings.limits.streams_per_user)
         self._watching: asyncio.Task[None] | None = None
         self._load_model = load_model
         self._metrics = CollectorRegistry()

@@ -58,6 +58,9 @@ class Limits:
     pushed_slides: Annotated[
         Count, Field(description="Slides in pixel mode that are open at once; the one not used for longest goes.")
     ] = 64
+    pushed_slides_per_user: Annotated[
+        Count, Field(description="Of them those of one user, whose own oldest goes then.")
+    ] = 16
     open_slides: Annotated[
         Count, Field(description="Slide files that are open at once; the one not used for longest goes.")
     ] = 64
@@ -69,6 +72,12 @@ class Limits:
     queued_prompts_per_stream: Annotated[
         Count, Field(description="Prompts of one Interact stream that wait for their answers.")
     ] = 256
+    queued_prompts_per_user: Annotated[
+        Count, Field(description="Prompts of one user that wait for their answers, all but those of batches.")
+    ] = 1024
+    streams_per_user: Annotated[
+        Count, Field(description="Streams that one user has open: Interact, SegmentBatch, Watch.")
+    ] = 64
     unsent_events_per_stream: Annotated[
         Count, Field(description="Answers that wait for a client that does not read; it is not read then, either.")
     ] = 256

@@ -34,10 +34,16 @@ class Code(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the catalogue. `text` is a format string over the error's details."""
+    """One line of the catalogue.
+
+    Attributes:
+        text: a format string over the error's details.
+        retry_seconds: when the same may succeed, without anybody's doing; None where it will not.
+    """
 
     code: Code
     text: str
+    retry_seconds: int | None = None
 
 
 class Reason(Enum):
@@ -116,6 +122,7 @@ class Reason(Enum):
         "There is no room for the model '{model}': the loaded ones are answering other users and take all the memory "
         "that models may have. Try again in a moment; if it persists, ask the administrator for a higher "
         "--model-memory.",
+        5,
     )
     INVALID_FIELD = Entry(Code.INVALID_ARGUMENT, "The field '{field}' is not valid: {problem}.")
     EMPTY_PROMPT = Entry(
@@ -158,7 +165,19 @@ class Reason(Enum):
         "The pixels pushed for this slide pass the server's limit of {limit} bytes. Try again in a moment.",
     )
     QUEUE_FULL = Entry(
-        Code.RESOURCE_EXHAUSTED, "Too many prompts are waiting ({limit}). Wait for some answers, then go on."
+        Code.RESOURCE_EXHAUSTED, "Too many prompts are waiting ({limit}). Wait for some answers, then go on.", 1
+    )
+    TOO_MANY_PROMPTS = Entry(
+        Code.RESOURCE_EXHAUSTED,
+        "{limit} of your prompts wait for answers, in all your images and programs together, and one user may have no "
+        "more. Wait for some answers, then send this one again.",
+        1,
+    )
+    TOO_MANY_STREAMS = Entry(
+        Code.RESOURCE_EXHAUSTED,
+        "You have {limit} streams open, in all your images and programs together, and one user may have no more. Close "
+        "images on which you do not work, then try again; the administrator can raise the limit (streams_per_user).",
+        5,
     )
     TOO_MANY_OBJECTS = Entry(
         Code.RESOURCE_EXHAUSTED, "This session holds {limit} objects. Cancel finished objects or start a new session."
@@ -166,6 +185,7 @@ class Reason(Enum):
     OUT_OF_DEVICE_MEMORY = Entry(
         Code.RESOURCE_EXHAUSTED,
         "The model's device is out of memory. Try again in a moment; if it persists, tell the administrator.",
+        5,
     )
     SESSION_IN_USE = Entry(
         Code.ALREADY_EXISTS, "Another stream uses the session id '{session_id}'. Choose a new, random session id."
@@ -221,6 +241,7 @@ class Reason(Enum):
         Code.UNAVAILABLE,
         "The annotation store is busy with other writers. Nothing was stored. Try again in a few seconds, with the "
         "same request id.",
+        3,
     )
     STORE_FULL = Entry(
         Code.RESOURCE_EXHAUSTED,
@@ -231,6 +252,7 @@ class Reason(Enum):
         Code.UNAVAILABLE,
         "The annotation store cannot be reached, read or written. Try again with the same request id; if it persists, "
         "tell the administrator, who finds the cause in the server's log.",
+        5,
     )
     STORE_DAMAGED = Entry(
         Code.DATA_LOSS,
@@ -240,9 +262,10 @@ class Reason(Enum):
     OUT_OF_MEMORY = Entry(
         Code.RESOURCE_EXHAUSTED,
         "The server is out of memory for this request. Try again in a moment; if it persists, tell the administrator.",
+        5,
     )
-    STARTING = Entry(Code.UNAVAILABLE, "The server is loading its model. Connect again in a few seconds.")
-    SHUTTING_DOWN = Entry(Code.UNAVAILABLE, "The server is shutting down. Connect again in a few seconds.")
+    STARTING = Entry(Code.UNAVAILABLE, "The server is loading its model. Connect again in a few seconds.", 5)
+    SHUTTING_DOWN = Entry(Code.UNAVAILABLE, "The server is shutting down. Connect again in a few seconds.", 5)
     INTERNAL = Entry(
         Code.INTERNAL,
         "The server met an error that it does not know. Report the request id {request_id} to the administrator.",
@@ -264,6 +287,8 @@ class WsiSamServerError(Exception):
         self.private = private
         self.place = str(place)
         self.details = {key: _shown(value) for key, value in details.items()}
+        if self.retry_seconds is not None:
+            self.details["retry_seconds"] = str(self.retry_seconds)
         super().__init__(f"{reason.name}: {self.public_text}")
 
     def at(self, **where: object) -> WsiSamServerError:
@@ -275,6 +300,11 @@ class WsiSamServerError(Exception):
     def code(self) -> Code:
         """The gRPC status."""
         return self.reason.value.code
+
+    @property
+    def retry_seconds(self) -> int | None:
+        """When the same may succeed, without anybody's doing; None where it will not."""
+        return self.reason.value.retry_seconds
 
     @property
     def private_text(self) -> str:

@@ -154,7 +154,7 @@ def test_every_cell_of_the_table(lab, who):
 
 
 def test_a_method_without_a_line_is_refused_to_all(lab):
-    access = Access(Keyring(lab.file.path), required=False)
+    access = Access(Keyring(lab.file.path), required=False, streams=64)
     for who in ("nobody", "administrator"):
         with pytest.raises(WsiSamServerError) as caught:
             access.admit("/wsisam.v1.Segmentation/NewOne", lab.metadata(who))

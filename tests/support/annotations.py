@@ -74,7 +74,9 @@ class Serving:
         gate.open()
         self._server = grpc.aio.server(
             interceptors=[
-                BoundaryInterceptor("/wsisam.", gate, Access(None, required=False), status_details, _ignored)
+                BoundaryInterceptor(
+                    "/wsisam.", gate, Access(None, required=False, streams=64), status_details, _ignored
+                )
             ],
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", limits.message_bytes)],
         )

@@ -26,10 +26,11 @@ class SegmentationStub:
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
     "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says
     what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
-    use `Error` and leave the stream open. Every RPC may also end with
+    use `Error` and leave the stream open. Where trying again helps, the metadata hold `retry_seconds`, and a failed call's
+    status a google.rpc.RetryInfo, too. Every RPC may also end with
       UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
       INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
-      RESOURCE_EXHAUSTED  OUT_OF_MEMORY.
+      RESOURCE_EXHAUSTED  OUT_OF_MEMORY. TOO_MANY_STREAMS: of calls that are streams, when their user has too many open.
       UNAUTHENTICATED     TOKEN_MISSING; TOKEN_INVALID: unknown or revoked; TOKEN_EXPIRED. Also of streams that were open
                           when the token was revoked, or ended.
       PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.
@@ -96,7 +97,7 @@ class SegmentationStub:
                            Repeat the call with those tiles.
       Errors of a tile have its number in the request (`tile`) and its x, y, width and height in their metadata.
       RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS; MODELS_BUSY: other models are in use and take all the
-                           memory that models may have.
+                           memory that models may have; TOO_MANY_PROMPTS: of this user, in all streams and calls.
       With `commit`, also what Annotations.Save may end with. The outline is then not answered.
     A model that is not in memory yet (Model.loaded) is loaded first: the first prompt that names it takes seconds longer.
     """
@@ -148,10 +149,11 @@ class SegmentationAsyncStub:
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
     "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says
     what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
-    use `Error` and leave the stream open. Every RPC may also end with
+    use `Error` and leave the stream open. Where trying again helps, the metadata hold `retry_seconds`, and a failed call's
+    status a google.rpc.RetryInfo, too. Every RPC may also end with
       UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
       INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
-      RESOURCE_EXHAUSTED  OUT_OF_MEMORY.
+      RESOURCE_EXHAUSTED  OUT_OF_MEMORY. TOO_MANY_STREAMS: of calls that are streams, when their user has too many open.
       UNAUTHENTICATED     TOKEN_MISSING; TOKEN_INVALID: unknown or revoked; TOKEN_EXPIRED. Also of streams that were open
                           when the token was revoked, or ended.
       PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.
@@ -217,7 +219,7 @@ class SegmentationAsyncStub:
                            Repeat the call with those tiles.
       Errors of a tile have its number in the request (`tile`) and its x, y, width and height in their metadata.
       RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS; MODELS_BUSY: other models are in use and take all the
-                           memory that models may have.
+                           memory that models may have; TOO_MANY_PROMPTS: of this user, in all streams and calls.
       With `commit`, also what Annotations.Save may end with. The outline is then not answered.
     A model that is not in memory yet (Model.loaded) is loaded first: the first prompt that names it takes seconds longer.
     """
@@ -269,10 +271,11 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
     "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says
     what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
-    use `Error` and leave the stream open. Every RPC may also end with
+    use `Error` and leave the stream open. Where trying again helps, the metadata hold `retry_seconds`, and a failed call's
+    status a google.rpc.RetryInfo, too. Every RPC may also end with
       UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
       INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
-      RESOURCE_EXHAUSTED  OUT_OF_MEMORY.
+      RESOURCE_EXHAUSTED  OUT_OF_MEMORY. TOO_MANY_STREAMS: of calls that are streams, when their user has too many open.
       UNAUTHENTICATED     TOKEN_MISSING; TOKEN_INVALID: unknown or revoked; TOKEN_EXPIRED. Also of streams that were open
                           when the token was revoked, or ended.
       PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.
@@ -344,7 +347,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
                                Repeat the call with those tiles.
           Errors of a tile have its number in the request (`tile`) and its x, y, width and height in their metadata.
           RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS; MODELS_BUSY: other models are in use and take all the
-                               memory that models may have.
+                               memory that models may have; TOO_MANY_PROMPTS: of this user, in all streams and calls.
           With `commit`, also what Annotations.Save may end with. The outline is then not answered.
         A model that is not in memory yet (Model.loaded) is loaded first: the first prompt that names it takes seconds longer.
         """

@@ -33,11 +33,13 @@ class Visit:
     Attributes:
         user: whose it is.
         method: its full name, "/package.Service/Method".
+        stream: whether it is more than one message each way.
         ended_by: why it was ended from here; None while it was not.
     """
 
     user: User
     method: str
+    stream: bool
     task: asyncio.Task[object] | None = None
     ended_by: WsiSamServerError | None = None
 
@@ -48,31 +50,37 @@ class Access:
     Args:
         keyring: knows the tokens; None where no token is known.
         required: whether callers without a token are refused what is not for anyone.
+        streams: how many one user may have open; callers without a token are one user.
     """
 
-    def __init__(self, keyring: Keyring | None, *, required: bool) -> None:
+    def __init__(self, keyring: Keyring | None, *, required: bool, streams: int) -> None:
         self._keyring = keyring
         self._required = required
+        self._streams = streams
         self._visits: set[Visit] = set()
 
-    def admit(self, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> Visit:
+    def admit(self, method: str, metadata: Iterable[tuple[str, str | bytes]], *, stream: bool = False) -> Visit:
         """Lets a call in.
 
         Args:
             method: its full name, "/package.Service/Method".
             metadata: with the token, or without.
+            stream: whether it is more than one message each way.
 
         Raises:
-            WsiSamServerError: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, TOKENS_UNAVAILABLE or ROLE_NOT_ALLOWED.
+            WsiSamServerError: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, TOKENS_UNAVAILABLE or ROLE_NOT_ALLOWED;
+                TOO_MANY_STREAMS.
         """
         allowed = RIGHTS.get(method, frozenset())
         if None in allowed:
-            return Visit(LOCAL, method)
+            return Visit(LOCAL, method, stream)
         user = self._user(metadata)
         set_user(user)
         if user.role not in allowed:
             raise WsiSamServerError(Reason.ROLE_NOT_ALLOWED, role=user.role.value, method=method.rsplit("/", 1)[-1])
-        return Visit(user, method)
+        if stream and sum(visit.stream and visit.user.name == user.name for visit in self._visits) >= self._streams:
+            raise WsiSamServerError(Reason.TOO_MANY_STREAMS, limit=self._streams)
+        return Visit(user, method, stream)
 
     @contextmanager
     def visiting(self, visit: Visit) -> Iterator[None]:

@@ -78,10 +78,11 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         for kind, check in _KINDS.items():
             behavior = getattr(handler, kind)
             if behavior is not None:
-                wrapped[kind] = self._guarded(handler_call_details.method, behavior, check)
+                stream = kind != "unary_unary"
+                wrapped[kind] = self._guarded(handler_call_details.method, behavior, check, stream=stream)
         return handler._replace(**wrapped)
 
-    def _guarded(self, method: str, behavior: Behavior, check: Callable[[Any], Any]) -> Behavior:
+    def _guarded(self, method: str, behavior: Behavior, check: Callable[[Any], Any], *, stream: bool) -> Behavior:
         ours = method.startswith(self._prefix)
 
         async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
@@ -89,7 +90,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             started = time.perf_counter()
             ended, visit = ("CANCELLED", ""), None
             try:
-                visit = self._access.admit(method, context.invocation_metadata() or ())
+                visit = self._access.admit(method, context.invocation_metadata() or (), stream=stream)
                 if ours:
                     self._gate.check()
                 with self._access.visiting(visit):

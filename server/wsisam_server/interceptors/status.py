@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from wsisam_server.errors import Reason, WsiSamServerError
@@ -37,8 +38,11 @@ def error_info(error: WsiSamServerError) -> error_details_pb2.ErrorInfo:
 
 
 def to_status(error: WsiSamServerError, *more: Message) -> status_pb2.Status:
-    """The status of a failed call: code, public text, ErrorInfo, and further details."""
+    """The status of a failed call: code, public text, ErrorInfo, RetryInfo where it helps, and further details."""
     status = status_pb2.Status(code=error.code.value, message=error.public_text)
-    for detail in (error_info(error), *more):
+    again: tuple[Message, ...] = ()
+    if error.retry_seconds is not None:
+        again = (error_details_pb2.RetryInfo(retry_delay=Duration(seconds=error.retry_seconds)),)
+    for detail in (error_info(error), *again, *more):
         status.details.add().Pack(detail)
     return status

@@ -59,7 +59,9 @@ class Segmenter:
         """
         return self.models.info(name)
 
-    def open_slide(self, uri: str, pixels: tuple[SlideSize, float | None] | None) -> tuple[str, SlideInfo, bool]:
+    def open_slide(
+        self, uri: str, pixels: tuple[SlideSize, float | None] | None, *, owner: str = ""
+    ) -> tuple[str, SlideInfo, bool]:
         """Opens a slide by reference, or in pixel mode when that fails and the client offers pixels. Blocks.
 
         A file of another size than the client's image is not what the annotator sees (another file under a mapped
@@ -68,6 +70,7 @@ class Segmenter:
         Args:
             uri: path or file: URI as the client sees it.
             pixels: size and microns per pixel of the client's image, when it can send pixels.
+            owner: who sends them.
 
         Returns:
             The slide's id, its geometry, and whether the server reads the file itself.
@@ -86,7 +89,7 @@ class Segmenter:
             _log.info("pixel mode: %s (%s)", error.reason.name, error.private_text, extra={"place": error.place})
         assert pixels is not None
         pushed = PushedSlide(*pixels, limit_bytes=self._limits.pushed_pixels_bytes)
-        return self.slides.add_pushed(pushed), pushed.info, False
+        return self.slides.add_pushed(pushed, owner), pushed.info, False
 
     def pixel_windows(self, request: Request) -> set[PixelWindow]:
         """The pixel windows that a request reads on a slide in pixel mode, held or not; none on another slide.

@@ -13,7 +13,7 @@ from wsisam_server.identity import Role, current_user
 from wsisam_server.segmenter import OutlineOptions, Request, Segmenter
 from wsisam_server.service import annotation_from_proto, catalogue, from_proto, to_proto
 from wsisam_server.service.stream import InteractStream
-from wsisam_server.sessions import SessionIds
+from wsisam_server.sessions import Allowance, SessionIds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
@@ -44,6 +44,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         self._keeper = keeper
         self._settings = settings
         self._session_ids = SessionIds()
+        self._allowance = Allowance(settings.limits.queued_prompts_per_user)
         self._streams: set[InteractStream] = set()
 
     async def ListModels(  # noqa: N802 - the contract's name
@@ -64,7 +65,9 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         if source is not None and current_user().role is Role.READER:
             # Pixels are for outlines; the memory for them is those people's who make some.
             raise WsiSamServerError(Reason.ROLE_NOT_ALLOWED, role=Role.READER.value, method="OpenSlide with pixels")
-        slide_id, info, by_reference = await asyncio.to_thread(self._segmenter.open_slide, request.uri, source)
+        slide_id, info, by_reference = await asyncio.to_thread(
+            self._segmenter.open_slide, request.uri, source, owner=current_user().name
+        )
         return pb.OpenSlideResponse(
             slide_id=slide_id,
             width=info.size.width,
@@ -88,9 +91,10 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             "",
             interactive=True,
         )
-        if request.tiles:
-            await self._push(request.slide_id, self._segmenter.pixel_windows(wanted), request.tiles)
-        return pb.SegmentResponse(outline=await self._outline(wanted, request, ""))
+        with self._allowance.taken(wanted.owner):
+            if request.tiles:
+                await self._push(request.slide_id, self._segmenter.pixel_windows(wanted), request.tiles)
+            return pb.SegmentResponse(outline=await self._outline(wanted, request, ""))
 
     async def SegmentBatch(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
         self, request: pb.SegmentBatchRequest, context: grpc.aio.ServicerContext
@@ -135,7 +139,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         session_id = from_proto.identifier(first.start.session_id, "start.session_id", self._settings.limits)
         self._session_ids.claim(session_id)
         try:
-            stream = InteractStream(self._segmenter, self._keeper, self._settings.limits, first.start)
+            stream = InteractStream(self._segmenter, self._keeper, self._allowance, self._settings.limits, first.start)
             self._streams.add(stream)
             try:
                 await stream.run(requests, context.write)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from wsisam_server.config import Limits
     from wsisam_server.segmenter import Segmenter
-    from wsisam_server.sessions import Keeper
+    from wsisam_server.sessions import Allowance, Keeper
 
     Write = Callable[[pb.InteractResponse], Awaitable[None]]
 
@@ -31,7 +31,9 @@ class InteractStream:
         WsiSamServerError: the start message is not valid.
     """
 
-    def __init__(self, segmenter: Segmenter, keeper: Keeper, limits: Limits, start: pb.Start) -> None:
+    def __init__(
+        self, segmenter: Segmenter, keeper: Keeper, allowance: Allowance, limits: Limits, start: pb.Start
+    ) -> None:
         self._limits = limits
         self._events: asyncio.Queue[Event | _End | WsiSamServerError] = asyncio.Queue()
         self._room = asyncio.Event()
@@ -43,6 +45,7 @@ class InteractStream:
             from_proto.options(start.options, "start.options"),
             limits,
             keeper,
+            allowance,
             self._events.put_nowait,
         )
 

@@ -5,6 +5,7 @@ outline or an error for each prompt, exactly once; progress; pixels needed). The
 is superseded or cancelled before it was computed never reaches the model. It must never know of messages.
 """
 
+from wsisam_server.sessions.allowance import Allowance
 from wsisam_server.sessions.events import (
     Event,
     Failed,
@@ -20,6 +21,7 @@ from wsisam_server.sessions.keeper import Commit, Keeper
 from wsisam_server.sessions.session import Session
 
 __all__ = [
+    "Allowance",
     "Commit",
     "Event",
     "Failed",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wsisam_server.config import Limits
     from wsisam_server.fields import SlidePrompt
     from wsisam_server.geometry import FieldPair, Viewport
+    from wsisam_server.sessions.allowance import Allowance
     from wsisam_server.sessions.keeper import Keeper
     from wsisam_server.slides import Encoding, PixelWindow
     from wsisam_server.store import Saved
@@ -69,6 +70,7 @@ class Session:
         options: for all outlines.
         limits: bounds on what one stream may hold.
         keeper: stores the outlines that are to be kept.
+        allowance: what the user may have waiting, in all streams together.
         emit: takes each event, in order; must not block.
 
     Raises:
@@ -83,6 +85,7 @@ class Session:
         options: OutlineOptions,
         limits: Limits,
         keeper: Keeper,
+        allowance: Allowance,
         emit: Callable[[Event], None],
     ) -> None:
         self.model = segmenter.model(model)
@@ -92,6 +95,8 @@ class Session:
         self._options = options
         self._limits = limits
         self._keeper = keeper
+        self._allowance = allowance
+        self._owner = current_user().name
         self._emit = emit
         self._objects: dict[str, _Object] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -107,7 +112,8 @@ class Session:
         """Queues a revision; a waiting older one of the same object is superseded.
 
         Raises:
-            WsiSamServerError: STALE_REVISION, QUEUE_FULL or TOO_MANY_OBJECTS; the prompt is then not queued.
+            WsiSamServerError: STALE_REVISION, QUEUE_FULL, TOO_MANY_PROMPTS or TOO_MANY_OBJECTS; the prompt is then not
+                queued.
         """
         known = self._objects.get(new.object_id)
         if known is not None and new.revision <= known.revision:
@@ -117,16 +123,17 @@ class Session:
         if known is None and len(self._objects) >= self._limits.objects_per_session:
             raise WsiSamServerError(Reason.TOO_MANY_OBJECTS, limit=self._limits.objects_per_session)
         # An older revision of the same object leaves the queue, so it does not count against the new one.
-        waiting = len(self._tasks) - int(known is not None and _waits(known.turn))
-        if waiting >= self._limits.queued_prompts_per_stream:
+        leaving = int(known is not None and _waits(known.turn))
+        if len(self._tasks) - leaving >= self._limits.queued_prompts_per_stream:
             raise WsiSamServerError(Reason.QUEUE_FULL, limit=self._limits.queued_prompts_per_stream)
+        self._allowance.take(self._owner, leaving=leaving)
         state = known or self._objects.setdefault(new.object_id, _Object())
         self._end(state, Reason.SUPERSEDED)
         state.revision = new.revision
         state.turn = turn = _Turn(new)
         turn.task = asyncio.ensure_future(self._answer(state, turn))
         self._tasks.add(turn.task)
-        turn.task.add_done_callback(self._tasks.discard)
+        turn.task.add_done_callback(self._done)
 
     def cancel(self, object_id: str) -> None:
         """Forgets an object; its waiting prompt, if any, is answered by PROMPT_CANCELLED."""
@@ -159,6 +166,10 @@ class Session:
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._allowance.give_back(self._owner)
+
     def _end(self, state: _Object, reason: Reason) -> None:
         # Answered here and not by the task: a task that is cancelled before its first step never runs.
         turn = state.turn
@@ -190,7 +201,7 @@ class Session:
             viewport=new.viewport or self._viewport,
             choice=new.choice,
             options=self._options,
-            owner=current_user().name,
+            owner=self._owner,
             earlier=self._earlier(new),
         )
         kept = state.field

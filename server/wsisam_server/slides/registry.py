@@ -35,6 +35,7 @@ class _Entry(Generic[_Kind]):
     """An open slide. It is closed once it is retired and no lease is left."""
 
     slide: _Kind
+    owner: str = ""
     leases: int = 0
     retired: bool = False
 
@@ -129,18 +130,25 @@ class OpenSlides:
             self._pushed.move_to_end(slide_id)
             return entry.slide
 
-    def add_pushed(self, slide: PushedSlide) -> str:
+    def add_pushed(self, slide: PushedSlide, owner: str = "") -> str:
         """Registers a slide whose pixels its client sends.
 
-        It stays until `close_pushed`, or until so many newer ones were added or used that it has to make room; its
-        client then meets UNKNOWN_SLIDE_ID and opens it again.
+        It stays until `close_pushed`, or until so many newer ones were added or used, of the same owner or of all,
+        that it has to make room; its client then meets UNKNOWN_SLIDE_ID and opens it again.
+
+        Args:
+            slide: new, without pixels.
+            owner: who pushes: one who opens many loses their own first.
 
         Returns:
             Its id, which cannot be guessed.
         """
         unused: list[Slide] = []
         with self._lock:
-            self._pushed[slide.info.fingerprint] = _Entry(slide)
+            self._pushed[slide.info.fingerprint] = _Entry(slide, owner)
+            own = [known for known, entry in self._pushed.items() if entry.owner == owner]
+            if len(own) > self._limits.pushed_slides_per_user:
+                unused += _retire(self._pushed.pop(own[0]))
             while len(self._pushed) > max(1, self._limits.pushed_slides):
                 _, oldest = self._pushed.popitem(last=False)
                 unused += _retire(oldest)

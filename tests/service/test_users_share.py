@@ -1,0 +1,200 @@
+"""Several users on one server: they take turns, and one who wants too much hinders nobody and loses nothing."""
+
+import queue
+import threading
+import time
+from contextlib import contextmanager
+
+import grpc
+import numpy as np
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from PIL import Image
+
+from support.server import HEIGHT, WIDTH, around, box, picture, start
+from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.client import Client, ServerError
+from wsisam_server.config import Limits
+from wsisam_server.identity import Role, TokenFile
+
+STREAMS, PROMPTS, PUSHED = 2, 3, 2
+
+
+@pytest.fixture(scope="module")
+def lab(model, tmp_path_factory):
+    """A server with small limits, and a client of each of two users."""
+    root = tmp_path_factory.mktemp("shared")
+    (root / "slides").mkdir()
+    Image.fromarray(picture()).save(root / "slides" / "pale.png")
+    Image.fromarray(picture() // 2).save(root / "slides" / "dark.png")
+    file = TokenFile(root / "tokens.json")
+    limits = Limits(streams_per_user=STREAMS, queued_prompts_per_user=PROMPTS, pushed_slides_per_user=PUSHED)
+    running, stop = start(model, root / "slides", tokens=file.path, require_tokens=True, limits=limits)
+    tokens = [file.create(name, Role.ANNOTATOR, frozenset(), None)[1] for name in ("anna", "bob")]
+    anna, bob = (Client(running.target, timeout=60, token=token) for token in tokens)
+    with anna, bob:
+        yield running, anna, bob
+    stop()
+
+
+@pytest.fixture
+def held(lab, model, monkeypatch):
+    """Holds the device in its first step until `free` is set; `steps` has the mean of each image that was encoded.
+
+    All get the embedding of the first: who is answered when is the question here, not by what.
+    """
+
+    class Held:
+        steps, begun, free = [], threading.Event(), threading.Event()
+
+    held, real, made = Held(), model.encode, {}
+
+    def encode(image, roles):
+        held.steps.append(float(np.mean(image)))
+        held.begun.set()
+        held.free.wait(30)
+        return made.get(roles) or made.setdefault(roles, real(image, roles=roles))
+
+    monkeypatch.setattr(model, "encode", encode)
+    lab[0].loop.call_soon_threadsafe(lab[0].app.segmenter.models.device.cache.clear)
+    yield held
+    held.free.set()
+
+
+def eventually(true):
+    """Waits for what the server is about to do."""
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def waiting(running):
+    return sum(running.app.segmenter.models.device.waiting().values())
+
+
+@contextmanager
+def stream(client, slide):
+    """An open Interact stream: what sends a message, and what comes back."""
+    messages = queue.Queue()
+    replies = client.interact(pb.Start(slide_id=slide.slide_id), iter(messages.get, None))
+    assert next(replies).WhichOneof("message") == "started"
+    try:
+        yield messages.put, replies
+    finally:
+        messages.put(None)
+        list(replies)
+
+
+def revision(object_id, prompt, number=1):
+    return pb.InteractRequest(prompt=pb.PromptRevision(object_id=object_id, revision=number, prompt=prompt))
+
+
+def item(number):
+    """A prompt of a batch in a window of its own."""
+    x, y = 330 * (number % 2), 220 * (number // 2)
+    return pb.BatchItem(id=str(number), prompt=box(x + 20, y + 20, x + 120, y + 120))
+
+
+def answered(replies, count):
+    """The next outlines and errors by object."""
+    found = {}
+    while len(found) < count:
+        message = next(replies)
+        kind = message.WhichOneof("message")
+        if kind in ("outline", "error"):
+            value = getattr(message, kind)
+            found[value.object_id] = value.error if kind == "error" else value.outline
+    return found
+
+
+def test_a_long_batch_lets_another_users_pass_in_turn(lab, held):
+    running, anna, bob = lab
+    pale, dark = anna.open_slide("pale.png"), bob.open_slide("dark.png")
+    batches = []
+
+    def run(client, slide, count):
+        request = pb.SegmentBatchRequest(slide_id=slide.slide_id, items=[item(n) for n in range(count)])
+        batches.append([one.error for one in client.segment_batch(request)])
+
+    first = threading.Thread(target=run, args=(anna, pale, 6))
+    first.start()
+    held.begun.wait(30)
+    eventually(lambda: waiting(running) >= 3)
+    before = waiting(running)
+    second = threading.Thread(target=run, args=(bob, dark, 1))
+    second.start()
+    eventually(lambda: waiting(running) > before)
+    held.free.set()
+    first.join(60)
+    second.join(60)
+    assert sorted(batches, key=len) == [[None], [None] * 6]
+    assert len(held.steps) >= 5
+    # Bob's one step comes after the one that ran when it was asked for, before all of Anna's that waited.
+    assert held.steps[1] == min(held.steps) < 0.7 * held.steps[0]
+
+
+def test_too_many_streams_are_refused_with_a_hint_until_one_ends(lab):
+    _, anna, bob = lab
+    slide = anna.open_slide("pale.png")
+    with stream(anna, slide) as (send, replies):
+        with stream(anna, slide):
+            with pytest.raises(grpc.RpcError) as caught:
+                next(anna.stub.Interact(iter([pb.InteractRequest(start=pb.Start(slide_id=slide.slide_id))])))
+            details = rpc_status.from_call(caught.value).details
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+            assert details[0].Unpack(info)
+            assert (info.reason, info.metadata["limit"]) == ("TOO_MANY_STREAMS", str(STREAMS))
+            assert details[1].Unpack(retry)
+            assert retry.retry_delay.seconds == int(info.metadata["retry_seconds"]) > 0
+            with stream(bob, bob.open_slide("pale.png")):
+                pass
+            # Other calls, and the streams that are open, go on.
+            assert anna.models()
+            send(revision("a", around("a")))
+            assert answered(replies, 1)["a"].geometry.polygons
+        with stream(anna, slide):
+            pass
+
+
+def test_too_many_prompts_are_refused_one_by_one_and_the_stream_goes_on(lab, held):
+    _, anna, bob = lab
+    slide, other = anna.open_slide("pale.png"), bob.open_slide("pale.png")
+    with stream(anna, slide) as (send, replies), stream(bob, other) as (send_bob, replies_bob):
+        for number in range(PROMPTS + 2):
+            send(revision(str(number), item(number).prompt))
+        refused = answered(replies, 2)
+        assert set(refused) == {str(PROMPTS), str(PROMPTS + 1)}
+        for error in refused.values():
+            assert (error.code, error.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], "TOO_MANY_PROMPTS")
+            assert int(error.details["retry_seconds"]) > 0
+        with pytest.raises(ServerError) as caught:
+            anna.segment(pb.SegmentRequest(slide_id=slide.slide_id, prompt=around("a")))
+        assert caught.value.reason == "TOO_MANY_PROMPTS"
+        # A newer revision of what waits takes its place: nothing is added. And another user is not touched.
+        send(revision("0", around("a"), 2))
+        assert answered(replies, 1)["0"].reason == "SUPERSEDED"
+        send_bob(revision("b", around("b")))
+        held.free.set()
+        outlines = answered(replies, PROMPTS) | answered(replies_bob, 1)
+        assert set(outlines) == {*map(str, range(PROMPTS)), "b"}
+        assert all(isinstance(outline, pb.Outline) for outline in outlines.values())
+        send(revision(str(PROMPTS), around("c")))
+        assert isinstance(answered(replies, 1)[str(PROMPTS)], pb.Outline)
+
+
+def test_who_pushes_many_slides_loses_their_own_first(lab):
+    _, anna, bob = lab
+    pixels = pb.PixelSource(width=WIDTH, height=HEIGHT)
+    of_bob = bob.open_slide("nowhere.svs", pixels)
+    of_anna = [anna.open_slide("nowhere.svs", pixels) for _ in range(PUSHED + 1)]
+
+    def known(client, slide):
+        with pytest.raises(ServerError) as caught:
+            client.segment(pb.SegmentRequest(slide_id=slide.slide_id, prompt=around("a")))
+        return caught.value.reason
+
+    assert known(bob, of_bob) == "PIXELS_NEEDED"
+    assert [known(anna, slide) for slide in of_anna] == ["UNKNOWN_SLIDE_ID", *["PIXELS_NEEDED"] * PUSHED]
