@@ -117,6 +117,8 @@ class Desk {
             trouble = 'The server is loading its model.'
             retry.playFromStart()
         } else {
+            if (!reached && info.isTooOld())
+                tell("The server is of release ${info.version()}, this client of ${WsiSamClient.version()}: something may not work until the server is updated.")
             reached = true
             if (settings.model() && !models.any { it.name() == settings.model() })
                 settings.model('')          // a model of another server
