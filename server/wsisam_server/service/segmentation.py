@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam.v1 import segmentation_pb2_grpc
+from wsisam_server import __version__
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.identity import Role, current_user
 from wsisam_server.segmenter import OutlineOptions, Request, Segmenter
@@ -53,7 +54,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         context: grpc.aio.ServicerContext,  # noqa: ARG002
     ) -> pb.ListModelsResponse:
         """See the proto."""
-        return pb.ListModelsResponse(models=catalogue.models(self._segmenter))
+        return pb.ListModelsResponse(models=catalogue.models(self._segmenter), server_version=__version__)
 
     async def OpenSlide(  # noqa: N802 - the contract's name
         self,
