@@ -44,7 +44,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     Args:
         prefix: what our own methods begin with ("/wsisam."). Health and reflection are let in by the same rules, but
-            also while the server starts and stops, and their messages are their own business.
+            also while the server starts and stops.
         gate: refuses calls while the server starts or stops.
         access: knows callers by their tokens.
         details: makes further status details for an error that carries more than text.
@@ -72,9 +72,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         handler = await continuation(handler_call_details)
         if handler is None:
             return handler
-        wrapped: dict[str, Any] = {}
-        if handler_call_details.method.startswith(self._prefix):
-            wrapped["request_deserializer"] = _tolerant(handler.request_deserializer)
+        wrapped: dict[str, Any] = {"request_deserializer": _tolerant(handler.request_deserializer)}
         for kind, check in _KINDS.items():
             behavior = getattr(handler, kind)
             if behavior is not None:
