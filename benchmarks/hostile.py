@@ -54,11 +54,10 @@ CONNECTIONS, IDLE = 60, 1000
 
 
 @contextlib.contextmanager
-def server(folder: Path, *, real: bool) -> Iterator[ServerProcess]:
+def server(folder: Path, log: Path, *, real: bool) -> Iterator[ServerProcess]:
     Image.fromarray(picture()).save(folder / "discs.png")
     arguments = ["--slides", folder, "--port", 0, "--metrics-port", 0, "--store", folder / "annotations.sqlite"]
     arguments += ["--threads", 1, "--cache-mib", 256, "--tokens", folder / "tokens.json"]
-    log = folder / "log"
     if real:
         with command(log, *arguments) as running:
             yield running
@@ -141,11 +140,12 @@ def main() -> None:
     arguments.add_argument("--requests", type=int, default=10_000)
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--real-model", action="store_true")
+    arguments.add_argument("--log", type=Path, help="Where the server's log goes, to be kept.")
     arguments.add_argument("--json", type=Path)
     options = arguments.parse_args()
     with (
         tempfile.TemporaryDirectory() as name,
-        server(Path(name), real=options.real_model) as running,
+        server(Path(name), options.log or Path(name) / "log", real=options.real_model) as running,
         Client(running.target, timeout=120) as client,
     ):
         slide_id = client.open_slide("discs.png").slide_id

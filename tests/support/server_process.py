@@ -108,8 +108,16 @@ class Starter:
         pid = int(self._until("started").split()[1])
         return _serving(self._program.stdout, pid, self._log)
 
+    def start_and_kill(self, seconds, *arguments):
+        """One server more, killed so many seconds after it began to start."""
+        self._tell("start", *map(str, arguments))
+        pid = self._until("started").split()[1]
+        time.sleep(seconds)
+        self._tell("kill", pid)
+        self._until("ended")
+
     def kill(self, server):
-        """Ends it as a power cut does, and returns when it is gone."""
+        """Ends it without warning, and returns when it is gone."""
         self._tell("kill", str(server.process.pid))
         self._until("ended")
 
