@@ -5,7 +5,7 @@ Run: PYTHONPATH=tests python benchmarks/server_kills.py [--kills 200] [--store s
 `wsisam serve` in a process of its own, with a model that costs nothing; four annotators save, change, delete and
 restore annotations, and keep outlines of prompts (Segment and Interact), over gRPC. It is killed (SIGKILL) after some
 hundredths of a second of that, every fourth time while it starts. Asked of the next server, each time: every annotation
-is there once, as it was last acknowledged; a call that was not answered is stored whole or not at all. Then what was not
+is there once, as it was last acknowledged; a call without an answer is stored whole or not at all. Then what was not
 answered is sent again, as it was. Every 25th time and at the end, `wsisam db check` finds nothing; at the end, each
 annotation's history is what was acknowledged, revision by revision, and the store has no other revisions: nothing was
 done twice.
