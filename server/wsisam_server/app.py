@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, segmentation_pb2, segmentation_pb2_grpc
 from wsisam_model import available_models
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.identity import Keyring
+from wsisam_server.identity import Keyring, Pace
 from wsisam_server.interceptors import Access, BoundaryInterceptor, Gate
 from wsisam_server.metrics import Current, Endpoint, Recorder
 from wsisam_server.scheduler import Device, ModelPool
@@ -108,7 +108,9 @@ class App:
         keyring = None if settings.tokens is None else Keyring(settings.tokens)
         required = settings.require_tokens or (strangers and not settings.insecure)
         self.requires_tokens = required
-        self._access = Access(keyring, required=required, streams=settings.limits.streams_per_user)
+        limits = settings.limits
+        self._pace = Pace(limits.messages_per_second_per_user, limits.message_burst_per_user)
+        self._access = Access(keyring, required=required, streams=limits.streams_per_user, pace=self._pace)
         self._watching: asyncio.Task[None] | None = None
         self._load_model = load_model
         self._metrics = CollectorRegistry()
@@ -137,7 +139,7 @@ class App:
         self._store = await self._open_store()
         keeper = Keeper(self._store)
         self._servicers = (
-            SegmentationServicer(self.segmenter, keeper, self._settings),
+            SegmentationServicer(self.segmenter, keeper, self._pace, self._settings),
             AnnotationsServicer(keeper, self._settings.limits),
         )
         self._server = self._build_server(*self._servicers)

@@ -31,6 +31,7 @@ class SegmentationStub:
       UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
       INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
       RESOURCE_EXHAUSTED  OUT_OF_MEMORY. TOO_MANY_STREAMS: of calls that are streams, when their user has too many open.
+                          TOO_MANY_MESSAGES: the user calls and sends faster than one may; nothing was done.
       UNAUTHENTICATED     TOKEN_MISSING; TOKEN_INVALID: unknown or revoked; TOKEN_EXPIRED. Also of streams that were open
                           when the token was revoked, or ended.
       PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.
@@ -132,12 +133,14 @@ class SegmentationStub:
     Errors of one prompt (the stream goes on): as for Segment, and
       ABORTED              STALE_REVISION, SUPERSEDED.
       CANCELLED            PROMPT_CANCELLED.
-      RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_MANY_OBJECTS.
+      RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_MANY_OBJECTS; TOO_MANY_MESSAGES: a prompt that came faster than its user may
+                           send. It was not taken: send it again, with the same revision, after `retry_seconds`.
       FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
                            prompt waits for cannot come any more.
     Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
     the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
-    A client that does not read its answers is not read either.
+    A client that does not read its answers is not read either. Viewports may be sent with each move: of those that come
+    faster than their user may send, the newest counts. Cancels and tiles that come so fast are read later.
     """
 
 class SegmentationAsyncStub:
@@ -154,6 +157,7 @@ class SegmentationAsyncStub:
       UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
       INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
       RESOURCE_EXHAUSTED  OUT_OF_MEMORY. TOO_MANY_STREAMS: of calls that are streams, when their user has too many open.
+                          TOO_MANY_MESSAGES: the user calls and sends faster than one may; nothing was done.
       UNAUTHENTICATED     TOKEN_MISSING; TOKEN_INVALID: unknown or revoked; TOKEN_EXPIRED. Also of streams that were open
                           when the token was revoked, or ended.
       PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.
@@ -254,12 +258,14 @@ class SegmentationAsyncStub:
     Errors of one prompt (the stream goes on): as for Segment, and
       ABORTED              STALE_REVISION, SUPERSEDED.
       CANCELLED            PROMPT_CANCELLED.
-      RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_MANY_OBJECTS.
+      RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_MANY_OBJECTS; TOO_MANY_MESSAGES: a prompt that came faster than its user may
+                           send. It was not taken: send it again, with the same revision, after `retry_seconds`.
       FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
                            prompt waits for cannot come any more.
     Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
     the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
-    A client that does not read its answers is not read either.
+    A client that does not read its answers is not read either. Viewports may be sent with each move: of those that come
+    faster than their user may send, the newest counts. Cancels and tiles that come so fast are read later.
     """
 
 class SegmentationServicer(metaclass=abc.ABCMeta):
@@ -276,6 +282,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
       UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
       INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
       RESOURCE_EXHAUSTED  OUT_OF_MEMORY. TOO_MANY_STREAMS: of calls that are streams, when their user has too many open.
+                          TOO_MANY_MESSAGES: the user calls and sends faster than one may; nothing was done.
       UNAUTHENTICATED     TOKEN_MISSING; TOKEN_INVALID: unknown or revoked; TOKEN_EXPIRED. Also of streams that were open
                           when the token was revoked, or ended.
       PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.
@@ -386,12 +393,14 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
         Errors of one prompt (the stream goes on): as for Segment, and
           ABORTED              STALE_REVISION, SUPERSEDED.
           CANCELLED            PROMPT_CANCELLED.
-          RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_MANY_OBJECTS.
+          RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_MANY_OBJECTS; TOO_MANY_MESSAGES: a prompt that came faster than its user may
+                               send. It was not taken: send it again, with the same revision, after `retry_seconds`.
           FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
                                prompt waits for cannot come any more.
         Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
         the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
-        A client that does not read its answers is not read either.
+        A client that does not read its answers is not read either. Viewports may be sent with each move: of those that come
+        faster than their user may send, the newest counts. Cancels and tiles that come so fast are read later.
         """
 
 def add_SegmentationServicer_to_server(servicer: SegmentationServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

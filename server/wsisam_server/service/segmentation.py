@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import grpc
 
     from wsisam_server.config import Settings
+    from wsisam_server.identity import Pace
     from wsisam_server.sessions import Keeper
     from wsisam_server.slides import PixelWindow
 
@@ -36,12 +37,14 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
     Args:
         segmenter: answers prompts.
         keeper: stores the outlines that are to be kept.
+        pace: how fast one user may send.
         settings: limits, and the name of the default model.
     """
 
-    def __init__(self, segmenter: Segmenter, keeper: Keeper, settings: Settings) -> None:
+    def __init__(self, segmenter: Segmenter, keeper: Keeper, pace: Pace, settings: Settings) -> None:
         self._segmenter = segmenter
         self._keeper = keeper
+        self._pace = pace
         self._settings = settings
         self._session_ids = SessionIds()
         self._allowance = Allowance(settings.limits.queued_prompts_per_user)
@@ -139,7 +142,9 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         session_id = from_proto.identifier(first.start.session_id, "start.session_id", self._settings.limits)
         self._session_ids.claim(session_id)
         try:
-            stream = InteractStream(self._segmenter, self._keeper, self._allowance, self._settings.limits, first.start)
+            stream = InteractStream(
+                self._segmenter, self._keeper, self._allowance, self._pace, self._settings.limits, first.start
+            )
             self._streams.add(stream)
             try:
                 await stream.run(requests, context.write)
