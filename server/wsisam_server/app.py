@@ -43,6 +43,12 @@ class StartError(Exception):
     """The server cannot start with these settings; the text says what to change."""
 
 
+OURS = "/wsisam."
+"""What the names of our own methods begin with."""
+
+FAREWELL_SECONDS = 1.0
+"""How long what was said last may take to reach a client."""
+
 KEEPALIVE_SECONDS = 60
 """How often the server looks whether a silent client is still there, and how often clients may look."""
 
@@ -155,14 +161,17 @@ class App:
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         return port
 
-    async def stop(self, grace: float = 5.0) -> None:
-        """Takes no new calls, ends the streams, gives other running calls `grace` seconds, then closes everything."""
+    async def stop(self, grace: float | None = None) -> None:
+        """Takes nothing new, lets what it has taken be answered, hands back what is left, and closes everything.
+
+        Args:
+            grace: seconds for the answers; what the limits say if not given.
+        """
         self._gate.close(Reason.SHUTTING_DOWN)
         await self._health.enter_graceful_shutdown()
-        for servicer in self._servicers or ():
-            servicer.end_streams()
         if self._server is not None:
-            await self._server.stop(grace)
+            await self._drain(self._settings.limits.drain_seconds if grace is None else grace)
+            await self._server.stop(FAREWELL_SECONDS)
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
@@ -171,6 +180,29 @@ class App:
         await self.segmenter.close()
         if self._store is not None:
             await self._store.close()
+
+    async def _drain(self, grace: float) -> None:
+        """Ends all calls. The port stays open meanwhile: who calls now is told why, and when to try again."""
+        segmentation, annotations = self._servicers or (None, None)
+        if annotations is not None:
+            annotations.end_streams()
+        if segmentation is not None:
+            segmentation.drain()
+        if await self._all_left(grace):
+            return
+        if segmentation is not None:
+            segmentation.hand_back()
+        if not await self._all_left(FAREWELL_SECONDS):
+            # Batches, single calls, and clients that do not read.
+            self._access.end_all(OURS, WsiSamServerError(Reason.SHUTTING_DOWN))
+            await self._all_left(FAREWELL_SECONDS)
+
+    async def _all_left(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._access.empty(OURS), seconds)
+        except asyncio.TimeoutError:
+            return False
+        return True
 
     async def _open_store(self) -> AsyncStore | None:
         where, limits = self._settings.store, self._settings.limits
@@ -198,7 +230,7 @@ class App:
         limit = self._settings.limits.message_bytes
         server = grpc.aio.server(
             interceptors=(
-                BoundaryInterceptor("/wsisam.", self._gate, self._access, status_details, self._recorder.call_ended),
+                BoundaryInterceptor(OURS, self._gate, self._access, status_details, self._recorder.call_ended),
             ),
             options=(
                 ("grpc.max_receive_message_length", limit),

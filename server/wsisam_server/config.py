@@ -102,6 +102,10 @@ class Limits:
     waiting_writes: Annotated[
         Count, Field(description="Changes that wait for the store; more are refused with STORE_BUSY.")
     ] = 256
+    drain_seconds: Annotated[
+        Seconds,
+        Field(description="That accepted work may take once the server is told to stop; then it is handed back."),
+    ] = 10.0
     heartbeat_seconds: Annotated[
         Seconds, Field(description="Between two messages of a Watch stream on which nothing happens.")
     ] = 15.0

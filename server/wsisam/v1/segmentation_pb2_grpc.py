@@ -181,7 +181,8 @@ class SegmentationServicer(object):
 
     def SegmentBatch(self, request, context):
         """Many prompts on one slide. Answers come as they are ready, in any order, each with its item's id; each item is
-        answered exactly once, by an outline or an error. An item's error does not end the stream.
+        answered exactly once, by an outline or an error. An item's error does not end the stream. A server that stops
+        answers what it has begun and ends the call with SHUTTING_DOWN; ask for the rest again.
 
         Errors of the call as a whole: UNKNOWN_SLIDE_ID, UNKNOWN_MODEL, MODEL_UNAVAILABLE, INVALID_FIELD (no items, over
         100,000 items, an id that is empty, too long or used twice). Errors of an item: as for Segment.
@@ -202,10 +203,12 @@ class SegmentationServicer(object):
         ALREADY_EXISTS       SESSION_IN_USE: another live stream has this session id.
         NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
         INVALID_ARGUMENT     INVALID_FIELD in `start`.
-        UNAVAILABLE          SHUTTING_DOWN. Prompts without an answer are lost; send them again on a new stream.
+        UNAVAILABLE          SHUTTING_DOWN: once the prompts that were taken are answered.
         Errors of one prompt (the stream goes on): as for Segment, and
         ABORTED              STALE_REVISION, SUPERSEDED.
         CANCELLED            PROMPT_CANCELLED.
+        UNAVAILABLE          SHUTTING_DOWN: the prompt came when the server was stopping, or there was no time left for it.
+        The stream ends, too; send the prompt again on a new one.
         RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_MANY_OBJECTS; TOO_MANY_MESSAGES: a prompt that came faster than its user may
         send. It was not taken: send it again, with the same revision, after `retry_seconds`.
         FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a

@@ -99,6 +99,17 @@ class Access:
         """How many calls run, by method and user's name. From any thread."""
         return Counter((visit.method, visit.user.name) for visit in list(self._visits))
 
+    async def empty(self, prefix: str) -> None:
+        """Returns when no call runs any more whose method begins with `prefix`, and all their clients were answered."""
+        while tasks := [one.task for one in self._visits if one.task is not None and one.method.startswith(prefix)]:
+            await asyncio.wait(tasks)
+
+    def end_all(self, prefix: str, error: WsiSamServerError) -> None:
+        """Ends all running calls whose method begins with `prefix`, with an error."""
+        for visit in self._visits:
+            if visit.method.startswith(prefix):
+                _end(visit, error)
+
     async def watch(self) -> None:
         """Ends calls whose token is good no more, until it is cancelled."""
         while True:
@@ -125,6 +136,11 @@ class Access:
             except WsiSamServerError as error:
                 if visit.ended_by is None:
                     _log.warning("a call of %s is ended: %s", visit.user.name, error)
-                visit.ended_by = error
                 # Again with each look until it has ended: Python 3.10's wait_for can swallow a cancellation.
-                visit.task.cancel()
+                _end(visit, error)
+
+
+def _end(visit: Visit, error: WsiSamServerError) -> None:
+    visit.ended_by = error
+    if visit.task is not None:
+        visit.task.cancel()

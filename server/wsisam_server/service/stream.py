@@ -46,6 +46,7 @@ class InteractStream:
         self._limits = limits
         self._pace = pace
         self._user = current_user().name
+        self._finishing: asyncio.Task[None] | None = None
         self._unseen: geometry_pb2.Viewport | None = None
         self._events: asyncio.Queue[Event | _End | WsiSamServerError] = asyncio.Queue()
         self._room = asyncio.Event()
@@ -61,15 +62,23 @@ class InteractStream:
             self._events.put_nowait,
         )
 
-    def end(self, error: WsiSamServerError) -> None:
-        """Ends the stream with an error once what is ready has been sent."""
-        self._events.put_nowait(error)
+    def drain(self) -> None:
+        """Takes no more prompts, and ends the stream with SHUTTING_DOWN when those that it has are answered."""
+        self._finishing = asyncio.ensure_future(self._finish())
+
+    def hand_back(self) -> None:
+        """Answers those that still wait with SHUTTING_DOWN."""
+        self._session.hand_back(Reason.SHUTTING_DOWN)
+
+    async def _finish(self) -> None:
+        await self._session.idle()
+        self._events.put_nowait(WsiSamServerError(Reason.SHUTTING_DOWN))
 
     async def run(self, requests: AsyncIterator[pb.InteractRequest], write: Write) -> None:
         """Serves until the client has sent its last message and every prompt is answered, or until it is cancelled.
 
         Raises:
-            WsiSamServerError: a message that ends the stream, or what `end` was given.
+            WsiSamServerError: a message that ends the stream, or SHUTTING_DOWN after `drain`.
         """
         session = self._session
         await write(
@@ -91,8 +100,10 @@ class InteractStream:
                 await write(to_proto.event(event))
             await reading  # raises what ended the reading, if anything did
         finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            ending = [reading] if self._finishing is None else [reading, self._finishing]
+            for task in ending:
+                task.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
             await session.close()
 
     async def _read(self, requests: AsyncIterator[pb.InteractRequest]) -> None:
@@ -114,6 +125,8 @@ class InteractStream:
         object_id, revision = self._subject(request)
         try:
             if kind == "prompt":
+                if self._finishing is not None:
+                    raise WsiSamServerError(Reason.SHUTTING_DOWN)  # noqa: TRY301 - answered below, as any other
                 self._pace.take(self._user)
                 self._look()
                 self._session.prompt(self._revision(request.prompt))

@@ -396,13 +396,11 @@ public final class Session implements AutoCloseable {
         forgotten(error);
       } else if (turn != null && Errors.notTaken(error) != null) {
         notTaken(turn, Errors.notTaken(error));
-      } else if (turn != null && error.reason().equals("SHUTTING_DOWN")) {
-        turn.wantsPixels = false; // the stream ends; then it is sent to the server's successor
-      } else if (turn != null) {
+      } else if (turn != null && !error.reason().equals("SHUTTING_DOWN")) {
         fail(turn, error);
-      } else {
+      } else if (turn == null) {
         endsReminder(message.getObjectId(), message.getRevision());
-      }
+      } // else the stream is about to end, and the turn goes to the next one
       pump();
     }
 
