@@ -20,12 +20,13 @@ from wsisam_server.identity import Keyring, Pace
 from wsisam_server.interceptors import Access, BoundaryInterceptor, Gate
 from wsisam_server.metrics import Current, Endpoint, Recorder
 from wsisam_server.scheduler import Device, ModelPool
-from wsisam_server.segmenter import Segmenter
+from wsisam_server.segmenter import Observers, Segmenter
 from wsisam_server.service import AnnotationsServicer, SegmentationServicer, status_details
 from wsisam_server.sessions import Keeper
 from wsisam_server.slides import OpenSlides, SlideAccess
 from wsisam_server.store import AsyncStore, StoreError, open_store
 from wsisam_server.tls import TlsError, credentials, is_loopback
+from wsisam_server.tracing import spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,8 +122,10 @@ class App:
         self._load_model = load_model
         self._metrics = CollectorRegistry()
         self._recorder = Recorder(self._metrics)
+        self._spans = spans()
+        self._observers = (self._recorder,) if self._spans is None else (self._recorder, self._spans)
         self._endpoint: Endpoint | None = None
-        self.segmenter = build_segmenter(settings, source, observer=self._recorder)
+        self.segmenter = build_segmenter(settings, source, observer=Observers(*self._observers))
         self._store: AsyncStore | None = None
         self._servicers: tuple[SegmentationServicer, AnnotationsServicer] | None = None
         self._gate = Gate()
@@ -180,6 +183,8 @@ class App:
         await self.segmenter.close()
         if self._store is not None:
             await self._store.close()
+        if self._spans is not None:
+            await asyncio.to_thread(self._spans.close)
 
     async def _drain(self, grace: float) -> None:
         """Ends all calls. The port stays open meanwhile: who calls now is told why, and when to try again."""
@@ -229,9 +234,7 @@ class App:
     def _build_server(self, segmentation: SegmentationServicer, annotations: AnnotationsServicer) -> grpc.aio.Server:
         limit = self._settings.limits.message_bytes
         server = grpc.aio.server(
-            interceptors=(
-                BoundaryInterceptor(OURS, self._gate, self._access, status_details, self._recorder.call_ended),
-            ),
+            interceptors=(BoundaryInterceptor(OURS, self._gate, self._access, status_details, self._observers),),
             options=(
                 ("grpc.max_receive_message_length", limit),
                 ("grpc.max_send_message_length", limit),

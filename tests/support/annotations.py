@@ -80,7 +80,7 @@ class Serving:
                     gate,
                     Access(None, required=False, streams=64, pace=Pace(200, 2000)),
                     status_details,
-                    _ignored,
+                    (),
                 )
             ],
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", limits.message_bytes)],
@@ -195,7 +195,3 @@ class Watch:
                 self._came.put(message)
         except grpc.RpcError as error:
             self._came.put(server_error(error))
-
-
-def _ignored(method, status):
-    """Hears of calls' ends."""
