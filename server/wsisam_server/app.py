@@ -17,16 +17,17 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, segmentation_pb2, segmentation_pb2_grpc
 from wsisam_model import available_models
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.identity import Keyring
+from wsisam_server.identity import Keyring, Pace
 from wsisam_server.interceptors import Access, BoundaryInterceptor, Gate
 from wsisam_server.metrics import Current, Endpoint, Recorder
 from wsisam_server.scheduler import Device, ModelPool
-from wsisam_server.segmenter import Segmenter
+from wsisam_server.segmenter import Observers, Segmenter
 from wsisam_server.service import AnnotationsServicer, SegmentationServicer, status_details
 from wsisam_server.sessions import Keeper
 from wsisam_server.slides import OpenSlides, SlideAccess
 from wsisam_server.store import AsyncStore, StoreError, open_store
 from wsisam_server.tls import TlsError, credentials, is_loopback
+from wsisam_server.tracing import spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,12 @@ _log = logging.getLogger(__name__)
 class StartError(Exception):
     """The server cannot start with these settings; the text says what to change."""
 
+
+OURS = "/wsisam."
+"""What the names of our own methods begin with."""
+
+FAREWELL_SECONDS = 1.0
+"""How long what was said last may take to reach a client."""
 
 KEEPALIVE_SECONDS = 60
 """How often the server looks whether a silent client is still there, and how often clients may look."""
@@ -115,13 +122,17 @@ class App:
         keyring = None if settings.tokens is None else Keyring(settings.tokens)
         required = settings.require_tokens or (strangers and not settings.insecure)
         self.requires_tokens = required
-        self._access = Access(keyring, required=required, streams=settings.limits.streams_per_user)
+        limits = settings.limits
+        self._pace = Pace(limits.messages_per_second_per_user, limits.message_burst_per_user)
+        self._access = Access(keyring, required=required, streams=limits.streams_per_user, pace=self._pace)
         self._watching: asyncio.Task[None] | None = None
         self._load_model = load_model
         self._metrics = CollectorRegistry()
         self._recorder = Recorder(self._metrics)
+        self._spans = spans()
+        self._observers = (self._recorder,) if self._spans is None else (self._recorder, self._spans)
         self._endpoint: Endpoint | None = None
-        self.segmenter = build_segmenter(settings, source, observer=self._recorder)
+        self.segmenter = build_segmenter(settings, source, observer=Observers(*self._observers))
         self._store: AsyncStore | None = None
         self._servicers: tuple[SegmentationServicer, AnnotationsServicer] | None = None
         self._gate = Gate()
@@ -145,7 +156,7 @@ class App:
         self._store = await self._open_store()
         keeper = Keeper(self._store)
         self._servicers = (
-            SegmentationServicer(self.segmenter, keeper, self._settings),
+            SegmentationServicer(self.segmenter, keeper, self._pace, self._settings),
             AnnotationsServicer(keeper, self._settings.limits),
         )
         self._server = self._build_server(*self._servicers)
@@ -162,17 +173,21 @@ class App:
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         return port
 
-    async def stop(self, grace: float = 5.0) -> None:
-        """Takes no new calls, ends the streams, gives other running calls `grace` seconds, then closes everything."""
+    async def stop(self, grace: float | None = None) -> None:
+        """Takes nothing new, lets what it has taken be answered, hands back what is left, and closes everything.
+
+        Args:
+            grace: seconds for the answers; what the limits say if not given.
+        """
         self._gate.close(Reason.SHUTTING_DOWN)
         await self._health.enter_graceful_shutdown()
-        for servicer in self._servicers or ():
-            servicer.end_streams()
+        if self._server is not None:
+            await self._drain(self._settings.limits.drain_seconds if grace is None else grace)
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.gather(self._listening, return_exceptions=True)
         if self._server is not None:
-            await self._server.stop(grace)
+            await self._server.stop(FAREWELL_SECONDS)
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
@@ -181,6 +196,31 @@ class App:
         await self.segmenter.close()
         if self._store is not None:
             await self._store.close()
+        if self._spans is not None:
+            await asyncio.to_thread(self._spans.close)
+
+    async def _drain(self, grace: float) -> None:
+        """Ends all calls. The port stays open meanwhile: who calls now is told why, and when to try again."""
+        segmentation, annotations = self._servicers or (None, None)
+        if annotations is not None:
+            annotations.end_streams()
+        if segmentation is not None:
+            segmentation.drain()
+        if await self._all_left(grace):
+            return
+        if segmentation is not None:
+            segmentation.hand_back()
+        if not await self._all_left(FAREWELL_SECONDS):
+            # Batches, single calls, and clients that do not read.
+            self._access.end_all(OURS, WsiSamServerError(Reason.SHUTTING_DOWN))
+            await self._all_left(FAREWELL_SECONDS)
+
+    async def _all_left(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._access.empty(OURS), seconds)
+        except asyncio.TimeoutError:
+            return False
+        return True
 
     async def _listen_on(self, port: int) -> None:
         """Opens the port again whenever gRPC has given it up, until it is cancelled.
@@ -239,9 +279,7 @@ class App:
     def _build_server(self, segmentation: SegmentationServicer, annotations: AnnotationsServicer) -> grpc.aio.Server:
         limit = self._settings.limits.message_bytes
         server = grpc.aio.server(
-            interceptors=(
-                BoundaryInterceptor("/wsisam.", self._gate, self._access, status_details, self._recorder.call_ended),
-            ),
+            interceptors=(BoundaryInterceptor(OURS, self._gate, self._access, status_details, self._observers),),
             options=(
                 ("grpc.max_receive_message_length", limit),
                 ("grpc.max_send_message_length", limit),

@@ -7,6 +7,7 @@ never know how the server computes anything; it shares with it only the contract
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -241,15 +242,19 @@ class Client:
             turn.release()
 
     def call(self, method: Callable[..., Reply], request: Any) -> Reply:
-        """One call of a stub's method that has one answer.
+        """One call of a stub's method that has one answer. Slows down when the server says that it came too fast.
 
         Raises:
             ServerError: it failed.
         """
-        try:
-            return method(request, timeout=self._timeout)
-        except grpc.RpcError as error:
-            raise server_error(error) from error
+        while True:
+            try:
+                return method(request, timeout=self._timeout)
+            except grpc.RpcError as error:
+                failed = server_error(error)
+                if failed.reason != "TOO_MANY_MESSAGES":
+                    raise failed from error
+            time.sleep(float(failed.details["retry_seconds"]))
 
 
 def server_error(error: Any) -> ServerError:

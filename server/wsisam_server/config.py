@@ -78,6 +78,12 @@ class Limits:
     streams_per_user: Annotated[
         Count, Field(description="Streams that one user has open: Interact, SegmentBatch, Watch.")
     ] = 64
+    messages_per_second_per_user: Annotated[
+        Count, Field(description="Calls and messages in streams of one user, in the long run.")
+    ] = 200
+    message_burst_per_user: Annotated[
+        Count, Field(description="Of them those that may come at once after a silence.")
+    ] = 2000
     unsent_events_per_stream: Annotated[
         Count, Field(description="Answers that wait for a client that does not read; it is not read then, either.")
     ] = 256
@@ -96,6 +102,10 @@ class Limits:
     waiting_writes: Annotated[
         Count, Field(description="Changes that wait for the store; more are refused with STORE_BUSY.")
     ] = 256
+    drain_seconds: Annotated[
+        Seconds,
+        Field(description="That accepted work may take once the server is told to stop; then it is handed back."),
+    ] = 10.0
     heartbeat_seconds: Annotated[
         Seconds, Field(description="Between two messages of a Watch stream on which nothing happens.")
     ] = 15.0

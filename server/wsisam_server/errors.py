@@ -179,6 +179,12 @@ class Reason(Enum):
         "images on which you do not work, then try again; the administrator can raise the limit (streams_per_user).",
         5,
     )
+    TOO_MANY_MESSAGES = Entry(
+        Code.RESOURCE_EXHAUSTED,
+        "You send more than {limit} messages a second, in all your images and programs together, and one user may not. "
+        "Wait a second, then send this one again; the administrator can raise messages_per_second_per_user.",
+        1,
+    )
     TOO_MANY_OBJECTS = Entry(
         Code.RESOURCE_EXHAUSTED, "This session holds {limit} objects. Cancel finished objects or start a new session."
     )

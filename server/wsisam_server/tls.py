@@ -7,7 +7,9 @@ must never know who a caller is.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import ssl
+import threading
 from typing import TYPE_CHECKING
 
 import grpc
@@ -18,20 +20,23 @@ if TYPE_CHECKING:
     from wsisam_server.config import Tls
 
 
+_log = logging.getLogger(__name__)
+
+
 class TlsError(Exception):
     """Certificates or keys that cannot be used; the text says which and why."""
 
 
 def credentials(tls: Tls) -> grpc.ServerCredentials:
-    """What a server shows, and what it asks of its clients.
+    """What a server shows, and what it asks of its clients. New connections are shown what the files hold then.
 
     Raises:
         TlsError: a file cannot be read, or key and certificate do not belong together.
     """
-    chain = _pair(tls.certificate, tls.key)
-    if tls.client_ca is None:
-        return grpc.ssl_server_credentials([chain])
-    return grpc.ssl_server_credentials([chain], _authority(tls.client_ca), require_client_auth=True)
+    files = _Files(tls)
+    return grpc.dynamic_ssl_server_credentials(
+        files.configuration, files.renewed, require_client_authentication=tls.client_ca is not None
+    )
 
 
 def channel_credentials(
@@ -61,6 +66,53 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+class _Files:
+    """A server's files, read again after they have changed. From any thread.
+
+    Attributes:
+        configuration: what they held first.
+    """
+
+    def __init__(self, tls: Tls) -> None:
+        self._tls = tls
+        self._lock = threading.Lock()
+        # Stamps are taken before the files are read: what is written in between is seen at the next look.
+        self._seen = self._stamps()
+        self.configuration = self._read()
+
+    def renewed(self) -> grpc.ServerCertificateConfiguration | None:
+        """What the files hold now; None for what was shown before. gRPC asks before each handshake."""
+        with self._lock:
+            stamps = self._stamps()
+            if stamps == self._seen:
+                return None
+            self._seen = stamps
+            try:
+                fresh = self._read()
+            except TlsError as error:
+                _log.error("the certificate was not renewed, and the one before stays in use: %s", error)
+                return None
+        _log.info("the certificate %s was renewed", self._tls.certificate)
+        return fresh
+
+    def _read(self) -> grpc.ServerCertificateConfiguration:
+        chain = _pair(self._tls.certificate, self._tls.key)
+        authority = None if self._tls.client_ca is None else _authority(self._tls.client_ca)
+        return grpc.ssl_server_certificate_configuration([chain], authority)
+
+    def _stamps(self) -> tuple[tuple[int, ...], ...]:
+        files = (self._tls.certificate, self._tls.key, self._tls.client_ca)
+        return tuple(_stamp(path) for path in files if path is not None)
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _pair(certificate: Path, key: Path) -> tuple[bytes, bytes]:

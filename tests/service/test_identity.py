@@ -22,7 +22,7 @@ from wsisam.v1 import annotations_pb2_grpc
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError, server_error
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.identity import Keyring, Role, TokenFile
+from wsisam_server.identity import Keyring, Pace, Role, TokenFile
 from wsisam_server.interceptors import RIGHTS, Access, JsonLines, LogContext
 
 TABLE = {
@@ -154,7 +154,7 @@ def test_every_cell_of_the_table(lab, who):
 
 
 def test_a_method_without_a_line_is_refused_to_all(lab):
-    access = Access(Keyring(lab.file.path), required=False, streams=64)
+    access = Access(Keyring(lab.file.path), required=False, streams=64, pace=Pace(200, 2000))
     for who in ("nobody", "administrator"):
         with pytest.raises(WsiSamServerError) as caught:
             access.admit("/wsisam.v1.Segmentation/NewOne", lab.metadata(who))

@@ -1,10 +1,13 @@
 """Encryption, certificates of clients, and what a server refuses to start with."""
 
+import shutil
+
 import grpc
 import pytest
 import trustme
 from click.testing import CliRunner
 
+from support.dark_parts import DarkParts
 from support.server import start
 from wsisam_server.app import App, StartError
 from wsisam_server.cli import main
@@ -121,6 +124,61 @@ def test_files_that_a_server_cannot_use(model, pki, secret, certificate, key, cl
     tls = Tls(pki / certificate, pki / key, None if client_ca is None else pki / client_ca)
     with pytest.raises(StartError, match=text):
         App(Settings(tls=tls), lambda: model)
+
+
+@pytest.fixture
+def renewing(pki, secret, tmp_path, caplog):
+    """A server of the lab's files, and what puts others in their place."""
+
+    def put(*names):
+        for name, target in zip(names, ("server.pem", "server.key"), strict=False):
+            fresh = tmp_path / "fresh"
+            shutil.copy(pki / name, fresh)
+            fresh.replace(tmp_path / target)
+
+    caplog.set_level("INFO", logger="wsisam_server.tls")
+    put("lab-server.pem", "lab-server.key")
+    running, stop = start(DarkParts(), tmp_path, tls=Tls(tmp_path / "server.pem", tmp_path / "server.key"))
+    yield running, put
+    stop()
+
+
+def answers(running, ca):
+    with Client(running.target, ca=ca, timeout=10) as client:
+        try:
+            return bool(client.models())
+        except ServerError as error:
+            return error.status != "UNAVAILABLE"
+
+
+def test_a_renewed_certificate_is_shown_to_new_connections(renewing, pki, caplog):
+    running, put = renewing
+    lab, other = pki / "lab-ca.pem", pki / "other-ca.pem"
+    with Client(running.target, ca=lab, timeout=10) as open_before:
+        assert open_before.models()
+        put("other-server.pem", "other-server.key")
+        assert answers(running, other)
+        assert not answers(running, lab)
+        assert open_before.models(), "what is open goes on"
+    assert "renewed" in caplog.text
+
+
+def test_files_that_cannot_be_used_leave_the_certificate_as_it_is(renewing, pki, caplog):
+    running, put = renewing
+    lab, other = pki / "lab-ca.pem", pki / "other-ca.pem"
+    # The key is not there yet, as between two copies; then a file that is none; then one that is not there.
+    put("other-server.pem")
+    assert answers(running, lab)
+    assert caplog.text.count("was not renewed") == 1
+    assert answers(running, lab)
+    assert caplog.text.count("was not renewed") == 1, "said once for each change"
+    put("tokens.json")
+    assert answers(running, lab)
+    (running.root / "server.pem").unlink()
+    assert answers(running, lab)
+    assert caplog.text.count("was not renewed") == 3
+    put("other-server.pem", "other-server.key")
+    assert answers(running, other)
 
 
 def test_the_command_line_reaches_it(lab, pki, secret, tmp_path, monkeypatch):

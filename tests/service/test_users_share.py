@@ -12,13 +12,16 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from PIL import Image
 
-from support.server import HEIGHT, WIDTH, around, box, picture, start
+from support.dark_parts import DarkParts
+from support.server import HEIGHT, WIDTH, around, box, clicks, picture, start
+from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError
 from wsisam_server.config import Limits
 from wsisam_server.identity import Role, TokenFile
 
 STREAMS, PROMPTS, PUSHED = 2, 3, 2
+RATE, BURST = 20, 10
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +201,74 @@ def test_who_pushes_many_slides_loses_their_own_first(lab):
 
     assert known(bob, of_bob) == "PIXELS_NEEDED"
     assert [known(anna, slide) for slide in of_anna] == ["UNKNOWN_SLIDE_ID", *["PIXELS_NEEDED"] * PUSHED]
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory):
+    root = tmp_path_factory.mktemp("slow")
+    Image.fromarray(picture()).save(root / "pale.png")
+    limits = Limits(messages_per_second_per_user=RATE, message_burst_per_user=BURST)
+    running, stop = start(DarkParts(), root, limits=limits)
+    with Client(running.target, timeout=60) as client:
+        yield client
+    stop()
+
+
+@pytest.fixture
+def rested(slow):
+    """A client that has not sent anything for so long that it may send a burst."""
+    time.sleep((BURST + 2) / RATE)
+    return slow
+
+
+def test_messages_that_come_too_fast_are_refused_one_by_one_and_the_stream_goes_on(rested):
+    slide = rested.open_slide("pale.png")
+    with stream(rested, slide) as (send, replies):
+        for number in range(3 * BURST):
+            send(revision(str(number), around("a")))
+        first = answered(replies, 3 * BURST)
+        refused = {key: value for key, value in first.items() if isinstance(value, pb.Error)}
+        assert BURST <= len(refused) <= 2 * BURST + 2
+        for error in refused.values():
+            assert (error.code, error.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], "TOO_MANY_MESSAGES")
+            assert error.details["limit"] == str(RATE)
+        time.sleep(float(error.details["retry_seconds"]))
+        # With the same revision: it was not taken.
+        again = next(iter(refused))
+        send(revision(again, around("a")))
+        assert isinstance(answered(replies, 1)[again], pb.Outline)
+
+
+def test_of_viewports_that_come_too_fast_the_newest_counts(rested):
+    def seen(side):
+        region = geo.Box(x0=200 - side / 2, y0=200 - side / 2, x1=200 + side / 2, y1=200 + side / 2)
+        return pb.InteractRequest(viewport=geo.Viewport(region=region, downsample=side / 1000))
+
+    def downsample(object_id):
+        send(revision(object_id, clicks((200, 200, True))))
+        return answered(replies, 1)[object_id].field.high.downsample
+
+    slide = rested.open_slide("pale.png")
+    with stream(rested, slide) as (send, replies):
+        send(seen(100))
+        near = downsample("near")
+        for _ in range(3 * BURST):
+            send(seen(100))
+        send(seen(2000))
+        time.sleep(1)
+        assert downsample("far") > near
+
+
+def test_no_cancel_is_lost_however_fast(rested):
+    slide = rested.open_slide("pale.png")
+    begun = time.monotonic()
+    with stream(rested, slide) as (send, replies):
+        for _ in range(2 * BURST):
+            send(pb.InteractRequest(cancel=pb.Cancel(object_id="")))
+        found = [next(replies).error.error for _ in range(2 * BURST)]
+    assert {error.details["field"] for error in found} == {"cancel.object_id"}
+    assert time.monotonic() - begun > (BURST - 1) / RATE
+
+
+def test_our_client_slows_down(rested):
+    assert all(rested.models() for _ in range(BURST + 3))

@@ -13,6 +13,7 @@ from wsisam.v1 import annotations_pb2_grpc
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as seg
 from wsisam_server.client import server_error
+from wsisam_server.identity import Pace
 from wsisam_server.interceptors import Access, BoundaryInterceptor, Gate
 from wsisam_server.service import AnnotationsServicer, status_details
 from wsisam_server.sessions import Keeper
@@ -75,7 +76,11 @@ class Serving:
         self._server = grpc.aio.server(
             interceptors=[
                 BoundaryInterceptor(
-                    "/wsisam.", gate, Access(None, required=False, streams=64), status_details, _ignored
+                    "/wsisam.",
+                    gate,
+                    Access(None, required=False, streams=64, pace=Pace(200, 2000)),
+                    status_details,
+                    (),
                 )
             ],
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", limits.message_bytes)],
@@ -190,7 +195,3 @@ class Watch:
                 self._came.put(message)
         except grpc.RpcError as error:
             self._came.put(server_error(error))
-
-
-def _ignored(method, status):
-    """Hears of calls' ends."""

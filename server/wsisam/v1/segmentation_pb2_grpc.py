@@ -39,6 +39,7 @@ class SegmentationStub(object):
     UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
     INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
     RESOURCE_EXHAUSTED  OUT_OF_MEMORY. TOO_MANY_STREAMS: of calls that are streams, when their user has too many open.
+    TOO_MANY_MESSAGES: the user calls and sends faster than one may; nothing was done.
     UNAUTHENTICATED     TOKEN_MISSING; TOKEN_INVALID: unknown or revoked; TOKEN_EXPIRED. Also of streams that were open
     when the token was revoked, or ended.
     PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.
@@ -107,6 +108,7 @@ class SegmentationServicer(object):
     UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
     INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
     RESOURCE_EXHAUSTED  OUT_OF_MEMORY. TOO_MANY_STREAMS: of calls that are streams, when their user has too many open.
+    TOO_MANY_MESSAGES: the user calls and sends faster than one may; nothing was done.
     UNAUTHENTICATED     TOKEN_MISSING; TOKEN_INVALID: unknown or revoked; TOKEN_EXPIRED. Also of streams that were open
     when the token was revoked, or ended.
     PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.
@@ -179,7 +181,8 @@ class SegmentationServicer(object):
 
     def SegmentBatch(self, request, context):
         """Many prompts on one slide. Answers come as they are ready, in any order, each with its item's id; each item is
-        answered exactly once, by an outline or an error. An item's error does not end the stream.
+        answered exactly once, by an outline or an error. An item's error does not end the stream. A server that stops
+        answers what it has begun and ends the call with SHUTTING_DOWN; ask for the rest again.
 
         Errors of the call as a whole: UNKNOWN_SLIDE_ID, UNKNOWN_MODEL, MODEL_UNAVAILABLE, INVALID_FIELD (no items, over
         100,000 items, an id that is empty, too long or used twice). Errors of an item: as for Segment.
@@ -200,16 +203,20 @@ class SegmentationServicer(object):
         ALREADY_EXISTS       SESSION_IN_USE: another live stream has this session id.
         NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
         INVALID_ARGUMENT     INVALID_FIELD in `start`.
-        UNAVAILABLE          SHUTTING_DOWN. Prompts without an answer are lost; send them again on a new stream.
+        UNAVAILABLE          SHUTTING_DOWN: once the prompts that were taken are answered.
         Errors of one prompt (the stream goes on): as for Segment, and
         ABORTED              STALE_REVISION, SUPERSEDED.
         CANCELLED            PROMPT_CANCELLED.
-        RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_MANY_OBJECTS.
+        UNAVAILABLE          SHUTTING_DOWN: the prompt came when the server was stopping, or there was no time left for it.
+        The stream ends, too; send the prompt again on a new one.
+        RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_MANY_OBJECTS; TOO_MANY_MESSAGES: a prompt that came faster than its user may
+        send. It was not taken: send it again, with the same revision, after `retry_seconds`.
         FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
         prompt waits for cannot come any more.
         Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
         the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
-        A client that does not read its answers is not read either.
+        A client that does not read its answers is not read either. Viewports may be sent with each move: of those that come
+        faster than their user may send, the newest counts. Cancels and tiles that come so fast are read later.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -265,6 +272,7 @@ class Segmentation(object):
     UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
     INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
     RESOURCE_EXHAUSTED  OUT_OF_MEMORY. TOO_MANY_STREAMS: of calls that are streams, when their user has too many open.
+    TOO_MANY_MESSAGES: the user calls and sends faster than one may; nothing was done.
     UNAUTHENTICATED     TOKEN_MISSING; TOKEN_INVALID: unknown or revoked; TOKEN_EXPIRED. Also of streams that were open
     when the token was revoked, or ended.
     PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.

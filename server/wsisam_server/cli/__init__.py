@@ -21,6 +21,7 @@ COMMANDS = {
     "dataset": "Write annotated slides as training data.",
     "weights": "List, add, remove and verify named models.",
     "token": "Make, list and revoke users' tokens.",
+    "top": "Show who works on a server, what waits, and how long it takes.",
     "qupath": "Install the client for QuPath, check it, or remove it.",
     "sync": "Sync a QuPath project's annotations with the store.",
     "export": "Write annotations to a file for QuPath or for training.",

@@ -242,9 +242,17 @@ def _source(served: str | None, model: dict[str, Any]) -> ServedModels:
 async def _serve(app: App, settings: Settings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def asked(number: signal.Signals) -> None:
+        if stop.is_set():
+            # Again: now. What was acknowledged is on the disk, and a model's step cannot be interrupted otherwise.
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
         try:
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, asked, number)
         except NotImplementedError:  # Windows: Ctrl+C then ends asyncio.run itself
             break
     click.echo("wsisam: loading the model", err=True)
@@ -265,6 +273,8 @@ async def _serve(app: App, settings: Settings) -> None:
                 click.echo("wsisam: no --slides folder: clients have to send pixels", err=True)
             await stopping
         click.echo("wsisam: stopping")
+        seconds = settings.limits.drain_seconds
+        click.echo(f"wsisam: what was asked has {seconds:g} s to be answered; once more ends at once", err=True)
     finally:
         starting.cancel()
         stopping.cancel()

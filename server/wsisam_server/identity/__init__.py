@@ -1,10 +1,11 @@
-"""Identity room: who calls, and how that is proved.
+"""Identity room: who calls, how that is proved, and how fast each of them may send.
 
 What flows in: bearer tokens, and the file that holds their hashes. What flows out: users with a role and projects. It
 must never know of messages, of what a call does, or of annotations.
 """
 
 from wsisam_server.identity.keyring import Keyring
+from wsisam_server.identity.pace import Pace
 from wsisam_server.identity.tokens import Token, TokenError, TokenFile, default_tokens
 from wsisam_server.identity.user import EVERY_PROJECT, LOCAL, Role, User, current_user, set_user
 
@@ -12,6 +13,7 @@ __all__ = [
     "EVERY_PROJECT",
     "LOCAL",
     "Keyring",
+    "Pace",
     "Role",
     "Token",
     "TokenError",

@@ -9,6 +9,7 @@ from wsisam_server.interceptors.boundary import BoundaryInterceptor
 from wsisam_server.interceptors.gate import Gate
 from wsisam_server.interceptors.log_context import LogContext
 from wsisam_server.interceptors.log_lines import TEXT, JsonLines
+from wsisam_server.interceptors.observer import CallObserver
 from wsisam_server.interceptors.request_id import current_request_id
 from wsisam_server.interceptors.rights import RIGHTS
 from wsisam_server.interceptors.status import error_info, normalized, to_status
@@ -18,6 +19,7 @@ __all__ = [
     "TEXT",
     "Access",
     "BoundaryInterceptor",
+    "CallObserver",
     "Gate",
     "JsonLines",
     "LogContext",

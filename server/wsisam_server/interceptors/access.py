@@ -16,7 +16,7 @@ from wsisam_server.interceptors.rights import RIGHTS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wsisam_server.identity import Keyring
+    from wsisam_server.identity import Keyring, Pace
 
 METADATA_KEY: Final = "authorization"
 
@@ -51,12 +51,14 @@ class Access:
         keyring: knows the tokens; None where no token is known.
         required: whether callers without a token are refused what is not for anyone.
         streams: how many one user may have open; callers without a token are one user.
+        pace: how fast one user may call.
     """
 
-    def __init__(self, keyring: Keyring | None, *, required: bool, streams: int) -> None:
+    def __init__(self, keyring: Keyring | None, *, required: bool, streams: int, pace: Pace) -> None:
         self._keyring = keyring
         self._required = required
         self._streams = streams
+        self._pace = pace
         self._visits: set[Visit] = set()
 
     def admit(self, method: str, metadata: Iterable[tuple[str, str | bytes]], *, stream: bool = False) -> Visit:
@@ -69,7 +71,7 @@ class Access:
 
         Raises:
             WsiSamServerError: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, TOKENS_UNAVAILABLE or ROLE_NOT_ALLOWED;
-                TOO_MANY_STREAMS.
+                TOO_MANY_MESSAGES or TOO_MANY_STREAMS.
         """
         allowed = RIGHTS.get(method, frozenset())
         if None in allowed:
@@ -78,6 +80,7 @@ class Access:
         set_user(user)
         if user.role not in allowed:
             raise WsiSamServerError(Reason.ROLE_NOT_ALLOWED, role=user.role.value, method=method.rsplit("/", 1)[-1])
+        self._pace.take(user.name)
         if stream and sum(visit.stream and visit.user.name == user.name for visit in self._visits) >= self._streams:
             raise WsiSamServerError(Reason.TOO_MANY_STREAMS, limit=self._streams)
         return Visit(user, method, stream)
@@ -95,6 +98,17 @@ class Access:
     def running(self) -> Counter[tuple[str, str]]:
         """How many calls run, by method and user's name. From any thread."""
         return Counter((visit.method, visit.user.name) for visit in list(self._visits))
+
+    async def empty(self, prefix: str) -> None:
+        """Returns when no call runs any more whose method begins with `prefix`, and all their clients were answered."""
+        while tasks := [one.task for one in self._visits if one.task is not None and one.method.startswith(prefix)]:
+            await asyncio.wait(tasks)
+
+    def end_all(self, prefix: str, error: WsiSamServerError) -> None:
+        """Ends all running calls whose method begins with `prefix`, with an error."""
+        for visit in self._visits:
+            if visit.method.startswith(prefix):
+                _end(visit, error)
 
     async def watch(self) -> None:
         """Ends calls whose token is good no more, until it is cancelled."""
@@ -122,6 +136,11 @@ class Access:
             except WsiSamServerError as error:
                 if visit.ended_by is None:
                     _log.warning("a call of %s is ended: %s", visit.user.name, error)
-                visit.ended_by = error
                 # Again with each look until it has ended: Python 3.10's wait_for can swallow a cancellation.
-                visit.task.cancel()
+                _end(visit, error)
+
+
+def _end(visit: Visit, error: WsiSamServerError) -> None:
+    visit.ended_by = error
+    if visit.task is not None:
+        visit.task.cancel()

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +21,7 @@ from wsisam_server.interceptors.status import normalized, to_status
 if TYPE_CHECKING:
     from wsisam_server.interceptors.access import Access, Visit
     from wsisam_server.interceptors.gate import Gate
+    from wsisam_server.interceptors.observer import CallObserver
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         gate: refuses calls while the server starts or stops.
         access: knows callers by their tokens.
         details: makes further status details for an error that carries more than text.
-        ended: told of each call's end: its full name, and its status.
+        observers: hear of each call.
     """
 
     def __init__(
@@ -57,13 +58,13 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         gate: Gate,
         access: Access,
         details: Callable[[WsiSamServerError], tuple[Message, ...]],
-        ended: Callable[[str, str], None],
+        observers: Sequence[CallObserver],
     ) -> None:
         self._prefix = prefix
         self._gate = gate
         self._access = access
         self._details = details
-        self._ended = ended
+        self._observers = observers
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: grpc.HandlerCallDetails
@@ -84,7 +85,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         ours = method.startswith(self._prefix)
 
         async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
-            await self._begin(context)
+            await self._begin(method, context)
             started = time.perf_counter()
             ended, visit = ("CANCELLED", ""), None
             try:
@@ -110,7 +111,8 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 ended = ("OK", "")
                 return reply
             finally:
-                self._ended(method, ended[0])
+                for observer in self._observers:
+                    observer.call_ended(method, ended[0])
                 # Monitors ask for health every few seconds.
                 _log_end(logging.INFO if ours else logging.DEBUG, method, ended, time.perf_counter() - started)
             await context.abort_with_status(rpc_status.to_status(to_status(known, *self._details(known))))
@@ -118,8 +120,11 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
         return _while_there(call)
 
-    async def _begin(self, context: grpc.aio.ServicerContext) -> None:
-        identity = request_id.begin(context.invocation_metadata() or ())
+    async def _begin(self, method: str, context: grpc.aio.ServicerContext) -> None:
+        metadata = context.invocation_metadata() or ()
+        identity = request_id.begin(metadata)
+        for observer in self._observers:
+            observer.call_begun(method, metadata)
         await context.send_initial_metadata(((request_id.METADATA_KEY, identity),))
 
 

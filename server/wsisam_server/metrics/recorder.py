@@ -11,6 +11,8 @@ from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.metrics.labels import method_label, user_label
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wsisam_server.segmenter import Outcome, Request
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -18,7 +20,7 @@ BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 
 
 class Recorder:
-    """Counts prompts and calls: the segmenter's `Observer`, and whom the boundary tells of each call's end.
+    """Counts prompts and calls: the segmenter's `Observer`, and a `CallObserver`.
 
     Args:
         registry: where the numbers are found.
@@ -59,13 +61,11 @@ class Recorder:
         else:
             self._count(request, Reason.INTERNAL.name)
 
-    def call_ended(self, method: str, status: str) -> None:
-        """Counts a call.
+    def call_begun(self, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> None:
+        """See `CallObserver.call_begun`: which run is read when somebody looks."""
 
-        Args:
-            method: its full name.
-            status: gRPC's.
-        """
+    def call_ended(self, method: str, status: str) -> None:
+        """See `CallObserver.call_ended`."""
         self._calls.labels(method_label(method), status).inc()
 
     def _count(self, request: Request, result: str) -> None:

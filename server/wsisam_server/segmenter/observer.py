@@ -20,11 +20,22 @@ class Observer(Protocol):
         ...
 
 
-class Unobserved:
-    """Where nobody counts."""
+class Observers:
+    """Several that hear, or none.
+
+    Args:
+        all_of_them: told in this order.
+    """
+
+    def __init__(self, *all_of_them: Observer) -> None:
+        self._all = all_of_them
 
     def answered(self, request: Request, outcome: Outcome, seconds: float) -> None:
-        """Nobody listens."""
+        """See `Observer.answered`."""
+        for one in self._all:
+            one.answered(request, outcome, seconds)
 
     def failed(self, request: Request, error: BaseException) -> None:
-        """Nobody listens."""
+        """See `Observer.failed`."""
+        for one in self._all:
+            one.failed(request, error)

@@ -13,7 +13,7 @@ from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import SlidePrompt, checked, plan
 from wsisam_server.polygons import Outline, encode, outline
 from wsisam_server.scheduler import Answer, Job, ModelInfo, ModelPool
-from wsisam_server.segmenter.observer import Observer, Unobserved
+from wsisam_server.segmenter.observer import Observer, Observers
 from wsisam_server.segmenter.request import Outcome, Request
 from wsisam_server.segmenter.watcher import NoPixels, PixelsNeededError, Watcher
 from wsisam_server.slides import Encoding, OpenSlides, PixelWindow, PushedSlide, SlideInfo, decode_tile
@@ -48,7 +48,7 @@ class Segmenter:
         self.slides = slides
         self.models = models
         self._limits = limits
-        self._observer = observer or Unobserved()
+        self._observer = observer or Observers()
         self._blocking = ThreadPoolExecutor(max_workers=2, thread_name_prefix="wsisam-outline")
 
     def model(self, name: str) -> ModelInfo:

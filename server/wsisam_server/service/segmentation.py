@@ -17,11 +17,12 @@ from wsisam_server.service.stream import InteractStream
 from wsisam_server.sessions import Allowance, SessionIds
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
 
     import grpc
 
     from wsisam_server.config import Settings
+    from wsisam_server.identity import Pace
     from wsisam_server.sessions import Keeper
     from wsisam_server.slides import PixelWindow
 
@@ -37,16 +38,19 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
     Args:
         segmenter: answers prompts.
         keeper: stores the outlines that are to be kept.
+        pace: how fast one user may send.
         settings: limits, and the name of the default model.
     """
 
-    def __init__(self, segmenter: Segmenter, keeper: Keeper, settings: Settings) -> None:
+    def __init__(self, segmenter: Segmenter, keeper: Keeper, pace: Pace, settings: Settings) -> None:
         self._segmenter = segmenter
         self._keeper = keeper
+        self._pace = pace
         self._settings = settings
         self._session_ids = SessionIds()
         self._allowance = Allowance(settings.limits.queued_prompts_per_user)
         self._streams: set[InteractStream] = set()
+        self._draining = False
 
     async def ListModels(  # noqa: N802 - the contract's name
         self,
@@ -127,7 +131,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             # Planning tens of thousands of fields takes seconds: not on the event loop.
             needed = await asyncio.to_thread(self._needed, wanted, len(request.items))
             await self._push(request.slide_id, needed, request.tiles)
-        async for response in _as_completed(answer, len(request.items), BATCH_IN_FLIGHT):
+        async for response in _as_completed(answer, self._begun(len(request.items)), BATCH_IN_FLIGHT):
             await context.write(response)
 
     async def Interact(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
@@ -140,8 +144,12 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         session_id = from_proto.identifier(first.start.session_id, "start.session_id", self._settings.limits)
         self._session_ids.claim(session_id)
         try:
-            stream = InteractStream(self._segmenter, self._keeper, self._allowance, self._settings.limits, first.start)
+            stream = InteractStream(
+                self._segmenter, self._keeper, self._allowance, self._pace, self._settings.limits, first.start
+            )
             self._streams.add(stream)
+            if self._draining:  # it was let in before, and began only now
+                stream.drain()
             try:
                 await stream.run(requests, context.write)
             finally:
@@ -149,10 +157,16 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         finally:
             self._session_ids.release(session_id)
 
-    def end_streams(self) -> None:
-        """Ends all open Interact streams with SHUTTING_DOWN: they would not end by themselves."""
+    def drain(self) -> None:
+        """Takes no more prompts. Streams end with SHUTTING_DOWN when what they have begun is answered."""
+        self._draining = True
         for stream in self._streams:
-            stream.end(WsiSamServerError(Reason.SHUTTING_DOWN))
+            stream.drain()
+
+    def hand_back(self) -> None:
+        """Answers the prompts of Interact streams that still wait with SHUTTING_DOWN; after `drain`."""
+        for stream in self._streams:
+            stream.hand_back()
 
     async def _outline(self, request: Request, item: pb.SegmentRequest | pb.BatchItem, path: str) -> pb.Outline:
         """Answers one prompt, and keeps the outline where that is asked for."""
@@ -185,6 +199,13 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             owner=current_user().name,
         )
 
+    def _begun(self, count: int) -> Iterator[int]:
+        """The numbers of a batch's items, each when it is begun; ended by SHUTTING_DOWN after `drain`."""
+        for number in range(count):
+            if self._draining:
+                raise WsiSamServerError(Reason.SHUTTING_DOWN)
+            yield number
+
     def _needed(self, wanted: Callable[[int], Request], count: int) -> set[PixelWindow]:
         """The pixel windows of a batch; its invalid items need none, and are answered when their turn comes."""
         needed: set[PixelWindow] = set()
@@ -207,17 +228,24 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
 
 
 async def _as_completed(
-    call: Callable[[int], Coroutine[Any, Any, Result]], count: int, in_flight: int
+    call: Callable[[int], Coroutine[Any, Any, Result]], numbers: Iterator[int], in_flight: int
 ) -> AsyncIterator[Result]:
-    """Runs call(0) to call(count - 1), at most `in_flight` at once, and yields each result as it is ready."""
-    waiting = iter(range(count))
+    """Runs `call` for each number, at most `in_flight` at once, and yields each result as it is ready.
+
+    Raises:
+        WsiSamServerError: what `numbers` raised, after the results of all calls before.
+    """
     running: set[asyncio.Task[Result]] = set()
+    ended: WsiSamServerError | None = None
     try:
         while True:
-            while len(running) < in_flight and (number := next(waiting, None)) is not None:
-                running.add(asyncio.ensure_future(call(number)))
+            try:
+                while ended is None and len(running) < in_flight and (number := next(numbers, None)) is not None:
+                    running.add(asyncio.ensure_future(call(number)))
+            except WsiSamServerError as error:
+                ended = error
             if not running:
-                return
+                break
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 yield task.result()
@@ -225,3 +253,5 @@ async def _as_completed(
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+    if ended is not None:
+        raise ended

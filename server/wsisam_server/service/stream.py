@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.identity import current_user
 from wsisam_server.service import annotation_from_proto, from_proto, to_proto
 from wsisam_server.sessions import Event, Failed, Revision, Session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from wsisam.v1 import geometry_pb2
     from wsisam_server.config import Limits
+    from wsisam_server.identity import Pace
     from wsisam_server.segmenter import Segmenter
     from wsisam_server.sessions import Allowance, Keeper
 
@@ -32,9 +35,19 @@ class InteractStream:
     """
 
     def __init__(
-        self, segmenter: Segmenter, keeper: Keeper, allowance: Allowance, limits: Limits, start: pb.Start
+        self,
+        segmenter: Segmenter,
+        keeper: Keeper,
+        allowance: Allowance,
+        pace: Pace,
+        limits: Limits,
+        start: pb.Start,
     ) -> None:
         self._limits = limits
+        self._pace = pace
+        self._user = current_user().name
+        self._finishing: asyncio.Task[None] | None = None
+        self._unseen: geometry_pb2.Viewport | None = None
         self._events: asyncio.Queue[Event | _End | WsiSamServerError] = asyncio.Queue()
         self._room = asyncio.Event()
         self._room.set()
@@ -49,15 +62,23 @@ class InteractStream:
             self._events.put_nowait,
         )
 
-    def end(self, error: WsiSamServerError) -> None:
-        """Ends the stream with an error once what is ready has been sent."""
-        self._events.put_nowait(error)
+    def drain(self) -> None:
+        """Takes no more prompts, and ends the stream with SHUTTING_DOWN when those that it has are answered."""
+        self._finishing = asyncio.ensure_future(self._finish())
+
+    def hand_back(self) -> None:
+        """Answers those that still wait with SHUTTING_DOWN."""
+        self._session.hand_back(Reason.SHUTTING_DOWN)
+
+    async def _finish(self) -> None:
+        await self._session.idle()
+        self._events.put_nowait(WsiSamServerError(Reason.SHUTTING_DOWN))
 
     async def run(self, requests: AsyncIterator[pb.InteractRequest], write: Write) -> None:
         """Serves until the client has sent its last message and every prompt is answered, or until it is cancelled.
 
         Raises:
-            WsiSamServerError: a message that ends the stream, or what `end` was given.
+            WsiSamServerError: a message that ends the stream, or SHUTTING_DOWN after `drain`.
         """
         session = self._session
         await write(
@@ -79,8 +100,10 @@ class InteractStream:
                 await write(to_proto.event(event))
             await reading  # raises what ended the reading, if anything did
         finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            ending = [reading] if self._finishing is None else [reading, self._finishing]
+            for task in ending:
+                task.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
             await session.close()
 
     async def _read(self, requests: AsyncIterator[pb.InteractRequest]) -> None:
@@ -102,21 +125,42 @@ class InteractStream:
         object_id, revision = self._subject(request)
         try:
             if kind == "prompt":
+                if self._finishing is not None:
+                    raise WsiSamServerError(Reason.SHUTTING_DOWN)  # noqa: TRY301 - answered below, as any other
+                self._pace.take(self._user)
+                self._look()
                 self._session.prompt(self._revision(request.prompt))
             elif kind == "viewport":
-                self._session.view(from_proto.viewport(request.viewport, "viewport"))
-            elif kind == "cancel":
-                self._session.cancel(from_proto.identifier(request.cancel.object_id, "cancel.object_id", self._limits))
-            elif kind == "tile":
-                await self._tile(request.tile)
+                self._unseen = request.viewport
+                # Of those that come too fast, the newest is looked at with the next prompt: only there it matters.
+                if self._pace.allows(self._user):
+                    self._look()
             else:
-                self._unknown()
+                # Lost, a cancel or a tile would leave something waiting: over the rate they are read later.
+                await self._pace.wait(self._user)
+                await self._take_other(request)
         except Exception as error:  # noqa: BLE001 - one bad message must not end the annotator's stream
             self._events.put_nowait(Failed(object_id, revision, error))
 
-    def _unknown(self) -> NoReturn:
-        # Of a newer client, perhaps: its prompts can still be answered.
-        raise from_proto.invalid("message", "it has no content that this server knows")
+    async def _take_other(self, request: pb.InteractRequest) -> None:
+        kind = request.WhichOneof("message")
+        if kind == "cancel":
+            self._session.cancel(from_proto.identifier(request.cancel.object_id, "cancel.object_id", self._limits))
+        elif kind == "tile":
+            await self._tile(request.tile)
+        else:
+            # Of a newer client, perhaps: its prompts can still be answered.
+            raise from_proto.invalid("message", "it has no content that this server knows")
+
+    def _look(self) -> None:
+        """Takes note of the newest viewport, unless that was done."""
+        message, self._unseen = self._unseen, None
+        if message is None:
+            return
+        try:
+            self._session.view(from_proto.viewport(message, "viewport"))
+        except WsiSamServerError as error:  # its own, not that of the prompt which came after it
+            self._events.put_nowait(Failed("", 0, error))
 
     async def _tile(self, message: pb.PixelTile) -> None:
         window, encoding, data = from_proto.tile(message, "tile")

@@ -163,8 +163,17 @@ class Session:
     async def drain(self) -> None:
         """Waits until every prompt that was taken is answered; those that still want pixels, by PIXELS_NEEDED."""
         await self._pixels.end()
+        await self.idle()
+
+    async def idle(self) -> None:
+        """Waits until no prompt waits for its answer."""
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def hand_back(self, reason: Reason) -> None:
+        """Answers every prompt that waits with an error; an outline that is being stored still gets its own answer."""
+        for state in self._objects.values():
+            self._end(state, reason)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -10,6 +10,7 @@ import io.wsisam.v1.Error;
 import io.wsisam.v1.PixelsNeeded;
 import java.net.UnknownHostException;
 import java.nio.channels.UnresolvedAddressException;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -24,6 +25,11 @@ final class Errors {
 
   /** A person has to do something about these first. */
   private static final Set<String> LASTING_REASONS = Set.of(ClientReason.TLS_FAILED, "STORE_FULL");
+
+  /** Of prompts that the server did not take, so that they may be sent again as they are. */
+  private static final Set<String> NOT_TAKEN = Set.of("QUEUE_FULL", "TOO_MANY_PROMPTS", "TOO_MANY_MESSAGES");
+
+  private static final Duration HINT = Duration.ofSeconds(1);
 
   /** What gRPC says of an answer that is HTTP but not gRPC, or not even HTTP/2. */
   private static final Pattern NOT_GRPC =
@@ -40,6 +46,18 @@ final class Errors {
     return TRANSIENT_REASONS.contains(error.reason())
         || (TRANSIENT.contains(error.status()) && !LASTING_REASONS.contains(error.reason()))
         || (error.reason().isEmpty() && TRANSIENT_WITHOUT_REASON.contains(error.status()));
+  }
+
+  /** When to send a prompt again that the server did not take for now; null for any other error. */
+  static Duration notTaken(WsiSamException error) {
+    if (!NOT_TAKEN.contains(error.reason())) {
+      return null;
+    }
+    try {
+      return Duration.ofSeconds(Long.parseLong(error.details().getOrDefault("retry_seconds", "")));
+    } catch (NumberFormatException noHint) {
+      return HINT;
+    }
   }
 
   static WsiSamException closed() {

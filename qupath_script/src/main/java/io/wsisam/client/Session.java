@@ -281,6 +281,20 @@ public final class Session implements AutoCloseable {
     }
   }
 
+  /** Sends a turn again that the server did not take for now. A lost stream, and a newer turn, take that over. */
+  private void sendLater(Turn turn, Duration pause) {
+    InteractStream same = stream;
+    turn.sent = false;
+    connection.threads.later(
+        pause,
+        () -> {
+          if (stream == same && turns.get(turn.revision) == turn && !turn.sent) {
+            queue.add(turn);
+            pump();
+          }
+        });
+  }
+
   private void expire(Turn turn) {
     if (turns.get(turn.revision) == turn) {
       boolean away = state != SessionState.READY && trouble != null;
@@ -380,12 +394,22 @@ public final class Session implements AutoCloseable {
       } else if (error.reason().equals("UNKNOWN_SLIDE_ID") && turn != null && !turn.sentAgain) {
         turn.sentAgain = true;
         forgotten(error);
-      } else if (turn != null) {
+      } else if (turn != null && Errors.notTaken(error) != null) {
+        notTaken(turn, Errors.notTaken(error));
+      } else if (turn != null && !error.reason().equals("SHUTTING_DOWN")) {
         fail(turn, error);
-      } else {
+      } else if (turn == null) {
         endsReminder(message.getObjectId(), message.getRevision());
-      }
+      } // else the stream is about to end, and the turn goes to the next one
       pump();
+    }
+
+    private void notTaken(Turn turn, Duration pause) {
+      if (subjects.get(turn.objectId).latest == turn) {
+        sendLater(turn, pause);
+      } else {
+        fail(turn, Errors.superseded());
+      }
     }
 
     /** The server closed the slide under the stream, to make room for others. */

@@ -1,0 +1,216 @@
+"""A server that is told to stop, as systemd and an administrator's Ctrl+C do: a process, at work, with a store."""
+
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+from PIL import Image
+
+from support.server import around, box, picture
+from wsisam.v1 import annotations_pb2
+from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.client import Client, ServerError
+from wsisam_server.store import open_store, upkeep
+
+TESTS = Path(__file__).parents[1]
+
+
+SERVERS = {"patient": (0.3, 20), "hurried": (1.5, 1), "stubborn": (20, 60)}
+"""How long encoding takes, and how long what was asked for may take once the server was told to stop; seconds."""
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    """Running processes by name, started side by side; `target` is the address, `store` the file."""
+    processes = {}
+    for name, (encode_seconds, drain_seconds) in SERVERS.items():
+        place = tmp_path_factory.mktemp(name)
+        Image.fromarray(picture()).save(place / "pale.png")
+        (place / "wsisam.toml").write_text(f"[limits]\ndrain_seconds = {drain_seconds}\n")
+        options = {"port": 0, "slides": place, "config": place / "wsisam.toml", "store": place / "annotations.sqlite"}
+        command = [sys.executable, "-m", "support.slow_server", str(encode_seconds), "--log-level", "warning"]
+        command += [word for option, value in options.items() for word in (f"--{option}", str(value))]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=TESTS)
+        process.store = options["store"]
+        processes[name] = process
+    for process in processes.values():
+        process.target = process.stdout.readline().rsplit(" ", 1)[-1].strip()
+    yield processes
+    for process in processes.values():
+        process.kill()
+        process.communicate()
+
+
+def ended(process, seconds):
+    """Its exit status; it says nothing of a failure."""
+    _, errors = process.communicate(timeout=seconds)
+    assert "Traceback" not in errors, errors
+    assert "ERROR" not in errors, errors
+    return process.returncode
+
+
+class Stream:
+    """An Interact stream whose answers are written down as they come."""
+
+    def __init__(self, client):
+        slide = client.open_slide("pale.png")
+        self.slide_id = slide.slide_id
+        self.answers, self.seen, self.status = [], queue.Queue(), None
+        self._messages = queue.Queue()
+        self._replies = client.interact(pb.Start(slide_id=slide.slide_id), iter(self._messages.get, None))
+        assert next(self._replies).WhichOneof("message") == "started"
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def prompt(self, name, prompt, commit=None):
+        revision = pb.PromptRevision(object_id=name, revision=1, prompt=prompt, commit=commit)
+        self._messages.put(pb.InteractRequest(prompt=revision))
+
+    def end(self):
+        """What became of each prompt, and of the stream."""
+        self._thread.join(30)
+        self._messages.put(None)
+        return dict(self.answers), self.status
+
+    def _read(self):
+        try:
+            for message in self._replies:
+                kind = message.WhichOneof("message")
+                self.seen.put(kind)
+                if kind == "outline":
+                    self.answers.append((message.outline.object_id, "outline"))
+                elif kind == "error":
+                    assert int(message.error.error.details["retry_seconds"]) > 0
+                    self.answers.append((message.error.object_id, message.error.error.reason))
+        except ServerError as error:
+            self.status = (error.status, error.reason)
+
+
+def window(number):
+    """A prompt in a window of its own."""
+    x, y = 330 * (number % 2), 220 * (number // 2)
+    return box(x + 20, y + 20, x + 120, y + 120)
+
+
+def until(stream, kind):
+    """Waits for a message of a stream; "progress": the server is at work."""
+    while stream.seen.get(timeout=30) != kind:
+        pass
+
+
+def test_what_was_accepted_is_answered_and_everybody_is_told(servers):
+    process = servers["patient"]
+    with Client(process.target, timeout=20) as client:
+        stream, batch, watch = Stream(client), [], []
+        items = [pb.BatchItem(id=str(n), prompt=around("b")) for n in range(3000)]
+
+        def follow():
+            try:
+                watch.extend(client.annotations.Watch(annotations_pb2.AnnotationsWatchRequest()))
+            except grpc.RpcError as error:
+                watch.append(reason(error))
+
+        def run_batch():
+            request = pb.SegmentBatchRequest(slide_id=stream.slide_id, items=items)
+            try:
+                batch.extend(one.id for one in client.segment_batch(request) if one.outline is not None)
+            except ServerError as error:
+                batch.append((error.status, error.reason))
+
+        threads = [threading.Thread(target=follow), threading.Thread(target=run_batch)]
+        kept = uuid.uuid4()
+        commit = pb.Commit(annotation_id=str(kept), author="anna")
+        stream.prompt("kept", around("a"), commit)
+        for number in range(3):
+            stream.prompt(str(number), window(number))
+        until(stream, "progress")
+        for thread in threads:
+            thread.start()
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        health, asked = health_pb2_grpc.HealthStub(client._channel), health_pb2.HealthCheckRequest()
+        while health.Check(asked, timeout=10).status != health_pb2.HealthCheckResponse.NOT_SERVING:
+            time.sleep(0.01)
+        with pytest.raises(grpc.RpcError) as caught:
+            client.stub.ListModels(pb.ListModelsRequest(), timeout=10)
+        assert reason(caught.value) == ("UNAVAILABLE", "SHUTTING_DOWN")
+        stream.prompt("late", around("c"))
+        answers, status = stream.end()
+        for thread in threads:
+            thread.join(30)
+        assert answers == {"kept": "outline", "0": "outline", "1": "outline", "2": "outline", "late": "SHUTTING_DOWN"}
+        assert len(stream.answers) == len(answers)
+        assert status == watch[-1] == batch[-1] == ("UNAVAILABLE", "SHUTTING_DOWN")
+        assert len(batch) < len(items)
+        assert ended(process, 10) == 0
+    assert not process.store.with_name("annotations.sqlite-wal").exists()
+    assert upkeep.check(str(process.store)).problems == ()
+    with open_store(str(process.store)) as store:
+        assert store.get(kept).content.shape.area > 0
+
+
+def test_what_takes_too_long_is_handed_back_once(servers):
+    process = servers["hurried"]
+    with Client(process.target, timeout=20) as client:
+        stream = Stream(client)
+        for number in range(6):
+            stream.prompt(str(number), window(number))
+        single = []
+
+        def one():
+            with pytest.raises(grpc.RpcError) as caught:
+                client.stub.Segment(pb.SegmentRequest(slide_id=stream.slide_id, prompt=around("b")), timeout=20)
+            single.append(reason(caught.value))
+
+        thread = threading.Thread(target=one)
+        until(stream, "outline")
+        thread.start()
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        told = time.monotonic()
+        answers, status = stream.end()
+        thread.join(30)
+        assert ended(process, 10) == 0
+        assert time.monotonic() - told < 7
+    assert set(answers) == set(map(str, range(6)))
+    assert len(stream.answers) == 6
+    counts = Counter(answers.values())
+    assert set(counts) == {"outline", "SHUTTING_DOWN"}, counts
+    assert status == single[0] == ("UNAVAILABLE", "SHUTTING_DOWN")
+
+
+def test_told_twice_it_ends_at_once(servers):
+    process = servers["stubborn"]
+    with Client(process.target, timeout=20) as client:
+        stream = Stream(client)
+        stream.prompt("a", around("a"))
+        until(stream, "progress")
+        process.send_signal(signal.SIGTERM)
+        assert "stopping" in process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert ended(process, 3) == -signal.SIGTERM
+        _, status = stream.end()
+        assert status == ("UNAVAILABLE", "")
+
+
+def reason(error):
+    """Status and reason of a failed call, which says when to try again."""
+    found = {}
+    for detail in rpc_status.from_call(error).details:
+        for kind in (error_details_pb2.ErrorInfo, error_details_pb2.RetryInfo):
+            message = kind()
+            if detail.Unpack(message):
+                found[kind] = message
+    assert found[error_details_pb2.RetryInfo].retry_delay.seconds > 0
+    return error.code().name, found[error_details_pb2.ErrorInfo].reason
