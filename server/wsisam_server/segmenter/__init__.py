@@ -5,9 +5,20 @@ the field and the model that made it. It joins the rooms below (fields, slides, 
 never know of messages, streams or users.
 """
 
+from wsisam_server.segmenter.batch import by_field
 from wsisam_server.segmenter.observer import Observer
 from wsisam_server.segmenter.request import Outcome, OutlineOptions, Request
 from wsisam_server.segmenter.segmenter import Segmenter
 from wsisam_server.segmenter.watcher import NoPixels, PixelsNeededError, Watcher
 
-__all__ = ["NoPixels", "Observer", "Outcome", "OutlineOptions", "PixelsNeededError", "Request", "Segmenter", "Watcher"]
+__all__ = [
+    "NoPixels",
+    "Observer",
+    "Outcome",
+    "OutlineOptions",
+    "PixelsNeededError",
+    "Request",
+    "Segmenter",
+    "Watcher",
+    "by_field",
+]

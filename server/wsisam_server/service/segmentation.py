@@ -10,13 +10,13 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam.v1 import segmentation_pb2_grpc
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.identity import Role, current_user
-from wsisam_server.segmenter import OutlineOptions, Request, Segmenter
+from wsisam_server.segmenter import OutlineOptions, Request, Segmenter, by_field
 from wsisam_server.service import annotation_from_proto, catalogue, from_proto, to_proto
 from wsisam_server.service.stream import InteractStream
 from wsisam_server.sessions import Allowance, SessionIds
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Sequence
 
     import grpc
 
@@ -126,7 +126,8 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             # Planning tens of thousands of fields takes seconds: not on the event loop.
             needed = await asyncio.to_thread(self._needed, wanted, len(request.items))
             await self._push(request.slide_id, needed, request.tiles)
-        async for response in _as_completed(answer, len(request.items), BATCH_IN_FLIGHT):
+        order = await asyncio.to_thread(by_field, self._segmenter, wanted, len(request.items))
+        async for response in _as_completed(answer, order, BATCH_IN_FLIGHT):
             await context.write(response)
 
     async def Interact(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
@@ -206,10 +207,10 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
 
 
 async def _as_completed(
-    call: Callable[[int], Coroutine[Any, Any, Result]], count: int, in_flight: int
+    call: Callable[[int], Coroutine[Any, Any, Result]], numbers: Iterable[int], in_flight: int
 ) -> AsyncIterator[Result]:
-    """Runs call(0) to call(count - 1), at most `in_flight` at once, and yields each result as it is ready."""
-    waiting = iter(range(count))
+    """Calls with each number, in their order and at most `in_flight` at once, and yields each result as it is ready."""
+    waiting = iter(numbers)
     running: set[asyncio.Task[Result]] = set()
     try:
         while True:
