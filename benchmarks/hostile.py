@@ -10,8 +10,8 @@ threads and open files than then (pools of threads fill when they are needed, an
 and an honest user is answered rightly all the time.
 
 Then connections of eight bad kinds, one kind after the other; the honest user's median, as a ratio to the median
-before them in the same run, and at most four times that. Last, a call of a method whose name is no text, after which gRPC
-stops listening: how long until the server answers again.
+before them in the same run, and at most four times that. Last, a call of a method whose name is no text, after which
+gRPC stops listening: how long until the server answers again.
 
 The model finds what is dark and costs nothing, so that requests are what the server spends its time on; --real-model
 takes the default model instead.
