@@ -100,8 +100,6 @@ def attacked(running: ServerProcess, canary: Canary, slide_id: str, requests: in
         "seconds": seconds,
         "statuses": dict(statuses.most_common()),
         "bad": tally.bad,
-        "own errors": running.own_errors(),
-        "complaints": running.complaints(),
         "before": dataclasses.asdict(usage[0][1]),
         "warm": dataclasses.asdict(next(each for sent, each in usage if sent >= WARM_UP * requests)),
         "after": dataclasses.asdict(after),
@@ -155,7 +153,7 @@ def main() -> None:
         result["ratios"] = held(running, canary, slide_id)
         time.sleep(3)
         result["at the end"] = dataclasses.asdict(running.usage())
-        result["complaints"] = running.complaints()
+        result |= {"own errors": running.own_errors(), "complaints": running.complaints()}
         started = time.perf_counter()
         unreadable_method(running.target)
         canary.seconds_until_answered(20)

@@ -12,7 +12,7 @@ from PIL import Image
 from support.dark_parts import DarkParts
 from support.hostile import Attacker, Canary, holdings, unreadable_method
 from support.server import around, picture, start
-from support.wild import METHODS, path_of
+from support.wild import METHODS, callable_of, path_of
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, server_error
 
@@ -67,11 +67,9 @@ def complaints(caplog):
 
 @pytest.mark.parametrize("method", METHODS, ids=path_of)
 def test_bytes_that_are_no_message_are_the_callers_fault_in_every_method(lab, method):
-    kind = f"{'stream' if method.client_streaming else 'unary'}_{'stream' if method.server_streaming else 'unary'}"
+    wrong = b"\x0a\xff\xff\xff"
     with grpc.insecure_channel(lab[0].target) as channel, pytest.raises(grpc.RpcError) as caught:
-        wrong = b"\x0a\xff\xff\xff"
-        reply = getattr(channel, kind)(path_of(method))(iter([wrong]) if method.client_streaming else wrong, timeout=20)
-        list(reply)
+        list(callable_of(channel, method)(iter([wrong]) if method.client_streaming else wrong, timeout=20))
     assert server_error(caught.value).reason == "INVALID_FIELD"
 
 
