@@ -9,8 +9,9 @@ import pytest
 from grpc_health.v1 import health_pb2
 from PIL import Image
 
+from support import wire
 from support.dark_parts import DarkParts
-from support.hostile import Attacker, Canary, holdings, unreadable_method
+from support.hostile import Attacker, Canary, Holding, holdings, unreadable_method
 from support.server import around, picture, start
 from support.wild import METHODS, callable_of, path_of
 from wsisam.v1 import segmentation_pb2 as pb
@@ -71,6 +72,19 @@ def test_bytes_that_are_no_message_are_the_callers_fault_in_every_method(lab, me
     with grpc.insecure_channel(lab[0].target) as channel, pytest.raises(grpc.RpcError) as caught:
         list(callable_of(channel, method)(iter([wrong]) if method.client_streaming else wrong, timeout=20))
     assert server_error(caught.value).reason == "INVALID_FIELD"
+
+
+def test_strangers_are_refused_before_their_message_is_there(tmp_path):
+    """What gRPC takes in for them would be up to 16 MiB for each call, as many as they like."""
+    running, stop = start(DarkParts(), tmp_path, tokens=tmp_path / "tokens.json", require_tokens=True)
+    refused = {"method": "Annotations/Save", "status": "UNAUTHENTICATED"}
+    save = wire.call("/wsisam.v1.Annotations/Save", wire.message(b"begins", length=2**20), end=False)
+    with Holding(running.target, 3, wire.opening() + save):
+        deadline = time.monotonic() + 20
+        while running.app._metrics.get_sample_value("wsisam_calls_total", refused) != 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    stop()
 
 
 @pytest.mark.parametrize("time_", ["once", "again"])
