@@ -29,6 +29,7 @@ import tempfile
 import threading
 import time
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 ANNOTATORS = 8
-THINK_MEDIAN, THINK_SIGMA = 4.0, 0.5
+THINK_SIGMA = 0.5
 MOVES_ON = 0.1
 CORRECTIONS = 4
 ALONE_CLICKS, ALONE_PAUSE = 120, 0.2
@@ -104,8 +105,9 @@ class Tissue:
 class Annotator:
     """One person at work on one image."""
 
-    def __init__(self, name: str, token: str, tissue: Tissue) -> None:
+    def __init__(self, name: str, token: str, tissue: Tissue, think: float) -> None:
         self.name = name
+        self._think = think
         self.clicks: list[Click] = []
         self.errors: list[str] = []
         self._token = token
@@ -122,7 +124,7 @@ class Annotator:
                 slide = client.open_slide(str(self._tissue.path))
                 replies = client.interact(pb.Start(slide_id=slide.slide_id), iter(sent.get, None))
                 for _ in range(clicks) if clicks else itertools.count():
-                    pause = ALONE_PAUSE if clicks else self._rng.lognormvariate(np.log(THINK_MEDIAN), THINK_SIGMA)
+                    pause = ALONE_PAUSE if clicks else self._rng.lognormvariate(np.log(self._think), THINK_SIGMA)
                     if stop.wait(pause):
                         break
                     self._click(sent, replies)
@@ -260,17 +262,19 @@ def together(server: ServerProcess, annotators: list[Annotator], batch: Batch, s
 
 def counted(server: ServerProcess) -> dict[str, Any]:
     """What the server has counted itself, of both parts."""
-    lookups = {
-        labels["result"]: value
-        for name, labels, value in server.metrics()
-        if name == "wsisam_embedding_cache_lookups_total"
+    embeddings: Counter[str] = Counter()
+    prompts: Counter[str] = Counter()
+    for name, labels, value in server.metrics():
+        if name == "wsisam_embedding_cache_lookups_total":
+            embeddings[labels["result"]] += int(value)
+        elif name == "wsisam_prompts_total":
+            prompts[f"{labels['kind']} {labels['result']}"] += int(value)
+    return {
+        "embeddings": dict(embeddings),
+        "prompts": dict(prompts),
+        "own errors": server.own_errors(),
+        "log": server.complaints(),
     }
-    ended = {
-        f"{labels['kind']} {labels['result']}": value
-        for name, labels, value in server.metrics()
-        if name == "wsisam_prompts_total" and value
-    }
-    return {"embeddings": lookups, "prompts": ended, "own errors": server.own_errors(), "log": server.complaints()}
 
 
 def claims(result: dict[str, Any]) -> dict[str, bool]:
@@ -308,6 +312,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("slides", nargs="+", type=Path)
     arguments.add_argument("--minutes", type=float, default=10)
+    arguments.add_argument("--think", type=float, default=4.0, help="Seconds, median.")
     arguments.add_argument("--clicks-alone", type=int, default=ALONE_CLICKS)
     arguments.add_argument("--model", default="wsisam-lite")
     arguments.add_argument("--cache-mib", type=int, default=512)
@@ -336,8 +341,8 @@ def main() -> None:
         wanted += [word for place in {tissue.path.parent for tissue in tissues} for word in ("--slides", place)]
         with command(options.log or folder / "log", *wanted) as server:
             turn = itertools.cycle(tissues)
-            annotators = [Annotator(f"user{n}", people[n], next(turn)) for n in range(ANNOTATORS)]
-            before = alone(server, Annotator("alone", people[-1], next(turn)), options.clicks_alone)
+            annotators = [Annotator(f"user{n}", people[n], next(turn), options.think) for n in range(ANNOTATORS)]
+            before = alone(server, Annotator("alone", people[-1], next(turn), options.think), options.clicks_alone)
             load = together(server, annotators, Batch(people[-2], next(turn)), options.minutes * 60)
             result = {"alone": before, "together": load, "server": counted(server)}
     result["offered load"] = load["clicks a second"] * before["device"] / 1000

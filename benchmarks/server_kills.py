@@ -68,7 +68,7 @@ def main() -> None:
         "acknowledged": sum(one.acknowledged for one in annotators),
         "annotations": sum(len(one.known) for one in annotators),
         "sent again": sum(one.repeated for one in annotators),
-        "of them stored before": trial.stored_unheard,
+        "of them stored before": len(trial.unheard),
         "seconds": round(time.perf_counter() - started),
         "date": dt.datetime.now(tz=dt.timezone.utc).date().isoformat(),
     }

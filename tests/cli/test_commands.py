@@ -1,16 +1,19 @@
 """The commands that are not about a slide: help, doctor, serve's refusals, start and stop of the real program."""
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
 from support.annotations import Caller, new
 from wsisam_server.cli import COMMANDS, main
+from wsisam_server.cli.serve import MOST_FILES
 from wsisam_server.client import Client
 from wsisam_server.store import Wanted, open_store
 
@@ -81,8 +84,9 @@ def test_serve_refuses_with_what_to_do(arguments, text):
 
 
 def test_python_m_serves_and_stops_on_sigterm(tmp_path):
+    command = [sys.executable, "-m", "wsisam_server", "serve", "--port", "0", "--slides", str(tmp_path)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "wsisam_server", "serve", "--port", "0", "--slides", str(tmp_path)],
+        ["/bin/sh", "-c", f"ulimit -Sn 200 && exec {shlex.join(command)}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -91,6 +95,9 @@ def test_python_m_serves_and_stops_on_sigterm(tmp_path):
         target = process.stdout.readline().rsplit(" ", 1)[-1].strip()
         with Client(target) as client:
             assert client.models()[0].ready
+        # Each connection is an open file: the server takes what it may, and not what the shell began with.
+        allowed, most = psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE)
+        assert 200 < allowed == min(most, MOST_FILES)
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
     finally:

@@ -9,10 +9,11 @@ import pytest
 from grpc_health.v1 import health_pb2
 from PIL import Image
 
+from support import wire
 from support.dark_parts import DarkParts
-from support.hostile import Attacker, Canary, holdings, unreadable_method
+from support.hostile import Attacker, Canary, Holding, holdings, unreadable_method
 from support.server import around, picture, start
-from support.wild import METHODS, path_of
+from support.wild import METHODS, callable_of, path_of
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, server_error
 
@@ -67,12 +68,23 @@ def complaints(caplog):
 
 @pytest.mark.parametrize("method", METHODS, ids=path_of)
 def test_bytes_that_are_no_message_are_the_callers_fault_in_every_method(lab, method):
-    kind = f"{'stream' if method.client_streaming else 'unary'}_{'stream' if method.server_streaming else 'unary'}"
+    wrong = b"\x0a\xff\xff\xff"
     with grpc.insecure_channel(lab[0].target) as channel, pytest.raises(grpc.RpcError) as caught:
-        wrong = b"\x0a\xff\xff\xff"
-        reply = getattr(channel, kind)(path_of(method))(iter([wrong]) if method.client_streaming else wrong, timeout=20)
-        list(reply)
+        list(callable_of(channel, method)(iter([wrong]) if method.client_streaming else wrong, timeout=20))
     assert server_error(caught.value).reason == "INVALID_FIELD"
+
+
+def test_strangers_are_refused_before_their_message_is_there(tmp_path):
+    """What gRPC takes in for them would be up to 16 MiB for each call, as many as they like."""
+    running, stop = start(DarkParts(), tmp_path, tokens=tmp_path / "tokens.json", require_tokens=True)
+    refused = {"method": "Annotations/Save", "status": "UNAUTHENTICATED"}
+    save = wire.call("/wsisam.v1.Annotations/Save", wire.message(b"begins", length=2**20), end=False)
+    with Holding(running.target, 3, wire.opening() + save):
+        deadline = time.monotonic() + 20
+        while running.app._metrics.get_sample_value("wsisam_calls_total", refused) != 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    stop()
 
 
 @pytest.mark.parametrize("time_", ["once", "again"])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import grpc
 
 from support import wire
-from support.wild import METHODS, Examples, disturb, mutated, path_of
+from support.wild import METHODS, Examples, callable_of, disturb, mutated, path_of
 from wsisam_server.client import ServerError
 
 SECONDS_TO_ANSWER = 120
@@ -110,14 +110,11 @@ class Attacker:
 
 def _outcome(channel, method, data, metadata):
     """Status and text of one call."""
-    answers = method.server_streaming
-    # The stub's kind of a method: unary_stream and so on.
-    kind = f"{'stream' if method.client_streaming else 'unary'}_{'stream' if answers else 'unary'}"
     seconds = 0.3 if method.full_name in ENDLESS else SECONDS_TO_ANSWER
-    call = getattr(channel, kind)(path_of(method))
+    sent = iter(data) if method.client_streaming else data[0]
     try:
-        reply = call(iter(data) if method.client_streaming else data[0], timeout=seconds, metadata=metadata)
-        if answers:
+        reply = callable_of(channel, method)(sent, timeout=seconds, metadata=metadata)
+        if method.server_streaming:
             for number, _ in enumerate(reply):
                 if number == 20:
                     reply.cancel()
@@ -223,13 +220,13 @@ def _connected(target):
 
 
 class Holding:
-    """Connections of one bad kind, open until it is left; `more` is what each does again and again meanwhile.
+    """Connections of one bad kind, open until it is left; half of them go without a goodbye.
 
     Args:
         target: the server.
-        begin: bytes that each sends at first.
         count: how many.
-        drip: bytes that each sends afterwards, one at a time with each `step`.
+        begin: bytes that each sends at first.
+        drip: bytes that each sends afterwards, one with each `step`.
     """
 
     def __init__(self, target, count, begin=b"", drip=b""):

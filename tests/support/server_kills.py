@@ -174,8 +174,8 @@ class Trial:
         self._arguments = ["--slides", folder, "--port", 0, "--store", where, "--log-level", "warning"]
         self._rng = random.Random(0)
         self.annotators = []
-        self.stored_unheard = 0
-        """Changes that were stored, and whose answer was lost with the server."""
+        self.unheard = set()
+        """Changes that were stored, and whose answer was lost with the server: whose, and after how many others."""
 
     def run(self, kills):
         """Kills so many times, then asks for all that was acknowledged."""
@@ -227,12 +227,13 @@ class Trial:
         found = {one.id: one for one in listed}
         assert len(found) == len(listed)
         expected = set()
-        for annotator in self.annotators:
+        for number, annotator in enumerate(self.annotators):
             waiting = annotator.pending.after if annotator.pending else {}
             # All of a call's changes, or none.
             stored = {self._is_new(annotator, found.get(key), key) for key in waiting}
             assert len(stored) <= 1
-            self.stored_unheard += stored == {True}
+            if stored == {True}:
+                self.unheard.add((number, annotator.acknowledged))
             for key, versions in annotator.known.items():
                 expected.add(key)
                 if key not in waiting or stored == {False}:

@@ -48,12 +48,13 @@ class ServerProcess:
         ]
 
     def own_errors(self):
-        """Calls that ended as only a bug ends them, by status: those of the server itself, not of gRPC's core."""
-        return {
-            labels["status"]: value
+        """Calls and prompts that ended as only a bug ends them: those of the server itself, not of gRPC's core."""
+        counted = {"wsisam_calls_total": "status", "wsisam_prompts_total": "result"}
+        return [
+            (name, labels, value)
             for name, labels, value in self.metrics()
-            if name == "wsisam_calls_total" and labels["status"] in ("INTERNAL", "UNKNOWN") and value
-        }
+            if labels.get(counted.get(name)) in ("INTERNAL", "UNKNOWN") and value
+        ]
 
     def complaints(self):
         """Lines of the log that tell of a bug."""

@@ -26,6 +26,12 @@ def path_of(method):
     return f"/{method.containing_service.full_name}/{method.name}"
 
 
+def callable_of(channel, method):
+    """What calls it with bytes, and answers in bytes."""
+    kind = f"{'stream' if method.client_streaming else 'unary'}_{'stream' if method.server_streaming else 'unary'}"
+    return getattr(channel, kind)(path_of(method))
+
+
 class Examples:
     """Valid requests, which a server answers with more than an error about them.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,12 @@ from wsisam_server.weights import ServedModels, WeightsError, WeightsFolder, bui
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+if sys.platform != "win32":  # where there is no such limit
+    import resource
+
+MOST_FILES: Final = 65_536
+"""Connections, slides and the store's files together."""
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -156,11 +163,22 @@ def command(
     _log_to_stderr(wanted)
     settings = _settings(wanted, model.pop("threads"))
     source = _source(served, model)
+    _allow_files()
     try:
         app = App(settings, lambda: load_model(**model), source)
         asyncio.run(_serve(app, settings))
     except StartError as error:
         raise click.ClickException(str(error)) from error
+
+
+def _allow_files() -> None:
+    """As many as this process may have open: shells and containers often begin with 1,024, a connection takes one."""
+    if sys.platform == "win32":
+        return
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(MOST_FILES, most)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _log_to_stderr(wanted: Configuration) -> None:

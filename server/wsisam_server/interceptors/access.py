@@ -73,17 +73,28 @@ class Access:
             WsiSamServerError: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, TOKENS_UNAVAILABLE or ROLE_NOT_ALLOWED;
                 TOO_MANY_MESSAGES or TOO_MANY_STREAMS.
         """
-        allowed = RIGHTS.get(method, frozenset())
-        if None in allowed:
+        user = self.caller(method, metadata)
+        if user is None:
             return Visit(LOCAL, method, stream)
-        user = self._user(metadata)
-        set_user(user)
-        if user.role not in allowed:
-            raise WsiSamServerError(Reason.ROLE_NOT_ALLOWED, role=user.role.value, method=method.rsplit("/", 1)[-1])
         self._pace.take(user.name)
         if stream and sum(visit.stream and visit.user.name == user.name for visit in self._visits) >= self._streams:
             raise WsiSamServerError(Reason.TOO_MANY_STREAMS, limit=self._streams)
         return Visit(user, method, stream)
+
+    def caller(self, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> User | None:
+        """Who calls, if they may call this method; None where it is for anyone. The log knows them from now on.
+
+        Raises:
+            WsiSamServerError: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, TOKENS_UNAVAILABLE or ROLE_NOT_ALLOWED.
+        """
+        allowed = RIGHTS.get(method, frozenset())
+        if None in allowed:
+            return None
+        user = self._user(metadata)
+        set_user(user)
+        if user.role not in allowed:
+            raise WsiSamServerError(Reason.ROLE_NOT_ALLOWED, role=user.role.value, method=method.rsplit("/", 1)[-1])
+        return user
 
     @contextmanager
     def visiting(self, visit: Visit) -> Iterator[None]:

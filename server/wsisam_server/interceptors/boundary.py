@@ -73,6 +73,10 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         handler = await continuation(handler_call_details)
         if handler is None:
             return handler
+        try:
+            self._access.caller(handler_call_details.method, handler_call_details.invocation_metadata or ())
+        except WsiSamServerError as error:
+            handler = _refusing(error)
         wrapped: dict[str, Any] = {"request_deserializer": _tolerant(handler.request_deserializer)}
         for kind, check in _KINDS.items():
             behavior = getattr(handler, kind)
@@ -161,7 +165,19 @@ def _why_ended(visit: Visit | None) -> WsiSamServerError | None:
     return None if visit is None else visit.ended_by
 
 
-def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+def _refusing(error: WsiSamServerError) -> grpc.RpcMethodHandler:
+    """Fails calls of any kind before their message is read: gRPC would keep what strangers send of it."""
+
+    async def refuse(_requests: AsyncIterator[object], _context: grpc.aio.ServicerContext) -> None:
+        raise error
+
+    return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    if deserialize is None:
+        return None
+
     def call(data: bytes) -> Any:
         try:
             return deserialize(data)
