@@ -2,7 +2,7 @@
 
     python benchmarks/server_memory.py [--streams 300] [--users 60] [--slides 40] [--windows 24]
 
-A real `wsisam serve` with the default model on the CPU; its resident memory is read from the system. What one thing adds
+A real `wsisam serve` with the default model on the CPU; its resident memory is read from the system. What a thing adds
 is the difference over many of them, divided by their number. A cached window's bytes are exact: the server counts them.
 """
 
