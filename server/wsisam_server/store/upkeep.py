@@ -95,7 +95,7 @@ def backup(where: str, target: Path) -> None:
             raise StoreError(
                 f"a PostgreSQL store is backed up by PostgreSQL's own tools; run: pg_dump --format=custom "
                 f"--file={target} '{database.shown}' (and to restore into an empty database: pg_restore "
-                f"--no-owner --dbname='{database.shown}' {target})"
+                f"--no-owner --dbname='{database.shown}' {target}, then wsisam db restored)"
             )
         with database.reading() as connection:
             _present(connection, database.shown)
