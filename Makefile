@@ -21,7 +21,7 @@ help:
 	@echo "make jar     build QuPath's client jar (needs a JDK and Maven)"
 	@echo "make lint    formatting, style, types, import order, the contract"
 	@echo "make protos  generate server/wsisam/v1 from protos/"
-	@echo "make bench   what we claim about speed, measured here"
+	@echo "make bench   what we claim about speed, measured here; SLIDE=path adds what needs a slide"
 
 demo: $(VENV)/.installed
 	$(BIN)/wsisam demo --out demo
@@ -70,9 +70,14 @@ protos: $(VENV)/.installed-test
 		--python_out=server --grpc_python_out=server --mypy_out=server --mypy_grpc_out=server \
 		protos/wsisam/v1/*.proto
 
+# make bench SLIDE=path adds what needs a real slide.
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/polygon_cost.py
 	$(BIN)/python benchmarks/click_overhead.py
+ifdef SLIDE
+	$(BIN)/python benchmarks/profile_click.py "$(SLIDE)"
+	$(BIN)/python benchmarks/speed.py "$(SLIDE)"
+endif
 
 clean:
 	rm -rf $(VENV) demo build dist qupath_script/target .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,7 +12,7 @@ from segment_anything.modeling.common import LayerNorm2d
 from segment_anything.modeling.mask_decoder import MLP
 from torch import Tensor, nn
 
-from wsisam_model import spatial, two_way
+from wsisam_model import bands, spatial, two_way
 
 if TYPE_CHECKING:
     from segment_anything.modeling import MaskDecoder
@@ -95,7 +95,15 @@ class WsiParts(nn.Module):
         Returns:
             [B, 32, 256, 256].
         """
-        return spatial.run(self.embedding_encoder, spatial.as_map(image)) + spatial.run(self.compress_vit_feat, early)
+        sources = ((self.embedding_encoder, spatial.as_map(image)), (self.compress_vit_feat, early))
+        if torch.is_grad_enabled():
+            image_side, early_side = (spatial.run(layers, source) for layers, source in sources)
+            return image_side + early_side
+        side = 4 * early.shape[2]
+        fused = early.new_zeros(len(early), side, side, _MAP_DIM)
+        for layers, source in sources:
+            bands.add_quadrupled(layers, source, fused)
+        return fused.permute(0, 3, 1, 2)
 
     def mask(self, upscaled: Tensor, fused: Tensor, token: Tensor) -> Tensor:
         """Applies a token to the fused features, which are embedding_maskfeature(upscaled) + fused.

@@ -10,10 +10,11 @@ import re
 from typing import Any
 
 from segment_anything.modeling.common import LayerNorm2d
-from timm.models.tiny_vit import Attention, ConvNorm, TinyVit
+from timm.models.tiny_vit import Attention, ConvNorm, MBConv, NormMlp, PatchMerging, TinyVit
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from wsisam_model.bands import BottleneckInBands, MlpInBands
 from wsisam_model.encoder import EncoderOutput, ImageEncoder
 
 _EMBED_DIMS = (64, 128, 160, 320)
@@ -74,11 +75,12 @@ class TinyVitEncoder(ImageEncoder):
         return re.sub(r"\.conv\.(weight)$", r".c.\1", key)
 
     def freeze(self) -> None:
-        """Folds every batch norm into the convolution before it, and lets attention run fused."""
+        """Folds every batch norm into the convolution before it, lets attention run fused, and wide layers in bands."""
         _fold_batch_norms(self.trunk)
         for module in self.trunk.modules():
             if isinstance(module, Attention):
                 _give_biases_a_batch_axis(module)
+        _run_in_bands(self.trunk)
 
 
 def _give_biases_a_batch_axis(attention: Attention) -> None:
@@ -93,3 +95,15 @@ def _fold_batch_norms(module: nn.Module) -> None:
             setattr(module, name, fuse_conv_bn_eval(child.conv, child.bn))
         else:
             _fold_batch_norms(child)
+
+
+def _run_in_bands(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        layers: Any = child
+        if isinstance(child, (MBConv, PatchMerging)):
+            residual = isinstance(child, MBConv)
+            setattr(module, name, BottleneckInBands(layers.conv1, layers.conv2, layers.conv3, residual=residual))
+        elif isinstance(child, NormMlp):
+            setattr(module, name, MlpInBands(layers.norm, layers.fc1, layers.fc2))
+        else:
+            _run_in_bands(child)

@@ -6,6 +6,7 @@ What flows in: settings. What flows out: a running server. It must never decide 
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 import grpc
@@ -40,6 +41,9 @@ SEGMENTATION = segmentation_pb2.DESCRIPTOR.services_by_name["Segmentation"].full
 ANNOTATIONS = annotations_pb2.DESCRIPTOR.services_by_name["Annotations"].full_name
 
 
+_log = logging.getLogger(__name__)
+
+
 class StartError(Exception):
     """The server cannot start with these settings; the text says what to change."""
 
@@ -52,6 +56,9 @@ FAREWELL_SECONDS = 1.0
 
 KEEPALIVE_SECONDS = 60
 """How often the server looks whether a silent client is still there, and how often clients may look."""
+
+SECONDS_BETWEEN_LOOKS = 0.2
+"""How often the server looks whether gRPC still listens, and tries to open the port again if it does not."""
 
 
 def build_segmenter(
@@ -131,6 +138,7 @@ class App:
         self._gate = Gate()
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
+        self._listening: asyncio.Task[None] | None = None
 
     @property
     def metrics_port(self) -> int | None:
@@ -152,8 +160,9 @@ class App:
             AnnotationsServicer(keeper, self._settings.limits),
         )
         self._server = self._build_server(*self._servicers)
-        port = self._bind(self._server)
+        port = self._bind(self._server, self._settings.port)
         await self._server.start()
+        self._listening = asyncio.ensure_future(self._listen_on(port))
         await asyncio.to_thread(self._open_metrics)
         try:
             await self.segmenter.models.start(self._load_model)
@@ -174,6 +183,10 @@ class App:
         await self._health.enter_graceful_shutdown()
         if self._server is not None:
             await self._drain(self._settings.limits.drain_seconds if grace is None else grace)
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+        if self._server is not None:
             await self._server.stop(FAREWELL_SECONDS)
         if self._watching is not None:
             self._watching.cancel()
@@ -208,6 +221,38 @@ class App:
         except asyncio.TimeoutError:
             return False
         return True
+
+    async def _listen_on(self, port: int) -> None:
+        """Opens the port again whenever gRPC has given it up, until it is cancelled.
+
+        The loop that takes calls in grpc.aio ends with any error of its own, and the server with it. One is known that
+        any stranger can cause, before they are asked for a token: a method's name that is not UTF-8. All calls that run
+        are lost then, which clients know how to bear; without this, all later ones were, too.
+        """
+        while True:
+            assert self._server is not None
+            try:
+                # Asked again and again: without a limit of time, it answers when the last call has ended by itself.
+                while await self._server.wait_for_termination(SECONDS_BETWEEN_LOOKS):
+                    pass
+            except Exception as error:  # noqa: BLE001 - whatever it was, nobody is listening
+                _log.warning("gRPC stopped listening: %s. Calls that ran are lost; the port is opened again", error)
+            await self._server.stop(None)
+            await self._listen_again(port)
+
+    async def _listen_again(self, port: int) -> None:
+        assert self._servicers is not None
+        while True:
+            server = self._build_server(*self._servicers)
+            try:
+                self._bind(server, port)
+                await server.start()
+            except StartError as error:
+                _log.error("%s", error)
+                await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+            else:
+                self._server = server
+                return
 
     async def _open_store(self) -> AsyncStore | None:
         where, limits = self._settings.store, self._settings.limits
@@ -254,9 +299,9 @@ class App:
         reflection.enable_server_reflection(names, server)
         return server
 
-    def _bind(self, server: grpc.aio.Server) -> int:
+    def _bind(self, server: grpc.aio.Server, wanted: int) -> int:
         host = self._settings.host
-        address = f"[{host}]:{self._settings.port}" if ":" in host else f"{host}:{self._settings.port}"
+        address = f"[{host}]:{wanted}" if ":" in host else f"{host}:{wanted}"
         try:
             port: int
             if self._credentials is None:

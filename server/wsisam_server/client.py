@@ -142,12 +142,16 @@ class Client:
         """Ends the connection."""
         self._channel.close()
 
-    def models(self) -> list[segmentation_pb2.Model]:
-        """The models that the server knows, the default first."""
+    def about(self) -> segmentation_pb2.ListModelsResponse:
+        """The server's version, and the models that it knows, the default first."""
         reply: segmentation_pb2.ListModelsResponse = self.call(
             self.stub.ListModels, segmentation_pb2.ListModelsRequest()
         )
-        return list(reply.models)
+        return reply
+
+    def models(self) -> list[segmentation_pb2.Model]:
+        """The models that the server knows, the default first."""
+        return list(self.about().models)
 
     def open_slide(
         self, uri: str, pixels: segmentation_pb2.PixelSource | None = None

@@ -21,22 +21,23 @@ import qupath.lib.roi.ROIs
 import java.awt.image.BufferedImage
 
 def project = Projects.createProject(new File(args[0]), BufferedImage)
-def support = ImageServerProvider.getPreferredUriImageSupport(BufferedImage, args[1])
-def entry = project.addImage(support.getBuilders()[0])
-entry.setImageName(new File(args[1]).getName())
-def data = entry.readImageData()
-data.setImageType(qupath.lib.images.ImageData.ImageType.OTHER)
-def box = { x, y, r, name, className, locked ->
-    def roi = ROIs.createRectangleROI(x - r, y - r, 2 * r, 2 * r, ImagePlane.getDefaultPlane())
-    def one = PathObjects.createAnnotationObject(roi, PathClass.fromString(className))
-    one.setName(name)
-    one.setLocked(locked)
-    data.getHierarchy().addObject(one)
+args[1..-1].each { path ->
+    def entry = project.addImage(ImageServerProvider.getPreferredUriImageSupport(BufferedImage, path).getBuilders()[0])
+    entry.setImageName(new File(path).getName())
+    def data = entry.readImageData()
+    data.setImageType(qupath.lib.images.ImageData.ImageType.OTHER)
+    def box = { x, y, r, name, className, locked ->
+        def roi = ROIs.createRectangleROI(x - r, y - r, 2 * r, 2 * r, ImagePlane.getDefaultPlane())
+        def one = PathObjects.createAnnotationObject(roi, PathClass.fromString(className))
+        one.setName(name)
+        one.setLocked(locked)
+        data.getHierarchy().addObject(one)
+    }
+    box(200, 200, 66, 'a', 'Tumor', false)
+    box(600, 250, 96, 'b', 'Tumor', true)
+    box(350, 520, 51, 'c', 'Stroma', false)
+    entry.saveImageData(data)
 }
-box(200, 200, 66, 'a', 'Tumor', false)
-box(600, 250, 96, 'b', 'Tumor', true)
-box(350, 520, 51, 'c', 'Stroma', false)
-entry.saveImageData(data)
 project.syncChanges()
 """
 
@@ -70,13 +71,23 @@ def server(qupath, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def boxes(qupath, server, tmp_path_factory):
-    """A project of one image with a box about each disc; b is locked. Copied, never changed."""
-    folder = tmp_path_factory.mktemp("project")
+def make_project(qupath, tmp_path_factory):
+    """Called: a project of these images with a box about each disc; b is locked. Its folder."""
     script = tmp_path_factory.mktemp("script") / "make.groovy"
     script.write_text(MAKE_PROJECT)
-    qupath.script(script, folder, server.root / "discs.png")
-    return folder
+
+    def make(*images):
+        folder = tmp_path_factory.mktemp("project")
+        qupath.script(script, folder, *images)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def boxes(make_project, server):
+    """A project of one image. Copied, never changed."""
+    return make_project(server.root / "discs.png")
 
 
 @pytest.fixture
@@ -87,13 +98,13 @@ def project(boxes, tmp_path):
 
 @pytest.fixture(scope="session")
 def dump(qupath, tmp_path_factory):
-    """Called: the annotations that are saved in a project, by name, and the steps that we recorded."""
+    """Called: the annotations that are saved for a project's only image, or one by name, and the steps that we recorded."""
     folder = tmp_path_factory.mktemp("dump")
     script, out = folder / "dump.groovy", folder / "dump.json"
     script.write_text(DUMP)
 
-    def read(project):
-        qupath.script(script, out, project=project)
+    def read(project, image=None):
+        qupath.script(script, out, project=project, image=image)
         content = json.loads(out.read_text())
         for one in content["objects"]:
             one["geometry"] = shapely.from_wkt(one["wkt"])

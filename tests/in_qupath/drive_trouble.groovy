@@ -135,6 +135,7 @@ go {
     until('the object, from the server that is there') { annotations().size() == 2 }
     sleep(500)
     seen.back = annotations().size()
+    project.syncChanges()
     fx { palette().close() }
     until('the threads to end') { ourThreads().isEmpty() }
 }

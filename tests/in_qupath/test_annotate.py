@@ -1,5 +1,7 @@
 """WsiSamAnnotate.groovy and what is recorded, in a real QuPath without a window."""
 
+import shutil
+
 import pytest
 
 from support.server import DISCS, iou
@@ -13,7 +15,7 @@ def annotate(qupath, server, project):
     """Called: runs the installed script on the project; what it says."""
     script = next(one for one in find_bundle().scripts if one.name == "WsiSamAnnotate.groovy")
 
-    def run(*arguments, target=server.target):
+    def run(*arguments, target=server.target, project=project):
         return qupath.script(script, f"server={target}", *arguments, project=project, save=True)
 
     return run
@@ -33,6 +35,19 @@ def test_boxes_become_outlines_and_keep_who_they_are(annotate, project, drawn, d
         assert '"box":' in metadata["wsisam.prompts"]
         assert 0 < float(metadata["wsisam.score"]) <= 1.5
     assert now["b"] == drawn["b"]
+
+
+def test_a_run_for_a_project_does_each_image(annotate, make_project, server, drawn, dump):
+    """QuPath runs it once for each image: each gets its own outlines, and its own step."""
+    shutil.copy(server.root / "discs.png", server.root / "again.png")
+    both = make_project(server.root / "discs.png", server.root / "again.png") / "project.qpproj"
+    said = annotate("which=class:Tumor", project=both)
+    for image in ("discs.png", "again.png"):
+        assert f"{image}: WSI-SAM: 1 of 1 annotations refined. 1 skipped" in said
+        now, steps = dump(both, image)
+        assert iou(now["a"]["geometry"], "a") > 0.9
+        assert {now[name]["kind"] for name in "bc"} == {drawn["b"]["kind"]}
+        assert [one["name"] for one in steps] == ["WSI-SAM refine annotations"]
 
 
 def test_nothing_to_do_is_said_and_changes_nothing(annotate, project, drawn, dump):

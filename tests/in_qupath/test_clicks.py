@@ -37,7 +37,7 @@ def test_clicks_refine_and_backspace_takes_them_back(seen):
 
 def test_the_step_holds_plain_strings_only(seen):
     assert seen["stepTypes"] == ["java.lang.String"]
-    assert "Steps.outline(getCurrentImageData(), object)" in seen["stepScript"]
+    assert "Steps.outline(getCurrentImageData(), [" in seen["stepScript"]
 
 
 def test_qupaths_own_undo_and_redo_know_it(seen):

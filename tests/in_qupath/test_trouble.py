@@ -13,6 +13,9 @@ from wsisam_server.qupath import find_bundle
 
 pytestmark = [pytest.mark.qupath, pytest.mark.timeout(900)]
 
+QUPATHS_ROUNDING = 0.02
+"""Pixels; it keeps some vertices to a hundredth of a pixel only."""
+
 
 class HeldModel(WsiSam):
     """Answers no prompt while the file `gate` is there."""
@@ -80,6 +83,26 @@ def test_the_result_goes_to_the_image_that_was_left(seen):
     assert len(seen["left"]["first"]) == 3
     assert any(iou(outline, "c") > 0.9 for outline in outlines(seen["left"]["first"]))
     assert seen["reopened"] == 3
+
+
+def test_the_saved_workflow_repeats_all_objects_without_a_window(seen, qupath, lab, dump, tmp_path):
+    """The steps of several objects, joined by QuPath to one script, on a copy of the project without them."""
+    project = shutil.copytree(lab["drive.project"], tmp_path / "project") / "project.qpproj"
+    drawn, _ = dump(project, "first.png")
+    write, workflow = tmp_path / "write.groovy", tmp_path / "workflow.groovy"
+    write.write_text(
+        "new File(args[0]).text = getCurrentImageData().getHistoryWorkflow().createScript()\nclearAllObjects()\n"
+    )
+    qupath.script(write, workflow, project=project, image="first.png", save=True)
+    assert dump(project, "first.png")[0] == {}
+    qupath.script(workflow, project=project, image="first.png", save=True)
+    again, _ = dump(project, "first.png")
+    assert set(again) == set(drawn)
+    assert len(drawn) == 4
+    for name, one in drawn.items():
+        assert again[name]["geometry"].normalize().equals_exact(one["geometry"].normalize(), QUPATHS_ROUNDING)
+        for what in ("id", "className", "metadata"):
+            assert again[name].get(what) == one.get(what)
 
 
 def test_the_result_goes_to_the_image_of_a_viewer_that_was_closed(seen):

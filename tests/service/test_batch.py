@@ -1,9 +1,11 @@
 import grpc
 import pytest
+from PIL import Image
 
-from support.server import around, box, clicks, iou
+from support.server import around, box, clicks, iou, picture, start
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.client import ServerError, geometry
+from wsisam_server.client import Client, ServerError, geometry
+from wsisam_server.config import MIB, Limits
 
 
 def batch(slide, **prompts):
@@ -34,6 +36,28 @@ def test_items_of_one_field_share_one_encoder_run(client, server, slide):
     answers = list(client.segment_batch(pb.SegmentBatchRequest(slide_id=slide.slide_id, items=items)))
     assert {answer.id for answer in answers} == {str(n) for n in range(12)}
     assert server.encoder_runs == before + 1
+
+
+def test_a_small_cache_reads_and_encodes_each_field_once(model, tmp_path):
+    """Items of two fields in turn, where only one embedding is kept."""
+    Image.fromarray(picture()).save(tmp_path / "discs.png")
+    running, stop = start(model, tmp_path, limits=Limits(embedding_cache_bytes=40 * MIB))
+    try:
+        with Client(running.target, timeout=120) as client:
+            slide = client.open_slide(str(tmp_path / "discs.png"))
+            items = [
+                pb.BatchItem(id=str(n), prompt=clicks((200 + n, 200, True)), field=pb.FieldChoice(downsample=1 + n % 2))
+                for n in range(24)
+            ]
+            items.append(pb.BatchItem(id="outside", prompt=box(2000, 2000, 2100, 2100)))
+            before = running.encoder_runs
+            answers = list(client.segment_batch(pb.SegmentBatchRequest(slide_id=slide.slide_id, items=items)))
+            assert len({answer.id for answer in answers}) == 25
+            assert answers[0].error.reason == "PROMPT_OUTSIDE_SLIDE"
+            assert running.app.segmenter.models.device.cache.counters.evicted == 1
+            assert running.encoder_runs == before + 2
+    finally:
+        stop()
 
 
 @pytest.mark.parametrize(

@@ -39,10 +39,24 @@ def test_no_trick_learns_more_than_that_there_is_nothing(lab):
         stub = segmentation_pb2_grpc.SegmentationStub(channel)
         missing = answer(stub, "never/there.svs")
         assert missing[0] is grpc.StatusCode.NOT_FOUND
-        told = {}
-        for trick in ESCAPES:
-            uri = trick.format(d=lab.root)
-            if uri.isprintable() or "\ud800" not in uri:  # protobuf itself has no half characters
-                told[trick] = answer(stub, uri)
+        told = {trick: answer(stub, uri) for trick, uri in tricks(lab)}
     assert [trick for trick, said in told.items() if said != missing] == []
     assert str(lab.root) not in str(missing)
+
+
+def test_nor_does_whoever_offers_pixels(lab):
+    """Then the slide is theirs, whatever there may be at its place."""
+    source = pb.PixelSource(width=900, height=700, mpp=0.5)
+    with Client(lab.target) as client:
+        assert client.open_slide("a.svs", source).source == pb.SLIDE_SOURCE_REFERENCE
+        told = {}
+        for trick, uri in tricks(lab):
+            told[trick] = client.open_slide(uri, source)
+            told[trick].slide_id = ""  # random
+    assert told["missing.svs"].source == pb.SLIDE_SOURCE_PIXELS
+    assert [trick for trick, said in told.items() if said != told["missing.svs"]] == []
+
+
+def tricks(lab):
+    """Each of the table, and the URI that it makes; but none with half a character, which no message can hold."""
+    return [(trick, trick.format(d=lab.root)) for trick in ESCAPES if "\ud800" not in trick]

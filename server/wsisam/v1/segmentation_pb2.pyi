@@ -135,14 +135,20 @@ class ListModelsResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     MODELS_FIELD_NUMBER: builtins.int
+    SERVER_VERSION_FIELD_NUMBER: builtins.int
+    server_version: builtins.str
+    """The release of the server, for example "0.1.0". A client of a later release (its first two numbers) may know calls that
+    this server does not; one of an earlier release is served as before. Empty: a server from before this field.
+    """
     @property
     def models(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Model]: ...
     def __init__(
         self,
         *,
         models: collections.abc.Iterable[global___Model] | None = ...,
+        server_version: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["models", b"models"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["models", b"models", "server_version", b"server_version"]) -> None: ...
 
 global___ListModelsResponse = ListModelsResponse
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -135,7 +136,7 @@ def _say(name: str, findings: Iterable[Finding]) -> bool:
 def _server(address: str, reach: Reach) -> Iterator[Finding]:
     try:
         with reach.connect(address, timeout=SECONDS_FOR_SERVER) as client:
-            models = client.models()
+            about = client.about()
     except ServerError as error:
         if error.status == "UNIMPLEMENTED":
             text = "this server does not know the calls of the client: update it"
@@ -143,9 +144,27 @@ def _server(address: str, reach: Reach) -> Iterator[Finding]:
             text = f"the server does not answer ({error.text}): start it (wsisam serve), or give its --server"
         yield Finding(fits=False, text=text)
         return
-    ready = [model.name for model in models if model.ready]
+    yield _release(about.server_version)
+    ready = [model.name for model in about.models if model.ready]
     text = f"the server answers, with {', '.join(ready)}" if ready else "no model is ready: run `wsisam doctor` there"
     yield Finding(fits=bool(ready), text=text)
+
+
+def _release(server: str) -> Finding:
+    """Whether a server is recent enough for this client; later ones serve earlier clients."""
+    client = wsisam_server.__version__
+    theirs, ours = (_numbers(version) for version in (server, client))
+    if theirs is None or ours is None:
+        return Finding(fits=True, text=f"server {server or 'of unknown version'}, client {client}: not compared")
+    if theirs < ours:
+        return Finding(fits=False, text=f"server {server} is too old for client {client}: update the server")
+    return Finding(fits=True, text=f"server {server}, client {client}: they fit together")
+
+
+def _numbers(version: str) -> tuple[int, int] | None:
+    """The first two numbers of a release, which say what it can do; None for a version that is no release."""
+    found = re.match(r"(\d+)\.(\d+)\.", version)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def _told(action: Callable[[], Result]) -> Result:

@@ -45,7 +45,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     Args:
         prefix: what our own methods begin with ("/wsisam."). Health and reflection are let in by the same rules, but
-            also while the server starts and stops, and their messages are their own business.
+            also while the server starts and stops.
         gate: refuses calls while the server starts or stops.
         access: knows callers by their tokens.
         details: makes further status details for an error that carries more than text.
@@ -73,9 +73,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         handler = await continuation(handler_call_details)
         if handler is None:
             return handler
-        wrapped: dict[str, Any] = {}
-        if handler_call_details.method.startswith(self._prefix):
-            wrapped["request_deserializer"] = _tolerant(handler.request_deserializer)
+        wrapped: dict[str, Any] = {"request_deserializer": _tolerant(handler.request_deserializer)}
         for kind, check in _KINDS.items():
             behavior = getattr(handler, kind)
             if behavior is not None:
@@ -104,6 +102,8 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             except grpc.aio.AbortError:
                 ended = ("ABORTED", "by its service")
                 raise
+            except grpc.aio.InternalError:
+                raise
             except Exception as error:  # noqa: BLE001 - every error becomes a status
                 known = normalized(error)
                 ended = (known.code.name, known.reason.name)
@@ -118,7 +118,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             await context.abort_with_status(rpc_status.to_status(to_status(known, *self._details(known))))
             raise known  # not reached: aborting raises
 
-        return call
+        return _while_there(call)
 
     async def _begin(self, method: str, context: grpc.aio.ServicerContext) -> None:
         metadata = context.invocation_metadata() or ()
@@ -126,6 +126,18 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         for observer in self._observers:
             observer.call_begun(method, metadata)
         await context.send_initial_metadata(((request_id.METADATA_KEY, identity),))
+
+
+def _while_there(behavior: Behavior) -> Behavior:
+    """The same, and cancelled when gRPC cannot send: the client has left, and the news of it is still on its way."""
+
+    async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        try:
+            return await behavior(request, context)
+        except grpc.aio.InternalError as error:
+            raise asyncio.CancelledError from error
+
+    return call
 
 
 def _log_end(level: int, method: str, ended: tuple[str, str], seconds: float) -> None:

@@ -5,6 +5,7 @@ the field and the model that made it. It joins the rooms below (fields, slides, 
 never know of messages, streams or users.
 """
 
+from wsisam_server.segmenter.batch import by_field
 from wsisam_server.segmenter.observer import Observer, Observers
 from wsisam_server.segmenter.request import Outcome, OutlineOptions, Request
 from wsisam_server.segmenter.segmenter import Segmenter
@@ -20,4 +21,5 @@ __all__ = [
     "Request",
     "Segmenter",
     "Watcher",
+    "by_field",
 ]

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam.v1 import segmentation_pb2_grpc
+from wsisam_server import __version__
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.identity import Role, current_user
-from wsisam_server.segmenter import OutlineOptions, Request, Segmenter
+from wsisam_server.segmenter import OutlineOptions, Request, Segmenter, by_field
 from wsisam_server.service import annotation_from_proto, catalogue, from_proto, to_proto
 from wsisam_server.service.stream import InteractStream
 from wsisam_server.sessions import Allowance, SessionIds
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 
     import grpc
 
@@ -57,7 +58,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         context: grpc.aio.ServicerContext,  # noqa: ARG002
     ) -> pb.ListModelsResponse:
         """See the proto."""
-        return pb.ListModelsResponse(models=catalogue.models(self._segmenter))
+        return pb.ListModelsResponse(models=catalogue.models(self._segmenter), server_version=__version__)
 
     async def OpenSlide(  # noqa: N802 - the contract's name
         self,
@@ -130,7 +131,8 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             # Planning tens of thousands of fields takes seconds: not on the event loop.
             needed = await asyncio.to_thread(self._needed, wanted, len(request.items))
             await self._push(request.slide_id, needed, request.tiles)
-        async for response in _as_completed(answer, self._begun(len(request.items)), BATCH_IN_FLIGHT):
+        order = await asyncio.to_thread(by_field, self._segmenter, wanted, len(request.items))
+        async for response in _as_completed(answer, self._begun(order), BATCH_IN_FLIGHT):
             await context.write(response)
 
     async def Interact(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
@@ -198,9 +200,9 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             owner=current_user().name,
         )
 
-    def _begun(self, count: int) -> Iterator[int]:
+    def _begun(self, numbers: Iterable[int]) -> Iterator[int]:
         """The numbers of a batch's items, each when it is begun; ended by SHUTTING_DOWN after `drain`."""
-        for number in range(count):
+        for number in numbers:
             if self._draining:
                 raise WsiSamServerError(Reason.SHUTTING_DOWN)
             yield number

@@ -8,6 +8,7 @@
  */
 import io.wsisam.qupath.Notes
 import io.wsisam.qupath.Refine
+import io.wsisam.script.Arguments
 import io.wsisam.script.Settings
 import qupath.lib.gui.QuPathGUI
 import qupath.lib.gui.TaskRunnerFX
@@ -20,21 +21,16 @@ def wishes = [
     model    : '',          // '' = the server's default
     tolerance: 0            // microns by which the outline may be simplified; 0 = the server decides
 ]
-def server = ''             // '' = the one that the clicks palette used last
+def access = [              // '' = as in the clicks palette, or as said last
+    server      : '',       // host:port, or https://host:port
+    tokenFile   : '',       // the file with your token; 'none' for no token
+    certificates: ''        // the lab's certificates (PEM); 'none' for those that Java knows
+]
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-args?.each { String arg ->
-    def (name, value) = arg.split('=', 2) as List
-    if (name == 'server')
-        server = value
-    else if (value != null && wishes.containsKey(name))
-        wishes[name] = name in ['margin', 'tolerance'] ? value as double : value
-    else
-        throw new IllegalArgumentException("WsiSamAnnotate does not know '${arg}'. It knows server and ${wishes.keySet().join(', ')}, each as name=value.")
-}
-if (server)
-    Settings.user().server(server)
+Arguments.read('WsiSamAnnotate', args, wishes, access)
+Arguments.keep(access, Settings.user())
 
 def imageData = getCurrentImageData()
 if (imageData == null)

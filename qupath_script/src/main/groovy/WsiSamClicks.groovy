@@ -8,6 +8,7 @@
  *
  * The logic is in the client jar; change here what you want to look or feel different.
  */
+import groovy.transform.CompileStatic
 import io.wsisam.client.BoxPrompt
 import io.wsisam.client.SessionState
 import io.wsisam.client.WsiSamException
@@ -52,7 +53,9 @@ import javafx.stage.FileChooser
 import javafx.stage.Screen
 import javafx.stage.Stage
 import qupath.lib.gui.QuPathGUI
+import qupath.lib.gui.viewer.QuPathViewer
 import qupath.lib.gui.viewer.QuPathViewerListener
+import qupath.lib.gui.viewer.tools.PathTool
 import qupath.lib.gui.viewer.tools.PathTools
 
 // ---- What you may want to change ------------------------------------------------------------------------------------
@@ -95,21 +98,24 @@ class Palette {
     private static final double MARGIN = 8
     private static final double SLIP = 4        // screen pixels that a click may move before it is a box
 
-    private final qupath
+    private final QuPathGUI qupath
     private final Closure naming
     private final Closure opposite
     private final Settings settings = Settings.user()
     private final Desk desk
     private final ClassChoice classes
-    private final tool
+    private final PathTool tool
     private final Stage stage = new Stage()
-    private final Map overlays = [:]            // viewer -> PreviewOverlay
+    private final Map<QuPathViewer, PreviewOverlay> overlays = [:]
+    private final Map<QuPathViewer, Closure> detaching = [:]
     private final List<Closure> removals = []   // what takes everything off QuPath again
     private MouseEvent pressed
     private boolean filling                     // while the palette itself sets the models' list
 
     private final Circle lamp = new Circle(5)
     private final Label state = new Label()
+    private final Tooltip stateTip = new Tooltip()          // one for all texts: a refresh runs with each click, and a tooltip is a window
+    private final Tooltip modelTip = new Tooltip()
     private final Button retry = new Button('Retry')
     private final TextField server = new TextField()
     private final MenuButton access = new MenuButton('Access')
@@ -233,7 +239,8 @@ class Palette {
         desk.viewers.add(viewer)
         def planeListener = { o, was, is -> guarded { refresh() } } as ChangeListener
         [viewer.zPositionProperty(), viewer.tPositionProperty()].each { it.addListener(planeListener) }
-        overlays.put(viewer, [overlay: overlay, remove: {
+        overlays.put(viewer, overlay)
+        detaching.put(viewer) {
             desk.viewers.remove(viewer)
             viewer.getCustomOverlayLayers().remove(overlay)
             viewer.getView().removeEventFilter(KeyEvent.KEY_PRESSED, keys)
@@ -241,7 +248,7 @@ class Palette {
             viewer.setCursor(Cursor.DEFAULT)
             [viewer.zPositionProperty(), viewer.tPositionProperty()].each { it.removeListener(planeListener) }
             viewer.repaint()
-        }])
+        }
     }
 
     private void changedImage(viewer, old) {
@@ -252,6 +259,7 @@ class Palette {
     }
 
     /** A mistake in this script must not stop QuPath from what it was doing. */
+    @CompileStatic
     private static void guarded(Closure work) {
         try {
             work()
@@ -261,12 +269,14 @@ class Palette {
     }
 
     private void detach(viewer) {
-        overlays.remove(viewer)?.remove?.call()
+        overlays.remove(viewer)
+        detaching.remove(viewer)?.call()
     }
 
     // -- Mouse and keys ------------------------------------------------------------------------------------------------
 
     /** QuPath calls it for all mouse events of the active viewer while our tool is selected, and not while space is down. */
+    @CompileStatic
     private void mouse(MouseEvent e) {
         def viewer = qupath.getAllViewers().find { it.getView().is(e.getSource()) }
         if (viewer?.getImageData() == null || e.isConsumed())
@@ -286,7 +296,8 @@ class Palette {
         }
     }
 
-    private void released(viewer, MouseEvent e) {
+    @CompileStatic
+    private void released(QuPathViewer viewer, MouseEvent e) {
         def from = pressed
         def drag = isDrag(e)
         def area = drag ? boxTo(viewer, e) : null
@@ -304,19 +315,22 @@ class Palette {
         e.consume()
     }
 
+    @CompileStatic
     private boolean isDrag(MouseEvent e) {
         Math.hypot(e.getX() - pressed.getX(), e.getY() - pressed.getY()) > SLIP
     }
 
     /** Between the corners, along the image's axes (also in a rotated viewer, as QuPath's own rectangle). */
-    private BoxPrompt boxTo(viewer, MouseEvent e) {
+    @CompileStatic
+    private BoxPrompt boxTo(QuPathViewer viewer, MouseEvent e) {
         def a = viewer.componentPointToImagePoint(pressed.getX(), pressed.getY(), null, true)
         def b = viewer.componentPointToImagePoint(e.getX(), e.getY(), null, true)
         a.getX() == b.getX() || a.getY() == b.getY() ? null : BoxPrompt.between(a.getX(), a.getY(), b.getX(), b.getY())
     }
 
-    private void rubberBand(viewer, BoxPrompt area) {
-        overlays.get(viewer)?.overlay?.dragged = area
+    @CompileStatic
+    private void rubberBand(QuPathViewer viewer, BoxPrompt area) {
+        overlays.get(viewer)?.dragged = area
         viewer.repaint()
     }
 
@@ -417,7 +431,7 @@ class Palette {
         def (colour, text) = stateOf(plane)
         lamp.setFill(colour)
         state.setText(text)
-        state.setTooltip(new Tooltip(text))
+        stateTip.setText(text)
         retry.setDisable(colour == Color.LIMEGREEN)
     }
 
@@ -449,8 +463,7 @@ class Palette {
             model.setValue(current)
             filling = false
         }
-        def info = desk.models.find { it.name() == current }
-        model.setTooltip(info == null ? null : new Tooltip(info.description()))
+        modelTip.setText(desk.models.find { it.name() == current }?.description() ?: 'The model of the server that outlines.')
     }
 
     private void layOut() {
@@ -491,6 +504,8 @@ class Palette {
             toolOn.setSelected(isOn())          // QuPath's tool may be locked
         }
         state.setWrapText(true)
+        state.setTooltip(stateTip)
+        model.setTooltip(modelTip)
         retry.setMinWidth(Region.USE_PREF_SIZE)
         drawn.setWrapText(true)
         state.setMinHeight(36)

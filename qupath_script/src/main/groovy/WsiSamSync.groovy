@@ -13,6 +13,7 @@ import io.wsisam.qupath.Delivery
 import io.wsisam.qupath.Notes
 import io.wsisam.qupath.Steps
 import io.wsisam.qupath.StoreSync
+import io.wsisam.script.Arguments
 import io.wsisam.script.Settings
 import qupath.lib.gui.QuPathGUI
 
@@ -24,21 +25,16 @@ def wishes = [
     dryRun   : false,       // true: say what would be done, and do nothing
     author   : "qupath:${System.getProperty('user.name')}".toString()
 ]
-def server = ''             // '' = the one that the clicks palette used last
+def access = [              // '' = as in the clicks palette, or as said last
+    server      : '',       // host:port, or https://host:port
+    tokenFile   : '',       // the file with your token; 'none' for no token
+    certificates: ''        // the lab's certificates (PEM); 'none' for those that Java knows
+]
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-args?.each { String arg ->
-    def (name, value) = arg.split('=', 2) as List
-    if (name == 'server')
-        server = value
-    else if (value != null && wishes.containsKey(name))
-        wishes[name] = name == 'dryRun' ? value.toBoolean() : value
-    else
-        throw new IllegalArgumentException("WsiSamSync does not know '${arg}'. It knows server and ${wishes.keySet().join(', ')}, each as name=value.")
-}
-if (server)
-    Settings.user().server(server)
+Arguments.read('WsiSamSync', args, wishes, access)
+Arguments.keep(access, Settings.user())
 def directions = ['both': SyncWish.Direction.BOTH, 'to-project': SyncWish.Direction.TO_IMAGE, 'to-server': SyncWish.Direction.TO_STORE]
 def sides = ['': null, 'store': SyncWish.Side.STORE, 'qupath': SyncWish.Side.IMAGE]
 if (!directions.containsKey(wishes.direction) || !sides.containsKey(wishes.resolve))

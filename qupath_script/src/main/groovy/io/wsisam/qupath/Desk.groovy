@@ -1,7 +1,9 @@
 package io.wsisam.qupath
 
-import io.wsisam.client.ModelInfo
+import groovy.transform.CompileStatic
+import io.wsisam.client.BoxPrompt
 import io.wsisam.client.Health
+import io.wsisam.client.ModelInfo
 import io.wsisam.client.SegmentOptions
 import io.wsisam.client.ServerInfo
 import io.wsisam.client.SessionState
@@ -12,6 +14,8 @@ import io.wsisam.script.Settings
 import javafx.animation.PauseTransition
 import javafx.application.Platform
 import javafx.util.Duration
+import qupath.lib.gui.QuPathGUI
+import qupath.lib.gui.viewer.QuPathViewer
 import qupath.lib.images.ImageData
 import qupath.lib.regions.ImagePlane
 
@@ -30,13 +34,13 @@ import java.util.concurrent.Executors
 class Desk {
     private static final double RETRY_SECONDS = 3
 
-    private final gui
+    private final QuPathGUI gui
     private final Settings settings
     private final Closure onChange
     private final Delivery delivery
     private final List<OpenPlane> planes = new CopyOnWriteArrayList<>()
     /** The viewers with our overlay. */
-    final List viewers = new CopyOnWriteArrayList<>()
+    final List<QuPathViewer> viewers = new CopyOnWriteArrayList<>()
     private final Map<String, Map> accepted = new ConcurrentHashMap<>()
     private final ExecutorService worker = Executors.newSingleThreadExecutor { task ->
         def thread = new Thread(task, 'wsisam-desk')
@@ -51,7 +55,7 @@ class Desk {
     String trouble = ''      // why the server cannot be used now; empty when it can
     boolean reached
 
-    Desk(gui, Settings settings, Closure onChange) {
+    Desk(QuPathGUI gui, Settings settings, Closure onChange) {
         this.gui = gui
         this.settings = settings
         this.onChange = onChange
@@ -113,6 +117,8 @@ class Desk {
             trouble = 'The server is loading its model.'
             retry.playFromStart()
         } else {
+            if (!reached && info.isTooOld())
+                tell("The server is of release ${info.version()}, this client of ${WsiSamClient.version()}: something may not work until the server is updated.")
             reached = true
             if (settings.model() && !models.any { it.name() == settings.model() })
                 settings.model('')          // a model of another server
@@ -139,7 +145,8 @@ class Desk {
     // -- Images ----------------------------------------------------------------------------------------------------
 
     /** What a viewer shows, opened on the server when it is not yet. */
-    OpenPlane planeOf(viewer) {
+    @CompileStatic
+    OpenPlane planeOf(QuPathViewer viewer) {
         def imageData = viewer?.getImageData()
         if (imageData == null)
             return null
@@ -157,12 +164,14 @@ class Desk {
     }
 
     /** Planes to draw in a viewer; any thread. */
+    @CompileStatic
     List<OpenPlane> shownIn(ImageData imageData, int z, int t) {
         planes.findAll { it.isOf(imageData, z, t) }
     }
 
     /** The user sees something else: the server may prepare it. */
-    void moved(viewer) {
+    @CompileStatic
+    void moved(QuPathViewer viewer) {
         def plane = planes.find { it.isOf(viewer.getImageData(), viewer.getZPosition(), viewer.getTPosition()) }
         if (plane?.session != null && plane.state != SessionState.FAILED && plane.state != SessionState.CLOSED)
             plane.session.viewport(Images.viewport(viewer))
@@ -230,15 +239,18 @@ class Desk {
 
     // -- Drawing ---------------------------------------------------------------------------------------------------
 
-    void click(viewer, double x, double y, boolean positive) {
-        draw(viewer) { draft -> draft.click(x, y, positive, Images.viewport(viewer)) }
+    @CompileStatic
+    void click(QuPathViewer viewer, double x, double y, boolean positive) {
+        draw(viewer) { Draft draft -> draft.click(x, y, positive, Images.viewport(viewer)) }
     }
 
-    void box(viewer, box) {
-        draw(viewer) { draft -> draft.box(box, Images.viewport(viewer)) }
+    @CompileStatic
+    void box(QuPathViewer viewer, BoxPrompt box) {
+        draw(viewer) { Draft draft -> draft.box(box, Images.viewport(viewer)) }
     }
 
-    private void draw(viewer, Closure step) {
+    @CompileStatic
+    private void draw(QuPathViewer viewer, Closure step) {
         def plane = planeOf(viewer)
         if (plane == null)
             return
@@ -311,10 +323,13 @@ class Desk {
 
     // -- News from sessions, on the client's thread ------------------------------------------------------------------
 
+    @CompileStatic
     void answered(OpenPlane plane, Draft draft) {
         if (accepted.containsKey(draft.id()) && draft.isSettled())
             deliver(plane, draft)
-        viewers.each { if (it.getImageData().is(plane.imageData)) it.repaint() }      // the outline does not wait for the palette
+        // The outline does not wait for the palette, nor a sixtieth of a second more for a frame that begins while it is painted.
+        Platform.requestNextPulse()
+        viewers.each { if (plane.imageData.is(it.getImageData())) it.repaint() }
         changed(false)
     }
 

@@ -1,10 +1,12 @@
 package io.wsisam.qupath
 
+import groovy.transform.CompileStatic
 import io.wsisam.client.PixelProvider
 import io.wsisam.client.PixelWindow
 import io.wsisam.client.SlideReference
 import io.wsisam.client.Viewport
 import qupath.lib.display.ImageDisplay
+import qupath.lib.gui.viewer.QuPathViewer
 import qupath.lib.images.ImageData
 import qupath.lib.images.servers.ImageServer
 import qupath.lib.images.servers.TransformingImageServer
@@ -45,7 +47,8 @@ class Images {
     }
 
     /** What a viewer shows. */
-    static Viewport viewport(viewer) {
+    @CompileStatic
+    static Viewport viewport(QuPathViewer viewer) {
         def seen = viewer.getDisplayedRegionShape().getBounds2D()
         new Viewport(seen.getMinX(), seen.getMinY(), seen.getMaxX(), seen.getMaxY(), viewer.getDownsampleFactor())
     }

@@ -1,5 +1,6 @@
 package io.wsisam.qupath
 
+import groovy.transform.CompileStatic
 import io.wsisam.client.Answer
 import io.wsisam.client.Failure
 import io.wsisam.client.SegmentOptions
@@ -23,6 +24,7 @@ import java.util.concurrent.CopyOnWriteArrayList
  * One plane of one image: its session with the server, and the objects that are being drawn on it.
  * What it was opened for stays its own, whatever the viewers show meanwhile.
  */
+@CompileStatic
 class OpenPlane {
     final ImageData imageData
     final ImagePlane plane
@@ -76,7 +78,7 @@ class OpenPlane {
     void end(Draft draft) {
         drafts.remove(draft)
         outlines.remove(draft.id())
-        if (current.is(draft))
+        if (draft.is(current))
             current = null
         draft.end()
     }

@@ -1,7 +1,10 @@
 package io.wsisam.qupath
 
+import groovy.transform.CompileStatic
 import io.wsisam.client.BoxPrompt
+import io.wsisam.client.PointPrompt
 import io.wsisam.script.Draft
+import qupath.lib.gui.viewer.QuPathViewer
 import qupath.lib.gui.viewer.overlays.PathOverlay
 import qupath.lib.images.ImageData
 import qupath.lib.regions.ImageRegion
@@ -17,6 +20,7 @@ import java.awt.geom.Rectangle2D
 import java.awt.image.BufferedImage
 
 /** Draws in one viewer what is being outlined there: the preview, its clicks and its box. */
+@CompileStatic
 class PreviewOverlay implements PathOverlay {
     private static final Color OUTLINE = new Color(255, 214, 0)
     private static final Color FILL = new Color(255, 214, 0, 50)
@@ -24,7 +28,7 @@ class PreviewOverlay implements PathOverlay {
     private static final Color NEGATIVE = new Color(210, 30, 30)
     private static final Color BOX = new Color(30, 90, 220)
 
-    private final viewer
+    private final QuPathViewer viewer
     private final Desk desk
 
     private boolean broken
@@ -32,7 +36,7 @@ class PreviewOverlay implements PathOverlay {
     /** The box while the mouse is down, or null. */
     volatile BoxPrompt dragged
 
-    PreviewOverlay(viewer, Desk desk) {
+    PreviewOverlay(QuPathViewer viewer, Desk desk) {
         this.viewer = viewer
         this.desk = desk
     }
@@ -42,8 +46,8 @@ class PreviewOverlay implements PathOverlay {
         def g = graphics.create() as Graphics2D
         try {
             g.setRenderingHint(RenderingHints.KEY_ANTIALIASING, RenderingHints.VALUE_ANTIALIAS_ON)
-            desk.shownIn(imageData, viewer.getZPosition(), viewer.getTPosition()).each { plane ->
-                plane.drafts.each { draft -> paint(g, downsample, draft, plane.outline(draft)) }
+            desk.shownIn(imageData, viewer.getZPosition(), viewer.getTPosition()).each { OpenPlane plane ->
+                plane.drafts.each { Draft draft -> paint(g, downsample, draft, plane.outline(draft)) }
             }
             if (dragged != null)
                 box(g, downsample, dragged)
@@ -67,7 +71,7 @@ class PreviewOverlay implements PathOverlay {
         def prompt = draft.prompt()
         if (prompt.box() != null)
             box(g, downsample, prompt.box())
-        prompt.points().each { mark(g, downsample, it.x(), it.y(), it.positive()) }
+        prompt.points().each { PointPrompt it -> mark(g, downsample, it.x(), it.y(), it.positive()) }
     }
 
     /** Blue dashes on white: one of the two is seen on any tissue. */

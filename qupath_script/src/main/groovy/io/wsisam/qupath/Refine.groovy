@@ -195,9 +195,9 @@ class Refine {
             values.which = few ? 'ids' : 'selected'
             values.ids = few ? annotations*.getID().join(',') : ''
         }
-        def body = '// Outlines these annotations again, from the regions that they have then.\n' +
-                'println io.wsisam.qupath.Refine.run(getCurrentImageData(), wishes)\n'
-        Steps.add(imageData, WorkflowStep.of('WSI-SAM refine annotations', values, 'wishes', values, body))
+        def call = '// Outlines these annotations again, from the regions that they have then.\n' +
+                'println io.wsisam.qupath.Refine.run(getCurrentImageData(), '
+        Steps.add(imageData, WorkflowStep.of('WSI-SAM refine annotations', values, call, ')\n'))
     }
 
     private String report(int changed, int asked, int skipped) {

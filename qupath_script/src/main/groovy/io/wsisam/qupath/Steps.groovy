@@ -14,17 +14,16 @@ import qupath.lib.regions.ImagePlane
 /** What is done in the window, as a script that does it again without one. */
 class Steps {
 
-    private static final REPEAT = '''\
-        |// The same prompts again; the server is the one of this computer's settings. What the image has already is left alone.
-        |io.wsisam.qupath.Steps.outline(getCurrentImageData(), object)
-        |'''.stripMargin()
+    private static final REPEAT =
+            '// The same prompts again; the server is the one of this computer\'s settings. What the image has already is left alone.\n' +
+            'io.wsisam.qupath.Steps.outline(getCurrentImageData(), '
 
     /** Writes an accepted object into the image's workflow. WorkflowStep makes everything a plain String (a GString there would lose the project). */
     static void record(ImageData imageData, PathObject annotation, List asks, SegmentOptions options, String model) {
         def plane = annotation.getROI().getImagePlane()
         def values = [id: annotation.getID().toString(), className: annotation.getPathClass()?.toString() ?: '', name: annotation.getName() ?: '',
                       model: model, tolerance: options.tolerance(), z: plane.getZ(), t: plane.getT(), asks: PromptText.writeAsks(asks)]
-        add(imageData, WorkflowStep.of('WSI-SAM outline', values, 'object', values, REPEAT))
+        add(imageData, WorkflowStep.of('WSI-SAM outline', values, REPEAT, ')\n'))
     }
 
     /** Adds a step to the image's workflow. */

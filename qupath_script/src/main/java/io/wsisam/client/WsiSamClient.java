@@ -6,6 +6,7 @@ import io.grpc.health.v1.HealthCheckResponse;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.health.v1.HealthGrpc;
 import io.wsisam.v1.ListModelsRequest;
+import io.wsisam.v1.ListModelsResponse;
 import io.wsisam.v1.SegmentationGrpc;
 import java.io.IOException;
 import java.io.InputStream;
@@ -73,14 +74,17 @@ public final class WsiSamClient implements AutoCloseable {
                 .thenCompose(
                     health ->
                         (health == Health.NOT_SERVING
-                                ? CompletableFuture.completedFuture(List.<ModelInfo>of())
+                                ? CompletableFuture.completedFuture(ListModelsResponse.getDefaultInstance())
                                 : askModels())
-                            .thenApply(models -> new ServerInfo(address(), health, models))));
+                            .thenApply(
+                                known ->
+                                    new ServerInfo(
+                                        address(), health, known.getServerVersion(), models(known)))));
   }
 
   /** The models that the server knows, the default first. */
   public CompletableFuture<List<ModelInfo>> models() {
-    return connection.publish(this::askModels);
+    return connection.publish(() -> askModels().thenApply(WsiSamClient::models));
   }
 
   /** Whether the server answers prompts at the moment. */
@@ -226,9 +230,12 @@ public final class WsiSamClient implements AutoCloseable {
     }
   }
 
-  private CompletableFuture<List<ModelInfo>> askModels() {
-    return quick(SegmentationGrpc.getListModelsMethod(), ListModelsRequest.getDefaultInstance())
-        .thenApply(response -> response.getModelsList().stream().map(Wire::model).toList());
+  private CompletableFuture<ListModelsResponse> askModels() {
+    return quick(SegmentationGrpc.getListModelsMethod(), ListModelsRequest.getDefaultInstance());
+  }
+
+  private static List<ModelInfo> models(ListModelsResponse known) {
+    return known.getModelsList().stream().map(Wire::model).toList();
   }
 
   private CompletableFuture<Health> askHealth() {

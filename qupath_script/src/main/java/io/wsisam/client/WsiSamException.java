@@ -15,6 +15,7 @@ public final class WsiSamException extends RuntimeException {
   private final String status;
   private final String reason;
   private final String requestId;
+  @SuppressWarnings("serial") // what Map.copyOf makes is serializable; javac asks since 18
   private final Map<String, String> details;
   private final transient List<PixelWindow> wanted;
 

@@ -18,17 +18,15 @@ public record WorkflowStep(String name, Map<String, String> parameters, String s
   }
 
   /**
-   * A step whose script is a fixed text that works on given values.
+   * A step whose script calls something with given values. It declares no variable: QuPath joins the steps of a workflow to
+   * one script, in which a second one of the same name would be an error.
    *
    * @param name of the step
-   * @param parameters shown beside it, of any types
-   * @param variable name of the variable that holds the values in the script
-   * @param values what the script works on: strings, numbers, booleans, lists and maps of such
-   * @param body Groovy that uses the variable
+   * @param values shown beside it, and what the script works on: strings, numbers, booleans, lists and maps of such
+   * @param before Groovy up to the values
+   * @param after Groovy from them on
    */
-  public static WorkflowStep of(
-      CharSequence name, Map<?, ?> parameters, String variable, Map<?, ?> values, CharSequence body) {
-    String script = "def " + variable + " = " + GroovyText.literal(values) + "\n" + body;
-    return new WorkflowStep(name.toString(), GroovyText.plain(parameters), script);
+  public static WorkflowStep of(CharSequence name, Map<?, ?> values, CharSequence before, CharSequence after) {
+    return new WorkflowStep(name.toString(), GroovyText.plain(values), before + GroovyText.literal(values) + after);
   }
 }

@@ -56,6 +56,8 @@ class RealServerTest {
     assertEquals("dark-parts", info.defaultModel().orElseThrow().name());
     ModelInfo real = info.models().stream().filter(model -> model.name().equals(RealServer.MODEL)).findAny().orElseThrow();
     assertTrue(real.goodForBoxes());
+    assertFalse(info.version().isEmpty());
+    assertFalse(info.isTooOld());
   }
 
   @Test

@@ -24,6 +24,20 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ValuesTest {
   @ParameterizedTest
   @CsvSource({
+    "0.1.0, 0.2.0, true",
+    "0.9.9, 0.10.0, true",
+    "0.9.0, 1.0.0, true",
+    "0.1.0, 0.1.9, false",
+    "1.0.0, 0.9.0, false",
+    "'', 0.1.0, false",
+    "0+unknown, 0.1.0, false",
+  })
+  void aReleaseIsEarlierByItsFirstTwoNumbers(String release, String other, boolean earlier) {
+    assertEquals(earlier, ServerInfo.isEarlier(release, other));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
     "127.0.0.1:8765, 127.0.0.1, 8765, false, 127.0.0.1:8765",
     "gpu.lab, gpu.lab, 8765, false, gpu.lab:8765",
     "' https://gpu.lab:443/ ', gpu.lab, 443, true, https://gpu.lab:443",

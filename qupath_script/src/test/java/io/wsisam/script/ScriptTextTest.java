@@ -55,8 +55,7 @@ class ScriptTextTest {
     parameters.put(gstring, gstring);
     parameters.put("null", null);
     parameters.put("list", List.of(gstring));
-    WorkflowStep step =
-        WorkflowStep.of((CharSequence) gstring, parameters, "wsisam", parameters, (CharSequence) gstring);
+    WorkflowStep step = WorkflowStep.of((CharSequence) gstring, parameters, (CharSequence) gstring, "");
     assertSame(String.class, ((Object) step.name()).getClass());
     step.parameters()
         .forEach(
@@ -65,16 +64,22 @@ class ScriptTextTest {
               assertSame(String.class, ((Object) value).getClass());
             });
     assertEquals("[value 3]", step.parameters().get("list"));
-    assertEquals("def wsisam = ['value 3': 'value 3', 'null': null, 'list': ['value 3']]\nvalue 3", step.script());
+    assertEquals("value 3['value 3': 'value 3', 'null': null, 'list': ['value 3']]", step.script());
   }
 
   /** QuPath reads workflows back with a filter of that kind, and loses the image's objects when it refuses. */
   @Test
   void whatAProjectStoresIsReadBackByAStrictFilter() throws Exception {
     Object gstring = evaluate("def x = 3; \"value ${x}\"");
-    Map<?, ?> parameters = WorkflowStep.of("step", Map.of("k", gstring), "v", Map.of(), "").parameters();
+    Map<?, ?> parameters = WorkflowStep.of("step", Map.of("k", gstring), "", "").parameters();
     assertEquals(Map.of("k", "value 3"), through(parameters));
     assertThrows(java.io.InvalidClassException.class, () -> through(new LinkedHashMap<>(Map.of("k", gstring))));
+  }
+
+  @Test
+  void stepsCanBeJoinedToOneScript() {
+    WorkflowStep step = WorkflowStep.of("step", Map.of("k", 3), "seen.add(", ")\n");
+    assertEquals(List.of(Map.of("k", 3), Map.of("k", 3)), evaluate("def seen = []\n" + step.script() + step.script() + "seen"));
   }
 
   private static Object through(Object value) throws Exception {

@@ -1,0 +1,356 @@
+"""A lab at work on one server: eight annotators and one endless batch, for ten minutes.
+
+Run: PYTHONPATH=tests python benchmarks/lab_load.py SLIDE... [--minutes 10] [--json OUT]
+
+`wsisam serve` in a process of its own with a real model, a token for each user, real slides. An annotator has one
+Interact stream open, draws a box, corrects the outline by clicks, draws the next box in the same field, and moves on
+with one click in ten; between an outline and the next click they think, log-normally, with a median of 4 s. First one
+of them works alone with hardly a pause, for what a click costs by itself; then all of them at once, while the batch
+user keeps the device busy without end.
+
+Must be reached: no error; the 95th percentile of all clicks, and of those in a warm field, at most twice that of the
+one who worked alone, and one step of the model (which cannot be interrupted); memory flat after the first third (by at
+most 5 %). The annotators' offered load stays under 70 %: their clicks in a second, times the seconds of the device that
+a click took when it had the machine for itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import itertools
+import json
+import os
+import platform
+import queue
+import random
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from support.server_process import ServerProcess, command
+from wsisam.v1 import geometry_pb2 as geo
+from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.client import Client, ServerError, item_error
+from wsisam_server.config import Limits
+from wsisam_server.geometry import Window
+from wsisam_server.identity import Role, TokenFile
+from wsisam_server.slides import open_slide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+MIB = 1024 * 1024
+ANNOTATORS = 8
+THINK_MEDIAN, THINK_SIGMA = 4.0, 0.5
+MOVES_ON = 0.1
+CORRECTIONS = 4
+ALONE_CLICKS, ALONE_PAUSE = 120, 0.2
+BATCH = 200
+SECONDS_BETWEEN_SAMPLES = 5.0
+WARM_UP = 1 / 3
+GROWTH = 0.05
+MOST_LOAD = 0.7
+
+
+@dataclass(frozen=True)
+class Click:
+    """One answered click: what its annotator waited, and what the server says about it; in milliseconds."""
+
+    waited: float
+    timings: pb.Timings
+
+    @property
+    def warm(self) -> bool:
+        """Whether its field was encoded before."""
+        return self.timings.encoder_runs == 0
+
+    @property
+    def device(self) -> float:
+        """How long it kept the device, when nobody else was there."""
+        return self.timings.encode + self.timings.decode
+
+
+class Tissue:
+    """Places on a slide where it is not pale."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        slide = open_slide(path, Limits())
+        size = slide.info.size
+        self._downsample = max(size.width, size.height) / 256
+        overview = slide.read(Window(0, 0, self._downsample, 256))
+        slide.close()
+        inside = overview[: int(size.height / self._downsample), : int(size.width / self._downsample)]
+        self._rows, self._columns = np.nonzero(inside.mean(axis=2) < 215)
+        if not len(self._rows):
+            sys.exit(f"{path}: nothing but background")
+
+    def place(self, rng: random.Random) -> tuple[float, float]:
+        """Level-0 pixels."""
+        number = rng.randrange(len(self._rows))
+        return (self._columns[number] + rng.random()) * self._downsample, (
+            self._rows[number] + rng.random()
+        ) * self._downsample
+
+
+class Annotator:
+    """One person at work on one image."""
+
+    def __init__(self, name: str, token: str, tissue: Tissue) -> None:
+        self.name = name
+        self.clicks: list[Click] = []
+        self.errors: list[str] = []
+        self._token = token
+        self._tissue = tissue
+        self._rng = random.Random(name)  # noqa: S311
+        self._window: geo.Window | None = None
+        self._said = pb.PromptRevision()
+
+    def work(self, target: str, stop: threading.Event, *, clicks: int | None = None) -> None:
+        """Clicks until the day is over, or so many times with hardly a pause."""
+        sent: queue.Queue[pb.InteractRequest | None] = queue.Queue()
+        with Client(target, token=self._token, timeout=120) as client:
+            try:
+                slide = client.open_slide(str(self._tissue.path))
+                replies = client.interact(pb.Start(slide_id=slide.slide_id), iter(sent.get, None))
+                for _ in range(clicks) if clicks else itertools.count():
+                    pause = ALONE_PAUSE if clicks else self._rng.lognormvariate(np.log(THINK_MEDIAN), THINK_SIGMA)
+                    if stop.wait(pause):
+                        break
+                    self._click(sent, replies)
+                sent.put(None)
+                for _ in replies:
+                    pass
+            except ServerError as error:
+                self.errors.append(f"{self.name}: {error.status} {error.reason} {error.text}")
+            finally:
+                sent.put(None)
+
+    def _click(self, sent: queue.Queue[pb.InteractRequest | None], replies: Iterator[pb.InteractResponse]) -> None:
+        said = self._next()
+        started = time.perf_counter()
+        sent.put(pb.InteractRequest(prompt=said))
+        for reply in replies:
+            kind = reply.WhichOneof("message")
+            if kind == "error":
+                raise item_error(reply.error.error)
+            if kind == "outline":
+                outline = reply.outline.outline
+                self.clicks.append(Click((time.perf_counter() - started) * 1000, outline.timings))
+                self._window = outline.field.high
+                return
+        self.errors.append(f"{self.name}: the stream ended")
+
+    def _next(self) -> pb.PromptRevision:
+        """The next click: somewhere else, a correction, or another object beside the last one."""
+        said, rng = self._said, self._rng
+        if self._window is None or rng.random() < MOVES_ON:
+            x, y = self._tissue.place(rng)
+            side = rng.uniform(40, 250)
+            self._said = _box(x - side / 2, y - side / 2, side)
+        elif len(said.prompt.points) < CORRECTIONS:
+            box = said.prompt.box
+            place = geo.Point(x=rng.uniform(box.x0, box.x1), y=rng.uniform(box.y0, box.y1))
+            said.prompt.points.add(position=place, label=pb.POINT_LABEL_POSITIVE)
+            said.revision += 1
+            said.ClearField("field")
+        else:
+            window = self._window
+            extent = window.size * window.downsample
+            side = rng.uniform(0.2, 0.5) * extent
+            left, top = (start + rng.uniform(0.1, 0.4) * extent for start in (window.x, window.y))
+            self._said = _box(left, top, side, pb.FieldChoice(high=window))
+        return self._said
+
+
+def _box(x: float, y: float, side: float, field: pb.FieldChoice | None = None) -> pb.PromptRevision:
+    box = geo.Box(x0=max(x, 0), y0=max(y, 0), x1=x + side, y1=y + side)
+    return pb.PromptRevision(object_id=uuid.uuid4().hex, revision=1, prompt=pb.Prompt(box=box), field=field)
+
+
+class Batch:
+    """One user who has all of a slide segmented, again and again."""
+
+    def __init__(self, token: str, tissue: Tissue) -> None:
+        self.answered = 0
+        self.errors: list[str] = []
+        self._token = token
+        self._tissue = tissue
+        self._rng = random.Random(0)  # noqa: S311
+
+    def work(self, target: str, stop: threading.Event) -> None:
+        """Until the day is over."""
+        with Client(target, token=self._token) as client:
+            slide = client.open_slide(str(self._tissue.path))
+            while not stop.is_set():
+                items = []
+                for number in range(BATCH):
+                    x, y = self._tissue.place(self._rng)
+                    said = _box(x - 60, y - 60, 120)
+                    items.append(pb.BatchItem(id=str(number), prompt=said.prompt))
+                for answer in client.segment_batch(pb.SegmentBatchRequest(slide_id=slide.slide_id, items=items)):
+                    self.answered += 1
+                    if answer.error is not None:
+                        self.errors.append(f"batch: {answer.error.reason} {answer.error.text}")
+                    if stop.is_set():
+                        break
+
+
+def percentiles(clicks: Sequence[Click]) -> dict[str, float]:
+    waited = [click.waited for click in clicks]
+    return {"clicks": len(waited)} | {f"p{p}": float(np.percentile(waited, p)) if waited else 0.0 for p in (50, 95)}
+
+
+def by_kind(clicks: Sequence[Click]) -> dict[str, dict[str, float]]:
+    return {
+        "all": percentiles(clicks),
+        "warm": percentiles([click for click in clicks if click.warm]),
+        "cold": percentiles([click for click in clicks if not click.warm]),
+    }
+
+
+def alone(server: ServerProcess, annotator: Annotator, clicks: int) -> dict[str, Any]:
+    """What a click costs whoever has the server for themselves."""
+    annotator.work(server.target, threading.Event(), clicks=clicks)
+    if annotator.errors:
+        sys.exit(annotator.errors[0])
+    cold = [click.timings for click in annotator.clicks if not click.warm]
+    return {
+        "waited": by_kind(annotator.clicks),
+        "model step": float(np.median([timings.encode / timings.encoder_runs for timings in cold])),
+        "device": float(np.mean([click.device for click in annotator.clicks])),
+    }
+
+
+def together(server: ServerProcess, annotators: list[Annotator], batch: Batch, seconds: float) -> dict[str, Any]:
+    """All at work at once."""
+    stop = threading.Event()
+    threads = [threading.Thread(target=one.work, args=(server.target, stop)) for one in (*annotators, batch)]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    memory = []
+    while (spent := time.perf_counter() - started) < seconds:
+        memory.append((spent, server.usage().rss))
+        time.sleep(min(SECONDS_BETWEEN_SAMPLES, seconds - spent))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    clicks = [click for annotator in annotators for click in annotator.clicks]
+    warm = [(at, rss) for at, rss in memory if at >= WARM_UP * seconds]
+    return {
+        "waited": by_kind(clicks),
+        "warm share": sum(click.warm for click in clicks) / len(clicks),
+        "clicks a second": len(clicks) / seconds,
+        "errors": [error for one in (*annotators, batch) for error in one.errors],
+        "batch answers": batch.answered,
+        "MiB": {"begin": memory[0][1] / MIB, "warm": warm[0][1] / MIB, "end": warm[-1][1] / MIB},
+        "MiB a minute after warm-up": float(np.polyfit(*zip(*warm, strict=True), 1)[0]) * 60 / MIB,
+        "memory": [(round(at, 1), rss // MIB) for at, rss in memory],
+    }
+
+
+def counted(server: ServerProcess) -> dict[str, Any]:
+    """What the server has counted itself, of both parts."""
+    lookups = {
+        labels["result"]: value
+        for name, labels, value in server.metrics()
+        if name == "wsisam_embedding_cache_lookups_total"
+    }
+    ended = {
+        f"{labels['kind']} {labels['result']}": value
+        for name, labels, value in server.metrics()
+        if name == "wsisam_prompts_total" and value
+    }
+    return {"embeddings": lookups, "prompts": ended, "own errors": server.own_errors(), "log": server.complaints()}
+
+
+def claims(result: dict[str, Any]) -> dict[str, bool]:
+    before, load = result["alone"], result["together"]
+    most = {kind: 2 * before["waited"][kind]["p95"] + before["model step"] for kind in ("all", "warm")}
+    return {
+        "no error": not load["errors"] and not result["server"]["own errors"] and not result["server"]["log"],
+        "p95 of all clicks": load["waited"]["all"]["p95"] <= most["all"],
+        "p95 of warm clicks": load["waited"]["warm"]["p95"] <= most["warm"],
+        "memory flat": load["MiB"]["end"] <= (1 + GROWTH) * load["MiB"]["warm"],
+        "offered load": result["offered load"] < MOST_LOAD,
+    }
+
+
+def show(result: dict[str, Any]) -> None:
+    before, load = result["alone"], result["together"]
+    print(result["machine"])
+    for name, part in (("alone", before), ("together", load)):
+        for kind, numbers in part["waited"].items():
+            print(
+                f"{name:10s}{kind:6s}{numbers['clicks']:5.0f} clicks, p50 {numbers['p50']:7.1f} ms, "
+                f"p95 {numbers['p95']:7.1f} ms"
+            )
+    print(f"one step of the model: {before['model step']:.0f} ms; device time of a click: {before['device']:.0f} ms")
+    print(f"{load['clicks a second']:.2f} clicks a second, {load['warm share']:.0%} of them warm", end="; ")
+    print(f"offered load {result['offered load']:.0%}; batch answers {load['batch answers']}")
+    print("memory:", ", ".join(f"{when} {size:.0f} MiB" for when, size in load["MiB"].items()), end="; ")
+    print(f"{load['MiB a minute after warm-up']:+.1f} MiB a minute after warm-up")
+    print("errors:", len(load["errors"]), load["errors"][:3])
+    for name, value in result["server"].items():
+        print(f"{name}: {value or 'none'}")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("slides", nargs="+", type=Path)
+    arguments.add_argument("--minutes", type=float, default=10)
+    arguments.add_argument("--clicks-alone", type=int, default=ALONE_CLICKS)
+    arguments.add_argument("--model", default="wsisam-lite")
+    arguments.add_argument("--cache-mib", type=int, default=512)
+    arguments.add_argument("--threads", type=int, default=os.cpu_count())
+    arguments.add_argument("--log", type=Path, help="Where the server's log goes, to be kept.")
+    arguments.add_argument("--json", type=Path)
+    options = arguments.parse_args()
+    tissues = [Tissue(path.resolve()) for path in options.slides]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tokens = TokenFile(folder / "tokens.json")
+        people = [tokens.create(f"user{n}", Role.ANNOTATOR, frozenset(), None)[1] for n in range(ANNOTATORS + 2)]
+        wanted = [
+            "--port",
+            0,
+            "--metrics-port",
+            0,
+            "--tokens",
+            tokens.path,
+            "--require-tokens",
+            "--model",
+            options.model,
+        ]
+        wanted += ["--store", folder / "annotations.sqlite", "--cache-mib", options.cache_mib]
+        wanted += ["--threads", options.threads]
+        wanted += [word for place in {tissue.path.parent for tissue in tissues} for word in ("--slides", place)]
+        with command(options.log or folder / "log", *wanted) as server:
+            turn = itertools.cycle(tissues)
+            annotators = [Annotator(f"user{n}", people[n], next(turn)) for n in range(ANNOTATORS)]
+            before = alone(server, Annotator("alone", people[-1], next(turn)), options.clicks_alone)
+            load = together(server, annotators, Batch(people[-2], next(turn)), options.minutes * 60)
+            result = {"alone": before, "together": load, "server": counted(server)}
+    result["offered load"] = load["clicks a second"] * before["device"] / 1000
+    result["date"] = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
+    result["machine"] = f"{platform.machine()}, {options.threads} threads, {options.model}, {options.minutes:g} minutes"
+    if options.json is not None:
+        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    show(result)
+    held = claims(result)
+    for claim, holds in held.items():
+        print(f"claim, {claim}: {'holds' if holds else 'does not hold'}")
+    sys.exit(0 if all(held.values()) else "not all claims hold")
+
+
+if __name__ == "__main__":
+    main()
