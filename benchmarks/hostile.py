@@ -58,7 +58,20 @@ CONNECTIONS, IDLE = 60, 1000
 @contextlib.contextmanager
 def server(folder: Path, log: Path, *, real: bool) -> Iterator[ServerProcess]:
     Image.fromarray(picture()).save(folder / "discs.png")
-    arguments = ["--slides", folder, "--port", 0, "--metrics-port", 0, "--store", folder / "annotations.sqlite"]
+    # How fast one may send is not the question here: refused for that, a request would not be looked at.
+    (folder / "wsisam.toml").write_text("[limits]\nmessages_per_second_per_user = 1000000\n")
+    arguments = [
+        "--config",
+        folder / "wsisam.toml",
+        "--slides",
+        folder,
+        "--port",
+        0,
+        "--metrics-port",
+        0,
+        "--store",
+        folder / "annotations.sqlite",
+    ]
     arguments += ["--threads", 1, "--cache-mib", 256, "--tokens", folder / "tokens.json"]
     if real:
         with command(log, *arguments) as running:

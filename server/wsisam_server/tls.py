@@ -35,7 +35,7 @@ def credentials(tls: Tls) -> grpc.ServerCredentials:
     """
     files = _Files(tls)
     return grpc.dynamic_ssl_server_credentials(
-        files.configuration, files.renewed, require_client_authentication=tls.client_ca is not None
+        files.current(), files.current, require_client_authentication=tls.client_ca is not None
     )
 
 
@@ -69,33 +69,28 @@ def is_loopback(host: str) -> bool:
 
 
 class _Files:
-    """A server's files, read again after they have changed. From any thread.
-
-    Attributes:
-        configuration: what they held first.
-    """
+    """A server's files, read again after they have changed. From any thread."""
 
     def __init__(self, tls: Tls) -> None:
         self._tls = tls
         self._lock = threading.Lock()
         # Stamps are taken before the files are read: what is written in between is seen at the next look.
         self._seen = self._stamps()
-        self.configuration = self._read()
+        self._shown = self._read()
 
-    def renewed(self) -> grpc.ServerCertificateConfiguration | None:
-        """What the files hold now; None for what was shown before. gRPC asks before each handshake."""
+    def current(self) -> grpc.ServerCertificateConfiguration:
+        """What the files hold; while that cannot be used, what they held before. gRPC asks before each handshake."""
         with self._lock:
             stamps = self._stamps()
-            if stamps == self._seen:
-                return None
-            self._seen = stamps
-            try:
-                fresh = self._read()
-            except TlsError as error:
-                _log.error("the certificate was not renewed, and the one before stays in use: %s", error)
-                return None
-        _log.info("the certificate %s was renewed", self._tls.certificate)
-        return fresh
+            if stamps != self._seen:
+                self._seen = stamps
+                try:
+                    self._shown = self._read()
+                except TlsError as error:
+                    _log.error("the certificate was not renewed, and the one before stays in use: %s", error)
+                else:
+                    _log.info("the certificate %s was renewed", self._tls.certificate)
+            return self._shown
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
         chain = _pair(self._tls.certificate, self._tls.key)

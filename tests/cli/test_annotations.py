@@ -245,7 +245,7 @@ def test_db_check_says_what_is_wrong(place, slide, geojson):
 
 
 def test_db_of_nothing(place, tmp_path):
-    for arguments in (["check"], ["upgrade"], ["backup", tmp_path / "b.sqlite"]):
+    for arguments in (["check"], ["upgrade"], ["restored"], ["backup", tmp_path / "b.sqlite"]):
         assert "no store at" in run("db", *arguments, status=1)
     assert not place.exists()
 
@@ -256,6 +256,6 @@ def test_db_backup_of_postgresql_says_how(postgres, tmp_path):
     assert "pg_dump" in run("db", "backup", tmp_path / "b.sqlite", "--store", url, status=1)
 
 
-@pytest.mark.parametrize("subcommand", ["upgrade", "check", "backup"])
+@pytest.mark.parametrize("subcommand", ["upgrade", "check", "backup", "restored"])
 def test_every_command_of_db_has_help_with_an_example(subcommand):
     assert "Example: wsisam db" in run("db", subcommand, "--help")

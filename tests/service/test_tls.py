@@ -1,6 +1,8 @@
 """Encryption, certificates of clients, and what a server refuses to start with."""
 
+import asyncio
 import shutil
+import time
 
 import grpc
 import pytest
@@ -161,6 +163,13 @@ def test_a_renewed_certificate_is_shown_to_new_connections(renewing, pki, caplog
         assert not answers(running, lab)
         assert open_before.models(), "what is open goes on"
     assert "renewed" in caplog.text
+    # The port is opened anew when gRPC has given it up.
+    asyncio.run_coroutine_threadsafe(running.app._server.stop(None), running.loop).result(10)
+    deadline = time.monotonic() + 10
+    while not answers(running, other):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert not answers(running, lab)
 
 
 def test_files_that_cannot_be_used_leave_the_certificate_as_it_is(renewing, pki, caplog):

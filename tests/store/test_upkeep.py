@@ -7,7 +7,7 @@ import pytest
 
 from store.examples import EVERYTHING, draft, request, same
 from wsisam_server.store import Draft, StoreError, Target, Wanted, open_store
-from wsisam_server.store.upkeep import backup, check
+from wsisam_server.store.upkeep import backup, check, restored
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -80,6 +80,22 @@ def test_a_backup_is_whole_and_makes_a_store(filled, tmp_path, request):
         assert one.identity == two.identity
         assert one.changes(Wanted(), after=0, limit=10) == two.changes(Wanted(), after=0, limit=10)
         assert same(two.get(one.changes(Wanted(), after=0, limit=1).annotations[0].id).content, EVERYTHING)
+
+
+def test_a_store_that_was_restored_is_another_one_with_the_same_content(filled):
+    with open_store(filled) as store:
+        before, pages = store.identity, store.changes(Wanted(), after=0, limit=10)
+    identity = restored(filled)
+    with open_store(filled) as store:
+        assert store.identity == identity != before
+        assert store.changes(Wanted(), after=0, limit=10) == pages
+    assert check(filled).problems == ()
+
+
+def test_only_a_store_can_have_been_restored(tmp_path):
+    with pytest.raises(StoreError):
+        restored(str(tmp_path / "none.sqlite"))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("where", ["sqlite"], indirect=True)

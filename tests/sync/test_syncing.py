@@ -9,7 +9,7 @@ import shapely
 
 from sync.worlds import hexed, path_class
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.store import ChangeKind, Target, open_store
+from wsisam_server.store import ChangeKind, Target, open_store, upkeep
 from wsisam_server.sync.likeness import same_shape
 from wsisam_server.sync.plan import Direction, Resolution, Side, Verb
 from wsisam_server.sync.process import QuPathProcess
@@ -465,7 +465,8 @@ def test_two_stores_do_not_get_into_each_others_way(world, tmp_path):
         world.store = first
 
 
-def test_a_store_restored_from_a_backup_loses_nothing(world, tmp_path):
+@pytest.mark.parametrize("told", [False, True], ids=["not told", "wsisam db restored"])
+def test_a_store_restored_from_a_backup_loses_nothing(world, tmp_path, told):
     one = world.draw(SQUARE)
     world.sync()
     (tmp_path / "backup").mkdir()
@@ -479,13 +480,15 @@ def test_a_store_restored_from_a_backup_loses_nothing(world, tmp_path):
     two = world.draw(OTHER)
     world.edit(one, name="after the backup")
     world.sync()
+    if told:
+        upkeep.restored(str(tmp_path / "backup/annotations.sqlite"))
     with open_store(str(tmp_path / "backup/annotations.sqlite")) as restored:
-        assert restored.identity == world.store.identity
+        assert (restored.identity == world.store.identity) is not told
         # It goes on by itself, so that numbers of revisions come again for other changes.
         world.store = restored
         others = [world.save(OTHER) for _ in range(5)]
         report = world.sync()
-        assert any("backup" in note for note in report.notes)
+        assert any("backup" in note for note in report.notes) is not told
         assert restored.get(two)
         assert {action.id for action in report.images[0].conflicts} == {one}
         assert world.shown().keys() == {one, two, *others}

@@ -1,4 +1,4 @@
-"""`wsisam db`: the annotation store's upgrade, check and backup."""
+"""`wsisam db`: the annotation store's upgrade, check and backup, and what follows a restore."""
 
 from __future__ import annotations
 
@@ -71,12 +71,26 @@ def _backup(*, target: Path, store: str) -> None:
     """Copy a store, whole and consistent, to a new file. The server may run meanwhile.
 
     The copy is a store by itself: to restore it, stop the server, put it in the store's place, remove the files beside
-    that end in -wal and -shm, and start the server.
+    that end in -wal and -shm, run 'wsisam db restored', and start the server.
 
     Example: wsisam db backup annotations-monday.sqlite
     """
     _explained(lambda: upkeep.backup(store, target))
     click.echo(f"{store_name(store)} is copied to {target}")
+
+
+@command.command("restored")
+@store_option()
+def _restored(*, store: str) -> None:
+    """Tell clients of a store that was put back from a backup that it is another one. Stop the server first.
+
+    Changes that were made after the backup are lost, and their numbers are given out again. Without this, a client that
+    was away would go on from such a number and miss what has it now; with it, it lists everything anew.
+
+    Example: wsisam db restored --store /var/lib/wsisam/annotations.sqlite
+    """
+    identity = _explained(lambda: upkeep.restored(store))
+    click.echo(f"{store_name(store)} is store {identity} now: clients list everything anew")
 
 
 def _explained(call: Callable[[], Result]) -> Result:

@@ -1,10 +1,11 @@
-"""Looking after a store: its upgrade, its check, its backup."""
+"""Looking after a store: its upgrade, its check, its backup, and what follows when one was put back."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sqlite3
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -94,11 +95,32 @@ def backup(where: str, target: Path) -> None:
             raise StoreError(
                 f"a PostgreSQL store is backed up by PostgreSQL's own tools; run: pg_dump --format=custom "
                 f"--file={target} '{database.shown}' (and to restore into an empty database: pg_restore "
-                f"--no-owner --dbname='{database.shown}' {target})"
+                f"--no-owner --dbname='{database.shown}' {target}, then wsisam db restored)"
             )
         with database.reading() as connection:
             _present(connection, database.shown)
         _copy(database.path, target)
+
+
+def restored(where: str) -> str:
+    """Gives a store that was put back from a backup an identity of its own. No server may have it open.
+
+    Numbers that were given out after the backup will be given out again, for other changes. A client that was away
+    meanwhile would not notice, and miss them; it asks for everything anew when it meets another store.
+
+    Returns:
+        The new identity.
+
+    Raises:
+        StoreError: it is no store of this version, or cannot be changed.
+    """
+    identity = str(uuid.uuid4())
+    with contextlib.closing(open_database(where, existing=True)) as database, explained(database):
+        with database.reading() as connection:
+            _present(connection, database.shown)
+        with database.writing() as connection:
+            connection.execute(sa.update(tables.store).values(identity=identity))
+    return identity
 
 
 def _copy(source: Path, target: Path) -> None:
