@@ -267,7 +267,9 @@ class App:
         host, port = self._settings.metrics_host, self._settings.metrics_port
         if port is None:
             return
-        self._metrics.register(Current(self.segmenter.models, self.segmenter.slides, self._access))
+        self._metrics.register(
+            Current(self.segmenter.models, self.segmenter.slides, self.segmenter.prefetching, self._access)
+        )
         ProcessCollector(registry=self._metrics)
         try:
             self._endpoint = Endpoint(self._metrics, host, port)

@@ -84,6 +84,12 @@ class Limits:
     message_burst_per_user: Annotated[
         Count, Field(description="Of them those that may come at once after a silence.")
     ] = 2000
+    prefetched_fields: Annotated[
+        int,
+        Field(
+            ge=0, description="Encoded ahead for clicks in what an annotator sees, when nothing else waits; 0: none."
+        ),
+    ] = 4
     unsent_events_per_stream: Annotated[
         Count, Field(description="Answers that wait for a client that does not read; it is not read then, either.")
     ] = 256

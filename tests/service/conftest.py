@@ -31,7 +31,12 @@ def server(model, tmp_path_factory):
         model,
         root,
         path_mappings=(PathMapping("Z:\\slides", root),),
-        limits=Limits(message_bytes=4 * MIB, embedding_cache_bytes=128 * MIB, points_per_prompt=16),
+        limits=Limits(
+            message_bytes=4 * MIB,
+            embedding_cache_bytes=128 * MIB,
+            points_per_prompt=16,
+            prefetched_fields=0,  # encoder runs are counted
+        ),
     )
     yield running
     stop()

@@ -115,6 +115,8 @@ def _memory(spell: Spell) -> Table:
     asked = sum(lookups.values())
     hits = f"{1 - lookups.get('miss', 0) / asked:.0%} of {_number(asked)}" if asked else "-"
     table.add_row("found there", hits)
+    ahead, used = (spell.count(f"wsisam_prefetched_fields{which}_total") for which in ("", "_used"))
+    table.add_row("encoded ahead", f"{_number(ahead)}, {_number(used)} used")
     table.add_row("let go", _number(spell.count("wsisam_embedding_cache_evictions_total")))
     for model, nbytes in end.by("wsisam_model_bytes", "model").items():
         table.add_row(Text(f"model {model}"), shown(int(nbytes)))

@@ -3,7 +3,19 @@
 Pure arithmetic in slide coordinates. It must never read a pixel, and knows of a model only the side of its input.
 """
 
+from wsisam_server.fields.ahead import ahead, reaching
 from wsisam_server.fields.plan import AtDownsample, ExactWindow, FieldChoice, keeps, plan
 from wsisam_server.fields.prompt import PromptPoint, SlidePrompt, checked
 
-__all__ = ["AtDownsample", "ExactWindow", "FieldChoice", "PromptPoint", "SlidePrompt", "checked", "keeps", "plan"]
+__all__ = [
+    "AtDownsample",
+    "ExactWindow",
+    "FieldChoice",
+    "PromptPoint",
+    "SlidePrompt",
+    "ahead",
+    "checked",
+    "keeps",
+    "plan",
+    "reaching",
+]

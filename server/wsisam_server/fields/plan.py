@@ -101,13 +101,13 @@ def plan(
     return FieldPair(_place(prompt, slide, downsample, image_size))
 
 
-def keeps(field: FieldPair, prompt: SlidePrompt, slide: SlideSize) -> bool:
+def keeps(field: FieldPair, prompt: SlidePrompt, slide: SlideSize, share: float = KEEP_MARGIN) -> bool:
     """Whether a later prompt on the same object can go on in this field without coming near its edge.
 
     An edge of the window that is also the slide's border needs no margin: there is nothing beyond it.
     """
     region = field.high.region
-    margin = field.high.extent * KEEP_MARGIN
+    margin = field.high.extent * share
     x0, y0, x1, y1 = prompt.extent
     return (
         (region.x0 <= 0 or x0 >= region.x0 + margin)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from wsisam_server.interceptors import Access
     from wsisam_server.scheduler import Device, ModelPool
+    from wsisam_server.segmenter import Prefetching
     from wsisam_server.slides import OpenSlides
 
 
@@ -25,11 +26,13 @@ class Current(Collector):
     Args:
         models: the loaded models, and their device with its queue and cache.
         slides: the open slides.
+        prefetching: what is encoded ahead.
         access: the running calls.
     """
 
-    def __init__(self, models: ModelPool, slides: OpenSlides, access: Access) -> None:
+    def __init__(self, models: ModelPool, slides: OpenSlides, prefetching: Prefetching, access: Access) -> None:
         self._models = models
+        self._prefetching = prefetching
         self._slides = slides
         self._access = access
 
@@ -43,6 +46,7 @@ class Current(Collector):
         )
         yield _gauge("wsisam_calls_running", "Calls and streams that are open.", ["method", "user"], running)
         yield from _cache(device)
+        yield from _ahead(self._prefetching)
         loaded = (((name,), nbytes) for name, nbytes in self._models.loaded().items())
         yield _gauge("wsisam_model_bytes", "Weights of each loaded model.", ["model"], loaded)
         held = self._slides.held()
@@ -62,6 +66,13 @@ def _cache(device: Device) -> Iterator[Metric]:
     yield CounterMetricFamily("wsisam_embedding_cache_evictions", "Embeddings let go.", value=counters.evicted)
     yield GaugeMetricFamily("wsisam_embedding_cache_bytes", "Embeddings that are kept.", value=cache.nbytes)
     yield GaugeMetricFamily("wsisam_embedding_cache_limit_bytes", "The cache's limit.", value=cache.limit)
+
+
+def _ahead(prefetching: Prefetching) -> Iterator[Metric]:
+    about = "Fields that were encoded before anybody asked."
+    yield CounterMetricFamily("wsisam_prefetched_fields", about, value=prefetching.encoded)
+    about = "Of them those in which a first prompt then fell; the rest was waste, so far."
+    yield CounterMetricFamily("wsisam_prefetched_fields_used", about, value=prefetching.used)
 
 
 def _gauge(name: str, about: str, labels: list[str], values: Iterable[tuple[tuple[str, ...], int]]) -> Metric:

@@ -57,7 +57,7 @@ class Job:
         field: the two windows.
         prompt: in slide coordinates.
         mask: logits [256, 256] of an earlier answer in the same field, fed back to the model; or None.
-        interactive: whether a person waits for it.
+        interactive: whether a person waits for it, or may soon.
         owner: whose turns it uses: of what is equally urgent, owners take turns.
         on_encode: called (on the event loop) when the job finds that it must wait for an encoder.
     """
@@ -122,6 +122,10 @@ class Engine(Protocol):
 
     async def predict(self, job: Job) -> Answer:
         """Answers one prompt."""
+        ...
+
+    async def prefetch(self, job: Job) -> None:
+        """Computes what `predict` keeps of a job's field, when nothing more urgent waits."""
         ...
 
     def lacking(self, job: Job) -> list[Window]:

@@ -59,12 +59,16 @@ class LocalEngine:
         parts = self._parts(job.field, prompt)
         if job.on_encode is not None and self._lacking(job.slide_id, parts):
             job.on_encode()
-        high, low = await self._field(job, parts, times)
+        high, low = await self._field(job, parts, times, Priority.INTERACTIVE_ENCODE)
         ticket = Ticket([_claim(job, Priority.INTERACTIVE_DECODE)])
         prediction, times.decode = await self._device.run(ticket, lambda: self._model.decode(high, low, prompt))
         spent = (time.perf_counter() - started) * 1000
         times.queue = max(spent - times.read - times.encode - times.decode, 0.0)
         return Answer(prediction.logits, prediction.iou, times)
+
+    async def prefetch(self, job: Job) -> None:
+        """See `Engine.prefetch`."""
+        await self._field(job, self._parts(job.field, _prompt(job)), StageTimes(), Priority.PREFETCH)
 
     def lacking(self, job: Job) -> list[Window]:
         """See `Engine.lacking`."""
@@ -82,9 +86,10 @@ class LocalEngine:
         await self._device.run(Ticket([Claim(Priority.INTERACTIVE_ENCODE, "")]), run)
 
     async def _field(
-        self, job: Job, parts: list[tuple[Window, Role]], times: StageTimes
+        self, job: Job, parts: list[tuple[Window, Role]], times: StageTimes, interactive: Priority
     ) -> tuple[Embedding, Embedding | None]:
-        tasks = [asyncio.ensure_future(self._embedding(job, window, role, times)) for window, role in parts]
+        claim = _claim(job, interactive)
+        tasks = [asyncio.ensure_future(self._embedding(job, window, role, times, claim)) for window, role in parts]
         try:
             embeddings = await asyncio.gather(*tasks)
         finally:
@@ -94,11 +99,11 @@ class LocalEngine:
             await asyncio.gather(*tasks, return_exceptions=True)
         return embeddings[0], embeddings[1] if len(embeddings) > 1 else None
 
-    async def _embedding(self, job: Job, window: Window, role: Role, times: StageTimes) -> Embedding:
+    async def _embedding(self, job: Job, window: Window, role: Role, times: StageTimes, claim: Claim) -> Embedding:
         key = self._key(job.slide_id, window, role)
         # Who wants what another has asked for must not wait for the other's turn: it may have been a batch.
         ticket = self._wanted.setdefault(key, Ticket())
-        self._device.claim(ticket, _claim(job, Priority.INTERACTIVE_ENCODE))
+        self._device.claim(ticket, claim)
 
         async def compute() -> Embedding:
             pixels, spent = await self._device.read(ticket, lambda: job.read(window))

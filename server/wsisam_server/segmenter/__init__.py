@@ -7,6 +7,7 @@ never know of messages, streams or users.
 
 from wsisam_server.segmenter.batch import by_field
 from wsisam_server.segmenter.observer import Observer, Observers
+from wsisam_server.segmenter.prefetch import Prefetching
 from wsisam_server.segmenter.request import Outcome, OutlineOptions, Request
 from wsisam_server.segmenter.segmenter import Segmenter
 from wsisam_server.segmenter.watcher import NoPixels, PixelsNeededError, Watcher
@@ -18,6 +19,7 @@ __all__ = [
     "Outcome",
     "OutlineOptions",
     "PixelsNeededError",
+    "Prefetching",
     "Request",
     "Segmenter",
     "Watcher",

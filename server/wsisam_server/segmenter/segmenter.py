@@ -14,6 +14,7 @@ from wsisam_server.fields import SlidePrompt, checked, plan
 from wsisam_server.polygons import Outline, encode, outline
 from wsisam_server.scheduler import Answer, Job, ModelInfo, ModelPool
 from wsisam_server.segmenter.observer import Observer, Observers
+from wsisam_server.segmenter.prefetch import Prefetching
 from wsisam_server.segmenter.request import Outcome, Request
 from wsisam_server.segmenter.watcher import NoPixels, PixelsNeededError, Watcher
 from wsisam_server.slides import Encoding, OpenSlides, PixelWindow, PushedSlide, SlideInfo, decode_tile
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_server.config import Limits
-    from wsisam_server.geometry import FieldPair, SlideSize, Window
+    from wsisam_server.geometry import FieldPair, SlideSize
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Segmenter:
     def __init__(self, slides: OpenSlides, models: ModelPool, limits: Limits, observer: Observer | None = None) -> None:
         self.slides = slides
         self.models = models
+        self.prefetching = Prefetching(slides, models, limits.prefetched_fields)
         self._limits = limits
         self._observer = observer or Observers()
         self._blocking = ThreadPoolExecutor(max_workers=2, thread_name_prefix="wsisam-outline")
@@ -191,7 +193,7 @@ class Segmenter:
             pair, prompt = field, self.checked(request)
         job = Job(
             slide_id=request.slide_id,
-            read=lambda window: self._read(request.slide_id, window),
+            read=self.slides.reader(request.slide_id),
             field=pair,
             prompt=prompt,
             mask=_fed_back(request.earlier, pair, model),
@@ -227,10 +229,6 @@ class Segmenter:
                 if error.reason is not Reason.PIXELS_NEEDED:
                     raise
         raise PixelsNeededError(pushed.missing([job.field.high, job.field.low]))
-
-    def _read(self, slide_id: str, window: Window) -> NDArray[np.uint8]:
-        with self.slides.lease(slide_id) as slide:
-            return slide.read(window)
 
     async def _outcome(self, request: Request, model: ModelInfo, pair: FieldPair, answer: Answer) -> Outcome:
         info = self.slide_info(request.slide_id)

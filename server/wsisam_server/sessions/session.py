@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.fields import keeps
+from wsisam_server.fields import keeps, reaching
 from wsisam_server.identity import current_user
 from wsisam_server.segmenter import Outcome, OutlineOptions, Request, Segmenter
+from wsisam_server.sessions.ahead import Ahead
 from wsisam_server.sessions.asked import AskedPixels
 from wsisam_server.sessions.events import (
     Event,
@@ -102,11 +103,13 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._viewport: Viewport | None = None
         self._pixels = AskedPixels()
+        self._ahead = Ahead(lambda field: segmenter.prefetching.encode(slide_id, self.model, field, self._owner))
         self._answers: OrderedDict[str, tuple[SlidePrompt, Outcome]] = OrderedDict()
 
     def view(self, viewport: Viewport) -> None:
         """Takes note of what the annotator sees."""
         self._viewport = viewport
+        self._ahead.look(self._segmenter.prefetching.fields(self._slide_id, self.model, viewport))
 
     def prompt(self, new: Revision) -> None:
         """Queues a revision; a waiting older one of the same object is superseded.
@@ -156,6 +159,7 @@ class Session:
 
     async def close(self) -> None:
         """Drops all waiting work without answering it: there is nobody to answer."""
+        await self._ahead.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -215,7 +219,7 @@ class Session:
         )
         kept = state.field
         if new.choice is not None or kept is None or not keeps(kept, self._segmenter.checked(request), self.slide.size):
-            kept, _ = self._segmenter.field_for(request)
+            kept = self._field_for(request, first=state.field is None)
         # Known before the answer, so that a revision that replaces this one can stay in the same field.
         state.field = kept
         outcome = await self._segmenter.segment(request, _ObjectWatcher(new, self._pixels, self._emit), kept)
@@ -227,6 +231,16 @@ class Session:
             return outcome, None
         turn.keeping = True
         return outcome, await self._keeper.keep(request, outcome, self.slide, new.commit)
+
+    def _field_for(self, request: Request, *, first: bool) -> FieldPair:
+        planned, prompt = self._segmenter.field_for(request)
+        if not first or request.choice is not None:
+            return planned
+        begun = self._ahead.begun
+        field = planned if planned in begun else reaching(begun, prompt, planned, self.slide.size) or planned
+        if field in begun:
+            self._segmenter.prefetching.used += 1
+        return field
 
     def _earlier(self, new: Revision) -> Outcome | None:
         """The object's last answer, if the new prompt only adds to what it answered."""

@@ -13,10 +13,14 @@ from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.slides.opening import open_slide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from wsisam_server.config import Limits
+    from wsisam_server.geometry import Window
     from wsisam_server.slides.access import SlideAccess
     from wsisam_server.slides.base import Slide, SlideInfo
     from wsisam_server.slides.pushed import PushedSlide
@@ -167,6 +171,15 @@ class OpenSlides:
                 raise WsiSamServerError(Reason.UNKNOWN_SLIDE_ID)
             unused = _retire(entry)
         _close(unused)
+
+    def reader(self, slide_id: str) -> Callable[[Window], NDArray[np.uint8]]:
+        """What reads a window of a slide, uint8 [size, size, 3] RGB, under a lease; it raises what `lease` raises."""
+
+        def read(window: Window) -> NDArray[np.uint8]:
+            with self.lease(slide_id) as slide:
+                return slide.read(window)
+
+        return read
 
     @contextmanager
     def lease(self, slide_id: str) -> Iterator[Slide]:

@@ -1,0 +1,69 @@
+"""Fields that are encoded before anybody asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsisam_server.fields import PromptPoint, SlidePrompt, ahead
+from wsisam_server.geometry import Point
+from wsisam_server.scheduler import Job
+
+if TYPE_CHECKING:
+    from wsisam_server.geometry import FieldPair, Viewport
+    from wsisam_server.scheduler import ModelInfo, ModelPool
+    from wsisam_server.slides import OpenSlides
+
+
+class Prefetching:
+    """Guesses which fields are needed next, and has them encoded.
+
+    Args:
+        slides: the open slides.
+        models: the loaded models.
+        count: fields of one view; 0 for none.
+
+    Attributes:
+        encoded: fields that were encoded ahead, or found to be so.
+        used: how many of them the first prompt on an object was then answered in; the callers count these.
+    """
+
+    def __init__(self, slides: OpenSlides, models: ModelPool, count: int) -> None:
+        self._slides = slides
+        self._models = models
+        self._count = count
+        self.encoded = 0
+        self.used = 0
+
+    def fields(self, slide_id: str, model: ModelInfo, viewport: Viewport) -> list[FieldPair]:
+        """Fields that clicks in a viewport will likely need, the likeliest first.
+
+        On a slide in pixel mode there are none: nobody shall be asked for pixels because of a guess.
+
+        Raises:
+            WsiSamServerError: UNKNOWN_SLIDE_ID.
+        """
+        info = self._slides.info(slide_id)
+        if self._count == 0 or self._slides.pushed(slide_id) is not None:
+            return []
+        return ahead(viewport, info.size, model.image_size, mpp=info.mpp, count=self._count)
+
+    async def encode(self, slide_id: str, model: ModelInfo, field: FieldPair, owner: str) -> None:
+        """Has a field encoded when nothing more urgent waits. A model that is not loaded is not loaded for a guess.
+
+        Args:
+            slide_id: an open slide.
+            model: from the pool.
+            field: from `fields`.
+            owner: whose turns it uses.
+
+        Raises:
+            WsiSamServerError: of the catalogue.
+        """
+        if model.name not in self._models.loaded():
+            return
+        region = field.high.region
+        middle = Point((region.x0 + region.x1) / 2, (region.y0 + region.y1) / 2)
+        click = SlidePrompt((PromptPoint(middle, positive=True),))
+        async with self._models.lease(model) as engine:
+            await engine.prefetch(Job(slide_id, self._slides.reader(slide_id), field, click, owner=owner))
+        self.encoded += 1
