@@ -112,6 +112,7 @@ def test_calls_prompts_and_stages_are_sent_to_the_collector(collector, tmp_path,
 
 def test_a_collector_that_is_away_does_not_hold_the_server_up(tmp_path, monkeypatch):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:9/v1/traces")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     begun = time.monotonic()
     traced(tmp_path)
     assert time.monotonic() - begun < 20
