@@ -152,7 +152,7 @@ go = { Closure drive ->
             try {
                 Thread.currentThread().setContextClassLoader(QuPathGUI.getExtensionCatalogManager().getExtensionClassLoader())
             } catch (MissingMethodException olderThan06) {
-                Thread.currentThread().setContextClassLoader(QuPathGUI.getExtensionClassLoader())
+                Thread.currentThread().setContextClassLoader(Class.forName('qupath.lib.gui.ExtensionClassLoader').getInstance())
             }
             until('the window') { fx { qupath.getStage().isShowing() } }
             drive()

@@ -38,4 +38,4 @@ if (imageData == null)
 def gui = QuPathGUI.getInstance()
 def onScreen = gui != null && gui.getAllViewers().any { it.getImageData().is(imageData) }     // false in 'Run for project'
 def said = Refine.run(imageData, wishes, onScreen ? new TaskRunnerFX(gui).makeProgressMonitor() : null)
-onScreen ? Notes.show(said) : println("${imageData.getServerMetadata().getName()}: ${said}")
+onScreen ? Notes.show(said) : println("${imageData.getServer().getMetadata().getName()}: ${said}")

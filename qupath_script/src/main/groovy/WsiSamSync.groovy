@@ -61,7 +61,7 @@ Steps.withClient { client ->
     if (project == null || gui == null || (current != null && !open.any { it.is(current) })) {
         if (current == null)
             throw new IllegalStateException('WsiSamSync needs an open project or image.')
-        one(current, current.getServerMetadata().getName())
+        one(current, current.getServer().getMetadata().getName())
         return
     }
     project.getImageList().each { entry ->
@@ -76,7 +76,7 @@ Steps.withClient { client ->
         if (one(imageData, entry.getImageName()))
             entry.saveImageData(imageData)
         if (shown == null)
-            imageData.close()
+            imageData.getServer().close()
     }
 }
 lines.each { println(it) }

@@ -21,7 +21,7 @@ class Delivery {
      */
     String add(ImageData imageData, ImagePlane plane, Draft draft, Map how) {
         def answer = draft.shown().get()
-        def name = imageData.getServerMetadata().getName()
+        def name = imageData.getServer().getMetadata().getName()
         if (answer.outline().isEmpty())
             return "The model found nothing at this prompt on ${name}: no object was added."
         def annotation = Annotations.create(draft.id(), Annotations.roi(answer.outline(), plane), how.className, answer, draft.asks())

@@ -371,7 +371,7 @@ class Desk {
     }
 
     private static String nameOf(ImageData imageData) {
-        imageData.getServerMetadata().getName()
+        imageData.getServer().getMetadata().getName()
     }
 
     /** Ends all connections and threads. Accepted objects that the server has not outlined yet are lost, and named. */
