@@ -10,8 +10,9 @@ user keeps the device busy without end.
 
 Must be reached: no error; the 95th percentile of all clicks, and of those in a warm field, at most twice that of the
 one who worked alone, and one step of the model (which cannot be interrupted); memory flat after the first third (by at
-most 5 %). The annotators' offered load stays under 70 %: the clicks that they would make in a second if none had to wait
-for another, times the seconds of the device that a click took alone. They come to work four seconds after each other.
+most 5 %). The annotators' offered load stays under 70 %: the clicks that they would make in a second if none had to
+wait for another, times the seconds of the device that a click took alone. They come to work four seconds after each
+other.
 """
 
 from __future__ import annotations
