@@ -82,7 +82,7 @@ class Starter:
 
     def __init__(self, log):
         self._log = log
-        self._errors = log.open("a")
+        self._errors = log.open("w")
         self._program = subprocess.Popen(
             [sys.executable, "-m", "support.server_starter"],
             stdin=subprocess.PIPE,
