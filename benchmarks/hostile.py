@@ -53,6 +53,7 @@ GROWTH = 0.05
 MORE = 8
 RATIO = 4.0
 CONNECTIONS, IDLE = 60, 1000
+ASKED, PAUSE = 51, 0.1
 
 
 @contextlib.contextmanager
@@ -123,12 +124,12 @@ def attacked(running: ServerProcess, canary: Canary, slide_id: str, requests: in
 
 def held(running: ServerProcess, canary: Canary, slide_id: str) -> dict[str, float]:
     """The honest user's median while others hold connections, as ratios to that before."""
-    before = canary.seconds(21)
+    before = canary.seconds(ASKED, pause=PAUSE)
     ratios = {}
     for name, begin in holdings(running.target, slide_id, "discs.png", CONNECTIONS, IDLE).items():
         with begin() as connections:
-            ratios[name] = canary.seconds(21, connections.step) / before
-    ratios["afterwards"] = canary.seconds(21) / before
+            ratios[name] = canary.seconds(ASKED, connections.step, pause=PAUSE) / before
+    ratios["afterwards"] = canary.seconds(ASKED, pause=PAUSE) / before
     return ratios
 
 

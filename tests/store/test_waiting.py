@@ -1,6 +1,7 @@
 """The store for a server: it does not block, it does not forget, and it says when there is something new."""
 
 import asyncio
+import gc
 import threading
 import time
 
@@ -76,6 +77,26 @@ async def test_a_change_whose_caller_is_gone_is_made(waiting, monkeypatch):
     while waiting.stamp == stamp:
         await waiting.stir(stamp)
     assert (await waiting.get(new.id)).revision == 1
+
+
+async def test_a_refused_change_whose_caller_is_gone_is_nobodys_error(waiting, monkeypatch, caplog):
+    new = draft()
+    await save(waiting, new)
+    held = Held(waiting, monkeypatch)
+    writing = asyncio.ensure_future(save(waiting, draft(new.id, name="another")))
+    await asyncio.to_thread(held.begun.wait, 20)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    stamp = waiting.stamp
+    held.go.set()
+    while waiting.stamp == stamp:
+        await waiting.stir(stamp)
+    del writing
+    gc.collect()
+    await asyncio.sleep(0)
+    assert (await waiting.get(new.id)).revision == 1
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_too_many_waiting_changes_are_refused_at_once(waiting, monkeypatch):

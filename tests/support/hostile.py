@@ -307,11 +307,12 @@ class Canary:
         outline = self._client.segment(self._request)
         return time.perf_counter() - started, outline
 
-    def seconds(self, times, meanwhile=lambda: None):
-        """The median of so many; `meanwhile` is called before each."""
+    def seconds(self, times, meanwhile=lambda: None, pause=0.0):
+        """The median of so many; `meanwhile` is called, and a while waited, before each."""
         taken = []
         for _ in range(times):
             meanwhile()
+            time.sleep(pause)
             spent, outline = self.ask()
             assert outline.geometry == self.outline.geometry
             taken.append(spent)

@@ -47,8 +47,11 @@ class _Turns:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    def written(self, _: asyncio.Future[Any]) -> None:
+    def written(self, write: asyncio.Future[Any]) -> None:
         self.writes -= 1
+        if not write.cancelled():
+            # Asked for here too: whoever made the change may be gone, and asyncio would log its refusal as a bug.
+            write.exception()
         self.wake()
 
 
