@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsisam_server.fields import PromptPoint, SlidePrompt, ahead, plan, reaching
+from wsisam_server.fields.ahead import _places
 from wsisam_server.geometry import Box, Point, SlideSize, Viewport
 
 SLIDE = SlideSize(100_000, 80_000)
@@ -62,6 +63,14 @@ def test_four_take_most_clicks_in_a_screen_and_twelve_all():
 
     assert 0.45 < share(3) < share(4)
     assert share(12) == 1
+
+
+def test_a_view_of_any_form_costs_little():
+    strip = Viewport(Box(0, 40_000, 100_000, 40_000.001), 1.0)
+    fields = ahead(strip, SLIDE, 256, count=3)
+    assert len(fields) == 3
+    assert fields[0].high.region.x0 < 50_000 < fields[0].high.region.x1
+    assert len(_places(0, 1e9, 4, 3)) == 7
 
 
 def test_a_view_beside_the_slide_needs_none():

@@ -57,7 +57,8 @@ def ahead(
         return -round(seen / reach**2, 6), math.dist(place, middle)
 
     found: dict[Window, FieldPair] = {}
-    for x, y in sorted(itertools.product(_places(x0, x1, extent), _places(y0, y1, extent)), key=likelihood):
+    across, down = _places(x0, x1, extent, count), _places(y0, y1, extent, count)
+    for x, y in sorted(itertools.product(across, down), key=likelihood):
         pair = at(min(max(x, 0.0), float(slide.width)), min(max(y, 0.0), float(slide.height)))
         found.setdefault(pair.high, pair)
         if len(found) == count:
@@ -90,10 +91,13 @@ def reaching(
     return min((pair for pair in same if keeps(pair, prompt, slide, margin)), key=off, default=None)
 
 
-def _places(low: float, high: float, extent: float) -> list[float]:
-    """Middles of windows, on the grid of `plan`, so that no place from low to high is farther than `REACH` from one."""
+def _places(low: float, high: float, extent: float, count: int) -> list[float]:
+    """Middles of windows, on the grid of `plan`, so that no place from low to high is farther than `REACH` from one.
+
+    Of a view that is a thousand times as long as wide, no more than `count` on either side of its middle.
+    """
     grid = extent / CENTERS_PER_WINDOW
     step = 2 * REACH * extent
     middle = round((low + high) / 2 / grid) * grid
     first, last = math.floor((low - middle) / step + 0.5), math.ceil((high - middle) / step - 0.5)
-    return [middle + number * step for number in range(first, last + 1)]
+    return [middle + number * step for number in range(max(first, -count), min(last, count) + 1)]
