@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +21,11 @@ REMEMBERED: Final = 32
 """Fields that a later click may still use; by then the cache may have let them go, and they are encoded again."""
 
 
+QUIET_SECONDS: Final = 2.0
+"""That no prompt must have come before the next field begins. Who corrects an outline would wait for its step, which
+cannot be interrupted; on a CPU that is most of a second."""
+
+
 class Ahead:
     """Has fields encoded one after the other, until the annotator looks elsewhere. Used from one event loop.
 
@@ -31,6 +38,7 @@ class Ahead:
         self._wanted: Sequence[FieldPair] = ()
         self._begun: OrderedDict[FieldPair, None] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
+        self._prompted = -math.inf
 
     @property
     def begun(self) -> Collection[FieldPair]:
@@ -46,6 +54,10 @@ class Ahead:
         if fields:
             self._task = asyncio.ensure_future(self._run(fields))
 
+    def prompted(self) -> None:
+        """Takes note that the annotator is at work: nothing begins until they pause."""
+        self._prompted = time.monotonic()
+
     async def close(self) -> None:
         """Drops what has not begun."""
         self._stop()
@@ -58,6 +70,9 @@ class Ahead:
 
     async def _run(self, fields: Sequence[FieldPair]) -> None:
         for field in fields:
+            # Until a time that each prompt puts off.
+            while (early := self._prompted + QUIET_SECONDS - time.monotonic()) > 0:  # noqa: ASYNC110
+                await asyncio.sleep(early)
             self._begun[field] = None
             self._begun.move_to_end(field)
             if len(self._begun) > REMEMBERED:

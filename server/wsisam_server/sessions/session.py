@@ -132,6 +132,7 @@ class Session:
         self._allowance.take(self._owner, leaving=leaving)
         state = known or self._objects.setdefault(new.object_id, _Object())
         self._end(state, Reason.SUPERSEDED)
+        self._ahead.prompted()
         state.revision = new.revision
         state.turn = turn = _Turn(new)
         turn.task = asyncio.ensure_future(self._answer(state, turn))
