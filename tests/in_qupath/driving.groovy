@@ -16,6 +16,7 @@ import qupath.lib.io.GsonTools
 
 import java.awt.geom.Point2D
 import java.util.concurrent.CopyOnWriteArrayList
+import java.util.prefs.Preferences
 import javax.imageio.ImageIO
 
 qupath = QuPathGUI.getInstance()
@@ -164,6 +165,7 @@ go = { Closure drive ->
         def part = new File(file.getPath() + '.part')
         part.text = GsonTools.getInstance().toJson(seen)
         part.renameTo(file)
+        Preferences.userRoot().flush()      // halted, Java writes nothing down any more
         Runtime.getRuntime().halt(0)
     }
 }
