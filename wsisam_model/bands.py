@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody reads
 from torch import Tensor, nn
 
+from wsisam_model import spatial
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -105,18 +107,11 @@ def add_quadrupled(layers: nn.Sequential, feature_map: Tensor, result: Tensor) -
     for pixels, image in zip(feature_map.permute(0, 2, 3, 1), result, strict=True):
         width, made = pixels.shape[1], second.out_channels
         for rows in _bands(len(pixels), 4 * width * first.out_channels, feature_map):
-            wide = _doubled(first, pixels[rows].reshape(-1, pixels.shape[2]))
+            wide = spatial.doubled(first, pixels[rows].reshape(-1, pixels.shape[2]))
             wide = _gelu(F.layer_norm(wide, norm.weight.shape, norm.weight, norm.bias, norm.eps))
             # row, column, place in the first doubling, place in the second
-            quads = _doubled(second, wide).view(-1, width, 2, 2, 2, 2, made).permute(0, 2, 4, 1, 3, 5, 6)
+            quads = spatial.doubled(second, wide).view(-1, width, 2, 2, 2, 2, made).permute(0, 2, 4, 1, 3, 5, 6)
             image[4 * rows.start : 4 * rows.stop].view(quads.shape).add_(quads)
-
-
-def _doubled(convolution: nn.ConvTranspose2d, pixels: Tensor) -> Tensor:
-    """A transposed convolution of kernel and stride 2 of pixels [N, C]: [4 N, C'], each pixel's four one by one."""
-    kernel = convolution.weight.permute(0, 2, 3, 1).reshape(pixels.shape[1], -1)
-    assert convolution.bias is not None
-    return torch.addmm(convolution.bias.repeat(4), pixels, kernel).view(-1, convolution.out_channels)
 
 
 def _bands(length: int, width: int, like: Tensor) -> Iterator[slice]:

@@ -70,6 +70,13 @@ def weigh(feature_map: Tensor, weights: Tensor) -> Tensor:
     return (weights[:, None, :] @ feature_map.flatten(2)).view(-1, *feature_map.shape[2:])
 
 
+def doubled(layer: nn.ConvTranspose2d, pixels: Tensor) -> Tensor:
+    """A transposed convolution of kernel and stride 2 of pixels [N, C]: [4 N, C'], each pixel's four one by one."""
+    kernel = layer.weight.permute(0, 2, 3, 1).reshape(pixels.shape[1], -1)
+    assert layer.bias is not None
+    return torch.addmm(layer.bias.repeat(4), pixels, kernel).view(-1, layer.out_channels)
+
+
 def _layer_norm(layer: Any, feature_map: Tensor) -> Tensor:
     channels_last = feature_map.permute(0, 2, 3, 1)
     return F.layer_norm(channels_last, layer.weight.shape, layer.weight, layer.bias, layer.eps).permute(0, 3, 1, 2)
@@ -83,7 +90,5 @@ def _double(layer: nn.ConvTranspose2d, feature_map: Tensor) -> Tensor:
     size, channels, height, width = feature_map.shape
     made = layer.out_channels
     pixels = feature_map.permute(0, 2, 3, 1).reshape(-1, channels)
-    kernel = layer.weight.permute(0, 2, 3, 1).reshape(channels, 4 * made)
-    assert layer.bias is not None
-    quads = torch.addmm(layer.bias.repeat(4), pixels, kernel).view(size, height, width, 2, 2, made)
+    quads = doubled(layer, pixels).view(size, height, width, 2, 2, made)
     return quads.transpose(2, 3).reshape(size, 2 * height, 2 * width, made).permute(0, 3, 1, 2)
