@@ -84,8 +84,8 @@ def reaching(
     margin = (0.5 - REACH) * (1 - ROUNDING)
 
     def off(pair: FieldPair) -> float:
-        region = pair.high.region
-        return math.dist((click.x, click.y), ((region.x0 + region.x1) / 2, (region.y0 + region.y1) / 2))
+        center = pair.high.center
+        return math.dist((click.x, click.y), (center.x, center.y))
 
     same = (pair for pair in fields if pair.high.downsample == planned.high.downsample)
     return min((pair for pair in same if keeps(pair, prompt, slide, margin)), key=off, default=None)

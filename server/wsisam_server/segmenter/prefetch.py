@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wsisam_server.fields import PromptPoint, SlidePrompt, ahead
-from wsisam_server.geometry import Point
 from wsisam_server.scheduler import Job
 
 if TYPE_CHECKING:
@@ -61,9 +60,7 @@ class Prefetching:
         """
         if model.name not in self._models.loaded():
             return
-        region = field.high.region
-        middle = Point((region.x0 + region.x1) / 2, (region.y0 + region.y1) / 2)
-        click = SlidePrompt((PromptPoint(middle, positive=True),))
+        click = SlidePrompt((PromptPoint(field.high.center, positive=True),))
         async with self._models.lease(model) as engine:
             await engine.prefetch(Job(slide_id, self._slides.reader(slide_id), field, click, owner=owner))
         self.encoded += 1
