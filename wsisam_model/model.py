@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 Role: TypeAlias = Literal["high", "low", "low_mask", "sam"]
 """What an embedding is for: the high-resolution image, the low-resolution one, the same when low_logits will be wanted
 too, or the image of `decode_sam`."""
-Dtype: TypeAlias = Literal["float32", "bfloat16"]
+Dtype: TypeAlias = Literal["float32", "float16", "bfloat16"]
 
 _ACCELERATOR_BATCH = 8
-_DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 class WsiSam:

@@ -254,7 +254,7 @@ def _source(served: str | None, model: dict[str, Any]) -> ServedModels:
         if model["sam"] is None and (source is None or source.name != "COMMANDLINE"):
             model["model"] = only[0]
     device = choose_device(model["device"])
-    return ServedModels(folder, device=device, dtype=choose_dtype(model["dtype"], device), only=only)
+    return ServedModels(folder, device=device, dtype=choose_dtype(model["dtype"]), only=only)
 
 
 async def _serve(app: App, settings: Settings) -> None:
