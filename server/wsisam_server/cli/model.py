@@ -42,7 +42,7 @@ def model_options(command: Command) -> Command:
                 type=click.Choice(["auto", "float32", "float16", "bfloat16"]),
                 default="auto",
                 show_default=True,
-                help="Number type of the model; auto is float32. The others' masks differ slightly: docs/performance.md.",
+                help="Number type of the model; auto is float32. Others' masks differ slightly: docs/performance.md.",
             ),
             click.option("--threads", type=click.IntRange(1), help="CPU threads of the model; all cores if not given."),
         )
