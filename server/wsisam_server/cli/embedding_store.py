@@ -24,12 +24,14 @@ def embedding_store_options(command: Command) -> Command:
         "--embedding-store",
         type=click.Path(file_okay=False, path_type=Path),
         metavar="FOLDER",
+        envvar=FOLDER_VARIABLE,
         help=f"Keep embeddings in this folder, so that they outlive the server; ${FOLDER_VARIABLE}.",
     )
     nbytes = click.option(
         "--embedding-store-bytes",
         type=Size(),
         metavar="SIZE",
+        envvar=BYTES_VARIABLE,
         help=f"What they may take there ({Limits().embedding_store_bytes // 2**30}GiB unless configured); those not "
         f"used for longest go. ${BYTES_VARIABLE}.",
     )

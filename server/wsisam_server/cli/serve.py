@@ -129,7 +129,7 @@ def command(
     store: str | None,
     cache_mib: int,
     embedding_store: Path | None,
-    embedding_store_bytes: int,
+    embedding_store_bytes: int | None,
     served: str | None,
     model_memory: int,
     log_level: str,

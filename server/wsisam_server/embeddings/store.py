@@ -89,6 +89,11 @@ class EmbeddingStore:
         self._looked = False
 
     @property
+    def room(self) -> int:
+        """Bytes that can be written one after the other without the first going for the last."""
+        return self.limit - self.limit // SLACK
+
+    @property
     def nbytes(self) -> int:
         """Bytes held, as the last writer left them; 0 where nothing was ever written."""
         return self._noted() or 0
@@ -171,7 +176,7 @@ class EmbeddingStore:
         if total + nbytes <= self.limit:
             return total
         for entry in entries:
-            if total + nbytes <= self.limit - self.limit // SLACK:
+            if total + nbytes <= self.room:
                 break
             # What cannot be removed stays counted: rather nothing is written than too much.
             with suppress(OSError):
