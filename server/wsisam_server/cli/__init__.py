@@ -16,6 +16,7 @@ import wsisam_server
 COMMANDS = {
     "serve": "Serve slides and a model to QuPath and other clients.",
     "segment": "Outline objects on one slide.",
+    "precompute": "Encode windows of a slide before anybody asks.",
     "evaluate": "Measure a model on drawn objects.",
     "train": "Train a model on drawn objects.",
     "dataset": "Write annotated slides as training data.",

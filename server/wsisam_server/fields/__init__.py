@@ -3,7 +3,8 @@
 Pure arithmetic in slide coordinates. It must never read a pixel, and knows of a model only the side of its input.
 """
 
-from wsisam_server.fields.ahead import ahead, reaching
+from wsisam_server.fields.ahead import ahead
+from wsisam_server.fields.lattice import Lattice, shared
 from wsisam_server.fields.plan import AtDownsample, ExactWindow, FieldChoice, keeps, plan
 from wsisam_server.fields.prompt import PromptPoint, SlidePrompt, checked
 
@@ -11,11 +12,12 @@ __all__ = [
     "AtDownsample",
     "ExactWindow",
     "FieldChoice",
+    "Lattice",
     "PromptPoint",
     "SlidePrompt",
     "ahead",
     "checked",
     "keeps",
     "plan",
-    "reaching",
+    "shared",
 ]

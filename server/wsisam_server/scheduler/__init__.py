@@ -10,6 +10,7 @@ from wsisam_server.scheduler.fair_queue import Claim, Ticket
 from wsisam_server.scheduler.local import LocalEngine
 from wsisam_server.scheduler.offers import Listed, ModelSource, Offer
 from wsisam_server.scheduler.pool import ModelPool
+from wsisam_server.scheduler.stored import StoredFeatures
 
 __all__ = [
     "Answer",
@@ -25,5 +26,6 @@ __all__ = [
     "Offer",
     "Priority",
     "StageTimes",
+    "StoredFeatures",
     "Ticket",
 ]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.fields import SlidePrompt, checked, plan
+from wsisam_server.fields import SlidePrompt, checked, plan, shared
 from wsisam_server.polygons import Outline, encode, outline
 from wsisam_server.scheduler import Answer, Job, ModelInfo, ModelPool
 from wsisam_server.segmenter.observer import Observer, Observers
@@ -20,6 +20,8 @@ from wsisam_server.segmenter.watcher import NoPixels, PixelsNeededError, Watcher
 from wsisam_server.slides import Encoding, OpenSlides, PixelWindow, PushedSlide, SlideInfo, decode_tile
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -140,6 +142,34 @@ class Segmenter:
         )
         return pair, prompt
 
+    async def first_field(self, request: Request, ahead: Collection[FieldPair] = ()) -> FieldPair:
+        """The field for the first prompt on an object: the planned one, or one that is encoded already and as good.
+
+        A click takes the field of the lattice in whose middle half it lies if that was encoded ahead, or lies on the
+        disk and the planned one does not. A model that is not loaded is not asked.
+
+        Args:
+            request: the prompt.
+            ahead: fields that were encoded for this annotator, or are next.
+
+        Raises:
+            WsiSamServerError: what is wrong with the request.
+        """
+        planned, prompt = self.field_for(request)
+        other = shared(prompt, planned, self.slide_info(request.slide_id).size)
+        if request.choice is not None or other is None or planned in ahead:
+            return planned
+        if other in ahead:
+            return other
+        model = self.model(request.model)
+        is_stored = self.models.device.store is not None and self.slides.pushed(request.slide_id) is None
+        if is_stored and model.name in self.models.loaded():
+            async with self.models.lease(model) as engine:
+                for pair in (planned, other):
+                    if not await engine.to_encode(self._job(request, pair, prompt)):
+                        return pair
+        return planned
+
     async def segment(
         self, request: Request, watcher: Watcher | None = None, field: FieldPair | None = None
     ) -> Outcome:
@@ -148,8 +178,8 @@ class Segmenter:
         Args:
             request: the prompt.
             watcher: hears of waits; without one, missing pixels are an error.
-            field: one that `field_for` returned for this object before; None to plan. Planned anew if the model was
-                replaced by one of another image size.
+            field: one that `field_for` or `first_field` returned for this object before; None to plan. Planned anew
+                if the model was replaced by one of another image size.
 
         Raises:
             WsiSamServerError: of the catalogue; PixelsNeededError without a watcher that waits for pixels.
@@ -187,18 +217,12 @@ class Segmenter:
 
     async def _segment(self, request: Request, watcher: Watcher, field: FieldPair | None) -> Outcome:
         model = self.model(request.model)
-        if field is None or field.high.size != model.image_size:
-            pair, prompt = self.field_for(request)
-        else:
-            pair, prompt = field, self.checked(request)
-        job = Job(
-            slide_id=request.slide_id,
-            read=self.slides.reader(request.slide_id),
-            field=pair,
-            prompt=prompt,
+        pair, prompt = field, self.checked(request)
+        if pair is None or pair.high.size != model.image_size:
+            pair = await self.first_field(request)
+        job = replace(
+            self._job(request, pair, prompt),
             mask=_fed_back(request.earlier, pair, model),
-            interactive=request.interactive,
-            owner=request.owner,
             on_encode=watcher.encoding,
         )
         if job.mask is None and model.mask_feedback and prompt.box is not None and prompt.points:
@@ -209,6 +233,17 @@ class Segmenter:
         else:
             answer = await self._predict(model, job, watcher)
         return await self._outcome(request, model, pair, answer)
+
+    def _job(self, request: Request, pair: FieldPair, prompt: SlidePrompt) -> Job:
+        return Job(
+            slide_id=request.slide_id,
+            read=self.slides.reader(request.slide_id),
+            field=pair,
+            prompt=prompt,
+            interactive=request.interactive,
+            owner=request.owner,
+            is_lasting=self.slides.pushed(request.slide_id) is None,
+        )
 
     async def _predict(self, model: ModelInfo, job: Job, watcher: Watcher) -> Answer:
         pushed = self.slides.pushed(job.slide_id)
