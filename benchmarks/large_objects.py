@@ -6,7 +6,7 @@ DATA holds bcss_regions and testis_tubules (see the model card). Each object is 
 that the server plans; then its border is refined at that field's downsample halved `--octaves` times: at 4, an object
 whose box takes half the field has the extent of 8 windows. Images are taken as they are; where the finest scale is
 below 1, windows are magnified, as in the server. `drawn` are synthetic: dark tissue on one side of a known border, pale
-on the other. The scheme was chosen on bcss region 1008 and on seven testis images; this script leaves them out.
+on the other. The scheme was chosen on bcss image 1008 and three testis images; this script leaves these out, and more.
 """
 
 from __future__ import annotations
