@@ -366,7 +366,9 @@ class OutlineOptions(google.protobuf.message.Message):
     TOLERANCE_FIELD_NUMBER: builtins.int
     MIN_AREA_FIELD_NUMBER: builtins.int
     tolerance: builtins.float
-    """Greatest distance by which simplification may move the border, 0 to 1,000. Unset: a quarter of a mask cell."""
+    """Greatest distance by which simplification may move the border, 0 to 1,000. Unset: a quarter of a mask cell,
+    of the finest mask where the border was refined.
+    """
     min_area: builtins.float
     """Parts and holes with a smaller area are left out (and counted in the answer), 0 to 1e12. 0: all are kept. Unset:
     those of fewer than four mask cells, a cell being 1/256 of the high-resolution patch's side.
@@ -417,6 +419,42 @@ class FieldChoice(google.protobuf.message.Message):
 global___FieldChoice = FieldChoice
 
 @typing.final
+class Refinement(google.protobuf.message.Message):
+    """Asks for an object's border in finer detail than the one field shows in which the whole object fits. The answer in that
+    field comes first; then its border is looked at again in windows at a finer scale, half a window apart, and all is
+    merged into one outline. What lies deep inside or outside stays as the field has it. Each window costs a run of the
+    encoder, unless it is cached: on a CPU, about a second. Such windows wait behind everybody's clicks. On a slide in pixel
+    mode, only prompts of an Interact stream may ask for it (else INVALID_FIELD).
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DOWNSAMPLE_FIELD_NUMBER: builtins.int
+    MAX_WINDOWS_FIELD_NUMBER: builtins.int
+    downsample: builtins.float
+    """Level-0 pixels per cell of the finest mask; the nearest is taken of the field's own, halved up to four times. Unset:
+    the viewport's downsample, or 1 without a viewport.
+    """
+    max_windows: builtins.int
+    """Most windows that may be read, 1 to the server's limit (256 unless configured). Where the border needs more, a
+    coarser scale is taken that does not, and `limited` says so. Unset: 64.
+    """
+    def __init__(
+        self,
+        *,
+        downsample: builtins.float | None = ...,
+        max_windows: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_downsample", b"_downsample", "_max_windows", b"_max_windows", "downsample", b"downsample", "max_windows", b"max_windows"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_downsample", b"_downsample", "_max_windows", b"_max_windows", "downsample", b"downsample", "max_windows", b"max_windows"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_downsample", b"_downsample"]) -> typing.Literal["downsample"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_max_windows", b"_max_windows"]) -> typing.Literal["max_windows"] | None: ...
+
+global___Refinement = Refinement
+
+@typing.final
 class SegmentRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -428,6 +466,7 @@ class SegmentRequest(google.protobuf.message.Message):
     FIELD_FIELD_NUMBER: builtins.int
     TILES_FIELD_NUMBER: builtins.int
     COMMIT_FIELD_NUMBER: builtins.int
+    REFINE_FIELD_NUMBER: builtins.int
     slide_id: builtins.str
     model: builtins.str
     """A ready model's name, as in ListModels. Empty: the server's default."""
@@ -447,6 +486,10 @@ class SegmentRequest(google.protobuf.message.Message):
     def commit(self) -> global___Commit:
         """Stores the outline before it is answered."""
 
+    @property
+    def refine(self) -> global___Refinement:
+        """Unset: the border is left as the field shows it."""
+
     def __init__(
         self,
         *,
@@ -458,9 +501,10 @@ class SegmentRequest(google.protobuf.message.Message):
         field: global___FieldChoice | None = ...,
         tiles: collections.abc.Iterable[global___PixelTile] | None = ...,
         commit: global___Commit | None = ...,
+        refine: global___Refinement | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "options", b"options", "prompt", b"prompt", "viewport", b"viewport"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "model", b"model", "options", b"options", "prompt", b"prompt", "slide_id", b"slide_id", "tiles", b"tiles", "viewport", b"viewport"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "options", b"options", "prompt", b"prompt", "refine", b"refine", "viewport", b"viewport"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "model", b"model", "options", b"options", "prompt", b"prompt", "refine", b"refine", "slide_id", b"slide_id", "tiles", b"tiles", "viewport", b"viewport"]) -> None: ...
 
 global___SegmentRequest = SegmentRequest
 
@@ -616,6 +660,8 @@ class Outline(google.protobuf.message.Message):
     WEIGHTS_HASH_FIELD_NUMBER: builtins.int
     TIMINGS_FIELD_NUMBER: builtins.int
     SAVED_FIELD_NUMBER: builtins.int
+    LEVELS_FIELD_NUMBER: builtins.int
+    LIMITED_FIELD_NUMBER: builtins.int
     score: builtins.float
     """The model's own estimate of the mask's IoU, about 0 to 1. Not a probability."""
     cut_by_field: builtins.bool
@@ -631,6 +677,8 @@ class Outline(google.protobuf.message.Message):
     model: builtins.str
     """The model that made it."""
     weights_hash: builtins.str
+    limited: builtins.bool
+    """The border was refined less finely than asked for, or not at all: it would have needed more than max_windows."""
     @property
     def geometry(self) -> wsisam.v1.geometry_pb2.MultiPolygon: ...
     @property
@@ -642,6 +690,10 @@ class Outline(google.protobuf.message.Message):
     @property
     def saved(self) -> global___SavedAnnotation:
         """Set when the prompt had a `commit` and the outline is not empty."""
+
+    @property
+    def levels(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Level]:
+        """The scales at which the object was looked at, the field's first. A second one only where a border was refined."""
 
     def __init__(
         self,
@@ -658,11 +710,39 @@ class Outline(google.protobuf.message.Message):
         weights_hash: builtins.str = ...,
         timings: global___Timings | None = ...,
         saved: global___SavedAnnotation | None = ...,
+        levels: collections.abc.Iterable[global___Level] | None = ...,
+        limited: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["field", b"field", "geometry", b"geometry", "saved", b"saved", "timings", b"timings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cut_by_field", b"cut_by_field", "dropped_holes", b"dropped_holes", "dropped_parts", b"dropped_parts", "field", b"field", "geometry", b"geometry", "model", b"model", "saved", b"saved", "score", b"score", "timings", b"timings", "tolerance", b"tolerance", "unit", b"unit", "weights_hash", b"weights_hash"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cut_by_field", b"cut_by_field", "dropped_holes", b"dropped_holes", "dropped_parts", b"dropped_parts", "field", b"field", "geometry", b"geometry", "levels", b"levels", "limited", b"limited", "model", b"model", "saved", b"saved", "score", b"score", "timings", b"timings", "tolerance", b"tolerance", "unit", b"unit", "weights_hash", b"weights_hash"]) -> None: ...
 
 global___Outline = Outline
+
+@typing.final
+class Level(google.protobuf.message.Message):
+    """One scale of an answer."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DOWNSAMPLE_FIELD_NUMBER: builtins.int
+    WINDOWS_FIELD_NUMBER: builtins.int
+    DISTRUSTED_FIELD_NUMBER: builtins.int
+    downsample: builtins.float
+    """Level-0 pixels per pixel of its windows."""
+    windows: builtins.int
+    """How many windows were asked."""
+    distrusted: builtins.int
+    """How many of the answers, two a window, were left out: they contradicted the answer of the whole field."""
+    def __init__(
+        self,
+        *,
+        downsample: builtins.float = ...,
+        windows: builtins.int = ...,
+        distrusted: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["distrusted", b"distrusted", "downsample", b"downsample", "windows", b"windows"]) -> None: ...
+
+global___Level = Level
 
 @typing.final
 class Timings(google.protobuf.message.Message):
@@ -740,6 +820,7 @@ class BatchItem(google.protobuf.message.Message):
     VIEWPORT_FIELD_NUMBER: builtins.int
     FIELD_FIELD_NUMBER: builtins.int
     COMMIT_FIELD_NUMBER: builtins.int
+    REFINE_FIELD_NUMBER: builtins.int
     id: builtins.str
     """The caller's own, unique in the request."""
     @property
@@ -752,6 +833,10 @@ class BatchItem(google.protobuf.message.Message):
     def commit(self) -> global___Commit:
         """Stores the outline before it is answered."""
 
+    @property
+    def refine(self) -> global___Refinement:
+        """As in SegmentRequest."""
+
     def __init__(
         self,
         *,
@@ -760,9 +845,10 @@ class BatchItem(google.protobuf.message.Message):
         viewport: wsisam.v1.geometry_pb2.Viewport | None = ...,
         field: global___FieldChoice | None = ...,
         commit: global___Commit | None = ...,
+        refine: global___Refinement | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "prompt", b"prompt", "viewport", b"viewport"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "id", b"id", "prompt", b"prompt", "viewport", b"viewport"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "prompt", b"prompt", "refine", b"refine", "viewport", b"viewport"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "id", b"id", "prompt", b"prompt", "refine", b"refine", "viewport", b"viewport"]) -> None: ...
 
 global___BatchItem = BatchItem
 
@@ -924,6 +1010,7 @@ class PromptRevision(google.protobuf.message.Message):
     VIEWPORT_FIELD_NUMBER: builtins.int
     FIELD_FIELD_NUMBER: builtins.int
     COMMIT_FIELD_NUMBER: builtins.int
+    REFINE_FIELD_NUMBER: builtins.int
     object_id: builtins.str
     """The caller's own id of the object, unique in the session."""
     revision: builtins.int
@@ -942,6 +1029,10 @@ class PromptRevision(google.protobuf.message.Message):
     def commit(self) -> global___Commit:
         """Stores the outline before it is answered. Once storing has begun, a newer revision does not supersede this one."""
 
+    @property
+    def refine(self) -> global___Refinement:
+        """As in SegmentRequest. A newer revision, or a cancel, stops the work at the window that is being computed."""
+
     def __init__(
         self,
         *,
@@ -951,9 +1042,10 @@ class PromptRevision(google.protobuf.message.Message):
         viewport: wsisam.v1.geometry_pb2.Viewport | None = ...,
         field: global___FieldChoice | None = ...,
         commit: global___Commit | None = ...,
+        refine: global___Refinement | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "prompt", b"prompt", "viewport", b"viewport"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "object_id", b"object_id", "prompt", b"prompt", "revision", b"revision", "viewport", b"viewport"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "prompt", b"prompt", "refine", b"refine", "viewport", b"viewport"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "object_id", b"object_id", "prompt", b"prompt", "refine", b"refine", "revision", b"revision", "viewport", b"viewport"]) -> None: ...
 
 global___PromptRevision = PromptRevision
 

@@ -58,6 +58,16 @@ console = Console(stderr=True)
     type=click.FloatRange(0, 1e12),
     help="Leave out smaller parts and holes, square microns (pixels); specks if not given, 0 keeps all.",
 )
+@click.option(
+    "--refine",
+    type=click.FloatRange(0, min_open=True),
+    help="Refine borders in finer windows, to this many level-0 pixels per mask cell; slow.",
+)
+@click.option(
+    "--refine-windows",
+    type=click.IntRange(1),
+    help="Most windows for one border; 64 if not given, each about a second.",
+)
 @connection_options
 @model_options
 def command(
@@ -71,6 +81,8 @@ def command(
     downsample: float | None,
     tolerance: float | None,
     min_area: float | None,
+    refine: float | None,
+    refine_windows: int | None,
     reach: Reach,
     **model: Any,
 ) -> None:
@@ -81,12 +93,15 @@ def command(
     for path in (geojson, overlay):
         if path is not None and not path.parent.is_dir():
             raise click.UsageError(f"{path}: there is no folder {path.parent}")
+    if refine_windows is not None and refine is None:
+        raise click.UsageError("--refine-windows goes with --refine")
     wanted = prompts(boxes, points)
     items = [
         pb.BatchItem(
             id=str(number),
             prompt=prompt,
             field=pb.FieldChoice(downsample=downsample) if downsample is not None else None,
+            refine=pb.Refinement(downsample=refine, max_windows=refine_windows) if refine is not None else None,
         )
         for number, prompt in enumerate(wanted)
     ]
@@ -178,6 +193,7 @@ def _here(slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -
                         prompt=from_proto.prompt(item.prompt, "prompt"),
                         choice=from_proto.field_choice(item.field, "downsample"),
                         options=options,
+                        refinement=from_proto.refinement(item.refine, "refine") if item.HasField("refine") else None,
                     )
                     yield number, to_proto.outline(loop.run_until_complete(segmenter.segment(wanted)))
                 except WsiSamServerError as error:
@@ -194,8 +210,14 @@ def _line(result: Result) -> str:
     cut = "; cut by the field, try a larger --downsample" if outline.cut_by_field else ""
     return (
         f"{describe(result.prompt)}: {len(shape.geoms)} part(s), {holes} hole(s), area {shape.area:.0f} px, "
-        f"score {outline.score:.2f}, downsample {outline.field.high.downsample:.3g}{cut}"
+        f"score {outline.score:.2f}, downsample {outline.field.high.downsample:.3g}{_refined(outline)}{cut}"
     )
+
+
+def _refined(outline: pb.Outline) -> str:
+    """The finer scale of a border, and whether it is as fine as asked for."""
+    finer = "".join(f", border at {level.downsample:.3g} in {level.windows} window(s)" for level in outline.levels[1:])
+    return finer + ("; finer needs more --refine-windows" if outline.limited else "")
 
 
 def _draw(slide: Path, results: list[Result], path: Path) -> None:

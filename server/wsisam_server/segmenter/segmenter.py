@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import SlidePrompt, checked, plan, shared
 from wsisam_server.polygons import Outline, encode, outline
-from wsisam_server.scheduler import Answer, Job, ModelInfo, ModelPool
+from wsisam_server.scheduler import Answer, Job, ModelInfo, ModelPool, StageTimes
 from wsisam_server.segmenter.observer import Observer, Observers
 from wsisam_server.segmenter.prefetch import Prefetching
+from wsisam_server.segmenter.refining import Level, Refined, refined
 from wsisam_server.segmenter.request import Outcome, Request
 from wsisam_server.segmenter.watcher import NoPixels, PixelsNeededError, Watcher
 from wsisam_server.slides import Encoding, OpenSlides, PixelWindow, PushedSlide, SlideInfo, decode_tile
@@ -217,6 +218,7 @@ class Segmenter:
 
     async def _segment(self, request: Request, watcher: Watcher, field: FieldPair | None) -> Outcome:
         model = self.model(request.model)
+        self._check_refinement(request, watcher)
         pair, prompt = field, self.checked(request)
         if pair is None or pair.high.size != model.image_size:
             pair = await self.first_field(request)
@@ -232,7 +234,40 @@ class Segmenter:
             answer = replace(answer, times=boxed.times + answer.times)
         else:
             answer = await self._predict(model, job, watcher)
-        return await self._outcome(request, model, pair, answer)
+        border = Refined(None, (Level(pair.high.downsample, 1),), limited=False, times=StageTimes())
+        if request.refinement is not None:
+            border = await refined(
+                answer,
+                replace(job, mask=None),
+                request.refinement,
+                self.slide_info(request.slide_id).size,
+                request.viewport,
+                lambda one: self._predict(model, one, watcher),
+                lambda call: asyncio.get_running_loop().run_in_executor(self._blocking, call),
+            )
+        return await self._outcome(request, model, pair, answer, border)
+
+    def _check_refinement(self, request: Request, watcher: Watcher) -> None:
+        """Passes what can be refined.
+
+        Raises:
+            WsiSamServerError: INVALID_FIELD.
+        """
+        wanted = request.refinement
+        if wanted is None:
+            return
+        most = self._limits.refinement_windows
+        if not 1 <= wanted.max_windows <= most:
+            raise WsiSamServerError(
+                Reason.INVALID_FIELD, field="refine.max_windows", problem=f"it must lie between 1 and {most}"
+            )
+        if isinstance(watcher, NoPixels) and self.slides.pushed(request.slide_id) is not None:
+            # Which windows are needed follows from the first answer: only a stream can be asked for them then.
+            raise WsiSamServerError(
+                Reason.INVALID_FIELD,
+                field="refine",
+                problem="on a slide in pixel mode, borders are refined on an Interact stream only",
+            )
 
     def _job(self, request: Request, pair: FieldPair, prompt: SlidePrompt) -> Job:
         return Job(
@@ -265,7 +300,9 @@ class Segmenter:
                     raise
         raise PixelsNeededError(pushed.missing([job.field.high, job.field.low]))
 
-    async def _outcome(self, request: Request, model: ModelInfo, pair: FieldPair, answer: Answer) -> Outcome:
+    async def _outcome(
+        self, request: Request, model: ModelInfo, pair: FieldPair, answer: Answer, border: Refined
+    ) -> Outcome:
         info = self.slide_info(request.slide_id)
         unit = info.mpp or 1.0
         tolerance = request.options.tolerance
@@ -275,10 +312,13 @@ class Segmenter:
         if min_area is None:
             min_area = DUST_CELLS * (unit * pair.high.extent / answer.logits.shape[0]) ** 2
 
+        mosaic = border.fused
+
         def make() -> tuple[Outline, list[list[list[int]]]]:
+            logits, window = (answer.logits, pair.high) if mosaic is None else (mosaic.logits, mosaic.window)
             made = outline(
-                answer.logits,
-                pair.high,
+                logits,
+                window,
                 info.size,
                 tolerance_px=None if tolerance is None else tolerance / unit,
                 min_area_px=min_area / unit**2,
@@ -295,8 +335,10 @@ class Segmenter:
             model=model,
             tolerance=made.tolerance_px * unit,
             in_microns=info.mpp is not None,
-            times=answer.times,
+            times=answer.times + border.times,
             polygon_ms=(time.perf_counter() - started) * 1000,
+            levels=border.levels,
+            limited=border.limited,
         )
 
 

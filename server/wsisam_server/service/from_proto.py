@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from wsisam.v1 import geometry_pb2, segmentation_pb2
+from wsisam_server.borders import Refinement
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.fields import AtDownsample, ExactWindow, FieldChoice, PromptPoint, SlidePrompt
+from wsisam_server.fields import (
+    MAX_DOWNSAMPLE,
+    MIN_DOWNSAMPLE,
+    AtDownsample,
+    ExactWindow,
+    FieldChoice,
+    PromptPoint,
+    SlidePrompt,
+)
 from wsisam_server.geometry import Box, Point, SlideSize, Viewport, Window
 from wsisam_server.segmenter import OutlineOptions
 from wsisam_server.slides import Encoding, PixelWindow, mean_mpp
@@ -99,6 +109,18 @@ def field_choice(message: segmentation_pb2.FieldChoice, field: str) -> FieldChoi
             _valid(f"{field}.high", lambda: Window(high.x, high.y, high.downsample, high.size)),
         )
     return None
+
+
+def refinement(message: segmentation_pb2.Refinement, field: str) -> Refinement:
+    """How far a border is to be refined; the server's own bound on windows is checked elsewhere."""
+    wanted = Refinement()
+    if message.HasField("downsample"):
+        if not MIN_DOWNSAMPLE <= message.downsample <= MAX_DOWNSAMPLE:
+            raise invalid(f"{field}.downsample", f"it must lie between {MIN_DOWNSAMPLE} and {MAX_DOWNSAMPLE:g}")
+        wanted = replace(wanted, downsample=message.downsample)
+    if message.HasField("max_windows"):
+        wanted = replace(wanted, max_windows=message.max_windows)
+    return wanted
 
 
 def pixel_source(message: segmentation_pb2.PixelSource, field: str) -> tuple[SlideSize, float | None]:

@@ -198,6 +198,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             options=options,
             interactive=interactive,
             owner=current_user().name,
+            refinement=from_proto.refinement(item.refine, f"{path}refine") if item.HasField("refine") else None,
         )
 
     def _begun(self, numbers: Iterable[int]) -> Iterator[int]:

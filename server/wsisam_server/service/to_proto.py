@@ -62,6 +62,11 @@ def outline(outcome: Outcome, saved: Saved | None = None) -> segmentation_pb2.Ou
             encoder_runs=times.encoder_runs,
         ),
         saved=None if saved is None else saved_annotation(saved),
+        levels=[
+            segmentation_pb2.Level(downsample=level.downsample, windows=level.windows, distrusted=level.distrusted)
+            for level in outcome.levels
+        ],
+        limited=outcome.limited,
     )
 
 

@@ -217,6 +217,7 @@ class Session:
             options=self._options,
             owner=self._owner,
             earlier=self._earlier(new),
+            refinement=new.refinement,
         )
         kept = state.field
         if new.choice is not None or kept is None or not keeps(kept, self._segmenter.checked(request), self.slide.size):
