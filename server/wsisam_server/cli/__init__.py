@@ -16,6 +16,7 @@ import wsisam_server
 COMMANDS = {
     "serve": "Serve slides and a model to QuPath and other clients.",
     "segment": "Outline objects on one slide.",
+    "everything": "Propose all objects of some size in a region.",
     "evaluate": "Measure a model on drawn objects.",
     "train": "Train a model on drawn objects.",
     "dataset": "Write annotated slides as training data.",

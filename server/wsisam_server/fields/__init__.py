@@ -4,10 +4,20 @@ Pure arithmetic in slide coordinates. It must never read a pixel, and knows of a
 """
 
 from wsisam_server.fields.ahead import ahead, reaching
-from wsisam_server.fields.plan import AtDownsample, ExactWindow, FieldChoice, keeps, plan
+from wsisam_server.fields.plan import (
+    MAX_DOWNSAMPLE,
+    MIN_DOWNSAMPLE,
+    AtDownsample,
+    ExactWindow,
+    FieldChoice,
+    keeps,
+    plan,
+)
 from wsisam_server.fields.prompt import PromptPoint, SlidePrompt, checked
 
 __all__ = [
+    "MAX_DOWNSAMPLE",
+    "MIN_DOWNSAMPLE",
     "AtDownsample",
     "ExactWindow",
     "FieldChoice",

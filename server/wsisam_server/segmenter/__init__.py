@@ -10,6 +10,7 @@ from wsisam_server.segmenter.observer import Observer, Observers
 from wsisam_server.segmenter.prefetch import Prefetching
 from wsisam_server.segmenter.request import Outcome, OutlineOptions, Request
 from wsisam_server.segmenter.segmenter import Segmenter
+from wsisam_server.segmenter.survey import Proposal, Step, Survey, SurveyRequest
 from wsisam_server.segmenter.watcher import NoPixels, PixelsNeededError, Watcher
 
 __all__ = [
@@ -20,8 +21,12 @@ __all__ = [
     "OutlineOptions",
     "PixelsNeededError",
     "Prefetching",
+    "Proposal",
     "Request",
     "Segmenter",
+    "Step",
+    "Survey",
+    "SurveyRequest",
     "Watcher",
     "by_field",
 ]
