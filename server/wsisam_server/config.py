@@ -73,6 +73,9 @@ class Limits:
     points_per_prompt: Annotated[Count, Field(description="Points of one prompt.")] = 64
     prompts_per_batch: Annotated[Count, Field(description="Prompts of one SegmentBatch.")] = 100_000
     refinement_windows: Annotated[Count, Field(description="Finer windows along the border of one outline.")] = 256
+    windows_per_region: Annotated[
+        Count, Field(description="Windows of one SegmentEverything; each takes seconds on a CPU.")
+    ] = 10_000
     queued_prompts_per_stream: Annotated[
         Count, Field(description="Prompts of one Interact stream that wait for their answers.")
     ] = 256

@@ -1280,3 +1280,231 @@ class PixelTile(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["data", b"data", "encoding", b"encoding", "window", b"window"]) -> None: ...
 
 global___PixelTile = PixelTile
+
+@typing.final
+class SegmentEverythingRequest(google.protobuf.message.Message):
+    """Lengths are microns, or level-0 pixels for a slide without a pixel size; the answers say which."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SLIDE_ID_FIELD_NUMBER: builtins.int
+    MODEL_FIELD_NUMBER: builtins.int
+    REGION_FIELD_NUMBER: builtins.int
+    EXISTING_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
+    OPTIONS_FIELD_NUMBER: builtins.int
+    TILES_FIELD_NUMBER: builtins.int
+    slide_id: builtins.str
+    model: builtins.str
+    """As in SegmentRequest."""
+    @property
+    def region(self) -> wsisam.v1.geometry_pb2.MultiPolygon:
+        """Where to look: polygons with holes, in any order and orientation. Borders that cross themselves are mended: inside is
+        what an odd number of rings encloses.
+        """
+
+    @property
+    def existing(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[wsisam.v1.geometry_pb2.MultiPolygon]:
+        """What is there already, one for each object: no proposal takes its place. Those outside the region do no harm."""
+
+    @property
+    def filter(self) -> global___ProposalFilter:
+        """Which objects. Missing sizes are INVALID_FIELD."""
+
+    @property
+    def options(self) -> global___OutlineOptions: ...
+    @property
+    def tiles(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PixelTile]:
+        """Pixel mode only: the windows that an earlier PIXELS_NEEDED asked for."""
+
+    def __init__(
+        self,
+        *,
+        slide_id: builtins.str = ...,
+        model: builtins.str = ...,
+        region: wsisam.v1.geometry_pb2.MultiPolygon | None = ...,
+        existing: collections.abc.Iterable[wsisam.v1.geometry_pb2.MultiPolygon] | None = ...,
+        filter: global___ProposalFilter | None = ...,
+        options: global___OutlineOptions | None = ...,
+        tiles: collections.abc.Iterable[global___PixelTile] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["filter", b"filter", "options", b"options", "region", b"region"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["existing", b"existing", "filter", b"filter", "model", b"model", "options", b"options", "region", b"region", "slide_id", b"slide_id", "tiles", b"tiles"]) -> None: ...
+
+global___SegmentEverythingRequest = SegmentEverythingRequest
+
+@typing.final
+class ProposalFilter(google.protobuf.message.Message):
+    """Which outlines are proposed. Unset numbers are the server's choice, which suits nuclei and glands."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MIN_SIZE_FIELD_NUMBER: builtins.int
+    MAX_SIZE_FIELD_NUMBER: builtins.int
+    MIN_SCORE_FIELD_NUMBER: builtins.int
+    MIN_STABILITY_FIELD_NUMBER: builtins.int
+    MIN_AGREEMENT_FIELD_NUMBER: builtins.int
+    MAX_OVERLAP_FIELD_NUMBER: builtins.int
+    min_size: builtins.float
+    """The size of an object is the diameter of the circle of its area. 0 < min_size < max_size; at most a factor of 16 lies
+    between them: the scale at which the slide is read follows from them, and one scale cannot show both.
+    """
+    max_size: builtins.float
+    min_score: builtins.float
+    """The model's own estimate of an outline's IoU, 0 to 1."""
+    min_stability: builtins.float
+    """How far the outline stays where it is when the model's threshold moves, 0 to 1: the IoU of the masks at logits above
+    1 and above -1.
+    """
+    min_agreement: builtins.float
+    """Of the clicks that lie in an outline, the share whose own outlines agree with it (IoU above 0.6), 0 to 1: what only one
+    click saw is rarely an object.
+    """
+    max_overlap: builtins.float
+    """The share of the smaller one's area that two proposals, or a proposal and an existing object, may have in common,
+    0 to 1.
+    """
+    def __init__(
+        self,
+        *,
+        min_size: builtins.float = ...,
+        max_size: builtins.float = ...,
+        min_score: builtins.float | None = ...,
+        min_stability: builtins.float | None = ...,
+        min_agreement: builtins.float | None = ...,
+        max_overlap: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_max_overlap", b"_max_overlap", "_min_agreement", b"_min_agreement", "_min_score", b"_min_score", "_min_stability", b"_min_stability", "max_overlap", b"max_overlap", "min_agreement", b"min_agreement", "min_score", b"min_score", "min_stability", b"min_stability"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_max_overlap", b"_max_overlap", "_min_agreement", b"_min_agreement", "_min_score", b"_min_score", "_min_stability", b"_min_stability", "max_overlap", b"max_overlap", "max_size", b"max_size", "min_agreement", b"min_agreement", "min_score", b"min_score", "min_size", b"min_size", "min_stability", b"min_stability"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_max_overlap", b"_max_overlap"]) -> typing.Literal["max_overlap"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_min_agreement", b"_min_agreement"]) -> typing.Literal["min_agreement"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_min_score", b"_min_score"]) -> typing.Literal["min_score"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_min_stability", b"_min_stability"]) -> typing.Literal["min_stability"] | None: ...
+
+global___ProposalFilter = ProposalFilter
+
+@typing.final
+class SegmentEverythingResponse(google.protobuf.message.Message):
+    """What became final, and how far the work is. The first answer comes before any window is read."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROPOSALS_FIELD_NUMBER: builtins.int
+    WINDOWS_DONE_FIELD_NUMBER: builtins.int
+    WINDOWS_TOTAL_FIELD_NUMBER: builtins.int
+    COUNTS_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    DOWNSAMPLE_FIELD_NUMBER: builtins.int
+    windows_done: builtins.int
+    windows_total: builtins.int
+    """All of them, from the first answer on."""
+    unit: wsisam.v1.geometry_pb2.LengthUnit.ValueType
+    """The unit of lengths in ProposalFilter for this slide."""
+    downsample: builtins.float
+    """Level-0 pixels per pixel of the windows."""
+    @property
+    def proposals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Proposal]: ...
+    @property
+    def counts(self) -> global___ProposalCounts: ...
+    def __init__(
+        self,
+        *,
+        proposals: collections.abc.Iterable[global___Proposal] | None = ...,
+        windows_done: builtins.int = ...,
+        windows_total: builtins.int = ...,
+        counts: global___ProposalCounts | None = ...,
+        unit: wsisam.v1.geometry_pb2.LengthUnit.ValueType = ...,
+        downsample: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["counts", b"counts"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["counts", b"counts", "downsample", b"downsample", "proposals", b"proposals", "unit", b"unit", "windows_done", b"windows_done", "windows_total", b"windows_total"]) -> None: ...
+
+global___SegmentEverythingResponse = SegmentEverythingResponse
+
+@typing.final
+class Proposal(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OUTLINE_FIELD_NUMBER: builtins.int
+    PROMPT_FIELD_NUMBER: builtins.int
+    STABILITY_FIELD_NUMBER: builtins.int
+    AGREEMENT_FIELD_NUMBER: builtins.int
+    stability: builtins.float
+    """See ProposalFilter."""
+    agreement: builtins.float
+    @property
+    def outline(self) -> global___Outline:
+        """Clipped to the region, on the 1/32 px grid. Its `timings` are those of its prompt; `field` is the window in which it
+        was found.
+        """
+
+    @property
+    def prompt(self) -> global___Prompt:
+        """The click that it was outlined from."""
+
+    def __init__(
+        self,
+        *,
+        outline: global___Outline | None = ...,
+        prompt: global___Prompt | None = ...,
+        stability: builtins.float = ...,
+        agreement: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["outline", b"outline", "prompt", b"prompt"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agreement", b"agreement", "outline", b"outline", "prompt", b"prompt", "stability", b"stability"]) -> None: ...
+
+global___Proposal = Proposal
+
+@typing.final
+class ProposalCounts(google.protobuf.message.Message):
+    """What became of the outlines so far: each click's is counted in one place."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CLICKS_FIELD_NUMBER: builtins.int
+    PROPOSED_FIELD_NUMBER: builtins.int
+    NOTHING_FIELD_NUMBER: builtins.int
+    TOO_SMALL_FIELD_NUMBER: builtins.int
+    TOO_LARGE_FIELD_NUMBER: builtins.int
+    CUT_FIELD_NUMBER: builtins.int
+    WEAK_FIELD_NUMBER: builtins.int
+    OUTSIDE_FIELD_NUMBER: builtins.int
+    EXISTING_FIELD_NUMBER: builtins.int
+    REPEATED_FIELD_NUMBER: builtins.int
+    clicks: builtins.int
+    proposed: builtins.int
+    nothing: builtins.int
+    """Nothing was outlined, or not the place of the click."""
+    too_small: builtins.int
+    too_large: builtins.int
+    cut: builtins.int
+    """Reaches the edge of its window, beyond which the slide goes on; a neighbouring window holds it whole."""
+    weak: builtins.int
+    """Below min_score, min_stability or min_agreement."""
+    outside: builtins.int
+    """More than half of it lies outside the region."""
+    existing: builtins.int
+    """Overlaps an existing object."""
+    repeated: builtins.int
+    """Another outline of the same object was better."""
+    def __init__(
+        self,
+        *,
+        clicks: builtins.int = ...,
+        proposed: builtins.int = ...,
+        nothing: builtins.int = ...,
+        too_small: builtins.int = ...,
+        too_large: builtins.int = ...,
+        cut: builtins.int = ...,
+        weak: builtins.int = ...,
+        outside: builtins.int = ...,
+        existing: builtins.int = ...,
+        repeated: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["clicks", b"clicks", "cut", b"cut", "existing", b"existing", "nothing", b"nothing", "outside", b"outside", "proposed", b"proposed", "repeated", b"repeated", "too_large", b"too_large", "too_small", b"too_small", "weak", b"weak"]) -> None: ...
+
+global___ProposalCounts = ProposalCounts

@@ -157,16 +157,26 @@ def _write(slide: Path, results: list[Result], geojson: Path | None, overlay: Pa
 def _by_server(
     server: str, slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any], reach: Reach
 ) -> Iterator[Answer]:
+    named = model_of_server(model)
+    with reach.connect(server) as client:
+        # A relative path that exists here is this file, not one of the same name below the server's roots.
+        request.slide_id = client.open_slide(str(slide.resolve() if slide.is_file() else slide)).slide_id
+        request.model = named
+        for answer in client.segment_batch(request):
+            yield int(answer.id), answer.error.text if answer.outline is None and answer.error else answer.outline  # type: ignore[misc]
+
+
+def model_of_server(model: dict[str, Any]) -> str:
+    """The model that the options name for a server; empty for its default.
+
+    Raises:
+        click.UsageError: an option says how to load one.
+    """
     context = click.get_current_context()
     ignored = [name for name in model if name != "model" and model[name] is not None and _given(context, name)]
     if ignored:
         raise click.UsageError(f"--{ignored[0]} is the server's business; leave it out with --server")
-    with reach.connect(server) as client:
-        # A relative path that exists here is this file, not one of the same name below the server's roots.
-        request.slide_id = client.open_slide(str(slide.resolve() if slide.is_file() else slide)).slide_id
-        request.model = model["model"] if _given(context, "model") else ""
-        for answer in client.segment_batch(request):
-            yield int(answer.id), answer.error.text if answer.outline is None and answer.error else answer.outline  # type: ignore[misc]
+    return str(model["model"]) if _given(context, "model") else ""
 
 
 def _given(context: click.Context, name: str) -> bool:
