@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Asked:
+class Asked:
+    """One prompt on a field's embeddings, as `LocalEngine` decodes it, and whose turn it uses."""
+
     high: Embedding
     low: Embedding | None
     prompt: Prompt
@@ -44,12 +46,12 @@ class BatchingEngine(LocalEngine):
         self, high: Embedding, low: Embedding | None, prompt: Prompt, claim: Claim
     ) -> tuple[Prediction, float]:
         gathered = self._urgent if claim.priority < Priority.PREFETCH else self._patient
-        outcome: tuple[Prediction, float] | Exception = await gathered(_Asked(high, low, prompt, claim))
+        outcome: tuple[Prediction, float] | Exception = await gathered(Asked(high, low, prompt, claim))
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    async def _together(self, asked: list[_Asked]) -> list[tuple[Prediction, float] | Exception]:
+    async def _together(self, asked: list[Asked]) -> list[tuple[Prediction, float] | Exception]:
         """Outcomes in the order of what was asked; one field's error is not another's."""
         outcomes: dict[int, tuple[Prediction, float] | Exception] = {}
         fields: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
@@ -64,7 +66,7 @@ class BatchingEngine(LocalEngine):
                 outcomes.update((i, (prediction, spent)) for i, prediction in zip(indices, predictions, strict=True))
         return [outcomes[index] for index in range(len(asked))]
 
-    async def _decode_many(self, asked: list[_Asked]) -> tuple[list[Prediction], float]:
+    async def _decode_many(self, asked: list[Asked]) -> tuple[list[Prediction], float]:
         first, prompts = asked[0], [one.prompt for one in asked]
         ticket = Ticket(list(dict.fromkeys(one.claim for one in asked)))
         return await self._device.run(ticket, lambda: self._model.decode_many(first.high, first.low, prompts))
