@@ -95,7 +95,7 @@ class RayReplicas:
         """Asks Ray how many replicas run. Blocks."""
         try:
             self._status()
-        except (RayError, RayServeException) as error:
+        except Exception as error:  # noqa: BLE001 - whatever ails Ray, the server goes on with what it knew
             _log.warning("Ray does not say how many replicas run: %s", error)
 
     def close(self) -> None:

@@ -88,6 +88,7 @@ class ClusterEngine:
         ticket = self._wanted.setdefault(key, Ticket())
         self._device.claim(ticket, claim)
         if claim.priority < self._sent.get(key, claim.priority):
+            self._sent[key] = claim.priority
             self._device.hurry(self._call(job, claim))
 
         async def compute() -> Prepared:
