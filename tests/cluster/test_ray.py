@@ -4,6 +4,8 @@ import asyncio
 import gc
 import os
 import signal
+import subprocess
+import sys
 import time
 import warnings
 from functools import partial
@@ -201,6 +203,25 @@ def test_no_session_ends_when_a_replica_dies(running):
     assert set(errors) <= {"SUPERSEDED", "ENGINE_UNAVAILABLE"}
     for name in DISCS:  # the last of each, when all was well again
         assert iou(geometry(answers[name, 8].outline.geometry), name) > 0.7
+
+
+def test_the_program_serves_and_stops_when_it_is_told_to(cluster):
+    options = ["--engine", "ray", "--ray-address", cluster[0].address, "--ray-cpus", "0.1", "--port", "0"]
+    command = [sys.executable, "-m", "wsisam_server", "serve", *options, "--store", "none"]
+    environment = os.environ | {"WSISAM_RAY__NAME": f"{NAME}-program"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as server:
+        try:
+            while "serving wsisam-lite on " not in (line := server.stdout.readline()):
+                assert line or server.poll() is None, server.stderr.read()
+            server.send_signal(signal.SIGTERM)
+            said, errors = server.communicate(timeout=60)
+        finally:
+            server.kill()
+    assert server.returncode == 0, errors
+    assert "wsisam: stopping" in said
+    assert f"{NAME}-program" not in ray.serve.status().applications
 
 
 def test_a_replica_that_cannot_be_placed_is_said(cluster):

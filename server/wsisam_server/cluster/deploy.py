@@ -62,14 +62,39 @@ class RayReplicas:
         """Replicas that ran when it was looked at last."""
         return self._count
 
-    def start(self, equipment: Equipment) -> None:
-        """Joins or starts Ray, and waits until the replicas run. Blocks.
+    def connect(self) -> None:
+        """Joins or starts Ray. Blocks. Ray then has its own answer to SIGTERM, which is to abort this process.
 
         Raises:
-            ClusterError: there is no cluster, no room on it, or a replica cannot start.
+            ClusterError: there is no cluster, or this machine is none of its nodes.
         """
-        self._connect()
+        if ray.is_initialized():
+            return
+        alone = self._settings.address is None
+        try:
+            ray.init(
+                self._settings.address or "local",
+                include_dashboard=False if alone else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise ClusterError(
+                f"no Ray cluster at {self._settings.address}: {error}. This machine must be one of its nodes "
+                "('ray start --address=HEAD:6379 --num-cpus=0' lets it join without working)"
+            ) from error
+        self._connected = True
+
+    def start(self, equipment: Equipment) -> None:
+        """Waits until the replicas run. Blocks.
+
+        Raises:
+            ClusterError: there is no room for them, or one cannot start.
+        """
         settings = self._settings
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
+        # No port for HTTP: prompts come in through this server alone.
+        serve.start(proxy_location="Disabled", logging_config={"enable_access_log": False})
         application = self._deployment().bind(equipment)
         targets = [serve.RunTarget(application, name=settings.name, route_prefix=None)]
         self._handle = serve.run_many(targets, wait_for_applications_running=False)[0]
@@ -108,26 +133,6 @@ class RayReplicas:
         if self._connected:
             ray.shutdown()
             self._connected = False
-
-    def _connect(self) -> None:
-        if not ray.is_initialized():
-            alone = self._settings.address is None
-            try:
-                ray.init(
-                    self._settings.address or "local",
-                    include_dashboard=False if alone else None,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                )
-            except (ConnectionError, RuntimeError, ValueError) as error:
-                raise ClusterError(
-                    f"no Ray cluster at {self._settings.address}: {error}. This machine must be one of its nodes "
-                    "('ray start --address=HEAD:6379 --num-cpus=0' lets it join without working)"
-                ) from error
-            self._connected = True
-        logging.getLogger("ray.serve").setLevel(logging.WARNING)
-        # No port for HTTP: prompts come in through this server alone.
-        serve.start(proxy_location="Disabled", logging_config={"enable_access_log": False})
 
     def _deployment(self) -> serve.Deployment:
         settings = self._settings

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -103,6 +105,8 @@ class ClusterModels:
             threads=self._threads,
             decode_batch=self._decode_batch,
         )
+        await asyncio.to_thread(self._replicas.connect)
+        _keep_sigterm()
         await asyncio.to_thread(self._replicas.start, equipment)
         await asyncio.to_thread(self._source.prepare, default.info.name)
         self._default = default
@@ -152,6 +156,12 @@ class ClusterModels:
             if self._replicas.count != before:
                 _log.info("%d replicas run, before it were %d", self._replicas.count, before)
                 self.device.resize()
+
+
+def _keep_sigterm() -> None:
+    """Puts back what this process does when it is told to end; only its main thread may, and elsewhere nobody asks."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
 
 
 def _replicas(settings: Ray) -> RayReplicas:
