@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from wsisam_model import WsiSam
     from wsisam_server.config import Settings, Tls
-    from wsisam_server.scheduler import ModelSource
+    from wsisam_server.scheduler import Models, ModelSource
     from wsisam_server.segmenter import Observer
 
 SEGMENTATION = segmentation_pb2.DESCRIPTOR.services_by_name["Segmentation"].full_name
@@ -67,6 +67,7 @@ def build_segmenter(
     source: ModelSource | None = None,
     access: SlideAccess | None = None,
     observer: Observer | None = None,
+    models: Models | None = None,
 ) -> Segmenter:
     """Everything below the service, for the server and for use in one process. Its models are not started yet.
 
@@ -75,6 +76,7 @@ def build_segmenter(
         source: where models beside the default one come from.
         access: what may be opened; what the settings say if not given.
         observer: hears of every prompt that ended.
+        models: what runs the models, in place of this machine's device and `source`.
 
     Raises:
         StartError: a root or a path mapping makes no sense.
@@ -87,7 +89,7 @@ def build_segmenter(
         raise StartError(str(error)) from error
     limits, place = settings.limits, settings.embedding_store
     store = None if place is None else EmbeddingStore(place, limits.embedding_store_bytes)
-    models = ModelPool(
+    models = models or ModelPool(
         Device(limits.embedding_cache_bytes, settings.threads, store),
         limits.model_bytes,
         source,
@@ -105,13 +107,20 @@ class App:
         load_model: loads the default model; called by `start` on a thread, while the port already answers NOT_SERVING,
             and again when the model is asked for after it had to make room for others.
         source: where models beside the default one come from.
+        models: what runs the models, in place of this machine's device and `source`.
 
     Raises:
         StartError: the address is not loopback, and neither is there TLS nor is `insecure` set; the TLS files do not
             fit; or a path mapping makes no sense.
     """
 
-    def __init__(self, settings: Settings, load_model: Callable[[], WsiSam], source: ModelSource | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        load_model: Callable[[], WsiSam],
+        source: ModelSource | None = None,
+        models: Models | None = None,
+    ) -> None:
         strangers = not is_loopback(settings.host)
         if strangers and settings.tls is None and not settings.insecure:
             raise StartError(
@@ -134,7 +143,7 @@ class App:
         self._spans = spans()
         self._observers = (self._recorder,) if self._spans is None else (self._recorder, self._spans)
         self._endpoint: Endpoint | None = None
-        self.segmenter = build_segmenter(settings, source, observer=Observers(*self._observers))
+        self.segmenter = build_segmenter(settings, source, observer=Observers(*self._observers), models=models)
         self._store: AsyncStore | None = None
         self._servicers: tuple[SegmentationServicer, AnnotationsServicer] | None = None
         self._gate = Gate()

@@ -128,6 +128,53 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Ray:
+    """Where and how models run with `--engine ray`."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    address: Annotated[
+        str | None,
+        Field(
+            description="Of the Ray cluster: auto (the one that this machine is in) or HOST:6379. Not set: Ray is "
+            "started on this machine, and ends with the server."
+        ),
+    ] = None
+    name: Annotated[
+        str, Field(min_length=1, description="Of the application on the cluster; another for each server that uses it.")
+    ] = "wsisam"
+    replicas: Annotated[Count, Field(description="Replicas of the model that always run, one a device.")] = 1
+    max_replicas: Annotated[
+        Count | None, Field(description="Most that run when there is much to do. Not set: as many as `replicas`.")
+    ] = None
+    ongoing_per_replica: Annotated[
+        float, Field(gt=0, description="Prompts and encodings at a replica that Ray aims at when it adds some.")
+    ] = 2.0
+    upscale_seconds: Annotated[Seconds, Field(description="That there must be more to do before one is added.")] = 10.0
+    downscale_seconds: Annotated[
+        Seconds, Field(description="That there must be less to do before one is taken away, with what it has cached.")
+    ] = 600.0
+    cpus: Annotated[float, Field(gt=0, description="CPU cores that a replica takes of its node.")] = 1.0
+    gpus: Annotated[float, Field(ge=0, description="GPUs that a replica takes; 0.5 lets two share one.")] = 0.0
+    calls_per_replica: Annotated[
+        int,
+        Field(
+            ge=2,
+            description="Prompts and encodings that are at a replica at once, half of them of batches at most; "
+            "others wait here, in order.",
+        ),
+    ] = 4
+    decode_batch: Annotated[
+        Count, Field(description="Prompts in one field that a replica answers in one step, where several wait.")
+    ] = 1
+    answer_seconds: Annotated[
+        Seconds, Field(description="That a replica may take for one prompt or encoding before it counts as lost.")
+    ] = 120.0
+    start_seconds: Annotated[Seconds, Field(description="That the replicas may take until all of them run.")] = 300.0
+    health_seconds: Annotated[Seconds, Field(description="Between two looks of Ray at a replica's health.")] = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class Tls:
     """PEM files for encryption."""
 

@@ -207,6 +207,13 @@ class Reason(Enum):
         "The model's device is out of memory. Try again in a moment; if it persists, tell the administrator.",
         5,
     )
+    ENGINE_UNAVAILABLE = Entry(
+        Code.UNAVAILABLE,
+        "The machine that was to compute the answer was lost, and asking once more did not help. Nothing of your work "
+        "is lost: send the prompt again in a few seconds. If it persists, tell the administrator, who looks at the "
+        "cluster with 'ray status'.",
+        5,
+    )
     SESSION_IN_USE = Entry(
         Code.ALREADY_EXISTS, "Another stream uses the session id '{session_id}'. Choose a new, random session id."
     )

@@ -152,3 +152,20 @@ def test_folders_of_slides_that_are_not_there_are_said_so(file):
     done = CliRunner().invoke(main, ["serve", "--config", str(file("slides = ['/nothing/here']"))])
     assert done.exit_code == 1
     assert "/nothing/here" in done.output
+
+
+def test_rays_flags_go_into_its_section():
+    options = ["--engine", "ray", "--ray-address", "auto", "--ray-replicas", "2-8", "--ray-gpus", "0.5"]
+    done = CliRunner().invoke(main, ["serve", *options, "--print-config"])
+    assert done.exit_code == 0, done.output
+    section = done.output.split("[ray]")[1].splitlines()
+    assert 'engine = "ray"' in done.output.splitlines()
+    for line in ('address = "auto"', "replicas = 2", "max_replicas = 8", "gpus = 0.5", "cpus = 1.0"):
+        assert line in section
+
+
+@pytest.mark.parametrize("wrong", ["0", "8-2", "many", "2-", "-3"])
+def test_a_number_of_replicas_that_is_none_is_said_so(wrong):
+    done = CliRunner().invoke(main, ["serve", f"--ray-replicas={wrong}", "--print-config"])
+    assert done.exit_code == 2
+    assert "write it as 4, or as 2-8" in done.output

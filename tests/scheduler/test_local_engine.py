@@ -4,18 +4,16 @@ import asyncio
 import threading
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
+from support.engine_contract import EngineContract, job, pixels, slide
 from wsisam_model import WsiSam
 from wsisam_server.config import MIB
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.fields import SlidePrompt
-from wsisam_server.geometry import Box, FieldPair, Window
-from wsisam_server.scheduler import Device, Job, LocalEngine
+from wsisam_server.scheduler import Device, LocalEngine
 
-PROMPT = SlidePrompt(box=Box(60, 60, 190, 190))
+__all__ = ["slide"]  # a fixture of the contract
 
 
 @pytest.fixture(scope="module")
@@ -35,42 +33,26 @@ async def engine(model, device):
     return LocalEngine(model, device)
 
 
-def pixels(window):
-    image = np.full((window.size, window.size, 3), 230, np.uint8)
-    image[70:180, 70:180] = (120, 60, 130)
-    return image
+@pytest.fixture
+def cache(device):
+    return device.cache
 
 
-def job(x=0.0, **more):
-    window = Window(x, 0.0, 1.0, 256)
-    prompt = SlidePrompt(box=Box(x + 60, 60, x + 190, 190))
-    return Job(slide_id="slide", read=pixels, field=FieldPair(window), prompt=prompt, **more)
+@pytest.fixture
+async def reference(model):
+    one_thread = Device(64 * MIB, threads=1)
+    yield LocalEngine(model, one_thread)
+    await one_thread.close()
 
 
-async def test_an_answer_and_its_times(engine):
-    answer = await engine.predict(job())
-    assert answer.logits.shape == (256, 256)
-    assert (answer.logits[80:170, 80:170] > 0).mean() > 0.95
-    assert (answer.logits[:50] > 0).mean() < 0.05
-    assert answer.times.encoder_runs == 1
-    assert answer.times.encode > 0
-    assert answer.times.decode > 0
+class TestContract(EngineContract):
+    """On one thread, as the reference is: how many there are shows in the last bits."""
 
-
-async def test_the_second_prompt_in_a_field_runs_no_encoder(engine, device):
-    told = []
-    await engine.predict(job(on_encode=lambda: told.append(1)))
-    assert engine.lacking(job()) == []
-    second = await engine.predict(job(on_encode=lambda: told.append(2)))
-    assert second.times.encoder_runs == 0
-    assert told == [1]
-    assert device.cache.counters.computed == 1
-
-
-async def test_prompts_in_one_field_at_the_same_time_share_the_encoder_run(engine, device):
-    answers = await asyncio.gather(*(engine.predict(job()) for _ in range(5)))
-    assert device.cache.counters.computed == 1
-    assert all(np.array_equal(answer.logits, answers[0].logits) for answer in answers)
+    @pytest.fixture
+    async def device(self):
+        device = Device(128 * MIB, threads=1)
+        yield device
+        await device.close()
 
 
 async def test_the_cache_stays_within_its_limit(model, engine, device):
@@ -139,16 +121,6 @@ async def test_a_click_hurries_what_a_batch_of_another_began(engine, model, monk
     assert order[1] == last
     await asyncio.gather(*batch)
     assert sorted(order) == list(range(6))
-
-
-async def test_an_unreadable_slide_is_the_callers_error_and_not_kept(engine):
-    def fail(window):
-        raise WsiSamServerError(Reason.SLIDE_UNREADABLE)
-
-    with pytest.raises(WsiSamServerError) as caught:
-        await engine.predict(Job("slide", fail, job().field, PROMPT))
-    assert caught.value.reason is Reason.SLIDE_UNREADABLE
-    assert (await engine.predict(job())).times.encoder_runs == 1
 
 
 @pytest.mark.parametrize(

@@ -48,13 +48,13 @@ def picture(seed=0):
     return (image + rng.normal(0, 6, image.shape)).clip(0, 255).astype(np.uint8)
 
 
-def start(model, root, source=None, **settings):
+def start(model, root, source=None, models=None, **settings):
     """Starts a server of a model, or of what a function loads; returns it and what stops it."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="server")
     thread.start()
     settings.setdefault("slide_roots", (root,))
-    app = App(Settings(port=0, **settings), model if callable(model) else lambda: model, source)
+    app = App(Settings(port=0, **settings), model if callable(model) else lambda: model, source, models)
     port = asyncio.run_coroutine_threadsafe(app.start(), loop).result(120)
 
     def stop():

@@ -29,6 +29,7 @@ class SegmentationStub:
     use `Error` and leave the stream open. Where trying again helps, the metadata hold `retry_seconds`, and a failed call's
     status a google.rpc.RetryInfo, too. Every RPC may also end with
       UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
+                          ENGINE_UNAVAILABLE: the machine that was to answer a prompt was lost. Send the prompt again.
       INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
       RESOURCE_EXHAUSTED  OUT_OF_MEMORY. TOO_MANY_STREAMS: of calls that are streams, when their user has too many open.
                           TOO_MANY_MESSAGES: the user calls and sends faster than one may; nothing was done.
@@ -187,6 +188,7 @@ class SegmentationAsyncStub:
     use `Error` and leave the stream open. Where trying again helps, the metadata hold `retry_seconds`, and a failed call's
     status a google.rpc.RetryInfo, too. Every RPC may also end with
       UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
+                          ENGINE_UNAVAILABLE: the machine that was to answer a prompt was lost. Send the prompt again.
       INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
       RESOURCE_EXHAUSTED  OUT_OF_MEMORY. TOO_MANY_STREAMS: of calls that are streams, when their user has too many open.
                           TOO_MANY_MESSAGES: the user calls and sends faster than one may; nothing was done.
@@ -344,6 +346,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
     use `Error` and leave the stream open. Where trying again helps, the metadata hold `retry_seconds`, and a failed call's
     status a google.rpc.RetryInfo, too. Every RPC may also end with
       UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
+                          ENGINE_UNAVAILABLE: the machine that was to answer a prompt was lost. Send the prompt again.
       INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
       RESOURCE_EXHAUSTED  OUT_OF_MEMORY. TOO_MANY_STREAMS: of calls that are streams, when their user has too many open.
                           TOO_MANY_MESSAGES: the user calls and sends faster than one may; nothing was done.

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
 
 from wsisam_server.cli.store import NONE
-from wsisam_server.config import Limits, Tls
+from wsisam_server.config import Limits, Ray, Tls
 from wsisam_server.store import store_name
 
 if TYPE_CHECKING:
@@ -68,11 +68,15 @@ class Configuration(BaseSettings):
         "127.0.0.1"
     )
     metrics_port: Annotated[int | None, Field(ge=0, le=65535, description="Its port. Not set: there are none.")] = None
+    engine: Annotated[
+        Literal["local", "ray"], Field(description="What runs the model: this machine, or Ray Serve.")
+    ] = "local"
     map: Annotated[
         tuple[Mapped, ...], Field(description="How clients' paths become the server's; repeat the section.")
     ] = ()
     tls: Annotated[Tls | None, Field(description="Encryption: PEM files.")] = None
     limits: Annotated[Limits, Field(description="Upper bounds. Bytes may have a unit, such as 8GiB.")] = Limits()
+    ray: Annotated[Ray, Field(description="With the engine ray: where the model runs (docs/scale.md).")] = Ray()
 
     @classmethod
     def settings_customise_sources(
@@ -127,10 +131,10 @@ def _lines(wanted: Configuration) -> Iterator[str]:
     if wanted.store and wanted.store != NONE:
         values["store"] = store_name(wanted.store)
     fields = schema["properties"]
-    sections = ("map", "tls", "limits")
+    sections = {"map": Mapped, "tls": Tls, "limits": Limits, "ray": Ray}
     for name in (name for name in fields if name not in sections):
         yield from _entry(name, values[name], fields[name]["description"])
-    for name, kind in (("map", Mapped), ("tls", Tls), ("limits", Limits)):
+    for name, kind in sections.items():
         about = TypeAdapter(kind).json_schema()["properties"]
         head = f"[[{name}]]" if name == "map" else f"[{name}]"
         yield from ("", f"# {fields[name]['description']}")

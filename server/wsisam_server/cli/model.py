@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -10,7 +10,7 @@ import click
 import torch
 
 from wsisam_model import Dtype, WsiSam, WsiSamError
-from wsisam_server.weights import VARIABLE, WeightsError, WeightsFolder, default_folder, load
+from wsisam_server.weights import VARIABLE, ServedModels, WeightsError, WeightsFolder, default_folder, load
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -82,6 +82,24 @@ def load_model(
         return load(WeightsFolder(weights_dir), model, additions=additions, device=chosen, dtype=number_type)
     except (WsiSamError, WeightsError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def served_models(
+    folder: WeightsFolder, device: str, dtype: Dtype | Literal["auto"], only: Collection[str] | None
+) -> ServedModels:
+    """The models of a folder, for the device that the options mean on the machine where this is called.
+
+    Args:
+        folder: of the models.
+        device: --device.
+        dtype: --dtype.
+        only: names that may be asked; None for all.
+
+    Raises:
+        click.ClickException: there is no such device.
+    """
+    chosen = choose_device(device)
+    return ServedModels(folder, device=chosen, dtype=choose_dtype(dtype), only=only)
 
 
 def choose_device(name: str) -> str:

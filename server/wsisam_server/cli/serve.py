@@ -6,23 +6,26 @@ import asyncio
 import logging
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from wsisam_model import available_models
 from wsisam_server.app import App, StartError
 from wsisam_server.cli.configuration import Configuration, Mapped, configuration, printed
 from wsisam_server.cli.embedding_store import embedding_store_options
-from wsisam_server.cli.model import choose_device, choose_dtype, load_model, model_options
+from wsisam_server.cli.model import load_model, model_options, served_models
 from wsisam_server.cli.size import Size
 from wsisam_server.cli.store import NONE, store_option
 from wsisam_server.cli.token import tokens_option
+from wsisam_server.cluster import ClusterError, ClusterModels, Recipe
 from wsisam_server.config import MIB, PathMapping, Settings
 from wsisam_server.identity import default_tokens
 from wsisam_server.interceptors import TEXT, JsonLines, LogContext
 from wsisam_server.store import default_path, store_name
-from wsisam_server.weights import ServedModels, WeightsError, WeightsFolder, built_in
+from wsisam_server.weights import WeightsError, WeightsFolder, built_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,6 +114,25 @@ def _mappings(values: tuple[str, ...]) -> tuple[Mapped, ...]:
     show_default=True,
     help="Address for them. They need no token, and name users.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="What runs the model: this machine, or Ray Serve replicas on many (extra: ray; docs/scale.md).",
+)
+@click.option(
+    "--ray-address",
+    metavar="ADDRESS",
+    help="With --engine ray: auto (the cluster of this machine) or HOST:6379; Ray on this machine alone if not given.",
+)
+@click.option(
+    "--ray-replicas",
+    metavar="N[-MOST]",
+    help="Replicas that always run, and how many do when there is much to do; 1 if not given.",
+)
+@click.option("--ray-cpus", type=click.FloatRange(0, min_open=True), help="CPU cores of a replica; 1 if not given.")
+@click.option("--ray-gpus", type=click.FloatRange(0), help="GPUs of a replica, 0.5 lets two share one; 0 if not given.")
 @model_options
 def command(
     *,
@@ -137,6 +159,11 @@ def command(
     log_hide_paths: bool,
     metrics_port: int | None,
     metrics_host: str,
+    engine: str,
+    ray_address: str | None,
+    ray_replicas: str | None,
+    ray_cpus: float | None,
+    ray_gpus: float | None,
     **model: Any,
 ) -> None:
     """Serve slides and a model to QuPath and other clients.
@@ -164,6 +191,8 @@ def command(
             "embedding_store_bytes": embedding_store_bytes,
             "model_bytes": model_memory,
         },
+        "engine": engine,
+        "ray": {"address": ray_address, "cpus": ray_cpus, "gpus": ray_gpus, **_replicas(ray_replicas)},
     }
     wanted = configuration(file, _given(flags))
     if print_config:
@@ -171,12 +200,11 @@ def command(
         return
     _log_to_stderr(wanted)
     settings = _settings(wanted, model.pop("threads"))
-    source = _source(served, model)
+    only = _only(served, model)
     _allow_files()
     try:
-        app = App(settings, lambda: load_model(**model), source)
-        asyncio.run(_serve(app, settings))
-    except StartError as error:
+        asyncio.run(_serve(_app(wanted, settings, only, model), settings))
+    except (StartError, ClusterError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -205,6 +233,11 @@ _OPTIONS: Final = {
     "client_ca": "tls_client_ca",
     "embedding_cache_bytes": "cache_mib",
     "model_bytes": "model_memory",
+    "address": "ray_address",
+    "replicas": "ray_replicas",
+    "max_replicas": "ray_replicas",
+    "cpus": "ray_cpus",
+    "gpus": "ray_gpus",
 }
 """What an option's variable is called where that is not the configuration's name."""
 
@@ -247,8 +280,41 @@ def _settings(wanted: Configuration, threads: int | None) -> Settings:
     )
 
 
-def _source(served: str | None, model: dict[str, Any]) -> ServedModels:
-    """The models beside the default; makes the first named one the default if no other is asked for."""
+def _replicas(text: str | None) -> dict[str, int | None]:
+    """What --ray-replicas says: a number, or the least and the most of them."""
+    if text is None:
+        return {"replicas": None}
+    least, separator, most = text.partition("-")
+    try:
+        numbers = [int(least), int(most if separator else least)]
+    except ValueError:
+        numbers = []
+    if not numbers or not 1 <= numbers[0] <= numbers[1]:
+        raise click.BadParameter(f"{text!r}: write it as 4, or as 2-8", param_hint="--ray-replicas")
+    return {"replicas": numbers[0], "max_replicas": numbers[1]}
+
+
+def _app(wanted: Configuration, settings: Settings, only: list[str] | None, model: dict[str, Any]) -> App:
+    """The server, with what runs its models."""
+    load = partial(load_model, **model)
+    source = partial(served_models, WeightsFolder(model["weights_dir"]), model["device"], model["dtype"], only)
+    if wanted.engine == "local":
+        return App(settings, load, source())
+    if settings.embedding_store is not None:
+        raise click.UsageError(
+            "--embedding-store is for --engine local: replicas keep their embeddings in memory alone"
+        )
+    # This machine only looks at the models, on its CPU: --device is meant for the replicas.
+    here = served_models(WeightsFolder(model["weights_dir"]), "cpu", "auto", only)
+    known = [listed.name for listed in available_models()]
+    models = ClusterModels(
+        Recipe(load, source), here, wanted.ray, settings.limits, threads=settings.threads, known=known
+    )
+    return App(settings, partial(load, device="cpu"), models=models)
+
+
+def _only(served: str | None, model: dict[str, Any]) -> list[str] | None:
+    """The models that may be asked, None for all; makes the first the default if no other is asked for."""
     folder = WeightsFolder(model["weights_dir"])
     only = None if served is None else [name.strip() for name in served.split(",") if name.strip()]
     if only is not None:
@@ -263,8 +329,7 @@ def _source(served: str | None, model: dict[str, Any]) -> ServedModels:
         source = click.get_current_context().get_parameter_source("model")
         if model["sam"] is None and (source is None or source.name != "COMMANDLINE"):
             model["model"] = only[0]
-    device = choose_device(model["device"])
-    return ServedModels(folder, device=device, dtype=choose_dtype(model["dtype"]), only=only)
+    return only
 
 
 async def _serve(app: App, settings: Settings) -> None:

@@ -95,6 +95,13 @@ class EmbeddingCache(Generic[Value]):
                 self._flights.pop(key, None)
                 flight.task.cancel()
 
+    def discard(self, key: Hashable) -> None:
+        """Drops one cached value, if it is there; a computation in progress goes on."""
+        value = self._values.pop(key, None)
+        if value is not None:
+            self._bytes -= value.nbytes
+            self.counters.evicted += 1
+
     def clear(self) -> None:
         """Drops all cached values; computations in progress go on."""
         self.counters.evicted += len(self._values)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from wsisam_server.interceptors import Access
-    from wsisam_server.scheduler import Device, ModelPool
+    from wsisam_server.scheduler import Models, Workplace
     from wsisam_server.segmenter import Prefetching
     from wsisam_server.slides import OpenSlides
 
@@ -30,7 +30,7 @@ class Current(Collector):
         access: the running calls.
     """
 
-    def __init__(self, models: ModelPool, slides: OpenSlides, prefetching: Prefetching, access: Access) -> None:
+    def __init__(self, models: Models, slides: OpenSlides, prefetching: Prefetching, access: Access) -> None:
         self._models = models
         self._prefetching = prefetching
         self._slides = slides
@@ -57,7 +57,7 @@ class Current(Collector):
         yield _gauge("wsisam_open_slide_bytes", "Pixels that open slides hold.", ["source"], nbytes)
 
 
-def _cache(device: Device) -> Iterator[Metric]:
+def _cache(device: Workplace) -> Iterator[Metric]:
     cache = device.cache
     lookups = CounterMetricFamily("wsisam_embedding_cache_lookups", "Embeddings asked for.", labels=["result"])
     counters = cache.counters
@@ -69,9 +69,9 @@ def _cache(device: Device) -> Iterator[Metric]:
     yield GaugeMetricFamily("wsisam_embedding_cache_limit_bytes", "The cache's limit.", value=cache.limit)
 
 
-def _on_disk(device: Device) -> Iterator[Metric]:
+def _on_disk(device: Workplace) -> Iterator[Metric]:
     store, behind = device.store, device.behind
-    if store is None:
+    if store is None or behind is None:
         return
     lookups = CounterMetricFamily("wsisam_embedding_store_lookups", "Embeddings sought on the disk.", labels=["result"])
     counters = store.counters

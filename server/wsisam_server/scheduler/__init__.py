@@ -1,31 +1,40 @@
 """Scheduler room: runs the model. A field and prompts in, logits out; priority, single flight, cancel before compute.
 
-The engine is an interface: the local one uses threads on this machine's device. Models come and go by name, in a pool
-with a memory limit. It must never know what a message, a session or a polygon is, nor where models lie on disk.
+Engine and pool are interfaces: the local ones use threads on this machine's device, the room `cluster` has others.
+Models come and go by name, in a pool with a memory limit. It must never know what a message, a session or a polygon is,
+nor where models lie on disk.
 """
 
 from wsisam_server.scheduler.device import Device
-from wsisam_server.scheduler.engine import Answer, Engine, Job, ModelInfo, Priority, StageTimes
-from wsisam_server.scheduler.fair_queue import Claim, Ticket
+from wsisam_server.scheduler.engine import Answer, Engine, Job, ModelInfo, Prepared, Priority, StageTimes
+from wsisam_server.scheduler.fair_queue import Claim, FairQueue, Ticket
 from wsisam_server.scheduler.local import LocalEngine
-from wsisam_server.scheduler.offers import Listed, ModelSource, Offer
+from wsisam_server.scheduler.models import Models, Workplace
+from wsisam_server.scheduler.offers import Listed, ModelSource, Offer, find_offer
 from wsisam_server.scheduler.pool import ModelPool
 from wsisam_server.scheduler.stored import StoredFeatures
+from wsisam_server.scheduler.worker import Worker
 
 __all__ = [
     "Answer",
     "Claim",
     "Device",
     "Engine",
+    "FairQueue",
     "Job",
     "Listed",
     "LocalEngine",
     "ModelInfo",
     "ModelPool",
     "ModelSource",
+    "Models",
     "Offer",
+    "Prepared",
     "Priority",
     "StageTimes",
     "StoredFeatures",
     "Ticket",
+    "Worker",
+    "Workplace",
+    "find_offer",
 ]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from wsisam_model import ModelSettings
+    from wsisam_model import ModelSettings, WsiSam
     from wsisam_server.fields import SlidePrompt
     from wsisam_server.geometry import FieldPair, Window
 
@@ -93,6 +93,19 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is kept of a field for the next prompts in it.
+
+    Attributes:
+        nbytes: of its embeddings.
+        times: of the work that was needed now; no encoder runs if it was there already.
+    """
+
+    nbytes: int
+    times: StageTimes = field(default_factory=StageTimes)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What the rooms above need to know of a model, loaded or not. Equal for the same weights, used in the same way.
 
@@ -108,6 +121,18 @@ class ModelInfo:
     uses_low: bool
     settings: ModelSettings
 
+    @classmethod
+    def of(cls, model: WsiSam) -> ModelInfo:
+        """What a loaded model is."""
+        return cls(
+            name=model.name,
+            description=model.description,
+            image_size=model.image_size,
+            weights_hash=model.weights_hash,
+            uses_low=model.wants_low,
+            settings=model.settings,
+        )
+
     @property
     def mask_feedback(self) -> bool:
         """Whether it wants its previous logits with the next prompt on the same object."""
@@ -117,8 +142,8 @@ class ModelInfo:
 class Engine(Protocol):
     """Runs one model. Safe to call from many tasks of one event loop.
 
-    `predict` raises WsiSamServerError: whatever `Job.read` raises, or OUT_OF_DEVICE_MEMORY. A cancelled call whose
-    computation has not begun never reaches the model.
+    `predict` raises WsiSamServerError: whatever `Job.read` raises, OUT_OF_DEVICE_MEMORY, or ENGINE_UNAVAILABLE from an
+    engine on other machines. A cancelled call whose computation has not begun never reaches the model.
     """
 
     @property
@@ -130,8 +155,8 @@ class Engine(Protocol):
         """Answers one prompt."""
         ...
 
-    async def prefetch(self, job: Job) -> None:
-        """Computes what `predict` keeps of a job's field, when nothing more urgent waits."""
+    async def prefetch(self, job: Job, priority: Priority = Priority.PREFETCH) -> Prepared:
+        """Computes what `predict` keeps of a job's field, when nothing more urgent than `priority` waits."""
         ...
 
     def lacking(self, job: Job) -> list[Window]:

@@ -63,11 +63,15 @@ class FairQueue(Generic[Item]):
         if ticket in self._items:
             self._line_up(claim, ticket)
 
+    def next(self) -> Claim | None:
+        """The claim whose turn it is; None when nothing waits."""
+        return min(self._lines, key=self._rank, default=None)
+
     def take(self) -> Item | None:
         """The item whose turn it is, which then no longer waits; None when none does."""
-        if not self._lines:
+        claim = self.next()
+        if claim is None:
             return None
-        claim = min(self._lines, key=self._rank)
         self._served[claim] = next(self._turns)
         return self._remove(next(iter(self._lines[claim])))
 

@@ -10,8 +10,8 @@ from weakref import WeakSet, WeakValueDictionary
 
 import numpy as np
 
-from wsisam_model import Embedding, ModelSettings, Prompt, Role, WsiSam
-from wsisam_server.scheduler.engine import Answer, Job, ModelInfo, Priority, StageTimes
+from wsisam_model import Embedding, ModelSettings, Prediction, Prompt, Role, WsiSam
+from wsisam_server.scheduler.engine import Answer, Job, ModelInfo, Prepared, Priority, StageTimes
 from wsisam_server.scheduler.fair_queue import Claim, Ticket
 from wsisam_server.scheduler.stored import StoredFeatures
 
@@ -43,14 +43,7 @@ class LocalEngine:
         self._loaded: WeakSet[Embedding] = WeakSet()
         # A ticket lives as long as somebody waits for what it stands for.
         self._wanted: WeakValueDictionary[Key, Ticket] = WeakValueDictionary()
-        self._info = ModelInfo(
-            name=model.name,
-            description=model.description,
-            image_size=model.image_size,
-            weights_hash=model.weights_hash,
-            uses_low=model.wants_low,
-            settings=model.settings,
-        )
+        self._info = ModelInfo.of(model)
 
     @property
     def info(self) -> ModelInfo:
@@ -66,15 +59,17 @@ class LocalEngine:
         if job.on_encode is not None and await self._to_encode(job, parts):
             job.on_encode()
         high, low = await self._field(job, parts, times, Priority.INTERACTIVE_ENCODE)
-        ticket = Ticket([_claim(job, Priority.INTERACTIVE_DECODE)])
-        prediction, times.decode = await self._device.run(ticket, lambda: self._model.decode(high, low, prompt))
+        claim = _claim(job, Priority.INTERACTIVE_DECODE)
+        prediction, times.decode = await self._decode(high, low, prompt, claim)
         spent = (time.perf_counter() - started) * 1000
         times.queue = max(spent - times.read - times.encode - times.decode, 0.0)
         return Answer(prediction.logits, prediction.iou, times)
 
-    async def prefetch(self, job: Job) -> None:
+    async def prefetch(self, job: Job, priority: Priority = Priority.PREFETCH) -> Prepared:
         """See `Engine.prefetch`."""
-        await self._field(job, self._parts(job.field, _prompt(job)), StageTimes(), Priority.PREFETCH)
+        times = StageTimes()
+        high, low = await self._field(job, self._parts(job.field, _prompt(job)), times, priority)
+        return Prepared(high.nbytes + (low.nbytes if low is not None else 0), times)
 
     def lacking(self, job: Job) -> list[Window]:
         """See `Engine.lacking`."""
@@ -94,6 +89,11 @@ class LocalEngine:
             self._model.decode(embedding, low, Prompt(box=(0.25 * size, 0.25 * size, 0.75 * size, 0.75 * size)))
 
         await self._device.run(Ticket([Claim(Priority.INTERACTIVE_ENCODE, "")]), run)
+
+    async def _decode(
+        self, high: Embedding, low: Embedding | None, prompt: Prompt, claim: Claim
+    ) -> tuple[Prediction, float]:
+        return await self._device.run(Ticket([claim]), lambda: self._model.decode(high, low, prompt))
 
     async def _field(
         self, job: Job, parts: list[tuple[Window, Role]], times: StageTimes, interactive: Priority

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from wsisam_server.errors import Reason, WsiSamServerError
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from wsisam_model import WsiSam
     from wsisam_server.scheduler.engine import ModelInfo
@@ -66,3 +68,21 @@ class ModelSource(Protocol):
             WsiSamServerError: UNKNOWN_MODEL when it was removed or replaced since, MODEL_DAMAGED.
         """
         ...
+
+
+def find_offer(offers: Mapping[str, Offer], name: str, known: Collection[str]) -> Offer:
+    """The offer of a name; an empty name means the first.
+
+    Args:
+        offers: what there is now, the default first.
+        name: of a model.
+        known: names of models that exist but may have no weights here.
+
+    Raises:
+        WsiSamServerError: UNKNOWN_MODEL or MODEL_UNAVAILABLE.
+    """
+    offer = offers.get(name or next(iter(offers)))
+    if offer is None:
+        reason = Reason.MODEL_UNAVAILABLE if name in known else Reason.UNKNOWN_MODEL
+        raise WsiSamServerError(reason, model=name, available=", ".join(offers))
+    return offer

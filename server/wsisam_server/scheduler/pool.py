@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.scheduler.local import LocalEngine
 from wsisam_server.scheduler.memory import is_out_of_memory, release_unused
-from wsisam_server.scheduler.offers import Listed, ModelSource, Offer
+from wsisam_server.scheduler.offers import Listed, ModelSource, Offer, find_offer
 from wsisam_server.scheduler.slots import Slot, Slots
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class _Default(NamedTuple):
 
 
 class ModelPool:
-    """Engines by model. Used from one event loop.
+    """The `Models` of this machine: engines by model. Used from one event loop.
 
     A model is loaded once however many wait for it, and one model at a time, so that the limit is kept to; others go on
     answering meanwhile. The weights in memory never take more than the limit: the idle model that was not used for
@@ -44,6 +44,7 @@ class ModelPool:
         source: where models beside the default one come from.
         known: names of models that exist but may have no weights here.
         room_seconds: how long a load waits for models that are in use.
+        engine: makes the engine of a loaded model.
     """
 
     def __init__(
@@ -54,8 +55,10 @@ class ModelPool:
         *,
         known: Collection[str] = (),
         room_seconds: float = 30.0,
+        engine: Callable[[WsiSam, Device], Engine] = LocalEngine,
     ) -> None:
         self.device = device
+        self._make_engine = engine
         self._source = source
         self._known = known
         self._slots = Slots(limit_bytes, room_seconds)
@@ -74,7 +77,7 @@ class ModelPool:
             Exception: whatever `load` raises.
         """
         model = await self.device.load(load)
-        engine = LocalEngine(model, self.device)
+        engine = self._make_engine(model, self.device)
         self._slots.check_size(engine.info, model.nbytes)
         self._default = _Default(Offer(engine.info, model.nbytes), load)
         slot = self._slots.take(engine.info)
@@ -94,12 +97,7 @@ class ModelPool:
         Raises:
             WsiSamServerError: UNKNOWN_MODEL or MODEL_UNAVAILABLE.
         """
-        offers = self._offers()
-        offer = offers.get(name or next(iter(offers)))
-        if offer is None:
-            reason = Reason.MODEL_UNAVAILABLE if name in self._known else Reason.UNKNOWN_MODEL
-            raise WsiSamServerError(reason, model=name, available=", ".join(offers))
-        return offer.info
+        return find_offer(self._offers(), name, self._known).info
 
     def listed(self) -> list[Listed]:
         """All models that may be asked, the default first."""
@@ -199,7 +197,7 @@ class ModelPool:
                 model = await self._read(slot.info)
                 await self._slots.make_room(slot, model.nbytes)
                 slot.nbytes = model.nbytes
-                engine = LocalEngine(model, self.device)
+                engine = self._make_engine(model, self.device)
                 if engine.info != slot.info:
                     problem = f"its files hold other weights now: {engine.info.weights_hash}"
                     raise WsiSamServerError(Reason.MODEL_DAMAGED, private=problem, model=name)

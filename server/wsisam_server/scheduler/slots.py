@@ -14,8 +14,7 @@ from wsisam_server.errors import Reason, WsiSamServerError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wsisam_server.scheduler.engine import ModelInfo
-    from wsisam_server.scheduler.local import LocalEngine
+    from wsisam_server.scheduler.engine import Engine, ModelInfo
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ class Slot:
     """
 
     info: ModelInfo
-    engine: LocalEngine | None = None
+    engine: Engine | None = None
     users: int = 0
     nbytes: int = 0
     loading: asyncio.Task[None] | None = None

@@ -9,7 +9,7 @@ from wsisam_server.scheduler import Job
 
 if TYPE_CHECKING:
     from wsisam_server.geometry import FieldPair, Viewport
-    from wsisam_server.scheduler import ModelInfo, ModelPool
+    from wsisam_server.scheduler import ModelInfo, Models
     from wsisam_server.slides import OpenSlides
 
 
@@ -26,7 +26,7 @@ class Prefetching:
         used: how many of them the first prompt on an object was then answered in; the callers count these.
     """
 
-    def __init__(self, slides: OpenSlides, models: ModelPool, count: int) -> None:
+    def __init__(self, slides: OpenSlides, models: Models, count: int) -> None:
         self._slides = slides
         self._models = models
         self._count = count

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import SlidePrompt, checked, plan, shared
 from wsisam_server.polygons import Outline, encode, outline
-from wsisam_server.scheduler import Answer, Job, ModelInfo, ModelPool, StageTimes
+from wsisam_server.scheduler import Answer, Job, ModelInfo, Models, StageTimes
 from wsisam_server.segmenter.observer import Observer, Observers
 from wsisam_server.segmenter.prefetch import Prefetching
 from wsisam_server.segmenter.refining import Level, Refined, refined
@@ -48,7 +48,7 @@ class Segmenter:
         observer: hears of every prompt that ended.
     """
 
-    def __init__(self, slides: OpenSlides, models: ModelPool, limits: Limits, observer: Observer | None = None) -> None:
+    def __init__(self, slides: OpenSlides, models: Models, limits: Limits, observer: Observer | None = None) -> None:
         self.slides = slides
         self.models = models
         self.prefetching = Prefetching(slides, models, limits.prefetched_fields)

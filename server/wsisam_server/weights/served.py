@@ -66,15 +66,7 @@ class ServedModels:
                 except WsiSamError as error:
                     self._complain(name, str(error))
                     continue
-                info = ModelInfo(
-                    name=name,
-                    description=model.description,
-                    image_size=model.image_size,
-                    weights_hash=model.weights_hash,
-                    uses_low=model.wants_low,
-                    settings=model.settings,
-                )
-                self._built_in[name] = Offer(info, self._in_memory(model.nbytes), listed.licence)
+                self._built_in[name] = Offer(ModelInfo.of(model), self._in_memory(model.nbytes), listed.licence)
         self._changed = None
 
     def offers(self) -> Mapping[str, Offer]:

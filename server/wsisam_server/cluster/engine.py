@@ -1,0 +1,132 @@
+"""The engine whose model is elsewhere."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from wsisam_server.cluster.calls import Call
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.scheduler import Answer, Claim, Prepared, Priority, StageTimes, Ticket
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from wsisam_model import ModelSettings
+    from wsisam_server.cluster.calls import Pixels
+    from wsisam_server.cluster.remote import RemoteDevice
+    from wsisam_server.geometry import FieldPair, Window
+    from wsisam_server.scheduler import Job, ModelInfo
+
+    Key: TypeAlias = tuple[str, str, ModelSettings, FieldPair]
+
+ROUNDS = 4
+"""How often a prompt has its field encoded that is gone when it gets there."""
+
+
+class ClusterEngine:
+    """Has one model's prompts answered by replicas.
+
+    Args:
+        info: the model.
+        device: the replicas.
+    """
+
+    def __init__(self, info: ModelInfo, device: RemoteDevice) -> None:
+        self._info = info
+        self._device = device
+        # A ticket lives as long as somebody waits for what it stands for.
+        self._wanted: WeakValueDictionary[Key, Ticket] = WeakValueDictionary()
+        self._sent: dict[Key, Priority] = {}
+
+    @property
+    def info(self) -> ModelInfo:
+        """See `Engine.info`."""
+        return self._info
+
+    async def predict(self, job: Job) -> Answer:
+        """See `Engine.predict`."""
+        started = time.perf_counter()
+        times = StageTimes()
+        if job.on_encode is not None and self.lacking(job):
+            job.on_encode()
+        ticket = Ticket([_claim(job, Priority.INTERACTIVE_DECODE)])
+        call = replace(self._call(job, ticket.claims[0]), mask=job.mask)
+        for _ in range(ROUNDS):
+            await self._prepared(job, times, Priority.INTERACTIVE_ENCODE)
+            reply = await self._device.predict(ticket, call)
+            if isinstance(reply, Answer):
+                break
+            # Its replica needed the room, or was lost.
+            self._device.cache.discard(self._key(job))
+        else:
+            problem = "the embedding was gone each time: the replicas' caches are too small for what is asked at once"
+            raise WsiSamServerError(Reason.ENGINE_UNAVAILABLE, private=problem)
+        times.decode = reply.times.decode
+        spent = (time.perf_counter() - started) * 1000
+        times.queue = max(spent - times.read - times.encode - times.decode, 0.0)
+        return Answer(reply.logits, reply.score, times)
+
+    async def prefetch(self, job: Job, priority: Priority = Priority.PREFETCH) -> Prepared:
+        """See `Engine.prefetch`."""
+        times = StageTimes()
+        prepared = await self._prepared(job, times, priority)
+        return Prepared(prepared.nbytes, times)
+
+    def lacking(self, job: Job) -> list[Window]:
+        """See `Engine.lacking`."""
+        return [] if self._key(job) in self._device.cache else self._windows(job.field)
+
+    async def to_encode(self, job: Job) -> list[Window]:
+        """See `Engine.to_encode`."""
+        return self.lacking(job)
+
+    async def warm_up(self) -> None:
+        """See `Engine.warm_up`. Replicas do it before Ray sends them anything."""
+
+    async def _prepared(self, job: Job, times: StageTimes, interactive: Priority) -> Prepared:
+        key, claim = self._key(job), _claim(job, interactive)
+        ticket = self._wanted.setdefault(key, Ticket())
+        self._device.claim(ticket, claim)
+        if claim.priority < self._sent.get(key, claim.priority):
+            self._sent[key] = claim.priority
+            self._device.hurry(self._call(job, claim))
+
+        async def compute() -> Prepared:
+            pixels = await self._read(job, ticket, times)
+            try:
+                sent = partial(self._sent.__setitem__, key)
+                reply = await self._device.encode(ticket, self._call(job, claim), pixels, sent)
+            finally:
+                self._sent.pop(key, None)
+            assert isinstance(reply, Prepared), "a replica that was sent all pixels lacks some"
+            times.encode += reply.times.encode
+            return reply
+
+        prepared, waited = await self._device.cache.get(key, compute)
+        times.encoder_runs += prepared.times.encoder_runs if waited else 0
+        return prepared
+
+    async def _read(self, job: Job, ticket: Ticket, times: StageTimes) -> Pixels:
+        pixels: Pixels = {}
+        for window in self._windows(job.field):
+            pixels[window], spent = await self._device.read(ticket, partial(job.read, window))
+            times.read += spent
+        return pixels
+
+    def _windows(self, field: FieldPair) -> list[Window]:
+        # Which prompts of a model read the LR window, only the model knows; the replica encodes what it needs.
+        return [field.high, field.low] if self._info.uses_low else [field.high]
+
+    def _key(self, job: Job) -> Key:
+        return job.slide_id, self._info.weights_hash, self._info.settings, job.field
+
+    def _call(self, job: Job, claim: Claim) -> Call:
+        return Call(self._info, job.slide_id, job.field, job.prompt, claim.priority, claim.owner)
+
+
+def _claim(job: Job, interactive: Priority) -> Claim:
+    return Claim(interactive if job.interactive else Priority.BATCH, job.owner)

@@ -1,0 +1,238 @@
+"""A server on a Ray cluster of several nodes on this machine: the engines' contract, and replicas and nodes that die."""
+
+import asyncio
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from functools import partial
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from support.engine_contract import EngineContract, job, slide
+from support.server import DISCS, around, iou, picture, start
+from support.with_ray import ray
+from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_model import WsiSam
+from wsisam_server.client import Client, geometry
+from wsisam_server.cluster import ClusterError, ClusterModels, Recipe
+from wsisam_server.config import MIB, Limits, Ray
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.scheduler import Device, LocalEngine
+from wsisam_server.weights import ServedModels, WeightsFolder
+
+__all__ = ["slide"]  # a fixture of the contract
+
+REPLICAS = 2
+FIELDS = [1000.0 * n for n in range(4)]
+NAME = f"wsisam-test-{os.getpid()}"
+LIMITS = Limits(embedding_cache_bytes=512 * MIB, prefetched_fields=0)
+pytestmark = [
+    pytest.mark.slow,
+    # Ray leaves sockets and files to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+load = partial(WsiSam.from_name, "wsisam-lite")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A head that works on nothing, and two nodes with room for a replica each, and for one more."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 100 * MIB}
+        cluster = ray.cluster_utils.Cluster(initialize_head=True, head_node_args=head)
+        nodes = [cluster.add_node(num_cpus=2, object_store_memory=100 * MIB) for _ in range(2)]
+        ray.init(cluster.address, log_to_driver=False, logging_level="error")
+        yield cluster, nodes
+        ray.serve.shutdown()
+        ray.shutdown()
+        cluster.shutdown()
+        gc.collect()
+
+
+@pytest.fixture(scope="module")
+def running(cluster, tmp_path_factory):
+    root = tmp_path_factory.mktemp("slides")
+    Image.fromarray(picture()).save(root / "discs.png")
+    folder = WeightsFolder(root / "weights")
+    settings = Ray(name=NAME, replicas=REPLICAS, health_seconds=1.0, decode_batch=4, start_seconds=200.0)
+    models = ClusterModels(Recipe(load, partial(ServedModels, folder)), ServedModels(folder), settings, LIMITS)
+    running, stop = start(load, root, models=models, limits=LIMITS)
+    yield running
+    stop()
+
+
+class Elsewhere:
+    """The server's engine, asked from another loop than the server's."""
+
+    def __init__(self, running):
+        self.loop = running.loop
+        self.engine = running.app.segmenter.models._engine(running.app.segmenter.models.info(""))
+        self.lacking = self.engine.lacking
+
+    async def predict(self, job):
+        return await self._there(self.engine.predict(job))
+
+    async def prefetch(self, job):
+        return await self._there(self.engine.prefetch(job))
+
+    async def _there(self, answering):
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(answering, self.loop))
+
+
+@pytest.fixture
+def engine(running):
+    return Elsewhere(running)
+
+
+@pytest.fixture
+def cache(running):
+    return running.app.segmenter.models.device.cache
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load()
+
+
+@pytest.fixture
+async def reference(model):
+    one_thread = Device(64 * MIB, threads=1)
+    yield LocalEngine(model, one_thread)
+    await one_thread.close()
+
+
+@pytest.fixture(scope="module")
+def expected(model):
+    """A local engine's answers, by field."""
+
+    async def answers():
+        device = Device(256 * MIB, threads=1)
+        engine = LocalEngine(model, device)
+        asked = [job(x) for x in FIELDS]
+        logits = {one.field: (await engine.predict(one)).logits for one in asked}
+        await device.close()
+        return logits
+
+    return asyncio.run(answers())
+
+
+def replicas(of=None):
+    """The processes of this test's replicas, below a node's own if one is given."""
+    below = psutil.Process(of.all_processes["raylet"][0].process.pid if of else os.getpid()).children(recursive=True)
+    return [process for process in below if NAME in " ".join(process.cmdline())]
+
+
+def until_all_run(running):
+    """Waits until Ray has replaced what was lost."""
+    limit = time.monotonic() + 120
+    while running.app.segmenter.models._replicas.count < REPLICAS or len(replicas()) < REPLICAS:
+        assert time.monotonic() < limit, "Ray did not replace a replica"
+        time.sleep(0.2)
+
+
+class TestContract(EngineContract):
+    pass
+
+
+async def test_windows_stay_with_the_replica_that_has_them(engine, cache, slide):
+    before = cache.counters.evicted
+    first = await asyncio.gather(*(engine.predict(job(1000.0 * n, slide)) for n in range(4)))
+    second = await asyncio.gather(*(engine.predict(job(1000.0 * n, slide)) for n in range(4)))
+    assert [answer.times.encoder_runs for answer in first] == [1] * 4
+    assert [answer.times.encoder_runs for answer in second] == [0] * 4
+    assert cache.counters.evicted == before  # no replica lacked what it was believed to have
+
+
+@pytest.mark.parametrize("what", ["replica", "node"])
+async def test_what_dies_under_load_takes_no_answer_with_it(cluster, running, engine, expected, slide, what):
+    until_all_run(running)
+    asked = [job(x, slide, interactive=n % 2 == 0, owner=str(n % 3)) for n in range(4) for x in FIELDS]
+    await asyncio.gather(*(engine.predict(one) for one in asked[:2]))
+    answering = [asyncio.ensure_future(engine.predict(one)) for one in asked]
+    await asyncio.sleep(0.3)
+    if what == "replica":
+        os.kill(replicas()[0].pid, signal.SIGKILL)
+    else:
+        nodes = cluster[1]
+        (lost,) = [node for node in nodes if replicas(node)][:1]
+        cluster[0].remove_node(lost, allow_graceful=False)
+        nodes.remove(lost)
+    outcomes = await asyncio.gather(*answering, return_exceptions=True)
+    answered = 0
+    for one, outcome in zip(asked, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            assert isinstance(outcome, WsiSamServerError), repr(outcome)
+            assert outcome.reason is Reason.ENGINE_UNAVAILABLE
+            assert outcome.retry_seconds
+        else:
+            assert np.array_equal(outcome.logits, expected[one.field])
+            answered += 1
+    assert answered >= 8
+    # What was lost is computed again by those who are left.
+    for one in asked[: len(FIELDS)]:
+        assert np.array_equal((await engine.predict(one)).logits, expected[one.field])
+
+
+def test_no_session_ends_when_a_replica_dies(running):
+    until_all_run(running)
+    with Client(running.target, timeout=120) as client:
+        opened = client.open_slide(str(running.root / "discs.png"))
+
+        def prompts():
+            """Three objects, again and again, while a replica dies."""
+            for revision in range(1, 9):
+                if revision == 3:
+                    os.kill(replicas()[0].pid, signal.SIGKILL)
+                for name in DISCS:
+                    prompt = around(name, margin=6 + revision)
+                    yield pb.InteractRequest(prompt=pb.PromptRevision(object_id=name, revision=revision, prompt=prompt))
+                time.sleep(0.5)
+
+        heard = list(client.interact(pb.Start(slide_id=opened.slide_id), prompts()))
+    answers = {(one.outline.object_id, one.outline.revision): one.outline for one in heard if one.HasField("outline")}
+    errors = [one.error.error.reason for one in heard if one.HasField("error")]
+    assert set(errors) <= {"SUPERSEDED", "ENGINE_UNAVAILABLE"}
+    for name in DISCS:  # the last of each, when all was well again
+        assert iou(geometry(answers[name, 8].outline.geometry), name) > 0.7
+
+
+def test_the_program_serves_and_stops_when_it_is_told_to(cluster):
+    options = ["--engine", "ray", "--ray-address", cluster[0].address, "--ray-cpus", "0.1", "--port", "0"]
+    command = [sys.executable, "-m", "wsisam_server", "serve", *options, "--store", "none"]
+    environment = os.environ | {"WSISAM_RAY__NAME": f"{NAME}-program"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as server:
+        try:
+            while "serving wsisam-lite on " not in (line := server.stdout.readline()):
+                assert line or server.poll() is None, server.stderr.read()
+            server.send_signal(signal.SIGTERM)
+            said, errors = server.communicate(timeout=60)
+        finally:
+            server.kill()
+    assert server.returncode == 0, errors
+    assert "wsisam: stopping" in said
+    assert f"{NAME}-program" not in ray.serve.status().applications
+
+
+def test_a_replica_that_cannot_be_placed_is_said(cluster):
+    settings = Ray(name=f"{NAME}-large", cpus=99.0, start_seconds=1.0)
+    models = ClusterModels(Recipe(load, None), None, settings, LIMITS)
+
+    async def begin():
+        try:
+            await models.start(load)
+        finally:
+            await models.close()
+
+    with pytest.raises(ClusterError, match="99 free CPU cores"):
+        asyncio.run(begin())

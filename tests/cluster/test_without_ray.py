@@ -1,0 +1,37 @@
+"""Without the extra nothing needs Ray, and with it nothing imports it before it is used."""
+
+import subprocess
+import sys
+
+EVERYTHING = """
+import pkgutil, sys, wsisam_server, wsisam_server.cluster, wsisam_server.cluster.replica, wsisam_model
+import wsisam_server.app, wsisam_server.cli
+from wsisam_server.cli import COMMANDS, main
+for name in COMMANDS:
+    main.get_command(None, name)
+print("serve" in COMMANDS, sorted(name for name in sys.modules if name == "ray" or name.startswith("ray.")))
+"""
+
+WITHOUT = """
+import sys
+sys.modules["ray"] = None  # as if it were not installed
+from wsisam_server.cli import main
+main(["serve", "--engine", "ray", "--store", "none", "--port", "0"])
+"""
+
+
+def python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_nothing_imports_ray_unless_it_is_asked_for():
+    done = python(EVERYTHING)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "True []\n"
+
+
+def test_the_error_names_the_extra():
+    done = python(WITHOUT)
+    assert done.returncode == 1
+    assert "pip install 'wsisam[ray]'" in done.stderr
+    assert "Traceback" not in done.stderr
