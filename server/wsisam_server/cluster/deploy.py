@@ -71,6 +71,9 @@ class RayReplicas:
         if ray.is_initialized():
             return
         alone = self._settings.address is None
+        if alone:
+            # Ray has its workers give way to all else on a machine; here people wait for them.
+            os.environ.setdefault("RAY_worker_niceness", "0")
         try:
             ray.init(
                 self._settings.address or "local",
