@@ -72,12 +72,7 @@ protos: $(VENV)/.installed-test
 
 # make bench SLIDE=path adds what needs a real slide.
 bench: $(VENV)/.installed-test
-	$(BIN)/python benchmarks/polygon_cost.py
-	$(BIN)/python benchmarks/click_overhead.py
-ifdef SLIDE
-	$(BIN)/python benchmarks/profile_click.py "$(SLIDE)"
-	$(BIN)/python benchmarks/speed.py "$(SLIDE)"
-endif
+	$(BIN)/python benchmarks/claims.py $(if $(SLIDE),"$(SLIDE)")
 
 clean:
 	rm -rf $(VENV) demo build dist qupath_script/target .pytest_cache .mypy_cache .ruff_cache .hypothesis

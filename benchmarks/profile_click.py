@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from on_slide import cpu_flags
 from torch.utils.flop_counter import FlopCounterMode
 
 from wsisam_model import Prompt, WsiSam, two_way
@@ -189,14 +190,6 @@ def report(stages: Stages, rate: float, copied: float) -> None:
         cells += [f"{nbytes / 1e6:.0f}" if nbytes else ""]
         cells += [f"{floor:.1f}", f"{spent / floor:.1f}"] if nbytes and flops else ["", ""]
         print("| " + " | ".join(cells) + " |")
-
-
-def cpu_flags() -> str:
-    """What decides which kernels can be used."""
-    known = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
-    info = Path("/proc/cpuinfo")
-    flags = set(info.read_text(encoding="utf-8").split()) if info.exists() else set()
-    return "CPU flags: " + (" ".join(flag for flag in known if flag in flags) or "none of " + " ".join(known))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What all tests share: where the material lies, and the list of what could not run."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -44,3 +45,13 @@ def postgres():
 def repository():
     """The root of the checkout."""
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_slides() -> Path:
+    """The folder of real slides; a test that wants them is skipped where they are not."""
+    shared = Path(os.environ.get("WSISAM_SHARED", Path(__file__).parents[2] / "shared"))
+    folder = shared / "data" / "wsi"
+    if not folder.is_dir():
+        pytest.skip("needs ../shared/data")
+    return folder

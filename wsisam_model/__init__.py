@@ -6,6 +6,7 @@
 """
 
 from wsisam_model.embedding import Embedding
+from wsisam_model.encoder import EncoderOutput
 from wsisam_model.errors import (
     CheckpointError,
     EmbeddingError,
@@ -27,6 +28,7 @@ __all__ = [
     "Dtype",
     "Embedding",
     "EmbeddingError",
+    "EncoderOutput",
     "ImageError",
     "ModelDescription",
     "ModelFilesMissing",

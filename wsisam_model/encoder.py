@@ -5,7 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
+import safetensors.torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
+
+from wsisam_model.errors import EmbeddingError
+
+_AXES = 4
 
 
 class EncoderOutput(NamedTuple):
@@ -18,6 +24,27 @@ class EncoderOutput(NamedTuple):
 
     embedding: Tensor
     early: Tensor
+
+    def to_bytes(self) -> bytes:
+        """The tensors, exactly, in safetensors' format; channels last, as the encoders leave them in memory."""
+        return safetensors.torch.save(
+            {name: tensor.permute(0, 2, 3, 1).contiguous().cpu() for name, tensor in self._asdict().items()}
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> EncoderOutput:
+        """What `to_bytes` wrote, on the CPU.
+
+        Raises:
+            EmbeddingError: the bytes are something else.
+        """
+        try:
+            tensors = safetensors.torch.load(data)
+        except (SafetensorError, ValueError) as error:
+            raise EmbeddingError(f"these bytes hold no tensors: {error}") from error
+        if set(tensors) != set(cls._fields) or any(tensor.ndim != _AXES for tensor in tensors.values()):
+            raise EmbeddingError(f"these tensors are no encoder's: {', '.join(sorted(tensors)) or 'there are none'}")
+        return cls(**{name: tensor.permute(0, 3, 1, 2) for name, tensor in tensors.items()})
 
 
 class ImageEncoder(nn.Module, ABC):

@@ -11,6 +11,7 @@ import torch
 from wsisam_model import registry
 from wsisam_model.branch import BranchInput
 from wsisam_model.embedding import Embedding, Origin
+from wsisam_model.encoder import EncoderOutput
 from wsisam_model.errors import EmbeddingError, ImageError
 from wsisam_model.loading import Modules, load
 from wsisam_model.prediction import Prediction, SamPrediction
@@ -26,17 +27,20 @@ if TYPE_CHECKING:
 
     from wsisam_model.branch import Branch
     from wsisam_model.dual import DualMasks
-    from wsisam_model.encoder import EncoderOutput
     from wsisam_model.prompt import Prompt
     from wsisam_model.settings import ModelSettings
 
 Role: TypeAlias = Literal["high", "low", "low_mask", "sam"]
 """What an embedding is for: the high-resolution image, the low-resolution one, the same when low_logits will be wanted
 too, or the image of `decode_sam`."""
-Dtype: TypeAlias = Literal["float32", "bfloat16"]
+Dtype: TypeAlias = Literal["float32", "float16", "bfloat16"]
+
+_GRID = 64
+_EMBEDDING_CHANNELS = 256
+"""Form of every SAM's image embedding, whatever the encoder: [1, 256, 64, 64]."""
 
 _ACCELERATOR_BATCH = 8
-_DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 class WsiSam:
@@ -70,6 +74,7 @@ class WsiSam:
         self.settings = settings
         self.weights_hash = modules.weights_hash
         self.image_size = modules.variant.image_size
+        self._channels = (_EMBEDDING_CHANNELS, modules.variant.early_channels)
         self.device = device
         self.dtype = dtype
         self._batch_size = settings.batch_size or (1 if device.type == "cpu" else _ACCELERATOR_BATCH)
@@ -217,6 +222,11 @@ class WsiSam:
                 storages[storage.data_ptr()] = storage.nbytes()
         return sum(storages.values())
 
+    @property
+    def features_nbytes(self) -> int:
+        """Bytes of one image's `features`."""
+        return sum(self._channels) * _GRID * _GRID * self.dtype.itemsize
+
     @torch.inference_mode()
     def features(self, image: NDArray[Any]) -> EncoderOutput:
         """The encoder's raw output, for those who cache or train on it.
@@ -254,16 +264,44 @@ class WsiSam:
             ImageError: another shape or element type.
             ValueError: a role that does not exist.
         """
+        return self.prepare(self.features(image), roles=roles)
+
+    @torch.inference_mode()
+    def prepare(self, features: EncoderOutput, *, roles: Collection[Role] | None = None) -> Embedding:
+        """The second, far shorter half of `encode`: all that follows from the encoder's output.
+
+        Args:
+            features: what `features` returned, of this model or another of the same weights and dtype, on any device.
+            roles: as in `encode`.
+
+        Raises:
+            EmbeddingError: another shape or element type.
+            ValueError: a role that does not exist.
+        """
         unknown = set(roles or ()) - set(get_args(Role))
         if unknown:
             raise ValueError(f"roles must be among {', '.join(get_args(Role))}, got {', '.join(sorted(unknown))}")
-        embedding = Embedding(self._origin, self.features(image))
+        self.check(features)
+        embedding = Embedding(self._origin, EncoderOutput(*(tensor.to(self.device) for tensor in features)))
         if roles is None:
             return embedding
         for role in roles:
             self._prepare(embedding, role)
         embedding.seal()
         return embedding
+
+    def check(self, features: EncoderOutput) -> None:
+        """Checks that features are of the form that this model's encoder gives them.
+
+        Raises:
+            EmbeddingError: another shape or element type.
+        """
+        if any(
+            tensor.dtype != self.dtype or tensor.shape != (1, channels, _GRID, _GRID)
+            for tensor, channels in zip(features, self._channels, strict=True)
+        ):
+            shapes = ", ".join(f"{list(tensor.shape)} {tensor.dtype}" for tensor in features)
+            raise EmbeddingError(f"features of {shapes} are not those of this model's encoder")
 
     def decode(self, high: Embedding, low: Embedding | None, prompt: Prompt, *, want_low: bool = False) -> Prediction:
         """Answers one prompt.

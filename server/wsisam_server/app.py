@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, segmentation_pb2, segmentation_pb2_grpc
 from wsisam_model import available_models
+from wsisam_server.embeddings import EmbeddingStore
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.identity import Keyring, Pace
 from wsisam_server.interceptors import Access, BoundaryInterceptor, Gate
@@ -86,9 +87,10 @@ def build_segmenter(
         access = access or SlideAccess(settings.slide_roots, settings.path_mappings)
     except ValueError as error:
         raise StartError(str(error)) from error
-    limits = settings.limits
+    limits, place = settings.limits, settings.embedding_store
+    store = None if place is None else EmbeddingStore(place, limits.embedding_store_bytes)
     models = models or ModelPool(
-        Device(limits.embedding_cache_bytes, settings.threads),
+        Device(limits.embedding_cache_bytes, settings.threads, store),
         limits.model_bytes,
         source,
         known=[model.name for model in available_models()],

@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
+import numpy as np
+import shapely
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from typing_extensions import Self
 
 from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, geometry_pb2, segmentation_pb2, segmentation_pb2_grpc
-from wsisam_server.polygons import decode
+from wsisam_server.polygons import STEP_PX, decode, encode, polygonal
 from wsisam_server.tls import channel_credentials, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
-
-    import shapely
 
 MESSAGE_BYTES = 64 * 1024 * 1024
 
@@ -178,6 +178,18 @@ class Client:
         except grpc.RpcError as error:
             raise server_error(error) from error
 
+    def segment_everything(
+        self, request: segmentation_pb2.SegmentEverythingRequest
+    ) -> Iterator[segmentation_pb2.SegmentEverythingResponse]:
+        """Proposals for a region, as they become final; close the iterator to end the work."""
+        call = self.stub.SegmentEverything(request)
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            raise server_error(error) from error
+        finally:
+            call.cancel()
+
     def interact(
         self, start: segmentation_pb2.Start, requests: Iterable[segmentation_pb2.InteractRequest]
     ) -> Iterator[segmentation_pb2.InteractResponse]:
@@ -282,6 +294,14 @@ def item_error(error: segmentation_pb2.Error) -> ServerError:
     code = next((known.name for known in grpc.StatusCode if known.value[0] == error.code), str(error.code))
     pixels = error.pixels_needed if error.HasField("pixels_needed") else None
     return ServerError(code, error.reason, error.message, error.details, pixels)
+
+
+def areas(drawn: shapely.Polygon | shapely.MultiPolygon) -> geometry_pb2.MultiPolygon:
+    """Polygons as a message, each vertex moved to the 1/32 px grid; the inverse of `geometry`."""
+    parts = encode(shapely.transform(polygonal(drawn), lambda xy: np.rint(xy / STEP_PX) * STEP_PX))
+    return geometry_pb2.MultiPolygon(
+        polygons=[geometry_pb2.Polygon(rings=[geometry_pb2.Ring(deltas=ring) for ring in rings]) for rings in parts]
+    )
 
 
 def geometry(message: geometry_pb2.MultiPolygon) -> shapely.MultiPolygon:

@@ -48,6 +48,9 @@ class Limits:
     embedding_cache_bytes: Annotated[
         Bytes, Field(description="Of all embeddings that are kept for the next prompt.")
     ] = 1024 * MIB
+    embedding_store_bytes: Annotated[
+        Bytes, Field(description="Of the embeddings on the disk, if there is a folder for them.")
+    ] = 64 * 1024 * MIB
     model_bytes: Annotated[Bytes, Field(description="Of the weights of the loaded models together.")] = 8192 * MIB
     model_room_seconds: Annotated[
         Seconds, Field(description="That a model waits to be loaded while others in use take that memory.")
@@ -69,6 +72,10 @@ class Limits:
     ] = 4096 * MIB
     points_per_prompt: Annotated[Count, Field(description="Points of one prompt.")] = 64
     prompts_per_batch: Annotated[Count, Field(description="Prompts of one SegmentBatch.")] = 100_000
+    refinement_windows: Annotated[Count, Field(description="Finer windows along the border of one outline.")] = 256
+    windows_per_region: Annotated[
+        Count, Field(description="Windows of one SegmentEverything; each takes seconds on a CPU.")
+    ] = 10_000
     queued_prompts_per_stream: Annotated[
         Count, Field(description="Prompts of one Interact stream that wait for their answers.")
     ] = 256
@@ -194,6 +201,7 @@ class Settings:
     require_tokens: bool = False  # also on loopback
     slide_roots: tuple[Path, ...] = ()
     path_mappings: tuple[PathMapping, ...] = ()
+    embedding_store: Path | None = None  # a folder; None: embeddings are kept in memory only
     threads: int | None = None  # CPU threads of a model's step; None: all cores
     store: str | None = None  # a SQLite file, or a URL; None: annotations are not stored
     metrics_host: str = "127.0.0.1"

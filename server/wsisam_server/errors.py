@@ -138,6 +138,20 @@ class Reason(Enum):
         "The prompt lies outside the slide, which is {width} x {height} level-0 pixels. "
         "Coordinates are level-0 pixels from the top left corner.",
     )
+    INVALID_REGION = Entry(
+        Code.INVALID_ARGUMENT,
+        "The region cannot be worked on: {problem}. Draw it as one or more closed areas, each with some width.",
+    )
+    REGION_OUTSIDE_SLIDE = Entry(
+        Code.OUT_OF_RANGE,
+        "The region lies outside the slide, which is {width} x {height} level-0 pixels. "
+        "Coordinates are level-0 pixels from the top left corner.",
+    )
+    REGION_TOO_LARGE = Entry(
+        Code.RESOURCE_EXHAUSTED,
+        "The region takes {needed} windows or more at this size of objects, and the limit is {limit}. Choose a smaller "
+        "region, do it in parts, or look for larger objects; the administrator can raise windows_per_region.",
+    )
     PROMPT_OUTSIDE_FIELD = Entry(
         Code.INVALID_ARGUMENT,
         "The prompt does not fit into the field that was asked for. Ask for a larger downsample or a window that holds "

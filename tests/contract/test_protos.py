@@ -62,6 +62,6 @@ def test_every_text_says_what_to_do(reason):
 
 def test_the_services_have_the_methods_that_clients_are_told_of():
     methods = [method.name for method in segmentation_pb2.DESCRIPTOR.services_by_name["Segmentation"].methods]
-    assert methods == ["ListModels", "OpenSlide", "Segment", "SegmentBatch", "Interact"]
+    assert methods == ["ListModels", "OpenSlide", "Segment", "SegmentBatch", "Interact", "SegmentEverything"]
     methods = [method.name for method in annotations_pb2.DESCRIPTOR.services_by_name["Annotations"].methods]
     assert methods == ["Save", "Get", "List", "Delete", "Restore", "History", "Watch", "Sync"]

@@ -108,7 +108,7 @@ def dump(qupath, tmp_path_factory):
         content = json.loads(out.read_text())
         for one in content["objects"]:
             one["geometry"] = shapely.from_wkt(one["wkt"])
-        return {one["name"]: one for one in content["objects"]}, content["steps"]
+        return {one.get("name"): one for one in content["objects"]}, content["steps"]
 
     return read
 

@@ -126,14 +126,15 @@ def test_multimask_takes_the_best_of_three_for_a_single_click(make_model, model,
     assert_close(prediction.logits - prediction.sam_logits, first.logits - first.sam_logits, 1e-5)
 
 
-def test_bfloat16_agrees_within_its_precision(make_model, images, encoded, model, assert_close):
-    half = make_model("sam", "high", "low", dtype="bfloat16")
-    assert half.dtype == torch.bfloat16
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 0.01), ("bfloat16", 0.05)])
+def test_half_precision_agrees_within_its_precision(make_model, images, encoded, model, assert_close, dtype, tolerance):
+    half = make_model("sam", "high", "low", dtype=dtype)
+    assert half.dtype == getattr(torch, dtype)
     prediction = half.decode(half.encode(images[0]), None, PROMPTS["box_points"])
     exact = model.decode(encoded[0], None, PROMPTS["box_points"])
     assert prediction.logits.dtype == np.float32
-    assert_close(prediction.logits, exact.logits, 0.05)
-    assert_close(prediction.sam_logits, exact.sam_logits, 0.05)
+    assert_close(prediction.logits, exact.logits, tolerance)
+    assert_close(prediction.sam_logits, exact.sam_logits, tolerance)
 
 
 def test_unknown_dtype(make_model):

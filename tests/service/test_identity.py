@@ -33,6 +33,7 @@ TABLE = {
     "wsisam.v1.Segmentation/Segment": "as",
     "wsisam.v1.Segmentation/SegmentBatch": "as",
     "wsisam.v1.Segmentation/Interact": "as",
+    "wsisam.v1.Segmentation/SegmentEverything": "as",
     "wsisam.v1.Annotations/Save": "as",
     "wsisam.v1.Annotations/Get": "ras",
     "wsisam.v1.Annotations/List": "ras",

@@ -62,6 +62,7 @@ def running(model, tmp_path_factory):
         root / "slides",
         tokens=file.path,
         metrics_port=0,
+        embedding_store=root / "embeddings",
         limits=Limits(embedding_cache_bytes=96 * MIB),
     )
     running.token = file.create("anna", Role.ANNOTATOR, frozenset(), None)[1]
@@ -106,6 +107,13 @@ def test_memory_and_cache_are_what_the_rooms_hold(running):
     assert page("wsisam_model_bytes", model="wsisam-lite") == models.nbytes > 0
     assert (page("wsisam_open_slides", source="file"), page("wsisam_open_slides", source="pushed")) == (1, 0)
     assert page("wsisam_open_slide_bytes", source="file") > 0
+
+
+def test_the_store_on_the_disk_is_counted(running):
+    page, store = Page(running), running.app.segmenter.models.device.store
+    assert page("wsisam_embedding_store_lookups_total", result="miss") == 1
+    assert page("wsisam_embedding_store_lookups_total", result="hit") == 0
+    assert page("wsisam_embedding_store_limit_bytes") == store.limit
 
 
 @pytest.fixture

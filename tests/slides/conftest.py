@@ -1,17 +1,6 @@
-import os
 from pathlib import Path
 
 import pytest
-
-
-@pytest.fixture(scope="session")
-def real_slides() -> Path:
-    """The folder of real slides; a test that wants them is skipped where they are not."""
-    shared = Path(os.environ.get("WSISAM_SHARED", Path(__file__).parents[3] / "shared"))
-    folder = shared / "data" / "wsi"
-    if not folder.is_dir():
-        pytest.skip("needs ../shared/data")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Which slide an image shows."""
 
-import os
 import shutil
 import uuid
 from pathlib import Path
@@ -133,15 +132,6 @@ def test_a_real_slide(matcher, real_slides):
     assert matcher.match(image(path, SlideSize(2220, 2967)), None).slide_id == fingerprint(path)
     with pytest.raises(UnmatchedError):
         matcher.match(image(path, SlideSize(2967, 2220)), None)
-
-
-@pytest.fixture(scope="session")
-def real_slides():
-    shared = Path(os.environ.get("WSISAM_SHARED", Path(__file__).parents[3] / "shared"))
-    folder = shared / "data" / "wsi"
-    if not folder.is_dir():
-        pytest.skip("needs ../shared/data")
-    return folder
 
 
 def test_two_images_of_one_slide(tools, tmp_path, store, slides):

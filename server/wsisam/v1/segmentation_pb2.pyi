@@ -366,7 +366,9 @@ class OutlineOptions(google.protobuf.message.Message):
     TOLERANCE_FIELD_NUMBER: builtins.int
     MIN_AREA_FIELD_NUMBER: builtins.int
     tolerance: builtins.float
-    """Greatest distance by which simplification may move the border, 0 to 1,000. Unset: a quarter of a mask cell."""
+    """Greatest distance by which simplification may move the border, 0 to 1,000. Unset: a quarter of a mask cell,
+    of the finest mask where the border was refined.
+    """
     min_area: builtins.float
     """Parts and holes with a smaller area are left out (and counted in the answer), 0 to 1e12. 0: all are kept. Unset:
     those of fewer than four mask cells, a cell being 1/256 of the high-resolution patch's side.
@@ -417,6 +419,42 @@ class FieldChoice(google.protobuf.message.Message):
 global___FieldChoice = FieldChoice
 
 @typing.final
+class Refinement(google.protobuf.message.Message):
+    """Asks for an object's border in finer detail than the one field shows in which the whole object fits. The answer in that
+    field comes first; then its border is looked at again in windows at a finer scale, half a window apart, and all is
+    merged into one outline. What lies deep inside or outside stays as the field has it. Each window costs a run of the
+    encoder, unless it is cached: on a CPU, about a second. Such windows wait behind everybody's clicks. On a slide in pixel
+    mode, only prompts of an Interact stream may ask for it (else INVALID_FIELD).
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DOWNSAMPLE_FIELD_NUMBER: builtins.int
+    MAX_WINDOWS_FIELD_NUMBER: builtins.int
+    downsample: builtins.float
+    """Level-0 pixels per cell of the finest mask; the nearest is taken of the field's own, halved up to four times. Unset:
+    the viewport's downsample, or 1 without a viewport.
+    """
+    max_windows: builtins.int
+    """Most windows that may be read, 1 to the server's limit (256 unless configured). Where the border needs more, a
+    coarser scale is taken that does not, and `limited` says so. Unset: 64.
+    """
+    def __init__(
+        self,
+        *,
+        downsample: builtins.float | None = ...,
+        max_windows: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_downsample", b"_downsample", "_max_windows", b"_max_windows", "downsample", b"downsample", "max_windows", b"max_windows"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_downsample", b"_downsample", "_max_windows", b"_max_windows", "downsample", b"downsample", "max_windows", b"max_windows"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_downsample", b"_downsample"]) -> typing.Literal["downsample"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_max_windows", b"_max_windows"]) -> typing.Literal["max_windows"] | None: ...
+
+global___Refinement = Refinement
+
+@typing.final
 class SegmentRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -428,6 +466,7 @@ class SegmentRequest(google.protobuf.message.Message):
     FIELD_FIELD_NUMBER: builtins.int
     TILES_FIELD_NUMBER: builtins.int
     COMMIT_FIELD_NUMBER: builtins.int
+    REFINE_FIELD_NUMBER: builtins.int
     slide_id: builtins.str
     model: builtins.str
     """A ready model's name, as in ListModels. Empty: the server's default."""
@@ -447,6 +486,10 @@ class SegmentRequest(google.protobuf.message.Message):
     def commit(self) -> global___Commit:
         """Stores the outline before it is answered."""
 
+    @property
+    def refine(self) -> global___Refinement:
+        """Unset: the border is left as the field shows it."""
+
     def __init__(
         self,
         *,
@@ -458,9 +501,10 @@ class SegmentRequest(google.protobuf.message.Message):
         field: global___FieldChoice | None = ...,
         tiles: collections.abc.Iterable[global___PixelTile] | None = ...,
         commit: global___Commit | None = ...,
+        refine: global___Refinement | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "options", b"options", "prompt", b"prompt", "viewport", b"viewport"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "model", b"model", "options", b"options", "prompt", b"prompt", "slide_id", b"slide_id", "tiles", b"tiles", "viewport", b"viewport"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "options", b"options", "prompt", b"prompt", "refine", b"refine", "viewport", b"viewport"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "model", b"model", "options", b"options", "prompt", b"prompt", "refine", b"refine", "slide_id", b"slide_id", "tiles", b"tiles", "viewport", b"viewport"]) -> None: ...
 
 global___SegmentRequest = SegmentRequest
 
@@ -616,6 +660,8 @@ class Outline(google.protobuf.message.Message):
     WEIGHTS_HASH_FIELD_NUMBER: builtins.int
     TIMINGS_FIELD_NUMBER: builtins.int
     SAVED_FIELD_NUMBER: builtins.int
+    LEVELS_FIELD_NUMBER: builtins.int
+    LIMITED_FIELD_NUMBER: builtins.int
     score: builtins.float
     """The model's own estimate of the mask's IoU, about 0 to 1. Not a probability."""
     cut_by_field: builtins.bool
@@ -631,6 +677,8 @@ class Outline(google.protobuf.message.Message):
     model: builtins.str
     """The model that made it."""
     weights_hash: builtins.str
+    limited: builtins.bool
+    """The border was refined less finely than asked for, or not at all: it would have needed more than max_windows."""
     @property
     def geometry(self) -> wsisam.v1.geometry_pb2.MultiPolygon: ...
     @property
@@ -642,6 +690,10 @@ class Outline(google.protobuf.message.Message):
     @property
     def saved(self) -> global___SavedAnnotation:
         """Set when the prompt had a `commit` and the outline is not empty."""
+
+    @property
+    def levels(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Level]:
+        """The scales at which the object was looked at, the field's first. A second one only where a border was refined."""
 
     def __init__(
         self,
@@ -658,11 +710,39 @@ class Outline(google.protobuf.message.Message):
         weights_hash: builtins.str = ...,
         timings: global___Timings | None = ...,
         saved: global___SavedAnnotation | None = ...,
+        levels: collections.abc.Iterable[global___Level] | None = ...,
+        limited: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["field", b"field", "geometry", b"geometry", "saved", b"saved", "timings", b"timings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cut_by_field", b"cut_by_field", "dropped_holes", b"dropped_holes", "dropped_parts", b"dropped_parts", "field", b"field", "geometry", b"geometry", "model", b"model", "saved", b"saved", "score", b"score", "timings", b"timings", "tolerance", b"tolerance", "unit", b"unit", "weights_hash", b"weights_hash"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cut_by_field", b"cut_by_field", "dropped_holes", b"dropped_holes", "dropped_parts", b"dropped_parts", "field", b"field", "geometry", b"geometry", "levels", b"levels", "limited", b"limited", "model", b"model", "saved", b"saved", "score", b"score", "timings", b"timings", "tolerance", b"tolerance", "unit", b"unit", "weights_hash", b"weights_hash"]) -> None: ...
 
 global___Outline = Outline
+
+@typing.final
+class Level(google.protobuf.message.Message):
+    """One scale of an answer."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DOWNSAMPLE_FIELD_NUMBER: builtins.int
+    WINDOWS_FIELD_NUMBER: builtins.int
+    DISTRUSTED_FIELD_NUMBER: builtins.int
+    downsample: builtins.float
+    """Level-0 pixels per pixel of its windows."""
+    windows: builtins.int
+    """How many windows were asked."""
+    distrusted: builtins.int
+    """How many of the answers, two a window, were left out: they contradicted the answer of the whole field."""
+    def __init__(
+        self,
+        *,
+        downsample: builtins.float = ...,
+        windows: builtins.int = ...,
+        distrusted: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["distrusted", b"distrusted", "downsample", b"downsample", "windows", b"windows"]) -> None: ...
+
+global___Level = Level
 
 @typing.final
 class Timings(google.protobuf.message.Message):
@@ -740,6 +820,7 @@ class BatchItem(google.protobuf.message.Message):
     VIEWPORT_FIELD_NUMBER: builtins.int
     FIELD_FIELD_NUMBER: builtins.int
     COMMIT_FIELD_NUMBER: builtins.int
+    REFINE_FIELD_NUMBER: builtins.int
     id: builtins.str
     """The caller's own, unique in the request."""
     @property
@@ -752,6 +833,10 @@ class BatchItem(google.protobuf.message.Message):
     def commit(self) -> global___Commit:
         """Stores the outline before it is answered."""
 
+    @property
+    def refine(self) -> global___Refinement:
+        """As in SegmentRequest."""
+
     def __init__(
         self,
         *,
@@ -760,9 +845,10 @@ class BatchItem(google.protobuf.message.Message):
         viewport: wsisam.v1.geometry_pb2.Viewport | None = ...,
         field: global___FieldChoice | None = ...,
         commit: global___Commit | None = ...,
+        refine: global___Refinement | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "prompt", b"prompt", "viewport", b"viewport"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "id", b"id", "prompt", b"prompt", "viewport", b"viewport"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "prompt", b"prompt", "refine", b"refine", "viewport", b"viewport"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "id", b"id", "prompt", b"prompt", "refine", b"refine", "viewport", b"viewport"]) -> None: ...
 
 global___BatchItem = BatchItem
 
@@ -924,6 +1010,7 @@ class PromptRevision(google.protobuf.message.Message):
     VIEWPORT_FIELD_NUMBER: builtins.int
     FIELD_FIELD_NUMBER: builtins.int
     COMMIT_FIELD_NUMBER: builtins.int
+    REFINE_FIELD_NUMBER: builtins.int
     object_id: builtins.str
     """The caller's own id of the object, unique in the session."""
     revision: builtins.int
@@ -942,6 +1029,10 @@ class PromptRevision(google.protobuf.message.Message):
     def commit(self) -> global___Commit:
         """Stores the outline before it is answered. Once storing has begun, a newer revision does not supersede this one."""
 
+    @property
+    def refine(self) -> global___Refinement:
+        """As in SegmentRequest. A newer revision, or a cancel, stops the work at the window that is being computed."""
+
     def __init__(
         self,
         *,
@@ -951,9 +1042,10 @@ class PromptRevision(google.protobuf.message.Message):
         viewport: wsisam.v1.geometry_pb2.Viewport | None = ...,
         field: global___FieldChoice | None = ...,
         commit: global___Commit | None = ...,
+        refine: global___Refinement | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "prompt", b"prompt", "viewport", b"viewport"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "object_id", b"object_id", "prompt", b"prompt", "revision", b"revision", "viewport", b"viewport"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "prompt", b"prompt", "refine", b"refine", "viewport", b"viewport"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "object_id", b"object_id", "prompt", b"prompt", "refine", b"refine", "revision", b"revision", "viewport", b"viewport"]) -> None: ...
 
 global___PromptRevision = PromptRevision
 
@@ -1188,3 +1280,231 @@ class PixelTile(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["data", b"data", "encoding", b"encoding", "window", b"window"]) -> None: ...
 
 global___PixelTile = PixelTile
+
+@typing.final
+class SegmentEverythingRequest(google.protobuf.message.Message):
+    """Lengths are microns, or level-0 pixels for a slide without a pixel size; the answers say which."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SLIDE_ID_FIELD_NUMBER: builtins.int
+    MODEL_FIELD_NUMBER: builtins.int
+    REGION_FIELD_NUMBER: builtins.int
+    EXISTING_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
+    OPTIONS_FIELD_NUMBER: builtins.int
+    TILES_FIELD_NUMBER: builtins.int
+    slide_id: builtins.str
+    model: builtins.str
+    """As in SegmentRequest."""
+    @property
+    def region(self) -> wsisam.v1.geometry_pb2.MultiPolygon:
+        """Where to look: polygons with holes, in any order and orientation. Borders that cross themselves are mended: inside is
+        what an odd number of rings encloses.
+        """
+
+    @property
+    def existing(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[wsisam.v1.geometry_pb2.MultiPolygon]:
+        """What is there already, one for each object: no proposal takes its place. Those outside the region do no harm."""
+
+    @property
+    def filter(self) -> global___ProposalFilter:
+        """Which objects. Missing sizes are INVALID_FIELD."""
+
+    @property
+    def options(self) -> global___OutlineOptions: ...
+    @property
+    def tiles(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PixelTile]:
+        """Pixel mode only: the windows that an earlier PIXELS_NEEDED asked for."""
+
+    def __init__(
+        self,
+        *,
+        slide_id: builtins.str = ...,
+        model: builtins.str = ...,
+        region: wsisam.v1.geometry_pb2.MultiPolygon | None = ...,
+        existing: collections.abc.Iterable[wsisam.v1.geometry_pb2.MultiPolygon] | None = ...,
+        filter: global___ProposalFilter | None = ...,
+        options: global___OutlineOptions | None = ...,
+        tiles: collections.abc.Iterable[global___PixelTile] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["filter", b"filter", "options", b"options", "region", b"region"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["existing", b"existing", "filter", b"filter", "model", b"model", "options", b"options", "region", b"region", "slide_id", b"slide_id", "tiles", b"tiles"]) -> None: ...
+
+global___SegmentEverythingRequest = SegmentEverythingRequest
+
+@typing.final
+class ProposalFilter(google.protobuf.message.Message):
+    """Which outlines are proposed. Unset numbers are the server's choice, which suits nuclei and glands."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MIN_SIZE_FIELD_NUMBER: builtins.int
+    MAX_SIZE_FIELD_NUMBER: builtins.int
+    MIN_SCORE_FIELD_NUMBER: builtins.int
+    MIN_STABILITY_FIELD_NUMBER: builtins.int
+    MIN_AGREEMENT_FIELD_NUMBER: builtins.int
+    MAX_OVERLAP_FIELD_NUMBER: builtins.int
+    min_size: builtins.float
+    """The size of an object is the diameter of the circle of its area. 0 < min_size < max_size; at most a factor of 16 lies
+    between them: the scale at which the slide is read follows from them, and one scale cannot show both.
+    """
+    max_size: builtins.float
+    min_score: builtins.float
+    """The model's own estimate of an outline's IoU, 0 to 1."""
+    min_stability: builtins.float
+    """How far the outline stays where it is when the model's threshold moves, 0 to 1: the IoU of the masks at logits above
+    1 and above -1.
+    """
+    min_agreement: builtins.float
+    """Of the clicks that lie in an outline, the share whose own outlines agree with it (IoU above 0.6), 0 to 1: what only one
+    click saw is rarely an object.
+    """
+    max_overlap: builtins.float
+    """The share of the smaller one's area that two proposals, or a proposal and an existing object, may have in common,
+    0 to 1.
+    """
+    def __init__(
+        self,
+        *,
+        min_size: builtins.float = ...,
+        max_size: builtins.float = ...,
+        min_score: builtins.float | None = ...,
+        min_stability: builtins.float | None = ...,
+        min_agreement: builtins.float | None = ...,
+        max_overlap: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_max_overlap", b"_max_overlap", "_min_agreement", b"_min_agreement", "_min_score", b"_min_score", "_min_stability", b"_min_stability", "max_overlap", b"max_overlap", "min_agreement", b"min_agreement", "min_score", b"min_score", "min_stability", b"min_stability"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_max_overlap", b"_max_overlap", "_min_agreement", b"_min_agreement", "_min_score", b"_min_score", "_min_stability", b"_min_stability", "max_overlap", b"max_overlap", "max_size", b"max_size", "min_agreement", b"min_agreement", "min_score", b"min_score", "min_size", b"min_size", "min_stability", b"min_stability"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_max_overlap", b"_max_overlap"]) -> typing.Literal["max_overlap"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_min_agreement", b"_min_agreement"]) -> typing.Literal["min_agreement"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_min_score", b"_min_score"]) -> typing.Literal["min_score"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_min_stability", b"_min_stability"]) -> typing.Literal["min_stability"] | None: ...
+
+global___ProposalFilter = ProposalFilter
+
+@typing.final
+class SegmentEverythingResponse(google.protobuf.message.Message):
+    """What became final, and how far the work is. The first answer comes before any window is read."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROPOSALS_FIELD_NUMBER: builtins.int
+    WINDOWS_DONE_FIELD_NUMBER: builtins.int
+    WINDOWS_TOTAL_FIELD_NUMBER: builtins.int
+    COUNTS_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    DOWNSAMPLE_FIELD_NUMBER: builtins.int
+    windows_done: builtins.int
+    windows_total: builtins.int
+    """All of them, from the first answer on."""
+    unit: wsisam.v1.geometry_pb2.LengthUnit.ValueType
+    """The unit of lengths in ProposalFilter for this slide."""
+    downsample: builtins.float
+    """Level-0 pixels per pixel of the windows."""
+    @property
+    def proposals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Proposal]: ...
+    @property
+    def counts(self) -> global___ProposalCounts: ...
+    def __init__(
+        self,
+        *,
+        proposals: collections.abc.Iterable[global___Proposal] | None = ...,
+        windows_done: builtins.int = ...,
+        windows_total: builtins.int = ...,
+        counts: global___ProposalCounts | None = ...,
+        unit: wsisam.v1.geometry_pb2.LengthUnit.ValueType = ...,
+        downsample: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["counts", b"counts"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["counts", b"counts", "downsample", b"downsample", "proposals", b"proposals", "unit", b"unit", "windows_done", b"windows_done", "windows_total", b"windows_total"]) -> None: ...
+
+global___SegmentEverythingResponse = SegmentEverythingResponse
+
+@typing.final
+class Proposal(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OUTLINE_FIELD_NUMBER: builtins.int
+    PROMPT_FIELD_NUMBER: builtins.int
+    STABILITY_FIELD_NUMBER: builtins.int
+    AGREEMENT_FIELD_NUMBER: builtins.int
+    stability: builtins.float
+    """See ProposalFilter."""
+    agreement: builtins.float
+    @property
+    def outline(self) -> global___Outline:
+        """Clipped to the region, on the 1/32 px grid. Its `timings` are those of its prompt; `field` is the window in which it
+        was found.
+        """
+
+    @property
+    def prompt(self) -> global___Prompt:
+        """The click that it was outlined from."""
+
+    def __init__(
+        self,
+        *,
+        outline: global___Outline | None = ...,
+        prompt: global___Prompt | None = ...,
+        stability: builtins.float = ...,
+        agreement: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["outline", b"outline", "prompt", b"prompt"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["agreement", b"agreement", "outline", b"outline", "prompt", b"prompt", "stability", b"stability"]) -> None: ...
+
+global___Proposal = Proposal
+
+@typing.final
+class ProposalCounts(google.protobuf.message.Message):
+    """What became of the outlines so far: each click's is counted in one place."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CLICKS_FIELD_NUMBER: builtins.int
+    PROPOSED_FIELD_NUMBER: builtins.int
+    NOTHING_FIELD_NUMBER: builtins.int
+    TOO_SMALL_FIELD_NUMBER: builtins.int
+    TOO_LARGE_FIELD_NUMBER: builtins.int
+    CUT_FIELD_NUMBER: builtins.int
+    WEAK_FIELD_NUMBER: builtins.int
+    OUTSIDE_FIELD_NUMBER: builtins.int
+    EXISTING_FIELD_NUMBER: builtins.int
+    REPEATED_FIELD_NUMBER: builtins.int
+    clicks: builtins.int
+    proposed: builtins.int
+    nothing: builtins.int
+    """Nothing was outlined, or not the place of the click."""
+    too_small: builtins.int
+    too_large: builtins.int
+    cut: builtins.int
+    """Reaches the edge of its window, beyond which the slide goes on; a neighbouring window holds it whole."""
+    weak: builtins.int
+    """Below min_score, min_stability or min_agreement."""
+    outside: builtins.int
+    """More than half of it lies outside the region."""
+    existing: builtins.int
+    """Overlaps an existing object."""
+    repeated: builtins.int
+    """Another outline of the same object was better."""
+    def __init__(
+        self,
+        *,
+        clicks: builtins.int = ...,
+        proposed: builtins.int = ...,
+        nothing: builtins.int = ...,
+        too_small: builtins.int = ...,
+        too_large: builtins.int = ...,
+        cut: builtins.int = ...,
+        weak: builtins.int = ...,
+        outside: builtins.int = ...,
+        existing: builtins.int = ...,
+        repeated: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["clicks", b"clicks", "cut", b"cut", "existing", b"existing", "nothing", b"nothing", "outside", b"outside", "proposed", b"proposed", "repeated", b"repeated", "too_large", b"too_large", "too_small", b"too_small", "weak", b"weak"]) -> None: ...
+
+global___ProposalCounts = ProposalCounts

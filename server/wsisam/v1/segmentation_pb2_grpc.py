@@ -93,6 +93,11 @@ class SegmentationStub(object):
                 request_serializer=wsisam_dot_v1_dot_segmentation__pb2.InteractRequest.SerializeToString,
                 response_deserializer=wsisam_dot_v1_dot_segmentation__pb2.InteractResponse.FromString,
                 _registered_method=True)
+        self.SegmentEverything = channel.unary_stream(
+                '/wsisam.v1.Segmentation/SegmentEverything',
+                request_serializer=wsisam_dot_v1_dot_segmentation__pb2.SegmentEverythingRequest.SerializeToString,
+                response_deserializer=wsisam_dot_v1_dot_segmentation__pb2.SegmentEverythingResponse.FromString,
+                _registered_method=True)
 
 
 class SegmentationServicer(object):
@@ -224,6 +229,35 @@ class SegmentationServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SegmentEverything(self, request, context):
+        """Proposals for every object of some size in a region: nuclei, glands, whatever the model outlines from a click. Stores
+        nothing and changes nothing: what is to be kept goes to Annotations.Save.
+
+        The region is covered by windows that overlap by the largest wanted size, each read and encoded once, and in each by a
+        grid of clicks. What is kept of the outlines is told in `ProposalFilter`; of several of one object, found from several
+        clicks and in several windows, the best one. Whatever is answered is final: an object comes when no window is left
+        that could hold a better outline of it. Every answer tells how far the work is; cancel the call to end it. It is done
+        as a batch: clicks of others, and one's own, go first.
+
+        Errors:
+        NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
+        INVALID_ARGUMENT     INVALID_REGION: empty, not a polygon any more once crossings are mended, or with more than 500,000
+        vertices, those of `existing` included. INVALID_FIELD; TILE_WRONG_SIZE, TILE_UNREADABLE.
+        OUT_OF_RANGE         REGION_OUTSIDE_SLIDE: all of it. What reaches beyond the slide is left out.
+        RESOURCE_EXHAUSTED   REGION_TOO_LARGE: it would take more windows than the server allows (10,000 unless configured);
+        the text says how many. Choose a smaller region, or larger objects. OUT_OF_DEVICE_MEMORY;
+        MODELS_BUSY; TOO_MANY_PIXELS; TOO_MANY_SURVEYS: this user has others under way.
+        FAILED_PRECONDITION  MODEL_UNAVAILABLE; MODEL_DAMAGED; MODEL_TOO_LARGE; SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or
+        NOT_FOUND, SLIDE_NOT_FOUND); TILE_NOT_REQUESTED; PIXELS_NEEDED: in pixel mode; the details hold
+        all windows that the region takes. Repeat the call with their tiles, or with a smaller region
+        where they do not fit into a message.
+        UNAVAILABLE          SHUTTING_DOWN: what was answered before is final. Ask for the rest again, with what came as
+        `existing`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SegmentationServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -251,6 +285,11 @@ def add_SegmentationServicer_to_server(servicer, server):
                     servicer.Interact,
                     request_deserializer=wsisam_dot_v1_dot_segmentation__pb2.InteractRequest.FromString,
                     response_serializer=wsisam_dot_v1_dot_segmentation__pb2.InteractResponse.SerializeToString,
+            ),
+            'SegmentEverything': grpc.unary_stream_rpc_method_handler(
+                    servicer.SegmentEverything,
+                    request_deserializer=wsisam_dot_v1_dot_segmentation__pb2.SegmentEverythingRequest.FromString,
+                    response_serializer=wsisam_dot_v1_dot_segmentation__pb2.SegmentEverythingResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -422,6 +461,33 @@ class Segmentation(object):
             '/wsisam.v1.Segmentation/Interact',
             wsisam_dot_v1_dot_segmentation__pb2.InteractRequest.SerializeToString,
             wsisam_dot_v1_dot_segmentation__pb2.InteractResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SegmentEverything(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/wsisam.v1.Segmentation/SegmentEverything',
+            wsisam_dot_v1_dot_segmentation__pb2.SegmentEverythingRequest.SerializeToString,
+            wsisam_dot_v1_dot_segmentation__pb2.SegmentEverythingResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -147,6 +147,35 @@ class SegmentationStub:
     faster than their user may send, the newest counts. Cancels and tiles that come so fast are read later.
     """
 
+    SegmentEverything: grpc.UnaryStreamMultiCallable[
+        wsisam.v1.segmentation_pb2.SegmentEverythingRequest,
+        wsisam.v1.segmentation_pb2.SegmentEverythingResponse,
+    ]
+    """Proposals for every object of some size in a region: nuclei, glands, whatever the model outlines from a click. Stores
+    nothing and changes nothing: what is to be kept goes to Annotations.Save.
+
+    The region is covered by windows that overlap by the largest wanted size, each read and encoded once, and in each by a
+    grid of clicks. What is kept of the outlines is told in `ProposalFilter`; of several of one object, found from several
+    clicks and in several windows, the best one. Whatever is answered is final: an object comes when no window is left
+    that could hold a better outline of it. Every answer tells how far the work is; cancel the call to end it. It is done
+    as a batch: clicks of others, and one's own, go first.
+
+    Errors:
+      NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
+      INVALID_ARGUMENT     INVALID_REGION: empty, not a polygon any more once crossings are mended, or with more than 500,000
+                           vertices, those of `existing` included. INVALID_FIELD; TILE_WRONG_SIZE, TILE_UNREADABLE.
+      OUT_OF_RANGE         REGION_OUTSIDE_SLIDE: all of it. What reaches beyond the slide is left out.
+      RESOURCE_EXHAUSTED   REGION_TOO_LARGE: it would take more windows than the server allows (10,000 unless configured);
+                           the text says how many. Choose a smaller region, or larger objects. OUT_OF_DEVICE_MEMORY;
+                           MODELS_BUSY; TOO_MANY_PIXELS; TOO_MANY_SURVEYS: this user has others under way.
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE; MODEL_DAMAGED; MODEL_TOO_LARGE; SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or
+                           NOT_FOUND, SLIDE_NOT_FOUND); TILE_NOT_REQUESTED; PIXELS_NEEDED: in pixel mode; the details hold
+                           all windows that the region takes. Repeat the call with their tiles, or with a smaller region
+                           where they do not fit into a message.
+      UNAVAILABLE          SHUTTING_DOWN: what was answered before is final. Ask for the rest again, with what came as
+                           `existing`.
+    """
+
 class SegmentationAsyncStub:
     """Segmentation: prompts on a slide in, outlines in slide coordinates out.
 
@@ -274,6 +303,35 @@ class SegmentationAsyncStub:
     the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
     A client that does not read its answers is not read either. Viewports may be sent with each move: of those that come
     faster than their user may send, the newest counts. Cancels and tiles that come so fast are read later.
+    """
+
+    SegmentEverything: grpc.aio.UnaryStreamMultiCallable[
+        wsisam.v1.segmentation_pb2.SegmentEverythingRequest,
+        wsisam.v1.segmentation_pb2.SegmentEverythingResponse,
+    ]
+    """Proposals for every object of some size in a region: nuclei, glands, whatever the model outlines from a click. Stores
+    nothing and changes nothing: what is to be kept goes to Annotations.Save.
+
+    The region is covered by windows that overlap by the largest wanted size, each read and encoded once, and in each by a
+    grid of clicks. What is kept of the outlines is told in `ProposalFilter`; of several of one object, found from several
+    clicks and in several windows, the best one. Whatever is answered is final: an object comes when no window is left
+    that could hold a better outline of it. Every answer tells how far the work is; cancel the call to end it. It is done
+    as a batch: clicks of others, and one's own, go first.
+
+    Errors:
+      NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
+      INVALID_ARGUMENT     INVALID_REGION: empty, not a polygon any more once crossings are mended, or with more than 500,000
+                           vertices, those of `existing` included. INVALID_FIELD; TILE_WRONG_SIZE, TILE_UNREADABLE.
+      OUT_OF_RANGE         REGION_OUTSIDE_SLIDE: all of it. What reaches beyond the slide is left out.
+      RESOURCE_EXHAUSTED   REGION_TOO_LARGE: it would take more windows than the server allows (10,000 unless configured);
+                           the text says how many. Choose a smaller region, or larger objects. OUT_OF_DEVICE_MEMORY;
+                           MODELS_BUSY; TOO_MANY_PIXELS; TOO_MANY_SURVEYS: this user has others under way.
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE; MODEL_DAMAGED; MODEL_TOO_LARGE; SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or
+                           NOT_FOUND, SLIDE_NOT_FOUND); TILE_NOT_REQUESTED; PIXELS_NEEDED: in pixel mode; the details hold
+                           all windows that the region takes. Repeat the call with their tiles, or with a smaller region
+                           where they do not fit into a message.
+      UNAVAILABLE          SHUTTING_DOWN: what was answered before is final. Ask for the rest again, with what came as
+                           `existing`.
     """
 
 class SegmentationServicer(metaclass=abc.ABCMeta):
@@ -413,6 +471,37 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
         the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
         A client that does not read its answers is not read either. Viewports may be sent with each move: of those that come
         faster than their user may send, the newest counts. Cancels and tiles that come so fast are read later.
+        """
+
+    @abc.abstractmethod
+    def SegmentEverything(
+        self,
+        request: wsisam.v1.segmentation_pb2.SegmentEverythingRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[wsisam.v1.segmentation_pb2.SegmentEverythingResponse], collections.abc.AsyncIterator[wsisam.v1.segmentation_pb2.SegmentEverythingResponse]]:
+        """Proposals for every object of some size in a region: nuclei, glands, whatever the model outlines from a click. Stores
+        nothing and changes nothing: what is to be kept goes to Annotations.Save.
+
+        The region is covered by windows that overlap by the largest wanted size, each read and encoded once, and in each by a
+        grid of clicks. What is kept of the outlines is told in `ProposalFilter`; of several of one object, found from several
+        clicks and in several windows, the best one. Whatever is answered is final: an object comes when no window is left
+        that could hold a better outline of it. Every answer tells how far the work is; cancel the call to end it. It is done
+        as a batch: clicks of others, and one's own, go first.
+
+        Errors:
+          NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
+          INVALID_ARGUMENT     INVALID_REGION: empty, not a polygon any more once crossings are mended, or with more than 500,000
+                               vertices, those of `existing` included. INVALID_FIELD; TILE_WRONG_SIZE, TILE_UNREADABLE.
+          OUT_OF_RANGE         REGION_OUTSIDE_SLIDE: all of it. What reaches beyond the slide is left out.
+          RESOURCE_EXHAUSTED   REGION_TOO_LARGE: it would take more windows than the server allows (10,000 unless configured);
+                               the text says how many. Choose a smaller region, or larger objects. OUT_OF_DEVICE_MEMORY;
+                               MODELS_BUSY; TOO_MANY_PIXELS; TOO_MANY_SURVEYS: this user has others under way.
+          FAILED_PRECONDITION  MODEL_UNAVAILABLE; MODEL_DAMAGED; MODEL_TOO_LARGE; SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or
+                               NOT_FOUND, SLIDE_NOT_FOUND); TILE_NOT_REQUESTED; PIXELS_NEEDED: in pixel mode; the details hold
+                               all windows that the region takes. Repeat the call with their tiles, or with a smaller region
+                               where they do not fit into a message.
+          UNAVAILABLE          SHUTTING_DOWN: what was answered before is final. Ask for the rest again, with what came as
+                               `existing`.
         """
 
 def add_SegmentationServicer_to_server(servicer: SegmentationServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

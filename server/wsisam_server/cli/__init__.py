@@ -16,6 +16,8 @@ import wsisam_server
 COMMANDS = {
     "serve": "Serve slides and a model to QuPath and other clients.",
     "segment": "Outline objects on one slide.",
+    "precompute": "Encode windows of a slide before anybody asks.",
+    "everything": "Propose all objects of some size in a region.",
     "evaluate": "Measure a model on drawn objects.",
     "train": "Train a model on drawn objects.",
     "dataset": "Write annotated slides as training data.",

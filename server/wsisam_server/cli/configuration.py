@@ -54,6 +54,9 @@ class Configuration(BaseSettings):
         str | None,
         Field(description="A SQLite file, postgresql://..., or none. Not set: a file in the user's data folder."),
     ] = None
+    embedding_store: Annotated[
+        Path | None, Field(description="A folder for embeddings, which then outlive the server. Not set: none.")
+    ] = None
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="What goes to standard error.")
     ] = "info"

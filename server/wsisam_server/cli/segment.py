@@ -58,6 +58,16 @@ console = Console(stderr=True)
     type=click.FloatRange(0, 1e12),
     help="Leave out smaller parts and holes, square microns (pixels); specks if not given, 0 keeps all.",
 )
+@click.option(
+    "--refine",
+    type=click.FloatRange(0, min_open=True),
+    help="Refine borders in finer windows, to this many level-0 pixels per mask cell; slow.",
+)
+@click.option(
+    "--refine-windows",
+    type=click.IntRange(1),
+    help="Most windows for one border; 64 if not given, each about a second.",
+)
 @connection_options
 @model_options
 def command(
@@ -71,6 +81,8 @@ def command(
     downsample: float | None,
     tolerance: float | None,
     min_area: float | None,
+    refine: float | None,
+    refine_windows: int | None,
     reach: Reach,
     **model: Any,
 ) -> None:
@@ -81,12 +93,15 @@ def command(
     for path in (geojson, overlay):
         if path is not None and not path.parent.is_dir():
             raise click.UsageError(f"{path}: there is no folder {path.parent}")
+    if refine_windows is not None and refine is None:
+        raise click.UsageError("--refine-windows goes with --refine")
     wanted = prompts(boxes, points)
     items = [
         pb.BatchItem(
             id=str(number),
             prompt=prompt,
             field=pb.FieldChoice(downsample=downsample) if downsample is not None else None,
+            refine=pb.Refinement(downsample=refine, max_windows=refine_windows) if refine is not None else None,
         )
         for number, prompt in enumerate(wanted)
     ]
@@ -142,16 +157,26 @@ def _write(slide: Path, results: list[Result], geojson: Path | None, overlay: Pa
 def _by_server(
     server: str, slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any], reach: Reach
 ) -> Iterator[Answer]:
+    named = model_of_server(model)
+    with reach.connect(server) as client:
+        # A relative path that exists here is this file, not one of the same name below the server's roots.
+        request.slide_id = client.open_slide(str(slide.resolve() if slide.is_file() else slide)).slide_id
+        request.model = named
+        for answer in client.segment_batch(request):
+            yield int(answer.id), answer.error.text if answer.outline is None and answer.error else answer.outline  # type: ignore[misc]
+
+
+def model_of_server(model: dict[str, Any]) -> str:
+    """The model that the options name for a server; empty for its default.
+
+    Raises:
+        click.UsageError: an option says how to load one.
+    """
     context = click.get_current_context()
     ignored = [name for name in model if name != "model" and model[name] is not None and _given(context, name)]
     if ignored:
         raise click.UsageError(f"--{ignored[0]} is the server's business; leave it out with --server")
-    with reach.connect(server) as client:
-        # A relative path that exists here is this file, not one of the same name below the server's roots.
-        request.slide_id = client.open_slide(str(slide.resolve() if slide.is_file() else slide)).slide_id
-        request.model = model["model"] if _given(context, "model") else ""
-        for answer in client.segment_batch(request):
-            yield int(answer.id), answer.error.text if answer.outline is None and answer.error else answer.outline  # type: ignore[misc]
+    return str(model["model"]) if _given(context, "model") else ""
 
 
 def _given(context: click.Context, name: str) -> bool:
@@ -178,6 +203,7 @@ def _here(slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -
                         prompt=from_proto.prompt(item.prompt, "prompt"),
                         choice=from_proto.field_choice(item.field, "downsample"),
                         options=options,
+                        refinement=from_proto.refinement(item.refine, "refine") if item.HasField("refine") else None,
                     )
                     yield number, to_proto.outline(loop.run_until_complete(segmenter.segment(wanted)))
                 except WsiSamServerError as error:
@@ -194,8 +220,14 @@ def _line(result: Result) -> str:
     cut = "; cut by the field, try a larger --downsample" if outline.cut_by_field else ""
     return (
         f"{describe(result.prompt)}: {len(shape.geoms)} part(s), {holes} hole(s), area {shape.area:.0f} px, "
-        f"score {outline.score:.2f}, downsample {outline.field.high.downsample:.3g}{cut}"
+        f"score {outline.score:.2f}, downsample {outline.field.high.downsample:.3g}{_refined(outline)}{cut}"
     )
+
+
+def _refined(outline: pb.Outline) -> str:
+    """The finer scale of a border, and whether it is as fine as asked for."""
+    finer = "".join(f", border at {level.downsample:.3g} in {level.windows} window(s)" for level in outline.levels[1:])
+    return finer + ("; finer needs more --refine-windows" if outline.limited else "")
 
 
 def _draw(slide: Path, results: list[Result], path: Path) -> None:

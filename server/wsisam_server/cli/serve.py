@@ -15,6 +15,7 @@ import click
 from wsisam_model import available_models
 from wsisam_server.app import App, StartError
 from wsisam_server.cli.configuration import Configuration, Mapped, configuration, printed
+from wsisam_server.cli.embedding_store import embedding_store_options
 from wsisam_server.cli.model import load_model, model_options, served_models
 from wsisam_server.cli.size import Size
 from wsisam_server.cli.store import NONE, store_option
@@ -75,6 +76,7 @@ def _mappings(values: tuple[str, ...]) -> tuple[Mapped, ...]:
 @click.option("--insecure", is_flag=True, help="Allow an address other than loopback without encryption and tokens.")
 @store_option(optional=True)
 @click.option("--cache-mib", type=click.IntRange(1), default=1024, show_default=True, help="Embedding cache, MiB.")
+@embedding_store_options
 @click.option(
     "--models",
     "served",
@@ -148,6 +150,8 @@ def command(
     insecure: bool,
     store: str | None,
     cache_mib: int,
+    embedding_store: Path | None,
+    embedding_store_bytes: int | None,
     served: str | None,
     model_memory: int,
     log_level: str,
@@ -175,13 +179,18 @@ def command(
         "require_tokens": require_tokens,
         "tokens": tokens,
         "store": store or NONE,
+        "embedding_store": embedding_store,
         "log_level": log_level,
         "log_format": log_format,
         "log_hide_paths": log_hide_paths,
         "metrics_port": metrics_port,
         "metrics_host": metrics_host,
         "tls": {"certificate": tls_cert, "key": tls_key, "client_ca": tls_client_ca},
-        "limits": {"embedding_cache_bytes": cache_mib * MIB, "model_bytes": model_memory},
+        "limits": {
+            "embedding_cache_bytes": cache_mib * MIB,
+            "embedding_store_bytes": embedding_store_bytes,
+            "model_bytes": model_memory,
+        },
         "engine": engine,
         "ray": {"address": ray_address, "cpus": ray_cpus, "gpus": ray_gpus, **_replicas(ray_replicas)},
     }
@@ -262,6 +271,7 @@ def _settings(wanted: Configuration, threads: int | None) -> Settings:
         require_tokens=wanted.require_tokens,
         slide_roots=tuple(root.resolve() for root in wanted.slides),
         path_mappings=tuple(PathMapping(mapping.client, mapping.server) for mapping in wanted.map),
+        embedding_store=wanted.embedding_store,
         threads=threads,
         store=None if wanted.store == NONE else wanted.store or str(default_path()),
         metrics_host=wanted.metrics_host,

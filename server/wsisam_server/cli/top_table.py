@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from wsisam_server.metrics import Spell
 
 STAGES: Final = ("queue", "read", "encode", "decode", "polygon")
-STREAMS: Final = ("Segmentation/Interact", "Segmentation/SegmentBatch", "Annotations/Watch")
+STREAMS: Final = (
+    "Segmentation/Interact",
+    "Segmentation/SegmentBatch",
+    "Segmentation/SegmentEverything",
+    "Annotations/Watch",
+)
 MOST_ROWS: Final = 20
 
 _MINUTE: Final = 60

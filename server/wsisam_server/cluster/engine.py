@@ -80,6 +80,10 @@ class ClusterEngine:
         """See `Engine.lacking`."""
         return [] if self._key(job) in self._device.cache else self._windows(job.field)
 
+    async def to_encode(self, job: Job) -> list[Window]:
+        """See `Engine.to_encode`."""
+        return self.lacking(job)
+
     async def warm_up(self) -> None:
         """See `Engine.warm_up`. Replicas do it before Ray sends them anything."""
 

@@ -3,19 +3,31 @@
 Pure arithmetic in slide coordinates. It must never read a pixel, and knows of a model only the side of its input.
 """
 
-from wsisam_server.fields.ahead import ahead, reaching
-from wsisam_server.fields.plan import AtDownsample, ExactWindow, FieldChoice, keeps, plan
+from wsisam_server.fields.ahead import ahead
+from wsisam_server.fields.lattice import Lattice, shared
+from wsisam_server.fields.plan import (
+    MAX_DOWNSAMPLE,
+    MIN_DOWNSAMPLE,
+    AtDownsample,
+    ExactWindow,
+    FieldChoice,
+    keeps,
+    plan,
+)
 from wsisam_server.fields.prompt import PromptPoint, SlidePrompt, checked
 
 __all__ = [
+    "MAX_DOWNSAMPLE",
+    "MIN_DOWNSAMPLE",
     "AtDownsample",
     "ExactWindow",
     "FieldChoice",
+    "Lattice",
     "PromptPoint",
     "SlidePrompt",
     "ahead",
     "checked",
     "keeps",
     "plan",
-    "reaching",
+    "shared",
 ]

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from wsisam_server.fields.plan import CENTERS_PER_WINDOW, ROUNDING, keeps, plan
+from wsisam_server.fields.lattice import REACH, Lattice
+from wsisam_server.fields.plan import plan
 from wsisam_server.fields.prompt import PromptPoint, SlidePrompt
-from wsisam_server.geometry import FieldPair, Point
+from wsisam_server.geometry import Point
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from wsisam_server.geometry import SlideSize, Viewport, Window
-
-REACH: Final = 0.25
-"""How far from its middle a field that is already encoded takes a click, in sides of the window; a field planned for
-the click has it within an eighth."""
+    from wsisam_server.geometry import FieldPair, SlideSize, Viewport, Window
 
 
 def ahead(
     viewport: Viewport, slide: SlideSize, image_size: int, *, mpp: float | None = None, count: int
 ) -> list[FieldPair]:
-    """Fields so that `reaching` finds one for a click in a viewport, the likeliest first.
+    """Fields so that a click in a viewport is in one that is `shared`, the likeliest first.
 
     Args:
         viewport: what the annotator sees, in slide coordinates.
@@ -33,71 +28,40 @@ def ahead(
         count: most of them.
 
     Returns:
-        Fields at the scale at which `plan` answers a click in that viewport, half a window apart: first those that
-        take clicks from the greatest part of it. Without a limit of their number, every click finds one. None where
-        the viewport does not show the slide.
+        Fields of the lattice at the scale at which `plan` answers a click in that viewport: first those that take
+        clicks from the greatest part of it. Without a limit of their number, every click finds one. None where the
+        viewport does not show the slide.
     """
     region = viewport.region
     x0, x1 = max(region.x0, 0.0), min(region.x1, float(slide.width))
     y0, y1 = max(region.y0, 0.0), min(region.y1, float(slide.height))
     if x0 >= x1 or y0 >= y1:
         return []
+    middle = Point((x0 + x1) / 2, (y0 + y1) / 2)
+    click = SlidePrompt((PromptPoint(middle, positive=True),))
+    planned = plan(click, slide, image_size, mpp=mpp, viewport=viewport)
+    lattice = Lattice(slide, image_size, planned.high.downsample)
+    reach = REACH * planned.high.extent
 
-    def at(x: float, y: float) -> FieldPair:
-        click = SlidePrompt((PromptPoint(Point(x, y), positive=True),))
-        return plan(click, slide, image_size, mpp=mpp, viewport=viewport)
-
-    middle = ((x0 + x1) / 2, (y0 + y1) / 2)
-    extent = at(*middle).high.extent
-    reach = REACH * extent
-
-    def likelihood(place: tuple[float, float]) -> tuple[float, float]:
-        x, y = place
+    def likelihood(place: tuple[int, int]) -> tuple[float, float]:
+        x, y = place[0] * lattice.step, place[1] * lattice.step
         seen = (min(x + reach, x1) - max(x - reach, x0)) * (min(y + reach, y1) - max(y - reach, y0))
-        return -round(seen / reach**2, 6), math.dist(place, middle)
+        return -round(seen / reach**2, 6), math.dist((x, y), (middle.x, middle.y))
 
     found: dict[Window, FieldPair] = {}
-    across, down = _places(x0, x1, extent, count), _places(y0, y1, extent, count)
-    for x, y in sorted(itertools.product(across, down), key=likelihood):
-        pair = at(min(max(x, 0.0), float(slide.width)), min(max(y, 0.0), float(slide.height)))
+    across, down = _places(x0, x1, lattice.step, count), _places(y0, y1, lattice.step, count)
+    for place in sorted(itertools.product(across, down), key=likelihood):
+        pair = lattice.field(*place)
         found.setdefault(pair.high, pair)
         if len(found) == count:
             break
     return list(found.values())
 
 
-def reaching(
-    fields: Iterable[FieldPair], prompt: SlidePrompt, planned: FieldPair, slide: SlideSize
-) -> FieldPair | None:
-    """The field in whose middle a first click lies, of those that are encoded already; None where there is none.
-
-    Args:
-        fields: these.
-        prompt: checked against the slide.
-        planned: what `plan` says; only fields of the same scale can take its place.
-        slide: the slide's level-0 size; its borders are as good as the middle, because nothing lies beyond.
-    """
-    if prompt.box is not None or len(prompt.points) != 1:
-        return None
-    click = prompt.points[0].position
-    # At the very edge of the reach, a click must not fall between two fields because of rounding.
-    margin = (0.5 - REACH) * (1 - ROUNDING)
-
-    def off(pair: FieldPair) -> float:
-        center = pair.high.center
-        return math.dist((click.x, click.y), (center.x, center.y))
-
-    same = (pair for pair in fields if pair.high.downsample == planned.high.downsample)
-    return min((pair for pair in same if keeps(pair, prompt, slide, margin)), key=off, default=None)
-
-
-def _places(low: float, high: float, extent: float, count: int) -> list[float]:
-    """Middles of windows, on the grid of `plan`, so that no place from low to high is farther than `REACH` from one.
+def _places(low: float, high: float, step: float, count: int) -> range:
+    """The lattice's places between two coordinates.
 
     Of a view that is a thousand times as long as wide, no more than `count` on either side of its middle.
     """
-    grid = extent / CENTERS_PER_WINDOW
-    step = 2 * REACH * extent
-    middle = round((low + high) / 2 / grid) * grid
-    first, last = math.floor((low - middle) / step + 0.5), math.ceil((high - middle) / step - 0.5)
-    return [middle + number * step for number in range(max(first, -count), min(last, count) + 1)]
+    middle = round((low + high) / 2 / step)
+    return range(max(round(low / step), middle - count), min(round(high / step), middle + count) + 1)

@@ -23,6 +23,7 @@ RIGHTS: Final[Mapping[str, Callers]] = {
     "/wsisam.v1.Segmentation/Segment": ANNOTATORS,
     "/wsisam.v1.Segmentation/SegmentBatch": ANNOTATORS,
     "/wsisam.v1.Segmentation/Interact": ANNOTATORS,
+    "/wsisam.v1.Segmentation/SegmentEverything": ANNOTATORS,
     "/wsisam.v1.Annotations/Save": ANNOTATORS,
     "/wsisam.v1.Annotations/Get": READERS,
     "/wsisam.v1.Annotations/List": READERS,

@@ -46,6 +46,7 @@ class Current(Collector):
         )
         yield _gauge("wsisam_calls_running", "Calls and streams that are open.", ["method", "user"], running)
         yield from _cache(device)
+        yield from _on_disk(device)
         yield from _ahead(self._prefetching)
         loaded = (((name,), nbytes) for name, nbytes in self._models.loaded().items())
         yield _gauge("wsisam_model_bytes", "Weights of each loaded model.", ["model"], loaded)
@@ -66,6 +67,25 @@ def _cache(device: Workplace) -> Iterator[Metric]:
     yield CounterMetricFamily("wsisam_embedding_cache_evictions", "Embeddings let go.", value=counters.evicted)
     yield GaugeMetricFamily("wsisam_embedding_cache_bytes", "Embeddings that are kept.", value=cache.nbytes)
     yield GaugeMetricFamily("wsisam_embedding_cache_limit_bytes", "The cache's limit.", value=cache.limit)
+
+
+def _on_disk(device: Workplace) -> Iterator[Metric]:
+    store, behind = device.store, device.behind
+    if store is None or behind is None:
+        return
+    lookups = CounterMetricFamily("wsisam_embedding_store_lookups", "Embeddings sought on the disk.", labels=["result"])
+    counters = store.counters
+    for result, count in (("hit", counters.hits), ("miss", counters.misses), ("damaged", counters.damaged)):
+        lookups.add_metric([result], count)
+    yield lookups
+    writes = CounterMetricFamily("wsisam_embedding_store_writes", "Embeddings for the disk.", labels=["result"])
+    for result, count in (("written", counters.written), ("failed", behind.failed), ("left_out", behind.left_out)):
+        writes.add_metric([result], count)
+    yield writes
+    about = "Embeddings removed from the disk to make room."
+    yield CounterMetricFamily("wsisam_embedding_store_evictions", about, value=counters.evicted)
+    yield GaugeMetricFamily("wsisam_embedding_store_bytes", "Embeddings on the disk.", value=store.nbytes)
+    yield GaugeMetricFamily("wsisam_embedding_store_limit_bytes", "The disk store's limit.", value=store.limit)
 
 
 def _ahead(prefetching: Prefetching) -> Iterator[Metric]:

@@ -9,7 +9,19 @@ Coordinates are level-0 pixels, x to the right, y down, pixel i covering [i, i +
 
 from wsisam_server.polygons.encoding import decode, encode
 from wsisam_server.polygons.geojson import collection, feature
-from wsisam_server.polygons.outline import Outline, outline
-from wsisam_server.polygons.parts import polygonal
+from wsisam_server.polygons.grid import STEP_PX
+from wsisam_server.polygons.outline import Outline, outline, reaches_edge
+from wsisam_server.polygons.parts import oriented, polygonal
 
-__all__ = ["Outline", "collection", "decode", "encode", "feature", "outline", "polygonal"]
+__all__ = [
+    "STEP_PX",
+    "Outline",
+    "collection",
+    "decode",
+    "encode",
+    "feature",
+    "oriented",
+    "outline",
+    "polygonal",
+    "reaches_edge",
+]

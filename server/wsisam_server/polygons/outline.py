@@ -73,7 +73,7 @@ def outline(
     geometry, dropped_parts, dropped_holes = _without_specks(snap_into(slide, simplified), min_area_px)
     return Outline(
         geometry=oriented(geometry),
-        touches_window_edge=_touches_edge(geometry, window, slide),
+        touches_window_edge=reaches_edge(geometry, window, slide),
         tolerance_px=tolerance_px,
         dropped_parts=dropped_parts,
         dropped_holes=dropped_holes,
@@ -108,7 +108,7 @@ def _without_specks(geometry: shapely.MultiPolygon, min_area_px: float) -> tuple
     return shapely.MultiPolygon(kept), len(geometry.geoms) - len(kept), holes
 
 
-def _touches_edge(geometry: shapely.MultiPolygon, window: Window, slide: SlideSize) -> bool:
+def reaches_edge(geometry: shapely.Polygon | shapely.MultiPolygon, window: Window, slide: SlideSize) -> bool:
     """Whether the geometry reaches an edge of the window that lies within the slide."""
     if geometry.is_empty:
         return False

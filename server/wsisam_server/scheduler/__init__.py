@@ -12,6 +12,7 @@ from wsisam_server.scheduler.local import LocalEngine
 from wsisam_server.scheduler.models import Models, Workplace
 from wsisam_server.scheduler.offers import Listed, ModelSource, Offer, find_offer
 from wsisam_server.scheduler.pool import ModelPool
+from wsisam_server.scheduler.stored import StoredFeatures
 from wsisam_server.scheduler.worker import Worker
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Prepared",
     "Priority",
     "StageTimes",
+    "StoredFeatures",
     "Ticket",
     "Worker",
     "Workplace",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from wsisam_server.embeddings import EmbeddingCache
+from wsisam_server.embeddings import Behind, EmbeddingCache
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.scheduler.memory import is_out_of_memory, release_unused
 from wsisam_server.scheduler.worker import Worker
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wsisam_model import Embedding
+    from wsisam_server.embeddings import EmbeddingStore
     from wsisam_server.scheduler.engine import Priority
     from wsisam_server.scheduler.fair_queue import Claim, Ticket
 
@@ -38,15 +39,20 @@ class Device:
     Args:
         cache_bytes: limit of the embedding cache, for all models together.
         threads: CPU threads of a model's step; None for torch's own choice.
+        store: where encodings are kept beyond the cache; None for nowhere.
 
     Whose turn it is, of the device and of the threads that read, is decided by a `FairQueue` each.
 
     Attributes:
         cache: the embeddings.
+        store: the argument.
+        behind: writes to it.
     """
 
-    def __init__(self, cache_bytes: int, threads: int | None = None) -> None:
+    def __init__(self, cache_bytes: int, threads: int | None = None, store: EmbeddingStore | None = None) -> None:
         self.cache: EmbeddingCache[Embedding] = EmbeddingCache(cache_bytes)
+        self.store = store
+        self.behind = Behind(partial(torch.set_num_threads, 1))
         self._readers = Worker("wsisam-reader", READERS)
         # The number counts for the thread that sets it, and for threads that torch meets later: set by the worker last.
         self._loader = ThreadPoolExecutor(
@@ -117,11 +123,12 @@ class Device:
         return await asyncio.get_running_loop().run_in_executor(self._loader, call)
 
     async def close(self) -> None:
-        """Lets the running step end, refuses new ones, and drops the embeddings."""
+        """Lets the running step end, refuses new ones, writes what is to be kept, and drops the embeddings."""
         await self._worker.close()
         await self._readers.close()
         # A load that has begun cannot be interrupted; it must not outlive the device.
         await asyncio.to_thread(self._loader.shutdown, wait=True, cancel_futures=True)
+        await asyncio.to_thread(self.behind.close)
         self.cache.clear()
 
 

@@ -28,7 +28,10 @@ class Priority(IntEnum):
 
 @dataclass(slots=True)
 class StageTimes:
-    """Wall time of one job's stages in milliseconds, and the encoder runs that it waited for."""
+    """Wall time of one job's stages in milliseconds, and the encoder runs that it waited for.
+
+    What was encoded before and comes from a disk counts as read, with what is prepared of it, and as no run.
+    """
 
     queue: float = 0.0
     read: float = 0.0
@@ -59,6 +62,8 @@ class Job:
         mask: logits [256, 256] of an earlier answer in the same field, fed back to the model; or None.
         interactive: whether a person waits for it, or may soon.
         owner: whose turns it uses: of what is equally urgent, owners take turns.
+        is_lasting: whether the id will always mean this very content, so that what is computed may outlive the
+            process; never so of pixels that a client sends.
         on_encode: called (on the event loop) when the job finds that it must wait for an encoder.
     """
 
@@ -69,6 +74,7 @@ class Job:
     mask: NDArray[np.float32] | None = None
     interactive: bool = True
     owner: str = ""
+    is_lasting: bool = False
     on_encode: Callable[[], None] | None = None
 
 
@@ -155,6 +161,10 @@ class Engine(Protocol):
 
     def lacking(self, job: Job) -> list[Window]:
         """The windows whose pixels `predict` would read now: not cached and not being computed."""
+        ...
+
+    async def to_encode(self, job: Job) -> list[Window]:
+        """The windows that `predict` would have to encode now: those that it lacks, less those on the disk."""
         ...
 
     async def warm_up(self) -> None:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 import numpy as np
 
 from wsisam_model import Embedding, ModelSettings, Prediction, Prompt, Role, WsiSam
 from wsisam_server.scheduler.engine import Answer, Job, ModelInfo, Prepared, Priority, StageTimes
 from wsisam_server.scheduler.fair_queue import Claim, Ticket
+from wsisam_server.scheduler.stored import StoredFeatures
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
     from numpy.typing import NDArray
 
+    from wsisam_model import EncoderOutput
     from wsisam_server.geometry import FieldPair, Window
     from wsisam_server.scheduler.device import Device
 
@@ -35,6 +38,9 @@ class LocalEngine:
     def __init__(self, model: WsiSam, device: Device) -> None:
         self._model = model
         self._device = device
+        self._stored = None if device.store is None else StoredFeatures(model, device.store)
+        # Embeddings that took no encoder run: also whoever joins in waiting for one is told so.
+        self._loaded: WeakSet[Embedding] = WeakSet()
         # A ticket lives as long as somebody waits for what it stands for.
         self._wanted: WeakValueDictionary[Key, Ticket] = WeakValueDictionary()
         self._info = ModelInfo.of(model)
@@ -50,7 +56,7 @@ class LocalEngine:
         times = StageTimes()
         prompt = _prompt(job)
         parts = self._parts(job.field, prompt)
-        if job.on_encode is not None and self._lacking(job.slide_id, parts):
+        if job.on_encode is not None and await self._to_encode(job, parts):
             job.on_encode()
         high, low = await self._field(job, parts, times, Priority.INTERACTIVE_ENCODE)
         claim = _claim(job, Priority.INTERACTIVE_DECODE)
@@ -68,6 +74,10 @@ class LocalEngine:
     def lacking(self, job: Job) -> list[Window]:
         """See `Engine.lacking`."""
         return self._lacking(job.slide_id, self._parts(job.field, _prompt(job)))
+
+    async def to_encode(self, job: Job) -> list[Window]:
+        """See `Engine.to_encode`."""
+        return await self._to_encode(job, self._parts(job.field, _prompt(job)))
 
     async def warm_up(self) -> None:
         """See `Engine.warm_up`."""
@@ -106,18 +116,37 @@ class LocalEngine:
         self._device.claim(ticket, claim)
 
         async def compute() -> Embedding:
+            stored = self._stored if job.is_lasting else None
+            if stored is not None:
+                features, spent = await self._device.read(ticket, partial(stored.load, job.slide_id, window))
+                times.read += spent
+                if features is not None:
+                    embedding, spent = await self._device.run(
+                        ticket, lambda: self._model.prepare(features, roles=(role,))
+                    )
+                    times.read += spent
+                    self._loaded.add(embedding)
+                    return embedding
             pixels, spent = await self._device.read(ticket, lambda: job.read(window))
             times.read += spent
-            embedding, spent = await self._device.run(ticket, lambda: self._encode(pixels, role))
+            (embedding, raw), spent = await self._device.run(ticket, lambda: self._encode(pixels, role, stored))
             times.encode += spent
+            if stored is not None and raw is not None:
+                self._device.behind.later(partial(stored.save, job.slide_id, window, raw))
             return embedding
 
         embedding, waited = await self._device.cache.get(key, compute)
-        times.encoder_runs += int(waited)
+        times.encoder_runs += int(waited and embedding not in self._loaded)
         return embedding
 
-    def _encode(self, pixels: NDArray[np.uint8], role: Role) -> Embedding:
-        return self._model.encode(pixels, roles=(role,))
+    def _encode(
+        self, pixels: NDArray[np.uint8], role: Role, stored: StoredFeatures | None
+    ) -> tuple[Embedding, EncoderOutput | None]:
+        """An embedding, and what of it is to be stored if anything is."""
+        if stored is None:
+            return self._model.encode(pixels, roles=(role,)), None
+        features = self._model.features(pixels)
+        return self._model.prepare(features, roles=(role,)), features
 
     def _parts(self, windows: FieldPair, prompt: Prompt) -> list[tuple[Window, Role]]:
         parts: list[tuple[Window, Role]] = [(windows.high, "high")]
@@ -127,6 +156,13 @@ class LocalEngine:
 
     def _lacking(self, slide_id: str, parts: list[tuple[Window, Role]]) -> list[Window]:
         return [window for window, role in parts if self._key(slide_id, window, role) not in self._device.cache]
+
+    async def _to_encode(self, job: Job, parts: list[tuple[Window, Role]]) -> list[Window]:
+        lacking, stored = self._lacking(job.slide_id, parts), self._stored
+        if stored is None or not job.is_lasting or not lacking:
+            return lacking
+        there = await asyncio.to_thread(lambda: [stored.has(job.slide_id, window) for window in lacking])
+        return [window for window, is_there in zip(lacking, there, strict=True) if not is_there]
 
     def _key(self, slide_id: str, window: Window, role: Role) -> Key:
         # The settings too: what is prepared of an embedding follows from them.

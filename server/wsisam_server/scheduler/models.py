@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from wsisam_model import WsiSam
-    from wsisam_server.embeddings import EmbeddingCache
+    from wsisam_server.embeddings import Behind, EmbeddingCache, EmbeddingStore
     from wsisam_server.scheduler.engine import Engine, ModelInfo, Priority
     from wsisam_server.scheduler.offers import Listed
 
@@ -20,6 +20,16 @@ class Workplace(Protocol):
     @property
     def cache(self) -> EmbeddingCache[Any]:
         """The embeddings that are kept there."""
+        ...
+
+    @property
+    def store(self) -> EmbeddingStore | None:
+        """Where encodings are kept beyond the cache; None for nowhere."""
+        ...
+
+    @property
+    def behind(self) -> Behind | None:
+        """Writes to the store; None where there can be none."""
         ...
 
     def waiting(self) -> dict[Priority, int]:

@@ -8,11 +8,14 @@ never know of messages, streams or users.
 from wsisam_server.segmenter.batch import by_field
 from wsisam_server.segmenter.observer import Observer, Observers
 from wsisam_server.segmenter.prefetch import Prefetching
+from wsisam_server.segmenter.refining import Level
 from wsisam_server.segmenter.request import Outcome, OutlineOptions, Request
 from wsisam_server.segmenter.segmenter import Segmenter
+from wsisam_server.segmenter.survey import Proposal, Step, Survey, SurveyRequest
 from wsisam_server.segmenter.watcher import NoPixels, PixelsNeededError, Watcher
 
 __all__ = [
+    "Level",
     "NoPixels",
     "Observer",
     "Observers",
@@ -20,8 +23,12 @@ __all__ = [
     "OutlineOptions",
     "PixelsNeededError",
     "Prefetching",
+    "Proposal",
     "Request",
     "Segmenter",
+    "Step",
+    "Survey",
+    "SurveyRequest",
     "Watcher",
     "by_field",
 ]

@@ -62,5 +62,6 @@ class Prefetching:
             return
         click = SlidePrompt((PromptPoint(field.high.center, positive=True),))
         async with self._models.lease(model) as engine:
-            await engine.prefetch(Job(slide_id, self._slides.reader(slide_id), field, click, owner=owner))
+            read = self._slides.reader(slide_id)
+            await engine.prefetch(Job(slide_id, read, field, click, owner=owner, is_lasting=True))
         self.encoded += 1

@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from wsisam_server.borders import Refinement
     from wsisam_server.fields import FieldChoice, SlidePrompt
     from wsisam_server.geometry import FieldPair, Viewport
     from wsisam_server.polygons import Outline
     from wsisam_server.scheduler import ModelInfo, StageTimes
+    from wsisam_server.segmenter.refining import Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Request:
         owner: whose turns it uses; see `Job`.
         earlier: an answer to this prompt's beginnings; a model that wants it gets its mask fed back, if the field is
             still the same.
+        refinement: whether, and how far, the answer's border is refined in finer windows.
     """
 
     slide_id: str
@@ -54,6 +57,7 @@ class Request:
     interactive: bool = True
     owner: str = ""
     earlier: Outcome | None = None
+    refinement: Refinement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,12 @@ class Outcome:
 
     Attributes:
         rings: the outline's geometry in its integer form (see `polygons.encode`).
-        logits: the model's own, float32 [256, 256] over the HR window.
+        logits: the model's own, float32 [256, 256] over the HR window, before any refinement.
         tolerance: what was applied, in `OutlineOptions`' unit for this slide.
         in_microns: whether that unit is the micron.
         polygon_ms: wall time of turning the mask into the outline.
+        levels: the scales that were used, the field's first; one more where the border was refined.
+        limited: a finer one was asked for, and would have needed more windows than allowed.
     """
 
     outline: Outline
@@ -78,3 +84,5 @@ class Outcome:
     in_microns: bool
     times: StageTimes
     polygon_ms: float
+    levels: tuple[Level, ...]
+    limited: bool = False

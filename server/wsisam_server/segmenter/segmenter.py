@@ -10,16 +10,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.fields import SlidePrompt, checked, plan
+from wsisam_server.fields import SlidePrompt, checked, plan, shared
 from wsisam_server.polygons import Outline, encode, outline
-from wsisam_server.scheduler import Answer, Job, ModelInfo, Models
+from wsisam_server.scheduler import Answer, Job, ModelInfo, Models, StageTimes
 from wsisam_server.segmenter.observer import Observer, Observers
 from wsisam_server.segmenter.prefetch import Prefetching
+from wsisam_server.segmenter.refining import Level, Refined, refined
 from wsisam_server.segmenter.request import Outcome, Request
 from wsisam_server.segmenter.watcher import NoPixels, PixelsNeededError, Watcher
 from wsisam_server.slides import Encoding, OpenSlides, PixelWindow, PushedSlide, SlideInfo, decode_tile
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -140,6 +143,34 @@ class Segmenter:
         )
         return pair, prompt
 
+    async def first_field(self, request: Request, ahead: Collection[FieldPair] = ()) -> FieldPair:
+        """The field for the first prompt on an object: the planned one, or one that is encoded already and as good.
+
+        A click takes the field of the lattice in whose middle half it lies if that was encoded ahead, or lies on the
+        disk and the planned one does not. A model that is not loaded is not asked.
+
+        Args:
+            request: the prompt.
+            ahead: fields that were encoded for this annotator, or are next.
+
+        Raises:
+            WsiSamServerError: what is wrong with the request.
+        """
+        planned, prompt = self.field_for(request)
+        other = shared(prompt, planned, self.slide_info(request.slide_id).size)
+        if request.choice is not None or other is None or planned in ahead:
+            return planned
+        if other in ahead:
+            return other
+        model = self.model(request.model)
+        is_stored = self.models.device.store is not None and self.slides.pushed(request.slide_id) is None
+        if is_stored and model.name in self.models.loaded():
+            async with self.models.lease(model) as engine:
+                for pair in (planned, other):
+                    if not await engine.to_encode(self._job(request, pair, prompt)):
+                        return pair
+        return planned
+
     async def segment(
         self, request: Request, watcher: Watcher | None = None, field: FieldPair | None = None
     ) -> Outcome:
@@ -148,8 +179,8 @@ class Segmenter:
         Args:
             request: the prompt.
             watcher: hears of waits; without one, missing pixels are an error.
-            field: one that `field_for` returned for this object before; None to plan. Planned anew if the model was
-                replaced by one of another image size.
+            field: one that `field_for` or `first_field` returned for this object before; None to plan. Planned anew
+                if the model was replaced by one of another image size.
 
         Raises:
             WsiSamServerError: of the catalogue; PixelsNeededError without a watcher that waits for pixels.
@@ -187,18 +218,13 @@ class Segmenter:
 
     async def _segment(self, request: Request, watcher: Watcher, field: FieldPair | None) -> Outcome:
         model = self.model(request.model)
-        if field is None or field.high.size != model.image_size:
-            pair, prompt = self.field_for(request)
-        else:
-            pair, prompt = field, self.checked(request)
-        job = Job(
-            slide_id=request.slide_id,
-            read=self.slides.reader(request.slide_id),
-            field=pair,
-            prompt=prompt,
+        self._check_refinement(request, watcher)
+        pair, prompt = field, self.checked(request)
+        if pair is None or pair.high.size != model.image_size:
+            pair = await self.first_field(request)
+        job = replace(
+            self._job(request, pair, prompt),
             mask=_fed_back(request.earlier, pair, model),
-            interactive=request.interactive,
-            owner=request.owner,
             on_encode=watcher.encoding,
         )
         if job.mask is None and model.mask_feedback and prompt.box is not None and prompt.points:
@@ -208,7 +234,51 @@ class Segmenter:
             answer = replace(answer, times=boxed.times + answer.times)
         else:
             answer = await self._predict(model, job, watcher)
-        return await self._outcome(request, model, pair, answer)
+        border = Refined(None, (Level(pair.high.downsample, 1),), limited=False, times=StageTimes())
+        if request.refinement is not None:
+            border = await refined(
+                answer,
+                replace(job, mask=None),
+                request.refinement,
+                self.slide_info(request.slide_id).size,
+                request.viewport,
+                lambda one: self._predict(model, one, watcher),
+                lambda call: asyncio.get_running_loop().run_in_executor(self._blocking, call),
+            )
+        return await self._outcome(request, model, pair, answer, border)
+
+    def _check_refinement(self, request: Request, watcher: Watcher) -> None:
+        """Passes what can be refined.
+
+        Raises:
+            WsiSamServerError: INVALID_FIELD.
+        """
+        wanted = request.refinement
+        if wanted is None:
+            return
+        most = self._limits.refinement_windows
+        if not 1 <= wanted.max_windows <= most:
+            raise WsiSamServerError(
+                Reason.INVALID_FIELD, field="refine.max_windows", problem=f"it must lie between 1 and {most}"
+            )
+        if isinstance(watcher, NoPixels) and self.slides.pushed(request.slide_id) is not None:
+            # Which windows are needed follows from the first answer: only a stream can be asked for them then.
+            raise WsiSamServerError(
+                Reason.INVALID_FIELD,
+                field="refine",
+                problem="on a slide in pixel mode, borders are refined on an Interact stream only",
+            )
+
+    def _job(self, request: Request, pair: FieldPair, prompt: SlidePrompt) -> Job:
+        return Job(
+            slide_id=request.slide_id,
+            read=self.slides.reader(request.slide_id),
+            field=pair,
+            prompt=prompt,
+            interactive=request.interactive,
+            owner=request.owner,
+            is_lasting=self.slides.pushed(request.slide_id) is None,
+        )
 
     async def _predict(self, model: ModelInfo, job: Job, watcher: Watcher) -> Answer:
         pushed = self.slides.pushed(job.slide_id)
@@ -230,7 +300,9 @@ class Segmenter:
                     raise
         raise PixelsNeededError(pushed.missing([job.field.high, job.field.low]))
 
-    async def _outcome(self, request: Request, model: ModelInfo, pair: FieldPair, answer: Answer) -> Outcome:
+    async def _outcome(
+        self, request: Request, model: ModelInfo, pair: FieldPair, answer: Answer, border: Refined
+    ) -> Outcome:
         info = self.slide_info(request.slide_id)
         unit = info.mpp or 1.0
         tolerance = request.options.tolerance
@@ -240,10 +312,13 @@ class Segmenter:
         if min_area is None:
             min_area = DUST_CELLS * (unit * pair.high.extent / answer.logits.shape[0]) ** 2
 
+        mosaic = border.fused
+
         def make() -> tuple[Outline, list[list[list[int]]]]:
+            logits, window = (answer.logits, pair.high) if mosaic is None else (mosaic.logits, mosaic.window)
             made = outline(
-                answer.logits,
-                pair.high,
+                logits,
+                window,
                 info.size,
                 tolerance_px=None if tolerance is None else tolerance / unit,
                 min_area_px=min_area / unit**2,
@@ -260,8 +335,10 @@ class Segmenter:
             model=model,
             tolerance=made.tolerance_px * unit,
             in_microns=info.mpp is not None,
-            times=answer.times,
+            times=answer.times + border.times,
             polygon_ms=(time.perf_counter() - started) * 1000,
+            levels=border.levels,
+            limited=border.limited,
         )
 
 

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from wsisam.v1 import geometry_pb2, segmentation_pb2
+from wsisam_server.borders import Refinement
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.fields import AtDownsample, ExactWindow, FieldChoice, PromptPoint, SlidePrompt
+from wsisam_server.fields import (
+    MAX_DOWNSAMPLE,
+    MIN_DOWNSAMPLE,
+    AtDownsample,
+    ExactWindow,
+    FieldChoice,
+    PromptPoint,
+    SlidePrompt,
+)
 from wsisam_server.geometry import Box, Point, SlideSize, Viewport, Window
-from wsisam_server.segmenter import OutlineOptions
+from wsisam_server.polygons import decode
+from wsisam_server.proposals import MAX_SIZE_RATIO, Wanted
+from wsisam_server.segmenter import OutlineOptions, SurveyRequest
 from wsisam_server.slides import Encoding, PixelWindow, mean_mpp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import shapely
 
     from wsisam_server.config import Limits
 
@@ -86,6 +100,57 @@ def options(message: segmentation_pb2.OutlineOptions, field: str) -> OutlineOpti
     return OutlineOptions(tolerance, min_area)
 
 
+def areas(message: geometry_pb2.MultiPolygon, field: str) -> shapely.MultiPolygon:
+    """Polygons as they were drawn, valid or not."""
+    return _valid(field, lambda: decode([[list(ring.deltas) for ring in part.rings] for part in message.polygons]))
+
+
+def survey(message: segmentation_pb2.SegmentEverythingRequest, owner: str, limits: Limits) -> SurveyRequest:
+    """A region that is to be searched.
+
+    Raises:
+        WsiSamServerError: INVALID_FIELD; INVALID_REGION where it has too many vertices.
+    """
+    shapes = (message.region, *message.existing)
+    vertices = sum(len(ring.deltas) // 2 for shape in shapes for part in shape.polygons for ring in part.rings)
+    if vertices > limits.vertices_per_annotation:
+        problem = (
+            f"with the existing objects it has {vertices} vertices, and the limit is {limits.vertices_per_annotation}"
+        )
+        raise WsiSamServerError(Reason.INVALID_REGION, problem=problem)
+    return SurveyRequest(
+        slide_id=message.slide_id,
+        region=areas(message.region, "region"),
+        existing=[areas(shape, f"existing[{number}]") for number, shape in enumerate(message.existing)],
+        wanted=proposal_filter(message.filter, "filter"),
+        model=message.model,
+        options=options(message.options, "options"),
+        owner=owner,
+    )
+
+
+def proposal_filter(message: segmentation_pb2.ProposalFilter, field: str) -> Wanted:
+    """Sizes that make sense, and thresholds between 0 and 1; those that are not set are the server's."""
+    low, high = message.min_size, message.max_size
+    if not 0 < low < high < math.inf:
+        raise invalid(
+            field, "sizes must be 0 < min_size < max_size, in microns, or in pixels on a slide that says none"
+        )
+    if high > MAX_SIZE_RATIO * low:
+        raise invalid(
+            field,
+            f"max_size is more than {MAX_SIZE_RATIO} times min_size, and one scale cannot show both; ask once for the "
+            "small objects and once for the large ones",
+        )
+    thresholds = {}
+    for name in ("min_score", "min_stability", "min_agreement", "max_overlap"):
+        if message.HasField(name):
+            thresholds[name] = getattr(message, name)
+            if not 0 <= thresholds[name] <= 1:
+                raise invalid(f"{field}.{name}", "it must lie between 0 and 1")
+    return Wanted(low, high, **thresholds)
+
+
 def field_choice(message: segmentation_pb2.FieldChoice, field: str) -> FieldChoice:
     """The caller's own scale or window, or None."""
     kind = message.WhichOneof("choice")
@@ -99,6 +164,18 @@ def field_choice(message: segmentation_pb2.FieldChoice, field: str) -> FieldChoi
             _valid(f"{field}.high", lambda: Window(high.x, high.y, high.downsample, high.size)),
         )
     return None
+
+
+def refinement(message: segmentation_pb2.Refinement, field: str) -> Refinement:
+    """How far a border is to be refined; the server's own bound on windows is checked elsewhere."""
+    wanted = Refinement()
+    if message.HasField("downsample"):
+        if not MIN_DOWNSAMPLE <= message.downsample <= MAX_DOWNSAMPLE:
+            raise invalid(f"{field}.downsample", f"it must lie between {MIN_DOWNSAMPLE} and {MAX_DOWNSAMPLE:g}")
+        wanted = replace(wanted, downsample=message.downsample)
+    if message.HasField("max_windows"):
+        wanted = replace(wanted, max_windows=message.max_windows)
+    return wanted
 
 
 def pixel_source(message: segmentation_pb2.PixelSource, field: str) -> tuple[SlideSize, float | None]:

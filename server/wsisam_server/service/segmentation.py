@@ -11,7 +11,7 @@ from wsisam.v1 import segmentation_pb2_grpc
 from wsisam_server import __version__
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.identity import Role, current_user
-from wsisam_server.segmenter import OutlineOptions, Request, Segmenter, by_field
+from wsisam_server.segmenter import OutlineOptions, Request, Segmenter, Step, Survey, by_field
 from wsisam_server.service import annotation_from_proto, catalogue, from_proto, to_proto
 from wsisam_server.service.stream import InteractStream
 from wsisam_server.sessions import Allowance, SessionIds
@@ -135,6 +135,23 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         async for response in _as_completed(answer, self._begun(order), BATCH_IN_FLIGHT):
             await context.write(response)
 
+    async def SegmentEverything(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
+        self, request: pb.SegmentEverythingRequest, context: grpc.aio.ServicerContext
+    ) -> None:
+        """See the proto."""
+        limits = self._settings.limits
+        wanted = from_proto.survey(request, current_user().name, limits)
+        survey = await asyncio.to_thread(Survey.planned, self._segmenter, wanted, limits.windows_per_region)
+        if request.tiles:
+            await self._push(request.slide_id, survey.pixel_windows(), request.tiles)
+        survey.check_pixels()
+        await context.write(to_proto.survey_step(survey, Step()))
+        async with contextlib.aclosing(survey.steps()) as steps:
+            async for step in steps:
+                await context.write(to_proto.survey_step(survey, step))
+                if self._draining and step.done < len(survey.plan.tiles):
+                    raise WsiSamServerError(Reason.SHUTTING_DOWN)
+
     async def Interact(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
         self, requests: AsyncIterator[pb.InteractRequest], context: grpc.aio.ServicerContext
     ) -> None:
@@ -198,6 +215,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             options=options,
             interactive=interactive,
             owner=current_user().name,
+            refinement=from_proto.refinement(item.refine, f"{path}refine") if item.HasField("refine") else None,
         )
 
     def _begun(self, numbers: Iterable[int]) -> Iterator[int]:

@@ -179,6 +179,7 @@ class InteractStream:
             commit=annotation_from_proto.commit(message.commit, "prompt.commit")
             if message.HasField("commit")
             else None,
+            refinement=from_proto.refinement(message.refine, "prompt.refine") if message.HasField("refine") else None,
         )
 
     def _subject(self, request: pb.InteractRequest) -> tuple[str, int]:

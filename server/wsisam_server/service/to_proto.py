@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from wsisam.v1 import geometry_pb2, segmentation_pb2
 from wsisam_server import sessions
 from wsisam_server.interceptors import normalized
-from wsisam_server.segmenter import Outcome, PixelsNeededError
+from wsisam_server.proposals import Fate
+from wsisam_server.segmenter import Outcome, PixelsNeededError, Proposal, Step, Survey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +63,37 @@ def outline(outcome: Outcome, saved: Saved | None = None) -> segmentation_pb2.Ou
             encoder_runs=times.encoder_runs,
         ),
         saved=None if saved is None else saved_annotation(saved),
+        levels=[
+            segmentation_pb2.Level(downsample=level.downsample, windows=level.windows, distrusted=level.distrusted)
+            for level in outcome.levels
+        ],
+        limited=outcome.limited,
+    )
+
+
+def survey_step(survey: Survey, step: Step) -> segmentation_pb2.SegmentEverythingResponse:
+    """What became final in a region, and how far its search is."""
+    by_name = {fate.value: step.counts[fate] for fate in Fate}
+    return segmentation_pb2.SegmentEverythingResponse(
+        proposals=map(_proposal, step.proposals),
+        windows_done=step.done,
+        windows_total=len(survey.plan.tiles),
+        counts=segmentation_pb2.ProposalCounts(clicks=sum(by_name.values()), **by_name),
+        unit=unit(in_microns=survey.in_microns),
+        downsample=survey.plan.downsample,
+    )
+
+
+def _proposal(value: Proposal) -> segmentation_pb2.Proposal:
+    """An object that nobody had pointed at."""
+    click = segmentation_pb2.PromptPoint(
+        position=geometry_pb2.Point(x=value.click.x, y=value.click.y), label=segmentation_pb2.POINT_LABEL_POSITIVE
+    )
+    return segmentation_pb2.Proposal(
+        outline=outline(value.outcome),
+        prompt=segmentation_pb2.Prompt(points=[click]),
+        stability=value.stability,
+        agreement=value.agreement,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from wsisam_server.borders import Refinement
     from wsisam_server.fields import FieldChoice, SlidePrompt
     from wsisam_server.geometry import Viewport
     from wsisam_server.segmenter import Outcome
@@ -77,3 +78,4 @@ class Revision:
     viewport: Viewport | None = None
     choice: FieldChoice = None
     commit: Commit | None = None
+    refinement: Refinement | None = None

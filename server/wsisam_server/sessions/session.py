@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.fields import keeps, reaching
+from wsisam_server.fields import keeps
 from wsisam_server.identity import current_user
 from wsisam_server.segmenter import Outcome, OutlineOptions, Request, Segmenter
 from wsisam_server.sessions.ahead import Ahead
@@ -217,10 +217,11 @@ class Session:
             options=self._options,
             owner=self._owner,
             earlier=self._earlier(new),
+            refinement=new.refinement,
         )
         kept = state.field
         if new.choice is not None or kept is None or not keeps(kept, self._segmenter.checked(request), self.slide.size):
-            kept = self._field_for(request, first=state.field is None)
+            kept = await self._field_for(request, first=state.field is None)
         # Known before the answer, so that a revision that replaces this one can stay in the same field.
         state.field = kept
         outcome = await self._segmenter.segment(request, _ObjectWatcher(new, self._pixels, self._emit), kept)
@@ -233,13 +234,11 @@ class Session:
         turn.keeping = True
         return outcome, await self._keeper.keep(request, outcome, self.slide, new.commit)
 
-    def _field_for(self, request: Request, *, first: bool) -> FieldPair:
-        planned, prompt = self._segmenter.field_for(request)
-        if not first or request.choice is not None:
-            return planned
-        begun = self._ahead.begun
-        field = planned if planned in begun else reaching(begun, prompt, planned, self.slide.size) or planned
-        if field in begun:
+    async def _field_for(self, request: Request, *, first: bool) -> FieldPair:
+        if not first:
+            return self._segmenter.field_for(request)[0]
+        field = await self._segmenter.first_field(request, self._ahead.begun)
+        if request.choice is None and field in self._ahead.begun:
             self._segmenter.prefetching.used += 1
         return field
 

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 SETTLED_SECONDS = 2.0
 """A folder that changed less than this ago is read again: its time stamp may not tell two changes apart."""
 
-_SHARE = {"float32": 1.0, "bfloat16": 0.5}
+_SHARE = {"float32": 1.0, "float16": 0.5, "bfloat16": 0.5}
 """Of the bytes in float32."""
 
 

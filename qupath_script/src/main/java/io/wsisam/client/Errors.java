@@ -84,6 +84,15 @@ final class Errors {
         cause);
   }
 
+  static WsiSamException surveyTooLarge(int windows) {
+    return new WsiSamException(
+        "RESOURCE_EXHAUSTED",
+        ClientReason.PIXELS_FAILED,
+        "The server cannot open this image, and the pixels of the region ("
+            + windows
+            + " windows) do not fit into one message. Choose a smaller region, or let the server see the file.");
+  }
+
   static WsiSamException anotherStore() {
     return new WsiSamException(
         "FAILED_PRECONDITION",

@@ -10,6 +10,7 @@ import io.wsisam.v1.PixelsNeeded;
 import io.wsisam.v1.Point;
 import io.wsisam.v1.PointLabel;
 import io.wsisam.v1.Polygon;
+import io.wsisam.v1.ProposalFilter;
 import io.wsisam.v1.PromptKind;
 import io.wsisam.v1.PromptPoint;
 import io.wsisam.v1.PromptRevision;
@@ -195,6 +196,46 @@ final class Wire {
             timings.getDecode(),
             timings.getPolygon(),
             timings.getEncoderRuns()));
+  }
+
+  /** Areas; each vertex moves to the grid of the contract, 1/32 pixel. */
+  static MultiPolygon areas(AnnotationShape shape) {
+    MultiPolygon.Builder message = MultiPolygon.newBuilder();
+    for (PolygonPart part : shape.parts()) {
+      Polygon.Builder polygon = Polygon.newBuilder().addRings(deltas(part.outer()));
+      part.holes().forEach(hole -> polygon.addRings(deltas(hole)));
+      message.addPolygons(polygon);
+    }
+    return message.build();
+  }
+
+  static ProposalFilter filter(SurveyWish wish) {
+    ProposalFilter.Builder message =
+        ProposalFilter.newBuilder().setMinSize(wish.minSize()).setMaxSize(wish.maxSize());
+    if (wish.minScore() != null) {
+      message.setMinScore(wish.minScore());
+    }
+    if (wish.minStability() != null) {
+      message.setMinStability(wish.minStability());
+    }
+    if (wish.minAgreement() != null) {
+      message.setMinAgreement(wish.minAgreement());
+    }
+    if (wish.maxOverlap() != null) {
+      message.setMaxOverlap(wish.maxOverlap());
+    }
+    return message.build();
+  }
+
+  private static Ring deltas(double[] vertices) {
+    Ring.Builder ring = Ring.newBuilder();
+    long[] before = new long[2];
+    for (int i = 0; i < vertices.length; i++) {
+      long now = Math.round(vertices[i] * GRID);
+      ring.addDeltas(Math.toIntExact(now - before[i % 2]));
+      before[i % 2] = now;
+    }
+    return ring.build();
   }
 
   static boolean inMicrons(LengthUnit unit) {

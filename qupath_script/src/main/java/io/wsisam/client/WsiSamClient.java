@@ -7,6 +7,8 @@ import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.health.v1.HealthGrpc;
 import io.wsisam.v1.ListModelsRequest;
 import io.wsisam.v1.ListModelsResponse;
+import io.wsisam.v1.MultiPolygon;
+import io.wsisam.v1.SegmentEverythingRequest;
 import io.wsisam.v1.SegmentationGrpc;
 import java.io.IOException;
 import java.io.InputStream;
@@ -133,6 +135,39 @@ public final class WsiSamClient implements AutoCloseable {
         items,
         Objects.requireNonNull(options),
         Objects.requireNonNull(listener));
+  }
+
+  /**
+   * All objects of some size in a region, as the server finds them.
+   *
+   * @param region where to look; areas
+   * @param existing objects that are there already, areas each: none is proposed in their place
+   * @throws IllegalArgumentException a shape is not made of areas
+   * @throws WsiSamException CLIENT_CLOSED
+   */
+  public Survey survey(
+      Slide slide,
+      AnnotationShape region,
+      List<AnnotationShape> existing,
+      SurveyWish wish,
+      SegmentOptions options,
+      SurveyListener listener) {
+    SegmentEverythingRequest.Builder request =
+        SegmentEverythingRequest.newBuilder()
+            .setSlideId(slide.id())
+            .setModel(options.model())
+            .setOptions(Wire.options(options))
+            .setFilter(Wire.filter(wish))
+            .setRegion(areas(region));
+    existing.forEach(one -> request.addExisting(areas(one)));
+    return new Survey(connection, reader, slide, request.build(), Objects.requireNonNull(listener));
+  }
+
+  private static MultiPolygon areas(AnnotationShape shape) {
+    if (shape.kind() != AnnotationShape.Kind.AREAS) {
+      throw new IllegalArgumentException("a survey takes areas, not " + shape.kind());
+    }
+    return Wire.areas(shape);
   }
 
   /**

@@ -1,9 +1,4 @@
-"""Embeddings room: a byte-bounded cache of what the model computed from pixels alone.
-
-What flows in: a key (slide, weights, window, role) and a way to compute its value. What flows out: the value, computed
-once however many ask for it at the same time. It must never know how an embedding is made or what is in it: it
-asks a value only for its size.
-"""
+"""A byte-bounded cache in memory, with single flight."""
 
 from __future__ import annotations
 
@@ -30,7 +25,7 @@ Value = TypeVar("Value", bound=Sized)
 
 @dataclass(slots=True)
 class CacheCounters:
-    """What the cache did since it was made. `computed` counts finished computations, so encoder runs."""
+    """What the cache did since it was made. `computed` counts finished computations: encoder runs and disk hits."""
 
     hits: int = 0
     joined: int = 0

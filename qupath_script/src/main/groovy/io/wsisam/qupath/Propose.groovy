@@ -1,0 +1,185 @@
+package io.wsisam.qupath
+
+import io.wsisam.client.Answer
+import io.wsisam.client.AnnotationShape
+import io.wsisam.client.SegmentOptions
+import io.wsisam.client.SurveyListener
+import io.wsisam.client.SurveyResult
+import io.wsisam.client.SurveyWish
+import io.wsisam.client.WsiSamClient
+import io.wsisam.client.WsiSamException
+import io.wsisam.script.AnnotationMetadata
+import io.wsisam.script.Settings
+import io.wsisam.script.WorkflowStep
+import qupath.lib.images.ImageData
+import qupath.lib.objects.PathObject
+import qupath.lib.objects.PathObjects
+import qupath.lib.objects.classes.PathClass
+
+import java.util.concurrent.ConcurrentLinkedQueue
+import java.util.concurrent.ExecutionException
+import java.util.concurrent.TimeUnit
+import java.util.concurrent.TimeoutException
+
+/**
+ * All objects of some size in annotations that are there already, as their children. What lies in them stays, and nothing is
+ * proposed in its place.
+ *
+ * The image is changed once, at the end. After a cancel, what was found until then is added; when the server fails, nothing
+ * is. For scripts: blocks until it is done, so never on the JavaFX thread.
+ */
+class Propose {
+    /** Ids that a workflow step may name; a step is code, and Java limits its length. */
+    private static final int MOST_IDS = 1000
+
+    /** What to do; all plain values, so that a workflow step can hold it. */
+    static Map defaults() {
+        [which: 'selected', ids: '', minSize: 0d, maxSize: 0d, className: '', kind: 'annotation', minScore: 0d, minStability: 0d,
+         minAgreement: 0d, model: '', tolerance: 0d]
+    }
+
+    private final ImageData imageData
+    private final Map wishes
+
+    /**
+     * @param wishes which regions ('selected', 'all', 'class:NAME' or 'ids'), ids (joined by commas), minSize and maxSize (microns, or
+     *        pixels without calibration), className of what is found ('' = none), kind ('annotation' or 'detection'), minScore,
+     *        minStability and minAgreement (0 = the server's choice), model ('' = the server's default), tolerance (0 = the server's
+     *        choice)
+     */
+    Propose(ImageData imageData, Map wishes) {
+        this.imageData = imageData
+        this.wishes = defaults() + wishes
+    }
+
+    /** @return a sentence or two for the user */
+    static String run(ImageData imageData, Map wishes, monitor = null) {
+        new Propose(imageData, wishes).run(monitor)
+    }
+
+    String run(monitor) {
+        if (!(wishes.kind in ['annotation', 'detection']))
+            throw new IllegalArgumentException("'kind' is annotation or detection, not ${wishes.kind}")
+        def regions = choose().findAll { it.getROI()?.isArea() && !it.getROI().isEmpty() }
+        if (regions.isEmpty())
+            return 'WSI-SAM: no annotation with an area to look in. Select one, or say which with \'which\'.'
+        def found = [:]
+        def cancelled = false
+        monitor?.startMonitoring('WSI-SAM: proposing objects', 1000, true)
+        try {
+            Steps.withClient { client ->
+                regions.eachWithIndex { region, i ->
+                    if (cancelled)
+                        return
+                    def answers = new ConcurrentLinkedQueue<Answer>()
+                    cancelled = survey(client, region, found, answers, monitor, 1000d * i / regions.size(), 1000d / regions.size()).cancelled()
+                    found[region] = answers.collect { create(it, region) }
+                }
+            }
+            add(found)
+            record(regions)
+        } finally {
+            monitor?.pluginCompleted('')
+        }
+        def count = found.values().sum { it.size() }
+        "WSI-SAM: ${count} objects proposed in ${found.size()} of ${regions.size()} annotations." + (cancelled ? ' Cancelled before the end.' : '')
+    }
+
+    private List<PathObject> choose() {
+        def all = imageData.getHierarchy().getAnnotationObjects().toList()
+        def which = wishes.which.toString()
+        if (which == 'selected')
+            return imageData.getHierarchy().getSelectionModel().getSelectedObjects().findAll { it.isAnnotation() }.toList()
+        if (which == 'all')
+            return all
+        if (which == 'ids') {
+            def ids = wishes.ids.toString().split(',') as Set
+            return all.findAll { it.getID().toString() in ids }
+        }
+        if (which.startsWith('class:'))
+            return all.findAll { (it.getPathClass()?.toString() ?: '') == which.substring('class:'.length()) }
+        throw new IllegalArgumentException("'which' is selected, all, class:NAME or ids, not ${which}")
+    }
+
+    /** What was proposed in regions before counts as existing: they may overlap. */
+    private SurveyResult survey(WsiSamClient client, PathObject region, Map<PathObject, List<PathObject>> before, Queue<Answer> answers, monitor,
+                                double start, double share) {
+        def plane = region.getROI().getImagePlane()
+        def slide = WsiSamClient.await(client.openSlide(Images.reference(imageData, plane, Settings.user().sendPixels())))
+        def options = new SegmentOptions(wishes.model.toString(), set('tolerance'), null)
+        def wish = new SurveyWish(wishes.minSize as double, wishes.maxSize as double, set('minScore'), set('minStability'), set('minAgreement'), null)
+        double told = start
+        def survey = client.survey(slide, Shapes.of(region.getROI()), existing(region, before), wish, options, new SurveyListener() {
+            @Override
+            void onProposal(Answer answer) {
+                answers.add(answer)
+            }
+
+            @Override
+            void onProgress(int done, int total) {
+                double now = start + share * done / Math.max(total, 1)
+                int steps = (int) now - (int) told
+                told = now
+                monitor?.updateProgress(steps, "${done} of ${total} windows, ${answers.size()} objects".toString(), null)
+            }
+        })
+        try {
+            while (true) {
+                try {
+                    return survey.result().get(100, TimeUnit.MILLISECONDS)
+                } catch (TimeoutException notYet) {
+                    if (monitor?.cancelled())
+                        survey.cancel()
+                }
+            }
+        } catch (ExecutionException failed) {
+            throw WsiSamException.of(failed)
+        } catch (InterruptedException stopped) {
+            survey.cancel()
+            throw stopped
+        }
+    }
+
+    private Double set(String name) {
+        (wishes[name] as double) > 0 ? wishes[name] as Double : null
+    }
+
+    /** Areas on the region's plane that meet its bounds, but for itself; those of quite another size, the server leaves out. */
+    private List<AnnotationShape> existing(PathObject region, Map<PathObject, List<PathObject>> before) {
+        def roi = region.getROI()
+        def meets = { PathObject one ->
+            def other = one.getROI()
+            !one.is(region) && other?.isArea() && !other.isEmpty() && other.getImagePlane() == roi.getImagePlane() &&
+                    other.getBoundsX() < roi.getBoundsX() + roi.getBoundsWidth() && roi.getBoundsX() < other.getBoundsX() + other.getBoundsWidth() &&
+                    other.getBoundsY() < roi.getBoundsY() + roi.getBoundsHeight() && roi.getBoundsY() < other.getBoundsY() + other.getBoundsHeight()
+        }
+        def there = imageData.getHierarchy().getAllObjects(false).toList() + before.values().flatten()
+        there.findAll(meets).collect { Shapes.of(it.getROI()) }.findAll { it != null }
+    }
+
+    private PathObject create(Answer answer, PathObject region) {
+        def roi = Annotations.roi(answer.outline(), region.getROI().getImagePlane())
+        def pathClass = wishes.className ? PathClass.fromString(wishes.className.toString()) : null
+        def made = wishes.kind == 'detection' ? PathObjects.createDetectionObject(roi, pathClass) : PathObjects.createAnnotationObject(roi, pathClass)
+        made.setID(UUID.fromString(answer.objectId()))
+        made.getMetadata().putAll(AnnotationMetadata.of(answer, ''))
+        made
+    }
+
+    private void add(Map<PathObject, List<PathObject>> found) {
+        found.each { region, made -> region.addChildObjects(made) }
+        if (found.values().any { !it.isEmpty() })
+            imageData.getHierarchy().fireHierarchyChangedEvent(this)
+    }
+
+    private void record(List<PathObject> regions) {
+        def values = new LinkedHashMap(wishes)
+        if (wishes.which == 'selected' && regions.size() <= MOST_IDS) {
+            values.which = 'ids'
+            values.ids = regions*.getID().join(',')
+        }
+        def call = '// Looks again in these annotations; what is there already is not proposed again.\n' +
+                'println io.wsisam.qupath.Propose.run(getCurrentImageData(), '
+        Steps.add(imageData, WorkflowStep.of('WSI-SAM propose objects', values, call, ')\n'))
+    }
+}

@@ -1,0 +1,12 @@
+"""Borders room: a coarse answer in; the finer windows along its border, what to ask there, and one mosaic out.
+
+What flows in: logits over a field, the slide's size, how fine and how much it may cost; then the logits of the finer
+windows. What flows out: windows, prompts, and logits in which coarse and fine are merged without seams. It is pure: it
+must never know a model, pixels, messages, or who waits.
+"""
+
+from wsisam_server.borders.mosaic import Fused, fuse
+from wsisam_server.borders.prompting import Question, questions
+from wsisam_server.borders.windows import Refinement, Ring, ring
+
+__all__ = ["Fused", "Question", "Refinement", "Ring", "fuse", "questions", "ring"]

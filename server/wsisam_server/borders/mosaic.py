@@ -1,0 +1,122 @@
+"""Coarse and fine logits -> one mosaic, without seams."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy import ndimage
+
+from wsisam_server.borders.resampling import centers, read
+from wsisam_server.geometry import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+BAND_CELLS: Final = 4.0
+"""How far from the coarse border the fine answers may move it, in coarse cells; they fade from half that distance on.
+What lies deeper is settled by the coarse answer, which saw the whole object."""
+
+AGREEMENT: Final = 0.7
+"""Share of a window's cells in which coarse and fine must agree. Where they do not, the fine answer is about something
+else than the object's border, such as one gland of a tumour, and is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """A mosaic.
+
+    Attributes:
+        logits: float32 [n, n] over the window.
+        window: part of the coarse field, in whole coarse cells: all of the object, and as far about it as the border
+            could have moved.
+        distrusted: how many fine answers were left out.
+    """
+
+    logits: NDArray[np.float32]
+    window: Window
+    distrusted: int
+
+
+def fuse(logits: NDArray[np.float32], window: Window, fine: Sequence[tuple[Window, NDArray[np.float32]]]) -> Fused:
+    """Merges fine answers into the coarse one, within a band about its border.
+
+    Each fine answer's weight falls smoothly to 0 at its window's edges; where all weights together are small, and
+    towards the band's edge, the coarse logits take over. So nothing changes abruptly anywhere, and no part of the zero
+    level can follow a window's edge.
+
+    Args:
+        logits: [n, n], the coarse answer; positive somewhere.
+        window: its field.
+        fine: windows of one scale, and their logits [n, n]; a window may come several times, which averages.
+    """
+    trusted = [(part, values) for part, values in fine if _agrees(read_over(logits, window, part), values)]
+    region = _region(logits, window)
+    if not trusted:
+        count = round(region.extent / window.extent * logits.shape[0])
+    else:
+        count = round(region.extent / trusted[0][0].extent * logits.shape[0])
+    xs, ys = centers(region.x, region.extent, count), centers(region.y, region.extent, count)
+    result = read(logits, window, xs, ys)
+    total, weights = np.zeros_like(result), np.zeros_like(result)
+    for part, values in trusted:
+        rows, columns = _within(ys, part.y, part.extent), _within(xs, part.x, part.extent)
+        weight = np.outer(_weight(ys[rows], part.y, part.extent), _weight(xs[columns], part.x, part.extent))
+        total[rows, columns] += weight * read(values, part, xs[columns], ys[rows])
+        weights[rows, columns] += weight
+    seen = np.nonzero(weights)
+    # Where only the outer parts of windows reach, as at the ends of a ring, the coarse answer fades in.
+    share = np.minimum(2 * weights, 1)[seen] * read(_band(logits), window, xs, ys)[seen]
+    result[seen] += share * (total[seen] / weights[seen] - result[seen])
+    return Fused(result, region, len(fine) - len(trusted))
+
+
+def read_over(logits: NDArray[np.float32], window: Window, part: Window) -> NDArray[np.float32]:
+    """The logits of a window at the cells of another: [n, n], as many as there are logits."""
+    side = logits.shape[0]
+    return read(logits, window, centers(part.x, part.extent, side), centers(part.y, part.extent, side))
+
+
+def _agrees(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
+    inside = fine > 0
+    share = float((inside == (coarse > 0)).mean())
+    # Windows lie on the border: one that is all object, or none, has missed it, however little of it there is.
+    return share >= AGREEMENT and bool(inside.any()) and not bool(inside.all())
+
+
+def _region(logits: NDArray[np.float32], window: Window) -> Window:
+    """The smallest square of whole cells that holds what is positive, and the band about it."""
+    side = logits.shape[0]
+    rows, columns = np.nonzero(logits > 0)
+    band = math.ceil(BAND_CELLS) + 1
+    left, right = max(int(columns.min()) - band, 0), min(int(columns.max()) + 1 + band, side)
+    top, bottom = max(int(rows.min()) - band, 0), min(int(rows.max()) + 1 + band, side)
+    length = max(right - left, bottom - top)
+    left, top = min(left, side - length), min(top, side - length)
+    cell = window.extent / side
+    return Window(window.x + left * cell, window.y + top * cell, window.downsample * length / side, window.size)
+
+
+def _band(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much fine answers count: 1 along the border, falling to 0 at `BAND_CELLS`: [n, n]."""
+    inside = np.pad(logits > 0, 1, mode="edge")
+    if inside.all():
+        return np.zeros_like(logits)
+    distance = np.where(inside, ndimage.distance_transform_edt(inside), ndimage.distance_transform_edt(~inside))
+    share: NDArray[np.float32] = np.clip(2 - 2 * distance[1:-1, 1:-1] / BAND_CELLS, 0, 1).astype(np.float32)
+    return share
+
+
+def _within(places: NDArray[np.float64], edge: float, extent: float) -> slice:
+    first, last = np.searchsorted(places, (edge, edge + extent))
+    return slice(int(first), int(last))
+
+
+def _weight(places: NDArray[np.float64], edge: float, extent: float) -> NDArray[np.float32]:
+    """1 in the window's middle, 0 with no slope at its edges; windows half a side apart add up to 1."""
+    weight: NDArray[np.float32] = np.square(np.sin(np.pi * (places - edge) / extent)).astype(np.float32)
+    return weight

@@ -1,0 +1,124 @@
+"""Which finer windows a coarse answer's border needs, within a bound on their number."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from wsisam_server.borders.resampling import centers
+from wsisam_server.geometry import FieldPair, SlideSize, Window
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STRIDE: Final = 0.5
+"""From one window to the next, in sides of the window: weights that fall to 0 at the edges then add up to 1 inside."""
+
+REACH: Final = 0.25
+"""A window is read if the border passes through its middle, up to this share of its side from the centre."""
+
+MAX_OCTAVES: Final = 4
+"""The finest cell is a 16th of the coarse one: an object that takes half the coarse field then has the extent of 8
+windows, and a mosaic over the whole field, the worst case, 4,096 cells a side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """How far a border shall be refined.
+
+    Attributes:
+        downsample: level-0 pixels per cell of the finest mask; None for the viewport's, or 1 without a viewport.
+        max_windows: most windows that are read for it, at least 1.
+    """
+
+    downsample: float | None = None
+    max_windows: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """The windows along a border at one scale.
+
+    Attributes:
+        fields: row by row from the top, as the slide's tiles lie.
+        limited: whether this is coarser than was asked for, because that would have needed more windows.
+    """
+
+    fields: tuple[FieldPair, ...]
+    limited: bool
+
+
+def ring(logits: NDArray[np.float32], window: Window, slide: SlideSize, downsample: float, max_windows: int) -> Ring:
+    """Plans the finest ring about an answer's border that the bound allows.
+
+    Scales are the coarse one halved up to `MAX_OCTAVES` times, so that windows lie on the planner's grid of scales;
+    they lie on a grid of half windows that starts at the slide's corner, so that neighbours and repeated prompts share
+    them. On the slide's border they move inwards, as all fields do.
+
+    Args:
+        logits: [n, n] over the window.
+        window: the coarse field's.
+        slide: the slide's size.
+        downsample: the one wanted; the ring has the nearest of the scales.
+        max_windows: bound on the ring's windows.
+
+    Returns:
+        The ring; without windows where the answer has no border on the slide, or is fine enough as it is.
+    """
+    wanted = min(max(round(math.log2(window.downsample / downsample)), 0), MAX_OCTAVES)
+    xs, ys = _border(logits, window, slide)
+    for octaves in range(wanted, 0, -1):
+        fields = _along(xs, ys, window.downsample / 2**octaves, window.size, slide)
+        if len(fields) <= max_windows:
+            return Ring(fields, limited=octaves < wanted)
+    return Ring((), limited=wanted > 0)
+
+
+def _border(
+    logits: NDArray[np.float32], window: Window, slide: SlideSize
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Middles of the cells on the slide that have a neighbour of the other sign, in level-0 pixels: [k] each."""
+    inside = logits > 0
+    border = np.zeros_like(inside)
+    across, down = inside[:, 1:] != inside[:, :-1], inside[1:] != inside[:-1]
+    border[:, 1:] |= across
+    border[:, :-1] |= across
+    border[1:] |= down
+    border[:-1] |= down
+    rows, columns = np.nonzero(border)
+    xs = centers(window.x, window.extent, logits.shape[1])[columns]
+    ys = centers(window.y, window.extent, logits.shape[0])[rows]
+    seen = (xs >= 0) & (xs <= slide.width) & (ys >= 0) & (ys <= slide.height)
+    return xs[seen], ys[seen]
+
+
+def _along(
+    xs: NDArray[np.float64], ys: NDArray[np.float64], downsample: float, size: int, slide: SlideSize
+) -> tuple[FieldPair, ...]:
+    extent = downsample * size
+    step, reach = STRIDE * extent, REACH * extent
+    # Each place lies in the middle of one window along each axis, or of two where their middles meet.
+    places = set()
+    for right in (-reach, reach):
+        for under in (-reach, reach):
+            columns = np.rint((xs + right * 0.999) / step).astype(int)
+            rows = np.rint((ys + under * 0.999) / step).astype(int)
+            near = (np.abs(columns * step - xs) <= reach) & (np.abs(rows * step - ys) <= reach)
+            places |= set(zip(rows[near].tolist(), columns[near].tolist(), strict=True))
+    windows = dict.fromkeys(
+        Window(
+            _edge(column * step - extent / 2, extent, slide.width),
+            _edge(row * step - extent / 2, extent, slide.height),
+            downsample,
+            size,
+        )
+        for row, column in sorted(places)
+    )
+    return tuple(FieldPair(window) for window in windows)
+
+
+def _edge(edge: float, extent: float, limit: int) -> float:
+    return (limit - extent) / 2 if extent >= limit else min(max(edge, 0.0), limit - extent)

@@ -1,0 +1,249 @@
+"""`wsisam everything`: proposals for all objects of some size in a region, by a server or in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+import shapely
+from rich.console import Console
+
+from wsisam.v1 import geometry_pb2 as geo
+from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.app import build_segmenter
+from wsisam_server.cli.bars import counted
+from wsisam_server.cli.connection import Reach, connection_options
+from wsisam_server.cli.model import load_model, model_options
+from wsisam_server.cli.overlay import draw
+from wsisam_server.cli.prompts import BoxType, Numbers, Result, describe
+from wsisam_server.cli.segment import model_of_server
+from wsisam_server.client import ServerError, areas, geometry
+from wsisam_server.config import Limits, Settings
+from wsisam_server.errors import WsiSamServerError
+from wsisam_server.formats import FormatError
+from wsisam_server.formats import geojson as qupath
+from wsisam_server.polygons import collection, feature, polygonal
+from wsisam_server.segmenter import Step, Survey
+from wsisam_server.service import from_proto, to_proto
+from wsisam_server.slides import open_slide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+console = Console(stderr=True)
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_OUT = click.Path(dir_okay=False, path_type=Path)
+_SHARE = click.FloatRange(0, 1)
+
+
+@click.command("everything")
+@click.argument("slide", type=click.Path(path_type=Path))
+@click.option("--region", type=_FILE, help="Where to look: the areas in this GeoJSON file, as QuPath exports them.")
+@click.option("--box", type=BoxType(), help="Where to look, as a box instead.")
+@click.option("--min-size", type=click.FloatRange(0, min_open=True), required=True, help="Of the smallest object.")
+@click.option(
+    "--max-size", type=click.FloatRange(0, min_open=True), required=True, help="Of the largest, at most 16 times that."
+)
+@click.option("--existing", type=_FILE, multiple=True, help="GeoJSON of objects that are there already; repeatable.")
+@click.option("--class", "class_name", help="Give the proposals this class.")
+@click.option("--geojson", type=_OUT, help="Write the proposals here, for QuPath.")
+@click.option("--overlay", type=_OUT, help="Draw them on the slide, which must be readable here (PNG).")
+@click.option("--server", metavar="HOST:PORT", help="Ask this server; without it the model runs in this process.")
+@click.option("--min-score", type=_SHARE, help="Least quality that the model expects of an outline.")
+@click.option("--min-stability", type=_SHARE, help="How little an outline may move with the model's threshold.")
+@click.option(
+    "--min-agreement", type=_SHARE, help="Share of the clicks in an outline that must have given the same one."
+)
+@click.option(
+    "--tolerance", type=click.FloatRange(0, 1000), help="Simplification in microns (pixels without a pixel size)."
+)
+@connection_options
+@model_options
+def command(
+    *,
+    slide: Path,
+    region: Path | None,
+    box: Numbers | None,
+    min_size: float,
+    max_size: float,
+    existing: tuple[Path, ...],
+    class_name: str | None,
+    geojson: Path | None,
+    overlay: Path | None,
+    server: str | None,
+    min_score: float | None,
+    min_stability: float | None,
+    min_agreement: float | None,
+    tolerance: float | None,
+    reach: Reach,
+    **model: Any,
+) -> None:
+    """Propose all objects of some size in a region.
+
+    A size is the diameter of the circle of an object's area, in microns (pixels on a slide without a pixel size). Keep
+    the range narrow: the model looks closely enough for objects of a third of the largest size. Nothing is stored.
+
+    Example: wsisam everything case-7.svs --region gland.geojson --min-size 4 --max-size 12 --geojson nuclei.geojson
+    """
+    if region is not None and box is not None:
+        raise click.UsageError("give --region or --box, not both")
+    for path in (geojson, overlay):
+        if path is not None and not path.parent.is_dir():
+            raise click.UsageError(f"{path}: there is no folder {path.parent}")
+    where = _region(region) if region is not None else _box(box)
+    wanted = pb.ProposalFilter(
+        min_size=min_size,
+        max_size=max_size,
+        min_score=min_score,
+        min_stability=min_stability,
+        min_agreement=min_agreement,
+    )
+    request = pb.SegmentEverythingRequest(
+        region=areas(where),
+        existing=[areas(shape) for path in existing for shape in _areas(path)],
+        filter=wanted,
+        options=pb.OutlineOptions(tolerance=tolerance),
+    )
+    answers = _by_server(server, slide, request, model, reach) if server else _here(slide, request, model)
+    proposals, last = _collect(answers, server)
+    click.echo(_summary(last))
+    if geojson is not None:
+        features = [_feature(proposal, class_name) for proposal in proposals]
+        geojson.write_text(json.dumps(collection(features)), encoding="utf-8")
+    if overlay is not None and proposals:
+        _draw(slide, proposals, overlay)
+
+
+def _areas(path: Path) -> list[shapely.MultiPolygon]:
+    """The areas in a GeoJSON file, one for each object."""
+    try:
+        found = qupath.read(path.read_text(encoding="utf-8-sig"), "")
+    except (FormatError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{path}: {error}") from error
+    shapes = [draft.content.shape for draft in found.drafts]
+    return [polygonal(shape) for shape in shapes if shape.geom_type in {"Polygon", "MultiPolygon"}]
+
+
+def _region(path: Path) -> shapely.MultiPolygon:
+    """All areas of a file together."""
+    region = polygonal(shapely.union_all(shapely.make_valid(np.array(_areas(path), dtype=object))))
+    if region.is_empty:
+        raise click.ClickException(f"{path}: there is no area in it in which to look")
+    return region
+
+
+def _box(box: Numbers | None) -> shapely.MultiPolygon:
+    if box is None:
+        raise click.UsageError("say where to look, with --region or --box")
+    x0, y0, x1, y1 = box
+    return shapely.MultiPolygon([shapely.box(x0, y0, x1, y1)])
+
+
+def _collect(
+    answers: Iterator[pb.SegmentEverythingResponse], server: str | None
+) -> tuple[list[pb.Proposal], pb.SegmentEverythingResponse]:
+    """All proposals, and the last answer. What came before Ctrl-C is kept."""
+    proposals: list[pb.Proposal] = []
+    last = pb.SegmentEverythingResponse()
+    try:
+        with counted(console, "windows") as tell, contextlib.closing(answers):  # type: ignore[type-var]
+            for last in answers:
+                proposals += last.proposals
+                tell(last.windows_done, last.windows_total)
+    except KeyboardInterrupt:
+        click.echo("stopped; what was found so far is kept", err=True)
+    except ServerError as error:
+        if error.status == "UNAVAILABLE" and not error.reason:
+            raise click.ClickException(f"no server answers at {server}: is 'wsisam serve' running there?") from error
+        raise click.ClickException(f"{error.status}: {error.text}") from error
+    except WsiSamServerError as error:
+        raise click.ClickException(f"{error.public_text} {error.private_text}".strip()) from error
+    return proposals, last
+
+
+def _by_server(
+    server: str, slide: Path, request: pb.SegmentEverythingRequest, model: dict[str, Any], reach: Reach
+) -> Iterator[pb.SegmentEverythingResponse]:
+    named = model_of_server(model)
+    with reach.connect(server) as client:
+        # A relative path that exists here is this file, not one of the same name below the server's roots.
+        request.slide_id = client.open_slide(str(slide.resolve() if slide.is_file() else slide)).slide_id
+        request.model = named
+        yield from client.segment_everything(request)
+
+
+def _here(
+    slide: Path, request: pb.SegmentEverythingRequest, model: dict[str, Any]
+) -> Iterator[pb.SegmentEverythingResponse]:
+    if not slide.is_file():
+        raise click.ClickException(f"{slide}: no such file")
+    path = slide.resolve()
+    settings = Settings(slide_roots=(path.parent,), threads=model.pop("threads"))
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        segmenter = build_segmenter(settings)
+        try:
+            with console.status("loading the model"):
+                loop.run_until_complete(segmenter.models.start(lambda: load_model(**model)))
+            request.slide_id, _, _ = segmenter.open_slide(str(path), None)
+            wanted = from_proto.survey(request, "", settings.limits)
+            survey = Survey.planned(segmenter, wanted, settings.limits.windows_per_region)
+            yield to_proto.survey_step(survey, Step())
+            steps = survey.steps()
+            try:
+                while (step := loop.run_until_complete(anext(steps, None))) is not None:
+                    yield to_proto.survey_step(survey, step)
+            finally:
+                loop.run_until_complete(steps.aclose())
+        finally:
+            loop.run_until_complete(segmenter.close())
+
+
+def _summary(last: pb.SegmentEverythingResponse) -> str:
+    counts = last.counts
+    gone = {name.name: getattr(counts, name.name) for name in counts.DESCRIPTOR.fields[2:]}
+    reasons = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in gone.items() if count)
+    unit = "microns" if last.unit == geo.LENGTH_UNIT_MICRON else "pixels"
+    return (
+        f"{counts.proposed} objects from {counts.clicks} clicks in {last.windows_done} of {last.windows_total} windows "
+        f"at downsample {last.downsample:.3g}, sizes in {unit}; other outlines: {reasons or 'none'}"
+    )
+
+
+def _feature(proposal: pb.Proposal, class_name: str | None) -> dict[str, Any]:
+    """A proposal as a GeoJSON feature for QuPath."""
+    outline = proposal.outline
+    return feature(
+        geometry(outline.geometry),
+        id=str(uuid.uuid4()),
+        classification=class_name,
+        measurements={
+            "WSI-SAM score": outline.score,
+            "WSI-SAM stability": proposal.stability,
+            "WSI-SAM agreement": proposal.agreement,
+        },
+        metadata={
+            "wsisam.model": outline.model,
+            "wsisam.weights": outline.weights_hash,
+            "wsisam.prompt": describe(proposal.prompt),
+        },
+    )
+
+
+def _draw(slide: Path, proposals: list[pb.Proposal], path: Path) -> None:
+    try:
+        opened = open_slide(slide, Limits())
+    except WsiSamServerError as error:
+        raise click.ClickException(
+            f"no overlay: {slide} cannot be read on this machine, which draws it. Leave out --overlay."
+        ) from error
+    try:
+        draw(opened, [Result(proposal.prompt, proposal.outline) for proposal in proposals], path)
+    finally:
+        opened.close()

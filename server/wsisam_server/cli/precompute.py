@@ -1,0 +1,191 @@
+"""`wsisam precompute`: windows of a slide, encoded before anybody asks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import closing
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+import shapely
+from rich.console import Console
+
+from wsisam_server.cli.bars import counted
+from wsisam_server.cli.embedding_store import BYTES_VARIABLE, FOLDER_VARIABLE, embedding_store_options
+from wsisam_server.cli.model import FILE, load_model, model_options
+from wsisam_server.cli.size import shown
+from wsisam_server.config import Limits
+from wsisam_server.embeddings import EmbeddingStore
+from wsisam_server.errors import WsiSamServerError
+from wsisam_server.fields import Lattice
+from wsisam_server.fields.plan import BLIND_MPP
+from wsisam_server.formats import FormatError, geojson
+from wsisam_server.geometry import Box
+from wsisam_server.precompute import Plan, Work, find_tissue, for_boxes, over, planned
+from wsisam_server.scheduler import StoredFeatures
+from wsisam_server.slides import open_slide
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from wsisam_server.geometry import FieldPair
+
+console = Console(stderr=True)
+POSITIVE = click.FloatRange(0, min_open=True)
+
+
+@click.command("precompute")
+@click.argument("slide", type=FILE)
+@click.option("--annotations", type=FILE, help="For boxes about the annotations in this file (QuPath's GeoJSON).")
+@click.option("--tissue", is_flag=True, help="For clicks on tissue. With neither, for clicks anywhere on the slide.")
+@click.option(
+    "--mpp",
+    "resolutions",
+    type=POSITIVE,
+    multiple=True,
+    help="Working resolution of clicks, microns per model pixel; repeatable. That of a click without a view if not "
+    f"given: {BLIND_MPP:g}.",
+)
+@click.option(
+    "--downsample",
+    "downsamples",
+    type=POSITIVE,
+    multiple=True,
+    help="The same in level-0 pixels per model pixel, for slides without a pixel size; repeatable.",
+)
+@click.option("--dry-run", is_flag=True, help="Say how much there is to do, and end.")
+@click.option("--as-many-as-fit", is_flag=True, help="Encode what fits the store, the finest first from the top.")
+@embedding_store_options
+@model_options
+def command(
+    *,
+    slide: Path,
+    annotations: Path | None,
+    tissue: bool,
+    resolutions: tuple[float, ...],
+    downsamples: tuple[float, ...],
+    dry_run: bool,
+    as_many_as_fit: bool,
+    embedding_store: Path | None,
+    embedding_store_bytes: int | None,
+    **model: Any,
+) -> None:
+    """Encode the windows of a slide that prompts will need, into the store of `wsisam serve --embedding-store`.
+
+    Use the server's model, number type and limit. Ctrl+C ends it; run again, it goes on where it was, and looks
+    whether what is there is sound.
+
+    Example: wsisam precompute slide.svs --tissue --mpp 1 --mpp 2 --embedding-store /data/embeddings
+    """
+    if annotations is not None and (tissue or resolutions or downsamples):
+        problem = "--annotations says where prompts will be, and at what resolution"
+        raise click.UsageError(f"{problem}: leave out --tissue, --mpp and --downsample, or run twice")
+    store = _store(embedding_store, embedding_store_bytes)
+    try:
+        with closing(open_slide(slide.resolve(), Limits())) as opened:
+            with console.status("loading the model"):
+                loaded = load_model(**model)
+            work = Work(opened, loaded, StoredFeatures(loaded, store))
+            if annotations is not None:
+                fields = _about(annotations, work)
+            else:
+                fields = _clicks(work, _scales(work, resolutions, downsamples), tissue=tissue)
+            plan = planned(work, fields, most_bytes=store.room if as_many_as_fit else None)
+            _say(work, plan)
+            if not dry_run:
+                _check_room(plan, store)
+                _run(work, plan, store)
+    except WsiSamServerError as error:
+        raise click.ClickException(f"{slide}: {error.public_text}") from error
+
+
+def _store(folder: Path | None, nbytes: int | None) -> EmbeddingStore:
+    if folder is None:
+        raise click.UsageError(f"say where the server keeps embeddings: --embedding-store, or ${FOLDER_VARIABLE}")
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise click.ClickException(f"{folder}: cannot be written; run this as the server's user, or choose another")
+    return EmbeddingStore(folder, nbytes or Limits().embedding_store_bytes)
+
+
+def _scales(work: Work, resolutions: tuple[float, ...], downsamples: tuple[float, ...]) -> list[Lattice]:
+    info, wanted = work.slide.info, list(downsamples)
+    if resolutions:
+        if info.mpp is None:
+            raise click.UsageError("the slide does not say its pixel size: use --downsample in place of --mpp")
+        wanted += [mpp / info.mpp for mpp in resolutions]
+    if not wanted:
+        wanted = [BLIND_MPP / info.mpp if info.mpp else 1.0]
+    lattices = (Lattice.near(info.size, work.model.image_size, downsample) for downsample in wanted)
+    return list(dict.fromkeys(lattices))
+
+
+def _clicks(work: Work, lattices: list[Lattice], *, tissue: bool) -> list[FieldPair]:
+    found = None
+    if tissue:
+        with console.status("looking for tissue"):
+            found = find_tissue(work.slide)
+        click.echo(f"tissue on {found.share:.0%} of the slide")
+        if not found.mask.any():
+            raise click.ClickException("there is no tissue on it that could be told from glass; leave out --tissue")
+    fields = []
+    for lattice in lattices:
+        more = over(lattice, found)
+        unit = f" ({lattice.downsample * work.slide.info.mpp:.2f} microns per pixel)" if work.slide.info.mpp else ""
+        click.echo(f"{len(more):,} fields at downsample {lattice.downsample:.3g}{unit}")
+        fields += more
+    return fields
+
+
+def _about(annotations: Path, work: Work) -> Sequence[FieldPair]:
+    try:
+        found = geojson.read(annotations.read_text(encoding="utf-8-sig"), work.slide.info.fingerprint)
+    except (FormatError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{annotations}: {error}") from error
+    bounds = shapely.bounds([draft.content.shape for draft in found.drafts]).reshape(-1, 4)
+    boxes = [Box(*map(float, one)) for one in bounds if one[2] > one[0] and one[3] > one[1]]
+    fields, outside = for_boxes(boxes, work.slide.info, work.model.image_size)
+    left_out = {"without an area": len(bounds) - len(boxes), "outside the slide": outside}
+    for why, count in left_out.items():
+        if count:
+            click.echo(f"{annotations}: left out: {count} annotations {why}", err=True)
+    if not fields:
+        raise click.ClickException(f"{annotations}: there is no annotation in it for which windows could be encoded")
+    click.echo(f"{len(fields):,} fields for {len(boxes) - outside:,} annotations")
+    return fields
+
+
+def _say(work: Work, plan: Plan) -> None:
+    there = len(plan.windows) - plan.missing
+    click.echo(f"{len(plan.windows):,} windows, {shown(plan.nbytes)}; {there:,} of them are there already")
+    if plan.missing:
+        time = timedelta(seconds=round(plan.missing * work.seconds()))
+        click.echo(f"{plan.missing:,} windows to encode, {shown(plan.missing_bytes)}, in about {time}")
+
+
+def _check_room(plan: Plan, store: EmbeddingStore) -> None:
+    if plan.nbytes > store.room:
+        raise click.ClickException(
+            f"they do not fit: the store is limited to {shown(store.limit)}, {shown(store.room)} without gaps, and the "
+            "first windows would go for the last. Raise --embedding-store-bytes here and for the server "
+            f"(${BYTES_VARIABLE}), choose a coarser --mpp, or take --as-many-as-fit"
+        )
+    growth = min(plan.missing_bytes, max(store.limit - store.nbytes, 0))
+    there = next(path for path in (store.folder, *store.folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if growth > free:
+        raise click.ClickException(f"they do not fit: the disk of {store.folder} has {shown(free)} left")
+
+
+def _run(work: Work, plan: Plan, store: EmbeddingStore) -> None:
+    try:
+        with counted(console, "windows") as progress:
+            encoded = work.run(plan, progress)
+    except OSError as error:
+        raise click.ClickException(f"cannot write to {store.folder}: {error}. What was written stays") from error
+    except KeyboardInterrupt:
+        raise click.ClickException("interrupted; run it again, and it goes on where it was") from None
+    click.echo(f"{encoded:,} windows encoded; the store holds {shown(store.nbytes)} of {shown(store.limit)}")

@@ -1,0 +1,155 @@
+"""How much there is to do, and doing it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from wsisam_model import WsiSam
+    from wsisam_server.geometry import FieldPair, Window
+    from wsisam_server.scheduler import StoredFeatures
+    from wsisam_server.slides import Slide
+
+READERS: Final = 4
+"""Threads that read the slide and the store; as many reads run ahead of the model."""
+
+MOST_UNWRITTEN: Final = 4
+"""Windows that were encoded and wait to be written, before the model waits for the disk."""
+
+TRIAL_SECONDS: Final = 0.5
+MOST_TRIALS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What there is to do.
+
+    Attributes:
+        windows: all that prompts will need, each once, the finest first, row by row.
+        missing: how many of them are not in the store.
+        entry_bytes: what each takes there, at most.
+    """
+
+    windows: Sequence[Window]
+    missing: int
+    entry_bytes: int
+
+    @property
+    def nbytes(self) -> int:
+        """What all of them take."""
+        return len(self.windows) * self.entry_bytes
+
+    @property
+    def missing_bytes(self) -> int:
+        """What the missing ones take."""
+        return self.missing * self.entry_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Whose windows are encoded, and where they go.
+
+    Attributes:
+        slide: open.
+        model: encodes.
+        stored: takes what that model makes.
+    """
+
+    slide: Slide
+    model: WsiSam
+    stored: StoredFeatures
+
+    def seconds(self) -> float:
+        """What one window takes now; tried."""
+        blank = np.full((self.model.image_size, self.model.image_size, 3), 255, np.uint8)
+        spent: list[float] = []
+        # The first time, a GPU does more than later.
+        while sum(spent) < TRIAL_SECONDS and len(spent) < MOST_TRIALS:
+            started = time.perf_counter()
+            # With the bytes: a GPU would not have done its work otherwise.
+            self.model.features(blank).to_bytes()
+            spent.append(time.perf_counter() - started)
+        return min(spent)
+
+    def run(self, plan: Plan, progress: Callable[[int, int], None]) -> int:
+        """Encodes what is not in the store; what is there is read, proved and counts as used.
+
+        Can be interrupted at any time: what was written is not encoded again.
+
+        Args:
+            plan: from `planned`.
+            progress: hears how many of how many windows are done.
+
+        Returns:
+            How many windows were encoded: the missing ones, and those that were damaged.
+
+        Raises:
+            OSError: the store cannot be written.
+            WsiSamServerError: of the slide.
+        """
+        encoded = 0
+        unwritten: deque[Future[None]] = deque()
+        prepare = partial(torch.set_num_threads, 1)
+        with ThreadPoolExecutor(1, "wsisam-writer", initializer=prepare) as writer:
+            for done, (window, pixels) in enumerate(self._read(plan.windows)):
+                progress(done, len(plan.windows))
+                if pixels is None:
+                    continue
+                features = self.model.features(pixels)
+                encoded += 1
+                unwritten.append(writer.submit(self.stored.save, self.slide.info.fingerprint, window, features))
+                if len(unwritten) > MOST_UNWRITTEN:
+                    unwritten.popleft().result()
+            for write in unwritten:
+                write.result()
+        progress(len(plan.windows), len(plan.windows))
+        return encoded
+
+    def _read(self, windows: Sequence[Window]) -> Iterator[tuple[Window, NDArray[np.uint8] | None]]:
+        """Windows in their order with their pixels; None for those that are in the store."""
+
+        def read(window: Window) -> NDArray[np.uint8] | None:
+            if self.stored.load(self.slide.info.fingerprint, window) is not None:
+                return None
+            return self.slide.read(window)
+
+        readers = ThreadPoolExecutor(READERS, "wsisam-reader")
+        try:
+            running: deque[tuple[Window, Future[NDArray[np.uint8] | None]]] = deque()
+            for window in windows:
+                running.append((window, readers.submit(read, window)))
+                if len(running) > READERS:
+                    first, future = running.popleft()
+                    yield first, future.result()
+            for first, future in running:
+                yield first, future.result()
+        finally:
+            readers.shutdown(wait=True, cancel_futures=True)
+
+
+def planned(work: Work, fields: Iterable[FieldPair], *, most_bytes: int | None = None) -> Plan:
+    """What is needed of these fields, and what of it is missing. Looks at the disk.
+
+    Args:
+        work: whose windows.
+        fields: in which prompts will fall.
+        most_bytes: leave out, from the end, what would take more; None for all.
+    """
+    needed = {window for pair in fields for window in ((pair.high, pair.low) if work.model.wants_low else (pair.high,))}
+    windows = sorted(needed, key=lambda window: (window.downsample, window.y, window.x))
+    if most_bytes is not None:
+        windows = windows[: most_bytes // work.stored.nbytes]
+    missing = sum(not work.stored.has(work.slide.info.fingerprint, window) for window in windows)
+    return Plan(windows, missing, work.stored.nbytes)

@@ -1,0 +1,56 @@
+"""The region as it can be worked on: valid, and on the slide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import shapely
+
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.polygons import polygonal
+from wsisam_server.proposals.wanted import OTHER_KIND, Wanted, size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wsisam_server.geometry import SlideSize
+
+
+def usable_region(drawn: shapely.MultiPolygon, slide: SlideSize) -> shapely.MultiPolygon:
+    """Mends borders that cross themselves and leaves out what is not on the slide.
+
+    Args:
+        drawn: level-0 pixels; rings of any kind.
+        slide: the slide's size.
+
+    Returns:
+        Valid polygons with an area; inside is what an odd number of rings encloses.
+
+    Raises:
+        WsiSamServerError: INVALID_REGION, REGION_OUTSIDE_SLIDE.
+    """
+    if drawn.is_empty:
+        raise WsiSamServerError(Reason.INVALID_REGION, problem="it is empty")
+    mended = _mended(drawn)
+    if mended.area == 0:
+        raise WsiSamServerError(Reason.INVALID_REGION, problem="it has no area")
+    region = polygonal(shapely.intersection(mended, shapely.box(0, 0, slide.width, slide.height)))
+    if region.area == 0:
+        raise WsiSamServerError(Reason.REGION_OUTSIDE_SLIDE, width=slide.width, height=slide.height)
+    return region
+
+
+def comparable(existing: Iterable[shapely.MultiPolygon], wanted: Wanted) -> list[shapely.MultiPolygon]:
+    """Those of the objects that are there already whose place no proposal may take: of about the wanted size.
+
+    Args:
+        existing: level-0 pixels; rings of any kind.
+        wanted: sizes in level-0 pixels.
+    """
+    shapes = [_mended(one) for one in existing]
+    return [one for one in shapes if wanted.min_size / OTHER_KIND <= size_of(one.area) <= wanted.max_size * OTHER_KIND]
+
+
+def _mended(drawn: shapely.MultiPolygon) -> shapely.MultiPolygon:
+    """A valid shape; itself when it is one."""
+    return drawn if drawn.is_valid else polygonal(shapely.make_valid(drawn))

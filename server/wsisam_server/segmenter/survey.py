@@ -1,0 +1,236 @@
+"""Every object of some size in a region: a grid of clicks, window by window, and what of their outlines is proposed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import shapely
+
+from wsisam_server.fields import PromptPoint, SlidePrompt
+from wsisam_server.geometry import FieldPair
+from wsisam_server.polygons import encode, oriented, reaches_edge
+from wsisam_server.proposals import (
+    Candidate,
+    Chooser,
+    Counts,
+    Fate,
+    Found,
+    Tile,
+    Tiling,
+    Wanted,
+    comparable,
+    judge,
+    stability,
+    tiling,
+    usable_region,
+)
+from wsisam_server.segmenter.request import Outcome, OutlineOptions, Request
+from wsisam_server.segmenter.watcher import PixelsNeededError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from wsisam_server.geometry import Point
+    from wsisam_server.segmenter.segmenter import Segmenter
+    from wsisam_server.slides import PixelWindow, SlideInfo
+
+IN_FLIGHT: Final = 4
+"""Clicks that are on their way at once: enough that the model draws one outline while others are traced, and that the
+next window is read while the last clicks of one are answered."""
+
+_NO_LOGITS: Final = np.empty((0, 0), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyRequest:
+    """A region that is to be searched.
+
+    Attributes:
+        slide_id: an open slide.
+        region: level-0 pixels, as drawn.
+        existing: objects that are there already, level-0 pixels, as drawn.
+        wanted: sizes in microns, or in level-0 pixels for a slide without a pixel size.
+        model: a model's name; empty for the default.
+        options: how outlines are wanted.
+        owner: whose turns it uses; see `Job`.
+    """
+
+    slide_id: str
+    region: shapely.MultiPolygon
+    existing: Sequence[shapely.MultiPolygon]
+    wanted: Wanted
+    model: str = ""
+    options: OutlineOptions = field(default_factory=OutlineOptions)
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An object that was found.
+
+    Attributes:
+        outcome: its outline, clipped to the region; without logits.
+        click: where it was found.
+        stability: see `proposals.stability`.
+        agreement: see `proposals.judge`.
+    """
+
+    outcome: Outcome
+    click: Point
+    stability: float
+    agreement: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What became final with one more window.
+
+    Attributes:
+        done: windows that are done.
+        counts: what became of all outlines so far; those that are not final yet are missing.
+    """
+
+    proposals: tuple[Proposal, ...] = ()
+    done: int = 0
+    counts: Counts = field(default_factory=Counts)
+
+
+class Survey:
+    """One region's search. Nothing is computed until `steps` is asked, and no more than a few clicks ahead of it.
+
+    Use `planned`, which blocks.
+    """
+
+    def __init__(
+        self, segmenter: Segmenter, request: SurveyRequest, region: shapely.MultiPolygon, plan: Tiling, info: SlideInfo
+    ) -> None:
+        self._segmenter = segmenter
+        self._request = request
+        self._region = region
+        self._wanted = request.wanted.in_pixels(info.mpp)
+        self._existing = shapely.STRtree(comparable(request.existing, self._wanted))
+        self._counts = Counts()
+        self.plan = plan
+        self.in_microns = info.mpp is not None
+
+    @classmethod
+    def planned(cls, segmenter: Segmenter, request: SurveyRequest, max_windows: int) -> Survey:
+        """Plans a search. Blocks, for seconds where the region has thousands of windows.
+
+        Raises:
+            WsiSamServerError: UNKNOWN_SLIDE_ID, UNKNOWN_MODEL, MODEL_UNAVAILABLE, INVALID_REGION, REGION_OUTSIDE_SLIDE,
+                REGION_TOO_LARGE.
+        """
+        model, info = segmenter.model(request.model), segmenter.slide_info(request.slide_id)
+        region = usable_region(request.region, info.size)
+        wanted = request.wanted.in_pixels(info.mpp)
+        plan = tiling(region, info.size, wanted, model.image_size, max_windows=max_windows)
+        return cls(segmenter, request, region, plan, info)
+
+    def pixel_windows(self) -> list[PixelWindow]:
+        """The pixel windows that it reads on a slide in pixel mode and that were not pushed; none on another slide."""
+        pushed = self._segmenter.slides.pushed(self._request.slide_id)
+        if pushed is None:
+            return []
+        # A click may be answered by a model that reads the low patch, too.
+        both = self._segmenter.model(self._request.model).uses_low
+        pairs = [FieldPair(tile.window) for tile in self.plan.tiles]
+        return pushed.missing(window for pair in pairs for window in ((pair.high, pair.low) if both else (pair.high,)))
+
+    def check_pixels(self) -> None:
+        """Passes when no pixels have to be asked for.
+
+        Raises:
+            PixelsNeededError: with all windows that were not pushed.
+        """
+        if missing := self.pixel_windows():
+            raise PixelsNeededError(missing)
+
+    async def steps(self) -> AsyncGenerator[Step, None]:
+        """Searches: yields after each window. Close it to end the work.
+
+        Raises:
+            WsiSamServerError: of the catalogue; what was yielded before stays final.
+        """
+        chooser: Chooser[tuple[Found, Outcome]] = Chooser(self.plan.tiles, self._wanted.max_overlap)
+        loop = asyncio.get_running_loop()
+        async with aclosing(_in_order(self, IN_FLIGHT)) as windows:
+            async for number, answers in windows:
+                final = await loop.run_in_executor(None, self._decide, chooser, number, answers)
+                self._counts[Fate.REPEATED] = chooser.repeated
+                self._counts[Fate.PROPOSED] += len(final)
+                yield Step(tuple(final), number + 1, self._counts.copy())
+
+    async def ask(self, tile: Tile, click: Point) -> tuple[Found, Outcome]:
+        """Has one click outlined."""
+        asked = self._request
+        request = Request(
+            slide_id=asked.slide_id,
+            prompt=SlidePrompt((PromptPoint(click, positive=True),)),
+            model=asked.model,
+            options=asked.options,
+            interactive=False,
+            owner=asked.owner,
+        )
+        outcome = await self._segmenter.segment(request, field=FieldPair(tile.window))
+        found = _found(outcome, click, tile, self._segmenter.slide_info(asked.slide_id))
+        return found, replace(outcome, logits=_NO_LOGITS)
+
+    def _decide(
+        self, chooser: Chooser[tuple[Found, Outcome]], number: int, answers: Sequence[tuple[Found, Outcome]]
+    ) -> list[Proposal]:
+        candidates, counts = judge([found for found, _ in answers], self._wanted, self._region, self._existing)
+        self._counts += counts
+        chosen = chooser.add(number, [(candidate, answers[candidate.number]) for candidate in candidates])
+        return [_proposal(candidate, *about) for candidate, about in chosen]
+
+
+async def _in_order(survey: Survey, in_flight: int) -> AsyncGenerator[tuple[int, list[tuple[Found, Outcome]]], None]:
+    """Asks all clicks, window after window, and yields each window's answers; the next clicks are begun meanwhile.
+
+    Clicks begin in their order, so that a window is read and encoded once, however little the cache holds.
+    """
+    ahead = ((number, tile, click) for number, tile in enumerate(survey.plan.tiles) for click in tile.clicks)
+    running: deque[tuple[int, asyncio.Task[tuple[Found, Outcome]]]] = deque()
+    answers: list[tuple[Found, Outcome]] = []
+    try:
+        while True:
+            while len(running) < in_flight and (following := next(ahead, None)) is not None:
+                number, tile, click = following
+                running.append((number, asyncio.ensure_future(survey.ask(tile, click))))
+            if not running:
+                break
+            number, task = running[0]
+            answers.append(await task)
+            running.popleft()
+            if len(answers) == len(survey.plan.tiles[number].clicks):
+                yield number, answers
+                answers = []
+    finally:
+        for _, task in running:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in running), return_exceptions=True)
+
+
+def _found(outcome: Outcome, click: Point, tile: Tile, info: SlideInfo) -> Found:
+    """The part of an outline in which the click lies."""
+    at = shapely.Point(click.x, click.y)
+    part = next((one for one in outcome.outline.geometry.geoms if shapely.covers(one, at)), None)
+    if part is None:
+        return Found(click, None, cut=False, score=outcome.score, stability=0.0)
+    cut = reaches_edge(part, tile.window, info.size)
+    return Found(click, part, cut, outcome.score, stability(outcome.logits, tile.window, part))
+
+
+def _proposal(candidate: Candidate, found: Found, outcome: Outcome) -> Proposal:
+    geometry = oriented(candidate.shape)
+    # Whole in its window, but perhaps not in the region.
+    outline = replace(outcome.outline, geometry=geometry, touches_window_edge=False)
+    return Proposal(
+        replace(outcome, outline=outline, rings=encode(geometry)), found.click, found.stability, candidate.agreement
+    )

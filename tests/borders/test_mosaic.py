@@ -1,0 +1,166 @@
+"""The mosaic of coarse and fine logits: as fine as the windows, and without a trace of their edges."""
+
+import itertools
+
+import numpy as np
+import pytest
+import shapely
+
+from wsisam_server.borders import fuse, questions, ring
+from wsisam_server.geometry import SlideSize, Window
+from wsisam_server.polygons import outline
+
+SLIDE = SlideSize(4096, 4096)
+COARSE = Window(0, 0, 16, 256)
+
+
+def distance(shape, xs, ys):
+    """Signed distance to the border of a shape, positive inside."""
+    if shape == "disc":
+        return 1024 - np.hypot(xs - 2050, ys - 2030)
+    if shape == "square":  # its edges are straight, and lie a quarter of a stride from any window's edge
+        return 1024 - np.maximum(np.abs(xs - 2080), np.abs(ys - 2144))
+    angle = np.arctan2(ys - 2050, xs - 2030)
+    return 900 * (1 + 0.2 * np.sin(9 * angle)) - np.hypot(xs - 2030, ys - 2050)
+
+
+def logits(shape, window, slope=1.0, shift=0.0):
+    places = (np.arange(256) + 0.5) / 256 * window.extent
+    away = distance(shape, (window.x + places)[None], (window.y + places)[:, None]) + shift
+    return np.clip(away / window.downsample * slope, -10, 10).astype(np.float32)
+
+
+def refined(shape, disturb=0.0, coarse_shift=0.0):
+    """A coarse answer that is off, and fine ones that are each off by another amount."""
+    random = np.random.default_rng(7)
+    coarse = logits(shape, COARSE, shift=coarse_shift)
+    fields = ring(coarse, COARSE, SLIDE, 1.0, 10_000).fields
+    fine = [(field.high, logits(shape, field.high, shift=float(random.uniform(-disturb, disturb)))) for field in fields]
+    return coarse, fields, fuse(coarse, COARSE, fine)
+
+
+def along_window_edges(geometry, fields, tolerance):
+    """The share of an outline's length that runs along some window's edge line, and what chance gives."""
+    lines_x = sorted({edge for field in fields for edge in (field.high.region.x0, field.high.region.x1)})
+    lines_y = sorted({edge for field in fields for edge in (field.high.region.y0, field.high.region.y1)})
+    near = {True: 0.0, False: 0.0}
+    for ends in _segments(geometry):
+        (x0, y0), (x1, y1) = ends
+        length = float(np.hypot(x1 - x0, y1 - y0))
+        for shift in (False, True):  # the same lines moved by a quarter of a window: as many, and no seams there
+            upright = any(max(abs(x0 - x - shift * 64), abs(x1 - x - shift * 64)) <= tolerance for x in lines_x)
+            level = any(max(abs(y0 - y - shift * 64), abs(y1 - y - shift * 64)) <= tolerance for y in lines_y)
+            near[shift] += length * (upright or level)
+    return near[False] / geometry.length, near[True] / geometry.length
+
+
+def _segments(geometry):
+    for ring_ in shapely.get_parts(shapely.boundary(geometry)):
+        places = shapely.get_coordinates(ring_)
+        yield from itertools.pairwise(places)
+
+
+@pytest.mark.parametrize("shape", ["disc", "square", "lobes"])
+def test_a_border_of_8_windows_extent_is_as_fine_as_the_windows(shape):
+    coarse, fields, fused = refined(shape, coarse_shift=20.0)
+    assert len(fields) > 40
+    made = outline(fused.logits, fused.window, SLIDE)
+    before = outline(coarse, COARSE, SLIDE)
+    assert made.geometry.is_valid
+    assert not made.touches_window_edge
+    truth = shapely.union_all([outline(logits(shape, COARSE, 0.01), COARSE, SLIDE, tolerance_px=0).geometry])
+    assert made.geometry.symmetric_difference(truth).area < 0.25 * before.geometry.symmetric_difference(truth).area
+    assert made.tolerance_px < before.tolerance_px / 8
+
+
+@pytest.mark.parametrize("shape", ["disc", "square", "lobes"])
+def test_windows_that_disagree_leave_no_seam(shape):
+    _, fields, fused = refined(shape, disturb=12.0)
+    made = outline(fused.logits, fused.window, SLIDE, tolerance_px=0)
+    assert len(made.geometry.geoms) == 1
+    seams, chance = along_window_edges(made.geometry, fields, 0.5)
+    assert seams <= chance + 0.01
+
+
+def test_a_hard_cut_between_windows_would_be_seen():
+    """The measure finds seams where there are some: here each place has the answer of one window alone."""
+    random = np.random.default_rng(7)
+    fields = ring(logits("disc", COARSE), COARSE, SLIDE, 1.0, 10_000).fields
+    pieces = []
+    for field in fields:
+        x, y = field.high.center.x, field.high.center.y
+        own = shapely.box(x - 64, y - 64, x + 64, y + 64)
+        pieces.append(shapely.Point(2050, 2030).buffer(1024 + random.uniform(-40, 40)).intersection(own))
+    seams, chance = along_window_edges(shapely.union_all(pieces), fields, 0.5)
+    assert max(seams, chance) > 0.05
+
+
+def test_answers_that_contradict_the_coarse_one_are_left_out():
+    coarse = logits("disc", COARSE)
+    fields = ring(coarse, COARSE, SLIDE, 1.0, 10_000).fields
+    empty = np.full((256, 256), -5, np.float32)
+    away = [(field.high, empty if number % 2 else -empty) for number, field in enumerate(fields)]
+    fused = fuse(coarse, COARSE, away)
+    assert fused.distrusted == len(fields)
+    kept, plain = outline(fused.logits, fused.window, SLIDE), outline(coarse, COARSE, SLIDE)
+    assert kept.geometry.symmetric_difference(plain.geometry).area < 0.001 * plain.geometry.area
+
+
+def test_deep_inside_the_coarse_answer_stands():
+    coarse = logits("disc", COARSE)
+    fields = ring(coarse, COARSE, SLIDE, 1.0, 10_000).fields
+    holed = []
+    for field in fields:
+        values = logits("disc", field.high)
+        values[distance("disc", *_grid(field.high)) > 16 * 5] = -5  # more than the band away from the border
+        holed.append((field.high, values))
+    made = outline(fuse(coarse, COARSE, holed).logits, COARSE, SLIDE)
+    assert not any(part.interiors for part in made.geometry.geoms)
+
+
+def _grid(window):
+    places = (np.arange(256) + 0.5) / 256 * window.extent
+    return (window.x + places)[None], (window.y + places)[:, None]
+
+
+def test_the_ring_keeps_to_its_bound_and_says_so():
+    coarse = logits("disc", COARSE)
+    free = ring(coarse, COARSE, SLIDE, 1.0, 10_000)
+    assert not free.limited
+    assert {field.high.downsample for field in free.fields} == {1.0}
+    bounded = ring(coarse, COARSE, SLIDE, 1.0, 20)
+    assert bounded.limited
+    assert 0 < len(bounded.fields) <= 20
+    assert bounded.fields[0].high.downsample > 1
+    assert ring(coarse, COARSE, SLIDE, 1.0, 1) == type(free)((), limited=True)
+    assert ring(coarse, COARSE, SLIDE, 16.0, 64).fields == ()
+    rows = [(field.high.y, field.high.x) for field in free.fields]
+    assert rows == sorted(rows)
+
+
+def test_every_place_of_the_border_lies_in_the_middle_of_a_window():
+    coarse = logits("lobes", COARSE)
+    fields = ring(coarse, COARSE, SLIDE, 2.0, 10_000).fields
+    border = shapely.get_coordinates(outline(coarse, COARSE, SLIDE).geometry)
+    centers = np.array([(field.high.center.x, field.high.center.y) for field in fields])
+    off = np.abs(border[:, None] - centers[None]).max(-1).min(1) / fields[0].high.extent
+    assert off.max() <= 0.25 + 16 / 512
+
+
+def test_a_window_beside_the_object_is_not_asked():
+    coarse = logits("disc", COARSE)
+    assert questions(coarse, COARSE, Window(0, 0, 1, 256)) == []
+    asked = questions(coarse, COARSE, Window(2050 - 128, 1006 - 128, 1, 256))
+    assert [one.mask is None for one in asked] == [False, True]
+    assert {point.positive for point in asked[1].prompt.points} == {True, False}
+    for point in asked[1].prompt.points:
+        inside = np.hypot(point.position.x - 2050, point.position.y - 2030) < 1024
+        assert inside == point.positive
+
+
+def test_a_mosaic_of_a_region_cut_by_the_field_says_that_it_is_cut():
+    window = Window(500, 500, 8, 256)
+    coarse = logits("disc", window)
+    fine = [(field.high, logits("disc", field.high)) for field in ring(coarse, window, SLIDE, 1.0, 10_000).fields]
+    fused = fuse(coarse, window, fine)
+    assert outline(fused.logits, fused.window, SLIDE).touches_window_edge

@@ -1,0 +1,89 @@
+"""`wsisam everything`, in this process and against a server, on a slide made here."""
+
+import json
+
+import pytest
+import shapely
+from click.testing import CliRunner
+from PIL import Image
+
+from support.server import DISCS, iou, picture, start
+from wsisam_model import WsiSam
+from wsisam_server.cli import main
+from wsisam_server.polygons import collection, feature
+
+SIZES = ("--min-size", 70, "--max-size", 150)
+
+
+@pytest.fixture(scope="module")
+def slide(tmp_path_factory):
+    path = tmp_path_factory.mktemp("slides") / "discs.png"
+    Image.fromarray(picture()).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def target(slide):
+    running, stop = start(WsiSam.from_name("wsisam-lite"), slide.parent)
+    yield running.target
+    stop()
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["everything", *map(str, arguments)])
+
+
+def write(path, *shapes):
+    path.write_text(json.dumps(collection(feature(shape, id=str(n)) for n, shape in enumerate(shapes))))
+    return path
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_proposals_go_to_geojson_with_their_class(slide, target, tmp_path, remote):
+    region = write(tmp_path / "region.geojson", shapely.box(160, 160, 240, 240))
+    out, overlay = tmp_path / "out.geojson", tmp_path / "out.png"
+    server = ("--server", target) if remote else ()
+    done = run(slide, "--region", region, *SIZES, "--class", "Gland", "--geojson", out, "--overlay", overlay, *server)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("1 objects from ")
+    (found,) = json.loads(out.read_text())["features"]
+    assert found["properties"]["classification"] == "Gland"
+    assert found["properties"]["measurements"]["WSI-SAM score"] > 0.5
+    shape = shapely.geometry.shape(found["geometry"])
+    assert iou(shape, "a") > 0.5  # of what lies in the region
+    assert shape.difference(shapely.box(160, 160, 240, 240).buffer(1 / 32)).area == 0
+    assert overlay.stat().st_size > 0
+
+
+def test_existing_objects_are_left_alone(slide, target, tmp_path):
+    x, y, radius = DISCS["a"]
+    existing = write(tmp_path / "there.geojson", shapely.Point(x, y).buffer(radius))
+    out = tmp_path / "out.geojson"
+    options = ("--box", "190,190,210,210", *SIZES, "--existing", existing, "--geojson", out, "--server", target)
+    done = run(slide, *options)
+    assert done.exit_code == 0, done.output
+    assert "existing" in done.stdout
+    assert json.loads(out.read_text())["features"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (SIZES, "--region or --box"),
+        (("--box", "1,1,9,9", "--min-size", 5), "--max-size"),
+        (("--box", "1,1,9,9", "--min-size", 5, "--max-size", 3), "min_size < max_size"),
+        (("--box", "-50,-50,-10,-10", *SIZES), "outside the slide"),
+        (("--box", "0,0,900,700", "--min-size", 1, "--max-size", 2), "smaller region"),
+    ],
+)
+def test_what_is_wrong_is_said(slide, target, options, said):
+    done = run(slide, *options, "--server", target)
+    assert done.exit_code != 0
+    assert said in done.output
+    assert "Traceback" not in done.output
+
+
+def test_a_file_without_areas(slide, tmp_path):
+    done = run(slide, "--region", write(tmp_path / "points.geojson", shapely.Point(5, 5)), *SIZES)
+    assert done.exit_code == 1
+    assert "no area" in done.output

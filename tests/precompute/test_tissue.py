@@ -1,0 +1,67 @@
+"""Tissue, told from glass."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wsisam_server.config import Limits
+from wsisam_server.fields import Lattice
+from wsisam_server.geometry import Point
+from wsisam_server.precompute import find_tissue, over
+from wsisam_server.slides import open_slide
+
+WIDTH, HEIGHT = 1500, 1000
+TISSUE = (slice(200, 450), slice(300, 750))
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    def draw(*, glass=(243, 243, 241), tissue=(200, 130, 170), black=False):
+        random = np.random.default_rng(0)
+        image = np.empty((HEIGHT, WIDTH, 3), np.float32)
+        image[:] = glass
+        if tissue is not None:
+            image[TISSUE] = tissue
+        if black:
+            image[:, -100:] = 0
+        image += random.normal(0, 2, image.shape)
+        path = tmp_path / "slide.png"
+        Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(path, compress_level=1)
+        return open_slide(path, Limits())
+
+    return draw
+
+
+@pytest.mark.parametrize(
+    "look", [{}, {"tissue": (226, 205, 222)}, {"black": True}, {"glass": (215, 218, 213)}], ids=str
+)
+def test_tissue_is_found_and_nothing_else(drawn, look):
+    found = find_tissue(drawn(**look))
+    expected = np.zeros((HEIGHT, WIDTH), bool)
+    expected[TISSUE] = True
+    y, x = ((np.arange(side) + 0.5) * found.downsample for side in found.mask.shape)
+    expected = expected[np.ix_(y.clip(0, HEIGHT - 1).astype(int), x.clip(0, WIDTH - 1).astype(int))]
+    assert (found.mask & expected).sum() / expected.sum() > 0.99
+    assert (found.mask & ~expected).mean() < 0.02  # the rim, by smoothing
+
+
+def test_glass_alone_has_none_and_tissue_alone_no_glass(drawn):
+    assert not find_tissue(drawn(tissue=None)).mask.any()
+    assert find_tissue(drawn(glass=(205, 150, 180))).mask.all()
+
+
+def test_every_click_on_tissue_has_its_field_and_far_from_it_there_are_none(drawn):
+    slide = drawn()
+    tissue = find_tissue(slide)
+    for downsample in (0.25, 1.0, 4.0):
+        lattice = Lattice(slide.info.size, 256, downsample)
+        fields = set(over(lattice, tissue))
+        random = np.random.default_rng(1)
+        for x, y in random.uniform((300, 200), (750, 450), (200, 2)):
+            assert lattice.field(*lattice.place(Point(x, y))) in fields
+        rim = lattice.step + 4 * tissue.downsample
+        for field in fields:
+            middle = field.high.center
+            assert 300 - rim <= middle.x <= 750 + rim or field.high.extent > WIDTH / 2
+            assert 200 - rim <= middle.y <= 450 + rim or field.high.extent > HEIGHT / 2
+    assert len(fields) < len(over(lattice))

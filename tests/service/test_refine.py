@@ -1,0 +1,127 @@
+"""Borders refined in finer windows, by the real model."""
+
+import time
+
+import numpy as np
+import pytest
+import shapely
+from PIL import Image
+
+from support.server import around, clicks, start
+from wsisam.v1 import geometry_pb2 as geo
+from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.client import Client, ServerError, geometry
+from wsisam_server.config import Limits
+
+SIDE, CENTER, RADIUS = 1024, 500.0, 200.0
+"""A slide with one disc, whose outline is known exactly."""
+
+
+@pytest.fixture(scope="module")
+def large(model, tmp_path_factory):
+    root = tmp_path_factory.mktemp("large")
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:SIDE, :SIDE] + 0.5
+    pixels = np.full((SIDE, SIDE, 3), (235, 205, 220), np.float64)
+    pixels[np.hypot(x - CENTER, y - CENTER) < RADIUS] = (120, 60, 130)
+    Image.fromarray((pixels + random.normal(0, 8, pixels.shape)).clip(0, 255).astype(np.uint8)).save(root / "disc.png")
+    running, stop = start(model, root, limits=Limits(prefetched_fields=0, refinement_windows=64))
+    with Client(running.target, timeout=120) as client:
+        yield running, client, client.open_slide("disc.png").slide_id
+    stop()
+
+
+def dice(outline):
+    disc = shapely.Point(CENTER, CENTER).buffer(RADIUS, quad_segs=256)
+    found = geometry(outline.geometry)
+    return 2 * found.intersection(disc).area / (found.area + disc.area)
+
+
+PROMPT = pb.Prompt(box=geo.Box(x0=300, y0=300, x1=700, y1=700))
+FIELD = pb.FieldChoice(downsample=32)
+"""So coarse that the disc is 12 cells wide: four octaves finer it has the extent of a window and a half."""
+
+
+def ask(slide_id, **more):
+    return pb.SegmentRequest(slide_id=slide_id, prompt=PROMPT, field=FIELD, **more)
+
+
+def test_a_refined_border_is_nearer_the_truth_and_says_how_it_came_about(large):
+    running, client, slide_id = large
+    coarse = client.segment(ask(slide_id))
+    assert [(level.downsample, level.windows) for level in coarse.levels] == [(32, 1)]
+    before = running.encoder_runs
+    fine = client.segment(ask(slide_id, refine=pb.Refinement(downsample=4)))
+    assert [level.downsample for level in fine.levels] == [32, 4]
+    assert fine.levels[1].windows == running.encoder_runs - before == fine.timings.encoder_runs
+    assert not fine.limited
+    assert not fine.cut_by_field
+    assert fine.field == coarse.field
+    shape = geometry(fine.geometry)
+    assert shape.is_valid
+    assert len(shape.geoms) == 1
+    assert dice(fine) > dice(coarse)
+    assert fine.tolerance == pytest.approx(coarse.tolerance / 8)
+    # All windows are cached now.
+    again = client.segment(ask(slide_id, refine=pb.Refinement(downsample=4)))
+    assert again.timings.encoder_runs == 0
+    assert again.geometry == fine.geometry
+
+
+def test_a_bound_that_is_too_small_is_kept_and_named(large):
+    _, client, slide_id = large
+    outline = client.segment(ask(slide_id, refine=pb.Refinement(downsample=2, max_windows=4)))
+    assert outline.limited
+    assert sum(level.windows for level in outline.levels[1:]) <= 4
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [
+        (pb.Refinement(downsample=-1), "refine.downsample"),
+        (pb.Refinement(downsample=float("nan")), "refine.downsample"),
+        (pb.Refinement(max_windows=0), "refine.max_windows"),
+        (pb.Refinement(max_windows=65), "refine.max_windows"),
+    ],
+)
+def test_what_cannot_be_refined_is_refused(large, wanted, field):
+    _, client, slide_id = large
+    with pytest.raises(ServerError) as caught:
+        client.segment(ask(slide_id, refine=wanted))
+    assert caught.value.reason == "INVALID_FIELD"
+    assert caught.value.details["field"] == field
+
+
+def test_a_call_in_pixel_mode_is_told_to_use_a_stream(large):
+    _, client, _ = large
+    pushed = client.open_slide("not here.svs", pb.PixelSource(width=4096, height=4096))
+    with pytest.raises(ServerError, match="Interact"):
+        client.segment(ask(pushed.slide_id, refine=pb.Refinement()))
+
+
+def test_a_newer_revision_stops_a_refinement(large):
+    running, client, slide_id = large
+    prompt = clicks((CENTER, CENTER, True))
+    view = geo.Viewport(region=geo.Box(x0=90, y0=90, x1=910, y1=910), downsample=0.8)
+
+    def requests():
+        first = pb.PromptRevision(
+            object_id="o", revision=1, prompt=prompt, viewport=view, refine=pb.Refinement(downsample=0.125)
+        )
+        yield pb.InteractRequest(prompt=first)
+        while running.encoder_runs < before + 3 and time.monotonic() < deadline:  # the field, and windows of its border
+            time.sleep(0.02)
+        yield pb.InteractRequest(prompt=pb.PromptRevision(object_id="o", revision=2, prompt=around("a"), viewport=view))
+
+    before = running.encoder_runs
+    deadline = time.monotonic() + 60
+    answers = {}
+    for message in client.interact(pb.Start(slide_id=slide_id), requests()):
+        kind = message.WhichOneof("message")
+        if kind in ("outline", "error"):
+            one = getattr(message, kind)
+            answers[one.revision] = one.error.reason if kind == "error" else one.outline
+    assert answers[1] == "SUPERSEDED"
+    assert len(answers[2].levels) == 1
+    # Those in flight, and no more of its dozens.
+    assert 3 <= running.encoder_runs - before <= 3 + 4
