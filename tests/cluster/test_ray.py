@@ -44,12 +44,12 @@ load = partial(WsiSam.from_name, "wsisam-lite")
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A head that works on nothing, and two nodes with room for a replica each, and for one more."""
+    """A head that works on nothing, and two nodes of which one has room for all that these tests start."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 100 * MIB}
         cluster = ray.cluster_utils.Cluster(initialize_head=True, head_node_args=head)
-        nodes = [cluster.add_node(num_cpus=2, object_store_memory=100 * MIB) for _ in range(2)]
+        nodes = [cluster.add_node(num_cpus=3, object_store_memory=100 * MIB) for _ in range(2)]
         ray.init(cluster.address, log_to_driver=False, logging_level="error")
         yield cluster, nodes
         ray.serve.shutdown()
@@ -208,7 +208,7 @@ def test_no_session_ends_when_a_replica_dies(running):
 def test_the_program_serves_and_stops_when_it_is_told_to(cluster):
     options = ["--engine", "ray", "--ray-address", cluster[0].address, "--ray-cpus", "0.1", "--port", "0"]
     command = [sys.executable, "-m", "wsisam_server", "serve", *options, "--store", "none"]
-    environment = os.environ | {"WSISAM_RAY__NAME": f"{NAME}-program"}
+    environment = os.environ | {"WSISAM_RAY__NAME": f"{NAME}-program", "WSISAM_RAY__START_SECONDS": "100"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as server:

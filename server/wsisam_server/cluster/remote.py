@@ -68,12 +68,14 @@ class RemoteDevice:
     Attributes:
         cache: which fields' embeddings are believed to be kept there, and what each takes. They may be gone: a replica
             was lost, or needed the room. Then it says so, and the entry goes.
-        store: None, as `behind` is: replicas keep nothing on disks.
+        store: none: encodings are not kept on disks.
+        behind: none, therefore.
     """
 
     def __init__(self, replicas: Replicas, per_replica: int, cache_bytes: int) -> None:
         self.cache: EmbeddingCache[Prepared] = EmbeddingCache(cache_bytes)
-        self.store = self.behind = None
+        self.store = None
+        self.behind = None
         self._replicas = replicas
         self._per_replica = per_replica
         self._turns = Turns(per_replica)

@@ -29,7 +29,7 @@ class Workplace(Protocol):
 
     @property
     def behind(self) -> Behind | None:
-        """Writes to it; None where there are none."""
+        """Writes to the store; None where there can be none."""
         ...
 
     def waiting(self) -> dict[Priority, int]:
