@@ -3,6 +3,7 @@
 import math
 import uuid
 
+import shapely
 from google.protobuf.descriptor import FieldDescriptor as Kind
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
@@ -12,6 +13,7 @@ from support.escapes import ESCAPES
 from support.server import around, clicks
 from wsisam.v1 import annotations_pb2, segmentation_pb2
 from wsisam.v1 import geometry_pb2 as geo
+from wsisam_server.client import areas
 
 METHODS = [
     method
@@ -68,6 +70,12 @@ class Examples:
             "SegmentBatchRequest": lambda: seg.SegmentBatchRequest(
                 slide_id=self._slide_id,
                 items=[seg.BatchItem(id=str(n), prompt=self._prompt()) for n in range(rng.randint(1, 4))],
+            ),
+            "SegmentEverythingRequest": lambda: seg.SegmentEverythingRequest(
+                slide_id=self._slide_id,
+                region=areas(shapely.box(150, 150, 150 + rng.randint(10, 90), 250)),
+                existing=[areas(shapely.box(190, 190, 210, 210))],
+                filter=seg.ProposalFilter(min_size=60, max_size=160, min_score=0.2),
             ),
             "AnnotationsSaveRequest": lambda: pb.AnnotationsSaveRequest(
                 **common, annotations=[self._annotation() for _ in range(rng.randint(1, 3))]

@@ -6,7 +6,7 @@ import asyncio
 import time
 from functools import partial
 from typing import TYPE_CHECKING
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class LocalEngine:
         self._device = device
         self._stored = None if device.store is None else StoredFeatures(model, device.store)
         # Embeddings that took no encoder run: also whoever joins in waiting for one is told so.
-        self._loaded: WeakSet[Embedding] = WeakSet()
+        self._loaded: WeakValueDictionary[int, Embedding] = WeakValueDictionary()
         # A ticket lives as long as somebody waits for what it stands for.
         self._wanted: WeakValueDictionary[Key, Ticket] = WeakValueDictionary()
         self._info = ModelInfo.of(model)
@@ -125,7 +125,7 @@ class LocalEngine:
                         ticket, lambda: self._model.prepare(features, roles=(role,))
                     )
                     times.read += spent
-                    self._loaded.add(embedding)
+                    self._loaded[id(embedding)] = embedding
                     return embedding
             pixels, spent = await self._device.read(ticket, lambda: job.read(window))
             times.read += spent
@@ -136,7 +136,7 @@ class LocalEngine:
             return embedding
 
         embedding, waited = await self._device.cache.get(key, compute)
-        times.encoder_runs += int(waited and embedding not in self._loaded)
+        times.encoder_runs += int(waited and id(embedding) not in self._loaded)
         return embedding
 
     def _encode(
