@@ -83,7 +83,11 @@ def main() -> None:
     note(
         [
             Claim("a bare decode to a warm prompt through gRPC", 1 / measured["ratio"]),
-            Claim(f"the limit of {LIMIT_MS:g} ms to what gRPC and server add", LIMIT_MS / measured["added_ms"], 1),
+            Claim(
+                f"a bare decode and {LIMIT_MS:g} ms to a warm prompt through gRPC",
+                (measured["bare_decode_ms"] + LIMIT_MS) / measured["through_grpc_ms"],
+                1,
+            ),
         ]
     )
     print(f"claim, added_ms <= {LIMIT_MS:g}: {'holds' if measured['added_ms'] <= LIMIT_MS else 'does not hold'}")
