@@ -45,14 +45,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = EmbeddingStore(Path(folder) / "embeddings", 1024 * MIB)
         stored = StoredFeatures(model, store)
-        stored.save("5" * 64, WINDOW, model.features(image))
+        stored.save("5" * 64, WINDOW, "high", model.features(image))
         (file,) = store.folder.rglob("*.embedding")
         embedding = model.encode(image, roles=("high",))
         prepared = Path(folder) / "prepared"
         prepared.write_bytes(safetensors.torch.save(everything(embedding)))
 
         def load() -> None:
-            features = stored.load("5" * 64, WINDOW)
+            features = stored.load("5" * 64, WINDOW, "high")
             assert features is not None
             model.prepare(features, roles=("high",))
 

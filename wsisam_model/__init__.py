@@ -13,10 +13,11 @@ from wsisam_model.errors import (
     ImageError,
     ModelFilesMissing,
     PromptError,
+    SettingsError,
     UnknownModelError,
     WsiSamError,
 )
-from wsisam_model.model import Dtype, Role, WsiSam
+from wsisam_model.model import Dtype, LowReading, Role, WsiSam
 from wsisam_model.prediction import Prediction, SamPrediction
 from wsisam_model.prompt import MASK_SIDE, Prompt
 from wsisam_model.registry import ModelDescription, available_models
@@ -30,6 +31,7 @@ __all__ = [
     "EmbeddingError",
     "EncoderOutput",
     "ImageError",
+    "LowReading",
     "ModelDescription",
     "ModelFilesMissing",
     "ModelSettings",
@@ -38,6 +40,7 @@ __all__ = [
     "PromptError",
     "Role",
     "SamPrediction",
+    "SettingsError",
     "UnknownModelError",
     "WsiSam",
     "WsiSamError",

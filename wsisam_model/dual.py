@@ -40,6 +40,7 @@ class DualMaskDecoder(nn.Module):
         low: BranchInput | None,
         image_pe: Tensor,
         *,
+        low_pe: Tensor | None = None,
         multimask: bool = False,
         want_low: bool = False,
     ) -> DualMasks:
@@ -50,6 +51,7 @@ class DualMaskDecoder(nn.Module):
             low: the low-resolution image and the same prompts in its frame; `fused` set if want_low. None for the
                 HR token alone.
             image_pe: [1, N, 256] positional encoding of either image.
+            low_pe: [1, M, 256], that of M positions of the low-resolution image where only these are given.
             multimask: see `ModelSettings`.
             want_low: return logits over the low-resolution image too; they cost as much again as the answer.
         """
@@ -61,7 +63,7 @@ class DualMaskDecoder(nn.Module):
         token = self.high.wsi_token(decoded)
         low_decoded = None
         if self.low is not None and low is not None:
-            low_decoded = self.low.decode(low, image_pe)
+            low_decoded = self.low.decode(low, image_pe if low_pe is None else low_pe)
             token = token + self.low.wsi_token(low_decoded)
         assert high.fused is not None
         logits = sam_logits + self.high.parts.mask(upscaled, high.fused, token)

@@ -48,7 +48,13 @@ class EncoderOutput(NamedTuple):
 
 
 class ImageEncoder(nn.Module, ABC):
-    """An image encoder of the SAM family."""
+    """An image encoder of the SAM family.
+
+    Attributes:
+        takes_parts: whether it encodes smaller images, too: [B, 3, s, s] with s a multiple of S / 64.
+    """
+
+    takes_parts: bool
 
     @abstractmethod
     def forward(self, images: Tensor) -> EncoderOutput:

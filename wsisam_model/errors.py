@@ -80,6 +80,10 @@ class CheckpointError(WsiSamError):
         return self.keys[0] if self.keys else None
 
 
+class SettingsError(WsiSamError):
+    """Settings that a model cannot be used with."""
+
+
 class UnknownModelError(WsiSamError):
     """A name that the registry does not list.
 

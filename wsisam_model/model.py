@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
 
-from wsisam_model import registry
+from wsisam_model import grid, registry, spatial
 from wsisam_model.branch import BranchInput
 from wsisam_model.embedding import Embedding, Origin
-from wsisam_model.encoder import EncoderOutput
-from wsisam_model.errors import EmbeddingError, ImageError
+from wsisam_model.encoder import EncoderOutput, ImageEncoder
+from wsisam_model.errors import EmbeddingError, ImageError, SettingsError
 from wsisam_model.loading import Modules, load
 from wsisam_model.prediction import Prediction, SamPrediction
 from wsisam_model.prompt_batch import PromptBatch, PromptTokens, batches
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
 Role: TypeAlias = Literal["high", "low", "low_mask", "sam"]
 """What an embedding is for: the high-resolution image, the low-resolution one, the same when low_logits will be wanted
 too, or the image of `decode_sam`."""
+LowReading: TypeAlias = Literal["none", "middle", "whole"]
+"""How much of low-resolution images is encoded."""
 Dtype: TypeAlias = Literal["float32", "float16", "bfloat16"]
 
-_GRID = 64
 _EMBEDDING_CHANNELS = 256
 """Form of every SAM's image embedding, whatever the encoder: [1, 256, 64, 64]."""
 
@@ -68,10 +70,14 @@ class WsiSam:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        """Takes the modules over: they are moved, cast and rewritten for inference."""
+        """Takes the modules over: they are moved, cast and rewritten for inference.
+
+        Raises:
+            SettingsError: the encoder does not encode parts of images, and the settings want it to.
+        """
         self.name = name
         self.description = description
-        self.settings = settings
+        self.settings = _usable(settings, modules.encoder)
         self.weights_hash = modules.weights_hash
         self.image_size = modules.variant.image_size
         self._channels = (_EMBEDDING_CHANNELS, modules.variant.early_channels)
@@ -97,7 +103,9 @@ class WsiSam:
         )
         with torch.inference_mode():
             # the positional encoding is never trained: it is the same in all prompt encoders
-            self._image_pe = modules.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2).contiguous().to(dtype)
+            positions = modules.prompt_encoder.get_dense_pe().to(dtype)
+            self._image_pe = spatial.as_tokens(positions)
+            self._middle_pe = spatial.as_tokens(grid.middle(positions))
         # routes and branches of one decoder and one prompt encoder share its projections of an image, under the name
         # of the first of them
         self._projection_names: dict[tuple[int, int], str] = {}
@@ -211,6 +219,17 @@ class WsiSam:
         """Whether a low-resolution image shall be encoded for some prompts; see `reads_low`."""
         return self.settings.read_low and self.uses_low
 
+    def set_low_reading(self, reading: LowReading) -> None:
+        """Changes the settings: how much of low-resolution images is encoded. To be called before any is.
+
+        Raises:
+            SettingsError: nothing reads them, or the encoder does not encode parts of images.
+        """
+        if reading != "none" and not self.uses_low:
+            raise SettingsError(f"{self.name} has no low-resolution branch that could read an image")
+        changed = replace(self.settings, read_low=reading != "none", low_middle=reading == "middle")
+        self.settings = _usable(changed, self._encoder)
+
     @property
     def nbytes(self) -> int:
         """Bytes of its weights in memory; what several of its parts share counts once."""
@@ -225,17 +244,19 @@ class WsiSam:
     @property
     def features_nbytes(self) -> int:
         """Bytes of one image's `features`."""
-        return sum(self._channels) * _GRID * _GRID * self.dtype.itemsize
+        return sum(self._channels) * grid.SIDE * grid.SIDE * self.dtype.itemsize
 
     @torch.inference_mode()
-    def features(self, image: NDArray[Any]) -> EncoderOutput:
+    def features(self, image: NDArray[Any], *, middle: bool = False) -> EncoderOutput:
         """The encoder's raw output, for those who cache or train on it.
 
         Args:
             image: as in `encode`.
+            middle: encode the middle of it alone, see `encodes_middle`.
 
         Returns:
-            Embedding [1, 256, 64, 64] and early feature [1, C, 64, 64], on the model's device in its dtype.
+            Embedding [1, 256, 64, 64] and early feature [1, C, 64, 64], on the model's device in its dtype; of the
+            middle [1, 256, 34, 34] and [1, C, 34, 34].
 
         Raises:
             ImageError: another shape or element type.
@@ -245,6 +266,8 @@ class WsiSam:
             raise ImageError((side, side, 3), None, type(image).__name__)
         if image.shape != (side, side, 3) or image.dtype != np.uint8:
             raise ImageError((side, side, 3), image.shape, str(image.dtype))
+        if middle:
+            image = grid.middle(image.transpose(2, 0, 1), side // grid.SIDE).transpose(1, 2, 0)
         # a copy, since torch takes neither read-only arrays nor negative strides
         pixels = torch.from_numpy(image.copy()).to(self.device).permute(2, 0, 1)
         normalised = ((pixels - self._mean) / self._std)[None].to(self.dtype, memory_format=torch.channels_last)
@@ -264,7 +287,8 @@ class WsiSam:
             ImageError: another shape or element type.
             ValueError: a role that does not exist.
         """
-        return self.prepare(self.features(image), roles=roles)
+        middle = roles is not None and bool(roles) and all(map(self.encodes_middle, roles))
+        return self.prepare(self.features(image, middle=middle), roles=roles)
 
     @torch.inference_mode()
     def prepare(self, features: EncoderOutput, *, roles: Collection[Role] | None = None) -> Embedding:
@@ -272,7 +296,7 @@ class WsiSam:
 
         Args:
             features: what `features` returned, of this model or another of the same weights and dtype, on any device.
-            roles: as in `encode`.
+            roles: as in `encode`; where they are of the middle, "low" alone.
 
         Raises:
             EmbeddingError: another shape or element type.
@@ -281,7 +305,7 @@ class WsiSam:
         unknown = set(roles or ()) - set(get_args(Role))
         if unknown:
             raise ValueError(f"roles must be among {', '.join(get_args(Role))}, got {', '.join(sorted(unknown))}")
-        self.check(features)
+        self.check(features, middle=roles is not None and set(roles) == {"low"} and _is_middle(features))
         embedding = Embedding(self._origin, EncoderOutput(*(tensor.to(self.device) for tensor in features)))
         if roles is None:
             return embedding
@@ -290,14 +314,19 @@ class WsiSam:
         embedding.seal()
         return embedding
 
-    def check(self, features: EncoderOutput) -> None:
+    def check(self, features: EncoderOutput, *, middle: bool = False) -> None:
         """Checks that features are of the form that this model's encoder gives them.
+
+        Args:
+            features: of an image.
+            middle: as in `features`.
 
         Raises:
             EmbeddingError: another shape or element type.
         """
+        side = grid.MIDDLE if middle else grid.SIDE
         if any(
-            tensor.dtype != self.dtype or tensor.shape != (1, channels, _GRID, _GRID)
+            tensor.dtype != self.dtype or tensor.shape != (1, channels, side, side)
             for tensor, channels in zip(features, self._channels, strict=True)
         ):
             shapes = ", ".join(f"{list(tensor.shape)} {tensor.dtype}" for tensor in features)
@@ -371,6 +400,18 @@ class WsiSam:
         """
         return self.settings.read_low and self._route(prompt).decoder.low is not None
 
+    def encodes_middle(self, role: Role) -> bool:
+        """Whether of an image for this role alone only the middle is encoded, see `ModelSettings.low_middle`.
+
+        The low-resolution image gives the answer a token (arXiv 2403.09257, section 3), which gathers from positions
+        about the prompt, and prompts lie in the middle; the encoder, too, looks no farther than its windows, and
+        gives these positions nearly the same without the rest of the image.
+
+        Args:
+            role: what the embedding will be for.
+        """
+        return role == "low" and self.settings.low_middle
+
     @property
     def _origin(self) -> Origin:
         return Origin(self.weights_hash, self.dtype, self.device)
@@ -395,15 +436,24 @@ class WsiSam:
     ) -> DualMasks:
         """Decodes prompts of one kind."""
         decoder = route.decoder
+        if high.image.shape[1] != self._image_pe.shape[1]:
+            raise EmbeddingError("the image was encoded for its role as a low-resolution one only")
         batch = PromptBatch.of(prompts, self.device)
         high_input = self._input(route, decoder.high, high, batch, fused=decoder.high.parts is not None)
-        low_input = None
+        low_input, low_pe = None, None
         if low is not None and decoder.low is not None:
+            low_pe = self._positions(low.image)
             low_batch = batch.in_low_frame(self.image_size)
             low_input = self._input(route, decoder.low, low, low_batch, fused=want_low)
         multimask = self.settings.multimask and prompts[0].is_single_click
-        masks: DualMasks = decoder(high_input, low_input, self._image_pe, multimask=multimask, want_low=want_low)
+        masks: DualMasks = decoder(
+            high_input, low_input, self._image_pe, low_pe=low_pe, multimask=multimask, want_low=want_low
+        )
         return masks
+
+    def _positions(self, image: Tensor) -> Tensor:
+        """The positional encoding of a whole image's tokens, or of its middle's."""
+        return self._image_pe if image.shape[1] == self._image_pe.shape[1] else self._middle_pe
 
     def _input(
         self, route: Route, branch: Branch, embedding: Embedding, batch: PromptBatch, *, fused: bool
@@ -422,7 +472,7 @@ class WsiSam:
         no_mask = route.prompt_encoder.no_mask_embed.weight[None].to(self.dtype)
         return embedding.part(
             self._projection_names[id(branch.decoder), id(route.prompt_encoder)],
-            lambda image, _: branch.project(image, no_mask, self._image_pe),
+            lambda image, _: branch.project(image, no_mask, self._positions(image)),
         )
 
     def _fused(self, embedding: Embedding, branch: Branch) -> Tensor:
@@ -434,6 +484,16 @@ class WsiSam:
             return (parts.fuse(image, early),)
 
         return embedding.part(self._fused_names[id(parts)], fuse)[0]
+
+
+def _usable(settings: ModelSettings, encoder: ImageEncoder) -> ModelSettings:
+    if settings.low_middle and not encoder.takes_parts:
+        raise SettingsError("low_middle: this model's encoder takes whole images only; have the whole read")
+    return settings
+
+
+def _is_middle(features: EncoderOutput) -> bool:
+    return features.embedding.shape[-1] == grid.MIDDLE
 
 
 def _arrays(logits: Tensor) -> list[NDArray[np.float32]]:

@@ -22,7 +22,7 @@ class PromptTokens(NamedTuple):
 
     Attributes:
         sparse: [P, T, 256]: a token for each click, for "not a point" after clicks without a box, for each corner.
-        dense: [P, N, 256] with N = 64 * 64 image positions, or [1, N, 256] where no prompt has a mask.
+        dense: [P, N, 256] with N = 64 * 64 image positions, or [1, 1, 256] for all of them where no prompt has a mask.
         masked: whether dense encodes masks, so that nothing computed for "no mask" holds.
     """
 
@@ -92,9 +92,9 @@ class PromptBatch:
         """
         points = None if self.points is None else (self.points, self.labels)
         sparse, dense = encoder(points=points, boxes=self.boxes, masks=self.masks)
-        # without a mask SAM repeats one vector over batch and positions: one row of the batch says it all, and a
-        # prompt of a mask alone, taken to the low frame, comes back as a batch of one
-        dense = dense if self.masks is not None else dense[:1]
+        # without a mask SAM repeats one vector over batch and positions: one says it all, and a prompt of a mask alone,
+        # taken to the low frame, comes back as a batch of one
+        dense = dense if self.masks is not None else dense[:1, :, :1, :1]
         return PromptTokens(
             sparse=sparse.expand(self.size, -1, -1).to(dtype),
             dense=dense.flatten(2).transpose(1, 2).to(dtype),

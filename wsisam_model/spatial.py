@@ -38,6 +38,9 @@ def run(layers: nn.Sequential, feature_map: Tensor) -> Tensor:
         elif torch.is_grad_enabled() and isinstance(layer, nn.Conv2d):
             # on a CPU the gradient of a 3 x 3 convolution takes three times as long with channels last
             feature_map = layer(feature_map.contiguous())
+        elif isinstance(layer, nn.GELU) and feature_map.is_contiguous(memory_format=torch.channels_last):
+            # seen in the order of its memory, it takes a CPU half the time
+            feature_map = layer(feature_map.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         else:
             feature_map = layer(feature_map)
     return feature_map

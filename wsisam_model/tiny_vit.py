@@ -30,6 +30,8 @@ class TinyVitEncoder(ImageEncoder):
             LiteMedSAM, whose stem of two 1 x 1 convolutions keeps 256 px.
     """
 
+    takes_parts = True
+
     def __init__(self, *, strided_stem: bool) -> None:
         super().__init__()
         trunk: Any = TinyVit(

@@ -36,7 +36,9 @@ VIT_H = VitShape(1280, 32, 16, (7, 15, 23, 31))
 
 
 class VitEncoder(ImageEncoder):
-    """SAM's ViT for 1024 px images, with its early feature."""
+    """SAM's ViT for 1024 px images, with its early feature. Its positions are those of whole images."""
+
+    takes_parts = False
 
     def __init__(self, shape: VitShape) -> None:
         super().__init__()

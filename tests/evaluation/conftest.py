@@ -29,9 +29,12 @@ class FakeModel:
     seen: list = field(default_factory=list)
     encoded: int = 0
 
-    def encode(self, image):
+    def encode(self, image, *, roles=None):
         self.encoded += 1
         return np.where(image.mean(axis=2) < 180, 4.0, -4.0).astype(np.float32)
+
+    def encodes_middle(self, role):
+        return False
 
     def decode(self, high, low, prompt):
         if not self.trained:

@@ -41,7 +41,7 @@ def stored(model, store):
 
 @pytest.fixture
 def filled(stored, features):
-    stored.save(SLIDE, job().field.high, features)
+    stored.save(SLIDE, job().field.high, "high", features)
     return stored
 
 
@@ -94,16 +94,16 @@ async def test_a_damaged_entry_is_encoded_and_written_again(model, store, filled
     (answer,) = await asked(model, store, job())
     assert answer.times.encoder_runs == 1
     assert store.counters.damaged == 1
-    assert torch.equal(filled.load(SLIDE, job().field.high).embedding, features.embedding)
+    assert torch.equal(filled.load(SLIDE, job().field.high, "high").embedding, features.embedding)
 
 
 def test_entries_that_another_program_wrote_are_removed(store, stored, features):
     window = job().field.high
     cut = EncoderOutput(features.embedding[:, :7], features.early)
     for foreign in (cut.to_bytes(), b"no tensors", features.to_bytes()[:-1]):
-        store.put(stored._key(SLIDE, window), foreign)
-        assert stored.load(SLIDE, window) is None
-        assert not stored.has(SLIDE, window)
+        store.put(stored._key(SLIDE, window, "high"), foreign)
+        assert stored.load(SLIDE, window, "high") is None
+        assert not stored.has(SLIDE, window, "high")
     assert store.counters.damaged == 3
 
 
@@ -123,20 +123,28 @@ async def test_a_disk_that_cannot_be_written_fails_no_prompt(model, tmp_path, ca
 
 def test_entries_are_told_apart_by_all_that_makes_them_different(model, stored, filled):
     high = job().field.high
-    assert stored.has(SLIDE, high)
+    assert stored.has(SLIDE, high, "high")
     for window in (job(0.5).field.high, replace(high, downsample=2.0), replace(high, size=1024)):
-        assert not stored.has(SLIDE, window)
-    assert not stored.has("6" * 64, high)
+        assert not stored.has(SLIDE, window, "high")
+    assert not stored.has("6" * 64, high, "high")
 
     class Other:
         weights_hash, dtype = model.weights_hash, model.dtype
+        middle = False
+
+        def encodes_middle(self, role):
+            return self.middle and role == "low"
 
     other = Other()
-    assert StoredFeatures(other, stored._store).has(SLIDE, high)
+    assert StoredFeatures(other, stored._store).has(SLIDE, high, "high")
+    assert StoredFeatures(other, stored._store).has(SLIDE, high, "low")
+    other.middle = True
+    assert StoredFeatures(other, stored._store).has(SLIDE, high, "high")
+    assert not StoredFeatures(other, stored._store).has(SLIDE, high, "low")
     other.dtype = torch.bfloat16
-    assert not StoredFeatures(other, stored._store).has(SLIDE, high)
+    assert not StoredFeatures(other, stored._store).has(SLIDE, high, "high")
     other.dtype, other.weights_hash = model.dtype, "another"
-    assert not StoredFeatures(other, stored._store).has(SLIDE, high)
+    assert not StoredFeatures(other, stored._store).has(SLIDE, high, "high")
 
 
 def test_an_entry_takes_what_was_said(stored, filled):
@@ -157,3 +165,14 @@ def test_features_come_back_to_the_bit(features, dtype):
 def test_bytes_that_hold_no_tensors_are_refused(data):
     with pytest.raises(EmbeddingError):
         EncoderOutput.from_bytes(data)
+
+
+async def test_of_low_images_the_middle_alone_may_be_kept(store):
+    middle = WsiSam.from_name("wsisam-lite")
+    middle.set_low_reading("middle")
+    (first,) = await asked(middle, store, job())
+    (again,) = await asked(middle, store, job())
+    assert (first.times.encoder_runs, again.times.encoder_runs) == (2, 0)
+    assert (first.logits == again.logits).all()
+    low = StoredFeatures(middle, store).load(SLIDE, job().field.low, "low")
+    assert low.embedding.shape == (1, 256, 34, 34)

@@ -43,6 +43,9 @@ class DarkParts:
     def reads_low(self, prompt):
         return False
 
+    def encodes_middle(self, role):
+        return False
+
     def decode(self, high, low, prompt):
         logits = high.values.copy()
         y, x = np.mgrid[:256, :256]

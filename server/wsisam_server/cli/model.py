@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import click
 import torch
 
-from wsisam_model import Dtype, WsiSam, WsiSamError
+from wsisam_model import Dtype, LowReading, WsiSam, WsiSamError
 from wsisam_server.weights import VARIABLE, ServedModels, WeightsError, WeightsFolder, default_folder, load
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -25,7 +25,7 @@ weights_dir_option = click.option(
 
 
 def model_options(command: Command) -> Command:
-    """Adds --model, --sam, --high, --low, --additions, --weights-dir, --device, --dtype and --threads."""
+    """Adds the options from --model to --threads."""
     for option in reversed(
         (
             click.option(
@@ -35,6 +35,13 @@ def model_options(command: Command) -> Command:
             click.option("--high", type=FILE, help="With --sam: WSI-SAM's high-resolution decoder, net_high.pth."),
             click.option("--low", type=FILE, help="With --sam and --high: its low-resolution decoder, net_low.pth."),
             click.option("--additions", type=FILE, help="What `wsisam train` made for that --model or --sam."),
+            click.option(
+                "--low-resolution",
+                type=click.Choice(["auto", *get_args(LowReading)]),
+                default="auto",
+                show_default=True,
+                help="How much of the low-resolution image that model reads; auto: what its weights ask for.",
+            ),
             weights_dir_option,
             click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
             click.option(
@@ -58,6 +65,7 @@ def load_model(
     high: Path | None,
     low: Path | None,
     additions: Path | None,
+    low_resolution: LowReading | Literal["auto"] = "auto",
     weights_dir: Path,
     device: str,
     dtype: Dtype | Literal["auto"],
@@ -78,10 +86,14 @@ def load_model(
         raise click.UsageError("--additions takes the place of --high and --low")
     try:
         if sam is not None:
-            return WsiSam.from_files(sam, high, low, additions=additions, device=chosen, dtype=number_type)
-        return load(WeightsFolder(weights_dir), model, additions=additions, device=chosen, dtype=number_type)
+            loaded = WsiSam.from_files(sam, high, low, additions=additions, device=chosen, dtype=number_type)
+        else:
+            loaded = load(WeightsFolder(weights_dir), model, additions=additions, device=chosen, dtype=number_type)
+        if low_resolution != "auto":
+            loaded.set_low_reading(low_resolution)
     except (WsiSamError, WeightsError) as error:
         raise click.ClickException(str(error)) from error
+    return loaded
 
 
 def served_models(

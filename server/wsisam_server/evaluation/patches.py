@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wsisam_model import Embedding, WsiSam
+    from wsisam_model import Embedding, Role, WsiSam
     from wsisam_server.geometry import SlideSize, Window
     from wsisam_server.slides import Slide
 
@@ -21,15 +21,24 @@ class Patches:
     def __init__(self, model: WsiSam, slide: Slide) -> None:
         self._model = model
         self._slide = slide
-        self._embeddings: dict[Window, Embedding] = {}
+        self._embeddings: dict[tuple[Window, bool], Embedding] = {}
 
     @property
     def size(self) -> SlideSize:
         """The slide's size."""
         return self._slide.info.size
 
-    def __getitem__(self, window: Window) -> Embedding:
-        """The embedding of a window."""
-        if window not in self._embeddings:
-            self._embeddings[window] = self._model.encode(self._slide.read(window))
-        return self._embeddings[window]
+    def high(self, window: Window) -> Embedding:
+        """The embedding of a high-resolution window."""
+        return self._embedding(window, middle=False)
+
+    def low(self, window: Window) -> Embedding:
+        """The embedding of a low-resolution window, or of as much of it as the model reads."""
+        return self._embedding(window, middle=self._model.encodes_middle("low"))
+
+    def _embedding(self, window: Window, *, middle: bool) -> Embedding:
+        key = window, middle
+        if key not in self._embeddings:
+            roles: tuple[Role, ...] | None = ("low",) if middle else None
+            self._embeddings[key] = self._model.encode(self._slide.read(window), roles=roles)
+        return self._embeddings[key]

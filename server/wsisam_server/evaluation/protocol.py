@@ -154,8 +154,8 @@ def _case(
     logits = answer(
         trial.model,
         variant,
-        trial.patches[field.high],
-        trial.patches[field.low] if variant == "hr+lr" else None,
+        trial.patches.high(field.high),
+        trial.patches.low(field.low) if variant == "hr+lr" else None,
         Prompt(points=points, labels=labels, box=box, mask=mask),
     )
     region = Region.about(trial.item.box, field.high, trial.patches.size)

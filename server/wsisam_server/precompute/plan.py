@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsisam_model import WsiSam
+    from wsisam_model import Role, WsiSam
     from wsisam_server.geometry import FieldPair, Window
     from wsisam_server.scheduler import StoredFeatures
     from wsisam_server.slides import Slide
@@ -37,12 +37,12 @@ class Plan:
     """What there is to do.
 
     Attributes:
-        windows: all that prompts will need, each once, the finest first, row by row.
+        windows: all that prompts will need, each once in a role, the finest first, row by row.
         missing: how many of them are not in the store.
         entry_bytes: what each takes there, at most.
     """
 
-    windows: Sequence[Window]
+    windows: Sequence[tuple[Window, Role]]
     missing: int
     entry_bytes: int
 
@@ -103,13 +103,14 @@ class Work:
         unwritten: deque[Future[None]] = deque()
         prepare = partial(torch.set_num_threads, 1)
         with ThreadPoolExecutor(1, "wsisam-writer", initializer=prepare) as writer:
-            for done, (window, pixels) in enumerate(self._read(plan.windows)):
+            for done, (window, role, pixels) in enumerate(self._read(plan.windows)):
                 progress(done, len(plan.windows))
                 if pixels is None:
                     continue
-                features = self.model.features(pixels)
+                features = self.model.features(pixels, middle=self.model.encodes_middle(role))
                 encoded += 1
-                unwritten.append(writer.submit(self.stored.save, self.slide.info.fingerprint, window, features))
+                save = partial(self.stored.save, self.slide.info.fingerprint, window, role, features)
+                unwritten.append(writer.submit(save))
                 if len(unwritten) > MOST_UNWRITTEN:
                     unwritten.popleft().result()
             for write in unwritten:
@@ -117,24 +118,23 @@ class Work:
         progress(len(plan.windows), len(plan.windows))
         return encoded
 
-    def _read(self, windows: Sequence[Window]) -> Iterator[tuple[Window, NDArray[np.uint8] | None]]:
+    def _read(self, windows: Sequence[tuple[Window, Role]]) -> Iterator[tuple[Window, Role, NDArray[np.uint8] | None]]:
         """Windows in their order with their pixels; None for those that are in the store."""
 
-        def read(window: Window) -> NDArray[np.uint8] | None:
-            if self.stored.load(self.slide.info.fingerprint, window) is not None:
-                return None
-            return self.slide.read(window)
+        def read(window: Window, role: Role) -> tuple[Window, Role, NDArray[np.uint8] | None]:
+            if self.stored.load(self.slide.info.fingerprint, window, role) is not None:
+                return window, role, None
+            return window, role, self.slide.read(window)
 
         readers = ThreadPoolExecutor(READERS, "wsisam-reader")
         try:
-            running: deque[tuple[Window, Future[NDArray[np.uint8] | None]]] = deque()
-            for window in windows:
-                running.append((window, readers.submit(read, window)))
+            running: deque[Future[tuple[Window, Role, NDArray[np.uint8] | None]]] = deque()
+            for window, role in windows:
+                running.append(readers.submit(read, window, role))
                 if len(running) > READERS:
-                    first, future = running.popleft()
-                    yield first, future.result()
-            for first, future in running:
-                yield first, future.result()
+                    yield running.popleft().result()
+            for future in running:
+                yield future.result()
         finally:
             readers.shutdown(wait=True, cancel_futures=True)
 
@@ -147,9 +147,14 @@ def planned(work: Work, fields: Iterable[FieldPair], *, most_bytes: int | None =
         fields: in which prompts will fall.
         most_bytes: leave out, from the end, what would take more; None for all.
     """
-    needed = {window for pair in fields for window in ((pair.high, pair.low) if work.model.wants_low else (pair.high,))}
-    windows = sorted(needed, key=lambda window: (window.downsample, window.y, window.x))
+    needed: set[tuple[Window, Role]] = set()
+    for pair in fields:
+        needed.add((pair.high, "high"))
+        if work.model.wants_low:
+            # Of whole images, one entry serves both roles.
+            needed.add((pair.low, "low" if work.model.encodes_middle("low") else "high"))
+    windows = sorted(needed, key=lambda part: (part[0].downsample, part[0].y, part[0].x, part[1]))
     if most_bytes is not None:
         windows = windows[: most_bytes // work.stored.nbytes]
-    missing = sum(not work.stored.has(work.slide.info.fingerprint, window) for window in windows)
+    missing = sum(not work.stored.has(work.slide.info.fingerprint, *part) for part in windows)
     return Plan(windows, missing, work.stored.nbytes)

@@ -73,7 +73,7 @@ class LocalEngine:
 
     def lacking(self, job: Job) -> list[Window]:
         """See `Engine.lacking`."""
-        return self._lacking(job.slide_id, self._parts(job.field, _prompt(job)))
+        return [window for window, _ in self._lacking(job.slide_id, self._parts(job.field, _prompt(job)))]
 
     async def to_encode(self, job: Job) -> list[Window]:
         """See `Engine.to_encode`."""
@@ -118,7 +118,7 @@ class LocalEngine:
         async def compute() -> Embedding:
             stored = self._stored if job.is_lasting else None
             if stored is not None:
-                features, spent = await self._device.read(ticket, partial(stored.load, job.slide_id, window))
+                features, spent = await self._device.read(ticket, partial(stored.load, job.slide_id, window, role))
                 times.read += spent
                 if features is not None:
                     embedding, spent = await self._device.run(
@@ -132,7 +132,7 @@ class LocalEngine:
             (embedding, raw), spent = await self._device.run(ticket, lambda: self._encode(pixels, role, stored))
             times.encode += spent
             if stored is not None and raw is not None:
-                self._device.behind.later(partial(stored.save, job.slide_id, window, raw))
+                self._device.behind.later(partial(stored.save, job.slide_id, window, role, raw))
             return embedding
 
         embedding, waited = await self._device.cache.get(key, compute)
@@ -145,7 +145,7 @@ class LocalEngine:
         """An embedding, and what of it is to be stored if anything is."""
         if stored is None:
             return self._model.encode(pixels, roles=(role,)), None
-        features = self._model.features(pixels)
+        features = self._model.features(pixels, middle=self._model.encodes_middle(role))
         return self._model.prepare(features, roles=(role,)), features
 
     def _parts(self, windows: FieldPair, prompt: Prompt) -> list[tuple[Window, Role]]:
@@ -154,15 +154,15 @@ class LocalEngine:
             parts.append((windows.low, "low"))
         return parts
 
-    def _lacking(self, slide_id: str, parts: list[tuple[Window, Role]]) -> list[Window]:
-        return [window for window, role in parts if self._key(slide_id, window, role) not in self._device.cache]
+    def _lacking(self, slide_id: str, parts: list[tuple[Window, Role]]) -> list[tuple[Window, Role]]:
+        return [part for part in parts if self._key(slide_id, *part) not in self._device.cache]
 
     async def _to_encode(self, job: Job, parts: list[tuple[Window, Role]]) -> list[Window]:
         lacking, stored = self._lacking(job.slide_id, parts), self._stored
         if stored is None or not job.is_lasting or not lacking:
-            return lacking
-        there = await asyncio.to_thread(lambda: [stored.has(job.slide_id, window) for window in lacking])
-        return [window for window, is_there in zip(lacking, there, strict=True) if not is_there]
+            return [window for window, _ in lacking]
+        there = await asyncio.to_thread(lambda: [stored.has(job.slide_id, *part) for part in lacking])
+        return [window for (window, _), is_there in zip(lacking, there, strict=True) if not is_there]
 
     def _key(self, slide_id: str, window: Window, role: Role) -> Key:
         # The settings too: what is prepared of an embedding follows from them.

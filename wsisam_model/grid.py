@@ -1,0 +1,30 @@
+"""The 64 x 64 positions for which every SAM's encoder has features, and the middle of them.
+
+A low-resolution image has twice the field of the high-resolution one about the same centre, so that the latter covers
+the 32 x 32 positions in its middle.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+SIDE: Final = 64
+
+MIDDLE: Final = 34
+"""The 32 positions each way that the high-resolution image covers, and one more on each side."""
+
+_START = (SIDE - MIDDLE) // 2
+
+
+def middle(grid: Any, scale: int = 1) -> Any:
+    """The middle positions of a tensor or an array.
+
+    Args:
+        grid: [..., 64 * scale, 64 * scale].
+        scale: values each way for one position.
+
+    Returns:
+        [..., 34 * scale, 34 * scale], on the same memory.
+    """
+    cut = slice(_START * scale, (_START + MIDDLE) * scale)
+    return grid[..., cut, cut]
