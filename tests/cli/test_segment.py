@@ -7,28 +7,13 @@ import shapely
 from click.testing import CliRunner
 from PIL import Image
 
-from support.server import DISCS, around, box, iou, picture, start
-from wsisam_model import WsiSam
+from support.server import DISCS, around, box, iou, picture
 from wsisam_server.cli import main
 from wsisam_server.cli.prompts import describe
 from wsisam_server.client import Client
 
 _BOX = around("a").box
 BOX = f"{_BOX.x0:g},{_BOX.y0:g},{_BOX.x1:g},{_BOX.y1:g}"
-
-
-@pytest.fixture(scope="module")
-def slide(tmp_path_factory):
-    path = tmp_path_factory.mktemp("slides") / "discs.png"
-    Image.fromarray(picture()).save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def target(slide):
-    running, stop = start(WsiSam.from_name("wsisam-lite"), slide.parent)
-    yield running.target
-    stop()
 
 
 def run(*arguments):
