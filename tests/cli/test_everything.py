@@ -5,28 +5,12 @@ import json
 import pytest
 import shapely
 from click.testing import CliRunner
-from PIL import Image
 
-from support.server import DISCS, iou, picture, start
-from wsisam_model import WsiSam
+from support.server import DISCS, iou
 from wsisam_server.cli import main
 from wsisam_server.polygons import collection, feature
 
 SIZES = ("--min-size", 70, "--max-size", 150)
-
-
-@pytest.fixture(scope="module")
-def slide(tmp_path_factory):
-    path = tmp_path_factory.mktemp("slides") / "discs.png"
-    Image.fromarray(picture()).save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def target(slide):
-    running, stop = start(WsiSam.from_name("wsisam-lite"), slide.parent)
-    yield running.target
-    stop()
 
 
 def run(*arguments):

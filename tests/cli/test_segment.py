@@ -1,34 +1,20 @@
 """`wsisam segment`, in this process and against a server, on a slide made here."""
 
 import json
+import re
 
 import pytest
 import shapely
 from click.testing import CliRunner
 from PIL import Image
 
-from support.server import DISCS, around, box, iou, picture, start
-from wsisam_model import WsiSam
+from support.server import DISCS, around, box, iou, picture
 from wsisam_server.cli import main
 from wsisam_server.cli.prompts import describe
 from wsisam_server.client import Client
 
 _BOX = around("a").box
 BOX = f"{_BOX.x0:g},{_BOX.y0:g},{_BOX.x1:g},{_BOX.y1:g}"
-
-
-@pytest.fixture(scope="module")
-def slide(tmp_path_factory):
-    path = tmp_path_factory.mktemp("slides") / "discs.png"
-    Image.fromarray(picture()).save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def target(slide):
-    running, stop = start(WsiSam.from_name("wsisam-lite"), slide.parent)
-    yield running.target
-    stop()
 
 
 def run(*arguments):
@@ -66,6 +52,38 @@ def test_the_working_scale_can_be_chosen(slide, target):
     assert "downsample 1.5" in done.stdout
 
 
+def outlined_coarsely(slide, path, *options):
+    """What is said of disc b in a field in which it is 11 cells wide, its outline, and (scale, windows) of its border."""
+    done = run(slide, "--box", "504,154,696,346", "--downsample", "16", "--geojson", path, *options)
+    assert done.exit_code == 0, done.output
+    border = re.search(r"border at ([\d.]+) in (\d+) window", done.stdout)
+    shape = shapely.geometry.shape(json.loads(path.read_text())["features"][0]["geometry"])
+    return done.stdout, shape, border and (float(border[1]), int(border[2]))
+
+
+def test_a_refined_border_is_nearer_the_object_and_its_scale_is_said(slide, target, tmp_path):
+    path, server = tmp_path / "out.geojson", ("--server", target)
+    _, coarse, none = outlined_coarsely(slide, path, *server)
+    assert none is None
+    said, fine, (scale, windows) = outlined_coarsely(slide, path, "--refine", "2", *server)
+    assert scale == 2
+    assert windows > 1
+    assert "finer needs" not in said
+    assert iou(coarse, "b") < 0.95 < iou(fine, "b")
+
+    bound = windows - 1
+    said, bounded, (scale, windows) = outlined_coarsely(
+        slide, path, "--refine", "2", "--refine-windows", bound, *server
+    )
+    assert scale > 2
+    assert windows <= bound
+    assert "finer needs more --refine-windows" in said
+    assert iou(coarse, "b") < iou(bounded, "b") < iou(fine, "b")
+
+    # Without a server, that scale and not the bound.
+    assert outlined_coarsely(slide, path, "--refine", scale)[1].equals(bounded)
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
@@ -78,6 +96,7 @@ def test_the_working_scale_can_be_chosen(slide, target):
         (("--box", "nan,0,1,1"), 2, "numbers"),
         (("--box", BOX, "--geojson", "/no/such/folder/x.geojson"), 2, "no folder"),
         (("--box", BOX, "--tolerance", "-1"), 2, "--tolerance"),
+        (("--box", BOX, "--refine-windows", "4"), 2, "goes with --refine"),
         (("--box", BOX, "--downsample", "0.1"), 1, "larger downsample"),
         (("--box", "9000,9000,9001,9001"), 1, "900 x 700"),
         (("--point", "5,5,-"), 1, "only negative points"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from wsisam_server.borders.resampling import centers
+from wsisam_server.fields import onto_slide
 from wsisam_server.geometry import FieldPair, SlideSize, Window
 
 if TYPE_CHECKING:
@@ -110,15 +111,11 @@ def _along(
             places |= set(zip(rows[near].tolist(), columns[near].tolist(), strict=True))
     windows = dict.fromkeys(
         Window(
-            _edge(column * step - extent / 2, extent, slide.width),
-            _edge(row * step - extent / 2, extent, slide.height),
+            onto_slide(column * step - extent / 2, extent, slide.width),
+            onto_slide(row * step - extent / 2, extent, slide.height),
             downsample,
             size,
         )
         for row, column in sorted(places)
     )
     return tuple(FieldPair(window) for window in windows)
-
-
-def _edge(edge: float, extent: float, limit: int) -> float:
-    return (limit - extent) / 2 if extent >= limit else min(max(edge, 0.0), limit - extent)

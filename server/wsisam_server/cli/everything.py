@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import uuid
@@ -16,22 +15,18 @@ from rich.console import Console
 
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.app import build_segmenter
+from wsisam_server.cli.answering import model_here, refusals, slide_there
 from wsisam_server.cli.bars import counted
 from wsisam_server.cli.connection import Reach, connection_options
-from wsisam_server.cli.model import load_model, model_options
-from wsisam_server.cli.overlay import draw
+from wsisam_server.cli.model import model_of_server, model_options
+from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.prompts import BoxType, Numbers, Result, describe
-from wsisam_server.cli.segment import model_of_server
-from wsisam_server.client import ServerError, areas, geometry
-from wsisam_server.config import Limits, Settings
-from wsisam_server.errors import WsiSamServerError
+from wsisam_server.client import areas, geometry
 from wsisam_server.formats import FormatError
 from wsisam_server.formats import geojson as qupath
 from wsisam_server.polygons import collection, feature, polygonal
 from wsisam_server.segmenter import Step, Survey
 from wsisam_server.service import from_proto, to_proto
-from wsisam_server.slides import open_slide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +113,7 @@ def command(
         features = [_feature(proposal, class_name) for proposal in proposals]
         geojson.write_text(json.dumps(collection(features)), encoding="utf-8")
     if overlay is not None and proposals:
-        _draw(slide, proposals, overlay)
+        draw_on(slide, [Result(proposal.prompt, proposal.outline) for proposal in proposals], overlay)
 
 
 def _areas(path: Path) -> list[shapely.MultiPolygon]:
@@ -153,18 +148,12 @@ def _collect(
     proposals: list[pb.Proposal] = []
     last = pb.SegmentEverythingResponse()
     try:
-        with counted(console, "windows") as tell, contextlib.closing(answers):  # type: ignore[type-var]
+        with refusals(server), counted(console, "windows") as tell, contextlib.closing(answers):  # type: ignore[type-var]
             for last in answers:
                 proposals += last.proposals
                 tell(last.windows_done, last.windows_total)
     except KeyboardInterrupt:
         click.echo("stopped; what was found so far is kept", err=True)
-    except ServerError as error:
-        if error.status == "UNAVAILABLE" and not error.reason:
-            raise click.ClickException(f"no server answers at {server}: is 'wsisam serve' running there?") from error
-        raise click.ClickException(f"{error.status}: {error.text}") from error
-    except WsiSamServerError as error:
-        raise click.ClickException(f"{error.public_text} {error.private_text}".strip()) from error
     return proposals, last
 
 
@@ -173,8 +162,7 @@ def _by_server(
 ) -> Iterator[pb.SegmentEverythingResponse]:
     named = model_of_server(model)
     with reach.connect(server) as client:
-        # A relative path that exists here is this file, not one of the same name below the server's roots.
-        request.slide_id = client.open_slide(str(slide.resolve() if slide.is_file() else slide)).slide_id
+        request.slide_id = slide_there(client, slide)
         request.model = named
         yield from client.segment_everything(request)
 
@@ -182,27 +170,17 @@ def _by_server(
 def _here(
     slide: Path, request: pb.SegmentEverythingRequest, model: dict[str, Any]
 ) -> Iterator[pb.SegmentEverythingResponse]:
-    if not slide.is_file():
-        raise click.ClickException(f"{slide}: no such file")
-    path = slide.resolve()
-    settings = Settings(slide_roots=(path.parent,), threads=model.pop("threads"))
-    with contextlib.closing(asyncio.new_event_loop()) as loop:
-        segmenter = build_segmenter(settings)
+    with model_here(slide, model) as here:
+        request.slide_id = here.slide_id
+        wanted = from_proto.survey(request, "", here.limits)
+        survey = Survey.planned(here.segmenter, wanted, here.limits.windows_per_region)
+        yield to_proto.survey_step(survey, Step())
+        steps = survey.steps()
         try:
-            with console.status("loading the model"):
-                loop.run_until_complete(segmenter.models.start(lambda: load_model(**model)))
-            request.slide_id, _, _ = segmenter.open_slide(str(path), None)
-            wanted = from_proto.survey(request, "", settings.limits)
-            survey = Survey.planned(segmenter, wanted, settings.limits.windows_per_region)
-            yield to_proto.survey_step(survey, Step())
-            steps = survey.steps()
-            try:
-                while (step := loop.run_until_complete(anext(steps, None))) is not None:
-                    yield to_proto.survey_step(survey, step)
-            finally:
-                loop.run_until_complete(steps.aclose())
+            while (step := here.wait(anext(steps, None))) is not None:
+                yield to_proto.survey_step(survey, step)
         finally:
-            loop.run_until_complete(segmenter.close())
+            here.wait(steps.aclose())
 
 
 def _summary(last: pb.SegmentEverythingResponse) -> str:
@@ -234,16 +212,3 @@ def _feature(proposal: pb.Proposal, class_name: str | None) -> dict[str, Any]:
             "wsisam.prompt": describe(proposal.prompt),
         },
     )
-
-
-def _draw(slide: Path, proposals: list[pb.Proposal], path: Path) -> None:
-    try:
-        opened = open_slide(slide, Limits())
-    except WsiSamServerError as error:
-        raise click.ClickException(
-            f"no overlay: {slide} cannot be read on this machine, which draws it. Leave out --overlay."
-        ) from error
-    try:
-        draw(opened, [Result(proposal.prompt, proposal.outline) for proposal in proposals], path)
-    finally:
-        opened.close()

@@ -96,6 +96,18 @@ def load_model(
     return loaded
 
 
+def model_of_server(model: dict[str, Any]) -> str:
+    """The model that the options name for a server; empty for its default.
+
+    Raises:
+        click.UsageError: an option says how to load one.
+    """
+    ignored = [name for name in model if name != "model" and model[name] is not None and _given(name)]
+    if ignored:
+        raise click.UsageError(f"--{ignored[0]} is the server's business; leave it out with --server")
+    return str(model["model"]) if _given("model") else ""
+
+
 def served_models(
     folder: WeightsFolder, device: str, dtype: Dtype | Literal["auto"], only: Collection[str] | None
 ) -> ServedModels:
@@ -141,3 +153,8 @@ def choose_dtype(name: Dtype | Literal["auto"]) -> Dtype:
     were measured to be too far from it (docs/performance.md).
     """
     return "float32" if name == "auto" else name
+
+
+def _given(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+import click
 import numpy as np
 from PIL import Image, ImageDraw
 
 from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.config import Limits
+from wsisam_server.errors import WsiSamServerError
 from wsisam_server.geometry import Window
+from wsisam_server.slides import open_slide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +50,27 @@ def draw(slide: Slide, results: Sequence[Result], path: Path) -> None:
         _lines(pen, result, view, COLORS[number % len(COLORS)])
         _prompt(pen, result.prompt, view)
     picture.save(path)
+
+
+def draw_on(slide: Path, results: Sequence[Result], path: Path) -> None:
+    """Opens a slide and draws on it, as `draw` does.
+
+    Args:
+        slide: its file, on this machine.
+        results: at least one.
+        path: where to write.
+
+    Raises:
+        click.ClickException: it cannot be read here.
+    """
+    try:
+        opened = open_slide(slide, Limits())
+    except WsiSamServerError as error:
+        raise click.ClickException(
+            f"no overlay: {slide} cannot be read on this machine, which draws it. Leave out --overlay."
+        ) from error
+    with closing(opened):
+        draw(opened, results, path)
 
 
 def _view(slide: Slide, results: Sequence[Result]) -> tuple[Window, int, int]:

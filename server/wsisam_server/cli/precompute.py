@@ -105,10 +105,15 @@ def command(
 def _store(folder: Path | None, nbytes: int | None) -> EmbeddingStore:
     if folder is None:
         raise click.UsageError(f"say where the server keeps embeddings: --embedding-store, or ${FOLDER_VARIABLE}")
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    there = _nearest(folder)
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise click.ClickException(f"{folder}: cannot be written; run this as the server's user, or choose another")
     return EmbeddingStore(folder, nbytes or Limits().embedding_store_bytes)
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself, or what is there of those above it: the store makes its own when it first writes."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
 def _scales(work: Work, resolutions: tuple[float, ...], downsamples: tuple[float, ...]) -> list[Lattice]:
@@ -174,8 +179,7 @@ def _check_room(plan: Plan, store: EmbeddingStore) -> None:
             f"(${BYTES_VARIABLE}), choose a coarser --mpp, or take --as-many-as-fit"
         )
     growth = min(plan.missing_bytes, max(store.limit - store.nbytes, 0))
-    there = next(path for path in (store.folder, *store.folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(there).free
+    free = shutil.disk_usage(_nearest(store.folder)).free
     if growth > free:
         raise click.ClickException(f"they do not fit: the disk of {store.folder} has {shown(free)} left")
 

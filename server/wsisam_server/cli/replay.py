@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wsisam_server.cli.bars import counted
-from wsisam_server.cli.model import load_model, model_options
+from wsisam_server.cli.model import load_model, model_of_server, model_options
 from wsisam_server.cli.replay_answers import answers
 from wsisam_server.cli.slide import named_slide, slide_options
 from wsisam_server.cli.store import opened, place_options
@@ -82,15 +82,13 @@ def command(
     """
     if json_path is not None and not json_path.parent.is_dir():
         raise click.UsageError(f"{json_path}: there is no folder {json_path.parent}")
-    if server is not None:
-        _refuse_own_model(model)
+    chosen = model if server is None else {**model, "model": model_of_server(model)}
     named = named_slide(slide, slide_id, server, reach)
     wanted = Wanted(
         slide_id=None if named is None else named.slide_id, project=project, author=author, path_class=path_class
     )
     finder = SlideFinder(folders)
     with opened(store, server, reach) as place:
-        chosen = model if server is None or _given("model") else {**model, "model": ""}
         with console.status("getting the model ready"):
             answerer = answers(server, reach, chosen, partial(load_model, **model), finder)
         with closing(answerer), counted(console, "prompts") as progress:
@@ -100,17 +98,6 @@ def command(
         if pictures is not None:
             _draw(place, report, finder, pictures, most)
     _show(report, saved=save)
-
-
-def _given(name: str) -> bool:
-    source = click.get_current_context().get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def _refuse_own_model(model: dict[str, Any]) -> None:
-    ignored = [name for name in model if name != "model" and _given(name)]
-    if ignored:
-        raise click.UsageError(f"--{ignored[0]} is the server's business; leave it out with --server")
 
 
 def _draw(store: Store, report: Report, finder: SlideFinder, folder: Path, most: int) -> None:

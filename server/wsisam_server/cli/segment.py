@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,18 +11,15 @@ from rich.console import Console
 from rich.progress import Progress
 
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.app import build_segmenter
+from wsisam_server.cli.answering import model_here, refusals, slide_there
 from wsisam_server.cli.connection import Reach, connection_options
-from wsisam_server.cli.model import load_model, model_options
-from wsisam_server.cli.overlay import draw
+from wsisam_server.cli.model import model_of_server, model_options
+from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.prompts import BoxType, Numbers, PointType, Result, describe, prompts
-from wsisam_server.client import ServerError
-from wsisam_server.config import Limits, Settings
 from wsisam_server.errors import WsiSamServerError
 from wsisam_server.polygons import collection
 from wsisam_server.segmenter import Request
 from wsisam_server.service import from_proto, to_proto
-from wsisam_server.slides import open_slide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,21 +122,14 @@ def _collect(answers: Iterator[Answer], count: int, server: str | None) -> tuple
     """All outlines and all errors, by the number of their prompt."""
     outlines: dict[int, pb.Outline] = {}
     errors: dict[int, str] = {}
-    try:
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task("outlining", total=count)
-            for number, answer in answers:
-                if isinstance(answer, str):
-                    errors[number] = answer
-                else:
-                    outlines[number] = answer
-                bar.advance(task)
-    except ServerError as error:
-        if error.status == "UNAVAILABLE" and not error.reason:
-            raise click.ClickException(f"no server answers at {server}: is 'wsisam serve' running there?") from error
-        raise click.ClickException(f"{error.status}: {error.text}") from error
-    except WsiSamServerError as error:
-        raise click.ClickException(f"{error.public_text} {error.private_text}".strip()) from error
+    with refusals(server), Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("outlining", total=count)
+        for number, answer in answers:
+            if isinstance(answer, str):
+                errors[number] = answer
+            else:
+                outlines[number] = answer
+            bar.advance(task)
     return outlines, errors
 
 
@@ -151,7 +139,7 @@ def _write(slide: Path, results: list[Result], geojson: Path | None, overlay: Pa
         features = [result.feature(f"WSI-SAM {number + 1}") for number, result in enumerate(found)]
         geojson.write_text(json.dumps(collection(features)), encoding="utf-8")
     if results and overlay is not None:
-        _draw(slide, results, overlay)
+        draw_on(slide, results, overlay)
 
 
 def _by_server(
@@ -159,57 +147,27 @@ def _by_server(
 ) -> Iterator[Answer]:
     named = model_of_server(model)
     with reach.connect(server) as client:
-        # A relative path that exists here is this file, not one of the same name below the server's roots.
-        request.slide_id = client.open_slide(str(slide.resolve() if slide.is_file() else slide)).slide_id
+        request.slide_id = slide_there(client, slide)
         request.model = named
         for answer in client.segment_batch(request):
             yield int(answer.id), answer.error.text if answer.outline is None and answer.error else answer.outline  # type: ignore[misc]
 
 
-def model_of_server(model: dict[str, Any]) -> str:
-    """The model that the options name for a server; empty for its default.
-
-    Raises:
-        click.UsageError: an option says how to load one.
-    """
-    context = click.get_current_context()
-    ignored = [name for name in model if name != "model" and model[name] is not None and _given(context, name)]
-    if ignored:
-        raise click.UsageError(f"--{ignored[0]} is the server's business; leave it out with --server")
-    return str(model["model"]) if _given(context, "model") else ""
-
-
-def _given(context: click.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
 def _here(slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -> Iterator[Answer]:
-    if not slide.is_file():
-        raise click.ClickException(f"{slide}: no such file")
-    path = slide.resolve()
-    settings = Settings(slide_roots=(path.parent,), threads=model.pop("threads"))
     options = from_proto.options(request.options, "options")
-    with contextlib.closing(asyncio.new_event_loop()) as loop:
-        segmenter = build_segmenter(settings)
-        try:
-            with console.status("loading the model"):
-                loop.run_until_complete(segmenter.models.start(lambda: load_model(**model)))
-            slide_id, _, _ = segmenter.open_slide(str(path), None)
-            for number, item in enumerate(request.items):
-                try:
-                    wanted = Request(
-                        slide_id=slide_id,
-                        prompt=from_proto.prompt(item.prompt, "prompt"),
-                        choice=from_proto.field_choice(item.field, "downsample"),
-                        options=options,
-                        refinement=from_proto.refinement(item.refine, "refine") if item.HasField("refine") else None,
-                    )
-                    yield number, to_proto.outline(loop.run_until_complete(segmenter.segment(wanted)))
-                except WsiSamServerError as error:
-                    yield number, error.public_text
-        finally:
-            loop.run_until_complete(segmenter.close())
+    with model_here(slide, model) as here:
+        for number, item in enumerate(request.items):
+            try:
+                wanted = Request(
+                    slide_id=here.slide_id,
+                    prompt=from_proto.prompt(item.prompt, "prompt"),
+                    choice=from_proto.field_choice(item.field, "downsample"),
+                    options=options,
+                    refinement=from_proto.refinement(item.refine, "refine") if item.HasField("refine") else None,
+                )
+                yield number, to_proto.outline(here.wait(here.segmenter.segment(wanted)))
+            except WsiSamServerError as error:
+                yield number, error.public_text
 
 
 def _line(result: Result) -> str:
@@ -228,16 +186,3 @@ def _refined(outline: pb.Outline) -> str:
     """The finer scale of a border, and whether it is as fine as asked for."""
     finer = "".join(f", border at {level.downsample:.3g} in {level.windows} window(s)" for level in outline.levels[1:])
     return finer + ("; finer needs more --refine-windows" if outline.limited else "")
-
-
-def _draw(slide: Path, results: list[Result], path: Path) -> None:
-    try:
-        opened = open_slide(slide, Limits())
-    except WsiSamServerError as error:
-        raise click.ClickException(
-            f"no overlay: {slide} cannot be read on this machine, which draws it. Leave out --overlay."
-        ) from error
-    try:
-        draw(opened, results, path)
-    finally:
-        opened.close()

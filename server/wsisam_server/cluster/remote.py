@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from wsisam_server.cluster.calls import Refused
@@ -13,7 +13,7 @@ from wsisam_server.cluster.errors import ReplicaLostError
 from wsisam_server.cluster.turns import Turns
 from wsisam_server.embeddings import EmbeddingCache
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.scheduler import Prepared, Worker
+from wsisam_server.scheduler import Prepared, Worker, timed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -89,13 +89,7 @@ class RemoteDevice:
             WsiSamServerError: SHUTTING_DOWN.
             Exception: whatever `call` raises.
         """
-
-        def timed() -> tuple[Result, float]:
-            started = time.perf_counter()
-            result = call()
-            return result, (time.perf_counter() - started) * 1000
-
-        return await self._readers.run(ticket, timed)
+        return await self._readers.run(ticket, partial(timed, call))
 
     async def encode(self, ticket: Ticket, call: Call, pixels: Pixels, sent: Callable[[Priority], None]) -> Reply:
         """Has a field encoded when its turn comes.

@@ -12,6 +12,7 @@ from wsisam_server.fields.plan import (
     ExactWindow,
     FieldChoice,
     keeps,
+    onto_slide,
     plan,
 )
 from wsisam_server.fields.prompt import PromptPoint, SlidePrompt, checked
@@ -28,6 +29,7 @@ __all__ = [
     "ahead",
     "checked",
     "keeps",
+    "onto_slide",
     "plan",
     "shared",
 ]

@@ -117,6 +117,23 @@ def keeps(field: FieldPair, prompt: SlidePrompt, slide: SlideSize, share: float 
     )
 
 
+def onto_slide(edge: float, extent: float, limit: int) -> float:
+    """Moves a window along one axis inwards, so that it reads no padding that it need not.
+
+    Args:
+        edge: where its left or top edge would lie, in level-0 pixels.
+        extent: its side, in level-0 pixels.
+        limit: the slide's width or height.
+
+    Returns:
+        The edge with the window on the slide; of a window that is as large as the slide or larger, with the slide in
+        its middle.
+    """
+    if extent >= limit:
+        return (limit - extent) / 2
+    return min(max(edge, 0.0), limit - extent)
+
+
 def _scale(
     prompt: SlidePrompt, slide: SlideSize, image_size: int, mpp: float | None, viewport: Viewport | None
 ) -> float:
@@ -155,10 +172,7 @@ def _edge(center: float, low: float, high: float, extent: float, limit: int) -> 
     """The window's left (or top) edge: on the grid about the centre, then over the prompt, then onto the slide."""
     step = extent / CENTERS_PER_WINDOW
     edge = round(center / step) * step - extent / 2
-    edge = min(max(edge, high - extent), low)
-    if extent >= limit:
-        return (limit - extent) / 2
-    return min(max(edge, 0.0), limit - extent)
+    return onto_slide(min(max(edge, high - extent), low), extent, limit)
 
 
 def _exact(window: Window, prompt: SlidePrompt, slide: SlideSize, image_size: int) -> Window:

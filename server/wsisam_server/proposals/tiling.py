@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.fields import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE
+from wsisam_server.fields import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE, onto_slide
 from wsisam_server.geometry import Point, Window
 
 if TYPE_CHECKING:
@@ -95,15 +95,16 @@ def tiling(
         xs, ys = (grid.ravel() for grid in np.meshgrid(column * core + offsets, row * core + offsets))
         inside = shapely.contains_xy(region, xs, ys)
         if inside.any():
-            left = _edge((column + 0.5) * core, extent, slide.width)
-            top = _edge((row + 0.5) * core, extent, slide.height)
+            left = onto_slide((column + 0.5) * core - extent / 2, extent, slide.width)
+            top = onto_slide((row + 0.5) * core - extent / 2, extent, slide.height)
             # At the slide's border several cores share one window.
             window = Window(left, top, extent / image_size, image_size)
             found[window] += [Point(x, y) for x, y in zip(xs[inside].tolist(), ys[inside].tolist(), strict=True)]
     if not found:
         # So small that it lies between the clicks.
         inner = region.point_on_surface()
-        left, top = (_edge(at, extent, length) for at, length in ((inner.x, slide.width), (inner.y, slide.height)))
+        left = onto_slide(inner.x - extent / 2, extent, slide.width)
+        top = onto_slide(inner.y - extent / 2, extent, slide.height)
         found[Window(left, top, extent / image_size, image_size)].append(Point(inner.x, inner.y))
     tiles = tuple(Tile(window, tuple(clicks)) for window, clicks in found.items())
     return Tiling(tiles, extent / image_size, core / across)
@@ -135,13 +136,6 @@ def _cores(region: shapely.MultiPolygon, core: float, limit: int) -> list[tuple[
 
     look(*first, 2 ** math.ceil(math.log2(count)) if count > 1 else 1)
     return sorted(met, key=lambda place: place[::-1])
-
-
-def _edge(center: float, extent: float, limit: int) -> float:
-    """A window's left or top edge: about a centre, but moved onto the slide instead of reading padding."""
-    if extent >= limit:
-        return (limit - extent) / 2
-    return min(max(center - extent / 2, 0.0), limit - extent)
 
 
 def boxes(tiles: tuple[Tile, ...]) -> Iterator[shapely.Polygon]:

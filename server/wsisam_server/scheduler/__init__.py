@@ -13,7 +13,7 @@ from wsisam_server.scheduler.models import Models, Workplace
 from wsisam_server.scheduler.offers import Listed, ModelSource, Offer, find_offer
 from wsisam_server.scheduler.pool import ModelPool
 from wsisam_server.scheduler.stored import StoredFeatures
-from wsisam_server.scheduler.worker import Worker
+from wsisam_server.scheduler.worker import Worker, timed
 
 __all__ = [
     "Answer",
@@ -37,4 +37,5 @@ __all__ = [
     "Worker",
     "Workplace",
     "find_offer",
+    "timed",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -13,7 +12,7 @@ import torch
 from wsisam_server.embeddings import Behind, EmbeddingCache
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.scheduler.memory import is_out_of_memory, release_unused
-from wsisam_server.scheduler.worker import Worker
+from wsisam_server.scheduler.worker import Worker, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +72,7 @@ class Device:
             WsiSamServerError: SHUTTING_DOWN.
             Exception: whatever `call` raises.
         """
-        return await self._readers.run(ticket, partial(_timed, call))
+        return await self._readers.run(ticket, partial(timed, call))
 
     async def run(self, ticket: Ticket, call: Callable[[], Result]) -> tuple[Result, float]:
         """Runs a step of a model when its turn comes; if memory is full, once more with an empty embedding cache.
@@ -87,10 +86,10 @@ class Device:
 
         def again() -> tuple[Result, float]:
             release_unused()
-            return _timed(call)
+            return timed(call)
 
         try:
-            return await self._worker.run(ticket, partial(_timed, call))
+            return await self._worker.run(ticket, partial(timed, call))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -130,9 +129,3 @@ class Device:
         await asyncio.to_thread(self._loader.shutdown, wait=True, cancel_futures=True)
         await asyncio.to_thread(self.behind.close)
         self.cache.clear()
-
-
-def _timed(call: Callable[[], Result]) -> tuple[Result, float]:
-    started = time.perf_counter()
-    result = call()
-    return result, (time.perf_counter() - started) * 1000

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from wsisam_server.datasets import ObjectMask, Sample, crop
+from wsisam_server.fields import onto_slide
 from wsisam_server.geometry import FieldPair, Window
 from wsisam_server.training.augment import Augmentation
 
@@ -75,8 +76,8 @@ def draw(
         center_x, center_y = (x0 + x1) / 2, (y0 + y1) / 2
     shift_x, shift_y = random.uniform(-OFF_CENTER, OFF_CENTER, 2) * side
     window = Window(
-        _edge(center_x + float(shift_x), side, width),
-        _edge(center_y + float(shift_y), side, height),
+        onto_slide(center_x + float(shift_x) - side / 2, side, width),
+        onto_slide(center_y + float(shift_y) - side / 2, side, height),
         side / image_size,
         image_size,
     )
@@ -109,10 +110,3 @@ def generator(seed: int, *names: object) -> np.random.Generator:
 def _share(random: np.random.Generator) -> float:
     low, high, _ = SHARES[int(random.choice(len(SHARES), p=[probability for *_, probability in SHARES]))]
     return float(random.uniform(low, high))
-
-
-def _edge(center: float, side: float, limit: int) -> float:
-    """The left (or top) edge, moved onto the image as the planner does; centred on an image that is smaller."""
-    if side >= limit:
-        return (limit - side) / 2
-    return min(max(center - side / 2, 0.0), limit - side)
