@@ -12,6 +12,7 @@ from support.models import add_plain
 from support.replicas import InThisProcess, equipment, make
 from wsisam_model import WsiSam
 from wsisam_server.cluster import ClusterError, remote
+from wsisam_server.cluster import engine as cluster_engine
 from wsisam_server.cluster.engine import ClusterEngine
 from wsisam_server.cluster.remote import RemoteDevice
 from wsisam_server.config import MIB
@@ -47,6 +48,7 @@ async def replicas(model, tmp_path):
 @pytest.fixture
 async def device(replicas, monkeypatch):
     monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(cluster_engine, "ROUNDS", 2)
     device = RemoteDevice(replicas, 8, 256 * MIB)
     yield device
     await device.close()
@@ -236,3 +238,12 @@ class TestDisk:
 
 async def test_a_healthy_replica_says_nothing(replicas):
     await replicas.replica.check_health()
+
+
+async def test_an_error_of_one_prompt_leaves_the_replica_running(engine, replicas, monkeypatch):
+    def broken(high, low, prompt):
+        raise RuntimeError("shape mismatch")
+
+    monkeypatch.setattr(replicas.replica._pool._slots.find(engine.info).engine._model, "decode", broken)
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        await engine.predict(job())

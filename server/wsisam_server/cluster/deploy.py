@@ -194,7 +194,9 @@ class RayReplicas:
         deployment = application.deployments.get(DEPLOYMENT)
         states = {} if deployment is None else deployment.replica_states
         self._count = sum(number for state, number in states.items() if state == "RUNNING")
-        return application.status.name, application.message
+        # The application says that a deployment failed; only the deployment says why.
+        why = "" if deployment is None else deployment.message
+        return application.status.name, why or application.message
 
     async def _ask(self, method: str, call: Call, *payload: object, by_reference: bool) -> Any:
         assert self._handle is not None
@@ -202,6 +204,8 @@ class RayReplicas:
         response = handle.remote(call, *payload)
         # A task of its own tells a call that was cancelled here from one that Ray has cancelled.
         answer = asyncio.ensure_future(_result(response))
+        # Its error is asked for here too: nobody does whose call was cancelled.
+        answer.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
             await asyncio.wait({answer}, timeout=self._settings.answer_seconds)
         finally:

@@ -46,8 +46,8 @@ class Replica:
     All calls are accepted at once and wait in the device's own queue, by priority and in turns, so that nothing waits
     in Ray's, which is first come first served.
 
-    Where a step fails and the device then cannot compute at all, the process ends: what it was asked is lost with it and
-    asked of others at once, while Ray's looks at its health would let it fail prompts until the third of them.
+    Where a step fails and the device then computes nothing at all, the process ends: what it was asked is then lost,
+    and asked of others at once. Ray's own looks at its health would let it fail prompts until the third of them.
 
     Raises:
         ClusterError: this machine's default model is not the server's, or has no folder for embeddings.
