@@ -1,6 +1,7 @@
 """The engine whose model is elsewhere, on a real replica without Ray: the contract, losses, and what is asked when."""
 
 import asyncio
+import socket
 import threading
 
 import numpy as np
@@ -11,6 +12,7 @@ from support.models import add_plain
 from support.replicas import InThisProcess, equipment, make
 from wsisam_model import WsiSam
 from wsisam_server.cluster import ClusterError, remote
+from wsisam_server.cluster import engine as cluster_engine
 from wsisam_server.cluster.engine import ClusterEngine
 from wsisam_server.cluster.remote import RemoteDevice
 from wsisam_server.config import MIB
@@ -19,6 +21,8 @@ from wsisam_server.scheduler import Device, LocalEngine, ModelInfo, Priority
 from wsisam_server.weights import ServedModels, WeightsFolder
 
 __all__ = ["slide"]  # a fixture of the contract
+
+SLIDE = "5" * 64
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,7 @@ async def replicas(model, tmp_path):
 @pytest.fixture
 async def device(replicas, monkeypatch):
     monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(cluster_engine, "ROUNDS", 2)
     device = RemoteDevice(replicas, 8, 256 * MIB)
     yield device
     await device.close()
@@ -68,6 +73,10 @@ async def reference(model):
 
 class TestContract(EngineContract):
     pass
+
+
+def unreadable(window):
+    raise WsiSamServerError(Reason.SLIDE_UNREADABLE)
 
 
 async def test_a_call_that_was_lost_once_is_asked_again(engine, replicas):
@@ -152,5 +161,89 @@ async def test_a_replica_with_other_weights_does_not_start(model, tmp_path):
         await make(equipment(tmp_path, model, default=plain))
 
 
+class TestDisk:
+    """Replicas that keep encodings on a disk of their machine."""
+
+    @pytest.fixture
+    def place(self, tmp_path):
+        return tmp_path / "embeddings"
+
+    @pytest.fixture
+    async def anew(self, model, tmp_path, place, replicas):
+        """Puts a replica that knows nothing in the place of the one before, which writes what it has to."""
+
+        async def start():
+            await replicas.replica.close()
+            replicas.replica = await make(equipment(tmp_path, model, store=place))
+            replicas.calls.clear()
+
+        await start()
+        return start
+
+    @pytest.fixture
+    def engine(self, model, replicas, anew, monkeypatch):
+        """Of a server that has just been started."""
+        monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.01)
+        return ClusterEngine(ModelInfo.of(model), RemoteDevice(replicas, 8, 256 * MIB, has_store=True))
+
+    async def test_what_lies_there_takes_no_encoder_and_no_pixels(self, model, engine, replicas, anew):
+        told, asked = [], job(slide=SLIDE, read=unreadable, is_lasting=True, on_encode=lambda: told.append(1))
+        assert await engine.to_encode(asked) == [asked.field.high]
+        first = await engine.predict(job(slide=SLIDE, is_lasting=True, on_encode=lambda: told.append(0)))
+        assert first.times.encoder_runs == 1
+        assert [name for name, _ in replicas.calls] == ["look", "look", "encode", "predict"]
+        # A replica that was lost, to a server that does not know it.
+        await anew()
+        second = await engine.predict(asked)
+        assert [name for name, _ in replicas.calls] == ["predict"]
+        # And a server that knows nothing.
+        await anew()
+        engine = ClusterEngine(ModelInfo.of(model), RemoteDevice(replicas, 8, 256 * MIB, has_store=True))
+        assert await engine.to_encode(asked) == []
+        third = await engine.predict(asked)
+        assert [name for name, _ in replicas.calls] == ["look", "look", "hurry", "predict"]
+        for answer in (second, third):
+            assert np.array_equal(answer.logits, first.logits)
+            assert (answer.times.encoder_runs, answer.times.encode) == (0, 0)
+            assert answer.times.read > 0
+        assert told == [0]
+
+    async def test_a_damaged_entry_is_encoded_from_pixels(self, engine, replicas, place, anew):
+        asked = job(slide=SLIDE, is_lasting=True)
+        first = await engine.predict(asked)
+        await anew()
+        (file,) = place.rglob("*.embedding")
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+        again = await engine.predict(asked)
+        assert again.times.encoder_runs == 1
+        assert np.array_equal(again.logits, first.logits)
+        assert [name for name, _ in replicas.calls] == ["predict", "look", "encode", "predict"]
+
+    async def test_pixels_of_clients_are_neither_kept_nor_sought_there(self, engine, replicas, place, anew):
+        await engine.predict(job(slide=SLIDE))
+        assert [name for name, _ in replicas.calls] == ["encode", "predict"]
+        await anew()
+        assert list(place.iterdir()) == []
+
+    async def test_a_disk_of_which_nothing_is_heard_stops_nobody(self, engine, replicas):
+        replicas.failing = 1
+        assert (await engine.predict(job(slide=SLIDE, is_lasting=True))).times.encoder_runs == 1
+        assert [name for name, _ in replicas.calls] == ["look", "encode", "predict"]
+
+    async def test_a_machine_without_the_folder_is_named(self, model, tmp_path):
+        (tmp_path / "file").write_text("in the way")
+        with pytest.raises(ClusterError, match=f"{socket.gethostname()} has no folder .*file/embeddings"):
+            await make(equipment(tmp_path, model, store=tmp_path / "file" / "embeddings"))
+
+
 async def test_a_healthy_replica_says_nothing(replicas):
     await replicas.replica.check_health()
+
+
+async def test_an_error_of_one_prompt_leaves_the_replica_running(engine, replicas, monkeypatch):
+    def broken(high, low, prompt):
+        raise RuntimeError("shape mismatch")
+
+    monkeypatch.setattr(replicas.replica._pool._slots.find(engine.info).engine._model, "decode", broken)
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        await engine.predict(job())

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -15,6 +16,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from support import failing_device
 from support.engine_contract import EngineContract, job, slide
 from support.server import DISCS, around, iou, picture, start
 from support.with_ray import ray
@@ -31,6 +33,8 @@ __all__ = ["slide"]  # a fixture of the contract
 
 REPLICAS = 2
 FIELDS = [1000.0 * n for n in range(4)]
+REVISIONS = 6
+SLIDE = "7" * 64
 NAME = f"wsisam-test-{os.getpid()}"
 LIMITS = Limits(embedding_cache_bytes=512 * MIB, prefetched_fields=0)
 pytestmark = [
@@ -63,8 +67,11 @@ def running(cluster, tmp_path_factory):
     root = tmp_path_factory.mktemp("slides")
     Image.fromarray(picture()).save(root / "discs.png")
     folder = WeightsFolder(root / "weights")
+    (root / "flags").mkdir()
+    ray.cloudpickle.register_pickle_by_value(failing_device)  # replicas have no tests to import
     settings = Ray(name=NAME, replicas=REPLICAS, health_seconds=1.0, decode_batch=4, start_seconds=200.0)
-    models = ClusterModels(Recipe(load, partial(ServedModels, folder)), ServedModels(folder), settings, LIMITS)
+    recipe = Recipe(partial(failing_device.load, root / "flags"), partial(ServedModels, folder))
+    models = ClusterModels(recipe, ServedModels(folder), settings, LIMITS, store=root / "embeddings")
     running, stop = start(load, root, models=models, limits=LIMITS)
     yield running
     stop()
@@ -103,6 +110,10 @@ def model():
     return load()
 
 
+def unreadable(window):
+    raise WsiSamServerError(Reason.SLIDE_UNREADABLE)
+
+
 @pytest.fixture
 async def reference(model):
     one_thread = Device(64 * MIB, threads=1)
@@ -131,41 +142,26 @@ def replicas(of=None):
     return [process for process in below if NAME in " ".join(process.cmdline())]
 
 
-def until_all_run(running):
-    """Waits until Ray has replaced what was lost."""
-    limit = time.monotonic() + 120
-    while running.app.segmenter.models._replicas.count < REPLICAS or len(replicas()) < REPLICAS:
-        assert time.monotonic() < limit, "Ray did not replace a replica"
+def until(happened, seconds=120):
+    """Waits for what Ray or a disk does in its own time."""
+    limit = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < limit
         time.sleep(0.2)
 
 
-class TestContract(EngineContract):
-    pass
+def until_all_run(running):
+    """Waits until Ray has replaced what was lost."""
+    until(lambda: running.app.segmenter.models._replicas.count == len(replicas()) == REPLICAS)
 
 
-async def test_windows_stay_with_the_replica_that_has_them(engine, cache, slide):
-    before = cache.counters.evicted
-    first = await asyncio.gather(*(engine.predict(job(1000.0 * n, slide)) for n in range(4)))
-    second = await asyncio.gather(*(engine.predict(job(1000.0 * n, slide)) for n in range(4)))
-    assert [answer.times.encoder_runs for answer in first] == [1] * 4
-    assert [answer.times.encoder_runs for answer in second] == [0] * 4
-    assert cache.counters.evicted == before  # no replica lacked what it was believed to have
-
-
-@pytest.mark.parametrize("what", ["replica", "node"])
-async def test_what_dies_under_load_takes_no_answer_with_it(cluster, running, engine, expected, slide, what):
-    until_all_run(running)
-    asked = [job(x, slide, interactive=n % 2 == 0, owner=str(n % 3)) for n in range(4) for x in FIELDS]
+async def answered_while(engine, expected, slide, something, **more):
+    """Asks 16 prompts in four fields while something is lost, and the fields again."""
+    asked = [job(x, slide, interactive=n % 2 == 0, owner=str(n % 3), **more) for n in range(4) for x in FIELDS]
     await asyncio.gather(*(engine.predict(one) for one in asked[:2]))
     answering = [asyncio.ensure_future(engine.predict(one)) for one in asked]
     await asyncio.sleep(0.3)
-    if what == "replica":
-        os.kill(replicas()[0].pid, signal.SIGKILL)
-    else:
-        nodes = cluster[1]
-        (lost,) = [node for node in nodes if replicas(node)][:1]
-        cluster[0].remove_node(lost, allow_graceful=False)
-        nodes.remove(lost)
+    something()
     outcomes = await asyncio.gather(*answering, return_exceptions=True)
     answered = 0
     for one, outcome in zip(asked, outcomes, strict=True):
@@ -182,16 +178,24 @@ async def test_what_dies_under_load_takes_no_answer_with_it(cluster, running, en
         assert np.array_equal((await engine.predict(one)).logits, expected[one.field])
 
 
-def test_no_session_ends_when_a_replica_dies(running):
-    until_all_run(running)
+async def at_last(engine, asked):
+    """The answer, asked for as a client does: again, when it is told to."""
+    while True:
+        try:
+            return await engine.predict(asked)
+        except WsiSamServerError as error:
+            if error.reason is not Reason.ENGINE_UNAVAILABLE:
+                raise
+        await asyncio.sleep(1)
+
+
+def annotate(running):
+    """Prompts on three objects, again and again, in one session: answers by object and revision, and errors."""
     with Client(running.target, timeout=120) as client:
         opened = client.open_slide(str(running.root / "discs.png"))
 
         def prompts():
-            """Three objects, again and again, while a replica dies."""
-            for revision in range(1, 9):
-                if revision == 3:
-                    os.kill(replicas()[0].pid, signal.SIGKILL)
+            for revision in range(1, REVISIONS + 1):
                 for name in DISCS:
                     prompt = around(name, margin=6 + revision)
                     yield pb.InteractRequest(prompt=pb.PromptRevision(object_id=name, revision=revision, prompt=prompt))
@@ -199,10 +203,57 @@ def test_no_session_ends_when_a_replica_dies(running):
 
         heard = list(client.interact(pb.Start(slide_id=opened.slide_id), prompts()))
     answers = {(one.outline.object_id, one.outline.revision): one.outline for one in heard if one.HasField("outline")}
-    errors = [one.error.error.reason for one in heard if one.HasField("error")]
+    return answers, [one.error.error.reason for one in heard if one.HasField("error")]
+
+
+class TestContract(EngineContract):
+    pass
+
+
+async def test_windows_stay_with_the_replica_that_has_them(engine, cache, slide):
+    before = cache.counters.evicted
+    first = await asyncio.gather(*(engine.predict(job(1000.0 * n, slide)) for n in range(4)))
+    second = await asyncio.gather(*(engine.predict(job(1000.0 * n, slide)) for n in range(4)))
+    assert [answer.times.encoder_runs for answer in first] == [1] * 4
+    assert [answer.times.encoder_runs for answer in second] == [0] * 4
+    assert cache.counters.evicted == before  # no replica lacked what it was believed to have
+
+
+async def test_a_replica_dies_under_load_and_takes_no_answer_and_no_session_with_it(running, engine, expected, slide):
+    until_all_run(running)
+    with ThreadPoolExecutor(1) as annotator:
+        annotating = annotator.submit(annotate, running)
+        await answered_while(engine, expected, slide, lambda: os.kill(replicas()[0].pid, signal.SIGKILL))
+        answers, errors = await asyncio.wrap_future(annotating)
     assert set(errors) <= {"SUPERSEDED", "ENGINE_UNAVAILABLE"}
     for name in DISCS:  # the last of each, when all was well again
-        assert iou(geometry(answers[name, 8].outline.geometry), name) > 0.7
+        assert iou(geometry(answers[name, REVISIONS].outline.geometry), name) > 0.7
+
+
+async def test_a_node_dies_under_load_and_takes_no_answer_with_it(cluster, running, engine, expected):
+    until_all_run(running)
+
+    def die():
+        nodes = cluster[1]
+        (lost,) = [node for node in nodes if replicas(node)][:1]
+        cluster[0].remove_node(lost, allow_graceful=False)
+        nodes.remove(lost)
+
+    await answered_while(engine, expected, SLIDE, die, is_lasting=True)
+
+
+async def test_all_devices_fail_and_what_lies_on_the_disk_is_not_encoded_again(running, engine, expected):
+    """Follows the one before, whose slide it goes on with."""
+    stored = running.root / "embeddings" / SLIDE
+    until(lambda: len(list(stored.glob("*.embedding"))) == len(FIELDS))
+    failed = replicas()
+    for process in failed:
+        failing_device.fail(running.root / "flags", process.pid)
+    for x in FIELDS:
+        answer = await at_last(engine, job(x, SLIDE, read=unreadable, is_lasting=True))
+        assert np.array_equal(answer.logits, expected[job(x).field])
+        assert (answer.times.encoder_runs, answer.times.encode) == (0, 0)
+    assert not set(failed) & set(replicas())
 
 
 def test_the_program_serves_and_stops_when_it_is_told_to(cluster):

@@ -22,6 +22,8 @@ def equipment(folder, model, **more):
         "room_seconds": 5.0,
         "threads": 1,
         "decode_batch": 1,
+        "store": None,
+        "store_bytes": 64 * MIB,
     }
     return Equipment(recipe, **(values | more))
 
@@ -60,6 +62,9 @@ class InThisProcess:
 
     async def predict(self, call):
         return await self._ask("predict", call, self.replica.predict(call))
+
+    async def to_encode(self, call):
+        return await self._ask("look", call, self.replica.to_encode(call))
 
     def forget(self):
         """As if the replica were a new one."""

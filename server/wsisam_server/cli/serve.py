@@ -300,15 +300,17 @@ def _app(wanted: Configuration, settings: Settings, only: list[str] | None, mode
     source = partial(served_models, WeightsFolder(model["weights_dir"]), model["device"], model["dtype"], only)
     if wanted.engine == "local":
         return App(settings, load, source())
-    if settings.embedding_store is not None:
-        raise click.UsageError(
-            "--embedding-store is for --engine local: replicas keep their embeddings in memory alone"
-        )
     # This machine only looks at the models, on its CPU: --device is meant for the replicas.
     here = served_models(WeightsFolder(model["weights_dir"]), "cpu", "auto", only)
     known = [listed.name for listed in available_models()]
     models = ClusterModels(
-        Recipe(load, source), here, wanted.ray, settings.limits, threads=settings.threads, known=known
+        Recipe(load, source),
+        here,
+        wanted.ray,
+        settings.limits,
+        threads=settings.threads,
+        known=known,
+        store=settings.embedding_store,
     )
     return App(settings, partial(load, device="cpu"), models=models)
 

@@ -30,6 +30,7 @@ class Call:
         prompt: in slide coordinates.
         priority: how urgent it is among what the replica has to do.
         owner: whose turns it uses there.
+        is_lasting: whether what is computed may be kept on the replica's disk; see `Job`.
         mask: logits [256, 256] that are fed back; or None.
     """
 
@@ -39,6 +40,7 @@ class Call:
     prompt: SlidePrompt
     priority: Priority
     owner: str
+    is_lasting: bool
     mask: NDArray[np.float32] | None = None
 
     @property

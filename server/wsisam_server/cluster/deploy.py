@@ -24,9 +24,10 @@ from wsisam_server.cluster.replica import Replica
 if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle
 
-    from wsisam_server.cluster.calls import Call, Pixels, Reply
+    from wsisam_server.cluster.calls import Call, Pixels, Refused, Reply
     from wsisam_server.cluster.recipe import Equipment
     from wsisam_server.config import Ray
+    from wsisam_server.geometry import Window
 
 _log = logging.getLogger(__name__)
 
@@ -113,11 +114,18 @@ class RayReplicas:
 
     async def encode(self, call: Call, pixels: Pixels) -> Reply:
         """See `Replicas.encode`. The pixels go through Ray's object store."""
-        return await self._ask("encode", call, pixels, by_reference=bool(pixels))
+        reply: Reply = await self._ask("encode", call, pixels, by_reference=bool(pixels))
+        return reply
 
     async def predict(self, call: Call) -> Reply:
         """See `Replicas.predict`. Prompt and logits go from process to process, past the object store."""
-        return await self._ask("predict", call, by_reference=False)
+        reply: Reply = await self._ask("predict", call, by_reference=False)
+        return reply
+
+    async def to_encode(self, call: Call) -> list[Window] | Refused:
+        """See `Replicas.to_encode`."""
+        windows: list[Window] | Refused = await self._ask("to_encode", call, by_reference=False)
+        return windows
 
     def look(self) -> None:
         """Asks Ray how many replicas run. Blocks."""
@@ -186,14 +194,18 @@ class RayReplicas:
         deployment = application.deployments.get(DEPLOYMENT)
         states = {} if deployment is None else deployment.replica_states
         self._count = sum(number for state, number in states.items() if state == "RUNNING")
-        return application.status.name, application.message
+        # The application says that a deployment failed; only the deployment says why.
+        why = "" if deployment is None else deployment.message
+        return application.status.name, why or application.message
 
-    async def _ask(self, method: str, call: Call, *payload: object, by_reference: bool) -> Reply:
+    async def _ask(self, method: str, call: Call, *payload: object, by_reference: bool) -> Any:
         assert self._handle is not None
         handle = self._handle.options(method_name=method, session_id=call.place, _by_reference=by_reference)
         response = handle.remote(call, *payload)
         # A task of its own tells a call that was cancelled here from one that Ray has cancelled.
         answer = asyncio.ensure_future(_result(response))
+        # Its error is asked for here too: nobody does whose call was cancelled.
+        answer.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
             await asyncio.wait({answer}, timeout=self._settings.answer_seconds)
         finally:
@@ -212,6 +224,5 @@ class RayReplicas:
             raise ReplicaLostError(f"{method}: {type(error).__name__}: {error}") from error
 
 
-async def _result(response: Any) -> Reply:
-    reply: Reply = await response
-    return reply
+async def _result(response: Any) -> Any:
+    return await response

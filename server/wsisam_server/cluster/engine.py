@@ -8,15 +8,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from wsisam_server.cluster.calls import Call
+from wsisam_server.cluster.calls import Call, Lacking
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.scheduler import Answer, Claim, Prepared, Priority, StageTimes, Ticket
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TypeAlias
 
     from wsisam_model import ModelSettings
-    from wsisam_server.cluster.calls import Pixels
+    from wsisam_server.cluster.calls import Pixels, Reply
     from wsisam_server.cluster.remote import RemoteDevice
     from wsisam_server.geometry import FieldPair, Window
     from wsisam_server.scheduler import Job, ModelInfo
@@ -51,12 +52,10 @@ class ClusterEngine:
         """See `Engine.predict`."""
         started = time.perf_counter()
         times = StageTimes()
-        if job.on_encode is not None and self.lacking(job):
-            job.on_encode()
         ticket = Ticket([_claim(job, Priority.INTERACTIVE_DECODE)])
         call = replace(self._call(job, ticket.claims[0]), mask=job.mask)
         for _ in range(ROUNDS):
-            await self._prepared(job, times, Priority.INTERACTIVE_ENCODE)
+            await self._prepared(job, times, Priority.INTERACTIVE_ENCODE, job.on_encode)
             reply = await self._device.predict(ticket, call)
             if isinstance(reply, Answer):
                 break
@@ -66,6 +65,7 @@ class ClusterEngine:
             problem = "the embedding was gone each time: the replicas' caches are too small for what is asked at once"
             raise WsiSamServerError(Reason.ENGINE_UNAVAILABLE, private=problem)
         times.decode = reply.times.decode
+        times.read += reply.times.read  # from its disk, if it had no room for it meanwhile
         spent = (time.perf_counter() - started) * 1000
         times.queue = max(spent - times.read - times.encode - times.decode, 0.0)
         return Answer(reply.logits, reply.score, times)
@@ -82,12 +82,14 @@ class ClusterEngine:
 
     async def to_encode(self, job: Job) -> list[Window]:
         """See `Engine.to_encode`."""
-        return self.lacking(job)
+        return await self._device.to_encode(self._call(job, _claim(job, Priority.PREFETCH)), self.lacking(job))
 
     async def warm_up(self) -> None:
         """See `Engine.warm_up`. Replicas do it before Ray sends them anything."""
 
-    async def _prepared(self, job: Job, times: StageTimes, interactive: Priority) -> Prepared:
+    async def _prepared(
+        self, job: Job, times: StageTimes, interactive: Priority, on_encode: Callable[[], None] | None = None
+    ) -> Prepared:
         key, claim = self._key(job), _claim(job, interactive)
         ticket = self._wanted.setdefault(key, Ticket())
         self._device.claim(ticket, claim)
@@ -96,19 +98,28 @@ class ClusterEngine:
             self._device.hurry(self._call(job, claim))
 
         async def compute() -> Prepared:
-            pixels = await self._read(job, ticket, times)
-            try:
-                sent = partial(self._sent.__setitem__, key)
-                reply = await self._device.encode(ticket, self._call(job, claim), pixels, sent)
-            finally:
-                self._sent.pop(key, None)
+            call = self._call(job, claim)
+            reply: Reply = Lacking()
+            if not await self._device.to_encode(call, self._windows(job.field)):
+                reply = await self._encoded(key, ticket, call, {})
+            if isinstance(reply, Lacking):
+                if on_encode is not None:
+                    on_encode()
+                reply = await self._encoded(key, ticket, call, await self._read(job, ticket, times))
             assert isinstance(reply, Prepared), "a replica that was sent all pixels lacks some"
             times.encode += reply.times.encode
+            times.read += reply.times.read
             return reply
 
         prepared, waited = await self._device.cache.get(key, compute)
         times.encoder_runs += prepared.times.encoder_runs if waited else 0
         return prepared
+
+    async def _encoded(self, key: Key, ticket: Ticket, call: Call, pixels: Pixels) -> Reply:
+        try:
+            return await self._device.encode(ticket, call, pixels, partial(self._sent.__setitem__, key))
+        finally:
+            self._sent.pop(key, None)
 
     async def _read(self, job: Job, ticket: Ticket, times: StageTimes) -> Pixels:
         pixels: Pixels = {}
@@ -125,7 +136,7 @@ class ClusterEngine:
         return job.slide_id, self._info.weights_hash, self._info.settings, job.field
 
     def _call(self, job: Job, claim: Claim) -> Call:
-        return Call(self._info, job.slide_id, job.field, job.prompt, claim.priority, claim.owner)
+        return Call(self._info, job.slide_id, job.field, job.prompt, claim.priority, claim.owner, job.is_lasting)
 
 
 def _claim(job: Job, interactive: Priority) -> Claim:

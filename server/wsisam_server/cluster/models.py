@@ -19,6 +19,7 @@ from wsisam_server.scheduler import Listed, ModelInfo, Offer, find_offer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping
+    from pathlib import Path
 
     from wsisam_model import WsiSam
     from wsisam_server.cluster.deploy import RayReplicas
@@ -41,9 +42,10 @@ class ClusterModels:
         recipe: how models are made there.
         source: the same models beside the default, as they are known here.
         settings: where the replicas run, and how many.
-        limits: cache and weights, for each replica.
+        limits: cache, weights and the folder of `store`, for each replica.
         threads: CPU threads of a model's step; as many as a replica has cores if not given.
         known: names of models that exist but may have no weights here.
+        store: folder of each node, its own or a shared one, where replicas keep encodings; None for nowhere.
 
     Raises:
         ClusterError: Ray is not installed.
@@ -58,10 +60,13 @@ class ClusterModels:
         *,
         threads: int | None = None,
         known: Collection[str] = (),
+        store: Path | None = None,
     ) -> None:
         self._replicas = _replicas(settings)
-        most = max(settings.replicas, settings.max_replicas or 0)
-        self.device = RemoteDevice(self._replicas, settings.calls_per_replica, most * limits.embedding_cache_bytes)
+        cache_bytes = max(settings.replicas, settings.max_replicas or 0) * limits.embedding_cache_bytes
+        self.device = RemoteDevice(self._replicas, settings.calls_per_replica, cache_bytes, has_store=store is not None)
+        # As it is understood here: replicas have other working directories.
+        self._store = None if store is None else store.absolute()
         self._recipe = recipe
         self._limits = limits
         self._threads = threads or max(int(settings.cpus), 1)
@@ -104,6 +109,8 @@ class ClusterModels:
             room_seconds=self._limits.model_room_seconds,
             threads=self._threads,
             decode_batch=self._decode_batch,
+            store=self._store,
+            store_bytes=self._limits.embedding_store_bytes,
         )
         await asyncio.to_thread(self._replicas.connect)
         _keep_sigterm()

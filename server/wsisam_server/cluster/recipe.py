@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from wsisam_model import WsiSam
     from wsisam_server.scheduler import ModelInfo, ModelSource
@@ -37,6 +38,8 @@ class Equipment:
         room_seconds: how long a model waits for the memory of others.
         threads: CPU threads of a model's step.
         decode_batch: most prompts in one field that are answered in one step.
+        store: folder of its node where encodings are kept; None for nowhere.
+        store_bytes: limit of that folder, whoever else writes there.
     """
 
     recipe: Recipe
@@ -46,3 +49,5 @@ class Equipment:
     room_seconds: float
     threads: int
     decode_batch: int
+    store: Path | None
+    store_bytes: int

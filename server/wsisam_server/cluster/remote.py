@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from wsisam_server.cluster.calls import Call, Pixels, Reply
+    from wsisam_server.geometry import Window
     from wsisam_server.scheduler import Claim, Priority, Ticket
 
 _log = logging.getLogger(__name__)
@@ -28,6 +29,9 @@ READERS = 4
 
 PAUSE_SECONDS = 0.5
 """Before a lost call is repeated: a router that has just met a dead replica needs a moment to leave it out."""
+
+LOOK_SECONDS = 5.0
+"""That a replica may take to look at its disk; then the pixels are sent as if nothing lay there."""
 
 Result = TypeVar("Result")
 
@@ -56,6 +60,14 @@ class Replicas(Protocol):
         """
         ...
 
+    async def to_encode(self, call: Call) -> list[Window] | Refused:
+        """See `Replica.to_encode`.
+
+        Raises:
+            ReplicaLostError: it was not answered.
+        """
+        ...
+
 
 class RemoteDevice:
     """What all engines of this server share: the counterpart of `Device`.
@@ -64,16 +76,19 @@ class RemoteDevice:
         replicas: who answers.
         per_replica: calls that may be at one of them at once, on the average.
         cache_bytes: what all their embedding caches hold together, at most.
+        has_store: whether they keep encodings on disks.
 
     Attributes:
         cache: which fields' embeddings are believed to be kept there, and what each takes. They may be gone: a replica
             was lost, or needed the room. Then it says so, and the entry goes.
-        store: none: encodings are not kept on disks.
+        has_store: the argument.
+        store: none that this process could count: it is the replicas'.
         behind: none, therefore.
     """
 
-    def __init__(self, replicas: Replicas, per_replica: int, cache_bytes: int) -> None:
+    def __init__(self, replicas: Replicas, per_replica: int, cache_bytes: int, *, has_store: bool = False) -> None:
         self.cache: EmbeddingCache[Prepared] = EmbeddingCache(cache_bytes)
+        self.has_store = has_store
         self.store = None
         self.behind = None
         self._replicas = replicas
@@ -117,6 +132,21 @@ class RemoteDevice:
             WsiSamServerError: as the replica says, ENGINE_UNAVAILABLE, or SHUTTING_DOWN.
         """
         return await self._ask(ticket, lambda _: self._replicas.predict(call))
+
+    async def to_encode(self, call: Call, windows: list[Window]) -> list[Window]:
+        """Which windows of a field, that nobody here knows to be kept, a replica would have to encode.
+
+        It costs next to nothing there and waits for no turn. Where there is no answer, they are all of them.
+        """
+        if not (self.has_store and call.is_lasting):
+            return windows
+        try:
+            needed = await asyncio.wait_for(self._replicas.to_encode(call), LOOK_SECONDS)
+        except (ReplicaLostError, asyncio.TimeoutError) as error:
+            _log.info("could not ask what lies on a replica's disk: %r", error)
+            return windows
+        # What it refuses now, it refuses again when it is asked for the embedding.
+        return windows if isinstance(needed, Refused) else needed
 
     def claim(self, ticket: Ticket, claim: Claim) -> None:
         """Gives a ticket one more claim: its work is sent when the first of its owners' turns comes."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import os
+import socket
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,11 +14,12 @@ import torch
 
 from wsisam_server.cluster.calls import Call, Lacking, Refused
 from wsisam_server.cluster.errors import ClusterError
+from wsisam_server.embeddings import EmbeddingStore
 from wsisam_server.errors import WsiSamServerError
 from wsisam_server.scheduler import Claim, Device, Job, LocalEngine, ModelInfo, ModelPool, Priority, Ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -23,6 +29,8 @@ if TYPE_CHECKING:
     from wsisam_server.cluster.recipe import Equipment
     from wsisam_server.geometry import Window
     from wsisam_server.scheduler import Answer, Engine, Prepared
+
+_log = logging.getLogger(__name__)
 
 ROUNDS = 3
 """How often an encoding is tried again that failed for the lack of pixels which another call did not bring."""
@@ -38,8 +46,11 @@ class Replica:
     All calls are accepted at once and wait in the device's own queue, by priority and in turns, so that nothing waits
     in Ray's, which is first come first served.
 
+    Where a step fails and the device then computes nothing at all, the process ends: what it was asked is then lost,
+    and asked of others at once. Ray's own looks at its health would let it fail prompts until the third of them.
+
     Raises:
-        ClusterError: this machine's default model is not the server's.
+        ClusterError: this machine's default model is not the server's, or has no folder for embeddings.
         Exception: whatever loading it raises.
     """
 
@@ -50,8 +61,9 @@ class Replica:
             from wsisam_server.cluster.batching import BatchingEngine  # noqa: PLC0415 - imports Ray
 
             engine = partial(BatchingEngine, most=equipment.decode_batch)
+        store = await asyncio.to_thread(_store, equipment)
         self._pool = ModelPool(
-            Device(equipment.cache_bytes, equipment.threads),
+            Device(equipment.cache_bytes, equipment.threads, store),
             equipment.model_bytes,
             equipment.recipe.source(),
             room_seconds=equipment.room_seconds,
@@ -60,16 +72,16 @@ class Replica:
         await self._pool.start(partial(self._load, equipment))
 
     async def encode(self, call: Call, pixels: Pixels) -> Prepared | Lacking | Refused:
-        """Computes the embeddings of a field, unless they are here or on their way, which this may hurry.
+        """Computes the embeddings of a field, unless they are here, on this disk, or on their way: that it may hurry.
 
         Args:
             call: whose field is meant.
-            pixels: uint8 [size, size, 3] of its windows; none to hurry only.
+            pixels: uint8 [size, size, 3] of its windows; none where they should not be needed, or to hurry only.
         """
         job = _job(call, pixels)
         try:
             for _ in range(ROUNDS):
-                async with self._pool.lease(call.model) as engine:
+                async with self._engine(call) as engine:
                     try:
                         return await engine.prefetch(job, call.priority)
                     except _NoPixelsError:
@@ -81,15 +93,23 @@ class Replica:
             return Refused.of(error)
 
     async def predict(self, call: Call) -> Answer | Lacking | Refused:
-        """Answers a prompt on embeddings that are here, or on their way."""
+        """Answers a prompt on embeddings that are here, on this disk, or on their way."""
         job = _job(call, {})
         try:
-            async with self._pool.lease(call.model) as engine:
-                if engine.lacking(job):
+            async with self._engine(call) as engine:
+                if await engine.to_encode(job):
                     return Lacking()
                 return await engine.predict(job)
         except _NoPixelsError:  # evicted since it was looked at
             return Lacking()
+        except WsiSamServerError as error:
+            return Refused.of(error)
+
+    async def to_encode(self, call: Call) -> list[Window] | Refused:
+        """See `Engine.to_encode`: what is neither here, nor on this disk, nor on its way."""
+        try:
+            async with self._pool.lease(call.model) as engine:
+                return await engine.to_encode(_job(call, {}))
         except WsiSamServerError as error:
             return Refused.of(error)
 
@@ -101,6 +121,19 @@ class Replica:
         """
         ticket = Ticket([Claim(Priority.INTERACTIVE_DECODE, "")])
         await self._pool.device.run(ticket, lambda: torch.ones(1, device=self._runs_on).item())
+
+    @asynccontextmanager
+    async def _engine(self, call: Call) -> AsyncIterator[Engine]:
+        try:
+            async with self._pool.lease(call.model) as engine:
+                yield engine
+        except RuntimeError as error:
+            try:
+                await self.check_health()
+            except RuntimeError:
+                _log.critical("the device has failed, and this replica ends: %s", error)
+                os._exit(1)
+            raise
 
     async def close(self) -> None:
         """Ends running work and refuses new."""
@@ -133,7 +166,23 @@ def _job(call: Call, pixels: Pixels) -> Job:
         mask=call.mask,
         interactive=call.priority < Priority.BATCH,
         owner=call.owner,
+        is_lasting=call.is_lasting,
     )
+
+
+def _store(equipment: Equipment) -> EmbeddingStore | None:
+    folder = equipment.store
+    if folder is None:
+        return None
+    try:
+        # What is there may be one that can only be read.
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ClusterError(
+            f"the machine {socket.gethostname()} has no folder {folder} for embeddings, and it cannot be made: "
+            f"{error.strerror}. Make it there, mount the shared one, or start the server without --embedding-store"
+        ) from error
+    return EmbeddingStore(folder, equipment.store_bytes)
 
 
 def _described(info: ModelInfo) -> str:

@@ -62,6 +62,11 @@ class Device:
         prepare = partial(torch.set_num_threads, threads or torch.get_num_threads())
         self._worker = Worker("wsisam-device", prepare=prepare)
 
+    @property
+    def has_store(self) -> bool:
+        """See `Workplace.has_store`."""
+        return self.store is not None
+
     async def read(self, ticket: Ticket, call: Callable[[], Result]) -> tuple[Result, float]:
         """Runs what blocks on a slide's file when its turn comes.
 

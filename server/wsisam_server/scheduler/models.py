@@ -23,8 +23,13 @@ class Workplace(Protocol):
         ...
 
     @property
+    def has_store(self) -> bool:
+        """Whether encodings are kept beyond the cache, here or on other machines."""
+        ...
+
+    @property
     def store(self) -> EmbeddingStore | None:
-        """Where encodings are kept beyond the cache; None for nowhere."""
+        """Where this process keeps them; None for nowhere."""
         ...
 
     @property

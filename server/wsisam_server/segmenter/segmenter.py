@@ -163,7 +163,7 @@ class Segmenter:
         if other in ahead:
             return other
         model = self.model(request.model)
-        is_stored = self.models.device.store is not None and self.slides.pushed(request.slide_id) is None
+        is_stored = self.models.device.has_store and self.slides.pushed(request.slide_id) is None
         if is_stored and model.name in self.models.loaded():
             async with self.models.lease(model) as engine:
                 for pair in (planned, other):

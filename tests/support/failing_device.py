@@ -1,0 +1,27 @@
+"""A device that fails while its process goes on, as a GPU does: the double is inside a real replica, at each step."""
+
+import os
+
+from wsisam_model import WsiSam
+from wsisam_server.scheduler import Device
+
+
+def fail(flags, pid):
+    """Has the device of a process fail from now on."""
+    (flags / str(pid)).touch()
+
+
+def load(flags):
+    """Loads the default model into this process, and prepares that its device may fail."""
+    real = Device.run
+
+    async def run(device, ticket, call):
+        def step():
+            if (flags / str(os.getpid())).exists():
+                raise RuntimeError("CUDA error: unspecified launch failure")
+            return call()
+
+        return await real(device, ticket, step)
+
+    Device.run = run
+    return WsiSam.from_name("wsisam-lite")
