@@ -8,7 +8,9 @@ import io.wsisam.client.BoxPrompt
 import io.wsisam.client.Failure
 import io.wsisam.client.PointPrompt
 import io.wsisam.client.Prompt
+import io.wsisam.client.Refinement
 import io.wsisam.client.SegmentOptions
+import io.wsisam.client.Slide
 import io.wsisam.client.WsiSamClient
 import io.wsisam.client.WsiSamException
 import io.wsisam.script.Settings
@@ -19,6 +21,7 @@ import qupath.lib.regions.ImagePlane
 import qupath.lib.roi.interfaces.ROI
 
 import java.util.concurrent.ConcurrentHashMap
+import java.util.concurrent.ExecutionException
 import java.util.concurrent.TimeUnit
 import java.util.concurrent.TimeoutException
 
@@ -35,7 +38,7 @@ class Refine {
 
     /** What to do; all plain values, so that a workflow step can hold it. */
     static Map defaults() {
-        [which: 'auto', ids: '', margin: 0d, model: '', tolerance: 0d]
+        [which: 'auto', ids: '', margin: 0d, border: 0d, model: '', tolerance: 0d]
     }
 
     private final ImageData imageData
@@ -46,6 +49,7 @@ class Refine {
     /**
      * @param wishes which ('selected', 'all', 'class:NAME', 'ids', or 'auto': the selected ones if there are any, else all),
      *        ids (joined by commas), margin (microns, or pixels without calibration, that a box is widened by),
+     *        border (microns for each pixel, or pixels, at which borders of large objects are looked at again; 0 = they are not),
      *        model ('' = the server's default), tolerance (0 = the server's choice)
      */
     Refine(ImageData imageData, Map wishes) {
@@ -107,13 +111,17 @@ class Refine {
         if (roi.isPoint())
             return new Prompt(roi.getAllPoints().collect { new PointPrompt(it.getX(), it.getY(), true) }, null)
         def server = imageData.getServer()
-        def calibration = server.getPixelCalibration()
-        double margin = (wishes.margin as double) / (calibration.hasPixelSizeMicrons() ? calibration.getAveragedPixelSizeMicrons() as double : 1d)
+        double margin = pixels(wishes.margin)
         def x0 = Math.max(0d, roi.getBoundsX() - margin)
         def y0 = Math.max(0d, roi.getBoundsY() - margin)
         def x1 = Math.min(server.getWidth() as double, roi.getBoundsX() + roi.getBoundsWidth() + margin)
         def y1 = Math.min(server.getHeight() as double, roi.getBoundsY() + roi.getBoundsHeight() + margin)
         x0 < x1 && y0 < y1 ? new Prompt([], new BoxPrompt(x0, y0, x1, y1)) : null
+    }
+
+    private double pixels(length) {
+        def calibration = imageData.getServer().getPixelCalibration()
+        (length as double) / (calibration.hasPixelSizeMicrons() ? calibration.getAveragedPixelSizeMicrons() as double : 1d)
     }
 
     /** Asks for all, plane by plane; false when the user cancelled. */
@@ -126,6 +134,8 @@ class Refine {
 
     private boolean askPlane(WsiSamClient client, ImagePlane plane, List<PathObject> annotations, SegmentOptions options, monitor) {
         def slide = WsiSamClient.await(client.openSlide(Images.reference(imageData, plane, Settings.user().sendPixels())))
+        if ((wishes.border as double) > 0)
+            return annotations.every { askBorder(client, slide, it, options, monitor) }
         def items = annotations.collect { new BatchItem(it.getID().toString(), Ask.of(prompt(it))) }
         def batch = client.segmentBatch(slide, items, options, new BatchListener() {
             @Override
@@ -153,6 +163,25 @@ class Refine {
             batch.cancel()
             throw stopped
         }
+    }
+
+    /** One with its border refined: on a stream, which a slide by pixels needs for it, and which waits for each window anew. */
+    private boolean askBorder(WsiSamClient client, Slide slide, PathObject annotation, SegmentOptions options, monitor) {
+        def id = annotation.getID().toString()
+        def asked = client.replay(slide, [Ask.of(prompt(annotation)).refined(Refinement.to(pixels(wishes.border)))], options)
+        try {
+            while (!asked.isDone() && !monitor?.cancelled())
+                Thread.sleep(100)
+            if (!asked.isDone())
+                return false
+            answers.put(id, asked.get())
+        } catch (ExecutionException failed) {
+            failures.put(id, WsiSamException.of(failed))
+        } finally {
+            asked.cancel(true)
+        }
+        monitor?.updateProgress(1, 'Outlining', null)
+        true
     }
 
     // -- What to change --------------------------------------------------------------------------------------------
@@ -207,6 +236,12 @@ class Refine {
             text << " ${skipped} skipped: locked, or without a usable region."
         if (empty)
             text << " ${empty} left as they were: the model found nothing there."
+        def finer = answers.values().collect { it.outline() }.findAll { it.isRefined() }
+        if (finer)
+            text << " ${finer.size()} with a finer border, in ${finer.sum { it.levels()[1].windows() }} windows."
+        def limited = answers.values().count { it.outline().limited() }
+        if (limited)
+            text << " ${limited} less fine than asked for: that would have needed too many windows."
         if (failures) {
             text << " ${failures.size()} left as they were:"
             failures.values().countBy { it.text() }.sort { -it.value }.take(MOST_REASONS).each { reason, n -> text << " ${n} x ${reason}" }
