@@ -27,9 +27,16 @@ def runInEditor = { Map wishes, String item ->
     def menus = { fx { Window.getWindows().findResult { it.getScene()?.getRoot()?.lookupAll('.menu-bar')?.find { it instanceof MenuBar && it.getMenus()*.getText().contains('Language') } } } }
     until('the script editor') { menus() != null }
     def found = fx { menus().getMenus().collectMany { it.getItems() }.find { it.getText() == item } }
+    until('the script before to end') { fx { !found.isDisable() } }
     Platform.runLater { found.fire() }
 }
-def note = { String part -> until("the note '${part}'") { seen.notes.any { it.contains(part) } } }
+/** What the script says in the end. */
+def said = { Closure work ->
+    def before = seen.notes.size()
+    work()
+    until('a note') { seen.notes.size() > before }
+    seen.notes.last()
+}
 def children = { hierarchy, String className -> plain(hierarchy.getAnnotationObjects().findAll { it.getPathClass()?.toString() == className }) }
 def select = { chosen -> fx { viewer().getHierarchy().getSelectionModel().setSelectedObjects(chosen, null) } }
 
@@ -51,29 +58,24 @@ go {
     seen.bar = fx { window('WSI-SAM: proposing objects').getScene().getRoot().lookupAll('.progress-bar').any { it instanceof ProgressIndicator } }
     seen.progress = []
     until('an object') {
-        def said = labels(window('WSI-SAM: proposing objects')).find { it.contains(' windows, ') }
-        if (said && !(said in seen.progress))
-            seen.progress << said
-        said != null && !said.contains(', 0 objects')
+        def line = labels(window('WSI-SAM: proposing objects')).find { it.contains(' windows, ') }
+        if (line && !(line in seen.progress))
+            seen.progress << line
+        line != null && !line.contains(', 0 objects')
     }
     picture('progress')
-    fire(window('WSI-SAM: proposing objects'), 'Cancel')
-    note('Cancelled before the end.')
-    seen.cancelled = [note: seen.notes.last(), found: children(viewer().getHierarchy(), 'Cut').size(), parents: fx { whole.getChildObjects().size() }]
+    def end = said { fire(window('WSI-SAM: proposing objects'), 'Cancel') }
+    seen.cancelled = [note: end, found: children(viewer().getHierarchy(), 'Cut').size(), parents: fx { whole.getChildObjects().size() }]
     until('the progress window to close') { window('WSI-SAM: proposing objects') == null }
     picture('cancelled')
 
     // To its end, in what was selected.
     fx { viewer().getHierarchy().removeObject(whole, false) }
     select(annotations().findAll { it.getName() == 'a' })
-    runInEditor([minSize: 70, maxSize: 150, className: "'Selected'"], 'Run')
-    note('objects proposed in 1 of 1 annotations.')
-    seen.selected = [note: seen.notes.last(), found: children(viewer().getHierarchy(), 'Selected')]
+    end = said { runInEditor([minSize: 70, maxSize: 150, className: "'Selected'"], 'Run') }
+    seen.selected = [note: end, found: children(viewer().getHierarchy(), 'Selected')]
     select([])
-    def before = seen.notes.size()
-    runInEditor([minSize: 70], 'Run')
-    until('to be told that nothing is selected') { seen.notes.size() > before }
-    seen.nothing = seen.notes.last()
+    seen.nothing = said { runInEditor([minSize: 70], 'Run') }
 
     // For a project: QuPath opens each image itself, and saves it.
     first.saveImageData(viewer().getImageData())

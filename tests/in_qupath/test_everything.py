@@ -29,7 +29,7 @@ def test_a_disc_is_found_in_its_box_and_again_by_the_recorded_step_nothing(
     everything, qupath, project, drawn, dump, tmp_path
 ):
     said = everything("which=class:Stroma", *SIZES, "className=Disc")
-    assert "1 objects proposed in 1 of 1 annotations" in said
+    assert "1 object proposed in 1 of 1 annotations" in said
     now, [step] = dump(project)
     assert {name: now[name] for name in "abc"} == drawn
     (found,) = (one for name, one in now.items() if name not in drawn)
@@ -64,7 +64,7 @@ def seen(qupath, server, make_project, repository, tmp_path_factory):
 
 def test_a_window_shows_how_far_it_is(seen):
     assert seen["bar"]
-    assert re.fullmatch(r"[1-9]\d* of \d+ windows, [1-9]\d* objects \([1-9]\d*%\)", seen["progress"][-1])
+    assert re.fullmatch(r"[1-9]\d* of \d+ windows, [1-9]\d* objects? \([1-9]\d*%\)", seen["progress"][-1])
 
 
 def test_cancel_keeps_what_was_found(seen):
@@ -73,6 +73,7 @@ def test_cancel_keeps_what_was_found(seen):
 
 
 def test_what_is_selected_is_looked_in_and_nothing_selected_is_said(seen):
+    assert "proposed in 1 of 1 annotations" in seen["selected"]["note"]
     assert any(iou(shapely.from_wkt(one["wkt"]), "a") > 0.8 for one in seen["selected"]["found"])
     assert "Select one" in seen["nothing"]
 

@@ -20,10 +20,8 @@ import qupath.lib.objects.PathObject
 import qupath.lib.regions.ImagePlane
 import qupath.lib.roi.interfaces.ROI
 
+import java.util.concurrent.CancellationException
 import java.util.concurrent.ConcurrentHashMap
-import java.util.concurrent.ExecutionException
-import java.util.concurrent.TimeUnit
-import java.util.concurrent.TimeoutException
 
 /**
  * Annotations that are there already, outlined anew: each one's box, or its points, is the prompt.
@@ -32,8 +30,6 @@ import java.util.concurrent.TimeoutException
  * fails as a whole, it is not changed at all. For scripts: blocks until it is done, so never on the JavaFX thread.
  */
 class Refine {
-    /** Ids that a workflow step may name; a step is code, and Java limits its length. */
-    private static final int MOST_IDS = 1000
     private static final int MOST_REASONS = 3
 
     /** What to do; all plain values, so that a workflow step can hold it. */
@@ -47,8 +43,7 @@ class Refine {
     private final Map<String, WsiSamException> failures = new ConcurrentHashMap<>()
 
     /**
-     * @param wishes which ('selected', 'all', 'class:NAME', 'ids', or 'auto': the selected ones if there are any, else all),
-     *        ids (joined by commas), margin (microns, or pixels without calibration, that a box is widened by),
+     * @param wishes which and ids (the annotations, as `Chosen` takes them), margin (microns, or pixels without calibration, that a box is widened by),
      *        border (microns for each pixel, or pixels, at which borders of large objects are looked at again; 0 = they are not),
      *        model ('' = the server's default), tolerance (0 = the server's choice)
      */
@@ -63,7 +58,7 @@ class Refine {
     }
 
     String run(monitor) {
-        def chosen = choose()
+        def chosen = Chosen.of(imageData, wishes)
         def open = chosen.findAll { !it.isLocked() && prompt(it) != null }
         def skipped = chosen.size() - open.size()
         if (open.isEmpty())
@@ -83,25 +78,6 @@ class Refine {
     }
 
     // -- What to ask -----------------------------------------------------------------------------------------------
-
-    private List<PathObject> choose() {
-        def all = imageData.getHierarchy().getAnnotationObjects().toList()
-        def selected = imageData.getHierarchy().getSelectionModel().getSelectedObjects().findAll { it.isAnnotation() }.toList()
-        def which = wishes.which.toString()
-        if (which == 'auto')
-            return selected ?: all
-        if (which == 'selected')
-            return selected
-        if (which == 'all')
-            return all
-        if (which == 'ids') {
-            def ids = wishes.ids.toString().split(',') as Set
-            return all.findAll { it.getID().toString() in ids }
-        }
-        if (which.startsWith('class:'))
-            return all.findAll { (it.getPathClass()?.toString() ?: '') == which.substring('class:'.length()) }
-        throw new IllegalArgumentException("'which' is selected, all, class:NAME, ids or auto, not ${which}")
-    }
 
     /** Points as clicks, any other region as its box; null when there is nothing to ask for. */
     private Prompt prompt(PathObject annotation) {
@@ -150,19 +126,7 @@ class Refine {
                 monitor?.updateProgress(1, 'Outlining', null)
             }
         })
-        try {
-            while (true) {
-                try {
-                    return !batch.result().get(100, TimeUnit.MILLISECONDS).cancelled()
-                } catch (TimeoutException notYet) {
-                    if (monitor?.cancelled())
-                        batch.cancel()
-                }
-            }
-        } catch (InterruptedException stopped) {
-            batch.cancel()
-            throw stopped
-        }
+        !Steps.waitFor(batch.result(), monitor) { batch.cancel() }.cancelled()
     }
 
     /** One with its border refined: on a stream, which a slide by pixels needs for it, and which waits for each window anew. */
@@ -170,15 +134,11 @@ class Refine {
         def id = annotation.getID().toString()
         def asked = client.replay(slide, [Ask.of(prompt(annotation)).refined(Refinement.to(pixels(wishes.border)))], options)
         try {
-            while (!asked.isDone() && !monitor?.cancelled())
-                Thread.sleep(100)
-            if (!asked.isDone())
-                return false
-            answers.put(id, asked.get())
-        } catch (ExecutionException failed) {
-            failures.put(id, WsiSamException.of(failed))
-        } finally {
-            asked.cancel(true)
+            answers.put(id, Steps.waitFor(asked, monitor) { asked.cancel(true) })
+        } catch (WsiSamException failed) {
+            failures.put(id, failed)
+        } catch (CancellationException byTheUser) {
+            return false
         }
         monitor?.updateProgress(1, 'Outlining', null)
         true
@@ -218,15 +178,9 @@ class Refine {
     }
 
     private void record(List<PathObject> annotations) {
-        def values = wishes + [which: wishes.which.toString()]
-        if (values.which in ['auto', 'selected']) {
-            boolean few = annotations.size() <= MOST_IDS
-            values.which = few ? 'ids' : 'selected'
-            values.ids = few ? annotations*.getID().join(',') : ''
-        }
         def call = '// Outlines these annotations again, from the regions that they have then.\n' +
                 'println io.wsisam.qupath.Refine.run(getCurrentImageData(), '
-        Steps.add(imageData, WorkflowStep.of('WSI-SAM refine annotations', values, call, ')\n'))
+        Steps.add(imageData, WorkflowStep.of('WSI-SAM refine annotations', Chosen.repeatable(wishes, annotations), call, ')\n'))
     }
 
     private String report(int changed, int asked, int skipped) {
