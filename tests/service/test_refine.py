@@ -125,3 +125,16 @@ def test_a_newer_revision_stops_a_refinement(large):
     assert len(answers[2].levels) == 1
     # Those in flight, and no more of its dozens.
     assert 3 <= running.encoder_runs - before <= 3 + 4
+
+
+def test_a_stream_hears_how_far_a_refinement_is(large):
+    _, client, slide_id = large
+    asked = pb.PromptRevision(object_id="o", revision=1, prompt=PROMPT, field=FIELD, refine=pb.Refinement(downsample=4))
+    told, outlines = [], []
+    for message in client.interact(pb.Start(slide_id=slide_id), [pb.InteractRequest(prompt=asked)]):
+        if message.progress.stage == pb.STAGE_REFINING:
+            told.append((message.progress.windows_done, message.progress.windows_total))
+        elif message.HasField("outline"):
+            outlines.append(message.outline.outline)
+    windows = outlines[0].levels[1].windows
+    assert told == [(done, windows) for done in range(windows + 1)]

@@ -89,6 +89,8 @@ class _StageEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumType
     STAGE_ENCODING: _Stage.ValueType  # 2
     STAGE_LOADING_MODEL: _Stage.ValueType  # 3
     """The model comes from disk, which takes seconds; other models go on answering."""
+    STAGE_REFINING: _Stage.ValueType  # 4
+    """The outline is there, and its border is being looked at again in finer windows."""
 
 class Stage(_Stage, metaclass=_StageEnumTypeWrapper): ...
 
@@ -97,6 +99,8 @@ STAGE_WAITING_FOR_PIXELS: Stage.ValueType  # 1
 STAGE_ENCODING: Stage.ValueType  # 2
 STAGE_LOADING_MODEL: Stage.ValueType  # 3
 """The model comes from disk, which takes seconds; other models go on answering."""
+STAGE_REFINING: Stage.ValueType  # 4
+"""The outline is there, and its border is being looked at again in finer windows."""
 global___Stage = Stage
 
 class _TileEncoding:
@@ -1129,8 +1133,8 @@ global___Started = Started
 
 @typing.final
 class Progress(google.protobuf.message.Message):
-    """Where a prompt is on its way. Sent only for work that takes long: when its model must be loaded, or its field read and
-    encoded.
+    """Where a prompt is on its way. Sent only for work that takes long: when its model must be loaded, its field read and
+    encoded, or its border refined.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1138,17 +1142,24 @@ class Progress(google.protobuf.message.Message):
     OBJECT_ID_FIELD_NUMBER: builtins.int
     REVISION_FIELD_NUMBER: builtins.int
     STAGE_FIELD_NUMBER: builtins.int
+    WINDOWS_DONE_FIELD_NUMBER: builtins.int
+    WINDOWS_TOTAL_FIELD_NUMBER: builtins.int
     object_id: builtins.str
     revision: builtins.int
     stage: global___Stage.ValueType
+    windows_done: builtins.int
+    """With STAGE_REFINING: windows that are answered, of all that are asked. Sent before the first, and after each."""
+    windows_total: builtins.int
     def __init__(
         self,
         *,
         object_id: builtins.str = ...,
         revision: builtins.int = ...,
         stage: global___Stage.ValueType = ...,
+        windows_done: builtins.int = ...,
+        windows_total: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["object_id", b"object_id", "revision", b"revision", "stage", b"stage"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["object_id", b"object_id", "revision", b"revision", "stage", b"stage", "windows_done", b"windows_done", "windows_total", b"windows_total"]) -> None: ...
 
 global___Progress = Progress
 

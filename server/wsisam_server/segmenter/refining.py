@@ -63,6 +63,7 @@ async def refined(
     viewport: Viewport | None,
     predict: Callable[[Job], Awaitable[Answer]],
     blocking: Callable[[Callable[[], Fused]], Awaitable[Fused]],
+    progress: Callable[[int, int], None],
 ) -> Refined:
     """Has the windows along an answer's border read and asked, a few at a time, and merges them.
 
@@ -76,6 +77,7 @@ async def refined(
         viewport: what the annotator sees, if known.
         predict: answers one job.
         blocking: runs what takes long on a thread.
+        progress: hears how many of the windows are answered, and of how many: before the first, and after each.
 
     Raises:
         WsiSamServerError: whatever `predict` raises; the other windows are then given up.
@@ -87,11 +89,17 @@ async def refined(
     if not planned.fields:
         return Refined(None, (coarse,), planned.limited, StageTimes())
     turns = asyncio.Semaphore(WINDOWS_IN_FLIGHT)
+    done = 0
+    progress(done, len(planned.fields))
 
     async def ask(window: Window, one: Job) -> list[Answer]:
+        nonlocal done
         async with turns:
             asked = await asyncio.to_thread(questions, answer.logits, high, window)
-            return [await predict(replace(one, prompt=each.prompt, mask=each.mask)) for each in asked]
+            answers = [await predict(replace(one, prompt=each.prompt, mask=each.mask)) for each in asked]
+        done += 1
+        progress(done, len(planned.fields))
+        return answers
 
     jobs = [replace(job, field=field, interactive=False, on_encode=None) for field in planned.fields]
     tasks = [asyncio.ensure_future(ask(one.field.high, one)) for one in jobs]

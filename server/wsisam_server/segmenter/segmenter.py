@@ -244,6 +244,7 @@ class Segmenter:
                 request.viewport,
                 lambda one: self._predict(model, one, watcher),
                 lambda call: asyncio.get_running_loop().run_in_executor(self._blocking, call),
+                watcher.refining,
             )
         return await self._outcome(request, model, pair, answer, border)
 

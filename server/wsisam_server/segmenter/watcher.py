@@ -23,6 +23,10 @@ class Watcher(Protocol):
         """The prompt waits for an encoder: it will take longer than a warm one."""
         ...
 
+    def refining(self, done: int, total: int) -> None:
+        """So many of a border's finer windows are answered, of so many."""
+        ...
+
     async def pixels_needed(self, windows: Sequence[PixelWindow]) -> None:
         """The windows' pixels are missing. Returns once they were pushed; raises to give up.
 
@@ -47,6 +51,9 @@ class NoPixels:
         """Nobody listens."""
 
     def encoding(self) -> None:
+        """Nobody listens."""
+
+    def refining(self, done: int, total: int) -> None:
         """Nobody listens."""
 
     async def pixels_needed(self, windows: Sequence[PixelWindow]) -> None:

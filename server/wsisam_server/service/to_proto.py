@@ -21,6 +21,7 @@ STAGES = {
     sessions.WaitingForModel: segmentation_pb2.STAGE_LOADING_MODEL,
     sessions.WaitingForPixels: segmentation_pb2.STAGE_WAITING_FOR_PIXELS,
     sessions.WaitingForEncoder: segmentation_pb2.STAGE_ENCODING,
+    sessions.Refining: segmentation_pb2.STAGE_REFINING,
 }
 
 
@@ -153,5 +154,7 @@ def event(value: sessions.Event) -> segmentation_pb2.InteractResponse:
         )
     if isinstance(value, sessions.PixelsWanted):
         return reply(pixels_needed=pixels_needed(value.windows))
-    stage = STAGES[type(value)]
-    return reply(progress=segmentation_pb2.Progress(object_id=value.object_id, revision=value.revision, stage=stage))
+    progress = segmentation_pb2.Progress(object_id=value.object_id, revision=value.revision, stage=STAGES[type(value)])
+    if isinstance(value, sessions.Refining):
+        progress.windows_done, progress.windows_total = value.done, value.total
+    return reply(progress=progress)

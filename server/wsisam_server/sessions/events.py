@@ -59,13 +59,25 @@ class WaitingForPixels:
 
 
 @dataclass(frozen=True, slots=True)
+class Refining:
+    """So many of the finer windows along a prompt's border are answered, of so many."""
+
+    object_id: str
+    revision: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class PixelsWanted:
     """Pixel windows that nobody was asked for before on this stream."""
 
     windows: tuple[PixelWindow, ...]
 
 
-Event: TypeAlias = OutlineReady | Failed | WaitingForModel | WaitingForEncoder | WaitingForPixels | PixelsWanted
+Event: TypeAlias = (
+    OutlineReady | Failed | WaitingForModel | WaitingForEncoder | WaitingForPixels | Refining | PixelsWanted
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from wsisam_server.sessions.events import (
     Failed,
     OutlineReady,
     PixelsWanted,
+    Refining,
     Revision,
     WaitingForEncoder,
     WaitingForModel,
@@ -259,6 +260,9 @@ class _ObjectWatcher:
 
     def encoding(self) -> None:
         self.emit(WaitingForEncoder(self.new.object_id, self.new.revision))
+
+    def refining(self, done: int, total: int) -> None:
+        self.emit(Refining(self.new.object_id, self.new.revision, done, total))
 
     async def pixels_needed(self, windows: Sequence[PixelWindow]) -> None:
         fresh = self.pixels.add(windows)

@@ -18,6 +18,7 @@ import qupath.lib.gui.TaskRunnerFX
 def wishes = [
     which    : 'auto',      // 'selected', 'all', 'class:Tumor' ..., or 'auto': the selected ones if there are any, else all
     margin   : 0,           // microns by which an annotation's box is widened (pixels for an image without calibration)
+    border   : 0,           // microns for each pixel at which the borders of large objects are looked at again (slow); 0 = they are not
     model    : '',          // '' = the server's default
     tolerance: 0            // microns by which the outline may be simplified; 0 = the server decides
 ]

@@ -58,6 +58,8 @@ import qupath.lib.gui.viewer.QuPathViewerListener
 import qupath.lib.gui.viewer.tools.PathTool
 import qupath.lib.gui.viewer.tools.PathTools
 
+import java.math.MathContext
+
 // ---- What you may want to change ------------------------------------------------------------------------------------
 
 /** Keys, while the click tool is selected and the viewer or the palette has the focus. The first of each is shown. */
@@ -66,6 +68,7 @@ class Keys {
     static final REJECT = ['Esc']
     static final UNDO = ['Backspace', 'Shortcut+Z']     // Shortcut+Z is QuPath's own undo when nothing is being drawn
     static final REDO = ['Shortcut+Shift+Z']
+    static final REFINE = ['E']
     static final NEXT_CLASS = ['X']
     static final PREVIOUS_CLASS = ['Shift+X']
 }
@@ -128,6 +131,7 @@ class Palette {
     private final ToggleButton box = kind('\u25ad Box', 'Only drags count: a box about the object.')
     private final Label detailUnit = new Label('\u00b5m')
     private final Spinner<Double> detail = new Spinner<>(0.0d, 50.0d, 0.0d, 0.25d)
+    private final Button finer = action('Refine border', Keys.REFINE) { desk.refine(activeViewer()) }
     private final Label drawn = new Label()
     private final Button undo = action('Undo', Keys.UNDO) { desk.undo(activeViewer()) }
     private final Button reject = action('Reject', Keys.REJECT) { desk.reject(activeViewer()) }
@@ -228,7 +232,7 @@ class Palette {
         def keys = { KeyEvent e -> guarded { key(e) } } as EventHandler<KeyEvent>
         def listener = [
             imageDataChanged     : { v, old, now -> guarded { changedImage(v, old) } },
-            visibleRegionChanged : { v, shape -> guarded { desk.moved(v) } },
+            visibleRegionChanged : { v, shape -> guarded { moved(v) } },
             selectedObjectChanged: { v, object -> },
             viewerClosed         : { v -> guarded { desk.left(v.getImageData()) } }
         ] as QuPathViewerListener
@@ -249,6 +253,12 @@ class Palette {
             [viewer.zPositionProperty(), viewer.tPositionProperty()].each { it.removeListener(planeListener) }
             viewer.repaint()
         }
+    }
+
+    private void moved(viewer) {
+        desk.moved(viewer)
+        if (viewer.is(activeViewer()))
+            showFiner(activeDraft())
     }
 
     private void changedImage(viewer, old) {
@@ -363,6 +373,8 @@ class Palette {
             desk.redo(activeViewer())
         else if (matches(Keys.REDO, e) && inPalette)
             qupath.getUndoRedoManager().redoOnce()
+        else if (matches(Keys.REFINE, e))
+            desk.refine(activeViewer())
         else if (matches(Keys.NEXT_CLASS, e))
             className.setValue(classes.next())
         else if (matches(Keys.PREVIOUS_CLASS, e))
@@ -407,24 +419,41 @@ class Palette {
         showState(plane)
         showModels()
         detailUnit.setText(plane == null || plane.imageData.getServer().getPixelCalibration().hasPixelSizeMicrons() ? '\u00b5m' : 'px')
-        drawn.setText(plane?.encoding ? 'Reading the slide here for the first time\u2026' : describe(draft, plane?.drafts?.size() ?: 0))
+        drawn.setText(plane?.encoding && !draft?.isRefining() ? 'Reading the slide here for the first time\u2026' : describe(plane, draft))
+        showFiner(draft)
         undo.setDisable(draft == null)
         reject.setDisable(draft == null)
         accept.setDisable(draft == null || !draft.isSendable())
     }
 
-    private static String describe(draft, int drafts) {
+    private void showFiner(draft) {
+        finer.setDisable(!desk.isRefinable(activeViewer(), draft))
+    }
+
+    private static String describe(plane, draft) {
+        int drafts = plane?.drafts?.size() ?: 0
         if (draft == null)
             return drafts == 0 ? 'Click on an object, or drag a box about it.' : "${drafts} accepted, waiting for their outlines\u2026"
         def answer = draft.shown().orElse(null)
         if (!draft.isSendable())
             return draft.summary() + ' \u2013 add a box or a positive click'
+        if (draft.isRefining())
+            return draft.summary() + " \u2013 refining the border, ${plane.windowsDone} of ${plane.windowsTotal ?: '?'} windows\u2026 (${Keys.REJECT[0]} stops it)"
         if (!draft.isSettled())
             return draft.summary() + ' \u2013 asking\u2026'
         if (answer.outline().isEmpty())
             return draft.summary() + ' \u2013 nothing found here'
         def cut = answer.outline().cutByField() ? ' \u2013 cut off: zoom out and start again for more' : ''
-        String.format('%s \u2013 score %.2f%s', draft.summary(), answer.outline().score(), cut)
+        String.format('%s \u2013 score %.2f%s%s', draft.summary(), answer.outline().score(), border(answer.outline(), plane.slide), cut)
+    }
+
+    /** The scales at which the border was looked at. */
+    private static String border(outline, slide) {
+        def size = slide?.mpp()?.isPresent() ? slide.mpp().getAsDouble() : 1d
+        def scale = { level -> (level.downsample() * size as BigDecimal).round(new MathContext(2)).stripTrailingZeros().toPlainString() }
+        def unit = slide?.mpp()?.isPresent() ? '\u00b5m/px' : 'px'
+        def limit = outline.limited() ? ' (finer would need too many)' : ''
+        outline.isRefined() ? " \u2013 border at ${scale(outline.levels()[1])} instead of ${scale(outline.levels()[0])} ${unit}, ${outline.levels()[1].windows()} windows${limit}" : limit
     }
 
     private void showState(plane) {
@@ -489,6 +518,10 @@ class Palette {
             settings.className(is)
         } as ChangeListener)
         className.setTooltip(new Tooltip("Class of the next object. ${Keys.NEXT_CLASS[0]}: next class"))
+        finer.setTooltip(new Tooltip('For an object larger than what the model sees at once: looks at its border again, as finely as the image\n' +
+            'is shown. Zoom in for a finer one. Takes long: Esc stops it.'))
+        [finer, detailUnit].each { it.setMinWidth(Region.USE_PREF_SIZE) }
+        detail.setPrefWidth(110)
         detail.setEditable(true)
         detail.getValueFactory().setValue(settings.tolerance())
         detail.setTooltip(new Tooltip('How far the outline may be simplified. 0: the server decides.'))
@@ -514,8 +547,10 @@ class Palette {
         def grid = new GridPane()
         grid.setHgap(6)
         grid.setVgap(6)
-        [['Server', centred(new HBox(6, server, access))], ['Model', model], ['Class', className], ['Detail', centred(new HBox(6, detail, detailUnit))]].eachWithIndex { row, i ->
-            grid.add(new Label(row[0]), 0, i)
+        [['Server', centred(new HBox(6, server, access))], ['Model', model], ['Class', className], ['Detail', centred(new HBox(6, detail, detailUnit, finer))]].eachWithIndex { row, i ->
+            def name = new Label(row[0])
+            name.setMinWidth(Region.USE_PREF_SIZE)
+            grid.add(name, 0, i)
             grid.add(row[1], 1, i)
             GridPane.setHgrow(row[1], Priority.ALWAYS)
         }

@@ -2,6 +2,7 @@ package io.wsisam.qupath
 
 import groovy.transform.CompileStatic
 import io.wsisam.client.BoxPrompt
+import io.wsisam.client.Failure
 import io.wsisam.client.Health
 import io.wsisam.client.ModelInfo
 import io.wsisam.client.SegmentOptions
@@ -274,8 +275,28 @@ class Desk {
         }
     }
 
+    /** Has the border of the draft's outline looked at again, as finely as the viewer shows it. */
+    void refine(viewer) {
+        withDraft(viewer) { plane, draft ->
+            plane.windowsDone = plane.windowsTotal = 0
+            draft.refine(finest(viewer))
+            plane.refresh(draft)
+        }
+    }
+
+    /** Whether that can show more than is known: the object is larger than a window at the viewer's scale, and the server does it. */
+    boolean isRefinable(viewer, Draft draft) {
+        draft != null && draft.isRefinable(finest(viewer))
+    }
+
+    /** Level-0 pixels for each on the screen; there is nothing finer in the slide than its own. */
+    private static double finest(viewer) {
+        Math.max(1d, viewer.getDownsampleFactor() as double)
+    }
+
+    /** Calls a finer border off where one is being waited for; else drops the draft. */
     void reject(viewer) {
-        withDraft(viewer) { plane, draft -> plane.end(draft) }
+        withDraft(viewer) { plane, draft -> if (!draft.stopRefining()) plane.end(draft) }
     }
 
     /** Makes an annotation of the draft: now, or as soon as its outline is there. */
@@ -333,8 +354,13 @@ class Desk {
         changed(false)
     }
 
-    void failed(OpenPlane plane, Draft draft, WsiSamException error) {
-        if (accepted.remove(draft.id()) != null) {
+    void failed(OpenPlane plane, Draft draft, Failure failure) {
+        def error = failure.error()
+        if (failure.ask().refinement() != null) {
+            tell("${error.text()} (The border stays as it was.)")
+            if (accepted.containsKey(draft.id()))
+                deliver(plane, draft)
+        } else if (accepted.remove(draft.id()) != null) {
             tell("An accepted object was not added to ${nameOf(plane.imageData)}: ${error.text()}")
             Platform.runLater {
                 plane.end(draft)

@@ -39,6 +39,9 @@ class OpenPlane {
     volatile SessionInfo info
     volatile boolean encoding
     volatile boolean opening
+    /** Finer windows of a border that are answered, and all of them; what the draft that waits for them was told last. */
+    volatile int windowsDone
+    volatile int windowsTotal
     volatile SegmentOptions options = SegmentOptions.defaults()
 
     private final Desk desk
@@ -144,7 +147,7 @@ class OpenPlane {
             def draft = drafts.find { it.failed(failure) }
             if (draft != null) {
                 refresh(draft)
-                desk.failed(OpenPlane.this, draft, failure.error())
+                desk.failed(OpenPlane.this, draft, failure)
             }
         }
 
@@ -152,6 +155,14 @@ class OpenPlane {
         void onProgress(String objectId, int revision, Stage stage) {
             encoding = true
             desk.changed()
+        }
+
+        @Override
+        void onRefining(String objectId, int revision, int done, int total) {
+            encoding = false
+            windowsDone = done
+            windowsTotal = total
+            desk.changed(false)
         }
 
         @Override

@@ -7,7 +7,6 @@ import io.wsisam.client.SurveyListener
 import io.wsisam.client.SurveyResult
 import io.wsisam.client.SurveyWish
 import io.wsisam.client.WsiSamClient
-import io.wsisam.client.WsiSamException
 import io.wsisam.script.AnnotationMetadata
 import io.wsisam.script.Settings
 import io.wsisam.script.WorkflowStep
@@ -17,9 +16,6 @@ import qupath.lib.objects.PathObjects
 import qupath.lib.objects.classes.PathClass
 
 import java.util.concurrent.ConcurrentLinkedQueue
-import java.util.concurrent.ExecutionException
-import java.util.concurrent.TimeUnit
-import java.util.concurrent.TimeoutException
 
 /**
  * All objects of some size in annotations that are there already, as their children. What lies in them stays, and nothing is
@@ -29,9 +25,6 @@ import java.util.concurrent.TimeoutException
  * is. For scripts: blocks until it is done, so never on the JavaFX thread.
  */
 class Propose {
-    /** Ids that a workflow step may name; a step is code, and Java limits its length. */
-    private static final int MOST_IDS = 1000
-
     /** What to do; all plain values, so that a workflow step can hold it. */
     static Map defaults() {
         [which: 'selected', ids: '', minSize: 0d, maxSize: 0d, className: '', kind: 'annotation', minScore: 0d, minStability: 0d,
@@ -42,7 +35,7 @@ class Propose {
     private final Map wishes
 
     /**
-     * @param wishes which regions ('selected', 'all', 'class:NAME' or 'ids'), ids (joined by commas), minSize and maxSize (microns, or
+     * @param wishes which and ids (the regions, as `Chosen` takes them), minSize and maxSize (microns, or
      *        pixels without calibration), className of what is found ('' = none), kind ('annotation' or 'detection'), minScore,
      *        minStability and minAgreement (0 = the server's choice), model ('' = the server's default), tolerance (0 = the server's
      *        choice)
@@ -60,7 +53,7 @@ class Propose {
     String run(monitor) {
         if (!(wishes.kind in ['annotation', 'detection']))
             throw new IllegalArgumentException("'kind' is annotation or detection, not ${wishes.kind}")
-        def regions = choose().findAll { it.getROI()?.isArea() && !it.getROI().isEmpty() }
+        def regions = Chosen.of(imageData, wishes).findAll { it.getROI()?.isArea() && !it.getROI().isEmpty() }
         if (regions.isEmpty())
             return 'WSI-SAM: no annotation with an area to look in. Select one, or say which with \'which\'.'
         def found = [:]
@@ -82,23 +75,7 @@ class Propose {
             monitor?.pluginCompleted('')
         }
         def count = found.values().sum { it.size() }
-        "WSI-SAM: ${count} objects proposed in ${found.size()} of ${regions.size()} annotations." + (cancelled ? ' Cancelled before the end.' : '')
-    }
-
-    private List<PathObject> choose() {
-        def all = imageData.getHierarchy().getAnnotationObjects().toList()
-        def which = wishes.which.toString()
-        if (which == 'selected')
-            return imageData.getHierarchy().getSelectionModel().getSelectedObjects().findAll { it.isAnnotation() }.toList()
-        if (which == 'all')
-            return all
-        if (which == 'ids') {
-            def ids = wishes.ids.toString().split(',') as Set
-            return all.findAll { it.getID().toString() in ids }
-        }
-        if (which.startsWith('class:'))
-            return all.findAll { (it.getPathClass()?.toString() ?: '') == which.substring('class:'.length()) }
-        throw new IllegalArgumentException("'which' is selected, all, class:NAME or ids, not ${which}")
+        "WSI-SAM: ${objects(count)} proposed in ${found.size()} of ${regions.size()} annotations." + (cancelled ? ' Cancelled before the end.' : '')
     }
 
     /** What was proposed in regions before counts as existing: they may overlap. */
@@ -120,24 +97,14 @@ class Propose {
                 double now = start + share * done / Math.max(total, 1)
                 int steps = (int) now - (int) told
                 told = now
-                monitor?.updateProgress(steps, "${done} of ${total} windows, ${answers.size()} objects".toString(), null)
+                monitor?.updateProgress(steps, "${done} of ${total} windows, ${objects(answers.size())}".toString(), null)
             }
         })
-        try {
-            while (true) {
-                try {
-                    return survey.result().get(100, TimeUnit.MILLISECONDS)
-                } catch (TimeoutException notYet) {
-                    if (monitor?.cancelled())
-                        survey.cancel()
-                }
-            }
-        } catch (ExecutionException failed) {
-            throw WsiSamException.of(failed)
-        } catch (InterruptedException stopped) {
-            survey.cancel()
-            throw stopped
-        }
+        Steps.waitFor(survey.result(), monitor) { survey.cancel() }
+    }
+
+    static String objects(int count) {
+        count == 1 ? '1 object' : "${count} objects"
     }
 
     private Double set(String name) {
@@ -173,13 +140,8 @@ class Propose {
     }
 
     private void record(List<PathObject> regions) {
-        def values = new LinkedHashMap(wishes)
-        if (wishes.which == 'selected' && regions.size() <= MOST_IDS) {
-            values.which = 'ids'
-            values.ids = regions*.getID().join(',')
-        }
         def call = '// Looks again in these annotations; what is there already is not proposed again.\n' +
                 'println io.wsisam.qupath.Propose.run(getCurrentImageData(), '
-        Steps.add(imageData, WorkflowStep.of('WSI-SAM propose objects', values, call, ')\n'))
+        Steps.add(imageData, WorkflowStep.of('WSI-SAM propose objects', Chosen.repeatable(wishes, regions), call, ')\n'))
     }
 }

@@ -8,7 +8,9 @@ import io.wsisam.client.BoxPrompt
 import io.wsisam.client.Failure
 import io.wsisam.client.PointPrompt
 import io.wsisam.client.Prompt
+import io.wsisam.client.Refinement
 import io.wsisam.client.SegmentOptions
+import io.wsisam.client.Slide
 import io.wsisam.client.WsiSamClient
 import io.wsisam.client.WsiSamException
 import io.wsisam.script.Settings
@@ -18,9 +20,8 @@ import qupath.lib.objects.PathObject
 import qupath.lib.regions.ImagePlane
 import qupath.lib.roi.interfaces.ROI
 
+import java.util.concurrent.CancellationException
 import java.util.concurrent.ConcurrentHashMap
-import java.util.concurrent.TimeUnit
-import java.util.concurrent.TimeoutException
 
 /**
  * Annotations that are there already, outlined anew: each one's box, or its points, is the prompt.
@@ -29,13 +30,11 @@ import java.util.concurrent.TimeoutException
  * fails as a whole, it is not changed at all. For scripts: blocks until it is done, so never on the JavaFX thread.
  */
 class Refine {
-    /** Ids that a workflow step may name; a step is code, and Java limits its length. */
-    private static final int MOST_IDS = 1000
     private static final int MOST_REASONS = 3
 
     /** What to do; all plain values, so that a workflow step can hold it. */
     static Map defaults() {
-        [which: 'auto', ids: '', margin: 0d, model: '', tolerance: 0d]
+        [which: 'auto', ids: '', margin: 0d, border: 0d, model: '', tolerance: 0d]
     }
 
     private final ImageData imageData
@@ -44,8 +43,8 @@ class Refine {
     private final Map<String, WsiSamException> failures = new ConcurrentHashMap<>()
 
     /**
-     * @param wishes which ('selected', 'all', 'class:NAME', 'ids', or 'auto': the selected ones if there are any, else all),
-     *        ids (joined by commas), margin (microns, or pixels without calibration, that a box is widened by),
+     * @param wishes which and ids (the annotations, as `Chosen` takes them), margin (microns, or pixels without calibration, that a box is widened by),
+     *        border (microns for each pixel, or pixels, at which borders of large objects are looked at again; 0 = they are not),
      *        model ('' = the server's default), tolerance (0 = the server's choice)
      */
     Refine(ImageData imageData, Map wishes) {
@@ -59,7 +58,7 @@ class Refine {
     }
 
     String run(monitor) {
-        def chosen = choose()
+        def chosen = Chosen.of(imageData, wishes)
         def open = chosen.findAll { !it.isLocked() && prompt(it) != null }
         def skipped = chosen.size() - open.size()
         if (open.isEmpty())
@@ -80,25 +79,6 @@ class Refine {
 
     // -- What to ask -----------------------------------------------------------------------------------------------
 
-    private List<PathObject> choose() {
-        def all = imageData.getHierarchy().getAnnotationObjects().toList()
-        def selected = imageData.getHierarchy().getSelectionModel().getSelectedObjects().findAll { it.isAnnotation() }.toList()
-        def which = wishes.which.toString()
-        if (which == 'auto')
-            return selected ?: all
-        if (which == 'selected')
-            return selected
-        if (which == 'all')
-            return all
-        if (which == 'ids') {
-            def ids = wishes.ids.toString().split(',') as Set
-            return all.findAll { it.getID().toString() in ids }
-        }
-        if (which.startsWith('class:'))
-            return all.findAll { (it.getPathClass()?.toString() ?: '') == which.substring('class:'.length()) }
-        throw new IllegalArgumentException("'which' is selected, all, class:NAME, ids or auto, not ${which}")
-    }
-
     /** Points as clicks, any other region as its box; null when there is nothing to ask for. */
     private Prompt prompt(PathObject annotation) {
         def roi = annotation.getROI()
@@ -107,13 +87,17 @@ class Refine {
         if (roi.isPoint())
             return new Prompt(roi.getAllPoints().collect { new PointPrompt(it.getX(), it.getY(), true) }, null)
         def server = imageData.getServer()
-        def calibration = server.getPixelCalibration()
-        double margin = (wishes.margin as double) / (calibration.hasPixelSizeMicrons() ? calibration.getAveragedPixelSizeMicrons() as double : 1d)
+        double margin = pixels(wishes.margin)
         def x0 = Math.max(0d, roi.getBoundsX() - margin)
         def y0 = Math.max(0d, roi.getBoundsY() - margin)
         def x1 = Math.min(server.getWidth() as double, roi.getBoundsX() + roi.getBoundsWidth() + margin)
         def y1 = Math.min(server.getHeight() as double, roi.getBoundsY() + roi.getBoundsHeight() + margin)
         x0 < x1 && y0 < y1 ? new Prompt([], new BoxPrompt(x0, y0, x1, y1)) : null
+    }
+
+    private double pixels(length) {
+        def calibration = imageData.getServer().getPixelCalibration()
+        (length as double) / (calibration.hasPixelSizeMicrons() ? calibration.getAveragedPixelSizeMicrons() as double : 1d)
     }
 
     /** Asks for all, plane by plane; false when the user cancelled. */
@@ -126,6 +110,8 @@ class Refine {
 
     private boolean askPlane(WsiSamClient client, ImagePlane plane, List<PathObject> annotations, SegmentOptions options, monitor) {
         def slide = WsiSamClient.await(client.openSlide(Images.reference(imageData, plane, Settings.user().sendPixels())))
+        if ((wishes.border as double) > 0)
+            return annotations.every { askBorder(client, slide, it, options, monitor) }
         def items = annotations.collect { new BatchItem(it.getID().toString(), Ask.of(prompt(it))) }
         def batch = client.segmentBatch(slide, items, options, new BatchListener() {
             @Override
@@ -140,19 +126,22 @@ class Refine {
                 monitor?.updateProgress(1, 'Outlining', null)
             }
         })
+        !Steps.waitFor(batch.result(), monitor) { batch.cancel() }.cancelled()
+    }
+
+    /** One with its border refined: on a stream, which a slide by pixels needs for it, and which waits for each window anew. */
+    private boolean askBorder(WsiSamClient client, Slide slide, PathObject annotation, SegmentOptions options, monitor) {
+        def id = annotation.getID().toString()
+        def asked = client.replay(slide, [Ask.of(prompt(annotation)).refined(Refinement.to(pixels(wishes.border)))], options)
         try {
-            while (true) {
-                try {
-                    return !batch.result().get(100, TimeUnit.MILLISECONDS).cancelled()
-                } catch (TimeoutException notYet) {
-                    if (monitor?.cancelled())
-                        batch.cancel()
-                }
-            }
-        } catch (InterruptedException stopped) {
-            batch.cancel()
-            throw stopped
+            answers.put(id, Steps.waitFor(asked, monitor) { asked.cancel(true) })
+        } catch (WsiSamException failed) {
+            failures.put(id, failed)
+        } catch (CancellationException byTheUser) {
+            return false
         }
+        monitor?.updateProgress(1, 'Outlining', null)
+        true
     }
 
     // -- What to change --------------------------------------------------------------------------------------------
@@ -189,15 +178,9 @@ class Refine {
     }
 
     private void record(List<PathObject> annotations) {
-        def values = wishes + [which: wishes.which.toString()]
-        if (values.which in ['auto', 'selected']) {
-            boolean few = annotations.size() <= MOST_IDS
-            values.which = few ? 'ids' : 'selected'
-            values.ids = few ? annotations*.getID().join(',') : ''
-        }
         def call = '// Outlines these annotations again, from the regions that they have then.\n' +
                 'println io.wsisam.qupath.Refine.run(getCurrentImageData(), '
-        Steps.add(imageData, WorkflowStep.of('WSI-SAM refine annotations', values, call, ')\n'))
+        Steps.add(imageData, WorkflowStep.of('WSI-SAM refine annotations', Chosen.repeatable(wishes, annotations), call, ')\n'))
     }
 
     private String report(int changed, int asked, int skipped) {
@@ -207,6 +190,12 @@ class Refine {
             text << " ${skipped} skipped: locked, or without a usable region."
         if (empty)
             text << " ${empty} left as they were: the model found nothing there."
+        def finer = answers.values().collect { it.outline() }.findAll { it.isRefined() }
+        if (finer)
+            text << " ${finer.size()} with a finer border, in ${finer.sum { it.levels()[1].windows() }} windows."
+        def limited = answers.values().count { it.outline().limited() }
+        if (limited)
+            text << " ${limited} less fine than asked for: that would have needed too many windows."
         if (failures) {
             text << " ${failures.size()} left as they were:"
             failures.values().countBy { it.text() }.sort { -it.value }.take(MOST_REASONS).each { reason, n -> text << " ${n} x ${reason}" }

@@ -3,6 +3,7 @@ package io.wsisam.qupath
 import io.wsisam.client.ClientOptions
 import io.wsisam.client.SegmentOptions
 import io.wsisam.client.WsiSamClient
+import io.wsisam.client.WsiSamException
 import io.wsisam.script.PromptText
 import io.wsisam.script.Settings
 import io.wsisam.script.WorkflowStep
@@ -10,6 +11,11 @@ import qupath.lib.images.ImageData
 import qupath.lib.objects.PathObject
 import qupath.lib.plugins.workflow.DefaultScriptableWorkflowStep
 import qupath.lib.regions.ImagePlane
+
+import java.util.concurrent.CompletableFuture
+import java.util.concurrent.ExecutionException
+import java.util.concurrent.TimeUnit
+import java.util.concurrent.TimeoutException
 
 /** What is done in the window, as a script that does it again without one. */
 class Steps {
@@ -47,6 +53,31 @@ class Steps {
             if (object.name)
                 annotation.setName(object.name)
             imageData.getHierarchy().addObject(annotation)
+        }
+    }
+
+    /**
+     * Waits for a result, which the user's Cancel brings about sooner.
+     *
+     * @param monitor the progress window, or null
+     * @param cancel what to do about the work when the user wants no more of it; may be called again
+     * @throws WsiSamException what the result failed with
+     */
+    static <T> T waitFor(CompletableFuture<T> result, monitor, Closure cancel) {
+        try {
+            while (true) {
+                try {
+                    return result.get(100, TimeUnit.MILLISECONDS)
+                } catch (TimeoutException notYet) {
+                    if (monitor?.cancelled())
+                        cancel()
+                }
+            }
+        } catch (ExecutionException failed) {
+            throw WsiSamException.of(failed)
+        } catch (InterruptedException stopped) {
+            cancel()
+            throw stopped
         }
     }
 

@@ -10,7 +10,8 @@ import java.time.Duration;
  * @param token bearer token, or null
  * @param certificates PEM file of the certificates to trust, or null for those of the Java runtime
  * @param callTimeout for calls with one answer, all attempts together
- * @param answerTimeout for each prompt of a session, and between two answers of a batch
+ * @param answerTimeout for each prompt of a session, for each window of a border that is refined there, and between two answers
+ *     of a batch
  * @param firstRetry first waiting time before connecting again; doubled each time, with jitter
  * @param longestRetry longest such waiting time
  */

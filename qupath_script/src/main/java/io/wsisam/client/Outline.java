@@ -16,6 +16,9 @@ import java.util.List;
  * @param model the model that made it
  * @param weightsHash SHA-256 over the model's tensors, hexadecimal
  * @param timings where the time went
+ * @param levels the scales at which it was looked at, the window's first, one more where its border was refined; empty from a
+ *     server that does not refine
+ * @param limited whether its border was refined less finely than asked for, to read no more windows than it may
  */
 public record Outline(
     List<PolygonPart> parts,
@@ -28,15 +31,50 @@ public record Outline(
     int droppedHoles,
     String model,
     String weightsHash,
-    Timings timings) {
-  /** Copies the list. */
+    Timings timings,
+    List<Level> levels,
+    boolean limited) {
+  /** How often a field's scale can be halved for its border: to a 16th. */
+  private static final int MAX_OCTAVES = 4;
+
+  /** Copies the lists. */
   public Outline {
     parts = List.copyOf(parts);
+    levels = List.copyOf(levels);
   }
 
   /** Whether nothing was found. */
   public boolean isEmpty() {
     return parts.isEmpty();
+  }
+
+  /** Whether its border was looked at in finer windows. */
+  public boolean isRefined() {
+    return levels.size() > 1;
+  }
+
+  /**
+   * Whether its border can be looked at more finely than it was, at a scale of about {@code downsample}: the server refines,
+   * the object was too large for one window at that scale, and no limit was met.
+   *
+   * @param downsample level-0 pixels per cell of the mask, as in {@link Refinement}
+   */
+  public boolean isRefinable(double downsample) {
+    if (isEmpty() || levels.isEmpty() || limited) {
+      return false;
+    }
+    double coarse = levels.get(0).downsample();
+    double finest = levels.get(levels.size() - 1).downsample();
+    return octaves(coarse, downsample) > Math.round(log2(coarse / finest));
+  }
+
+  /** How often the server halves a field's scale to come near another one. */
+  private static long octaves(double coarse, double downsample) {
+    return Math.min(MAX_OCTAVES, Math.max(0, Math.round(log2(coarse / downsample))));
+  }
+
+  private static double log2(double value) {
+    return Math.log(value) / Math.log(2);
   }
 
   /** Vertices of all rings. */

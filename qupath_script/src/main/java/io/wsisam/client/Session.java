@@ -255,9 +255,17 @@ public final class Session implements AutoCloseable {
       fail(subject.latest, Errors.superseded());
     }
     subject.latest = turn;
-    turn.timer = connection.threads.later(connection.options.answerTimeout(), () -> expire(turn));
+    expect(turn);
     queue.add(turn);
     pump();
+  }
+
+  /** Gives the server as long as it may take, from now on. */
+  private void expect(Turn turn) {
+    if (turn.timer != null) {
+      turn.timer.cancel(false);
+    }
+    turn.timer = connection.threads.later(connection.options.answerTimeout(), () -> expire(turn));
   }
 
   /** Sends what may be sent now. */
@@ -272,7 +280,7 @@ public final class Session implements AutoCloseable {
         Answer before = subject.answered;
         subject.reminder = before.revision();
         stream.prompt(
-            turn.objectId, before.revision(), before.ask().in(FieldChoice.window(before.outline().window())));
+            turn.objectId, before.revision(), before.ask().refined(null).in(FieldChoice.window(before.outline().window())));
       } else {
         turn.sent = true;
         stream.prompt(turn.objectId, turn.revision, turn.ask);
@@ -423,6 +431,10 @@ public final class Session implements AutoCloseable {
     @Override
     public void progress(Progress message) {
       Turn turn = turns.get(message.getRevision());
+      if (turn != null && message.getStage() == io.wsisam.v1.Stage.STAGE_REFINING) {
+        refining(turn, message.getWindowsDone(), message.getWindowsTotal());
+        return;
+      }
       Stage stage =
           switch (message.getStage()) {
             case STAGE_WAITING_FOR_PIXELS -> Stage.WAITING_FOR_PIXELS;
@@ -436,6 +448,11 @@ public final class Session implements AutoCloseable {
         turn.wantsPixels = stage == Stage.WAITING_FOR_PIXELS;
         connection.threads.callback(() -> listener.onProgress(turn.objectId, turn.revision, stage));
       }
+    }
+
+    private void refining(Turn turn, int done, int total) {
+      expect(turn); // a border may need many windows: each shows that the server is at work
+      connection.threads.callback(() -> listener.onRefining(turn.objectId, turn.revision, done, total));
     }
 
     @Override

@@ -12,6 +12,14 @@ public interface SessionListener {
   default void onProgress(String objectId, int revision, Stage stage) {}
 
   /**
+   * A prompt's border is being refined.
+   *
+   * @param done finer windows that are answered
+   * @param total all of them
+   */
+  default void onRefining(String objectId, int revision, int done, int total) {}
+
+  /**
    * The connection changed.
    *
    * @param state what it is now

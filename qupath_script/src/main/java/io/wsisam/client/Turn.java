@@ -9,7 +9,7 @@ final class Turn {
   final Ask ask;
   final long asked = System.nanoTime();
 
-  /** Fails the turn when no answer came in time. */
+  /** Fails the turn when nothing was heard of it in time. */
   ScheduledFuture<?> timer;
 
   /** Whether it was sent on the present stream. */

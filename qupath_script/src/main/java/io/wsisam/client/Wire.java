@@ -73,6 +73,17 @@ final class Wire {
     return message.build();
   }
 
+  static io.wsisam.v1.Refinement refinement(Refinement wanted) {
+    io.wsisam.v1.Refinement.Builder message = io.wsisam.v1.Refinement.newBuilder();
+    if (wanted.downsample() != null) {
+      message.setDownsample(wanted.downsample());
+    }
+    if (wanted.maxWindows() != null) {
+      message.setMaxWindows(wanted.maxWindows());
+    }
+    return message.build();
+  }
+
   static Window window(FieldWindow window) {
     return Window.newBuilder()
         .setX(window.x())
@@ -117,6 +128,9 @@ final class Wire {
     if (ask.field() != null) {
       message.setField(field(ask.field()));
     }
+    if (ask.refinement() != null) {
+      message.setRefine(refinement(ask.refinement()));
+    }
     return message;
   }
 
@@ -129,6 +143,9 @@ final class Wire {
     }
     if (ask.field() != null) {
       message.setField(field(ask.field()));
+    }
+    if (ask.refinement() != null) {
+      message.setRefine(refinement(ask.refinement()));
     }
     return message.build();
   }
@@ -144,6 +161,9 @@ final class Wire {
     }
     if (ask.field() != null) {
       message.setField(field(ask.field()));
+    }
+    if (ask.refinement() != null) {
+      message.setRefine(refinement(ask.refinement()));
     }
     return message.build();
   }
@@ -195,7 +215,9 @@ final class Wire {
             timings.getEncode(),
             timings.getDecode(),
             timings.getPolygon(),
-            timings.getEncoderRuns()));
+            timings.getEncoderRuns()),
+        message.getLevelsList().stream().map(one -> new Level(one.getDownsample(), one.getWindows())).toList(),
+        message.getLimited());
   }
 
   /** Areas; each vertex moves to the grid of the contract, 1/32 pixel. */

@@ -113,7 +113,7 @@ public final class WsiSamClient implements AutoCloseable {
    * feeds answers back to the model, so that a box and then a click are not the same as both at once.
    *
    * @param revisions the object's whole prompts in the order in which they grew; at least one
-   * @return the answer to the last; fails as soon as one of them does
+   * @return the answer to the last; fails as soon as one of them does. Cancelled, it stops the work
    */
   public CompletableFuture<Answer> replay(Slide slide, List<Ask> revisions, SegmentOptions options) {
     Replay replay = new Replay(revisions);

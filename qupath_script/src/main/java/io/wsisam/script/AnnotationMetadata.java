@@ -28,6 +28,9 @@ public final class AnnotationMetadata {
   /** The window that the model read: x, y, downsample, size. */
   public static final String WINDOW = "wsisam.window";
 
+  /** Where the border was refined, the scales at which it was looked at: [[downsample, windows], ...], the field's first. */
+  public static final String LEVELS = "wsisam.levels";
+
   /** "true" when the object may go on beyond that window; missing otherwise. */
   public static final String CUT = "wsisam.cut_by_field";
 
@@ -61,6 +64,9 @@ public final class AnnotationMetadata {
     metadata.put(
         WINDOW,
         Json.of(answer.ask().in(FieldChoice.window(outline.window()))).get("window").toString());
+    if (outline.isRefined()) {
+      metadata.put(LEVELS, Json.of(outline.levels()).toString());
+    }
     if (outline.cutByField()) {
       metadata.put(CUT, "true");
     }

@@ -6,10 +6,13 @@ import io.wsisam.client.BoxPrompt;
 import io.wsisam.client.ClientReason;
 import io.wsisam.client.Failure;
 import io.wsisam.client.Prompt;
+import io.wsisam.client.Refinement;
 import io.wsisam.client.Session;
 import io.wsisam.client.Viewport;
 import io.wsisam.client.WsiSamException;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,6 +23,9 @@ import java.util.Optional;
  * One object being drawn. Its steps are asked one after another, each after the answer to the one before: the server
  * builds an outline on the last one, so that the same steps give the same outline again, with {@code
  * WsiSamClient.replay}. Answers are kept: undo shows the one before without asking.
+ *
+ * <p>The newest step's border may be refined, which is one more step, for undo too. It takes long, so that a click or box does
+ * not wait for it but calls it off; and none builds on it.
  *
  * <p>Safe to use from any thread; nothing blocks.
  */
@@ -50,11 +56,12 @@ public final class Draft {
 
   private final PromptHistory history;
   private final Map<Prompt, Viewport> viewports = new HashMap<>();
-  private final Map<Prompt, Answer> answers = new HashMap<>();
-  private final List<Prompt> told = new ArrayList<>();
+  private final Map<Prompt, Deque<Refinement>> refinements = new HashMap<>();
+  private final Map<Ask, Answer> answers = new HashMap<>();
+  private final List<Ask> told = new ArrayList<>();
   private Line line;
   private int run = 1;
-  private Prompt waiting;
+  private Ask waiting;
   private int revision;
   private Answer before;
 
@@ -74,6 +81,7 @@ public final class Draft {
 
   /** Adds a click, as seen in this viewport, and asks. */
   public synchronized void click(double x, double y, boolean positive, Viewport viewport) {
+    stopRefining();
     history.click(x, y, positive);
     viewports.put(history.prompt(), viewport);
     pump();
@@ -81,14 +89,51 @@ public final class Draft {
 
   /** Sets the box, as seen in this viewport, and asks. */
   public synchronized void box(BoxPrompt box, Viewport viewport) {
+    stopRefining();
     history.box(box);
     viewports.put(history.prompt(), viewport);
     pump();
   }
 
-  /** Takes the last click or box back; false when there is none. */
+  /** Whether the newest step is settled, and its outline {@link io.wsisam.client.Outline#isRefinable}. */
+  public synchronized boolean isRefinable(double downsample) {
+    return isSettled() && shown().orElseThrow().outline().isRefinable(downsample);
+  }
+
+  /**
+   * Asks for the newest step's outline with a finer border; what is shown stays until then. Does nothing unless it {@link
+   * #isRefinable}.
+   *
+   * @param downsample level-0 pixels per cell of the finest mask
+   * @return whether it was asked
+   */
+  public synchronized boolean refine(double downsample) {
+    if (!isRefinable(downsample)) {
+      return false;
+    }
+    refinements.computeIfAbsent(history.prompt(), prompt -> new ArrayDeque<>()).add(Refinement.to(downsample));
+    pump();
+    return true;
+  }
+
+  /** Whether a finer border was asked for and is not there yet. */
+  public synchronized boolean isRefining() {
+    return !refinementsOf(history.prompt()).isEmpty() && !isSettled();
+  }
+
+  /** Calls off a finer border that is not there yet; false when none was asked for. */
+  public synchronized boolean stopRefining() {
+    if (!isRefining()) {
+      return false;
+    }
+    refinements.get(history.prompt()).removeLast();
+    pump();
+    return true;
+  }
+
+  /** Takes the last click or box back, or the finer border that was asked for after it; false when there is none. */
   public synchronized boolean undo() {
-    boolean undone = history.undo();
+    boolean undone = refinementsOf(history.prompt()).pollLast() != null || history.undo();
     pump();
     return undone;
   }
@@ -122,7 +167,7 @@ public final class Draft {
 
   /** What to show: the answer to the newest step that has one. */
   public synchronized Optional<Answer> shown() {
-    List<Prompt> steps = history.steps();
+    List<Ask> steps = asks();
     for (int i = steps.size() - 1; i >= 0; i--) {
       Answer answer = answers.get(steps.get(i));
       if (answer != null) {
@@ -134,13 +179,16 @@ public final class Draft {
 
   /** Whether the newest step is answered. */
   public synchronized boolean isSettled() {
-    List<Prompt> steps = history.steps();
+    List<Ask> steps = asks();
     return !steps.isEmpty() && answers.containsKey(steps.get(steps.size() - 1));
   }
 
   /** The steps that led to {@link #shown} once the draft is settled, for replay and for the annotation's metadata. */
   public synchronized List<Ask> asks() {
-    return history.steps().stream().map(this::ask).toList();
+    List<Ask> steps = new ArrayList<>();
+    history.steps().forEach(prompt -> steps.add(Ask.of(prompt).from(viewports.get(prompt))));
+    refinementsOf(history.prompt()).forEach(finer -> steps.add(steps.get(steps.size() - 1).refined(finer)));
+    return List.copyOf(steps);
   }
 
   /** Asks on another line from now on, all steps again; what was shown stays until it is answered there. */
@@ -165,8 +213,8 @@ public final class Draft {
   }
 
   /**
-   * Takes a failure of the line: the step that failed is taken back, and all after it. While the server is away,
-   * nothing is: {@link #resume} asks again.
+   * Takes a failure of the line: the step that failed is taken back, and all after it; a border that could not be refined
+   * stays as it was. While the server is away, nothing is taken back: {@link #resume} asks again.
    *
    * @return whether something was taken back
    */
@@ -174,12 +222,15 @@ public final class Draft {
     if (!isAwaited(failure.objectId(), failure.revision())) {
       return false;
     }
-    Prompt refused = waiting;
+    Ask refused = waiting;
     waiting = null;
     if (isAway(failure.error())) {
       return false;
     }
-    while (history.steps().contains(refused)) {
+    if (refused.refinement() != null) {
+      refinementsOf(refused.prompt()).removeLastOccurrence(refused.refinement());
+    }
+    while (refused.refinement() == null && history.steps().contains(refused.prompt())) {
       history.undo();
     }
     pump();
@@ -212,7 +263,11 @@ public final class Draft {
 
   /** Asks the next step, unless an answer is awaited or all is answered. */
   private void pump() {
-    List<Prompt> steps = history.steps();
+    List<Ask> steps = asks();
+    if (waiting != null && waiting.refinement() != null && !steps.contains(waiting)) {
+      forget(); // called off: the server need not go on with it
+      startAgain();
+    }
     if (line == null || waiting != null || steps.isEmpty() || answers.containsKey(steps.get(steps.size() - 1))) {
       return;
     }
@@ -223,13 +278,17 @@ public final class Draft {
     if (line == null) {
       return;
     }
-    Prompt next = steps.get(told.size());
+    Ask next = steps.get(told.size());
     try {
-      revision = line.prompt(wireId(), ask(next));
+      revision = line.prompt(wireId(), next);
       waiting = next;
     } catch (WsiSamException closed) {
       line = null; // until there is another one
     }
+  }
+
+  private Deque<Refinement> refinementsOf(Prompt prompt) {
+    return refinements.getOrDefault(prompt, new ArrayDeque<>());
   }
 
   private void forget() {
@@ -246,10 +305,6 @@ public final class Draft {
     waiting = null;
     told.clear();
     run++;
-  }
-
-  private Ask ask(Prompt prompt) {
-    return Ask.of(prompt).from(viewports.get(prompt));
   }
 
   /** The object's name on the wire: another one for each time that its steps are told from the start. */

@@ -8,8 +8,10 @@ import io.wsisam.client.Ask;
 import io.wsisam.client.BoxPrompt;
 import io.wsisam.client.FieldChoice;
 import io.wsisam.client.FieldWindow;
+import io.wsisam.client.Level;
 import io.wsisam.client.PointPrompt;
 import io.wsisam.client.Prompt;
+import io.wsisam.client.Refinement;
 import io.wsisam.client.Viewport;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
@@ -56,6 +58,26 @@ final class Json {
           .window()
           .ifPresent(w -> json.add("window", exact(w.x(), w.y(), w.downsample(), w.size())));
     }
+    if (ask.refinement() != null) {
+      json.add("refine", of(ask.refinement()));
+    }
+    return json;
+  }
+
+  private static JsonObject of(Refinement refinement) {
+    JsonObject json = new JsonObject();
+    if (refinement.downsample() != null) {
+      json.add("downsample", number(refinement.downsample()));
+    }
+    if (refinement.maxWindows() != null) {
+      json.addProperty("windows", refinement.maxWindows());
+    }
+    return json;
+  }
+
+  static JsonArray of(List<Level> levels) {
+    JsonArray json = new JsonArray();
+    levels.forEach(level -> json.add(exact(level.downsample(), level.windows())));
     return json;
   }
 
@@ -88,7 +110,16 @@ final class Json {
       double[] w = numbers(json.get("window"), WINDOW);
       ask = ask.in(FieldChoice.window(new FieldWindow(w[0], w[1], w[2], (int) w[3])));
     }
+    if (json.has("refine")) {
+      ask = ask.refined(refinement(json.getAsJsonObject("refine")));
+    }
     return ask;
+  }
+
+  private static Refinement refinement(JsonObject json) {
+    return new Refinement(
+        json.has("downsample") ? json.get("downsample").getAsDouble() : null,
+        json.has("windows") ? json.get("windows").getAsInt() : null);
   }
 
   private static double[] numbers(JsonElement json, int count) {

@@ -79,6 +79,20 @@ class PixelModeTest {
   }
 
   @Test
+  void aBorderIsRefinedWithThePixelsOfItsWindows() throws InterruptedException {
+    Recorder recorder = new Recorder();
+    Session session = client.interact(open(counted), SegmentOptions.defaults(), recorder);
+    Ask coarse = Ask.of(Discs.around(1)).in(FieldChoice.downsample(8));
+    session.prompt("disc", coarse);
+    recorder.answer();
+    int once = reads.get();
+    session.prompt("disc", coarse.refined(Refinement.to(1)));
+    assertTrue(recorder.answer().outline().isRefined());
+    assertTrue(reads.get() > once);
+    assertEquals(List.of(), recorder.warnings);
+  }
+
+  @Test
   void pixelsThatCannotBeReadFailThePromptAndTheNextTryReadsAgain() throws InterruptedException {
     AtomicBoolean broken = new AtomicBoolean(true);
     PixelProvider flaky =

@@ -14,6 +14,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -183,6 +184,23 @@ class SessionTest {
             WsiSamException.class,
             () -> WsiSamClient.await(client.replay(slide, wrong, SegmentOptions.defaults())));
     assertEquals("PROMPT_OUTSIDE_SLIDE", error.reason());
+  }
+
+  @Test
+  void aBorderIsRefinedInFinerWindowsAndEachIsToldOf() throws InterruptedException {
+    Ask coarse = Ask.of(Discs.around(1)).in(FieldChoice.downsample(8));
+    session.prompt("disc", coarse);
+    Outline one = recorder.answer().outline();
+    assertTrue(one.isRefinable(1) && !one.isRefined());
+    session.prompt("disc", coarse.refined(Refinement.to(1)));
+    Outline two = recorder.answer().outline();
+    assertEquals(List.of(8.0, 1.0), two.levels().stream().map(Level::downsample).toList());
+    assertTrue(two.isRefined() && !two.limited() && !two.isRefinable(1));
+    int windows = two.levels().get(1).windows();
+    assertEquals(IntStream.rangeClosed(0, windows).mapToObj(done -> done + " of " + windows).toList(), recorder.refinings);
+    assertTrue(Math.abs(Discs.agreement(two, 1) - 1) < Math.abs(Discs.agreement(one, 1) - 1));
+    session.prompt("disc", coarse.refined(new Refinement(1.0, 1)));
+    assertTrue(recorder.answer().outline().limited());
   }
 
   @Test

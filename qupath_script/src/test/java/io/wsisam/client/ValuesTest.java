@@ -89,10 +89,32 @@ class ValuesTest {
         new double[] {200.03125, 100.03125, 201.03125, 100.03125, 201.03125, 99}, parts.get(0).holes().get(0));
     assertEquals(0, parts.get(1).holes().size());
     Outline outline =
-        new Outline(parts, 1, new FieldWindow(0, 0, 1, 256), false, 1, false, 0, 0, "", "", new Timings(1, 2, 3, 4, 5, 0));
+        new Outline(parts, 1, new FieldWindow(0, 0, 1, 256), false, 1, false, 0, 0, "", "", new Timings(1, 2, 3, 4, 5, 0), List.of(), false);
     assertEquals(9, outline.vertexCount());
     assertArrayEquals(new double[] {200, 100, 210, 110}, outline.bounds());
     assertEquals(15, outline.timings().total());
+  }
+
+  @Test
+  void aBorderIsRefinableWhereItsObjectIsTooLargeForAFinerWindow() {
+    assertFalse(looked(false).isRefinable(1), "a server that does not refine");
+    assertTrue(looked(false, 8).isRefinable(4));
+    assertTrue(looked(false, 8).isRefinable(5));
+    assertFalse(looked(false, 8).isRefinable(6), "the nearest scale is the field's own");
+    assertFalse(looked(false, 8).isRefinable(16));
+    assertTrue(looked(false, 8, 4).isRefinable(2));
+    assertFalse(looked(false, 8, 4).isRefinable(4));
+    assertFalse(looked(false, 32, 2).isRefinable(1), "a 16th of the field's scale is the finest");
+    assertFalse(looked(true, 8, 4).isRefinable(1), "it met the limit");
+    assertTrue(looked(true, 8, 4).isRefined());
+    assertFalse(looked(false, 8).isRefined());
+  }
+
+  private static Outline looked(boolean limited, double... downsamples) {
+    return new Outline(
+        List.of(new PolygonPart(new double[] {0, 0, 9, 0, 9, 9}, List.of())), 1, new FieldWindow(0, 0, 8, 256), false, 1, false,
+        0, 0, "", "", new Timings(1, 2, 3, 4, 5, 0),
+        Arrays.stream(downsamples).mapToObj(one -> new Level(one, 1)).toList(), limited);
   }
 
   @Test

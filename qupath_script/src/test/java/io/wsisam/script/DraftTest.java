@@ -11,20 +11,25 @@ import io.wsisam.client.Ask;
 import io.wsisam.client.BoxPrompt;
 import io.wsisam.client.Failure;
 import io.wsisam.client.FieldWindow;
+import io.wsisam.client.Level;
 import io.wsisam.client.Outline;
+import io.wsisam.client.PolygonPart;
 import io.wsisam.client.Prompt;
+import io.wsisam.client.Refinement;
 import io.wsisam.client.Timings;
 import io.wsisam.client.Viewport;
 import io.wsisam.client.WsiSamClient;
 import io.wsisam.client.WsiSamException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** What is asked for an object, in which order, and what is shown of it. */
 class DraftTest {
   private static final Viewport SCREEN = new Viewport(0, 0, 1000, 800, 2);
+  private static final PolygonPart PART = new PolygonPart(new double[] {0, 0, 9, 0, 9, 9}, List.of());
   private static final BoxPrompt BOX = new BoxPrompt(10, 20, 30, 40);
 
   private final Draft draft = Draft.start();
@@ -165,6 +170,71 @@ class DraftTest {
     assertEquals(List.of(line.names.get(0)), line.forgotten);
   }
 
+  @Test
+  void aFinerBorderIsOneMoreStepAndUndoTakesItBack() {
+    draft.askOn(line);
+    draft.box(BOX, SCREEN);
+    assertFalse(draft.refine(4), "there is nothing to refine yet");
+    line.answer(0.5, 16);
+    assertFalse(draft.refine(16), "it is as fine already");
+    assertTrue(draft.refine(4));
+    assertTrue(draft.isRefining());
+    assertEquals(Refinement.to(4), line.asks.get(1).refinement());
+    assertEquals(SCREEN, line.asks.get(1).viewport());
+    assertEquals(0.5, draft.shown().orElseThrow().outline().score());
+    line.answer(0.6, 16, 4);
+    assertTrue(draft.isSettled() && !draft.isRefining());
+    assertEquals(0.6, draft.shown().orElseThrow().outline().score());
+    assertEquals(line.asks, draft.asks());
+    assertTrue(draft.refine(1), "zoomed in further");
+    line.answer(0.7, 16, 1);
+    assertTrue(draft.undo());
+    assertEquals(0.6, draft.shown().orElseThrow().outline().score());
+    assertTrue(draft.undo());
+    assertEquals(0.5, draft.shown().orElseThrow().outline().score());
+    assertTrue(draft.isSettled());
+    assertTrue(draft.refine(4));
+    assertEquals(0.6, draft.shown().orElseThrow().outline().score(), "it was answered before");
+    assertEquals(3, line.asks.size());
+  }
+
+  @Test
+  void aClickDoesNotWaitForAFinerBorderNorBuildOnIt() {
+    draft.askOn(line);
+    draft.box(BOX, SCREEN);
+    line.answer(0.5, 16);
+    draft.refine(4);
+    draft.click(15, 25, true, SCREEN);
+    assertEquals(List.of(line.names.get(1)), line.forgotten);
+    assertEquals(Ask.of(new Prompt(List.of(), BOX)).from(SCREEN), line.asks.get(2));
+    assertFalse(draft.isRefining());
+    line.answer(0.5, 16);
+    line.answer(0.7, 16);
+    assertEquals(0.7, draft.shown().orElseThrow().outline().score());
+    assertEquals(line.asks.subList(2, 4), draft.asks());
+    draft.undo();
+    assertTrue(draft.isSettled(), "what was called off is not asked for again");
+  }
+
+  @Test
+  void aFinerBorderThatIsCalledOffOrFailsLeavesTheOutline() {
+    draft.askOn(line);
+    draft.box(BOX, SCREEN);
+    line.answer(0.5, 16);
+    assertFalse(draft.stopRefining());
+    draft.refine(4);
+    assertTrue(draft.stopRefining());
+    assertEquals(List.of(line.names.get(1)), line.forgotten);
+    assertFalse(draft.failed(new Failure(line.names.get(1), 2, line.asks.get(1), WsiSamException.of(new IllegalStateException()))));
+    assertTrue(draft.isSettled());
+    draft.refine(4);
+    line.answer(0.5, 16);
+    assertTrue(line.fail(WsiSamException.of(new IllegalStateException("refused"))));
+    assertTrue(draft.isSettled());
+    assertEquals(0.5, draft.shown().orElseThrow().outline().score());
+    assertEquals(new Prompt(List.of(), BOX), draft.prompt());
+  }
+
   /** Answers when it is told to. */
   private final class Line implements Draft.Line {
     final List<Ask> asks = new ArrayList<>();
@@ -195,8 +265,8 @@ class DraftTest {
       return names.stream().distinct().toList();
     }
 
-    void answer(double score) {
-      assertTrue(draft.answered(answerOf(asks.size(), score)));
+    void answer(double score, double... levels) {
+      assertTrue(draft.answered(answerOf(asks.size(), score, levels)));
     }
 
     Answer late() {
@@ -208,11 +278,11 @@ class DraftTest {
       return draft.failed(new Failure(names.get(last), asks.size(), asks.get(last), error));
     }
 
-    private Answer answerOf(int revision, double score) {
+    private Answer answerOf(int revision, double score, double... levels) {
       Outline outline =
           new Outline(
-              List.of(), score, new FieldWindow(0, 0, 1, 256), false, 1, true, 0, 0, "m", "h",
-              new Timings(0, 0, 0, 0, 0, 0));
+              List.of(PART), score, new FieldWindow(0, 0, 1, 256), false, 1, true, 0, 0, "m", "h", new Timings(0, 0, 0, 0, 0, 0),
+              Arrays.stream(levels).mapToObj(downsample -> new Level(downsample, 1)).toList(), false);
       return new Answer(names.get(revision - 1), revision, asks.get(revision - 1), outline, Duration.ZERO);
     }
   }

@@ -11,8 +11,10 @@ import io.wsisam.client.Ask;
 import io.wsisam.client.ClientReason;
 import io.wsisam.client.FieldChoice;
 import io.wsisam.client.FieldWindow;
+import io.wsisam.client.Level;
 import io.wsisam.client.Outline;
 import io.wsisam.client.Prompt;
+import io.wsisam.client.Refinement;
 import io.wsisam.client.Timings;
 import io.wsisam.client.Viewport;
 import io.wsisam.client.WsiSamClient;
@@ -120,7 +122,9 @@ class ScriptTextTest {
         List.of(
             Ask.of(Prompt.click(1, 2)).from(new Viewport(-5.123456789, 0, 100, 50, 0.7071067811865476)),
             Ask.of(Prompt.box(0, 0, 9, 9)).in(FieldChoice.window(new FieldWindow(-12.0625, 3, 1.4142135623730951, 256))),
-            Ask.of(Prompt.click(3, 4)).in(FieldChoice.downsample(2.8284271247461903)));
+            Ask.of(Prompt.click(3, 4)).in(FieldChoice.downsample(2.8284271247461903)),
+            Ask.of(Prompt.click(3, 4)).refined(Refinement.to(0.7071067811865476)),
+            Ask.of(Prompt.click(3, 4)).refined(new Refinement(null, 9)));
     assertEquals(asks, PromptText.readAsks(PromptText.writeAsks(asks)));
   }
 
@@ -141,19 +145,20 @@ class ScriptTextTest {
     assertEquals("0.970", metadata.get("wsisam.score"));
     assertEquals("[8,16.5,2,256]", metadata.get("wsisam.window"));
     assertEquals("true", metadata.get("wsisam.cut_by_field"));
+    assertEquals("[[2,1],[0.5,7]]", metadata.get("wsisam.levels"));
     assertEquals("server-7", metadata.get("wsisam.id"));
     assertEquals(WsiSamClient.version(), metadata.get("wsisam.client"));
     assertEquals(revisions, AnnotationMetadata.revisions(metadata).orElseThrow());
     assertTrue(AnnotationMetadata.revisions(Map.of("other", "thing")).isEmpty());
     Map<String, String> plain = AnnotationMetadata.of(answer(false), "");
-    assertTrue(!plain.containsKey("wsisam.id") && !plain.containsKey("wsisam.cut_by_field"));
+    assertTrue(!plain.containsKey("wsisam.id") && !plain.containsKey("wsisam.levels") && !plain.containsKey("wsisam.cut_by_field"));
   }
 
   private static Answer answer(boolean cut) {
     Outline outline =
         new Outline(
             List.of(), 0.97, new FieldWindow(8, 16.5, 2, 256), cut, 0.5, true, 0, 0, "wsisam-lite", "abc",
-            new Timings(0, 0, 0, 0, 0, 0));
+            new Timings(0, 0, 0, 0, 0, 0), cut ? List.of(new Level(2, 1), new Level(0.5, 7)) : List.of(new Level(2, 1)), false);
     return new Answer("id", 2, Ask.of(Prompt.box(0, 0, 9, 9).withPoint(4, 4, true)), outline, Duration.ZERO);
   }
 }

@@ -23,6 +23,7 @@ public final class Recorder implements SessionListener {
   public final List<SessionState> states = Collections.synchronizedList(new ArrayList<>());
   public final List<WsiSamException> causes = Collections.synchronizedList(new ArrayList<>());
   public final List<WsiSamException> warnings = Collections.synchronizedList(new ArrayList<>());
+  public final List<String> refinings = Collections.synchronizedList(new ArrayList<>());
   public final List<Stage> stages = Collections.synchronizedList(new ArrayList<>());
   public final BlockingQueue<SessionInfo> starts = new LinkedBlockingQueue<>();
   public final Map<Integer, AtomicInteger> counts = new ConcurrentHashMap<>();
@@ -45,6 +46,11 @@ public final class Recorder implements SessionListener {
   @Override
   public void onProgress(String objectId, int revision, Stage stage) {
     stages.add(stage);
+  }
+
+  @Override
+  public void onRefining(String objectId, int revision, int done, int total) {
+    refinings.add(done + " of " + total);
   }
 
   @Override
