@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from wsisam_model import spatial
 from wsisam_model.errors import EmbeddingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import torch
     from torch import Tensor
@@ -17,6 +18,21 @@ if TYPE_CHECKING:
     from wsisam_model.encoder import EncoderOutput
 
 Tensors = TypeVar("Tensors", bound="tuple[Tensor, ...]")
+
+
+@dataclass(frozen=True)
+class Part(Generic[Tensors]):
+    """Something that follows from an image, and that prompts on it need.
+
+    Attributes:
+        name: the same name must always come with the same computation.
+        values: how many it has for each of the image's N positions.
+        make: computes it from the image embedding [1, N, 256] and the early feature [1, C, 64, 64].
+    """
+
+    name: str
+    values: int
+    make: Callable[[Tensor, Tensor | None], Tensors]
 
 
 class Origin(NamedTuple):
@@ -40,38 +56,46 @@ class Embedding:
         self.image = spatial.as_tokens(features.embedding)
         self._early: Tensor | None = features.early
         self._parts: dict[str, tuple[Tensor, ...]] = {}
-        self._sealed = False
+        self._later: set[str] | None = None
+        self._nbytes: int | None = None
         self._lock = threading.Lock()
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all tensors held now; memory that several of them share counts once."""
+        """Bytes of all tensors held now, memory that several of them share once; once sealed, the most it will hold."""
         with self._lock:
-            tensors = [self.image, *(tensor for part in self._parts.values() for tensor in part)]
-            if self._early is not None:
-                tensors.append(self._early)
+            return self._held() if self._nbytes is None else self._nbytes
+
+    def _held(self) -> int:
+        tensors = [self.image, *(tensor for part in self._parts.values() for tensor in part)]
+        if self._early is not None:
+            tensors.append(self._early)
         storages = {storage.data_ptr(): storage.nbytes() for storage in (t.untyped_storage() for t in tensors)}
         return sum(storages.values())
 
-    def part(self, name: str, make: Callable[[Tensor, Tensor | None], Tensors]) -> Tensors:
-        """What `make` computes from this image, computed by the first caller only.
-
-        Args:
-            name: names the part; the same name must always come with the same computation.
-            make: takes the image embedding [1, N, 256] and the early feature [1, C, 64, 64].
+    def part(self, part: Part[Tensors]) -> Tensors:
+        """A part of this image, computed for the first caller only.
 
         Raises:
             EmbeddingError: the image was encoded for roles that do not need this part.
         """
         with self._lock:
-            if name not in self._parts:
-                if self._sealed:
-                    raise EmbeddingError(f"the image was encoded for roles that do not need {name}")
-                self._parts[name] = make(self.image, self._early)
-            return self._parts[name]  # type: ignore[return-value]
+            if part.name not in self._parts:
+                if self._later is not None and part.name not in self._later:
+                    raise EmbeddingError(f"the image was encoded for roles that do not need {part.name}")
+                self._parts[part.name] = part.make(self.image, self._early)
+                if self._later is not None:
+                    self._leave(self._later - {part.name})
+            return self._parts[part.name]  # type: ignore[return-value]
 
-    def seal(self) -> None:
-        """Ends the making of parts and lets go of what only that needed; `nbytes` is final."""
+    def seal(self, later: Iterable[Part[Any]]) -> None:
+        """Ends the making of parts but these; `nbytes` is final. Once all are made, what only that needed is let go."""
         with self._lock:
-            self._sealed = True
+            missing = {part.name: part.values for part in later if part.name not in self._parts}
+            self._leave(set(missing))
+            self._nbytes = self._held() + sum(missing.values()) * self.image.shape[1] * self.image.itemsize
+
+    def _leave(self, later: set[str]) -> None:
+        self._later = later
+        if not later:
             self._early = None

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 SIDE: Final = 64
 
-MIDDLE: Final = 34
-"""The 32 positions each way that the high-resolution image covers, and one more on each side."""
+MIDDLE: Final = 28
+"""Positions each way: of the 32 that the high-resolution image covers, as many as fill TinyViT's attention windows of
+14 and of 7 (arXiv 2207.10666), so that none is padded."""
 
 _START = (SIDE - MIDDLE) // 2
 
@@ -24,7 +25,7 @@ def middle(grid: Any, scale: int = 1) -> Any:
         scale: values each way for one position.
 
     Returns:
-        [..., 34 * scale, 34 * scale], on the same memory.
+        [..., 28 * scale, 28 * scale], on the same memory.
     """
     cut = slice(_START * scale, (_START + MIDDLE) * scale)
     return grid[..., cut, cut]

@@ -11,7 +11,7 @@ import torch
 
 from wsisam_model import grid, registry, spatial
 from wsisam_model.branch import BranchInput
-from wsisam_model.embedding import Embedding, Origin
+from wsisam_model.embedding import Embedding, Origin, Part
 from wsisam_model.encoder import EncoderOutput, ImageEncoder
 from wsisam_model.errors import EmbeddingError, ImageError, SettingsError
 from wsisam_model.loading import Modules, load
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from wsisam_model.branch import Branch
+    from wsisam_model.branch import Branch, WsiParts
     from wsisam_model.dual import DualMasks
     from wsisam_model.prompt import Prompt
     from wsisam_model.settings import ModelSettings
+    from wsisam_model.two_way import ImageProjections
 
 Role: TypeAlias = Literal["high", "low", "low_mask", "sam"]
 """What an embedding is for: the high-resolution image, the low-resolution one, the same when low_logits will be wanted
@@ -40,6 +41,11 @@ Dtype: TypeAlias = Literal["float32", "float16", "bfloat16"]
 
 _EMBEDDING_CHANNELS = 256
 """Form of every SAM's image embedding, whatever the encoder: [1, 256, 64, 64]."""
+
+_PROJECTED = 3 * 128
+"""Values of `ImageProjections` for each of an image's positions."""
+_FUSED = 32 * 4 * 4
+"""The same of `WsiParts.fuse`."""
 
 _ACCELERATOR_BATCH = 8
 _DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -241,10 +247,10 @@ class WsiSam:
                 storages[storage.data_ptr()] = storage.nbytes()
         return sum(storages.values())
 
-    @property
-    def features_nbytes(self) -> int:
-        """Bytes of one image's `features`."""
-        return sum(self._channels) * grid.SIDE * grid.SIDE * self.dtype.itemsize
+    def features_nbytes(self, *, middle: bool = False) -> int:
+        """Bytes of one image's `features`, or of its middle's."""
+        side = grid.MIDDLE if middle else grid.SIDE
+        return sum(self._channels) * side * side * self.dtype.itemsize
 
     @torch.inference_mode()
     def features(self, image: NDArray[Any], *, middle: bool = False) -> EncoderOutput:
@@ -256,7 +262,7 @@ class WsiSam:
 
         Returns:
             Embedding [1, 256, 64, 64] and early feature [1, C, 64, 64], on the model's device in its dtype; of the
-            middle [1, 256, 34, 34] and [1, C, 34, 34].
+            middle [1, 256, 28, 28] and [1, C, 28, 28].
 
         Raises:
             ImageError: another shape or element type.
@@ -275,28 +281,35 @@ class WsiSam:
         return features
 
     @torch.inference_mode()
-    def encode(self, image: NDArray[Any], *, roles: Collection[Role] | None = None) -> Embedding:
+    def encode(
+        self, image: NDArray[Any], *, roles: Collection[Role] | None = None, prompt: Prompt | None = None
+    ) -> Embedding:
         """Encodes one image, once for all prompts on it.
 
         Args:
             image: uint8 RGB [image_size, image_size, 3], rows down.
             roles: what the embedding is for. Given, all that these roles need is computed now and nothing else can
                 be later, so that the embedding's `nbytes` is final. None: parts are computed when first needed.
+            prompt: who waits. Given with roles, what only prompts of other kinds need is computed when the first of
+                them comes.
 
         Raises:
             ImageError: another shape or element type.
             ValueError: a role that does not exist.
         """
         middle = roles is not None and bool(roles) and all(map(self.encodes_middle, roles))
-        return self.prepare(self.features(image, middle=middle), roles=roles)
+        return self.prepare(self.features(image, middle=middle), roles=roles, prompt=prompt)
 
     @torch.inference_mode()
-    def prepare(self, features: EncoderOutput, *, roles: Collection[Role] | None = None) -> Embedding:
+    def prepare(
+        self, features: EncoderOutput, *, roles: Collection[Role] | None = None, prompt: Prompt | None = None
+    ) -> Embedding:
         """The second, far shorter half of `encode`: all that follows from the encoder's output.
 
         Args:
             features: what `features` returned, of this model or another of the same weights and dtype, on any device.
             roles: as in `encode`; where they are of the middle, "low" alone.
+            prompt: as in `encode`.
 
         Raises:
             EmbeddingError: another shape or element type.
@@ -309,9 +322,16 @@ class WsiSam:
         embedding = Embedding(self._origin, EncoderOutput(*(tensor.to(self.device) for tensor in features)))
         if roles is None:
             return embedding
+        later: list[Part[Any]] = []
         for role in roles:
-            self._prepare(embedding, role)
-        embedding.seal()
+            for route in (self._sam,) if role == "sam" else (self._clicks, self._boxes):
+                parts = self._parts(route, role)
+                if prompt is None or route in {self._sam, self._route(prompt)}:
+                    for part in parts:
+                        embedding.part(part)
+                else:
+                    later += parts
+        embedding.seal(later)
         return embedding
 
     def check(self, features: EncoderOutput, *, middle: bool = False) -> None:
@@ -421,15 +441,15 @@ class WsiSam:
         box_alone = prompt.box is not None and not prompt.points and prompt.mask is None
         return self._boxes if box_alone else self._clicks
 
-    def _prepare(self, embedding: Embedding, role: Role) -> None:
-        """Computes all that a role's image needs."""
-        for route in (self._sam,) if role == "sam" else (self._clicks, self._boxes):
-            branch = route.decoder.high if role in {"sam", "high"} else route.decoder.low
-            if branch is None:
-                continue
-            self._projections(embedding, route, branch)
-            if branch.parts is not None and role in {"high", "low_mask"}:
-                self._fused(embedding, branch)
+    def _parts(self, route: Route, role: Role) -> list[Part[Any]]:
+        """All that a route needs of an image in a role."""
+        branch = route.decoder.high if role in {"sam", "high"} else route.decoder.low
+        if branch is None:
+            return []
+        parts: list[Part[Any]] = [self._projections(route, branch)]
+        if branch.parts is not None and role in {"high", "low_mask"}:
+            parts.append(self._fused(branch.parts))
+        return parts
 
     def _run(
         self, route: Route, high: Embedding, low: Embedding | None, prompts: list[Prompt], *, want_low: bool
@@ -464,26 +484,24 @@ class WsiSam:
         return BranchInput(
             image=embedding.image,
             prompt=prompt,
-            projections=None if prompt.masked else self._projections(embedding, route, branch),
-            fused=self._fused(embedding, branch) if fused else None,
+            projections=None if prompt.masked else embedding.part(self._projections(route, branch)),
+            fused=embedding.part(self._fused(branch.parts))[0] if fused and branch.parts is not None else None,
         )
 
-    def _projections(self, embedding: Embedding, route: Route, branch: Branch) -> Any:
+    def _projections(self, route: Route, branch: Branch) -> Part[ImageProjections]:
         no_mask = route.prompt_encoder.no_mask_embed.weight[None].to(self.dtype)
-        return embedding.part(
-            self._projection_names[id(branch.decoder), id(route.prompt_encoder)],
-            lambda image, _: branch.project(image, no_mask, self._positions(image)),
-        )
 
-    def _fused(self, embedding: Embedding, branch: Branch) -> Tensor:
-        parts = branch.parts
-        assert parts is not None
+        def project(image: Tensor, _: Tensor | None) -> ImageProjections:
+            return branch.project(image, no_mask, self._positions(image))
 
+        return Part(self._projection_names[id(branch.decoder), id(route.prompt_encoder)], _PROJECTED, project)
+
+    def _fused(self, parts: WsiParts) -> Part[tuple[Tensor]]:
         def fuse(image: Tensor, early: Tensor | None) -> tuple[Tensor]:
             assert early is not None
             return (parts.fuse(image, early),)
 
-        return embedding.part(self._fused_names[id(parts)], fuse)[0]
+        return Part(self._fused_names[id(parts)], _FUSED, fuse)
 
 
 def _usable(settings: ModelSettings, encoder: ImageEncoder) -> ModelSettings:

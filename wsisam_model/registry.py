@@ -66,7 +66,7 @@ def available_models() -> tuple[ModelDescription, ...]:
             "tissue, a box alone by LiteMedSAM's."
         ),
         image_size=256,
-        uses_low=False,
+        uses_low=True,
         good_for=("box", "points"),
         licence="Apache-2.0",
         installed=_lite_path() is not None,

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from wsisam_model import EmbeddingError, ImageError, Prompt
+from wsisam_model import EmbeddingError, ImageError, Prompt, WsiSam
 from wsisam_model.branch import Branch, WsiParts
 
 PROMPT = Prompt(points=[(128, 100)], labels=[1])
+BOX = Prompt(box=(60, 70, 150, 160))
 MASKED = Prompt(points=[(128, 100)], labels=[1], mask=np.zeros((256, 256), np.float32))
 
 IMAGE = 4096 * 256 * 4
@@ -90,6 +91,27 @@ def test_cached_and_lazy_parts_give_the_same_numbers(model, images, encoded):
 def test_nbytes_by_role(roles, nbytes, model, images):
     # the three decoders of this model have equal weights, so one set of projections serves them all
     assert model.encode(images[0], roles=roles).nbytes == nbytes
+
+
+@pytest.fixture(scope="module")
+def lite():
+    """A model with weights of their own for boxes."""
+    return WsiSam.from_name()
+
+
+@pytest.mark.parametrize("first", [PROMPT, BOX], ids=["click", "box"])
+def test_who_waits_waits_for_what_it_needs_alone(first, lite, images, counts):
+    high = lite.encode(images[0], roles=("high",), prompt=first)
+    both = high.nbytes
+    assert counts == {"project": 1, "fuse": 1}
+    lite.decode(high, None, first)
+    assert counts == {"project": 1, "fuse": 1}
+    for prompt in (PROMPT, BOX, PROMPT, BOX):
+        answer = lite.decode(high, None, prompt)
+        np.testing.assert_array_equal(answer.logits, lite.decode(lite.encode(images[0]), None, prompt).logits)
+    assert high.nbytes == both
+    # what was promised is what came, and the early feature, which that needed, is gone
+    assert high._held() == both - EARLY == lite.encode(images[0], roles=("high",)).nbytes
 
 
 def test_nbytes_grows_with_what_is_prepared(model, images):

@@ -53,11 +53,11 @@ def held(lab, model, monkeypatch):
 
     held, real, made = Held(), model.encode, {}
 
-    def encode(image, roles):
+    def encode(image, roles, prompt):
         held.steps.append(float(np.mean(image)))
         held.begun.set()
         held.free.wait(30)
-        return made.get(roles) or made.setdefault(roles, real(image, roles=roles))
+        return made.get(roles) or made.setdefault(roles, real(image, roles=roles, prompt=prompt))
 
     monkeypatch.setattr(model, "encode", encode)
     lab[0].loop.call_soon_threadsafe(lab[0].app.segmenter.models.device.cache.clear)

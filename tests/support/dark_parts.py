@@ -37,7 +37,7 @@ class DarkParts:
     wants_low = False
     nbytes = 0
 
-    def encode(self, image, *, roles=None):
+    def encode(self, image, *, roles=None, prompt=None):
         return Darkness(DARK - image.mean(axis=2, dtype=np.float32))
 
     def reads_low(self, prompt):

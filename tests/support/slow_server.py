@@ -17,9 +17,9 @@ class Slow(DarkParts):
     def __init__(self, seconds):
         self.waits = itertools.chain([0], itertools.repeat(seconds))
 
-    def encode(self, image, *, roles=None):
+    def encode(self, image, *, roles=None, prompt=None):
         time.sleep(next(self.waits))
-        return super().encode(image, roles=roles)
+        return super().encode(image, roles=roles, prompt=prompt)
 
 
 if __name__ == "__main__":

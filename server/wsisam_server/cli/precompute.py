@@ -164,11 +164,12 @@ def _about(annotations: Path, work: Work) -> Sequence[FieldPair]:
 
 
 def _say(work: Work, plan: Plan) -> None:
-    there = len(plan.windows) - plan.missing
+    missing = len(plan.missing)
+    there = len(plan.windows) - missing
     click.echo(f"{len(plan.windows):,} windows, {shown(plan.nbytes)}; {there:,} of them are there already")
-    if plan.missing:
-        time = timedelta(seconds=round(plan.missing * work.seconds()))
-        click.echo(f"{plan.missing:,} windows to encode, {shown(plan.missing_bytes)}, in about {time}")
+    if missing:
+        time = timedelta(seconds=round(work.seconds(plan)))
+        click.echo(f"{missing:,} windows to encode, {shown(plan.missing_bytes)}, in about {time}")
 
 
 def _check_room(plan: Plan, store: EmbeddingStore) -> None:

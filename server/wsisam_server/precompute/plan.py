@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -37,24 +37,16 @@ class Plan:
     """What there is to do.
 
     Attributes:
-        windows: all that prompts will need, each once in a role, the finest first, row by row.
-        missing: how many of them are not in the store.
-        entry_bytes: what each takes there, at most.
+        windows: all that prompts will need, each once in a role, field by field, the finest first, row by row.
+        missing: those that are not in the store.
+        nbytes: what all of them take there, at most.
+        missing_bytes: what the missing ones take.
     """
 
     windows: Sequence[tuple[Window, Role]]
-    missing: int
-    entry_bytes: int
-
-    @property
-    def nbytes(self) -> int:
-        """What all of them take."""
-        return len(self.windows) * self.entry_bytes
-
-    @property
-    def missing_bytes(self) -> int:
-        """What the missing ones take."""
-        return self.missing * self.entry_bytes
+    missing: Sequence[tuple[Window, Role]]
+    nbytes: int
+    missing_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +63,19 @@ class Work:
     model: WsiSam
     stored: StoredFeatures
 
-    def seconds(self) -> float:
-        """What one window takes now; tried."""
+    def seconds(self, plan: Plan) -> float:
+        """About what the missing windows of a plan take; tried with one of each role."""
+        counts = Counter(role for _, role in plan.missing)
+        return sum(count * self._seconds(role) for role, count in counts.items())
+
+    def _seconds(self, role: Role) -> float:
         blank = np.full((self.model.image_size, self.model.image_size, 3), 255, np.uint8)
         spent: list[float] = []
         # The first time, a GPU does more than later.
         while sum(spent) < TRIAL_SECONDS and len(spent) < MOST_TRIALS:
             started = time.perf_counter()
             # With the bytes: a GPU would not have done its work otherwise.
-            self.model.features(blank).to_bytes()
+            self.model.features(blank, middle=self.model.encodes_middle(role)).to_bytes()
             spent.append(time.perf_counter() - started)
         return min(spent)
 
@@ -147,14 +143,18 @@ def planned(work: Work, fields: Iterable[FieldPair], *, most_bytes: int | None =
         fields: in which prompts will fall.
         most_bytes: leave out, from the end, what would take more; None for all.
     """
-    needed: set[tuple[Window, Role]] = set()
-    for pair in fields:
-        needed.add((pair.high, "high"))
+    windows: dict[tuple[Window, Role], int] = {}
+    nbytes = 0
+    for pair in sorted(fields, key=lambda pair: (pair.high.downsample, pair.high.y, pair.high.x)):
+        needed: list[tuple[Window, Role]] = [(pair.high, "high")]
         if work.model.wants_low:
             # Of whole images, one entry serves both roles.
-            needed.add((pair.low, "low" if work.model.encodes_middle("low") else "high"))
-    windows = sorted(needed, key=lambda part: (part[0].downsample, part[0].y, part[0].x, part[1]))
-    if most_bytes is not None:
-        windows = windows[: most_bytes // work.stored.nbytes]
-    missing = sum(not work.stored.has(work.slide.info.fingerprint, *part) for part in windows)
-    return Plan(windows, missing, work.stored.nbytes)
+            needed.append((pair.low, "low" if work.model.encodes_middle("low") else "high"))
+        # A field is of use when all of it is there.
+        more = {part: work.stored.nbytes(part[1]) for part in needed if part not in windows}
+        nbytes += sum(more.values())
+        if most_bytes is not None and nbytes > most_bytes:
+            break
+        windows |= more
+    missing = [part for part in windows if not work.stored.has(work.slide.info.fingerprint, *part)]
+    return Plan(list(windows), missing, sum(windows.values()), sum(windows[part] for part in missing))

@@ -58,7 +58,7 @@ class LocalEngine:
         parts = self._parts(job.field, prompt)
         if job.on_encode is not None and await self._to_encode(job, parts):
             job.on_encode()
-        high, low = await self._field(job, parts, times, Priority.INTERACTIVE_ENCODE)
+        high, low = await self._field(job, parts, times, Priority.INTERACTIVE_ENCODE, prompt)
         claim = _claim(job, Priority.INTERACTIVE_DECODE)
         prediction, times.decode = await self._decode(high, low, prompt, claim)
         spent = (time.perf_counter() - started) * 1000
@@ -68,7 +68,10 @@ class LocalEngine:
     async def prefetch(self, job: Job, priority: Priority = Priority.PREFETCH) -> Prepared:
         """See `Engine.prefetch`."""
         times = StageTimes()
-        high, low = await self._field(job, self._parts(job.field, _prompt(job)), times, priority)
+        prompt = _prompt(job)
+        # Ahead of all prompts, nobody waits, and nobody knows of which kind they will be.
+        first = None if priority is Priority.PREFETCH else prompt
+        high, low = await self._field(job, self._parts(job.field, prompt), times, priority, first)
         return Prepared(high.nbytes + (low.nbytes if low is not None else 0), times)
 
     def lacking(self, job: Job) -> list[Window]:
@@ -96,10 +99,15 @@ class LocalEngine:
         return await self._device.run(Ticket([claim]), lambda: self._model.decode(high, low, prompt))
 
     async def _field(
-        self, job: Job, parts: list[tuple[Window, Role]], times: StageTimes, interactive: Priority
+        self,
+        job: Job,
+        parts: list[tuple[Window, Role]],
+        times: StageTimes,
+        interactive: Priority,
+        prompt: Prompt | None,
     ) -> tuple[Embedding, Embedding | None]:
         claim = _claim(job, interactive)
-        tasks = [asyncio.ensure_future(self._embedding(job, window, role, times, claim)) for window, role in parts]
+        tasks = [asyncio.ensure_future(self._embedding(job, *part, times, claim, prompt)) for part in parts]
         try:
             embeddings = await asyncio.gather(*tasks)
         finally:
@@ -109,7 +117,9 @@ class LocalEngine:
             await asyncio.gather(*tasks, return_exceptions=True)
         return embeddings[0], embeddings[1] if len(embeddings) > 1 else None
 
-    async def _embedding(self, job: Job, window: Window, role: Role, times: StageTimes, claim: Claim) -> Embedding:
+    async def _embedding(
+        self, job: Job, window: Window, role: Role, times: StageTimes, claim: Claim, prompt: Prompt | None
+    ) -> Embedding:
         key = self._key(job.slide_id, window, role)
         # Who wants what another has asked for must not wait for the other's turn: it may have been a batch.
         ticket = self._wanted.setdefault(key, Ticket())
@@ -122,14 +132,14 @@ class LocalEngine:
                 times.read += spent
                 if features is not None:
                     embedding, spent = await self._device.run(
-                        ticket, lambda: self._model.prepare(features, roles=(role,))
+                        ticket, lambda: self._model.prepare(features, roles=(role,), prompt=prompt)
                     )
                     times.read += spent
                     self._loaded[id(embedding)] = embedding
                     return embedding
             pixels, spent = await self._device.read(ticket, lambda: job.read(window))
             times.read += spent
-            (embedding, raw), spent = await self._device.run(ticket, lambda: self._encode(pixels, role, stored))
+            (embedding, raw), spent = await self._device.run(ticket, lambda: self._encode(pixels, role, prompt, stored))
             times.encode += spent
             if stored is not None and raw is not None:
                 self._device.behind.later(partial(stored.save, job.slide_id, window, role, raw))
@@ -140,13 +150,13 @@ class LocalEngine:
         return embedding
 
     def _encode(
-        self, pixels: NDArray[np.uint8], role: Role, stored: StoredFeatures | None
+        self, pixels: NDArray[np.uint8], role: Role, prompt: Prompt | None, stored: StoredFeatures | None
     ) -> tuple[Embedding, EncoderOutput | None]:
         """An embedding, and what of it is to be stored if anything is."""
         if stored is None:
-            return self._model.encode(pixels, roles=(role,)), None
+            return self._model.encode(pixels, roles=(role,), prompt=prompt), None
         features = self._model.features(pixels, middle=self._model.encodes_middle(role))
-        return self._model.prepare(features, roles=(role,)), features
+        return self._model.prepare(features, roles=(role,), prompt=prompt), features
 
     def _parts(self, windows: FieldPair, prompt: Prompt) -> list[tuple[Window, Role]]:
         parts: list[tuple[Window, Role]] = [(windows.high, "high")]

@@ -38,10 +38,10 @@ class StoredFeatures:
         self._model = model
         self._store = store
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of one entry on the disk, at most."""
-        return self._model.features_nbytes + OVERHEAD + _HEADER_BYTES
+    def nbytes(self, role: Role) -> int:
+        """Bytes on the disk of one entry for a role, at most."""
+        features = self._model.features_nbytes(middle=self._model.encodes_middle(role))
+        return features + OVERHEAD + _HEADER_BYTES
 
     def has(self, slide_id: str, window: Window, role: Role) -> bool:
         """Whether there is such an entry; it may yet turn out to be damaged."""
