@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 LOAD = partial(WsiSam.from_name, "wsisam-lite")
 SOURCE = partial(ServedModels, WeightsFolder(Path("models-beside-the-default-one")))
 AT_ONCE = 8
-FIELDS = 40
+FIELDS = 16
 LIMIT_SECONDS = 150
 
 
@@ -141,7 +141,8 @@ async def scaled(models: ClusterModels, folder: Path) -> None:
 async def failing(models: ClusterModels, folder: Path, settings: Ray) -> None:
     """A device that fails: while nobody asks, and under prompts."""
     asks = Load(ClusterEngine(models.info(""), models.device))
-    await asks.ask()
+    await asks.ask()  # nothing is running that has answered nothing
+    asks.said()
     first = running(folder)
     for process in first:
         (folder / f"{process}.fails").touch()

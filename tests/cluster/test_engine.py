@@ -236,6 +236,28 @@ class TestDisk:
             await make(equipment(tmp_path, model, store=tmp_path / "file" / "embeddings"))
 
 
+async def test_replicas_read_as_much_of_the_low_resolution_as_the_server_was_told_to(model, tmp_path):
+    """The recipe says how much, and the settings are compared."""
+    middle = WsiSam.from_name("wsisam-lite")
+    middle.set_low_reading("middle")
+    with pytest.raises(ClusterError, match="low_middle=False"):
+        await make(equipment(tmp_path, model, default=ModelInfo.of(middle)))
+    store, asked = tmp_path / "embeddings", job(slide=SLIDE, is_lasting=True)
+    one_thread = Device(64 * MIB, threads=1)
+    expected = await LocalEngine(middle, one_thread).predict(asked)
+    await one_thread.close()
+    for runs in (2, 0):
+        replica = await make(equipment(tmp_path, middle, store=store))
+        device = RemoteDevice(InThisProcess(replica), 8, 256 * MIB, has_store=True)
+        engine = ClusterEngine(ModelInfo.of(middle), device)
+        answer = await engine.predict(asked)
+        assert answer.times.encoder_runs == runs
+        assert np.array_equal(answer.logits, expected.logits)
+        assert await engine.to_encode(asked) == []
+        await device.close()
+        await replica.close()
+
+
 async def test_a_healthy_replica_says_nothing(replicas):
     await replicas.replica.check_health()
 

@@ -32,6 +32,8 @@ from wsisam_server.weights import ServedModels, WeightsFolder
 __all__ = ["slide"]  # a fixture of the contract
 
 REPLICAS = 2
+CORES = 1
+"""Of each node, as Ray counts them: it begins with as many idle workers."""
 FIELDS = [1000.0 * n for n in range(4)]
 REVISIONS = 6
 SLIDE = "7" * 64
@@ -53,7 +55,7 @@ def cluster():
         warnings.simplefilter("ignore")
         head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": 100 * MIB}
         cluster = ray.cluster_utils.Cluster(initialize_head=True, head_node_args=head)
-        nodes = [cluster.add_node(num_cpus=3, object_store_memory=100 * MIB) for _ in range(2)]
+        nodes = [cluster.add_node(num_cpus=CORES, object_store_memory=100 * MIB) for _ in range(2)]
         ray.init(cluster.address, log_to_driver=False, logging_level="error")
         yield cluster, nodes
         ray.serve.shutdown()
@@ -69,7 +71,9 @@ def running(cluster, tmp_path_factory):
     folder = WeightsFolder(root / "weights")
     (root / "flags").mkdir()
     ray.cloudpickle.register_pickle_by_value(failing_device)  # replicas have no tests to import
-    settings = Ray(name=NAME, replicas=REPLICAS, health_seconds=1.0, decode_batch=4, start_seconds=200.0)
+    settings = Ray(
+        name=NAME, replicas=REPLICAS, cpus=0.4 * CORES, health_seconds=1.0, decode_batch=4, start_seconds=200.0
+    )
     recipe = Recipe(partial(failing_device.load, root / "flags"), partial(ServedModels, folder))
     models = ClusterModels(recipe, ServedModels(folder), settings, LIMITS, store=root / "embeddings")
     running, stop = start(load, root, models=models, limits=LIMITS)
@@ -256,9 +260,12 @@ async def test_all_devices_fail_and_what_lies_on_the_disk_is_not_encoded_again(r
     assert not set(failed) & set(replicas())
 
 
-def test_the_program_serves_and_stops_when_it_is_told_to(cluster):
+def test_the_program_serves_as_it_is_told_to_and_stops(cluster, tmp_path):
+    slide = tmp_path / "discs.png"
+    Image.fromarray(picture()).save(slide)
     options = ["--engine", "ray", "--ray-address", cluster[0].address, "--ray-cpus", "0.1", "--port", "0"]
-    command = [sys.executable, "-m", "wsisam_server", "serve", *options, "--store", "none"]
+    options += ["--slides", tmp_path, "--store", "none", "--low-resolution", "middle"]
+    command = [sys.executable, "-m", "wsisam_server", "serve", *options]
     environment = os.environ | {"WSISAM_RAY__NAME": f"{NAME}-program", "WSISAM_RAY__START_SECONDS": "100"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
@@ -266,6 +273,9 @@ def test_the_program_serves_and_stops_when_it_is_told_to(cluster):
         try:
             while "serving wsisam-lite on " not in (line := server.stdout.readline()):
                 assert line or server.poll() is None, server.stderr.read()
+            with Client(line.split()[-1], timeout=120) as client:
+                opened = client.open_slide(str(slide))
+                answer = client.segment(pb.SegmentRequest(slide_id=opened.slide_id, prompt=around("a")))
             server.send_signal(signal.SIGTERM)
             said, errors = server.communicate(timeout=60)
         finally:
@@ -273,6 +283,9 @@ def test_the_program_serves_and_stops_when_it_is_told_to(cluster):
     assert server.returncode == 0, errors
     assert "wsisam: stopping" in said
     assert f"{NAME}-program" not in ray.serve.status().applications
+    # The replica read the low-resolution image, too.
+    assert answer.timings.encoder_runs == 2
+    assert iou(geometry(answer.geometry), "a") > 0.7
 
 
 def test_a_replica_that_cannot_be_placed_is_said(cluster):

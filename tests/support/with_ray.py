@@ -7,6 +7,8 @@ import warnings
 import pytest
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+# Tests wait for replicas; what else runs on this machine shall not go before them.
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - Ray spells it so
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -85,7 +85,8 @@ class RayReplicas:
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise ClusterError(
                 f"no Ray cluster at {self._settings.address}: {error}. This machine must be one of its nodes "
-                "('ray start --address=HEAD:6379 --num-cpus=0' lets it join without working)"
+                "('ray start --address=HEAD:6379 --num-cpus=0' lets it join without working), and have the cluster's "
+                "token if that asks for one (RAY_AUTH_MODE=token; docs/scale.md)"
             ) from error
         self._connected = True
 
