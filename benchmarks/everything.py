@@ -5,7 +5,8 @@
 MANIFESTS is what benchmarks/manifests.py wrote. Of the held-out images of each set, every so many-th one is searched in
 the middle square that holds some four windows across, with the sizes and thresholds that a user would get. A proposal
 and a drawn object that meet with an IoU of 0.5 are a hit, each once. Drawn objects of other sizes, and those that the
-square cuts, count neither way; nor do proposals that hit one. Precision, recall and F1 are over all images of a set.
+square cuts, count neither way; nor do proposals that hit one. Precision, recall and F1 are over all images of a set,
+with 95 % bootstrap intervals: images are drawn, for what one of them holds resembles the rest of it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from wsisam_model import WsiSam
 from wsisam_server.app import build_segmenter
 from wsisam_server.config import Settings
 from wsisam_server.datasets import crop, objects, read_manifest
+from wsisam_server.evaluation.scores import RESAMPLES
 from wsisam_server.geometry import SlideSize, Window
 from wsisam_server.polygons import outline
 from wsisam_server.proposals import Wanted
@@ -50,11 +52,22 @@ class Tally:
     wrong: int = 0
     missed: int = 0
 
-    def __str__(self) -> str:
-        precision = self.hits / max(self.hits + self.wrong, 1)
-        recall = self.hits / max(self.hits + self.missed, 1)
-        f1 = 2 * precision * recall / max(precision + recall, 1e-9)
-        return f"{precision:.2f} | {recall:.2f} | {f1:.2f} | {self.hits} | {self.wrong} | {self.missed}"
+
+def rates(hits: NDArray[np.int64], wrong: NDArray[np.int64], missed: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Precision, recall and F1 of counts of any shape: [3, ...]; 0 where there is nothing to count."""
+    precision = hits / np.maximum(hits + wrong, 1)
+    recall = hits / np.maximum(hits + missed, 1)
+    return np.stack([precision, recall, 2 * hits / np.maximum(2 * hits + wrong + missed, 1)])
+
+
+def summary(tallies: list[Tally]) -> str:
+    """A set's columns of the table: rates with their intervals, and counts."""
+    counts = np.array([[one.hits, one.wrong, one.missed] for one in tallies])
+    drawn = np.random.default_rng(0).integers(len(tallies), size=(RESAMPLES, len(tallies)))
+    low, high = np.percentile(rates(*counts[drawn].sum(1).T), (2.5, 97.5), axis=1)
+    total = counts.sum(0)
+    cells = [f"{rate:.2f} [{a:.2f}, {b:.2f}]" for rate, a, b in zip(rates(*total), low, high, strict=True)]
+    return " | ".join([*cells, *map(str, total)])
 
 
 def drawn(labels: NDArray[np.int32]) -> list[shapely.MultiPolygon]:
@@ -133,21 +146,16 @@ async def measure(folder: Path, names: list[str], images: int, pictures: Path | 
     await segmenter.models.start(lambda: WsiSam.from_name("wsisam-lite"))
     print("set | sizes, px | images | precision | recall | F1 | hits | wrong | missed", flush=True)
     for name, some in rows.items():
-        wanted, total = Wanted(*SIZES[name]), Tally()
+        wanted, tallies = Wanted(*SIZES[name]), []
         chosen = some[:: max(len(some) // images, 1)][:images]
         for number, row in enumerate(chosen):
             labels = np.array(Image.open(row.mask)).astype(np.int32)
             region = square(labels.shape[1], labels.shape[0], ACROSS * wanted.max_size)
             found, truth = await proposed(segmenter, row.image.absolute(), region, wanted), drawn(labels)
-            tally = count(found, truth, region, wanted)
-            total.hits, total.wrong, total.missed = (
-                total.hits + tally.hits,
-                total.wrong + tally.wrong,
-                total.missed + tally.missed,
-            )
+            tallies.append(count(found, truth, region, wanted))
             if pictures is not None:
                 picture(row, region, truth, found, pictures / f"{name}-{number}.png")
-        print(f"{name} | {wanted.min_size:g}-{wanted.max_size:g} | {len(chosen)} | {total}", flush=True)
+        print(f"{name} | {wanted.min_size:g}-{wanted.max_size:g} | {len(chosen)} | {summary(tallies)}", flush=True)
     await segmenter.close()
 
 
