@@ -30,7 +30,7 @@ def slide(tmp_path):
     return path
 
 
-@pytest.mark.parametrize(("reading", "runs"), [("auto", 1), ("none", 1), ("middle", 2), ("whole", 2)])
+@pytest.mark.parametrize(("reading", "runs"), [("auto", 2), ("none", 1), ("middle", 2), ("whole", 2)])
 def test_a_server_reads_as_much_as_it_is_told_to(slide, reading, runs):
     running, stop = start(load_model(**SHIPPED, weights_dir=default_folder(), low_resolution=reading), slide.parent)
     try:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from support.engine_contract import pixels
+from support.one_window import one_window
 from support.with_ray import ray
-from wsisam_model import Prompt, WsiSam
+from wsisam_model import Prompt
 from wsisam_server.cluster.batching import Asked, BatchingEngine
 from wsisam_server.config import MIB
 from wsisam_server.geometry import Window
@@ -18,7 +19,7 @@ CLAIM = Claim(Priority.INTERACTIVE_DECODE, "")
 
 @pytest.fixture(scope="module")
 def model():
-    return WsiSam.from_name("wsisam-lite")
+    return one_window()
 
 
 @pytest.fixture(scope="module")

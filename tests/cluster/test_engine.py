@@ -9,6 +9,7 @@ import pytest
 
 from support.engine_contract import EngineContract, job, slide
 from support.models import add_plain
+from support.one_window import one_window
 from support.replicas import InThisProcess, equipment, make
 from wsisam_model import WsiSam
 from wsisam_server.cluster import ClusterError, remote
@@ -27,7 +28,7 @@ SLIDE = "5" * 64
 
 @pytest.fixture(scope="module")
 def model():
-    return WsiSam.from_name("wsisam-lite")
+    return one_window()
 
 
 @pytest.fixture(autouse=True)

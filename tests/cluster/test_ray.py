@@ -18,10 +18,10 @@ from PIL import Image
 
 from support import failing_device
 from support.engine_contract import EngineContract, job, slide
+from support.one_window import one_window
 from support.server import DISCS, around, iou, picture, start
 from support.with_ray import ray
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_model import WsiSam
 from wsisam_server.client import Client, geometry
 from wsisam_server.cluster import ClusterError, ClusterModels, Recipe
 from wsisam_server.config import MIB, Limits, Ray
@@ -45,7 +45,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-load = partial(WsiSam.from_name, "wsisam-lite")
+load = one_window
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,8 @@ def test_numbers(lite, made_with, assert_close):
 def test_it_is_the_default_and_says_what_it_is(lite):
     description = available_models()[0]
     assert (lite.name, lite.description) == ("wsisam-lite", description.description)
-    assert (lite.image_size, lite.wants_low) == (description.image_size, description.uses_low) == (256, False)
+    assert (lite.image_size, lite.wants_low) == (description.image_size, description.uses_low) == (256, True)
+    assert (lite.settings.read_low, lite.settings.low_middle) == (True, True)
     assert description.good_for == ("box", "points")
 
 

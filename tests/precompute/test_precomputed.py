@@ -14,11 +14,11 @@ import pytest
 import shapely
 from click.testing import CliRunner
 
+from support.one_window import one_window
 from support.server import box, clicks, start
 from support.server_process import command
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_model import WsiSam
 from wsisam_server.cli import main
 from wsisam_server.client import Client, geometry
 from wsisam_server.config import Limits
@@ -33,7 +33,7 @@ BOXES = ((1180, 1960, 1370, 2190), (1185, 1962, 1372, 2188), (600, 1300, 760, 14
 
 @pytest.fixture(scope="module")
 def model():
-    return WsiSam.from_name("wsisam-lite")
+    return one_window()
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from support.models import two_models
+from support.one_window import one_window
 from support.server import around, clicks, iou, picture, start
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_model import WsiSam
 from wsisam_server.cli import main
 from wsisam_server.client import Client
 from wsisam_server.store import open_store
@@ -33,7 +33,7 @@ def server(shelf, tmp_path_factory):
     root = tmp_path_factory.mktemp("slides")
     Image.fromarray(picture()).save(root / "discs.png")
     place = tmp_path_factory.mktemp("store") / "annotations.sqlite"
-    running, stop = start(lambda: WsiSam.from_name("wsisam-lite"), root, ServedModels(shelf), store=str(place))
+    running, stop = start(one_window, root, ServedModels(shelf), store=str(place))
     running.place = place
     with Client(running.target) as client:
         uri = (root / "discs.png").as_uri()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from support.engine_contract import EngineContract, job, pixels, slide
-from wsisam_model import WsiSam
+from support.one_window import one_window
 from wsisam_server.config import MIB
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.scheduler import Device, LocalEngine
@@ -18,7 +18,7 @@ __all__ = ["slide"]  # a fixture of the contract
 
 @pytest.fixture(scope="module")
 def model():
-    return WsiSam.from_name("wsisam-lite")
+    return one_window()
 
 
 @pytest.fixture

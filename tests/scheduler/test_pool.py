@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from support.models import add_plain, mib, two_models
-from wsisam_model import WsiSam
+from support.one_window import one_window
 from wsisam_server.config import MIB
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import SlidePrompt
@@ -58,7 +58,7 @@ def one(folder):
 
 @pytest.fixture(scope="module")
 def default():
-    return WsiSam.from_name("wsisam-lite")
+    return one_window()
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ async def test_the_default_comes_back_too(make_pool, one):
 
     def load():
         loads.append(1)
-        return WsiSam.from_name("wsisam-lite")
+        return one_window()
 
     pool = await make_pool(one, load)
     first = await ask(pool, "")
@@ -214,7 +214,7 @@ async def test_a_default_that_cannot_be_loaded_again_is_said_to_be_damaged(make_
         loads.append(1)
         if len(loads) > 1:
             raise OSError("its file is gone")
-        return WsiSam.from_name("wsisam-lite")
+        return one_window()
 
     pool = await make_pool(one, load)
     await use(pool, "plain")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from support.one_window import one_window
 from wsisam_model import EmbeddingError, EncoderOutput, WsiSam
 from wsisam_server.config import MIB
 from wsisam_server.embeddings import EmbeddingStore
@@ -20,7 +21,7 @@ SLIDE = "5" * 64
 
 @pytest.fixture(scope="module")
 def model():
-    return WsiSam.from_name("wsisam-lite")
+    return one_window()
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,15 @@
 import pytest
 from PIL import Image
 
+from support.one_window import one_window
 from support.server import picture, start
-from wsisam_model import WsiSam
 from wsisam_server.client import Client
 from wsisam_server.config import MIB, Limits, PathMapping
 
 
 @pytest.fixture(scope="session")
 def model():
-    return WsiSam.from_name("wsisam-lite")
+    return one_window()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import os
 
-from wsisam_model import WsiSam
+from support.one_window import one_window
 from wsisam_server.scheduler import Device
 
 
@@ -24,4 +24,4 @@ def load(flags):
         return await real(device, ticket, step)
 
     Device.run = run
-    return WsiSam.from_name("wsisam-lite")
+    return one_window()

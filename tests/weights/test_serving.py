@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from support.models import add_larger, add_plain, add_trained, files, mib, two_models
+from support.one_window import one_window
 from support.server import around, iou, picture, start
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_model import WsiSam
@@ -50,7 +51,7 @@ def root(tmp_path_factory):
 def server(shelf, source, root):
     """With room for one model."""
     limits = Limits(model_bytes=mib(shelf, "trained") * MIB, model_room_seconds=1.0)
-    running, stop = start(lambda: WsiSam.from_name("wsisam-lite"), root, source, limits=limits)
+    running, stop = start(one_window, root, source, limits=limits)
     yield running
     stop()
 
