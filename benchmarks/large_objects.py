@@ -14,16 +14,17 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from wsisam_model import Prompt, WsiSam
+from wsisam_model import LowReading, Prompt, WsiSam
 from wsisam_server.borders import fuse, questions, ring
 from wsisam_server.datasets.image_slide import ImageSlide
 from wsisam_server.evaluation.masks import Region, predicted
+from wsisam_server.evaluation.patches import Patches
 from wsisam_server.evaluation.scores import dice, interval
 from wsisam_server.fields import SlidePrompt, plan
 from wsisam_server.geometry import Box
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsisam_server.geometry import Window
+    from wsisam_server.geometry import FieldPair, Window
 
 _HALF = 127
 _TOUCHING = np.ones((3, 3), bool)
@@ -118,19 +119,20 @@ def answer(model: WsiSam, slide: ImageSlide, case: Case, octaves: int) -> dict[s
     rows, columns = (np.flatnonzero(case.truth.any(axis)) for axis in (1, 0))
     box = Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
     size = slide.info.size
-    window = plan(SlidePrompt(box=box), size, model.image_size).high
-    whole_field = model.encode(slide.read(window), roles=("high",))
-    logits = model.decode(whole_field, None, Prompt(box=window.box_to_model(box))).logits
+    pair = plan(SlidePrompt(box=box), size, model.image_size)
+    window, patches = pair.high, Patches(model, slide)
+
+    def asked_of(field: FieldPair, prompt: Prompt) -> NDArray[np.float32]:
+        low = patches.low(field.low) if model.reads_low(prompt) else None
+        return model.decode(patches.high(field.high), low, prompt).logits
+
+    logits = asked_of(pair, Prompt(box=window.box_to_model(box)))
     planned = ring(logits, window, size, window.downsample / 2**octaves, _MANY)
     fine: list[tuple[Window, NDArray[np.float32]]] = []
     for field in planned.fields:
-        asked = questions(logits, window, field.high)
-        image = model.encode(slide.read(field.high), roles=("high",)) if asked else None
-        for one in asked:
+        for one in questions(logits, window, field.high):
             points, labels, part = one.prompt.to_model(field.high)
-            assert image is not None
-            prompt = Prompt(points=points, labels=labels, box=part, mask=one.mask)
-            fine.append((field.high, model.decode(image, None, prompt).logits))
+            fine.append((field.high, asked_of(field, Prompt(points=points, labels=labels, box=part, mask=one.mask))))
     merged = fuse(logits, window, fine)
     everything = Region(0, 0, size.width, size.height)
     return {
@@ -152,9 +154,11 @@ def main() -> None:
     parser.add_argument("sets", nargs="+", choices=["bcss", "testis", "drawn"])
     parser.add_argument("--octaves", type=int, default=4)
     parser.add_argument("--objects", type=int, default=6, help="of each set")
+    parser.add_argument("--low-resolution", choices=get_args(LowReading), default="middle")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     model = WsiSam.from_name()
+    model.set_low_reading(given.low_resolution)
     results: list[dict[str, float | int | str]] = []
     for kind in given.sets:
         made = []
