@@ -7,9 +7,9 @@ box in a field that nothing is known of. Warm: one more box in a field that is k
 through SegmentBatch in random order; the baseline answers some of them and is scaled up. Must be reached: cold 3 times,
 warm 25 times, batch 10 times as fast, and masks that agree (Dice at least 0.995 in the mean over boxes and clicks).
 
-The straightforward pipeline reads the low-resolution image. A server does as it is told: as shipped it reads the middle
-of it, with `--low-resolution none` nothing, so that its masks are no claim then. Told to read the whole, it computes what
-the baseline does; that is timed without gRPC. Counted, not timed: encoder runs.
+The straightforward pipeline reads the low-resolution image. A server does as it is told: as shipped it reads the
+middle of it, with `--low-resolution none` nothing, so that its masks are no claim then. Told to read the whole, it
+computes what the baseline does; that is timed without gRPC. Counted, not timed: encoder runs.
 """
 
 from __future__ import annotations
