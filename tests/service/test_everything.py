@@ -6,8 +6,9 @@ import grpc
 import numpy as np
 import pytest
 import shapely
+from PIL import Image
 
-from support.server import DISCS, around, iou
+from support.server import DISCS, around, iou, picture
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import ServerError, areas, geometry
@@ -69,6 +70,29 @@ def test_a_client_that_leaves_stops_the_work_and_clicks_go_first(client, server,
     runs = server.encoder_runs
     time.sleep(0.2)
     assert server.encoder_runs == runs < before + 8
+
+
+def test_no_clicks_on_glass_unless_there_is_nothing_else(client, server):
+    pixels = picture()
+    pixels[:, 450:] = 242
+    Image.fromarray(pixels).save(server.root / "half on glass.png")
+    slide = client.open_slide(str(server.root / "half on glass.png"))
+
+    def searched(*box):
+        answers = list(client.segment_everything(request(slide, shapely.box(*box))))
+        return answers[-1], [proposal.prompt.points[0].position for answer in answers for proposal in answer.proposals]
+
+    tissue, found = searched(150, 150, 300, 250)
+    both, again = searched(150, 150, 900, 250)
+    # Of glass, what lies within half the largest size of tissue is asked; and all clicks are accounted for.
+    assert (tissue.windows_total, both.windows_total) == (1, 3)
+    assert both.counts.clicks >= 4 * tissue.counts.clicks
+    assert both.counts.nothing >= both.counts.clicks / 2
+    assert len(found) == 1
+    assert all(click.x < 450 + 75 for click in again)
+    assert found[0] in again
+    glass, _ = searched(700, 150, 800, 250)
+    assert glass.windows_total > 0
 
 
 BOX = shapely.box(100, 100, 200, 200)

@@ -1489,7 +1489,7 @@ class ProposalCounts(google.protobuf.message.Message):
     clicks: builtins.int
     proposed: builtins.int
     nothing: builtins.int
-    """Nothing was outlined, or not the place of the click."""
+    """Nothing was outlined, or not the place of the click; or it was not asked, since it lies on glass far from tissue."""
     too_small: builtins.int
     too_large: builtins.int
     cut: builtins.int

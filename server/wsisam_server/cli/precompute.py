@@ -23,9 +23,9 @@ from wsisam_server.fields import Lattice
 from wsisam_server.fields.plan import BLIND_MPP
 from wsisam_server.formats import FormatError, geojson
 from wsisam_server.geometry import Box
-from wsisam_server.precompute import Plan, Work, find_tissue, for_boxes, over, planned
+from wsisam_server.precompute import Plan, Work, for_boxes, over, planned
 from wsisam_server.scheduler import StoredFeatures
-from wsisam_server.slides import open_slide
+from wsisam_server.slides import find_tissue, open_slide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +132,7 @@ def _clicks(work: Work, lattices: list[Lattice], *, tissue: bool) -> list[FieldP
     found = None
     if tissue:
         with console.status("looking for tissue"):
-            found = find_tissue(work.slide)
+            found = find_tissue(work.slide.info.size, work.slide.read)
         click.echo(f"tissue on {found.share:.0%} of the slide")
         if not found.mask.any():
             raise click.ClickException("there is no tissue on it that could be told from glass; leave out --tissue")

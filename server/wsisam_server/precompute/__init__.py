@@ -6,6 +6,5 @@ the store, which every server that uses it then finds. It must never know of mes
 
 from wsisam_server.precompute.fields import for_boxes, over
 from wsisam_server.precompute.plan import Plan, Work, planned
-from wsisam_server.precompute.tissue import Tissue, find_tissue
 
-__all__ = ["Plan", "Tissue", "Work", "find_tissue", "for_boxes", "over", "planned"]
+__all__ = ["Plan", "Work", "for_boxes", "over", "planned"]

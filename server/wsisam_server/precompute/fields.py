@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from wsisam_server.fields import Lattice
     from wsisam_server.geometry import Box, FieldPair
-    from wsisam_server.precompute.tissue import Tissue
     from wsisam_server.slides import SlideInfo
+    from wsisam_server.slides.tissue import Tissue
 
 
 def for_boxes(boxes: Iterable[Box], info: SlideInfo, image_size: int) -> tuple[list[FieldPair], int]:

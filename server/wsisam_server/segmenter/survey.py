@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 
 from wsisam_server.fields import PromptPoint, SlidePrompt
-from wsisam_server.geometry import FieldPair
+from wsisam_server.geometry import Box, FieldPair
 from wsisam_server.polygons import encode, oriented, reaches_edge
 from wsisam_server.proposals import (
     Candidate,
@@ -31,6 +31,7 @@ from wsisam_server.proposals import (
 )
 from wsisam_server.segmenter.request import Outcome, OutlineOptions, Request
 from wsisam_server.segmenter.watcher import PixelsNeededError
+from wsisam_server.slides import find_tissue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -130,7 +131,28 @@ class Survey:
         region = usable_region(request.region, info.size)
         wanted = request.wanted.in_pixels(info.mpp)
         plan = tiling(region, info.size, wanted, model.image_size, max_windows=max_windows)
-        return cls(segmenter, request, region, plan, info)
+        survey = cls(segmenter, request, region, plan, info)
+        survey._leave_glass_out()
+        return survey
+
+    def _leave_glass_out(self) -> None:
+        """Drops clicks about which there is no tissue: the model would find objects there, too.
+
+        An object with a click inside, a tubule about its lumen for one, has tissue within half its size. Where none at
+        all is told from glass, what was drawn is believed; pixels that clients push are not asked for only to look.
+        """
+        asked = self._request
+        if self._segmenter.slides.pushed(asked.slide_id) is not None:
+            return
+        reach = self._wanted.max_size / 2
+        x0, y0, x1, y1 = self._region.bounds
+        size = self._segmenter.slide_info(asked.slide_id).size
+        part = Box(x0 - reach, y0 - reach, x1 + reach, y1 + reach)
+        tissue = find_tissue(size, self._segmenter.slides.reader(asked.slide_id), part)
+        plan = self.plan.only(lambda xs, ys: tissue.near(xs, ys, reach))
+        if plan.tiles:
+            self._counts[Fate.NOTHING] += self.plan.clicks - plan.clicks
+            self.plan = plan
 
     def pixel_windows(self) -> list[PixelWindow]:
         """The pixel windows that it reads on a slide in pixel mode and that were not pushed; none on another slide."""

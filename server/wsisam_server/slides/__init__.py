@@ -15,6 +15,7 @@ from wsisam_server.slides.fingerprint import fingerprint
 from wsisam_server.slides.opening import open_slide
 from wsisam_server.slides.pushed import PixelWindow, PushedSlide
 from wsisam_server.slides.registry import OpenSlides
+from wsisam_server.slides.tissue import Tissue, find_tissue
 
 __all__ = [
     "Encoding",
@@ -24,7 +25,9 @@ __all__ = [
     "Slide",
     "SlideAccess",
     "SlideInfo",
+    "Tissue",
     "decode_tile",
+    "find_tissue",
     "fingerprint",
     "mean_mpp",
     "open_slide",

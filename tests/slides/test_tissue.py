@@ -6,9 +6,9 @@ from PIL import Image
 
 from wsisam_server.config import Limits
 from wsisam_server.fields import Lattice
-from wsisam_server.geometry import Point
-from wsisam_server.precompute import find_tissue, over
-from wsisam_server.slides import open_slide
+from wsisam_server.geometry import Box, Point
+from wsisam_server.precompute import over
+from wsisam_server.slides import find_tissue, open_slide
 
 WIDTH, HEIGHT = 1500, 1000
 TISSUE = (slice(200, 450), slice(300, 750))
@@ -32,11 +32,15 @@ def drawn(tmp_path):
     return draw
 
 
+def looked(slide, part=None):
+    return find_tissue(slide.info.size, slide.read, part)
+
+
 @pytest.mark.parametrize(
     "look", [{}, {"tissue": (226, 205, 222)}, {"black": True}, {"glass": (215, 218, 213)}], ids=str
 )
 def test_tissue_is_found_and_nothing_else(drawn, look):
-    found = find_tissue(drawn(**look))
+    found = looked(drawn(**look))
     expected = np.zeros((HEIGHT, WIDTH), bool)
     expected[TISSUE] = True
     y, x = ((np.arange(side) + 0.5) * found.downsample for side in found.mask.shape)
@@ -46,13 +50,13 @@ def test_tissue_is_found_and_nothing_else(drawn, look):
 
 
 def test_glass_alone_has_none_and_tissue_alone_no_glass(drawn):
-    assert not find_tissue(drawn(tissue=None)).mask.any()
-    assert find_tissue(drawn(glass=(205, 150, 180))).mask.all()
+    assert not looked(drawn(tissue=None)).mask.any()
+    assert looked(drawn(glass=(205, 150, 180))).mask.all()
 
 
 def test_every_click_on_tissue_has_its_field_and_far_from_it_there_are_none(drawn):
     slide = drawn()
-    tissue = find_tissue(slide)
+    tissue = looked(slide)
     for downsample in (0.25, 1.0, 4.0):
         lattice = Lattice(slide.info.size, 256, downsample)
         fields = set(over(lattice, tissue))
@@ -65,3 +69,13 @@ def test_every_click_on_tissue_has_its_field_and_far_from_it_there_are_none(draw
             assert 300 - rim <= middle.x <= 750 + rim or field.high.extent > WIDTH / 2
             assert 200 - rim <= middle.y <= 450 + rim or field.high.extent > HEIGHT / 2
     assert len(fields) < len(over(lattice))
+
+
+@pytest.mark.parametrize("part", [None, Box(250, 150, 800, 1200), Box(-50, -50, 760, 460)], ids=str)
+def test_places_near_tissue(drawn, part):
+    tissue = looked(drawn(), part)
+    xs, ys = np.array([(310, 210), (280, 300), (260, 300), (500, 475), (500, 500), (755, 455)], float).T
+    assert tissue.near(xs, ys, 30).tolist() == [True, True, False, True, False, True]
+    # Where nobody looked, there is none.
+    if part is not None:
+        assert not tissue.near(np.array([1400.0]), np.array([900.0]), 30).any()
