@@ -57,6 +57,8 @@ def cluster():
         cluster = ray.cluster_utils.Cluster(initialize_head=True, head_node_args=head)
         nodes = [cluster.add_node(num_cpus=CORES, object_store_memory=100 * MIB) for _ in range(2)]
         ray.init(cluster.address, log_to_driver=False, logging_level="error")
+        for module in (failing_device, sys.modules[one_window.__module__]):
+            ray.cloudpickle.register_pickle_by_value(module)  # replicas have no tests to import
         yield cluster, nodes
         ray.serve.shutdown()
         ray.shutdown()
@@ -70,7 +72,6 @@ def running(cluster, tmp_path_factory):
     Image.fromarray(picture()).save(root / "discs.png")
     folder = WeightsFolder(root / "weights")
     (root / "flags").mkdir()
-    ray.cloudpickle.register_pickle_by_value(failing_device)  # replicas have no tests to import
     settings = Ray(
         name=NAME, replicas=REPLICAS, cpus=0.4 * CORES, health_seconds=1.0, decode_batch=4, start_seconds=200.0
     )

@@ -73,7 +73,8 @@ def files(place):
 
 
 def precompute(place, *arguments):
-    return CliRunner().invoke(main, ["precompute", "--embedding-store", str(place), *map(str, arguments)])
+    options = ["--embedding-store", str(place), "--low-resolution", "none"]
+    return CliRunner().invoke(main, ["precompute", *options, *map(str, arguments)])
 
 
 def encoded(done):
@@ -83,7 +84,7 @@ def encoded(done):
 
 def interrupted(place, svs):
     """Starts the command, and interrupts it when it has written something."""
-    program = [sys.executable, "-m", "wsisam_server", "precompute", str(svs), *COARSE]
+    program = [sys.executable, "-m", "wsisam_server", "precompute", str(svs), "--low-resolution", "none", *COARSE]
     environment = os.environ | {"WSISAM_EMBEDDING_STORE": str(place)}
     with subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
@@ -165,6 +166,7 @@ def test_a_server_started_later_answers_the_first_prompt_without_encoding(svs, p
         assert time.monotonic() < deadline
         time.sleep(0.01)
     more = ("--slides", svs.parent, "--port", "0", "--metrics-port", "0", "--embedding-store", place)
+        more += ("--low-resolution", "none")
     with command(tmp_path / "log", *more) as server:
         again = asks(server.target, CLICK, viewport=VIEW)
         metrics = {(name, *labels.values()): value for name, labels, value in server.metrics()}

@@ -117,8 +117,10 @@ def test_prepared_embeddings_serve_both_routes(model, encoded):
     high, low = encoded(model)
     with torch.inference_mode():
         for embedding, role in ((high, "high"), (low, "low")):
-            model._prepare(embedding, role)
-            embedding.seal()
+            for route in (model._clicks, model._boxes):
+                for part in model._parts(route, role):
+                    embedding.part(part)
+            embedding.seal([])
     for prompt, logits in zip((BOX, CLICK), expected_answers, strict=True):
         assert (model.decode(high, low, prompt).logits == logits).all()
 
