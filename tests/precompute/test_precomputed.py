@@ -165,8 +165,8 @@ def test_a_server_started_later_answers_the_first_prompt_without_encoding(svs, p
     while not files(place):  # written after the answer has gone out
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    more = ("--slides", svs.parent, "--port", "0", "--metrics-port", "0", "--embedding-store", place)
-        more += ("--low-resolution", "none")
+    more = ("--slides", svs.parent, "--port", "0", "--metrics-port", "0", "--low-resolution", "none")
+    more += ("--embedding-store", place)
     with command(tmp_path / "log", *more) as server:
         again = asks(server.target, CLICK, viewport=VIEW)
         metrics = {(name, *labels.values()): value for name, labels, value in server.metrics()}
