@@ -12,6 +12,8 @@ MVN    := mvn --batch-mode --no-transfer-progress --file qupath_script/pom.xml
 
 # Four processes hold four copies of the model, some 6 GB; a file's tests stay together, they share what they start.
 TESTS_AT_ONCE ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
+# A cluster of several nodes: Ray gives each half a minute to start, which a machine full of other tests exceeds.
+ALONE := tests/cluster/test_ray.py
 
 .PHONY: help demo test jar java-tools lint protos breaking bench clean
 
@@ -28,7 +30,8 @@ demo: $(VENV)/.installed
 
 # What Java needs is looked for before anything large is installed; the jar is built first, because the wheel holds it.
 test: java-tools $(VENV)/.installed-test jar
-	$(BIN)/python -m pytest $(TESTS_AT_ONCE)
+	$(BIN)/python -m pytest $(TESTS_AT_ONCE) --ignore=$(ALONE)
+	$(BIN)/python -m pytest $(ALONE)
 	$(MVN) verify -Dwsisam.python=$(CURDIR)/$(BIN)/python
 
 jar: java-tools
