@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.metrics.labels import method_label, user_label
+from wsisam_server.segmenter import why_failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,12 +53,8 @@ class Recorder:
 
     def failed(self, request: Request, error: BaseException) -> None:
         """See `Observer.failed`."""
-        if isinstance(error, WsiSamServerError):
-            self._count(request, error.reason.name)
-        elif isinstance(error, asyncio.CancelledError):
-            self._count(request, "CANCELLED")
-        else:
-            self._count(request, Reason.INTERNAL.name)
+        reason = why_failed(error)
+        self._count(request, "CANCELLED" if reason is None else reason.name)
 
     def call_begun(self, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> None:
         """See `CallObserver.call_begun`: which run is read when somebody looks."""

@@ -6,7 +6,7 @@ never know of messages, streams or users.
 """
 
 from wsisam_server.segmenter.batch import by_field
-from wsisam_server.segmenter.observer import Observer, Observers
+from wsisam_server.segmenter.observer import Observer, Observers, why_failed
 from wsisam_server.segmenter.prefetch import Prefetching
 from wsisam_server.segmenter.refining import Level
 from wsisam_server.segmenter.request import Outcome, OutlineOptions, Request
@@ -31,4 +31,5 @@ __all__ = [
     "SurveyRequest",
     "Watcher",
     "by_field",
+    "why_failed",
 ]

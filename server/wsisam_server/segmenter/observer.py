@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol
+
+from wsisam_server.errors import Reason, WsiSamServerError
 
 if TYPE_CHECKING:
     from wsisam_server.segmenter.request import Outcome, Request
@@ -16,7 +19,7 @@ class Observer(Protocol):
         ...
 
     def failed(self, request: Request, error: BaseException) -> None:
-        """There is none: an error, or asyncio.CancelledError when nobody wants it any more."""
+        """There is none: an error, or asyncio.CancelledError when nobody wants it any more; see `why_failed`."""
         ...
 
 
@@ -39,3 +42,10 @@ class Observers:
         """See `Observer.failed`."""
         for one in self._all:
             one.failed(request, error)
+
+
+def why_failed(error: BaseException) -> Reason | None:
+    """The catalogue's reason for what `Observer.failed` was told; None when nobody wants the outline any more."""
+    if isinstance(error, WsiSamServerError):
+        return error.reason
+    return None if isinstance(error, asyncio.CancelledError) else Reason.INTERNAL

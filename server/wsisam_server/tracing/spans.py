@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -14,8 +13,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 import wsisam_server
-from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.interceptors import current_request_id
+from wsisam_server.segmenter import why_failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,13 +72,10 @@ class Spans:
     def failed(self, request: Request, error: BaseException) -> None:
         """See `Observer.failed`."""
         span = self._prompt(request, time.time_ns())
-        if isinstance(error, asyncio.CancelledError):
-            span.set_attribute("reason", "CANCELLED")
-        else:
-            reason = error.reason if isinstance(error, WsiSamServerError) else Reason.INTERNAL
-            span.set_attribute("reason", reason.name)
-            if reason.value.code.name in _FAULTS:
-                span.set_status(Status(StatusCode.ERROR))
+        reason = why_failed(error)
+        span.set_attribute("reason", "CANCELLED" if reason is None else reason.name)
+        if reason is not None and reason.value.code.name in _FAULTS:
+            span.set_status(Status(StatusCode.ERROR))
         span.end()
 
     def close(self) -> None:
