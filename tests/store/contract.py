@@ -32,6 +32,7 @@ from wsisam_server.store import (
     PathClass,
     Provenance,
     RevisionConflictError,
+    Scale,
     SlideRecord,
     Target,
     Wanted,
@@ -213,6 +214,7 @@ class StoreContract:
             {"metadata": {"a": "c"}},
             {"provenance": None},
             {"provenance": Provenance("m", "w", score=0.5)},
+            {"provenance": Provenance("m", "w", levels=(Scale(2, 1), Scale(0.5, 7)))},
         ],
         ids=str,
     )
@@ -553,6 +555,7 @@ class StoreContract:
             ({"metadata": {str(number): "x" * 1000 for number in range(70)}}, "annotation"),
             ({"provenance": Provenance("a\0", "b")}, "provenance.model"),
             ({"provenance": Provenance("a", "b", score=float("nan"))}, "provenance.score"),
+            ({"provenance": Provenance("a", "b", levels=(Scale(1, 1),) * 17)}, "provenance.levels"),
         ],
         ids=lambda value: value if isinstance(value, str) else str(value)[:40],
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from wsisam_server.fields import PromptPoint, SlidePrompt
 from wsisam_server.geometry import Box, FieldPair, Point, Window
-from wsisam_server.store import Content, Draft, PathClass, Provenance
+from wsisam_server.store import Content, Draft, PathClass, Provenance, Scale
 
 SLIDE = "5e" * 32
 OTHER_SLIDE = "file:///C:/slides/only%20the%20client%20opens.ndpi"
@@ -45,6 +45,7 @@ EVERYTHING = Content(
         ),
         field=FieldPair(Window(-3.75, 0.1, 0.7071067811865476, 256)),
         score=0.8125,
+        levels=(Scale(11.313708498984761, 1), Scale(0.7071067811865476, 23)),
     ),
 )
 
@@ -102,6 +103,9 @@ provenances = st.builds(
     prompt=st.none() | prompts,
     field=st.none() | st.builds(Window, _number, _number, st.floats(1e-3, 1e5), st.integers(1, 4096)).map(FieldPair),
     score=st.none() | _finite,
+    levels=st.lists(
+        st.builds(Scale, st.floats(0, allow_infinity=False, exclude_min=True), st.integers(0, 2**31 - 1)), max_size=16
+    ).map(tuple),
 )
 contents = st.builds(
     Content,

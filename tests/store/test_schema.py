@@ -3,15 +3,17 @@
 import shutil
 import subprocess
 import sys
+import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from store.examples import EVERYTHING, draft, request, same
-from wsisam_server.store import Draft, StoreError, open_store, tables, upkeep
+from store.examples import EVERYTHING, SLIDE, draft, request, same
+from wsisam_server.store import Draft, Scale, StoreError, open_store, record, shape, tables, upkeep
 from wsisam_server.store.database import Database
 from wsisam_server.store.location import parse
 from wsisam_server.store.schema import MIGRATIONS, VERSION_TABLE, Schema
@@ -78,6 +80,76 @@ def test_an_older_store_is_refused_until_it_is_upgraded_and_then_all_is_there(wh
         assert same(store.get(new.id).content, EVERYTHING)
         assert store.identity == identity
         store.save([draft()], author="a", request_id=request())
+
+
+FIRST = replace(EVERYTHING, provenance=replace(EVERYTHING.provenance, levels=()))
+"""What the first form could hold."""
+
+DIGEST_OF_FIRST = bytes.fromhex("472e9dba1672d12c4133a8fece5eb5d137b052db092f40634059b2ac94ec9042")
+"""As the program with that form computed it."""
+
+
+@pytest.fixture
+def first_form(where, tmp_path):
+    """A store of the first form with one annotation, and the annotation's id."""
+    folder = tmp_path / "first"
+    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__", "v0002*"))
+    database = Database(parse(where))
+    Schema(folder).prepare(database)
+    (wkb,) = shape.to_wkb([FIRST.shape])
+    x0, y0, x1, y1 = FIRST.shape.bounds
+    said = record.to_row(record.columns(FIRST, wkb))
+    del said["levels"]
+    new = uuid.uuid4()
+    bounds = {"x0": x0, "y0": y0, "x1": x1, "y1": y1, "slide": 1, "author": "a"}
+    row = {**said, **bounds, "number": 1, "annotation_id": new, "kind": 1, "at": 0, "digest": DIGEST_OF_FIRST}
+    now = {"id": new, "revision": 1, "deleted": False, "created": 0, "creator": "a"}
+    with database.writing() as connection:
+        connection.execute(sa.insert(tables.slide), {"number": 1, "slide_id": SLIDE})
+        connection.execute(sa.insert(tables.revision), row)
+        connection.execute(
+            sa.insert(tables.annotation),
+            {**now, **bounds, "project": said["project"], "class_name": said["class_name"]},
+        )
+        connection.execute(sa.update(tables.store).values(revision=1))
+    database.close()
+    return new
+
+
+def test_a_store_of_the_first_form_keeps_its_revisions_and_takes_levels(where, first_form):
+    assert "levels" not in columns(where, "revision")
+    with pytest.raises(StoreError, match="wsisam db upgrade"):
+        open_store(where)
+    assert upkeep.upgrade(where) == ("wsisam_0001", "wsisam_0002")
+    with open_store(where) as store:
+        assert same(store.get(first_form).content, FIRST)
+        # Its digest is the one of then: the same again is no change.
+        (saved,) = store.save([Draft(first_form, FIRST, 1)], author="a", request_id=request())
+        assert (saved.revision, saved.unchanged) == (1, True)
+        store.save([Draft(first_form, EVERYTHING, 1)], author="a", request_id=request())
+        assert same(store.get(first_form).content, EVERYTHING)
+        assert same(store.get(first_form, 1).content, FIRST)
+    found = upkeep.check(where)
+    assert (found.problems, found.revisions) == ((), 2)
+
+
+def test_levels_count_in_the_digest_and_damaged_ones_are_noticed(where):
+    new = Draft(uuid.uuid4(), EVERYTHING)
+    with open_store(where) as store:
+        store.save([new], author="a", request_id=request())
+    database = Database(parse(where))
+    with database.writing() as connection:
+        connection.execute(sa.update(tables.revision).values(levels="[[1.0,1]]"))
+    database.close()
+    assert len(upkeep.check(where).problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("downsample", "windows"), [(0, 1), (-2, 1), (float("nan"), 1), (float("inf"), 1), (1, -1), (1, 2**31)]
+)
+def test_scales_that_cannot_be(downsample, windows):
+    with pytest.raises(ValueError, match="Scale needs"):
+        Scale(downsample, windows)
 
 
 def test_a_newer_store_is_refused_with_what_to_do(where, make_next):

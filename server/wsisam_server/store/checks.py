@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from wsisam_server.config import Limits
-    from wsisam_server.store.model import Content, Draft, SlideRecord, Target, Wanted
+    from wsisam_server.store.model import Content, Draft, Provenance, SlideRecord, Target, Wanted
 
 MAX_COORDINATE: Final = 2.0**26
 """Level-0 pixels: what the contract's 32-bit integers in 1/32 px reach."""
@@ -27,6 +27,9 @@ MAX_NAME: Final = 512
 """Characters of what is indexed: slide ids, projects, names of classes. PostgreSQL's indexes take no more."""
 
 MAX_URI: Final = 4096
+
+MAX_LEVELS: Final = 16
+"""Scales of one outline: its field's, and as often as it could be halved for a border."""
 
 MAX_RGB: Final = 0xFFFFFF
 
@@ -118,9 +121,8 @@ def _content(draft: Draft, limits: Limits) -> None:
         if sum(len(value) for _, value in _texts(content)) > limits.annotation_text:
             _refuse("annotation", f"its texts have more than {limits.annotation_text} characters together")
         _path_class(content)
-        score = None if content.provenance is None else content.provenance.score
-        if score is not None and not math.isfinite(score):
-            _refuse("provenance.score", "it is not a finite number")
+        if content.provenance is not None:
+            _provenance(content.provenance)
         for name, number in content.measurements.items():
             if not math.isfinite(number):
                 _refuse("measurements", f"'{name}' is not a finite number; leave out what was not measured")
@@ -148,6 +150,13 @@ def _path_class(content: Content) -> None:
     if not content.path_class.name:
         _refuse("path_class.name", "it is empty; leave the class out")
     _rgb("path_class.rgb", content.path_class.rgb)
+
+
+def _provenance(made: Provenance) -> None:
+    if made.score is not None and not math.isfinite(made.score):
+        _refuse("provenance.score", "it is not a finite number")
+    if len(made.levels) > MAX_LEVELS:
+        _refuse("provenance.levels", f"there are {len(made.levels)}; the limit is {MAX_LEVELS}")
 
 
 def _rgb(field: str, rgb: int | None) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import uuid
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from wsisam_server.fields import SlidePrompt
     from wsisam_server.geometry import Box, FieldPair, SlideSize
+
+MOST_WINDOWS: Final = 2**31 - 1
+"""What every client can count to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,28 @@ class PathClass:
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """A scale at which a model looked at an object.
+
+    Attributes:
+        downsample: level-0 pixels per pixel of its windows.
+        windows: how many of them were asked.
+
+    Raises:
+        ValueError: downsample is not finite or not positive, or windows is negative or more than `MOST_WINDOWS`.
+    """
+
+    downsample: float
+    windows: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.downsample < math.inf:
+            raise ValueError(f"Scale needs a finite downsample > 0, not {self.downsample}")
+        if not 0 <= self.windows <= MOST_WINDOWS:
+            raise ValueError(f"Scale needs 0 to {MOST_WINDOWS} windows, not {self.windows}")
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """How a model made an outline: enough to make it again with another one.
 
@@ -40,6 +66,8 @@ class Provenance:
         prompt: all that the annotator said, in slide coordinates.
         field: the two patches that the model read.
         score: the model's own estimate of the mask's IoU.
+        levels: where the border was refined in finer windows, the scales at which it was looked at, the field's first;
+            empty where it was not.
     """
 
     model: str
@@ -47,6 +75,7 @@ class Provenance:
     prompt: SlidePrompt | None = None
     field: FieldPair | None = None
     score: float | None = None
+    levels: tuple[Scale, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

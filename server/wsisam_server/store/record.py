@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import PromptPoint, SlidePrompt
 from wsisam_server.geometry import Box, FieldPair, Point, Window
-from wsisam_server.store.model import Content, PathClass, Provenance
+from wsisam_server.store.model import Content, PathClass, Provenance, Scale
 from wsisam_server.store.shape import canonical, from_wkb, pack, to_wkb, unpack
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ COLUMNS: Final = (
     "score",
     "prompt",
     "field",
+    "levels",
 )
 """What a content consists of; here `shape` is WKB. In a database the slide's id is a number in a table of its own."""
 
@@ -66,6 +67,7 @@ def columns(content: Content, wkb: bytes) -> Columns:
         "score": None if made is None or made.score is None else float(made.score),
         "prompt": None if made is None or made.prompt is None else _json(_prompt(made.prompt)),
         "field": None if made is None or made.field is None else _json(_field(made.field)),
+        "levels": None if made is None or not made.levels else _json(_levels(made.levels)),
     }
 
 
@@ -166,16 +168,21 @@ def _field(field: FieldPair) -> list[float]:
     return [float(high.x), float(high.y), float(high.downsample), high.size]
 
 
+def _levels(levels: tuple[Scale, ...]) -> list[list[float]]:
+    return [[float(level.downsample), level.windows] for level in levels]
+
+
 def _provenance(values: Columns) -> Provenance | None:
     if values["model"] is None:
         return None
-    prompt, field = values["prompt"], values["field"]
+    prompt, field, levels = values["prompt"], values["field"], values["levels"]
     return Provenance(
         model=values["model"],
         weights_hash=values["weights_hash"],
         prompt=None if prompt is None else _to_prompt(json.loads(prompt)),
         field=None if field is None else _to_field(*json.loads(field)),
         score=values["score"],
+        levels=() if levels is None else tuple(Scale(*level) for level in json.loads(levels)),
     )
 
 

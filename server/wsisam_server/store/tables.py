@@ -73,6 +73,7 @@ revision = sa.Table(
     sa.Column("score", sa.Double),
     sa.Column("prompt", sa.Text),
     sa.Column("field", sa.Text),
+    sa.Column("levels", sa.Text),
     sa.Column("digest", sa.LargeBinary(32), nullable=False),
     sa.Index(None, "annotation_id", "number"),
 )
