@@ -62,6 +62,7 @@ def test_an_annotation_comes_back_as_it_was_saved(caller):
                 low=geo.Window(x=-65, y=-61.5, downsample=1, size=256),
             ),
             score=0.25,
+            levels=[seg.Level(downsample=8, windows=1), seg.Level(downsample=0.5, windows=40)],
         ),
     )
     (saved,) = caller.save(
@@ -267,6 +268,15 @@ def test_long_lists_come_in_messages_that_every_client_takes(caller):
             {"provenance": pb.Provenance(prompt=seg.Prompt(box=geo.Box(x0=math.nan)))},
             "annotations[1].provenance.prompt.box",
         ),
+        (
+            {"provenance": pb.Provenance(levels=[seg.Level(downsample=1), seg.Level()])},
+            "annotations[1].provenance.levels[1]",
+        ),
+        (
+            {"provenance": pb.Provenance(levels=[seg.Level(downsample=1, windows=2**32 - 1)])},
+            "annotations[1].provenance.levels[0]",
+        ),
+        ({"provenance": pb.Provenance(levels=[seg.Level(downsample=1)] * 17)}, "provenance.levels"),
         ({"slide_id": ""}, "slide_id"),
         ({"path_class": path_class("")}, "path_class.name"),
         ({"measurements": {"a": math.nan}}, "measurements"),

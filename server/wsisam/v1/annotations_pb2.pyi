@@ -329,6 +329,7 @@ class Provenance(google.protobuf.message.Message):
     PROMPT_FIELD_NUMBER: builtins.int
     FIELD_FIELD_NUMBER: builtins.int
     SCORE_FIELD_NUMBER: builtins.int
+    LEVELS_FIELD_NUMBER: builtins.int
     model: builtins.str
     """As in Outline.model and Outline.weights_hash."""
     weights_hash: builtins.str
@@ -342,6 +343,10 @@ class Provenance(google.protobuf.message.Message):
     def field(self) -> wsisam.v1.geometry_pb2.Field:
         """As in Outline.field; its `low` follows from `high` and is not kept apart."""
 
+    @property
+    def levels(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[wsisam.v1.segmentation_pb2.Level]:
+        """As in Outline.levels, where the border was refined; `distrusted` is not kept. At most 16; empty: it was not refined."""
+
     def __init__(
         self,
         *,
@@ -350,9 +355,10 @@ class Provenance(google.protobuf.message.Message):
         prompt: wsisam.v1.segmentation_pb2.Prompt | None = ...,
         field: wsisam.v1.geometry_pb2.Field | None = ...,
         score: builtins.float | None = ...,
+        levels: collections.abc.Iterable[wsisam.v1.segmentation_pb2.Level] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_score", b"_score", "field", b"field", "prompt", b"prompt", "score", b"score"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_score", b"_score", "field", b"field", "model", b"model", "prompt", b"prompt", "score", b"score", "weights_hash", b"weights_hash"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_score", b"_score", "field", b"field", "levels", b"levels", "model", b"model", "prompt", b"prompt", "score", b"score", "weights_hash", b"weights_hash"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_score", b"_score"]) -> typing.Literal["score"] | None: ...
 
 global___Provenance = Provenance

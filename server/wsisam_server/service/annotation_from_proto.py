@@ -23,6 +23,7 @@ from wsisam_server.store import (
     Draft,
     PathClass,
     Provenance,
+    Scale,
     SlideRecord,
     Target,
     Wanted,
@@ -30,7 +31,7 @@ from wsisam_server.store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from shapely.geometry.base import BaseGeometry
 
@@ -162,6 +163,17 @@ def commit(message: segmentation_pb2.Commit, field: str) -> Commit:
     )
 
 
+def levels(messages: Sequence[segmentation_pb2.Level], field: str) -> tuple[Scale, ...]:
+    """The scales at which a border was looked at."""
+    found = []
+    for number, message in enumerate(messages):
+        try:
+            found.append(Scale(message.downsample, message.windows))
+        except ValueError as error:
+            raise invalid(f"{field}[{number}]", str(error)) from error
+    return tuple(found)
+
+
 def _drawn(message: pb.DrawnShape) -> BaseGeometry:
     if message.kind == pb.SHAPE_KIND_POINTS:
         return shapely.MultiPoint([vertex for path in _paths(message, 1) for vertex in path])
@@ -200,6 +212,7 @@ def _provenance(message: pb.Provenance, field: str) -> Provenance:
         prompt=from_proto.prompt(message.prompt, f"{field}.prompt") if message.HasField("prompt") else None,
         field=_field(message.field, f"{field}.field") if message.HasField("field") else None,
         score=message.score if message.HasField("score") else None,
+        levels=levels(message.levels, f"{field}.levels"),
     )
 
 

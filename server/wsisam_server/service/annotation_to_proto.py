@@ -151,6 +151,7 @@ def _provenance(value: Provenance) -> pb.Provenance:
         prompt=None if value.prompt is None else prompt(value.prompt),
         field=None if value.field is None else to_proto.field(value.field),
         score=value.score,
+        levels=[segmentation_pb2.Level(downsample=level.downsample, windows=level.windows) for level in value.levels],
     )
 
 
