@@ -212,6 +212,7 @@ class Client:
         prompts: Iterable[segmentation_pb2.Prompt],
         viewport: geometry_pb2.Viewport | None = None,
         field: segmentation_pb2.FieldChoice | None = None,
+        refinements: Mapping[int, segmentation_pb2.Refinement] | None = None,
     ) -> Iterator[segmentation_pb2.Outline]:
         """Asks for one object of a slide that the server reads itself, again and again, as an annotator does.
 
@@ -222,6 +223,7 @@ class Client:
             prompts: each holds all points and the box so far.
             viewport: what the annotator would see.
             field: the scale or the window of all of them; the server's choice if not given.
+            refinements: how far the border of an answer is refined in finer windows, by its prompt's number from 0.
 
         Yields:
             The answer to each prompt.
@@ -237,7 +239,12 @@ class Client:
                 if ended.is_set():
                     return
                 revision = segmentation_pb2.PromptRevision(
-                    object_id="object", revision=number + 1, prompt=prompt, viewport=viewport, field=field
+                    object_id="object",
+                    revision=number + 1,
+                    prompt=prompt,
+                    viewport=viewport,
+                    field=field,
+                    refine=(refinements or {}).get(number),
                 )
                 yield segmentation_pb2.InteractRequest(prompt=revision)
 

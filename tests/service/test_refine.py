@@ -1,12 +1,14 @@
 """Borders refined in finer windows, by the real model."""
 
 import time
+import uuid
 
 import numpy as np
 import pytest
 import shapely
 from PIL import Image
 
+from support.annotations import Caller
 from support.server import around, clicks, start
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
@@ -25,7 +27,8 @@ def large(model, tmp_path_factory):
     pixels = np.full((SIDE, SIDE, 3), (235, 205, 220), np.float64)
     pixels[np.hypot(x - CENTER, y - CENTER) < RADIUS] = (120, 60, 130)
     Image.fromarray((pixels + random.normal(0, 8, pixels.shape)).clip(0, 255).astype(np.uint8)).save(root / "disc.png")
-    running, stop = start(model, root, limits=Limits(prefetched_fields=0, refinement_windows=64))
+    place = str(tmp_path_factory.mktemp("store") / "annotations.sqlite")
+    running, stop = start(model, root, limits=Limits(prefetched_fields=0, refinement_windows=64), store=place)
     with Client(running.target, timeout=120) as client:
         yield running, client, client.open_slide("disc.png").slide_id
     stop()
@@ -66,6 +69,27 @@ def test_a_refined_border_is_nearer_the_truth_and_says_how_it_came_about(large):
     again = client.segment(ask(slide_id, refine=pb.Refinement(downsample=4)))
     assert again.timings.encoder_runs == 0
     assert again.geometry == fine.geometry
+
+
+def test_what_is_kept_of_a_refined_outline_says_its_scales(large):
+    running, client, slide_id = large
+    caller = Caller(running.target)
+    kept = []
+    for refine in (None, pb.Refinement(downsample=4)):
+        commit = pb.Commit(annotation_id=str(uuid.uuid4()), author="anna")
+        outline = client.segment(ask(slide_id, refine=refine, commit=commit))
+        kept.append([(level.downsample, level.windows) for level in outline.levels])
+        made = caller.get(commit.annotation_id).annotation.provenance
+        assert [(level.downsample, level.windows) for level in made.levels] == (kept[-1] if refine else [])
+    assert len(kept[1]) == 2
+    caller.close()
+
+
+def test_a_client_refines_the_border_of_the_prompts_that_it_names(large):
+    _, client, slide_id = large
+    start, asked = pb.Start(slide_id=slide_id), [PROMPT, PROMPT]
+    outlines = client.refine(start, asked, field=FIELD, refinements={1: pb.Refinement(downsample=8)})
+    assert [[level.downsample for level in outline.levels] for outline in outlines] == [[32], [32, 8]]
 
 
 def test_a_bound_that_is_too_small_is_kept_and_named(large):

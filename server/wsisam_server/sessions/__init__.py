@@ -18,7 +18,7 @@ from wsisam_server.sessions.events import (
     WaitingForPixels,
 )
 from wsisam_server.sessions.ids import SessionIds
-from wsisam_server.sessions.keeper import Commit, Keeper
+from wsisam_server.sessions.keeper import Commit, Keeper, provenance
 from wsisam_server.sessions.session import Session
 
 __all__ = [
@@ -36,4 +36,5 @@ __all__ = [
     "WaitingForEncoder",
     "WaitingForModel",
     "WaitingForPixels",
+    "provenance",
 ]

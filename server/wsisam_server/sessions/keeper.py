@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.identity import current_user
-from wsisam_server.store import Content, Draft, PathClass, Provenance, Saved, Scope, SlideRecord
+from wsisam_server.store import Content, Draft, PathClass, Provenance, Saved, Scale, Scope, SlideRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wsisam_server.fields import SlidePrompt
     from wsisam_server.segmenter import Outcome, Request
     from wsisam_server.slides import SlideInfo
     from wsisam_server.store import AsyncStore
@@ -37,6 +38,19 @@ class Commit:
     project: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     uri: str = ""
+
+
+def provenance(prompt: SlidePrompt, outcome: Outcome) -> Provenance:
+    """How an answer to a prompt came about. The one level of an answer that was not refined is its field's."""
+    levels = tuple(Scale(level.downsample, level.windows) for level in outcome.levels)
+    return Provenance(
+        model=outcome.model.name,
+        weights_hash=outcome.model.weights_hash,
+        prompt=prompt,
+        field=outcome.field,
+        score=outcome.score,
+        levels=levels if len(levels) > 1 else (),
+    )
 
 
 class Keeper:
@@ -94,13 +108,7 @@ class Keeper:
             name=commit.name,
             project=commit.project,
             metadata=commit.metadata,
-            provenance=Provenance(
-                model=outcome.model.name,
-                weights_hash=outcome.model.weights_hash,
-                prompt=request.prompt,
-                field=outcome.field,
-                score=outcome.score,
-            ),
+            provenance=provenance(request.prompt, outcome),
         )
         (saved,) = await self.store.save(
             [Draft(commit.annotation_id, content, commit.expected)],
