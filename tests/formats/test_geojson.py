@@ -10,8 +10,8 @@ import pytest
 from hypothesis import strategies as st
 
 from store.examples import EVERYTHING, SHAPES, SLIDE, content, contents, same
-from wsisam_server.formats import FormatError, geojson
-from wsisam_server.store import Annotation, ChangeKind, PathClass, canonical
+from wsisam_server.formats import FormatError, geojson, provenance
+from wsisam_server.store import Annotation, ChangeKind, PathClass, Scale, canonical
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -204,6 +204,29 @@ def test_an_origin_that_says_more_than_is_kept_stays_whole():
     assert draft.content.metadata == metadata
     (again,) = round_trip([annotation(draft.content)])
     assert again.content == draft.content
+
+
+def test_the_scales_of_a_refined_border_are_read_as_the_scripts_write_them():
+    metadata = {"wsisam.model": "m", "wsisam.weights": "w", "wsisam.levels": "[[2,1],[0.5,7]]", "mine": "too"}
+    (draft,) = read(feature(metadata=metadata)).drafts
+    assert draft.content.provenance.levels == (Scale(2, 1), Scale(0.5, 7))
+    assert draft.content.metadata == {"mine": "too"}
+    (again,) = round_trip([annotation(draft.content)])
+    assert again.content == draft.content
+    assert provenance.to_metadata(draft.content.provenance) == {
+        key: value for key, value in metadata.items() if key != "mine"
+    }
+    assert provenance.without(metadata) == {"mine": "too"}
+
+
+@pytest.mark.parametrize(
+    "levels", ["[2,1]", "[[2]]", "[[0,1]]", "[[NaN,1]]", "[[1,-1]]", "[[1,Infinity]]", "nonsense{"]
+)
+def test_scales_that_were_changed_by_hand_are_metadata(levels):
+    metadata = {"wsisam.model": "m", "wsisam.levels": levels}
+    (draft,) = read(feature(metadata=metadata)).drafts
+    assert draft.content.metadata == metadata
+    assert draft.content.provenance is None
 
 
 @pytest.mark.parametrize("prompts", ["nonsense{", "[[1]]", '[{"box":[1,2]}]', '[{"box":[5,5,1,1]}]', "7"])

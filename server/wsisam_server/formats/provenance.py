@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wsisam_server.fields import PromptPoint, SlidePrompt
 from wsisam_server.geometry import Box, FieldPair, Point, Window
-from wsisam_server.store import Provenance
+from wsisam_server.store import Provenance, Scale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,9 @@ WEIGHTS: Final = "wsisam.weights"
 PROMPTS: Final = "wsisam.prompts"
 WINDOW: Final = "wsisam.window"
 SCORE: Final = "wsisam.score"
+LEVELS: Final = "wsisam.levels"
+
+_ALL: Final = frozenset({MODEL, WEIGHTS, PROMPTS, WINDOW, SCORE, LEVELS})
 
 
 def to_metadata(made: Provenance) -> dict[str, str]:
@@ -31,6 +34,8 @@ def to_metadata(made: Provenance) -> dict[str, str]:
         metadata[WINDOW] = _text(_window(made.field))
     if made.score is not None:
         metadata[SCORE] = repr(made.score)
+    if made.levels:
+        metadata[LEVELS] = _text([[_number(level.downsample), level.windows] for level in made.levels])
     return metadata
 
 
@@ -51,7 +56,7 @@ def split(metadata: Mapping[str, str]) -> tuple[Provenance | None, dict[str, str
 
 def without(metadata: Mapping[str, str]) -> dict[str, str]:
     """Metadata that say nothing of an outline's origin, for one that is drawn anew."""
-    return {key: value for key, value in metadata.items() if key not in {MODEL, WEIGHTS, PROMPTS, WINDOW, SCORE}}
+    return {key: value for key, value in metadata.items() if key not in _ALL}
 
 
 def _read(metadata: Mapping[str, str]) -> Provenance | None:
@@ -65,8 +70,9 @@ def _read(metadata: Mapping[str, str]) -> Provenance | None:
             prompt=_prompt(asks[-1]) if asks else None,
             field=FieldPair(_to_window(json.loads(metadata[WINDOW]))) if WINDOW in metadata else None,
             score=float(metadata[SCORE]) if SCORE in metadata else None,
+            levels=tuple(_to_scale(*level) for level in json.loads(metadata.get(LEVELS, "[]"))),
         )
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError):
         return None  # somebody else's, or changed by hand: then it is metadata as any other
 
 
@@ -98,6 +104,10 @@ def _window(field: FieldPair) -> list[float]:
 def _to_window(values: list[float]) -> Window:
     x, y, downsample, size = values
     return Window(x, y, downsample, int(size))
+
+
+def _to_scale(downsample: float, windows: float) -> Scale:
+    return Scale(float(downsample), int(windows))
 
 
 def _number(value: float) -> float:
