@@ -2,18 +2,21 @@
 
 import json
 import uuid
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from store.examples import same
 from support.models import two_models
 from support.one_window import one_window
 from support.server import around, clicks, iou, picture, start
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli import main
 from wsisam_server.client import Client
-from wsisam_server.store import open_store
+from wsisam_server.config import Limits
+from wsisam_server.store import Draft, Target, open_store
 from wsisam_server.weights import ServedModels
 
 
@@ -45,6 +48,32 @@ def server(shelf, tmp_path_factory):
                 annotation_id=str(uuid.uuid4()), author="anna", name=name, path_class=pb.PathClass(name="Disc"), uri=uri
             )
             client.segment(pb.SegmentRequest(slide_id=slide, prompt=prompt, commit=commit))
+    yield running
+    stop()
+
+
+@pytest.fixture
+def refining(shelf, tmp_path):
+    """A server that reads few windows along a border, with one outline whose border was refined."""
+    Image.fromarray(picture()).save(tmp_path / "discs.png")
+    place = tmp_path / "annotations.sqlite"
+    limits = Limits(prefetched_fields=0, refinement_windows=30)
+    running, stop = start(one_window, tmp_path, ServedModels(shelf), store=str(place), limits=limits)
+    running.place = place
+    with Client(running.target) as client:
+        uri = (tmp_path / "discs.png").as_uri()
+        commit = pb.Commit(annotation_id=str(uuid.uuid4()), author="anna", uri=uri)
+        outline = client.segment(
+            pb.SegmentRequest(
+                slide_id=client.open_slide(uri).slide_id,
+                prompt=pb.Prompt(points=clicks((600, 250, True)).points, box=around("b").box),
+                field=pb.FieldChoice(downsample=8),
+                refine=pb.Refinement(downsample=1, max_windows=30),
+                commit=commit,
+            )
+        )
+    assert not outline.limited
+    running.kept = uuid.UUID(commit.annotation_id)
     yield running
     stop()
 
@@ -90,6 +119,39 @@ def test_here_and_there_the_same_is_drawn_and_saved_only_if_asked(server, shelf,
             assert (now.author, now.content.provenance.model) == ("replay:plain", "plain")
             assert now.content.shape.area == one["new_area"]
             assert iou(now.content.shape, now.content.name) > 0.5
+
+
+def test_a_refined_border_is_refined_again_here_and_there(refining, shelf, tmp_path):
+    here, there = tmp_path / "here.json", tmp_path / "there.json"
+    of_model = ("--store", refining.place, "--model", "plain", "--weights-dir", shelf.path, "--threads", 1)
+    run(*of_model, "--json", here)
+    # The server refuses what servers usually allow, and is then asked for what was used.
+    run("--server", refining.target, "--model", "plain", "--json", there, "--save")
+    said, told = json.loads(here.read_text()), json.loads(there.read_text())
+    told["annotations"][0]["saved_revision"] = None
+    assert said == told
+    assert (said["n"], said["annotations"][0]["limited"]) == (1, False)
+    with open_store(str(refining.place)) as store:
+        old, new = store.get(refining.kept, 1).content, store.get(refining.kept).content
+        assert [level.downsample for level in old.provenance.levels] == [8, 1]
+        assert [level.downsample for level in new.provenance.levels] == [8, 1]
+        assert new.provenance.levels[1].windows > 1
+        assert new.provenance.model == "plain"
+        assert iou(new.shape, "b") > 0.8
+        # And here, whose revision is of the same outline.
+        store.restore([Target(refining.kept, 2, 1)], author="anna", request_id="back")
+        run(*of_model, "--save")
+        assert same(store.get(refining.kept).content, new)
+
+
+def test_a_border_that_gets_too_few_windows_is_named(refining):
+    with open_store(str(refining.place)) as store:
+        old = store.get(refining.kept).content
+        coarse, fine = old.provenance.levels
+        made = replace(old.provenance, levels=(coarse, replace(fine, windows=2)))
+        store.save([Draft(refining.kept, replace(old, provenance=made), 1)], author="anna", request_id="fewer")
+    shown = run("--server", refining.target, "--model", "plain")
+    assert "1 of them: border refined less finely than before" in shown
 
 
 def test_what_the_server_does_not_have_is_said(server):

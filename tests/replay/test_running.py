@@ -8,12 +8,13 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wsisam_server.borders import Refinement
 from wsisam_server.fields import PromptPoint, SlidePrompt
 from wsisam_server.formats import provenance
 from wsisam_server.geometry import Box, FieldPair, Point, Window
-from wsisam_server.replay import LeftAlone, Redrawn, RefusedError, replay, steps
+from wsisam_server.replay import LeftAlone, Redrawn, RefusedError, refinement, replay, steps
 from wsisam_server.replay.report import dice
-from wsisam_server.store import Content, Draft, PathClass, Provenance, SlideRecord, Target, Wanted, open_store
+from wsisam_server.store import Content, Draft, PathClass, Provenance, Scale, SlideRecord, Target, Wanted, open_store
 
 SLIDE = "5e" * 32
 OLD = shapely.box(10, 10, 110, 110)
@@ -32,12 +33,13 @@ class Stand:
         self.asked = []
         self.meanwhile = lambda: None
 
-    def answer(self, slide, prompt, window):
-        self.asked.append((slide, prompt, window))
+    def answer(self, slide, prompt, window, levels):
+        self.asked.append((slide, prompt, window, levels))
         self.meanwhile()
         if self.shape is None:
             raise RefusedError("the slide is gone")
-        return Redrawn(self.shape, Provenance(self.model, self.weights_hash, prompt, FieldPair(WINDOW), 0.8))
+        made = Provenance(self.model, self.weights_hash, prompt, FieldPair(WINDOW), 0.8, levels)
+        return Redrawn(self.shape, made)
 
 
 @pytest.fixture
@@ -73,8 +75,9 @@ def test_old_and_new_outlines_are_compared_and_nothing_is_changed(store, kept):
     one = kept(path_class=PathClass("Gland"))
     stand = Stand()
     report = run(store, stand)
-    ((slide, prompt, window),) = stand.asked
+    ((slide, prompt, window, levels),) = stand.asked
     assert (slide.slide_id, slide.uris, prompt, window) == (SLIDE, ("file:///s.svs",), MADE.prompt, WINDOW)
+    assert levels == ()
     (compared,) = report.compared
     assert (compared.annotation.id, compared.class_name, compared.saved) == (one, "Gland", None)
     assert compared.dice == pytest.approx(2 * 5000 / 15000)
@@ -177,6 +180,62 @@ def test_what_is_changed_while_it_runs_stays(store, kept):
 
 def marks(signs):
     return tuple(PromptPoint(Point(x, 1), sign) for x, sign in enumerate(signs))
+
+
+LEVELS = (Scale(2, 1), Scale(0.5, 40))
+
+
+def test_a_border_that_was_refined_is_refined_again_and_its_old_scales_go(store, kept):
+    one = kept(provenance=replace(MADE, levels=LEVELS), metadata={"wsisam.levels": "[[2,1],[0.5,40]]", "note": "kept"})
+    stand = Stand()
+    run(store, stand, save=True)
+    assert [asked[-1] for asked in stand.asked] == [LEVELS]
+    now = store.get(one).content
+    assert now.provenance.levels == LEVELS
+    assert now.metadata == {"note": "kept"}
+
+
+def test_a_model_that_refines_its_own_outline_is_no_person(store, kept):
+    one = kept()
+    kept("anna", one, shape=NEW, provenance=replace(MADE, levels=LEVELS))
+    assert len(run(store).compared) == 1
+    kept("ben", one, shape=moved(NEW), provenance=replace(MADE, levels=LEVELS))
+    assert run(store).left_alone == {one: LeftAlone.CHANGED}
+
+
+def test_scales_that_the_first_form_of_the_store_left_in_the_metadata_are_found(store, kept):
+    said = provenance.to_metadata(replace(MADE, levels=LEVELS, score=0.95))
+    one = kept(metadata=said)
+    stand = Stand()
+    run(store, stand)
+    assert [asked[-1] for asked in stand.asked] == [LEVELS]
+    # It came again when the store knew levels, and was changed in between: a person's.
+    kept("ben", one, shape=NEW, provenance=replace(MADE, levels=LEVELS), metadata=said)
+    assert run(store).left_alone == {one: LeftAlone.CHANGED}
+    other = kept(metadata={**said, provenance.WEIGHTS: "dd" * 32})
+    run(store, stand)
+    assert stand.asked[-1][-1] == ()
+    assert other
+
+
+@pytest.mark.parametrize(
+    ("levels", "downsample", "windows"),
+    [
+        (((8, 1), (1, 20)), 1, 64),
+        (((8, 1), (1, 100)), 1, 200),
+        (((8, 1), (1, 200)), 1, 256),
+        (((8, 1), (1, 300)), 1, 300),
+        (((8, 1), (4, 10), (2, 40)), 2, 100),
+        (((8, 1), (1e-300, 1)), 1 / 64, 64),
+    ],
+)
+def test_how_far_a_border_is_refined_again(levels, downsample, windows):
+    assert refinement(tuple(Scale(*level) for level in levels)) == Refinement(downsample, windows)
+
+
+@pytest.mark.parametrize("levels", [(), (Scale(8, 1),)])
+def test_a_border_that_was_not_refined_is_not_refined(levels):
+    assert refinement(levels) is None
 
 
 def test_a_prompt_grows_as_it_was_made():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server import sessions
 from wsisam_server.app import build_segmenter
 from wsisam_server.client import ServerError, geometry
 from wsisam_server.config import Settings
@@ -15,9 +17,9 @@ from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import ExactWindow
 from wsisam_server.geometry import FieldPair, Window
 from wsisam_server.harvest import HarvestError, SlideFinder, as_drawn
-from wsisam_server.replay import Redrawn, RefusedError, steps
+from wsisam_server.replay import Redrawn, RefusedError, refinement, steps, windows_used
 from wsisam_server.segmenter import Request
-from wsisam_server.service import annotation_to_proto, to_proto
+from wsisam_server.service import annotation_from_proto, annotation_to_proto, to_proto
 from wsisam_server.slides import SlideAccess
 from wsisam_server.store import Provenance
 
@@ -26,10 +28,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsisam_model import WsiSam
+    from wsisam_server.borders import Refinement
     from wsisam_server.cli.connection import Reach
     from wsisam_server.fields import SlidePrompt
     from wsisam_server.segmenter import Outcome
-    from wsisam_server.store import SlideRecord
+    from wsisam_server.store import Scale, SlideRecord
 
 
 class There:
@@ -61,14 +64,20 @@ class There:
         self.weights_hash = found[0].weights_hash
         self._size = found[0].image_size
 
-    def answer(self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None) -> Redrawn:
+    def answer(
+        self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Scale, ...]
+    ) -> Redrawn:
         """See `Answerer`."""
-        start = pb.Start(slide_id=self._slide_id(slide), model=self.model)
-        field = None
-        if window is not None:
-            field = pb.FieldChoice(high=to_proto.window(_resized(window, self._size)))
+        slide_id, wanted = self._slide_id(slide), refinement(levels)
         try:
-            *_, last = self._client.refine(start, map(annotation_to_proto.prompt, steps(prompt)), field=field)
+            try:
+                last = self._last(slide_id, prompt, window, wanted)
+            except ServerError as error:
+                if wanted is None or error.details.get("field") != "refine.max_windows":
+                    raise
+                # A server may allow less than servers usually do, and does not say so before.
+                wanted = replace(wanted, max_windows=max(windows_used(levels), 1))
+                last = self._last(slide_id, prompt, window, wanted)
         except ServerError as error:
             raise RefusedError(error.text) from error
         high = last.field.high
@@ -78,12 +87,26 @@ class There:
             prompt=prompt,
             field=FieldPair(Window(high.x, high.y, high.downsample, high.size)),
             score=last.score,
+            levels=annotation_from_proto.levels(last.levels, "levels") if len(last.levels) > 1 else (),
         )
-        return Redrawn(geometry(last.geometry), made)
+        return Redrawn(geometry(last.geometry), made, limited=last.limited)
 
     def close(self) -> None:
         """Ends the connection."""
         self._client.close()
+
+    def _last(self, slide_id: str, prompt: SlidePrompt, window: Window | None, wanted: Refinement | None) -> pb.Outline:
+        start = pb.Start(slide_id=slide_id, model=self.model)
+        field = None
+        if window is not None:
+            field = pb.FieldChoice(high=to_proto.window(_resized(window, self._size)))
+        asked = [annotation_to_proto.prompt(step) for step in steps(prompt)]
+        refinements = {}
+        if wanted is not None:
+            message = pb.Refinement(downsample=wanted.downsample, max_windows=wanted.max_windows)
+            refinements[len(asked) - 1] = message
+        *_, last = self._client.refine(start, asked, field=field, refinements=refinements)
+        return last
 
     def _slide_id(self, slide: SlideRecord) -> str:
         """The id under which the server has the slide open, if it is the very one."""
@@ -113,7 +136,9 @@ class Here:
         self._finder = finder
         self._files = _Files()
         self._loop = asyncio.new_event_loop()
-        self._segmenter = build_segmenter(Settings(threads=threads), access=self._files)
+        settings = Settings(threads=threads)
+        self._most_windows = settings.limits.refinement_windows
+        self._segmenter = build_segmenter(settings, access=self._files)
         try:
             self._loop.run_until_complete(self._segmenter.models.start(load))
         except BaseException:
@@ -124,14 +149,27 @@ class Here:
         self.weights_hash = info.weights_hash
         self._size = info.image_size
 
-    def answer(self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None) -> Redrawn:
+    def answer(
+        self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Scale, ...]
+    ) -> Redrawn:
         """See `Answerer`."""
         choice = None if window is None else ExactWindow(_resized(window, self._size))
+        wanted = refinement(levels)
+        if wanted is not None:
+            wanted = replace(wanted, max_windows=min(wanted.max_windows, self._most_windows))
         outcome: Outcome | None = None
+        asked = steps(prompt)
         try:
             slide_id = self._open(slide)
-            for step in steps(prompt):
-                request = Request(slide_id, step, choice=choice, interactive=False, earlier=outcome)
+            for number, step in enumerate(asked, 1):
+                request = Request(
+                    slide_id,
+                    step,
+                    choice=choice,
+                    interactive=False,
+                    earlier=outcome,
+                    refinement=wanted if number == len(asked) else None,
+                )
                 field = None if outcome is None else outcome.field
                 outcome = self._loop.run_until_complete(self._segmenter.segment(request, field=field))
         except WsiSamServerError as error:
@@ -139,8 +177,7 @@ class Here:
         except HarvestError as error:
             raise RefusedError(str(error)) from error
         assert outcome is not None
-        made = Provenance(outcome.model.name, outcome.model.weights_hash, prompt, outcome.field, outcome.score)
-        return Redrawn(outcome.outline.geometry, made)
+        return Redrawn(outcome.outline.geometry, sessions.provenance(prompt, outcome), limited=outcome.limited)
 
     def close(self) -> None:
         """Closes the model."""

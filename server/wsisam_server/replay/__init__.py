@@ -4,9 +4,20 @@ What flows in: annotations with their history, and whoever answers prompts. What
 outlines, and, if wanted, the new ones as revisions. It must never know how a prompt is answered, nor of messages.
 """
 
-from wsisam_server.replay.answering import Answerer, Redrawn, RefusedError, steps
+from wsisam_server.replay.answering import Answerer, Redrawn, RefusedError, refinement, steps, windows_used
 from wsisam_server.replay.choosing import LeftAlone
 from wsisam_server.replay.report import Compared, Report
 from wsisam_server.replay.running import replay
 
-__all__ = ["Answerer", "Compared", "LeftAlone", "Redrawn", "RefusedError", "Report", "replay", "steps"]
+__all__ = [
+    "Answerer",
+    "Compared",
+    "LeftAlone",
+    "Redrawn",
+    "RefusedError",
+    "Report",
+    "refinement",
+    "replay",
+    "steps",
+    "windows_used",
+]

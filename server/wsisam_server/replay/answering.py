@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
 
-from wsisam_server.fields import SlidePrompt
+from wsisam_server.borders import Refinement
+from wsisam_server.config import Limits
+from wsisam_server.fields import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE, SlidePrompt
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from wsisam_server.geometry import Window
-    from wsisam_server.store import Provenance, SlideRecord
+    from wsisam_server.store import Provenance, Scale, SlideRecord
+
+_ROOM: Final = 2
+"""Times the windows that a border took: another model's may be longer, and one too many would halve its fineness."""
+
+_USUAL_LIMIT: Final = Limits().refinement_windows
 
 
 class RefusedError(Exception):
@@ -25,10 +32,12 @@ class Redrawn:
     Attributes:
         shape: polygons in level-0 pixels; empty when the model found nothing.
         made: how it came about.
+        limited: its border is refined less finely than it was before, because of the bound on windows.
     """
 
     shape: BaseGeometry
     made: Provenance
+    limited: bool = False
 
 
 class Answerer(Protocol):
@@ -44,13 +53,16 @@ class Answerer(Protocol):
         """SHA-256 over its tensors, hexadecimal."""
         ...
 
-    def answer(self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None) -> Redrawn:
-        """Answers a prompt as it was made, see `steps`.
+    def answer(
+        self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Scale, ...]
+    ) -> Redrawn:
+        """Answers a prompt as it was made, see `steps` and, for the last of them, `refinement`.
 
         Args:
             slide: which.
             prompt: all that the annotator said.
             window: the HR window of the first time; the model reads the same region at its own size. None to plan.
+            levels: the scales of the first time, where the border was refined.
 
         Raises:
             RefusedError: it cannot.
@@ -67,3 +79,25 @@ def steps(prompt: SlidePrompt) -> list[SlidePrompt]:
     first = next((n for n, mark in enumerate(prompt.points, 1) if mark.positive or boxed), len(prompt.points) + 1)
     grown = [SlidePrompt(prompt.points[:count], prompt.box) for count in range(first, len(prompt.points) + 1)]
     return boxed + grown
+
+
+def refinement(levels: tuple[Scale, ...]) -> Refinement | None:
+    """How far a border is refined again: as finely as it was, with room for more windows as far as servers usually go.
+
+    Args:
+        levels: of the first time, the field's first.
+
+    Returns:
+        None where it was not refined.
+    """
+    if len(levels) < 2:  # noqa: PLR2004 - the field's, and a finer one
+        return None
+    finest = min(level.downsample for level in levels)
+    used = windows_used(levels)
+    usual = Refinement(downsample=min(max(finest, MIN_DOWNSAMPLE), MAX_DOWNSAMPLE))
+    return replace(usual, max_windows=max(usual.max_windows, used, min(_ROOM * used, _USUAL_LIMIT)))
+
+
+def windows_used(levels: tuple[Scale, ...]) -> int:
+    """How many windows a border took, beside the field."""
+    return sum(level.windows for level in levels[1:])

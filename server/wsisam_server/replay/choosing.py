@@ -8,6 +8,7 @@ asked for. The server's own outlines are known by their vertices, which lie on i
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,11 @@ class LeftAlone(Enum):
 
 def origin(content: Content) -> Provenance | None:
     """How an annotation was drawn, as the store or, for one that came from QuPath, its metadata say."""
-    return content.provenance or provenance.split(content.metadata)[0]
+    made, said = content.provenance, provenance.split(content.metadata)[0]
+    if made is None or said is None or made.levels or made.weights_hash != said.weights_hash:
+        return made or said
+    # The first form of the store had no levels: of what came in a file then, only the metadata have them.
+    return replace(made, levels=said.levels)
 
 
 def at_sight(annotation: Annotation, weights_hash: str) -> LeftAlone | None:

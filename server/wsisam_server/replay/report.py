@@ -114,5 +114,6 @@ def _said(one: Compared) -> dict[str, Any]:
         "dice": one.dice,
         "old_area": one.annotation.content.shape.area,
         "new_area": one.redrawn.shape.area,
+        "limited": one.redrawn.limited,
         "saved_revision": one.saved,
     }

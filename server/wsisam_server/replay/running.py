@@ -87,7 +87,7 @@ def _asked(answerer: Answerer, slide: SlideRecord, one: Annotation) -> Redrawn:
     made = choosing.origin(one.content)
     assert made is not None
     assert made.prompt is not None
-    return answerer.answer(slide, made.prompt, None if made.field is None else made.field.high)
+    return answerer.answer(slide, made.prompt, None if made.field is None else made.field.high, made.levels)
 
 
 def _compare(store: Store, one: Annotation, redrawn: Redrawn, report: Report, *, save: bool) -> None:
