@@ -193,6 +193,9 @@ final class AnnotationWire {
     if (provenance.score() != null) {
       message.setScore(provenance.score());
     }
+    provenance
+        .levels()
+        .forEach(level -> message.addLevelsBuilder().setDownsample(level.downsample()).setWindows(level.windows()));
     return message.build();
   }
 
@@ -203,7 +206,8 @@ final class AnnotationWire {
         message.getWeightsHash(),
         message.hasPrompt() ? Wire.prompt(message.getPrompt()) : null,
         message.hasField() ? Wire.window(high) : null,
-        message.hasScore() ? Double.valueOf(message.getScore()) : null);
+        message.hasScore() ? Double.valueOf(message.getScore()) : null,
+        Wire.levels(message.getLevelsList()));
   }
 
   private static Instant instant(Timestamp time) {

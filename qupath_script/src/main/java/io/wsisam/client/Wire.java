@@ -216,11 +216,15 @@ final class Wire {
             timings.getDecode(),
             timings.getPolygon(),
             timings.getEncoderRuns()),
-        message.getLevelsList().stream().map(one -> new Level(one.getDownsample(), one.getWindows())).toList(),
+        levels(message.getLevelsList()),
         message.getLimited());
   }
 
   /** Areas; each vertex moves to the grid of the contract, 1/32 pixel. */
+  static List<Level> levels(List<io.wsisam.v1.Level> messages) {
+    return messages.stream().map(one -> new Level(one.getDownsample(), one.getWindows())).toList();
+  }
+
   static MultiPolygon areas(AnnotationShape shape) {
     MultiPolygon.Builder message = MultiPolygon.newBuilder();
     for (PolygonPart part : shape.parts()) {

@@ -96,6 +96,21 @@ class AnnotationsTest {
   }
 
   @Test
+  void theScalesOfARefinedBorderAreKeptAlsoWhenAnotherFieldChanges() {
+    Ask coarse = Ask.of(Discs.around(1)).in(FieldChoice.downsample(8));
+    Answer one = WsiSamClient.await(client.segment(slide, coarse, SegmentOptions.defaults()));
+    assertEquals(List.of(), Provenance.of(one).levels());
+    Answer two = WsiSamClient.await(client.segment(slide, coarse.refined(Refinement.to(1)), SegmentOptions.defaults()));
+    assertEquals(List.of(8.0, 1.0), two.outline().levels().stream().map(Level::downsample).toList());
+    String id = id();
+    save(StoredAnnotation.of(id, slide, two));
+    StoredAnnotation read = get(id);
+    assertEquals(two.outline().levels(), read.provenance().levels());
+    save(read.withName("renamed"));
+    assertEquals(two.outline().levels(), get(id).provenance().levels());
+  }
+
+  @Test
   void linesPointsAndHolesComeBackExactly() {
     AnnotationShape holes =
         AnnotationShape.areas(
