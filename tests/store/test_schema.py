@@ -120,6 +120,8 @@ def test_a_store_of_the_first_form_keeps_its_revisions_and_takes_levels(where, f
     assert "levels" not in columns(where, "revision")
     with pytest.raises(StoreError, match="wsisam db upgrade"):
         open_store(where)
+    with pytest.raises(StoreError, match="older"):
+        upkeep.check(where)
     assert upkeep.upgrade(where) == ("wsisam_0001", "wsisam_0002")
     with open_store(where) as store:
         assert same(store.get(first_form).content, FIRST)
@@ -131,6 +133,15 @@ def test_a_store_of_the_first_form_keeps_its_revisions_and_takes_levels(where, f
         assert same(store.get(first_form, 1).content, FIRST)
     found = upkeep.check(where)
     assert (found.problems, found.revisions) == ((), 2)
+
+
+@pytest.mark.parametrize("where", ["sqlite"], indirect=True)
+def test_an_older_store_is_backed_up_before_its_upgrade(where, first_form, tmp_path):
+    upkeep.backup(where, tmp_path / "before.sqlite")
+    upkeep.upgrade(where)
+    assert upkeep.upgrade(str(tmp_path / "before.sqlite")) == ("wsisam_0001", "wsisam_0002")
+    with open_store(str(tmp_path / "before.sqlite")) as store:
+        assert same(store.get(first_form).content, FIRST)
 
 
 def test_levels_count_in_the_digest_and_damaged_ones_are_noticed(where):

@@ -98,7 +98,8 @@ def backup(where: str, target: Path) -> None:
                 f"--no-owner --dbname='{database.shown}' {target}, then wsisam db restored)"
             )
         with database.reading() as connection:
-            _present(connection, database.shown)
+            # Of an older form, too: before an upgrade, only the program that wants one may be at hand.
+            _present(connection, database.shown, State.CURRENT, State.OLDER)
         _copy(database.path, target)
 
 
@@ -155,9 +156,9 @@ def _to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def _present(connection: sa.Connection, where: str) -> None:
+def _present(connection: sa.Connection, where: str, *allowed: State) -> None:
     state = Schema().state(connection)
-    if state is not State.CURRENT:
+    if state not in (allowed or (State.CURRENT,)):
         raise StoreError(f"{where} is not a store of this version ({state.name.lower()}); see 'wsisam db upgrade'")
 
 
