@@ -21,7 +21,7 @@ from PIL import Image
 from scipy import ndimage
 
 from wsisam_model import LowReading, Prompt, WsiSam
-from wsisam_server.borders import fuse, questions, ring
+from wsisam_server.borders import fuse, question, rings
 from wsisam_server.datasets.image_slide import ImageSlide
 from wsisam_server.evaluation.masks import Region, predicted
 from wsisam_server.evaluation.patches import Patches
@@ -127,21 +127,24 @@ def answer(model: WsiSam, slide: ImageSlide, case: Case, octaves: int) -> dict[s
         return model.decode(patches.high(field.high), low, prompt).logits
 
     logits = asked_of(pair, Prompt(box=window.box_to_model(box)))
-    planned = ring(logits, window, size, window.downsample / 2**octaves, _MANY)
-    fine: list[tuple[Window, NDArray[np.float32]]] = []
-    for field in planned.fields:
-        for one in questions(logits, window, field.high):
-            points, labels, part = one.prompt.to_model(field.high)
-            fine.append((field.high, asked_of(field, Prompt(points=points, labels=labels, box=part, mask=one.mask))))
+    planned = rings(logits, window, size, window.downsample / 2**octaves, _MANY)
+    fine: list[list[tuple[Window, NDArray[np.float32]]]] = []
+    for fields in planned.scales:
+        fine.append([])
+        for field in fields:
+            one = question(logits, window, field.high)
+            if one is not None:
+                points, labels, part = one.to_model(field.high)
+                fine[-1].append((field.high, asked_of(field, Prompt(points=points, labels=labels, box=part))))
     merged = fuse(logits, window, fine)
     everything = Region(0, 0, size.width, size.height)
     return {
         "name": case.name,
         "extent": max(box.width, box.height),
-        "windows' extent": max(box.width, box.height) / planned.fields[0].high.extent,
+        "windows' extent": max(box.width, box.height) / planned.scales[-1][0].high.extent,
         "coarse downsample": window.downsample,
-        "windows": len(planned.fields),
-        "distrusted": merged.distrusted,
+        "windows": sum(map(len, planned.scales)),
+        "distrusted": sum(merged.distrusted),
         "coarse": dice(case.truth, predicted(logits, window, everything)),
         "refined": dice(case.truth, predicted(merged.logits, merged.window, everything)),
     }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import shapely
 
-from wsisam_server.borders import fuse, questions, ring
+from wsisam_server.borders import fuse, question, rings
 from wsisam_server.geometry import SlideSize, Window
 from wsisam_server.polygons import outline
 
@@ -35,9 +35,12 @@ def refined(shape, disturb=0.0, coarse_shift=0.0):
     """A coarse answer that is off, and fine ones that are each off by another amount."""
     random = np.random.default_rng(7)
     coarse = logits(shape, COARSE, shift=coarse_shift)
-    fields = ring(coarse, COARSE, SLIDE, 1.0, 10_000).fields
-    fine = [(field.high, logits(shape, field.high, shift=float(random.uniform(-disturb, disturb)))) for field in fields]
-    return coarse, fields, fine, fuse(coarse, COARSE, fine)
+    scales = rings(coarse, COARSE, SLIDE, 1.0, 10_000).scales
+    fine = [
+        [(field.high, logits(shape, field.high, shift=float(random.uniform(-disturb, disturb)))) for field in fields]
+        for fields in scales
+    ]
+    return coarse, scales, fine, fuse(coarse, COARSE, fine)
 
 
 def seam(geometry, shape, fields):
@@ -73,8 +76,9 @@ def pasted(fused, fine):
 
 @pytest.mark.parametrize("shape", ["disc", "square", "lobes"])
 def test_a_border_of_8_windows_extent_is_as_fine_as_the_windows(shape):
-    coarse, fields, _, fused = refined(shape, coarse_shift=20.0)
-    assert len(fields) > 40
+    coarse, scales, _, fused = refined(shape, coarse_shift=20.0)
+    assert [fields[0].high.downsample for fields in scales] == [8, 4, 2, 1]
+    assert len(scales[-1]) > 40
     made = outline(fused.logits, fused.window, SLIDE)
     before = outline(coarse, COARSE, SLIDE)
     assert made.geometry.is_valid
@@ -88,36 +92,38 @@ def test_a_border_of_8_windows_extent_is_as_fine_as_the_windows(shape):
 @pytest.mark.parametrize("shape", ["disc", "square", "slanted", "lobes"])
 def test_windows_that_disagree_leave_no_seam(shape, whole):
     """No chain of vertices along a window's edge, with answers that are up to 24 px apart, also where windows lack."""
-    coarse, fields, fine, _ = refined(shape, disturb=12.0, coarse_shift=12.0)
-    fine = [one for number, one in enumerate(fine) if whole or number % 4 < 2]
+    coarse, scales, fine, _ = refined(shape, disturb=12.0, coarse_shift=12.0)
+    fields = [field for scale in scales for field in scale]
+    fine = [[one for number, one in enumerate(answers) if whole or number % 4 < 2] for answers in fine]
     fused = fuse(coarse, COARSE, fine)
-    assert fused.distrusted == 0
+    assert fused.distrusted == (0, 0, 0, 0)
     made = outline(fused.logits, fused.window, SLIDE, tolerance_px=0)
     assert len(made.geometry.geoms) == 1
     assert seam(made.geometry, shape, fields) < 1
     # Which says something, as the same answers do have seams where they do not fade.
-    assert seam(outline(pasted(fused, fine), fused.window, SLIDE, tolerance_px=0).geometry, shape, fields) > 12
+    assert seam(outline(pasted(fused, fine[-1]), fused.window, SLIDE, tolerance_px=0).geometry, shape, fields) > 12
 
 
 def test_answers_that_contradict_the_coarse_one_are_left_out():
     coarse = logits("disc", COARSE)
-    fields = ring(coarse, COARSE, SLIDE, 1.0, 10_000).fields
+    scales = rings(coarse, COARSE, SLIDE, 1.0, 10_000).scales
     empty = np.full((256, 256), -5, np.float32)
-    away = [(field.high, empty if number % 2 else -empty) for number, field in enumerate(fields)]
+    away = [[(field.high, empty if number % 2 else -empty) for number, field in enumerate(fields)] for fields in scales]
     fused = fuse(coarse, COARSE, away)
-    assert fused.distrusted == len(fields)
+    assert fused.distrusted == tuple(map(len, scales))
     kept, plain = outline(fused.logits, fused.window, SLIDE), outline(coarse, COARSE, SLIDE)
     assert kept.geometry.symmetric_difference(plain.geometry).area < 0.001 * plain.geometry.area
 
 
 def test_deep_inside_the_coarse_answer_stands():
     coarse = logits("disc", COARSE)
-    fields = ring(coarse, COARSE, SLIDE, 1.0, 10_000).fields
     holed = []
-    for field in fields:
-        values = logits("disc", field.high)
-        values[distance("disc", *_grid(field.high)) > 16 * 5] = -5  # more than the band away from the border
-        holed.append((field.high, values))
+    for fields in rings(coarse, COARSE, SLIDE, 1.0, 10_000).scales:
+        holed.append([])
+        for field in fields:
+            values = logits("disc", field.high)
+            values[distance("disc", *_grid(field.high)) > 16 * 7] = -5  # more than the band away from the border
+            holed[-1].append((field.high, values))
     made = outline(fuse(coarse, COARSE, holed).logits, COARSE, SLIDE)
     assert not any(part.interiors for part in made.geometry.geoms)
 
@@ -127,24 +133,26 @@ def _grid(window):
     return (window.x + places)[None], (window.y + places)[:, None]
 
 
-def test_the_ring_keeps_to_its_bound_and_says_so():
+def test_rings_keep_to_their_bound_and_say_so():
     coarse = logits("disc", COARSE)
-    free = ring(coarse, COARSE, SLIDE, 1.0, 10_000)
+    free = rings(coarse, COARSE, SLIDE, 1.0, 10_000)
     assert not free.limited
-    assert {field.high.downsample for field in free.fields} == {1.0}
-    bounded = ring(coarse, COARSE, SLIDE, 1.0, 20)
+    assert [{field.high.downsample for field in fields} for fields in free.scales] == [{8.0}, {4.0}, {2.0}, {1.0}]
+    sizes = [len(fields) for fields in free.scales]
+    assert rings(coarse, COARSE, SLIDE, 1.0, sum(sizes)) == free
+    bounded = rings(coarse, COARSE, SLIDE, 1.0, sum(sizes) - 1)
     assert bounded.limited
-    assert 0 < len(bounded.fields) <= 20
-    assert bounded.fields[0].high.downsample > 1
-    assert ring(coarse, COARSE, SLIDE, 1.0, 1) == type(free)((), limited=True)
-    assert ring(coarse, COARSE, SLIDE, 16.0, 64).fields == ()
-    rows = [(field.high.y, field.high.x) for field in free.fields]
-    assert rows == sorted(rows)
+    assert bounded.scales == free.scales[:3]
+    assert rings(coarse, COARSE, SLIDE, 1.0, 1) == type(free)((), limited=True)
+    assert rings(coarse, COARSE, SLIDE, 16.0, 64) == type(free)((), limited=False)
+    for fields in free.scales:
+        rows = [(field.high.y, field.high.x) for field in fields]
+        assert rows == sorted(rows)
 
 
 def test_every_place_of_the_border_lies_in_the_middle_of_a_window():
     coarse = logits("lobes", COARSE)
-    fields = ring(coarse, COARSE, SLIDE, 2.0, 10_000).fields
+    fields = rings(coarse, COARSE, SLIDE, 2.0, 10_000).scales[-1]
     border = shapely.get_coordinates(outline(coarse, COARSE, SLIDE).geometry)
     centers = np.array([(field.high.center.x, field.high.center.y) for field in fields])
     off = np.abs(border[:, None] - centers[None]).max(-1).min(1) / fields[0].high.extent
@@ -153,11 +161,11 @@ def test_every_place_of_the_border_lies_in_the_middle_of_a_window():
 
 def test_a_window_beside_the_object_is_not_asked():
     coarse = logits("disc", COARSE)
-    assert questions(coarse, COARSE, Window(0, 0, 1, 256)) == []
-    asked = questions(coarse, COARSE, Window(2050 - 128, 1006 - 128, 1, 256))
-    assert [one.mask is None for one in asked] == [False, True]
-    assert {point.positive for point in asked[1].prompt.points} == {True, False}
-    for point in asked[1].prompt.points:
+    assert question(coarse, COARSE, Window(0, 0, 1, 256)) is None
+    asked = question(coarse, COARSE, Window(2050 - 128, 1006 - 128, 1, 256))
+    assert asked.box is not None
+    assert {point.positive for point in asked.points} == {True, False}
+    for point in asked.points:
         inside = np.hypot(point.position.x - 2050, point.position.y - 2030) < 1024
         assert inside == point.positive
 
@@ -165,6 +173,7 @@ def test_a_window_beside_the_object_is_not_asked():
 def test_a_mosaic_of_a_region_cut_by_the_field_says_that_it_is_cut():
     window = Window(500, 500, 8, 256)
     coarse = logits("disc", window)
-    fine = [(field.high, logits("disc", field.high)) for field in ring(coarse, window, SLIDE, 1.0, 10_000).fields]
+    scales = rings(coarse, window, SLIDE, 1.0, 10_000).scales
+    fine = [[(field.high, logits("disc", field.high)) for field in fields] for fields in scales]
     fused = fuse(coarse, window, fine)
     assert outline(fused.logits, fused.window, SLIDE).touches_window_edge

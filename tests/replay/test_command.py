@@ -133,9 +133,9 @@ def test_a_refined_border_is_refined_again_here_and_there(refining, shelf, tmp_p
     assert (said["n"], said["annotations"][0]["limited"]) == (1, False)
     with open_store(str(refining.place)) as store:
         old, new = store.get(refining.kept, 1).content, store.get(refining.kept).content
-        assert [level.downsample for level in old.provenance.levels] == [8, 1]
-        assert [level.downsample for level in new.provenance.levels] == [8, 1]
-        assert new.provenance.levels[1].windows > 1
+        assert [level.downsample for level in old.provenance.levels] == [8, 4, 2, 1]
+        assert [level.downsample for level in new.provenance.levels] == [8, 4, 2, 1]
+        assert new.provenance.levels[-1].windows > 1
         assert new.provenance.model == "plain"
         assert iou(new.shape, "b") > 0.8
         # And here, whose revision is of the same outline.
@@ -147,7 +147,7 @@ def test_a_refined_border_is_refined_again_here_and_there(refining, shelf, tmp_p
 def test_a_border_that_gets_too_few_windows_is_named(refining):
     with open_store(str(refining.place)) as store:
         old = store.get(refining.kept).content
-        coarse, fine = old.provenance.levels
+        coarse, *_, fine = old.provenance.levels
         made = replace(old.provenance, levels=(coarse, replace(fine, windows=2)))
         store.save([Draft(refining.kept, replace(old, provenance=made), 1)], author="anna", request_id="fewer")
     shown = run("--server", refining.target, "--model", "plain")

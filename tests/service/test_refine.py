@@ -55,8 +55,8 @@ def test_a_refined_border_is_nearer_the_truth_and_says_how_it_came_about(large):
     assert [(level.downsample, level.windows) for level in coarse.levels] == [(32, 1)]
     before = running.encoder_runs
     fine = client.segment(ask(slide_id, refine=pb.Refinement(downsample=4)))
-    assert [level.downsample for level in fine.levels] == [32, 4]
-    assert fine.levels[1].windows == running.encoder_runs - before == fine.timings.encoder_runs
+    assert [level.downsample for level in fine.levels] == [32, 16, 8, 4]
+    assert sum(level.windows for level in fine.levels[1:]) == running.encoder_runs - before == fine.timings.encoder_runs
     assert not fine.limited
     assert not fine.cut_by_field
     assert fine.field == coarse.field
@@ -71,6 +71,17 @@ def test_a_refined_border_is_nearer_the_truth_and_says_how_it_came_about(large):
     assert again.geometry == fine.geometry
 
 
+def test_a_server_that_allows_less_than_usual_refines_within_that(model, large):
+    running, _, _ = large
+    modest, stop = start(model, running.root, limits=Limits(prefetched_fields=0, refinement_windows=4))
+    with Client(modest.target, timeout=120) as client:
+        slide_id = client.open_slide("disc.png").slide_id
+        outline = client.segment(ask(slide_id, refine=pb.Refinement(downsample=2)))
+    stop()
+    assert outline.limited
+    assert 1 <= sum(level.windows for level in outline.levels[1:]) <= 4
+
+
 def test_what_is_kept_of_a_refined_outline_says_its_scales(large):
     running, client, slide_id = large
     caller = Caller(running.target)
@@ -81,7 +92,7 @@ def test_what_is_kept_of_a_refined_outline_says_its_scales(large):
         kept.append([(level.downsample, level.windows) for level in outline.levels])
         made = caller.get(commit.annotation_id).annotation.provenance
         assert [(level.downsample, level.windows) for level in made.levels] == (kept[-1] if refine else [])
-    assert len(kept[1]) == 2
+    assert len(kept[1]) == 4
     caller.close()
 
 
@@ -89,7 +100,7 @@ def test_a_client_refines_the_border_of_the_prompts_that_it_names(large):
     _, client, slide_id = large
     start, asked = pb.Start(slide_id=slide_id), [PROMPT, PROMPT]
     outlines = client.refine(start, asked, field=FIELD, refinements={1: pb.Refinement(downsample=8)})
-    assert [[level.downsample for level in outline.levels] for outline in outlines] == [[32], [32, 8]]
+    assert [[level.downsample for level in outline.levels] for outline in outlines] == [[32], [32, 16, 8]]
 
 
 def test_a_bound_that_is_too_small_is_kept_and_named(large):
@@ -160,5 +171,5 @@ def test_a_stream_hears_how_far_a_refinement_is(large):
             told.append((message.progress.windows_done, message.progress.windows_total))
         elif message.HasField("outline"):
             outlines.append(message.outline.outline)
-    windows = outlines[0].levels[1].windows
+    windows = sum(level.windows for level in outlines[0].levels[1:])
     assert told == [(done, windows) for done in range(windows + 1)]

@@ -6,7 +6,7 @@ must never know a model, pixels, messages, or who waits.
 """
 
 from wsisam_server.borders.mosaic import Fused, fuse
-from wsisam_server.borders.prompting import Question, questions
-from wsisam_server.borders.windows import Refinement, Ring, ring
+from wsisam_server.borders.prompting import question
+from wsisam_server.borders.windows import USUAL_WINDOWS, Refinement, Rings, rings
 
-__all__ = ["Fused", "Question", "Refinement", "Ring", "fuse", "questions", "ring"]
+__all__ = ["USUAL_WINDOWS", "Fused", "Refinement", "Rings", "fuse", "question", "rings"]

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BAND_CELLS: Final = 4.0
+BAND_CELLS: Final = 6.0
 """How far from the coarse border the fine answers may move it, in coarse cells; they fade from half that distance on.
 What lies deeper is settled by the coarse answer, which saw the whole object."""
 
-AGREEMENT: Final = 0.7
+AGREEMENT: Final = 0.85
 """Share of a window's cells in which coarse and fine must agree. Where they do not, the fine answer is about something
 else than the object's border, such as one gland of a tumour, and is left out."""
 
@@ -34,45 +34,67 @@ class Fused:
         logits: float32 [n, n] over the window.
         window: part of the coarse field, in whole coarse cells: all of the object, and as far about it as the border
             could have moved.
-        distrusted: how many fine answers were left out.
+        distrusted: how many fine answers were left out, by scale.
     """
 
     logits: NDArray[np.float32]
     window: Window
-    distrusted: int
+    distrusted: tuple[int, ...]
 
 
-def fuse(logits: NDArray[np.float32], window: Window, fine: Sequence[tuple[Window, NDArray[np.float32]]]) -> Fused:
+def fuse(
+    logits: NDArray[np.float32], window: Window, scales: Sequence[Sequence[tuple[Window, NDArray[np.float32]]]]
+) -> Fused:
     """Merges fine answers into the coarse one, within a band about its border.
 
-    Each fine answer's weight falls smoothly to 0 at its window's edges; where all weights together are small, and
-    towards the band's edge, the coarse logits take over. So nothing changes abruptly anywhere, and no part of the zero
-    level can follow a window's edge.
+    Each scale has one vote; where it has no answer to trust, its vote is the coarse answer. Averaging looks at several
+    magnifications is what helps on tissue: the finest alone, which sees the least of the object, does not
+    (`benchmarks/large_objects.md`).
+
+    Each fine answer's weight falls smoothly to 0 at its window's edges; where all weights of a scale together are
+    small, and towards the band's edge, the coarse logits take over. So nothing changes abruptly anywhere, and no part
+    of the zero level can follow a window's edge.
 
     Args:
         logits: [n, n], the coarse answer; positive somewhere.
         window: its field.
-        fine: windows of one scale, and their logits [n, n]; a window may come several times, which averages.
+        scales: the coarsest first; of each, windows and their logits [n, n].
     """
-    trusted = [(part, values) for part, values in fine if _agrees(read_over(logits, window, part), values)]
+    trusted = [
+        [(part, values) for part, values in answers if _agrees(read_over(logits, window, part), values)]
+        for answers in scales
+    ]
     region = _region(logits, window)
-    if not trusted:
-        count = round(region.extent / window.extent * logits.shape[0])
-    else:
-        count = round(region.extent / trusted[0][0].extent * logits.shape[0])
+    finest = next((answers[0][0] for answers in reversed(trusted) if answers), window)
+    count = round(region.extent / finest.extent * logits.shape[0])
     xs, ys = centers(region.x, region.extent, count), centers(region.y, region.extent, count)
     result = read(logits, window, xs, ys)
-    total, weights = np.zeros_like(result), np.zeros_like(result)
-    for part, values in trusted:
+    moved = np.zeros_like(result)
+    for answers in trusted:
+        moved += _difference(result, answers, xs, ys)
+    result += read(_band(logits), window, xs, ys) * moved / max(len(scales), 1)
+    left_out = tuple(len(given) - len(kept) for given, kept in zip(scales, trusted, strict=True))
+    return Fused(result, region, left_out)
+
+
+def _difference(
+    coarse: NDArray[np.float32],
+    answers: Sequence[tuple[Window, NDArray[np.float32]]],
+    xs: NDArray[np.float64],
+    ys: NDArray[np.float64],
+) -> NDArray[np.float32]:
+    """How far one scale's answers lie from the coarse one at the places, [n, n]; 0 where there are none."""
+    total, weights = np.zeros_like(coarse), np.zeros_like(coarse)
+    for part, values in answers:
         rows, columns = _within(ys, part.y, part.extent), _within(xs, part.x, part.extent)
         weight = np.outer(_weight(ys[rows], part.y, part.extent), _weight(xs[columns], part.x, part.extent))
         total[rows, columns] += weight * read(values, part, xs[columns], ys[rows])
         weights[rows, columns] += weight
     seen = np.nonzero(weights)
+    difference = np.zeros_like(coarse)
     # Where only the outer parts of windows reach, as at the ends of a ring, the coarse answer fades in.
-    share = np.minimum(2 * weights, 1)[seen] * read(_band(logits), window, xs, ys)[seen]
-    result[seen] += share * (total[seen] / weights[seen] - result[seen])
-    return Fused(result, region, len(fine) - len(trusted))
+    difference[seen] = np.minimum(2 * weights[seen], 1) * (total[seen] / weights[seen] - coarse[seen])
+    return difference
 
 
 def read_over(logits: NDArray[np.float32], window: Window, part: Window) -> NDArray[np.float32]:

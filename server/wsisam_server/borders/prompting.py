@@ -1,8 +1,7 @@
-"""What a finer window is asked: about the box of the part that it sees, with the coarse mask, and with sure points."""
+"""What a finer window is asked: about the box of the part that it sees, with sure points."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -27,24 +26,11 @@ SPREAD: Final = 0.7
 """Each further point is as deep, and as far from the earlier ones, as can be; this share of the distance counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One way to ask about the part of an object that a window sees.
+def question(logits: NDArray[np.float32], window: Window, fine: Window) -> SlidePrompt | None:
+    """Asks about the part of a coarse answer that a finer window sees: its box, and points deep inside and outside.
 
-    Attributes:
-        prompt: in slide coordinates.
-        mask: float32 [n, n], logits over the window that the model gets with it; or None.
-    """
-
-    prompt: SlidePrompt
-    mask: NDArray[np.float32] | None = None
-
-
-def questions(logits: NDArray[np.float32], window: Window, fine: Window) -> list[Question]:
-    """Asks about the part of a coarse answer that a finer window sees, in two ways, whose answers are averaged.
-
-    Once the part's box with the coarse mask, once its box with points deep inside and outside. Of thirteen ways and
-    their pairs this pair was the best that has a mask (`benchmarks/large_objects.md`).
+    Not with the coarse answer as a mask: of the ways that were tried this was the best
+    (`benchmarks/large_objects.md`).
 
     Args:
         logits: [n, n], the coarse answer.
@@ -52,14 +38,13 @@ def questions(logits: NDArray[np.float32], window: Window, fine: Window) -> list
         fine: the finer window.
 
     Returns:
-        None of them where the window sees nothing of the object.
+        None where the window sees nothing of the object.
     """
     side = logits.shape[0]
     xs, ys = centers(fine.x, fine.extent, side), centers(fine.y, fine.extent, side)
-    seen = read(logits, window, xs, ys)
-    inside = seen > 0
+    inside = read(logits, window, xs, ys) > 0
     if not inside.any():
-        return []
+        return None
     rows, columns = np.nonzero(inside)
     cell = fine.extent / side
     # A cell's edges, so that a part of one cell has a box too.
@@ -71,7 +56,7 @@ def questions(logits: NDArray[np.float32], window: Window, fine: Window) -> list
         for positive, mask in ((True, inside), (False, ~inside))
         for row, column in _deepest(mask)
     )
-    return [Question(SlidePrompt(box=box), seen), Question(SlidePrompt(points, box))]
+    return SlidePrompt(points, box)
 
 
 def _deepest(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:

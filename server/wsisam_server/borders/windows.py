@@ -21,6 +21,9 @@ STRIDE: Final = 0.5
 REACH: Final = 0.25
 """A window is read if the border passes through its middle, up to this share of its side from the centre."""
 
+USUAL_WINDOWS: Final = 64
+"""Bound on the windows of one border where nobody says another: on a CPU, a minute."""
+
 MAX_OCTAVES: Final = 4
 """The finest cell is a 16th of the coarse one: an object that takes half the coarse field then has the extent of 8
 windows, and a mosaic over the whole field, the worst case, 4,096 cells a side."""
@@ -32,28 +35,30 @@ class Refinement:
 
     Attributes:
         downsample: level-0 pixels per cell of the finest mask; None for the viewport's, or 1 without a viewport.
-        max_windows: most windows that are read for it, at least 1.
+        max_windows: most windows that are read for it, of all scales together, at least 1; None for `USUAL_WINDOWS`,
+            or what the server allows if that is less.
     """
 
     downsample: float | None = None
-    max_windows: int = 64
+    max_windows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Ring:
-    """The windows along a border at one scale.
+class Rings:
+    """The windows along a border.
 
     Attributes:
-        fields: row by row from the top, as the slide's tiles lie.
-        limited: whether this is coarser than was asked for, because that would have needed more windows.
+        scales: a ring for each, the coarsest first, each half as coarse as the one before; its windows row by row from
+            the top, as the slide's tiles lie.
+        limited: whether the finest is coarser than was asked for, because that would have needed more windows.
     """
 
-    fields: tuple[FieldPair, ...]
+    scales: tuple[tuple[FieldPair, ...], ...]
     limited: bool
 
 
-def ring(logits: NDArray[np.float32], window: Window, slide: SlideSize, downsample: float, max_windows: int) -> Ring:
-    """Plans the finest ring about an answer's border that the bound allows.
+def rings(logits: NDArray[np.float32], window: Window, slide: SlideSize, downsample: float, max_windows: int) -> Rings:
+    """Plans rings about an answer's border, as fine as the bound allows.
 
     Scales are the coarse one halved up to `MAX_OCTAVES` times, so that windows lie on the planner's grid of scales;
     they lie on a grid of half windows that starts at the slide's corner, so that neighbours and repeated prompts share
@@ -63,19 +68,23 @@ def ring(logits: NDArray[np.float32], window: Window, slide: SlideSize, downsamp
         logits: [n, n] over the window.
         window: the coarse field's.
         slide: the slide's size.
-        downsample: the one wanted; the ring has the nearest of the scales.
-        max_windows: bound on the ring's windows.
+        downsample: the finest one wanted; the nearest of the scales is taken.
+        max_windows: bound on the windows of all rings.
 
     Returns:
-        The ring; without windows where the answer has no border on the slide, or is fine enough as it is.
+        None of them where the answer has no border on the slide, or is fine enough as it is.
     """
     wanted = min(max(round(math.log2(window.downsample / downsample)), 0), MAX_OCTAVES)
     xs, ys = _border(logits, window, slide)
-    for octaves in range(wanted, 0, -1):
+    scales: list[tuple[FieldPair, ...]] = []
+    left = max_windows
+    for octaves in range(1, wanted + 1):
         fields = _along(xs, ys, window.downsample / 2**octaves, window.size, slide)
-        if len(fields) <= max_windows:
-            return Ring(fields, limited=octaves < wanted)
-    return Ring((), limited=wanted > 0)
+        left -= len(fields)
+        if left < 0 or not fields:
+            break
+        scales.append(fields)
+    return Rings(tuple(scales), limited=left < 0)
 
 
 def _border(

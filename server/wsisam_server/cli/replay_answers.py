@@ -156,7 +156,7 @@ class Here:
         choice = None if window is None else ExactWindow(_resized(window, self._size))
         wanted = refinement(levels)
         if wanted is not None:
-            wanted = replace(wanted, max_windows=min(wanted.max_windows, self._most_windows))
+            wanted = replace(wanted, max_windows=min(wanted.max_windows or self._most_windows, self._most_windows))
         outcome: Outcome | None = None
         asked = steps(prompt)
         try:

@@ -183,6 +183,8 @@ def _line(result: Result) -> str:
 
 
 def _refined(outline: pb.Outline) -> str:
-    """The finer scale of a border, and whether it is as fine as asked for."""
-    finer = "".join(f", border at {level.downsample:.3g} in {level.windows} window(s)" for level in outline.levels[1:])
+    """The finest scale of a border, and whether it is as fine as asked for."""
+    finer = ""
+    if levels := outline.levels[1:]:
+        finer = f", border at {levels[-1].downsample:.3g} in {sum(level.windows for level in levels)} window(s)"
     return finer + ("; finer needs more --refine-windows" if outline.limited else "")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from wsisam_server.borders import Refinement
+from wsisam_server.borders import USUAL_WINDOWS, Refinement
 from wsisam_server.config import Limits
 from wsisam_server.fields import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE, SlidePrompt
 
@@ -94,8 +94,10 @@ def refinement(levels: tuple[Scale, ...]) -> Refinement | None:
         return None
     finest = min(level.downsample for level in levels)
     used = windows_used(levels)
-    usual = Refinement(downsample=min(max(finest, MIN_DOWNSAMPLE), MAX_DOWNSAMPLE))
-    return replace(usual, max_windows=max(usual.max_windows, used, min(_ROOM * used, _USUAL_LIMIT)))
+    return Refinement(
+        downsample=min(max(finest, MIN_DOWNSAMPLE), MAX_DOWNSAMPLE),
+        max_windows=max(USUAL_WINDOWS, used, min(_ROOM * used, _USUAL_LIMIT)),
+    )
 
 
 def windows_used(levels: tuple[Scale, ...]) -> int:

@@ -6,17 +6,14 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from wsisam_server.borders import fuse, questions, ring
+from wsisam_server.borders import fuse, question, rings
 from wsisam_server.scheduler import StageTimes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from wsisam_server.borders import Fused, Refinement
-    from wsisam_server.geometry import SlideSize, Viewport, Window
+    from wsisam_server.borders import Fused
+    from wsisam_server.geometry import SlideSize, Viewport
     from wsisam_server.scheduler import Answer, Job
 
 WINDOWS_IN_FLIGHT = 3
@@ -44,7 +41,7 @@ class Refined:
 
     Attributes:
         fused: the mosaic; None where there was nothing to refine.
-        levels: the coarse one first.
+        levels: the coarsest first.
         limited: coarser than asked for, because of the bound on windows.
         times: of the windows, added up.
     """
@@ -58,7 +55,8 @@ class Refined:
 async def refined(
     answer: Answer,
     job: Job,
-    wanted: Refinement,
+    downsample: float | None,
+    max_windows: int,
     slide: SlideSize,
     viewport: Viewport | None,
     predict: Callable[[Job], Awaitable[Answer]],
@@ -72,7 +70,8 @@ async def refined(
     Args:
         answer: the coarse one.
         job: what it answers.
-        wanted: how fine, and how much.
+        downsample: of the finest mask; None for the viewport's, or 1 without a viewport.
+        max_windows: bound on windows.
         slide: its size.
         viewport: what the annotator sees, if known.
         predict: answers one job.
@@ -83,37 +82,49 @@ async def refined(
         WsiSamServerError: whatever `predict` raises; the other windows are then given up.
     """
     high = job.field.high
-    target = wanted.downsample or (viewport.downsample if viewport is not None else 1.0)
-    planned = await asyncio.to_thread(ring, answer.logits, high, slide, target, wanted.max_windows)
+    target = downsample or (viewport.downsample if viewport is not None else 1.0)
+    planned = await asyncio.to_thread(rings, answer.logits, high, slide, target, max_windows)
     coarse = Level(high.downsample, 1)
-    if not planned.fields:
+    if not planned.scales:
         return Refined(None, (coarse,), planned.limited, StageTimes())
+    jobs = [
+        [replace(job, field=field, interactive=False, on_encode=None) for field in fields] for fields in planned.scales
+    ]
     turns = asyncio.Semaphore(WINDOWS_IN_FLIGHT)
-    done = 0
-    progress(done, len(planned.fields))
+    done, total = 0, sum(map(len, jobs))
+    progress(done, total)
 
-    async def ask(window: Window, one: Job) -> list[Answer]:
+    async def ask(one: Job) -> Answer | None:
         nonlocal done
         async with turns:
-            asked = await asyncio.to_thread(questions, answer.logits, high, window)
-            answers = [await predict(replace(one, prompt=each.prompt, mask=each.mask)) for each in asked]
+            prompt = await asyncio.to_thread(question, answer.logits, high, one.field.high)
+            found = None if prompt is None else await predict(replace(one, prompt=prompt))
         done += 1
-        progress(done, len(planned.fields))
-        return answers
+        progress(done, total)
+        return found
 
-    jobs = [replace(job, field=field, interactive=False, on_encode=None) for field in planned.fields]
-    tasks = [asyncio.ensure_future(ask(one.field.high, one)) for one in jobs]
+    tasks = [[asyncio.ensure_future(ask(one)) for one in scale] for scale in jobs]
+    flat = [task for scale in tasks for task in scale]
     try:
-        answers = await asyncio.gather(*tasks)
+        await asyncio.gather(*flat)
     finally:
         # When one fails, or the caller is cancelled, the others must not go on unattended.
-        for task in tasks:
+        for task in flat:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    fine: list[tuple[Window, NDArray[np.float32]]] = [
-        (one.field.high, each.logits) for one, several in zip(jobs, answers, strict=True) for each in several
+        await asyncio.gather(*flat, return_exceptions=True)
+    answers = [
+        [
+            (one.field.high, found)
+            for one, task in zip(scale, asked, strict=True)
+            if (found := task.result()) is not None
+        ]
+        for scale, asked in zip(jobs, tasks, strict=True)
     ]
+    fine = [[(window, each.logits) for window, each in scale] for scale in answers]
     fused = await blocking(lambda: fuse(answer.logits, high, fine))
-    times = sum((each.times for several in answers for each in several), StageTimes())
-    level = Level(jobs[0].field.high.downsample, sum(map(bool, answers)), fused.distrusted)
-    return Refined(fused, (coarse, level), planned.limited, times)
+    times = sum((each.times for scale in answers for _, each in scale), StageTimes())
+    finer = (
+        Level(scale[0].field.high.downsample, len(found), distrusted)
+        for scale, found, distrusted in zip(jobs, answers, fused.distrusted, strict=True)
+    )
+    return Refined(fused, (coarse, *finer), planned.limited, times)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from wsisam_server.borders import USUAL_WINDOWS
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import SlidePrompt, checked, plan, shared
 from wsisam_server.polygons import Outline, encode, outline
@@ -218,7 +219,7 @@ class Segmenter:
 
     async def _segment(self, request: Request, watcher: Watcher, field: FieldPair | None) -> Outcome:
         model = self.model(request.model)
-        self._check_refinement(request, watcher)
+        max_windows = self._max_windows(request, watcher)
         pair, prompt = field, self.checked(request)
         if pair is None or pair.high.size != model.image_size:
             pair = await self.first_field(request)
@@ -239,7 +240,8 @@ class Segmenter:
             border = await refined(
                 answer,
                 replace(job, mask=None),
-                request.refinement,
+                request.refinement.downsample,
+                max_windows,
                 self.slide_info(request.slide_id).size,
                 request.viewport,
                 lambda one: self._predict(model, one, watcher),
@@ -248,17 +250,18 @@ class Segmenter:
             )
         return await self._outcome(request, model, pair, answer, border)
 
-    def _check_refinement(self, request: Request, watcher: Watcher) -> None:
-        """Passes what can be refined.
+    def _max_windows(self, request: Request, watcher: Watcher) -> int:
+        """How many windows may be read to refine a border; 0 where that is not asked for.
 
         Raises:
             WsiSamServerError: INVALID_FIELD.
         """
         wanted = request.refinement
         if wanted is None:
-            return
+            return 0
         most = self._limits.refinement_windows
-        if not 1 <= wanted.max_windows <= most:
+        bound = min(USUAL_WINDOWS, most) if wanted.max_windows is None else wanted.max_windows
+        if not 1 <= bound <= most:
             raise WsiSamServerError(
                 Reason.INVALID_FIELD, field="refine.max_windows", problem=f"it must lie between 1 and {most}"
             )
@@ -269,6 +272,7 @@ class Segmenter:
                 field="refine",
                 problem="on a slide in pixel mode, borders are refined on an Interact stream only",
             )
+        return bound
 
     def _job(self, request: Request, pair: FieldPair, prompt: SlidePrompt) -> Job:
         return Job(

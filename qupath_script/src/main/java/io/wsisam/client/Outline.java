@@ -16,7 +16,7 @@ import java.util.List;
  * @param model the model that made it
  * @param weightsHash SHA-256 over the model's tensors, hexadecimal
  * @param timings where the time went
- * @param levels the scales at which it was looked at, the window's first, one more where its border was refined; empty from a
+ * @param levels the scales at which it was looked at, the window's first, finer ones where its border was refined; empty from a
  *     server that does not refine
  * @param limited whether its border was refined less finely than asked for, to read no more windows than it may
  */
