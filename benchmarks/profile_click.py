@@ -2,8 +2,9 @@
 
 Run: python benchmarks/profile_click.py SLIDE [--model wsisam-lite] [--threads N] [--rounds 7] [--dtype float32]
 
-In one process, without gRPC (benchmarks/click_overhead.py measures that): read the window, encode it, prepare what no
-prompt changes, decode, draw the outline. A stage's floor is the greater of its operations over the machine's rate for a
+In one process, without gRPC (benchmarks/click_overhead.py measures that): read each window that the model reads, encode
+it, prepare what prompts of this kind need of it, decode, draw the outline. What is done for the low-resolution window
+is named apart. A stage's floor is the greater of its operations over the machine's rate for a
 large matrix product in that type, and of its bytes (weights, inputs and outputs of its layers, each once) over the
 rate at which a large array is copied: both measured here, in the same run. A layer between two floors is bound by
 neither, but by how its kernel is written.
@@ -35,6 +36,9 @@ from wsisam_server.slides import open_slide
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from wsisam_model import Embedding, Role
+    from wsisam_server.geometry import Window
+
 
 OBJECT = (1180.0, 1960.0, 1365.0, 2190.0)
 """A structure on CMU-1-Small-Region.svs; on other slides any tissue will do, since time does not depend on it."""
@@ -44,7 +48,8 @@ class Stages:
     """Collects seconds, operations and bytes by stage."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.clicks: list[dict[str, float]] = []
+        self.about = ""
         self.flops: dict[str, int] = {}
         self.nbytes: dict[str, int] = defaultdict(int)
         self.counting = False
@@ -52,10 +57,11 @@ class Stages:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Times a stage; when counting, counts its operations instead, which slows it down."""
+        name = self.about + name
         if not self.counting:
             started = time.perf_counter()
             yield
-            self.seconds[name].append(time.perf_counter() - started)
+            self.clicks[-1][name] = self.clicks[-1].get(name, 0.0) + time.perf_counter() - started
             return
         with FlopCounterMode(display=False) as counter:
             yield
@@ -69,7 +75,7 @@ class Stages:
             with self.stage(name):
                 made = call(*args, **kwargs)
             if self.counting:
-                self.nbytes[name] += _nbytes([args, kwargs, made])
+                self.nbytes[self.about + name] += _nbytes([args, kwargs, made])
             return made
 
         setattr(owner, attribute, watched)
@@ -82,7 +88,7 @@ class Stages:
 
     def _add(self, name: str, layer: torch.nn.Module, given: Any, made: Any) -> None:
         if self.counting:
-            self.nbytes[name] += _nbytes([given, made, list(layer.parameters())])
+            self.nbytes[self.about + name] += _nbytes([given, made, list(layer.parameters())])
 
 
 def _nbytes(values: Any) -> int:
@@ -128,10 +134,12 @@ def instrument(model: WsiSam, stages: Stages) -> None:
     for name, module in named:
         stages.watch(name, module, "forward")
         stages.count_layers(module, name)
-    stages.watch("prepare: projections", model, "_projections")
-    stages.watch("prepare: fused features", model, "_fused")
     stages.watch("decode: transformer", two_way, "attend")
-    decoder = vars(model)["_boxes"].decoder.high
+    low, decoder = vars(model)["_boxes"].decoder.low, vars(model)["_boxes"].decoder.high
+    for branch in (decoder, low):
+        if branch is not None:
+            stages.watch("prepare: projections", branch, "project")
+    stages.watch("prepare: fused features", decoder.parts, "fuse")
     stages.watch("decode: upscaling", decoder, "upscale")
     stages.watch("decode: SAM's mask", decoder, "sam_mask")
     assert decoder.parts is not None
@@ -157,13 +165,21 @@ def main() -> None:
     points, labels, box = prompt.to_model(pair.high)
     given = Prompt(points=points, labels=labels, box=box)
 
-    def click() -> None:
+    def encoded(window: Window, role: Role) -> Embedding:
+        stages.about = "low: " if role == "low" else ""
         with stages.stage("read"):
-            pixels = slide.read(pair.high)
-        with stages.stage("encode and prepare"):
-            embedding = model.encode(pixels, roles=("high",))
-        with stages.stage("decode"):
-            answer = model.decode(embedding, None, given)
+            pixels = slide.read(window)
+        with stages.stage("encode and prepare, together"):
+            made = model.encode(pixels, roles=(role,), prompt=given)
+        stages.about = ""
+        return made
+
+    def click() -> None:
+        stages.clicks.append({})
+        high = encoded(pair.high, "high")
+        low = encoded(pair.low, "low") if model.reads_low(given) else None
+        with stages.stage("decode, together"):
+            answer = model.decode(high, low, given)
         with stages.stage("outline"):
             encode(outline(answer.logits, pair.high, slide.info.size).geometry)
 
@@ -171,7 +187,7 @@ def main() -> None:
     stages.counting = True
     click()
     stages.counting = False
-    stages.seconds.clear()
+    stages.clicks.clear()
     for _ in range(options.rounds):
         click()
     report(stages, rate, copied)
@@ -182,8 +198,8 @@ def main() -> None:
 
 def report(stages: Stages, rate: float, copied: float) -> None:
     print("| stage | ms | GFLOP | MB | floor ms | times the floor |\n|---|---|---|---|---|---|")
-    for name, seconds in stages.seconds.items():
-        spent = statistics.median(seconds) * 1000 * (len(seconds) // max(1, len(stages.seconds["read"])))
+    for name in stages.clicks[0]:
+        spent = statistics.median(click[name] for click in stages.clicks) * 1000
         flops, nbytes = stages.flops.get(name, 0), stages.nbytes.get(name, 0)
         floor = max(flops / rate, nbytes / copied) * 1000
         cells = [name, f"{spent:.1f}", f"{flops / 1e9:.2f}" if flops else ""]
