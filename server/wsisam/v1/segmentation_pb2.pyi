@@ -425,10 +425,10 @@ global___FieldChoice = FieldChoice
 @typing.final
 class Refinement(google.protobuf.message.Message):
     """Asks for an object's border in finer detail than the one field shows in which the whole object fits. The answer in that
-    field comes first; then its border is looked at again in windows at a finer scale, half a window apart, and all is
-    merged into one outline. What lies deep inside or outside stays as the field has it. Each window costs a run of the
-    encoder, unless it is cached: on a CPU, about a second. Such windows wait behind everybody's clicks. On a slide in pixel
-    mode, only prompts of an Interact stream may ask for it (else INVALID_FIELD).
+    field comes first; then its border is looked at again at each finer scale, in windows that lie half a window apart, and
+    all is merged into one outline. What lies deep inside or outside stays as the field has it. Each window costs a run of
+    the encoder, unless it is cached: on a CPU, about a second. Such windows wait behind everybody's clicks. On a slide in
+    pixel mode, only prompts of an Interact stream may ask for it (else INVALID_FIELD).
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -440,8 +440,9 @@ class Refinement(google.protobuf.message.Message):
     the viewport's downsample, or 1 without a viewport.
     """
     max_windows: builtins.int
-    """Most windows that may be read, 1 to the server's limit (256 unless configured). Where the border needs more, a
-    coarser scale is taken that does not, and `limited` says so. Unset: 64.
+    """Most windows that may be read, of all scales together, 1 to the server's limit (256 unless configured). Where the
+    border needs more, the finest scales are left out, and `limited` says so. Unset: 64, or the server's limit if
+    that is less.
     """
     def __init__(
         self,
@@ -697,7 +698,9 @@ class Outline(google.protobuf.message.Message):
 
     @property
     def levels(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Level]:
-        """The scales at which the object was looked at, the field's first. A second one only where a border was refined."""
+        """The scales at which the object was looked at, the field's first, each further one half as coarse as the one before: those
+        of a refined border.
+        """
 
     def __init__(
         self,
@@ -736,7 +739,7 @@ class Level(google.protobuf.message.Message):
     windows: builtins.int
     """How many windows were asked."""
     distrusted: builtins.int
-    """How many of the answers, two a window, were left out: they contradicted the answer of the whole field."""
+    """How many of the answers were left out: they contradicted the answer of the whole field."""
     def __init__(
         self,
         *,
