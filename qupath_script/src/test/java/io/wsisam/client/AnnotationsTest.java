@@ -101,7 +101,7 @@ class AnnotationsTest {
     Answer one = WsiSamClient.await(client.segment(slide, coarse, SegmentOptions.defaults()));
     assertEquals(List.of(), Provenance.of(one).levels());
     Answer two = WsiSamClient.await(client.segment(slide, coarse.refined(Refinement.to(1)), SegmentOptions.defaults()));
-    assertEquals(List.of(8.0, 1.0), two.outline().levels().stream().map(Level::downsample).toList());
+    assertEquals(List.of(8.0, 4.0, 2.0, 1.0), two.outline().levels().stream().map(Level::downsample).toList());
     String id = id();
     save(StoredAnnotation.of(id, slide, two));
     StoredAnnotation read = get(id);

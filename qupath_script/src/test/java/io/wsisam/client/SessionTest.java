@@ -194,9 +194,9 @@ class SessionTest {
     assertTrue(one.isRefinable(1) && !one.isRefined());
     session.prompt("disc", coarse.refined(Refinement.to(1)));
     Outline two = recorder.answer().outline();
-    assertEquals(List.of(8.0, 1.0), two.levels().stream().map(Level::downsample).toList());
+    assertEquals(List.of(8.0, 4.0, 2.0, 1.0), two.levels().stream().map(Level::downsample).toList());
     assertTrue(two.isRefined() && !two.limited() && !two.isRefinable(1));
-    int windows = two.levels().get(1).windows();
+    int windows = two.levels().stream().skip(1).mapToInt(Level::windows).sum();
     assertEquals(IntStream.rangeClosed(0, windows).mapToObj(done -> done + " of " + windows).toList(), recorder.refinings);
     assertTrue(Math.abs(Discs.agreement(two, 1) - 1) < Math.abs(Discs.agreement(one, 1) - 1));
     session.prompt("disc", coarse.refined(new Refinement(1.0, 1)));
