@@ -4,10 +4,10 @@ Run: python benchmarks/profile_click.py SLIDE [--model wsisam-lite] [--threads N
 
 In one process, without gRPC (benchmarks/click_overhead.py measures that): read each window that the model reads, encode
 it, prepare what prompts of this kind need of it, decode, draw the outline. What is done for the low-resolution window
-is named apart. A stage's floor is the greater of its operations over the machine's rate for a
-large matrix product in that type, and of its bytes (weights, inputs and outputs of its layers, each once) over the
-rate at which a large array is copied: both measured here, in the same run. A layer between two floors is bound by
-neither, but by how its kernel is written.
+is named apart. A stage's floor is the greater of its operations over the machine's rate for a large matrix product in
+that type, and of its bytes (weights, inputs and outputs of its layers, each once) over the rate at which a large array
+is copied: both measured here, in the same run. A layer between two floors is bound by neither, but by how its kernel
+is written.
 """
 
 from __future__ import annotations
@@ -139,10 +139,10 @@ def instrument(model: WsiSam, stages: Stages) -> None:
     for branch in (decoder, low):
         if branch is not None:
             stages.watch("prepare: projections", branch, "project")
+    assert decoder.parts is not None
     stages.watch("prepare: fused features", decoder.parts, "fuse")
     stages.watch("decode: upscaling", decoder, "upscale")
     stages.watch("decode: SAM's mask", decoder, "sam_mask")
-    assert decoder.parts is not None
     stages.watch("decode: WSI-SAM's mask", decoder.parts, "mask")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import shapely
 
-from wsisam_server.borders import fuse, question, rings
+from wsisam_server.borders import Goal, fuse, question, rings
 from wsisam_server.geometry import SlideSize, Window
 from wsisam_server.polygons import outline
 
@@ -35,7 +35,7 @@ def refined(shape, disturb=0.0, coarse_shift=0.0):
     """A coarse answer that is off, and fine ones that are each off by another amount."""
     random = np.random.default_rng(7)
     coarse = logits(shape, COARSE, shift=coarse_shift)
-    scales = rings(coarse, COARSE, SLIDE, 1.0, 10_000).scales
+    scales = rings(coarse, COARSE, SLIDE, Goal(1.0, 10_000)).scales
     fine = [
         [(field.high, logits(shape, field.high, shift=float(random.uniform(-disturb, disturb)))) for field in fields]
         for fields in scales
@@ -106,7 +106,7 @@ def test_windows_that_disagree_leave_no_seam(shape, whole):
 
 def test_answers_that_contradict_the_coarse_one_are_left_out():
     coarse = logits("disc", COARSE)
-    scales = rings(coarse, COARSE, SLIDE, 1.0, 10_000).scales
+    scales = rings(coarse, COARSE, SLIDE, Goal(1.0, 10_000)).scales
     empty = np.full((256, 256), -5, np.float32)
     away = [[(field.high, empty if number % 2 else -empty) for number, field in enumerate(fields)] for fields in scales]
     fused = fuse(coarse, COARSE, away)
@@ -115,10 +115,36 @@ def test_answers_that_contradict_the_coarse_one_are_left_out():
     assert kept.geometry.symmetric_difference(plain.geometry).area < 0.001 * plain.geometry.area
 
 
+@pytest.mark.parametrize(("radius", "left_out"), [(80, 0), (110, 0), (200, 1), (30, 1)])
+def test_an_answer_of_another_size_is_left_out_also_where_nearly_all_is_background(radius, left_out):
+    """The object, 5 coarse cells about its centre, takes a hundredth of the finer window."""
+
+    def disc(size, window):
+        xs, ys = _grid(window)
+        return ((size - np.hypot(xs - 2050, ys - 2030)) / window.downsample).astype(np.float32)
+
+    fine = Window(1026, 1006, 8, 256)
+    fused = fuse(disc(80, COARSE), COARSE, [[(fine, disc(radius, fine))]])
+    assert fused.distrusted == (left_out,)
+
+
+def test_the_coarse_answer_has_a_vote_too():
+    coarse = logits("disc", COARSE)
+    (fields,) = rings(coarse, COARSE, SLIDE, Goal(8.0, 10_000)).scales
+    fine = [(field.high, logits("disc", field.high)) for field in fields]
+    moved = {
+        count: fuse(coarse, COARSE, [[(window, values + 2) for window, values in fine]] * count).logits
+        - fuse(coarse, COARSE, [fine] * count).logits
+        for count in (1, 3)
+    }
+    assert moved[1].max() == pytest.approx(2 / 2, abs=0.01)
+    assert moved[3].max() == pytest.approx(2 * 3 / 4, abs=0.01)
+
+
 def test_deep_inside_the_coarse_answer_stands():
     coarse = logits("disc", COARSE)
     holed = []
-    for fields in rings(coarse, COARSE, SLIDE, 1.0, 10_000).scales:
+    for fields in rings(coarse, COARSE, SLIDE, Goal(1.0, 10_000)).scales:
         holed.append([])
         for field in fields:
             values = logits("disc", field.high)
@@ -135,16 +161,16 @@ def _grid(window):
 
 def test_rings_keep_to_their_bound_and_say_so():
     coarse = logits("disc", COARSE)
-    free = rings(coarse, COARSE, SLIDE, 1.0, 10_000)
+    free = rings(coarse, COARSE, SLIDE, Goal(1.0, 10_000))
     assert not free.limited
     assert [{field.high.downsample for field in fields} for fields in free.scales] == [{8.0}, {4.0}, {2.0}, {1.0}]
     sizes = [len(fields) for fields in free.scales]
-    assert rings(coarse, COARSE, SLIDE, 1.0, sum(sizes)) == free
-    bounded = rings(coarse, COARSE, SLIDE, 1.0, sum(sizes) - 1)
+    assert rings(coarse, COARSE, SLIDE, Goal(1.0, sum(sizes))) == free
+    bounded = rings(coarse, COARSE, SLIDE, Goal(1.0, sum(sizes) - 1))
     assert bounded.limited
     assert bounded.scales == free.scales[:3]
-    assert rings(coarse, COARSE, SLIDE, 1.0, 1) == type(free)((), limited=True)
-    assert rings(coarse, COARSE, SLIDE, 16.0, 64) == type(free)((), limited=False)
+    assert rings(coarse, COARSE, SLIDE, Goal(1.0, 1)) == type(free)((), limited=True)
+    assert rings(coarse, COARSE, SLIDE, Goal(16.0, 64)) == type(free)((), limited=False)
     for fields in free.scales:
         rows = [(field.high.y, field.high.x) for field in fields]
         assert rows == sorted(rows)
@@ -152,7 +178,7 @@ def test_rings_keep_to_their_bound_and_say_so():
 
 def test_every_place_of_the_border_lies_in_the_middle_of_a_window():
     coarse = logits("lobes", COARSE)
-    fields = rings(coarse, COARSE, SLIDE, 2.0, 10_000).scales[-1]
+    fields = rings(coarse, COARSE, SLIDE, Goal(2.0, 10_000)).scales[-1]
     border = shapely.get_coordinates(outline(coarse, COARSE, SLIDE).geometry)
     centers = np.array([(field.high.center.x, field.high.center.y) for field in fields])
     off = np.abs(border[:, None] - centers[None]).max(-1).min(1) / fields[0].high.extent
@@ -173,7 +199,7 @@ def test_a_window_beside_the_object_is_not_asked():
 def test_a_mosaic_of_a_region_cut_by_the_field_says_that_it_is_cut():
     window = Window(500, 500, 8, 256)
     coarse = logits("disc", window)
-    scales = rings(coarse, window, SLIDE, 1.0, 10_000).scales
+    scales = rings(coarse, window, SLIDE, Goal(1.0, 10_000)).scales
     fine = [[(field.high, logits("disc", field.high)) for field in fields] for fields in scales]
     fused = fuse(coarse, window, fine)
     assert outline(fused.logits, fused.window, SLIDE).touches_window_edge

@@ -78,8 +78,7 @@ def test_a_refined_border_is_nearer_the_object_and_its_scale_is_said(slide, targ
     assert scale > 2
     assert windows <= bound
     assert "finer needs more --refine-windows" in said
-    # One scale more alone need not be nearer, of an object that is so few cells wide (benchmarks/large_objects.md).
-    assert iou(bounded, "b") < iou(fine, "b")
+    assert iou(coarse, "b") < iou(bounded, "b") < iou(fine, "b")
 
     # Without a server, that scale and not the bound.
     assert outlined_coarsely(slide, path, "--refine", scale)[1].equals(bounded)

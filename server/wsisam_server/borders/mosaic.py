@@ -25,6 +25,10 @@ AGREEMENT: Final = 0.85
 """Share of a window's cells in which coarse and fine must agree. Where they do not, the fine answer is about something
 else than the object's border, such as one gland of a tumour, and is left out."""
 
+OVERLAP: Final = 0.3
+"""And least IoU of the two there: an object that is small in its window agrees with any answer in most cells, also with
+one of three times its size."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fused:
@@ -47,9 +51,9 @@ def fuse(
 ) -> Fused:
     """Merges fine answers into the coarse one, within a band about its border.
 
-    Each scale has one vote; where it has no answer to trust, its vote is the coarse answer. Averaging looks at several
-    magnifications is what helps on tissue: the finest alone, which sees the least of the object, does not
-    (`benchmarks/large_objects.md`).
+    Each scale has one vote, and the coarse answer has one; where a scale has no answer to trust, its vote is the
+    coarse answer, too. Averaging looks at several magnifications is what helps on tissue: the finest alone, which sees
+    the least of the object, does not, and one finer scale alone is too often wrong (`benchmarks/large_objects.md`).
 
     Each fine answer's weight falls smoothly to 0 at its window's edges; where all weights of a scale together are
     small, and towards the band's edge, the coarse logits take over. So nothing changes abruptly anywhere, and no part
@@ -69,10 +73,14 @@ def fuse(
     count = round(region.extent / finest.extent * logits.shape[0])
     xs, ys = centers(region.x, region.extent, count), centers(region.y, region.extent, count)
     result = read(logits, window, xs, ys)
+    # In place, as the largest mosaics have 16 million cells.
     moved = np.zeros_like(result)
     for answers in trusted:
-        moved += _difference(result, answers, xs, ys)
-    result += read(_band(logits), window, xs, ys) * moved / max(len(scales), 1)
+        if answers:
+            moved += _difference(result, answers, xs, ys)
+    moved *= read(_band(logits), window, xs, ys)
+    moved /= len(scales) + 1
+    result += moved
     left_out = tuple(len(given) - len(kept) for given, kept in zip(scales, trusted, strict=True))
     return Fused(result, region, left_out)
 
@@ -90,11 +98,12 @@ def _difference(
         weight = np.outer(_weight(ys[rows], part.y, part.extent), _weight(xs[columns], part.x, part.extent))
         total[rows, columns] += weight * read(values, part, xs[columns], ys[rows])
         weights[rows, columns] += weight
-    seen = np.nonzero(weights)
-    difference = np.zeros_like(coarse)
+    np.divide(total, weights, out=total, where=weights > 0)
+    total -= coarse
     # Where only the outer parts of windows reach, as at the ends of a ring, the coarse answer fades in.
-    difference[seen] = np.minimum(2 * weights[seen], 1) * (total[seen] / weights[seen] - coarse[seen])
-    return difference
+    weights *= 2
+    total *= np.minimum(weights, 1, out=weights)
+    return total
 
 
 def read_over(logits: NDArray[np.float32], window: Window, part: Window) -> NDArray[np.float32]:
@@ -104,10 +113,12 @@ def read_over(logits: NDArray[np.float32], window: Window, part: Window) -> NDAr
 
 
 def _agrees(coarse: NDArray[np.float32], fine: NDArray[np.float32]) -> bool:
-    inside = fine > 0
-    share = float((inside == (coarse > 0)).mean())
+    inside, expected = fine > 0, coarse > 0
+    both, either = int((inside & expected).sum()), int((inside | expected).sum())
     # Windows lie on the border: one that is all object, or none, has missed it, however little of it there is.
-    return share >= AGREEMENT and bool(inside.any()) and not bool(inside.all())
+    if both == 0 or inside.all():
+        return False
+    return (either - both) / inside.size <= 1 - AGREEMENT and both / either >= OVERLAP
 
 
 def _region(logits: NDArray[np.float32], window: Window) -> Window:

@@ -15,6 +15,8 @@ from wsisam_server.geometry import FieldPair, SlideSize, Window
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from wsisam_server.geometry import Viewport
+
 STRIDE: Final = 0.5
 """From one window to the next, in sides of the window: weights that fall to 0 at the edges then add up to 1 inside."""
 
@@ -42,6 +44,34 @@ class Refinement:
     downsample: float | None = None
     max_windows: int | None = None
 
+    def goal(self, viewport: Viewport | None, most: int) -> Goal:
+        """What it comes to.
+
+        Args:
+            viewport: what the annotator sees, if known.
+            most: windows that the server allows.
+
+        Raises:
+            ValueError: it wants none, or more than that.
+        """
+        windows = min(USUAL_WINDOWS, most) if self.max_windows is None else self.max_windows
+        if not 1 <= windows <= most:
+            raise ValueError(f"it must lie between 1 and {most}")
+        return Goal(self.downsample or (1.0 if viewport is None else viewport.downsample), windows)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A refinement in which nothing is left open.
+
+    Attributes:
+        downsample: level-0 pixels per cell of the finest mask wanted; the nearest of the scales is taken.
+        max_windows: bound on the windows of all scales together.
+    """
+
+    downsample: float
+    max_windows: int
+
 
 @dataclass(frozen=True, slots=True)
 class Rings:
@@ -57,7 +87,7 @@ class Rings:
     limited: bool
 
 
-def rings(logits: NDArray[np.float32], window: Window, slide: SlideSize, downsample: float, max_windows: int) -> Rings:
+def rings(logits: NDArray[np.float32], window: Window, slide: SlideSize, goal: Goal) -> Rings:
     """Plans rings about an answer's border, as fine as the bound allows.
 
     Scales are the coarse one halved up to `MAX_OCTAVES` times, so that windows lie on the planner's grid of scales;
@@ -68,16 +98,15 @@ def rings(logits: NDArray[np.float32], window: Window, slide: SlideSize, downsam
         logits: [n, n] over the window.
         window: the coarse field's.
         slide: the slide's size.
-        downsample: the finest one wanted; the nearest of the scales is taken.
-        max_windows: bound on the windows of all rings.
+        goal: how fine, and in how many windows.
 
     Returns:
         None of them where the answer has no border on the slide, or is fine enough as it is.
     """
-    wanted = min(max(round(math.log2(window.downsample / downsample)), 0), MAX_OCTAVES)
+    wanted = min(max(round(math.log2(window.downsample / goal.downsample)), 0), MAX_OCTAVES)
     xs, ys = _border(logits, window, slide)
     scales: list[tuple[FieldPair, ...]] = []
-    left = max_windows
+    left = goal.max_windows
     for octaves in range(1, wanted + 1):
         fields = _along(xs, ys, window.downsample / 2**octaves, window.size, slide)
         left -= len(fields)

@@ -21,7 +21,7 @@ from wsisam_server.replay import Redrawn, RefusedError, refinement, steps, windo
 from wsisam_server.segmenter import Request
 from wsisam_server.service import annotation_from_proto, annotation_to_proto, to_proto
 from wsisam_server.slides import SlideAccess
-from wsisam_server.store import Provenance
+from wsisam_server.store import Provenance, scales_kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +87,7 @@ class There:
             prompt=prompt,
             field=FieldPair(Window(high.x, high.y, high.downsample, high.size)),
             score=last.score,
-            levels=annotation_from_proto.levels(last.levels, "levels") if len(last.levels) > 1 else (),
+            levels=scales_kept(annotation_from_proto.levels(last.levels, "levels")),
         )
         return Redrawn(geometry(last.geometry), made, limited=last.limited)
 

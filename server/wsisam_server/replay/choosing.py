@@ -41,8 +41,11 @@ class LeftAlone(Enum):
 
 def origin(content: Content) -> Provenance | None:
     """How an annotation was drawn, as the store or, for one that came from QuPath, its metadata say."""
-    made, said = content.provenance, provenance.split(content.metadata)[0]
-    if made is None or said is None or made.levels or made.weights_hash != said.weights_hash:
+    made = content.provenance
+    if made is not None and made.levels:
+        return made
+    said = provenance.split(content.metadata)[0]
+    if made is None or said is None or made.weights_hash != said.weights_hash:
         return made or said
     # The first form of the store had no levels: of what came in a file then, only the metadata have them.
     return replace(made, levels=said.levels)

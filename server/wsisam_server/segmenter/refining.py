@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wsisam_server.borders import fuse, question, rings
 from wsisam_server.scheduler import StageTimes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
-    from wsisam_server.borders import Fused
-    from wsisam_server.geometry import SlideSize, Viewport
+    from wsisam_server.borders import Fused, Goal
+    from wsisam_server.geometry import FieldPair, SlideSize
     from wsisam_server.scheduler import Answer, Job
 
 WINDOWS_IN_FLIGHT = 3
@@ -55,10 +55,8 @@ class Refined:
 async def refined(
     answer: Answer,
     job: Job,
-    downsample: float | None,
-    max_windows: int,
+    goal: Goal,
     slide: SlideSize,
-    viewport: Viewport | None,
     predict: Callable[[Job], Awaitable[Answer]],
     blocking: Callable[[Callable[[], Fused]], Awaitable[Fused]],
     progress: Callable[[int, int], None],
@@ -70,10 +68,8 @@ async def refined(
     Args:
         answer: the coarse one.
         job: what it answers.
-        downsample: of the finest mask; None for the viewport's, or 1 without a viewport.
-        max_windows: bound on windows.
+        goal: how fine, and in how many windows.
         slide: its size.
-        viewport: what the annotator sees, if known.
         predict: answers one job.
         blocking: runs what takes long on a thread.
         progress: hears how many of the windows are answered, and of how many: before the first, and after each.
@@ -82,49 +78,45 @@ async def refined(
         WsiSamServerError: whatever `predict` raises; the other windows are then given up.
     """
     high = job.field.high
-    target = downsample or (viewport.downsample if viewport is not None else 1.0)
-    planned = await asyncio.to_thread(rings, answer.logits, high, slide, target, max_windows)
+    planned = await asyncio.to_thread(rings, answer.logits, high, slide, goal)
     coarse = Level(high.downsample, 1)
     if not planned.scales:
         return Refined(None, (coarse,), planned.limited, StageTimes())
-    jobs = [
-        [replace(job, field=field, interactive=False, on_encode=None) for field in fields] for fields in planned.scales
-    ]
+    fields = [field for ring in planned.scales for field in ring]
     turns = asyncio.Semaphore(WINDOWS_IN_FLIGHT)
-    done, total = 0, sum(map(len, jobs))
-    progress(done, total)
+    done = 0
+    progress(done, len(fields))
 
-    async def ask(one: Job) -> Answer | None:
+    async def ask(field: FieldPair) -> Answer | None:
         nonlocal done
         async with turns:
-            prompt = await asyncio.to_thread(question, answer.logits, high, one.field.high)
-            found = None if prompt is None else await predict(replace(one, prompt=prompt))
+            prompt = await asyncio.to_thread(question, answer.logits, high, field.high)
+            one = (
+                None if prompt is None else replace(job, field=field, prompt=prompt, interactive=False, on_encode=None)
+            )
+            found = None if one is None else await predict(one)
         done += 1
-        progress(done, total)
+        progress(done, len(fields))
         return found
 
-    tasks = [[asyncio.ensure_future(ask(one)) for one in scale] for scale in jobs]
-    flat = [task for scale in tasks for task in scale]
-    try:
-        await asyncio.gather(*flat)
-    finally:
-        # When one fails, or the caller is cancelled, the others must not go on unattended.
-        for task in flat:
-            task.cancel()
-        await asyncio.gather(*flat, return_exceptions=True)
-    answers = [
-        [
-            (one.field.high, found)
-            for one, task in zip(scale, asked, strict=True)
-            if (found := task.result()) is not None
-        ]
-        for scale, asked in zip(jobs, tasks, strict=True)
-    ]
-    fine = [[(window, each.logits) for window, each in scale] for scale in answers]
+    answers = await _all([ask(field) for field in fields])
+    found = {field: one for field, one in zip(fields, answers, strict=True) if one is not None}
+    fine = [[(field.high, found[field].logits) for field in ring if field in found] for ring in planned.scales]
     fused = await blocking(lambda: fuse(answer.logits, high, fine))
-    times = sum((each.times for scale in answers for _, each in scale), StageTimes())
     finer = (
-        Level(scale[0].field.high.downsample, len(found), distrusted)
-        for scale, found, distrusted in zip(jobs, answers, fused.distrusted, strict=True)
+        Level(ring[0].high.downsample, len(asked), distrusted)
+        for ring, asked, distrusted in zip(planned.scales, fine, fused.distrusted, strict=True)
     )
+    times = sum((one.times for one in found.values()), StageTimes())
     return Refined(fused, (coarse, *finer), planned.limited, times)
+
+
+async def _all(calls: list[Coroutine[Any, Any, Answer | None]]) -> list[Answer | None]:
+    """Results of calls that run together. When one fails, or the caller is cancelled, the others do not go on."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -70,7 +70,7 @@ class Outcome:
         tolerance: what was applied, in `OutlineOptions`' unit for this slide.
         in_microns: whether that unit is the micron.
         polygon_ms: wall time of turning the mask into the outline.
-        levels: the scales that were used, the field's first; one more where the border was refined.
+        levels: the scales that were used, the field's first; finer ones where the border was refined.
         limited: a finer one was asked for, and would have needed more windows than allowed.
     """
 

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from wsisam_server.borders import USUAL_WINDOWS
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import SlidePrompt, checked, plan, shared
 from wsisam_server.polygons import Outline, encode, outline
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from wsisam_server.borders import Goal
     from wsisam_server.config import Limits
     from wsisam_server.geometry import FieldPair, SlideSize
 
@@ -219,7 +219,7 @@ class Segmenter:
 
     async def _segment(self, request: Request, watcher: Watcher, field: FieldPair | None) -> Outcome:
         model = self.model(request.model)
-        max_windows = self._max_windows(request, watcher)
+        goal = self._goal(request, watcher)
         pair, prompt = field, self.checked(request)
         if pair is None or pair.high.size != model.image_size:
             pair = await self.first_field(request)
@@ -236,35 +236,30 @@ class Segmenter:
         else:
             answer = await self._predict(model, job, watcher)
         border = Refined(None, (Level(pair.high.downsample, 1),), limited=False, times=StageTimes())
-        if request.refinement is not None:
+        if goal is not None:
             border = await refined(
                 answer,
                 replace(job, mask=None),
-                request.refinement.downsample,
-                max_windows,
+                goal,
                 self.slide_info(request.slide_id).size,
-                request.viewport,
                 lambda one: self._predict(model, one, watcher),
                 lambda call: asyncio.get_running_loop().run_in_executor(self._blocking, call),
                 watcher.refining,
             )
         return await self._outcome(request, model, pair, answer, border)
 
-    def _max_windows(self, request: Request, watcher: Watcher) -> int:
-        """How many windows may be read to refine a border; 0 where that is not asked for.
+    def _goal(self, request: Request, watcher: Watcher) -> Goal | None:
+        """How far the border is refined; None where that is not asked for.
 
         Raises:
             WsiSamServerError: INVALID_FIELD.
         """
-        wanted = request.refinement
-        if wanted is None:
-            return 0
-        most = self._limits.refinement_windows
-        bound = min(USUAL_WINDOWS, most) if wanted.max_windows is None else wanted.max_windows
-        if not 1 <= bound <= most:
-            raise WsiSamServerError(
-                Reason.INVALID_FIELD, field="refine.max_windows", problem=f"it must lie between 1 and {most}"
-            )
+        if request.refinement is None:
+            return None
+        try:
+            goal = request.refinement.goal(request.viewport, self._limits.refinement_windows)
+        except ValueError as error:
+            raise WsiSamServerError(Reason.INVALID_FIELD, field="refine.max_windows", problem=str(error)) from error
         if isinstance(watcher, NoPixels) and self.slides.pushed(request.slide_id) is not None:
             # Which windows are needed follows from the first answer: only a stream can be asked for them then.
             raise WsiSamServerError(
@@ -272,7 +267,7 @@ class Segmenter:
                 field="refine",
                 problem="on a slide in pixel mode, borders are refined on an Interact stream only",
             )
-        return bound
+        return goal
 
     def _job(self, request: Request, pair: FieldPair, prompt: SlidePrompt) -> Job:
         return Job(

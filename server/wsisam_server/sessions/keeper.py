@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.identity import current_user
-from wsisam_server.store import Content, Draft, PathClass, Provenance, Saved, Scale, Scope, SlideRecord
+from wsisam_server.store import Content, Draft, PathClass, Provenance, Saved, Scale, Scope, SlideRecord, scales_kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,14 +42,13 @@ class Commit:
 
 def provenance(prompt: SlidePrompt, outcome: Outcome) -> Provenance:
     """How an answer to a prompt came about. The one level of an answer that was not refined is its field's."""
-    levels = tuple(Scale(level.downsample, level.windows) for level in outcome.levels)
     return Provenance(
         model=outcome.model.name,
         weights_hash=outcome.model.weights_hash,
         prompt=prompt,
         field=outcome.field,
         score=outcome.score,
-        levels=levels if len(levels) > 1 else (),
+        levels=scales_kept(Scale(level.downsample, level.windows) for level in outcome.levels),
     )
 
 

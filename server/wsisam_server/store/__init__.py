@@ -25,6 +25,7 @@ from wsisam_server.store.model import (
     SlideRecord,
     Target,
     Wanted,
+    scales_kept,
 )
 from wsisam_server.store.opening import open_store, store_name
 from wsisam_server.store.record import digest_of as digest
@@ -55,5 +56,6 @@ __all__ = [
     "digest",
     "listed",
     "open_store",
+    "scales_kept",
     "store_name",
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from shapely.geometry.base import BaseGeometry
@@ -54,6 +54,12 @@ class Scale:
             raise ValueError(f"Scale needs a finite downsample > 0, not {self.downsample}")
         if not 0 <= self.windows <= MOST_WINDOWS:
             raise ValueError(f"Scale needs 0 to {MOST_WINDOWS} windows, not {self.windows}")
+
+
+def scales_kept(scales: Iterable[Scale]) -> tuple[Scale, ...]:
+    """What `Provenance` keeps of an answer's scales: nothing where its field's is the only one."""
+    kept = tuple(scales)
+    return kept if len(kept) > 1 else ()
 
 
 @dataclass(frozen=True, slots=True)

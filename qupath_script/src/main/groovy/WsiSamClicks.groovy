@@ -453,7 +453,7 @@ class Palette {
         def scale = { level -> (level.downsample() * size as BigDecimal).round(new MathContext(2)).stripTrailingZeros().toPlainString() }
         def unit = slide?.mpp()?.isPresent() ? '\u00b5m/px' : 'px'
         def limit = outline.limited() ? ' (finer would need too many)' : ''
-        outline.isRefined() ? " \u2013 border at ${scale(outline.levels()[-1])} instead of ${scale(outline.levels()[0])} ${unit}, ${outline.levels().drop(1)*.windows().sum()} windows${limit}" : limit
+        outline.isRefined() ? " \u2013 border at ${scale(outline.levels()[-1])} instead of ${scale(outline.levels()[0])} ${unit}, ${outline.borderWindows()} windows${limit}" : limit
     }
 
     private void showState(plane) {

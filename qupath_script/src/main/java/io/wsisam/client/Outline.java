@@ -53,6 +53,11 @@ public record Outline(
     return levels.size() > 1;
   }
 
+  /** How many finer windows its border was looked at in. */
+  public int borderWindows() {
+    return levels.stream().skip(1).mapToInt(Level::windows).sum();
+  }
+
   /**
    * Whether its border can be looked at more finely than it was, at a scale of about {@code downsample}: the server refines,
    * the object was too large for one window at that scale, and no limit was met.

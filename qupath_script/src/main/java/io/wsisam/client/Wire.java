@@ -220,11 +220,11 @@ final class Wire {
         message.getLimited());
   }
 
-  /** Areas; each vertex moves to the grid of the contract, 1/32 pixel. */
   static List<Level> levels(List<io.wsisam.v1.Level> messages) {
     return messages.stream().map(one -> new Level(one.getDownsample(), one.getWindows())).toList();
   }
 
+  /** Areas; each vertex moves to the grid of the contract, 1/32 pixel. */
   static MultiPolygon areas(AnnotationShape shape) {
     MultiPolygon.Builder message = MultiPolygon.newBuilder();
     for (PolygonPart part : shape.parts()) {

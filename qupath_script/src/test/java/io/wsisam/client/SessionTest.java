@@ -196,7 +196,7 @@ class SessionTest {
     Outline two = recorder.answer().outline();
     assertEquals(List.of(8.0, 4.0, 2.0, 1.0), two.levels().stream().map(Level::downsample).toList());
     assertTrue(two.isRefined() && !two.limited() && !two.isRefinable(1));
-    int windows = two.levels().stream().skip(1).mapToInt(Level::windows).sum();
+    int windows = two.borderWindows();
     assertEquals(IntStream.rangeClosed(0, windows).mapToObj(done -> done + " of " + windows).toList(), recorder.refinings);
     assertTrue(Math.abs(Discs.agreement(two, 1) - 1) < Math.abs(Discs.agreement(one, 1) - 1));
     session.prompt("disc", coarse.refined(new Refinement(1.0, 1)));
