@@ -188,13 +188,13 @@ class SessionTest {
 
   @Test
   void aBorderIsRefinedInFinerWindowsAndEachIsToldOf() throws InterruptedException {
-    Ask coarse = Ask.of(Discs.around(1)).in(FieldChoice.downsample(8));
+    Ask coarse = Ask.of(Discs.around(1)).in(FieldChoice.downsample(16));
     session.prompt("disc", coarse);
     Outline one = recorder.answer().outline();
     assertTrue(one.isRefinable(1) && !one.isRefined());
     session.prompt("disc", coarse.refined(Refinement.to(1)));
     Outline two = recorder.answer().outline();
-    assertEquals(List.of(8.0, 4.0, 2.0, 1.0), two.levels().stream().map(Level::downsample).toList());
+    assertEquals(List.of(16.0, 8.0, 4.0, 2.0, 1.0), two.levels().stream().map(Level::downsample).toList());
     assertTrue(two.isRefined() && !two.limited() && !two.isRefinable(1));
     int windows = two.borderWindows();
     assertEquals(IntStream.rangeClosed(0, windows).mapToObj(done -> done + " of " + windows).toList(), recorder.refinings);
