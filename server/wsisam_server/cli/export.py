@@ -14,6 +14,7 @@ from wsisam_server.cli.slide import named_slide, slide_options
 from wsisam_server.cli.store import opened, place_options
 from wsisam_server.formats import FormatError, coco, geojson
 from wsisam_server.store import SlideRecord, Wanted, listed
+from wsisam_server.whole_file import write_whole
 
 if TYPE_CHECKING:
     from wsisam_server.cli.connection import Reach
@@ -125,11 +126,8 @@ def _coco(out: Path, annotations: list[Annotation], slides: list[SlideRecord]) -
 
 def _write(path: Path, text: str, count: int) -> None:
     """Writes a file whole, or not at all: a reader never sees half of one."""
-    part = path.with_name(f"{path.name}.part")
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        write_whole(path, text.encode())
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise click.ClickException(f"{path}: {error.strerror}") from error
     click.echo(f"{path}: {count} annotations")

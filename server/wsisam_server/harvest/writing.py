@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from wsisam_server.harvest.errors import HarvestError
+from wsisam_server.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,16 +25,10 @@ def put(path: Path, content: bytes) -> None:
     Raises:
         HarvestError: it cannot be written.
     """
-    beside = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        write_whole(path, content)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise HarvestError(
             f"{path} cannot be written ({error.strerror}). What is written already is whole: make room, and run the "
             "same command again to go on"

@@ -14,8 +14,7 @@ import json
 import os
 import re
 import secrets
-import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,6 +24,7 @@ import filelock
 import platformdirs
 
 from wsisam_server.identity.user import Role, User
+from wsisam_server.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,19 +167,9 @@ class TokenFile:
 
     def _write(self, tokens: list[Token]) -> None:
         content = {"format": FORMAT, "tokens": [_entry(token) for token in tokens]}
-        part: str | None = None
         try:
-            # mkstemp's file is its owner's only, from the first byte on.
-            number, part = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                json.dump(content, file, indent=1, ensure_ascii=False)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(part).replace(self.path)
+            write_whole(self.path, json.dumps(content, indent=1, ensure_ascii=False).encode(), mode=0o600)
         except OSError as error:
-            if part is not None:
-                with suppress(OSError):
-                    Path(part).unlink()
             raise TokenError(f"{self.path} cannot be written: {error.strerror}; nothing was changed") from error
 
 

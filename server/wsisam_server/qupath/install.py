@@ -9,6 +9,7 @@ import wsisam_server
 from wsisam_server.qupath import manifest as manifests
 from wsisam_server.qupath.bundle import JAR_FOLDER, JAR_PREFIX, Bundle
 from wsisam_server.qupath.errors import QuPathFilesError
+from wsisam_server.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +97,8 @@ def _put(file: Path, data: bytes, installed_before: str) -> Iterator[Step]:
     changed = bool(present) and present != installed_before
     if changed:
         yield _set_aside(file, "it was not as we had installed it")
-    manifests.write_file(file, data)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, data)
     yield Step("replaced" if present and not changed else "installed", file)
 
 

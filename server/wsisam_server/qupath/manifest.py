@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from wsisam_server.qupath.errors import QuPathFilesError
+from wsisam_server.whole_file import write_whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAME = "wsisam-files.json"
 
@@ -55,27 +58,10 @@ def write(directory: Path, manifest: Manifest) -> None:
     file = directory / NAME
     if manifest.files:
         text = json.dumps({"wsisam": manifest.version, "files": dict(sorted(manifest.files.items()))}, indent=2)
-        write_file(file, f"{text}\n".encode())
+        directory.mkdir(parents=True, exist_ok=True)
+        write_whole(file, f"{text}\n".encode())
     else:
         file.unlink(missing_ok=True)
-
-
-def write_file(file: Path, data: bytes) -> None:
-    """Writes a file whole or not at all, with its folders.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".wsisam-", dir=file.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        Path(name).chmod(0o644)
-        Path(name).replace(file)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def digest(file: Path) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from wsisam_server.training.errors import TrainingError
+from wsisam_server.whole_file import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,15 +17,9 @@ def replace_with(path: Path, content: bytes) -> None:
     Raises:
         TrainingError: it cannot be written; the old file is still there.
     """
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        write_whole(path, content)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise TrainingError(
             f"{path} cannot be written ({error.strerror}); nothing that was there is lost. Make room and run the same "
             "command with --resume"
