@@ -51,6 +51,41 @@ async def test_the_least_recently_used_goes_first():
     assert [name in cache for name in "abcd"] == [True, False, True, True]
 
 
+async def test_what_passes_by_takes_half_of_what_people_come_back_to_and_no_more():
+    cache, mine, theirs = EmbeddingCache(100), "abcdefghij", [str(number) for number in range(30)]
+    for name in mine:
+        await cache.get(name, maker(name))
+    for name in theirs:
+        await cache.get(name, maker(name), passing=True)
+        assert name in cache
+    assert [name for name in mine if name in cache] == list(mine[5:])
+    assert [name for name in theirs if name in cache] == theirs[-5:]
+    assert cache.nbytes == 100
+
+
+async def test_what_passes_by_takes_all_free_room_and_gives_it_back_when_it_is_the_oldest():
+    cache = EmbeddingCache(100)
+    for name in range(30):
+        await cache.get(name, maker(name), passing=True)
+    assert all(name in cache for name in range(20, 30))
+    for name in "abcdefghij":
+        await cache.get(name, maker(name))
+    assert not any(name in cache for name in range(30))
+
+
+async def test_what_somebody_comes_back_to_passes_by_no_longer():
+    cache = EmbeddingCache(40)
+    for name in "ab":
+        await cache.get(name, maker(name), passing=True)
+    await cache.get("a", maker("a"))
+    joined = cache.get("c", maker("c"), passing=True), cache.get("c", maker("c"))
+    await asyncio.gather(*joined)
+    await cache.get("a", maker("a"), passing=True)
+    for name in range(10):
+        await cache.get(name, maker(name), passing=True)
+    assert [name in cache for name in "abc"] == [True, False, True]
+
+
 async def test_a_value_larger_than_the_cache_is_returned_and_not_kept():
     cache = EmbeddingCache(30)
     await cache.get("small", maker("small"))
@@ -119,7 +154,7 @@ async def test_clear_forgets_values_but_not_computations():
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 60)), max_size=80), st.integers(1, 120))
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 60), st.booleans()), max_size=80), st.integers(1, 120))
 def test_the_limit_is_never_passed_and_the_count_is_exact(requests, limit):
     sizes = {}
 
@@ -127,7 +162,10 @@ def test_the_limit_is_never_passed_and_the_count_is_exact(requests, limit):
         cache = EmbeddingCache(limit)
         for start in range(0, len(requests), 4):
             burst = requests[start : start + 4]
-            await asyncio.gather(*(cache.get(key, maker(key, sizes.setdefault(key, size))) for key, size in burst))
+            calls = (
+                cache.get(key, maker(key, sizes.setdefault(key, size)), passing=passing) for key, size, passing in burst
+            )
+            await asyncio.gather(*calls)
             held = sum(sizes[key] for key in sizes if key in cache)
             assert cache.nbytes == held <= limit
             assert cache.counters.peak_bytes <= limit

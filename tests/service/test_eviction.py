@@ -1,4 +1,4 @@
-"""Two annotators on two slides, on a server with room for one slide and one embedding: both go on as if alone."""
+"""Who makes room for whom in the embedding cache, and that nobody notices but by the time."""
 
 import contextlib
 import queue
@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from support.dark_parts import DarkParts
-from support.server import DISCS, around, iou, picture, point, start
+from support.server import DISCS, around, box, iou, picture, point, start
+from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, geometry
 from wsisam_server.config import Limits
@@ -73,3 +74,32 @@ def test_streams_go_on_when_their_slides_and_embeddings_had_to_make_room(narrow)
         assert cache.counters.evicted >= 2 * 2 * len(DISCS) - 1
         for annotator in annotators:
             annotator.leave()
+
+
+def test_a_batch_does_not_push_out_the_fields_that_somebody_works_in(tmp_path):
+    Image.fromarray(picture()).save(tmp_path / "slide.png")
+    # Half of it holds what the annotator works in: one field for each disc.
+    limits = Limits(embedding_cache_bytes=2 * len(DISCS) * ONE_EMBEDDING, prefetched_fields=0)
+    running, stop = start(DarkParts(), tmp_path, limits=limits)
+    try:
+        with Client(running.target, timeout=60) as client:
+            slide_id = client.open_slide("slide.png").slide_id
+
+            def worked():
+                requests = [pb.SegmentRequest(slide_id=slide_id, prompt=around(disc)) for disc in DISCS]
+                return [client.stub.Segment(one).outline.timings.encoder_runs for one in requests]
+
+            assert worked() == [1] * len(DISCS)
+            items = [
+                pb.BatchItem(
+                    id=str(number),
+                    prompt=box(20 + number, 20, 60 + number, 60),
+                    field=pb.FieldChoice(high=geo.Window(x=number, y=0, downsample=1, size=256)),
+                )
+                for number in range(30)
+            ]
+            answers = list(client.segment_batch(pb.SegmentBatchRequest(slide_id=slide_id, items=items)))
+            assert sum(answer.outline.timings.encoder_runs for answer in answers) == len(items)
+            assert worked() == [0] * len(DISCS)
+    finally:
+        stop()

@@ -111,7 +111,7 @@ class ClusterEngine:
             times.read += reply.times.read
             return reply
 
-        prepared, waited = await self._device.cache.get(key, compute)
+        prepared, waited = await self._device.cache.get(key, compute, passing=claim.priority.passes)
         times.encoder_runs += prepared.times.encoder_runs if waited else 0
         return prepared
 

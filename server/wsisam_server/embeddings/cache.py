@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
@@ -22,6 +22,10 @@ class Sized(Protocol):
 
 Value = TypeVar("Value", bound=Sized)
 
+PASSING_SHARE: Final = 0.5
+"""How much of the limit what only passes by may take from what people come back to: a batch over a slide, or guesses,
+would otherwise push out the fields of all who look at theirs. No less, because a batch needs a few fields at once."""
+
 
 @dataclass(slots=True)
 class CacheCounters:
@@ -37,11 +41,15 @@ class CacheCounters:
 @dataclass(slots=True)
 class _Flight(Generic[Value]):
     task: asyncio.Task[Value]
+    passing: bool
     waiters: int = 0
 
 
 class EmbeddingCache(Generic[Value]):
     """Least recently used values within a byte limit, with single flight. Used from one event loop.
+
+    Values that nobody is expected to come back to may pass by: once they hold `PASSING_SHARE` of the limit, they make
+    room for each other and for nobody else's sake. Free room is theirs as it is everybody's.
 
     Args:
         limit_bytes: the cached values together never hold more than this. A value that alone is larger is returned
@@ -51,6 +59,7 @@ class EmbeddingCache(Generic[Value]):
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
         self._values: OrderedDict[Hashable, Value] = OrderedDict()
+        self._passing: dict[Hashable, int] = {}
         self._flights: dict[Hashable, _Flight[Value]] = {}
         self._bytes = 0
         self.counters = CacheCounters()
@@ -69,21 +78,28 @@ class EmbeddingCache(Generic[Value]):
         """Whether the value is cached or being computed."""
         return key in self._values or key in self._flights
 
-    async def get(self, key: Hashable, compute: Callable[[], Awaitable[Value]]) -> tuple[Value, bool]:
+    async def get(
+        self, key: Hashable, compute: Callable[[], Awaitable[Value]], *, passing: bool = False
+    ) -> tuple[Value, bool]:
         """The value for a key, and whether this call had to wait for its computation.
+
+        It passes by as long as all who asked for it said so.
 
         Callers that ask while it is being computed share the one computation. It is cancelled when the last of them
         is cancelled, and its error reaches them all and is not kept.
         """
         if key in self._values:
             self._values.move_to_end(key)
+            if not passing:
+                self._passing.pop(key, None)
             self.counters.hits += 1
             return self._values[key], False
         flight = self._flights.get(key)
         if flight is None:
-            flight = _Flight(asyncio.ensure_future(self._compute(key, compute)))
+            flight = _Flight(asyncio.ensure_future(self._compute(key, compute)), passing)
             self._flights[key] = flight
         else:
+            flight.passing &= passing
             self.counters.joined += 1
         flight.waiters += 1
         try:
@@ -97,40 +113,45 @@ class EmbeddingCache(Generic[Value]):
 
     def discard(self, key: Hashable) -> None:
         """Drops one cached value, if it is there; a computation in progress goes on."""
-        value = self._values.pop(key, None)
-        if value is not None:
-            self._bytes -= value.nbytes
+        if key in self._values:
+            self._remove(key)
             self.counters.evicted += 1
 
     def clear(self) -> None:
         """Drops all cached values; computations in progress go on."""
         self.counters.evicted += len(self._values)
         self._values.clear()
+        self._passing.clear()
         self._bytes = 0
 
     async def _compute(self, key: Hashable, compute: Callable[[], Awaitable[Value]]) -> Value:
-        this = asyncio.current_task()
+        flight = self._flights[key]
         try:
             value = await compute()
         finally:
-            flight = self._flights.get(key)
-            if flight is not None and flight.task is this:
+            if self._flights.get(key) is flight:
                 del self._flights[key]
         self.counters.computed += 1
-        self._keep(key, value)
+        self._keep(key, value, passing=flight.passing)
         return value
 
-    def _keep(self, key: Hashable, value: Value) -> None:
+    def _keep(self, key: Hashable, value: Value, *, passing: bool) -> None:
         size = value.nbytes
         if size > self._limit:
             return
-        replaced = self._values.pop(key, None)
-        if replaced is not None:
-            self._bytes -= replaced.nbytes
+        if key in self._values:
+            self._remove(key)
         while self._bytes + size > self._limit:
-            _, oldest = self._values.popitem(last=False)
-            self._bytes -= oldest.nbytes
+            have_share = sum(self._passing.values()) + size > PASSING_SHARE * self._limit
+            among = self._passing if passing and have_share and self._passing else self._values
+            self._remove(next(each for each in self._values if each in among))
             self.counters.evicted += 1
         self._values[key] = value
+        if passing:
+            self._passing[key] = size
         self._bytes += size
         self.counters.peak_bytes = max(self.counters.peak_bytes, self._bytes)
+
+    def _remove(self, key: Hashable) -> None:
+        self._bytes -= self._values.pop(key).nbytes
+        self._passing.pop(key, None)

@@ -25,6 +25,11 @@ class Priority(IntEnum):
     PREFETCH = 2
     BATCH = 3
 
+    @property
+    def passes(self) -> bool:
+        """Whether nobody is known to come back to what is encoded for it."""
+        return self in {Priority.PREFETCH, Priority.BATCH}
+
 
 @dataclass(slots=True)
 class StageTimes:

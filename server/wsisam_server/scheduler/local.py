@@ -145,7 +145,7 @@ class LocalEngine:
                 self._device.behind.later(partial(stored.save, job.slide_id, window, role, raw))
             return embedding
 
-        embedding, waited = await self._device.cache.get(key, compute)
+        embedding, waited = await self._device.cache.get(key, compute, passing=claim.priority.passes)
         times.encoder_runs += int(waited and id(embedding) not in self._loaded)
         return embedding
 
