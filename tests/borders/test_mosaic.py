@@ -128,7 +128,7 @@ def test_an_answer_of_another_size_is_left_out_also_where_nearly_all_is_backgrou
     assert fused.distrusted == (left_out,)
 
 
-def test_the_coarse_answer_has_a_vote_too():
+def test_the_coarse_answer_has_a_vote_too_and_each_finer_scale_less_than_the_one_before():
     coarse = logits("disc", COARSE)
     (fields,) = rings(coarse, COARSE, SLIDE, Goal(8.0, 10_000)).scales
     fine = [(field.high, logits("disc", field.high)) for field in fields]
@@ -138,7 +138,7 @@ def test_the_coarse_answer_has_a_vote_too():
         for count in (1, 3)
     }
     assert moved[1].max() == pytest.approx(2 / 2, abs=0.01)
-    assert moved[3].max() == pytest.approx(2 * 3 / 4, abs=0.01)
+    assert moved[3].max() == pytest.approx(2 * (1 + 0.7 + 0.49) / (1 + 1 + 0.7 + 0.49), abs=0.01)
 
 
 def test_deep_inside_the_coarse_answer_stands():

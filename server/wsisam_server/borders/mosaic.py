@@ -29,6 +29,9 @@ OVERLAP: Final = 0.3
 """And least IoU of the two there: an object that is small in its window agrees with any answer in most cells, also with
 one of three times its size."""
 
+DECAY: Final = 0.7
+"""The vote of a scale in votes of the one before it, whose windows see twice as much of the object."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fused:
@@ -51,9 +54,10 @@ def fuse(
 ) -> Fused:
     """Merges fine answers into the coarse one, within a band about its border.
 
-    Each scale has one vote, and the coarse answer has one; where a scale has no answer to trust, its vote is the
-    coarse answer, too. Averaging looks at several magnifications is what helps on tissue: the finest alone, which sees
-    the least of the object, does not, and one finer scale alone is too often wrong (`benchmarks/large_objects.md`).
+    The coarse answer and the first finer scale have one vote each, every further scale has `DECAY` of the vote before;
+    where a scale has no answer to trust, its vote is the coarse answer, too. Averaging looks at several magnifications
+    is what helps on tissue: the finest alone, which sees the least of the object, does not
+    (`benchmarks/large_objects.md`).
 
     Each fine answer's weight falls smoothly to 0 at its window's edges; where all weights of a scale together are
     small, and towards the band's edge, the coarse logits take over. So nothing changes abruptly anywhere, and no part
@@ -75,11 +79,14 @@ def fuse(
     result = read(logits, window, xs, ys)
     # In place, as the largest mosaics have 16 million cells.
     moved = np.zeros_like(result)
-    for answers in trusted:
+    votes = [DECAY**number for number in range(len(scales))]
+    for vote, answers in zip(votes, trusted, strict=True):
         if answers:
-            moved += _difference(result, answers, xs, ys)
+            difference = _difference(result, answers, xs, ys)
+            difference *= vote
+            moved += difference
     moved *= read(_band(logits), window, xs, ys)
-    moved /= len(scales) + 1
+    moved /= 1 + sum(votes)
     result += moved
     left_out = tuple(len(given) - len(kept) for given, kept in zip(scales, trusted, strict=True))
     return Fused(result, region, left_out)
