@@ -73,5 +73,7 @@ def test_annotations_are_refined_without_a_window(qupath, server, project, dump)
     assert "1 with a finer border, in " in qupath.script(script, *arguments, project=project, save=True)
     now, [step] = dump(project)
     assert iou(now["c"]["geometry"], "c") > 0.9
-    assert len(json.loads(now["c"]["metadata"]["wsisam.levels"])) == 2
+    (field, *scales) = json.loads(now["c"]["metadata"]["wsisam.levels"])
+    assert field[1] == 1
+    assert [downsample for downsample, _ in scales] == pytest.approx([field[0] / 2, field[0] / 4])
     assert "border" in step["script"]

@@ -36,7 +36,7 @@ public final class RealServer implements AutoCloseable {
   /** A server with further options of its command. */
   public static RealServer startWith(List<String> options, Path... slides) {
     try {
-      Path folder = Files.createTempDirectory("wsisam-store");
+      Path folder = Files.createTempDirectory(Path.of("target").toAbsolutePath(), "store");
       RealServer server = new RealServer(List.of(slides), folder.resolve("annotations.db"), options);
       server.restart();
       return server;

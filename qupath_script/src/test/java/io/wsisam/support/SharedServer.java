@@ -42,7 +42,7 @@ public final class SharedServer {
 
   private static Path folder() {
     try {
-      return Files.createTempDirectory("wsisam-slides").toRealPath();
+      return Files.createTempDirectory(Path.of("target"), "slides").toRealPath();
     } catch (IOException failed) {
       throw new UncheckedIOException(failed);
     }
