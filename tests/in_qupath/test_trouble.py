@@ -100,7 +100,8 @@ def test_the_saved_workflow_repeats_all_objects_without_a_window(seen, qupath, l
     assert set(again) == set(drawn)
     assert len(drawn) == 4
     for name, one in drawn.items():
-        assert again[name]["geometry"].normalize().equals_exact(one["geometry"].normalize(), QUPATHS_ROUNDING)
+        # Not vertex by vertex: the last digit of a logit, which depends on what else was computed with it, may cost one.
+        assert again[name]["geometry"].hausdorff_distance(one["geometry"]) < 2 * QUPATHS_ROUNDING
         for what in ("id", "className", "metadata"):
             assert again[name].get(what) == one.get(what)
 
