@@ -31,6 +31,7 @@ from wsisam_server.config import Limits
 from wsisam_server.fields import SlidePrompt, plan
 from wsisam_server.geometry import Box
 from wsisam_server.polygons import encode, outline
+from wsisam_server.scheduler import ModelInfo
 from wsisam_server.slides import open_slide
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def main() -> None:
     def click() -> None:
         stages.clicks.append({})
         high = encoded(pair.high, "high")
-        low = encoded(pair.low, "low") if model.reads_low(given) else None
+        low = encoded(ModelInfo.of(model).low_window(pair), "low") if model.reads_low(given) else None
         with stages.stage("decode, together"):
             answer = model.decode(high, low, given)
         with stages.stage("outline"):

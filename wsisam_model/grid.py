@@ -17,6 +17,11 @@ MIDDLE: Final = 28
 _START = (SIDE - MIDDLE) // 2
 
 
+def middle_side(image_size: int) -> int:
+    """How wide the middle of an image is, in its pixels."""
+    return image_size // SIDE * MIDDLE
+
+
 def middle(grid: Any, scale: int = 1) -> Any:
     """The middle positions of a tensor or an array.
 

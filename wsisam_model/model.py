@@ -258,7 +258,7 @@ class WsiSam:
 
         Args:
             image: as in `encode`.
-            middle: encode the middle of it alone, see `encodes_middle`.
+            middle: encode the middle of it alone, see `encodes_middle`; the image may then be that middle already.
 
         Returns:
             Embedding [1, 256, 64, 64] and early feature [1, C, 64, 64], on the model's device in its dtype; of the
@@ -270,9 +270,11 @@ class WsiSam:
         side = self.image_size
         if not isinstance(image, np.ndarray):
             raise ImageError((side, side, 3), None, type(image).__name__)
-        if image.shape != (side, side, 3) or image.dtype != np.uint8:
+        part = grid.middle_side(side)
+        is_part = middle and image.shape == (part, part, 3)
+        if (image.shape != (side, side, 3) and not is_part) or image.dtype != np.uint8:
             raise ImageError((side, side, 3), image.shape, str(image.dtype))
-        if middle:
+        if middle and not is_part:
             image = grid.middle(image.transpose(2, 0, 1), side // grid.SIDE).transpose(1, 2, 0)
         # a copy, since torch takes neither read-only arrays nor negative strides
         pixels = torch.from_numpy(image.copy()).to(self.device).permute(2, 0, 1)
@@ -287,7 +289,8 @@ class WsiSam:
         """Encodes one image, once for all prompts on it.
 
         Args:
-            image: uint8 RGB [image_size, image_size, 3], rows down.
+            image: uint8 RGB [image_size, image_size, 3], rows down; for the role "low" alone its middle will do, as
+                wide as `ModelSettings.low_side` says.
             roles: what the embedding is for. Given, all that these roles need is computed now and nothing else can
                 be later, so that the embedding's `nbytes` is final. None: parts are computed when first needed.
             prompt: who waits. Given with roles, what only prompts of other kinds need is computed when the first of

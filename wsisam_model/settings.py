@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wsisam_model import grid
+
 
 @dataclass(frozen=True)
 class ModelSettings:
@@ -33,6 +35,10 @@ class ModelSettings:
     read_low: bool = True
     low_middle: bool = False
     batch_size: int | None = None
+
+    def low_side(self, image_size: int) -> int:
+        """How wide a part of a low-resolution image is encoded, about its middle, in its pixels."""
+        return grid.middle_side(image_size) if self.low_middle else image_size
 
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:

@@ -14,7 +14,7 @@ from wsisam_server.config import MIB
 from wsisam_server.embeddings import EmbeddingStore
 from wsisam_server.fields import SlidePrompt
 from wsisam_server.geometry import Box, FieldPair, Window
-from wsisam_server.scheduler import Device, Job, LocalEngine, StoredFeatures
+from wsisam_server.scheduler import Device, Job, LocalEngine, ModelInfo, StoredFeatures
 
 SLIDE = "5" * 64
 
@@ -175,5 +175,5 @@ async def test_of_low_images_the_middle_alone_may_be_kept(store):
     (again,) = await asked(middle, store, job())
     assert (first.times.encoder_runs, again.times.encoder_runs) == (2, 0)
     assert (first.logits == again.logits).all()
-    low = StoredFeatures(middle, store).load(SLIDE, job().field.low, "low")
+    low = StoredFeatures(middle, store).load(SLIDE, ModelInfo.of(middle).low_window(job().field), "low")
     assert low.embedding.shape == (1, 256, 28, 28)

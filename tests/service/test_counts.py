@@ -19,8 +19,11 @@ SIDE = 256
 MARGIN = 8
 """Pixels on each side that the resampling filter may want beyond a window."""
 
+LOW_SIDE = 112
+"""Of the low-resolution window, the middle is read."""
+
 WINDOWS = 2
-"""Of a field: the high-resolution one, and twice its width about the same centre."""
+"""Of a field: the high-resolution one, and the low-resolution one about the same centre."""
 
 CORNERS = [(300, 500), (700, 500), (300, 1100), (1100, 1700)]
 
@@ -89,8 +92,8 @@ def high(x, y):
 
 
 def covered(downsample, margin=0):
-    """Pixels of a level that both windows of a field cover."""
-    return sum((scale * downsample * (SIDE + 2 * margin)) ** 2 for scale in (1, 2))
+    """Pixels of a level that the windows cover of which a field is read."""
+    return sum((scale * downsample * (side + 2 * margin)) ** 2 for scale, side in ((1, SIDE), (2, LOW_SIDE)))
 
 
 def test_a_click_reads_each_window_once_and_the_next_ones_nothing(client, counting, slide_id):

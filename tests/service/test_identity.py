@@ -275,10 +275,19 @@ def test_log_lines_carry_the_user_and_what_became_of_the_call(lab, connect):
         call(pb.ListModelsRequest(), metadata=(("x-request-id", "my-own"),), timeout=60)
         with pytest.raises(ServerError):
             connect("reader").segment(pb.SegmentRequest())
+        # A call's line is written when it has ended, which its client may know before.
+        lines = {}
+        for _ in range(100):
+            lines = {
+                line["user"]: line for line in map(json.loads, written.getvalue().splitlines()) if "method" in line
+            }
+            if {"anna", "rita"} <= lines.keys():
+                break
+            time.sleep(0.05)
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)
-    done, refused = (line for line in map(json.loads, written.getvalue().splitlines()) if "method" in line)
+    done, refused = lines["anna"], lines["rita"]
     assert (done["user"], done["request_id"], done["status"], done["reason"]) == ("anna", "my-own", "OK", "")
     assert done["method"] == "/wsisam.v1.Segmentation/ListModels"
     assert 0 < done["milliseconds"] < 60_000

@@ -78,7 +78,7 @@ class ClusterEngine:
 
     def lacking(self, job: Job) -> list[Window]:
         """See `Engine.lacking`."""
-        return [] if self._key(job) in self._device.cache else self._windows(job.field)
+        return [] if self._key(job) in self._device.cache else self._info.windows(job.field)
 
     async def to_encode(self, job: Job) -> list[Window]:
         """See `Engine.to_encode`."""
@@ -100,7 +100,7 @@ class ClusterEngine:
         async def compute() -> Prepared:
             call = self._call(job, claim)
             reply: Reply = Lacking()
-            if not await self._device.to_encode(call, self._windows(job.field)):
+            if not await self._device.to_encode(call, self._info.windows(job.field)):
                 reply = await self._encoded(key, ticket, call, {})
             if isinstance(reply, Lacking):
                 if on_encode is not None:
@@ -123,14 +123,11 @@ class ClusterEngine:
 
     async def _read(self, job: Job, ticket: Ticket, times: StageTimes) -> Pixels:
         pixels: Pixels = {}
-        for window in self._windows(job.field):
+        # Which prompts of a model read the LR window, only the model knows; the replica encodes what it needs.
+        for window in self._info.windows(job.field):
             pixels[window], spent = await self._device.read(ticket, partial(job.read, window))
             times.read += spent
         return pixels
-
-    def _windows(self, field: FieldPair) -> list[Window]:
-        # Which prompts of a model read the LR window, only the model knows; the replica encodes what it needs.
-        return [field.high, field.low] if self._info.uses_low else [field.high]
 
     def _key(self, job: Job) -> Key:
         return job.slide_id, self._info.weights_hash, self._info.settings, job.field

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wsisam_server.geometry import Window
+
 if TYPE_CHECKING:
     from wsisam_model import Embedding, Role, WsiSam
-    from wsisam_server.geometry import SlideSize, Window
+    from wsisam_server.geometry import SlideSize
     from wsisam_server.slides import Slide
 
 
@@ -40,5 +42,7 @@ class Patches:
         key = window, middle
         if key not in self._embeddings:
             roles: tuple[Role, ...] | None = ("low",) if middle else None
-            self._embeddings[key] = self._model.encode(self._slide.read(window), roles=roles)
+            side = self._model.settings.low_side(window.size) if middle else window.size
+            part = Window.about(window.center, window.downsample, side)
+            self._embeddings[key] = self._model.encode(self._slide.read(part), roles=roles)
         return self._embeddings[key]

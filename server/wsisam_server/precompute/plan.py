@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
+from wsisam_server.scheduler import ModelInfo
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -149,7 +151,8 @@ def planned(work: Work, fields: Iterable[FieldPair], *, most_bytes: int | None =
         needed: list[tuple[Window, Role]] = [(pair.high, "high")]
         if work.model.wants_low:
             # Of whole images, one entry serves both roles.
-            needed.append((pair.low, "low" if work.model.encodes_middle("low") else "high"))
+            window = ModelInfo.of(work.model).low_window(pair)
+            needed.append((window, "low" if work.model.encodes_middle("low") else "high"))
         # A field is of use when all of it is there.
         more = {part: work.stored.nbytes(part[1]) for part in needed if part not in windows}
         nbytes += sum(more.values())

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
+from wsisam_server.geometry import Window
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
     from wsisam_model import ModelSettings, WsiSam
     from wsisam_server.fields import SlidePrompt
-    from wsisam_server.geometry import FieldPair, Window
+    from wsisam_server.geometry import FieldPair
 
 
 class Priority(IntEnum):
@@ -137,6 +139,14 @@ class ModelInfo:
             uses_low=model.wants_low,
             settings=model.settings,
         )
+
+    def low_window(self, field: FieldPair) -> Window:
+        """What it reads of a field's LR patch, for prompts for which it reads any."""
+        return Window.about(field.high.center, field.low.downsample, self.settings.low_side(self.image_size))
+
+    def windows(self, field: FieldPair) -> list[Window]:
+        """What it may read of a field, whatever the prompt."""
+        return [field.high, self.low_window(field)] if self.uses_low else [field.high]
 
     @property
     def mask_feedback(self) -> bool:

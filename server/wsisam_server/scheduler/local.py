@@ -161,7 +161,7 @@ class LocalEngine:
     def _parts(self, windows: FieldPair, prompt: Prompt) -> list[tuple[Window, Role]]:
         parts: list[tuple[Window, Role]] = [(windows.high, "high")]
         if self._model.reads_low(prompt):
-            parts.append((windows.low, "low"))
+            parts.append((self._info.low_window(windows), "low"))
         return parts
 
     def _lacking(self, slide_id: str, parts: list[tuple[Window, Role]]) -> list[tuple[Window, Role]]:

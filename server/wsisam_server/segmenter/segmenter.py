@@ -104,10 +104,10 @@ class Segmenter:
             WsiSamServerError: what is wrong with the request.
         """
         pair, _ = self.field_for(request)
-        pushed = self.slides.pushed(request.slide_id)
+        pushed, model = self.slides.pushed(request.slide_id), self.model(request.model)
         if pushed is None:
             return set()
-        return {window for window in map(pushed.window_for, (pair.high, pair.low)) if window is not None}
+        return {window for window in map(pushed.window_for, model.windows(pair)) if window is not None}
 
     def slide_info(self, slide_id: str) -> SlideInfo:
         """Geometry of an open slide.
@@ -298,7 +298,7 @@ class Segmenter:
                 # The embedding was evicted, or its tile let go, between the question and the answer.
                 if error.reason is not Reason.PIXELS_NEEDED:
                     raise
-        raise PixelsNeededError(pushed.missing([job.field.high, job.field.low]))
+        raise PixelsNeededError(pushed.missing(model.windows(job.field)))
 
     async def _outcome(
         self, request: Request, model: ModelInfo, pair: FieldPair, answer: Answer, border: Refined

@@ -159,10 +159,9 @@ class Survey:
         pushed = self._segmenter.slides.pushed(self._request.slide_id)
         if pushed is None:
             return []
-        # A click may be answered by a model that reads the low patch, too.
-        both = self._segmenter.model(self._request.model).uses_low
+        model = self._segmenter.model(self._request.model)
         pairs = [FieldPair(tile.window) for tile in self.plan.tiles]
-        return pushed.missing(window for pair in pairs for window in ((pair.high, pair.low) if both else (pair.high,)))
+        return pushed.missing(window for pair in pairs for window in model.windows(pair))
 
     def check_pixels(self) -> None:
         """Passes when no pixels have to be asked for.
