@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 
     from wsisam_server.scheduler import Job
 
-PIXEL_BYTES = 256 * 256 * 3
+PIXEL_BYTES = (256 * 256 + 112 * 112) * 3
+"""Of a field: the high-resolution window, and the middle of the low-resolution one."""
+
 LOGIT_BYTES = 256 * 256 * 4
-EMBEDDING_MIB = 32
+EMBEDDING_MIB = 35
 """Of one field of wsisam-lite, with all that is kept of it (counted)."""
 
 
@@ -251,8 +253,8 @@ def main() -> None:
     arguments.add_argument("--clicks-per-minute", type=float, default=6.0)
     arguments.add_argument("--new", type=float, default=0.2, help="Share of clicks that need a new field.")
     arguments.add_argument("--windows", type=int, default=40, help="Fields that are worked on in an open slide.")
-    arguments.add_argument("--encode-ms", type=float, default=1270.0)
-    arguments.add_argument("--decode-ms", type=float, default=75.0)
+    arguments.add_argument("--encode-ms", type=float, default=931.0)
+    arguments.add_argument("--decode-ms", type=float, default=83.0)
     arguments.add_argument("--around-ms", type=float, default=25.0)
     arguments.add_argument("--server-ms", type=float, default=15.0, help="That the server computes for a click.")
     arguments.add_argument("--p95-ms", type=float, default=2500.0)
