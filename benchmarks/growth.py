@@ -63,8 +63,9 @@ def main() -> None:
         before = server.encoder_runs()
         samples = list(follow(server, request))
         runs = server.encoder_runs() - before
-    if runs != options.fields:
-        raise SystemExit(f"{options.fields} fields took {runs} encoder runs")
+        windows = options.fields * (2 if server.client.models()[0].uses_low else 1)
+    if runs != windows:
+        raise SystemExit(f"{windows} windows took {runs} encoder runs")
     third = len(prompts) // 3
     first, last = (cost(samples, *part) for part in ((0, third), (len(prompts) - third, len(prompts))))
     middle = max(sample.memory_mib for sample in samples if third <= sample.answered <= 2 * third)
