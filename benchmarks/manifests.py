@@ -143,6 +143,7 @@ SETS: dict[Callable[[Path], Iterator[Labelled]], str] = {
 
 def main(data: Path, out: Path) -> None:
     """Writes all manifests."""
+    out.mkdir(parents=True, exist_ok=True)
     for labelled, mpp in SETS.items():
         name = labelled.__name__
         rows = []
