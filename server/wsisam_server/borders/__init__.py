@@ -7,6 +7,6 @@ must never know a model, pixels, messages, or who waits.
 
 from wsisam_server.borders.mosaic import Fused, fuse
 from wsisam_server.borders.prompting import question
-from wsisam_server.borders.windows import USUAL_WINDOWS, Goal, Refinement, Rings, rings
+from wsisam_server.borders.windows import CELLS, USUAL_WINDOWS, Goal, Refinement, Rings, rings
 
-__all__ = ["USUAL_WINDOWS", "Fused", "Goal", "Refinement", "Rings", "fuse", "question", "rings"]
+__all__ = ["CELLS", "USUAL_WINDOWS", "Fused", "Goal", "Refinement", "Rings", "fuse", "question", "rings"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from wsisam_server.borders.resampling import centers
-from wsisam_server.fields import onto_slide
+from wsisam_server.fields import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE, onto_slide
 from wsisam_server.geometry import FieldPair, SlideSize, Window
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ REACH: Final = 0.25
 
 USUAL_WINDOWS: Final = 64
 """Bound on the windows of one border where nobody says another: on a CPU, a minute."""
+
+CELLS: Final = 256
+"""Along a mask's side, whatever the size of the images that a model takes."""
 
 MAX_OCTAVES: Final = 4
 """The finest cell is a 16th of the coarse one: an object that takes half the coarse field then has the extent of 8
@@ -57,7 +60,8 @@ class Refinement:
         windows = min(USUAL_WINDOWS, most) if self.max_windows is None else self.max_windows
         if not 1 <= windows <= most:
             raise ValueError(f"it must lie between 1 and {most}")
-        return Goal(self.downsample or (1.0 if viewport is None else viewport.downsample), windows)
+        downsample = self.downsample or (1.0 if viewport is None else viewport.downsample)
+        return Goal(min(max(downsample, MIN_DOWNSAMPLE), MAX_DOWNSAMPLE), windows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,8 @@ def rings(logits: NDArray[np.float32], window: Window, slide: SlideSize, goal: G
     Returns:
         None of them where the answer has no border on the slide, or is fine enough as it is.
     """
-    wanted = min(max(round(math.log2(window.downsample / goal.downsample)), 0), MAX_OCTAVES)
+    cell = window.extent / logits.shape[0]
+    wanted = min(max(round(math.log2(cell / goal.downsample)), 0), MAX_OCTAVES)
     xs, ys = _border(logits, window, slide)
     scales: list[tuple[FieldPair, ...]] = []
     left = goal.max_windows

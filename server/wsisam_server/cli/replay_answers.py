@@ -68,7 +68,7 @@ class There:
         self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Scale, ...]
     ) -> Redrawn:
         """See `Answerer`."""
-        slide_id, wanted = self._slide_id(slide), refinement(levels)
+        slide_id, wanted = self._slide_id(slide), refinement(levels, window)
         try:
             try:
                 last = self._last(slide_id, prompt, window, wanted)
@@ -154,7 +154,7 @@ class Here:
     ) -> Redrawn:
         """See `Answerer`."""
         choice = None if window is None else ExactWindow(_resized(window, self._size))
-        wanted = refinement(levels)
+        wanted = refinement(levels, window)
         if wanted is not None:
             wanted = replace(wanted, max_windows=min(wanted.max_windows or self._most_windows, self._most_windows))
         outcome: Outcome | None = None

@@ -11,9 +11,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.borders import CELLS
 from wsisam_server.cli.answering import model_here, refusals, slide_there
 from wsisam_server.cli.connection import Reach, connection_options
 from wsisam_server.cli.model import model_of_server, model_options
+from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.prompts import BoxType, Numbers, PointType, Result, describe, prompts
 from wsisam_server.errors import WsiSamServerError
@@ -45,17 +47,15 @@ console = Console(stderr=True)
     help="Draw them on the slide, which must be readable here (PNG).",
 )
 @click.option("--downsample", type=float, help="Working scale, level-0 pixels per model pixel; chosen if not given.")
-@click.option(
-    "--tolerance", type=click.FloatRange(0, 1000), help="Simplification in microns (pixels without a pixel size)."
-)
+@click.option("--tolerance", type=Number(0, 1000), help="Simplification in microns (pixels without a pixel size).")
 @click.option(
     "--min-area",
-    type=click.FloatRange(0, 1e12),
+    type=Number(0, 1e12),
     help="Leave out smaller parts and holes, square microns (pixels); specks if not given, 0 keeps all.",
 )
 @click.option(
     "--refine",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, min_open=True),
     help="Refine borders in finer windows, to this many level-0 pixels per mask cell; slow.",
 )
 @click.option(
@@ -183,8 +183,9 @@ def _line(result: Result) -> str:
 
 
 def _refined(outline: pb.Outline) -> str:
-    """The finest scale of a border, and whether it is as fine as asked for."""
+    """The finest mask of a border, and whether it is as fine as asked for."""
     finer = ""
     if levels := outline.levels[1:]:
-        finer = f", border at {levels[-1].downsample:.3g} in {sum(level.windows for level in levels)} window(s)"
+        cell = levels[-1].downsample * outline.field.high.size / CELLS
+        finer = f", border at {cell:.3g} in {sum(level.windows for level in levels)} window(s)"
     return finer + ("; finer needs more --refine-windows" if outline.limited else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from wsisam_server.borders import USUAL_WINDOWS, Refinement
+from wsisam_server.borders import CELLS, USUAL_WINDOWS, Refinement
 from wsisam_server.config import Limits
 from wsisam_server.fields import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE, SlidePrompt
 
@@ -19,6 +19,9 @@ _ROOM: Final = 2
 """Times the windows that a border took: another model's may be longer, and one too many would halve its fineness."""
 
 _USUAL_LIMIT: Final = Limits().refinement_windows
+
+_MOST_WINDOWS: Final = 2**31 - 1
+"""That a message can ask for. An annotation may say that its border took more, which no server reads."""
 
 
 class RefusedError(Exception):
@@ -81,18 +84,20 @@ def steps(prompt: SlidePrompt) -> list[SlidePrompt]:
     return boxed + grown
 
 
-def refinement(levels: tuple[Scale, ...]) -> Refinement | None:
+def refinement(levels: tuple[Scale, ...], window: Window | None) -> Refinement | None:
     """How far a border is refined again: as finely as it was, with room for more windows as far as servers usually go.
 
     Args:
         levels: of the first time, the field's first.
+        window: the HR window of the first time, whose size tells how many pixels of a level make a cell of the mask;
+            None for one.
 
     Returns:
         None where it was not refined.
     """
     if len(levels) < 2:  # noqa: PLR2004 - the field's, and a finer one
         return None
-    finest = min(level.downsample for level in levels)
+    finest = min(level.downsample for level in levels) * (1 if window is None else window.size / CELLS)
     used = windows_used(levels)
     return Refinement(
         downsample=min(max(finest, MIN_DOWNSAMPLE), MAX_DOWNSAMPLE),
@@ -102,4 +107,4 @@ def refinement(levels: tuple[Scale, ...]) -> Refinement | None:
 
 def windows_used(levels: tuple[Scale, ...]) -> int:
     """How many windows a border took, beside the field."""
-    return sum(level.windows for level in levels[1:])
+    return min(sum(level.windows for level in levels[1:]), _MOST_WINDOWS)

@@ -37,6 +37,9 @@ public record Outline(
   /** How often a field's scale can be halved for its border: to a 16th. */
   private static final int MAX_OCTAVES = 4;
 
+  /** Along a mask's side, whatever the size of the window. */
+  private static final double CELLS = 256;
+
   /** Copies the lists. */
   public Outline {
     parts = List.copyOf(parts);
@@ -68,9 +71,14 @@ public record Outline(
     if (isEmpty() || levels.isEmpty() || limited) {
       return false;
     }
-    double coarse = levels.get(0).downsample();
-    double finest = levels.get(levels.size() - 1).downsample();
+    double coarse = cell(levels.get(0));
+    double finest = cell(levels.get(levels.size() - 1));
     return octaves(coarse, downsample) > Math.round(log2(coarse / finest));
+  }
+
+  /** Level-0 pixels per cell of the mask at one of its levels. */
+  public double cell(Level level) {
+    return level.downsample() * window.size() / CELLS;
   }
 
   /** How often the server halves a field's scale to come near another one. */
