@@ -32,6 +32,9 @@ one of three times its size."""
 DECAY: Final = 0.7
 """The vote of a scale in votes of the one before it, whose windows see twice as much of the object."""
 
+_ROWS: Final = 256
+"""Of a mosaic that are merged at a time: the largest has 4,096, and all that leads to them would take six times its size."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fused:
@@ -76,20 +79,34 @@ def fuse(
     finest = next((answers[0][0] for answers in reversed(trusted) if answers), window)
     count = round(region.extent / finest.extent * logits.shape[0])
     xs, ys = centers(region.x, region.extent, count), centers(region.y, region.extent, count)
-    result = read(logits, window, xs, ys)
-    # In place, as the largest mosaics have 16 million cells.
-    moved = np.zeros_like(result)
-    votes = [DECAY**number for number in range(len(scales))]
-    for vote, answers in zip(votes, trusted, strict=True):
-        if answers:
-            difference = _difference(result, answers, xs, ys)
-            difference *= vote
-            moved += difference
-    moved *= read(_band(logits), window, xs, ys)
-    moved /= 1 + sum(votes)
-    result += moved
+    result = np.empty((count, count), np.float32)
+    band = _band(logits)
+    for start in range(0, count, _ROWS):
+        some = ys[start : start + _ROWS]
+        moved = _moved(logits, window, trusted, xs, some)
+        moved *= read(band, window, xs, some)
+        moved += read(logits, window, xs, some)
+        result[start : start + _ROWS] = moved
     left_out = tuple(len(given) - len(kept) for given, kept in zip(scales, trusted, strict=True))
     return Fused(result, region, left_out)
+
+
+def _moved(
+    logits: NDArray[np.float32],
+    window: Window,
+    scales: Sequence[Sequence[tuple[Window, NDArray[np.float32]]]],
+    xs: NDArray[np.float64],
+    ys: NDArray[np.float64],
+) -> NDArray[np.float32]:
+    """How far all votes together move the coarse logits at the places, [m, n]."""
+    coarse = read(logits, window, xs, ys)
+    votes = [DECAY**number for number in range(len(scales))]
+    moved = np.zeros_like(coarse)
+    for vote, answers in zip(votes, scales, strict=True):
+        if answers:
+            moved += vote * _difference(coarse, answers, xs, ys)
+    moved /= 1 + sum(votes)
+    return moved
 
 
 def _difference(
@@ -98,7 +115,7 @@ def _difference(
     xs: NDArray[np.float64],
     ys: NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """How far one scale's answers lie from the coarse one at the places, [n, n]; 0 where there are none."""
+    """How far one scale's answers lie from the coarse one at the places, [m, n]; 0 where there are none."""
     total, weights = np.zeros_like(coarse), np.zeros_like(coarse)
     for part, values in answers:
         rows, columns = _within(ys, part.y, part.extent), _within(xs, part.x, part.extent)
