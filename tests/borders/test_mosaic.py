@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import shapely
 
-from wsisam_server.borders import Goal, fuse, question, rings
-from wsisam_server.geometry import SlideSize, Window
+from wsisam_server.borders import Goal, Refinement, fuse, question, rings
+from wsisam_server.geometry import Box, SlideSize, Viewport, Window
 from wsisam_server.polygons import outline
 
 SLIDE = SlideSize(4096, 4096)
@@ -174,6 +174,25 @@ def test_rings_keep_to_their_bound_and_say_so():
     for fields in free.scales:
         rows = [(field.high.y, field.high.x) for field in fields]
         assert rows == sorted(rows)
+
+
+def test_how_fine_is_told_by_the_masks_cells_whatever_the_size_of_the_models_images():
+    """A model of 1,024 px has four pixels to a cell of its mask."""
+    coarse = logits("disc", COARSE)
+    small, large = (
+        rings(coarse, Window(0, 0, COARSE.extent / size, size), SLIDE, Goal(4.0, 10_000)) for size in (256, 1024)
+    )
+    assert len(small.scales) == 2
+    for one, other in zip(small.scales, large.scales, strict=True):
+        assert [field.high.region for field in one] == [field.high.region for field in other]
+        assert {field.high.size for field in other} == {1024}
+
+
+@pytest.mark.parametrize(("seen", "wanted"), [(1e-320, 1 / 64), (1e300, 2.0**18), (2.0, 2.0)])
+def test_a_view_of_any_scale_gives_a_goal(seen, wanted):
+    goal = Refinement().goal(Viewport(Box(0, 0, 100, 100), seen), 256)
+    assert goal == Goal(wanted, 64)
+    rings(logits("disc", COARSE), COARSE, SLIDE, goal)
 
 
 def test_every_place_of_the_border_lies_in_the_middle_of_a_window():

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import uuid
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -12,6 +13,7 @@ from support.annotations import Serving
 from support.server import picture
 from wsisam_server.cli import main
 from wsisam_server.config import Limits
+from wsisam_server.formats import geojson as format_
 from wsisam_server.store import Wanted, open_store
 
 BOWTIE = [[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]
@@ -84,6 +86,21 @@ def test_what_is_imported_is_exported_as_it_was(where, slide, geojson, tmp_path)
     )
     run("export", out, "--slide", slide, *where)
     assert out.read_bytes() == before
+
+
+def test_a_refined_outline_that_the_stores_first_form_took_is_as_it_was(where, slide, geojson, place):
+    """That form left the scales of its border in the metadata."""
+    said = {"wsisam.model": "m", "wsisam.weights": "ab" * 32, "wsisam.levels": "[[2,1],[1,7]]"}
+    path = geojson(square(0, metadata=said))
+    run("import", geojson(square(50), name="other.geojson"), "--slide", slide, *where)
+    with open_store(str(place)) as store:
+        (known,) = store.listing(Wanted(), after=0, limit=9).annotations
+        (draft,) = format_.read(path.read_text(), known.content.slide_id, "").drafts
+        levels = {"wsisam.levels": said["wsisam.levels"]}
+        then = replace(draft.content, provenance=replace(draft.content.provenance, levels=()), metadata=levels)
+        store.save([replace(draft, content=then)], author="anna", request_id=uuid.uuid4().hex)
+    for _ in range(2):
+        assert "0 new annotations, 0 changed, 1 as they were" in run("import", path, "--slide", slide, *where)
 
 
 def test_the_slide_is_known_by_its_content(where, slide, geojson, tmp_path):

@@ -219,6 +219,20 @@ def test_the_scales_of_a_refined_border_are_read_as_the_scripts_write_them():
     assert provenance.without(metadata) == {"mine": "too"}
 
 
+@pytest.mark.parametrize("more", [{}, {"wsisam.score": "0.840"}])
+def test_what_the_stores_first_form_kept_of_a_refined_outline_is_read_as_it_is_now(more):
+    """It had no scales; with a score that is written otherwise, all metadata stayed as they were."""
+    metadata = {"wsisam.model": "m", "wsisam.weights": "w", "wsisam.levels": "[[2,1],[0.5,7]]", "mine": "too", **more}
+    (now,) = read(feature(metadata=metadata)).drafts
+    made = replace(now.content.provenance, levels=())
+    left = metadata if more else {"wsisam.levels": "[[2,1],[0.5,7]]", "mine": "too"}
+    then = replace(now.content, provenance=made, metadata=left)
+    assert provenance.with_levels(then) == now.content
+    assert provenance.with_levels(now.content) == now.content
+    other = replace(then, provenance=replace(made, weights_hash="x"), metadata=metadata)
+    assert provenance.with_levels(other) == other
+
+
 @pytest.mark.parametrize(
     "levels", ["[2,1]", "[[2]]", "[[0,1]]", "[[NaN,1]]", "[[1,-1]]", "[[1,Infinity]]", "nonsense{"]
 )

@@ -218,6 +218,14 @@ def test_scales_that_the_first_form_of_the_store_left_in_the_metadata_are_found(
     assert other
 
 
+def test_a_part_that_a_person_took_away_stays_away_though_scales_came_with_it(store, kept):
+    """QuPath's metadata had the scales before the store did: they make no other drawing of it."""
+    parts = shapely.MultiPolygon([OLD, shapely.box(200, 200, 250, 250)])
+    one = kept(shape=parts)
+    kept("ben", one, shape=OLD, metadata=provenance.to_metadata(replace(MADE, levels=LEVELS)))
+    assert run(store, imported=True).left_alone == {one: LeftAlone.CHANGED}
+
+
 @pytest.mark.parametrize(
     ("levels", "downsample", "windows"),
     [
@@ -227,15 +235,22 @@ def test_scales_that_the_first_form_of_the_store_left_in_the_metadata_are_found(
         (((8, 1), (1, 300)), 1, 300),
         (((8, 1), (4, 10), (2, 40)), 2, 100),
         (((8, 1), (1e-300, 1)), 1 / 64, 64),
+        (((8, 1), (4, 2**31 - 1), (2, 2**31 - 1), (1, 2**31 - 1)), 1, 2**31 - 1),
     ],
 )
 def test_how_far_a_border_is_refined_again(levels, downsample, windows):
-    assert refinement(tuple(Scale(*level) for level in levels)) == Refinement(downsample, windows)
+    levels = tuple(Scale(*level) for level in levels)
+    assert refinement(levels, None) == refinement(levels, WINDOW) == Refinement(downsample, windows)
+
+
+def test_a_border_is_refined_as_finely_by_a_model_of_another_input_size():
+    """Four pixels of a window of 1,024 px make a cell of its mask, and a refinement is asked for in cells."""
+    assert refinement((Scale(2, 1), Scale(0.5, 20)), Window(0, 0, 2, 1024)) == Refinement(2, 64)
 
 
 @pytest.mark.parametrize("levels", [(), (Scale(8, 1),)])
 def test_a_border_that_was_not_refined_is_not_refined(levels):
-    assert refinement(levels) is None
+    assert refinement(levels, WINDOW) is None
 
 
 def test_a_prompt_grows_as_it_was_made():

@@ -13,7 +13,7 @@ import shapely
 
 from wsisam_server.cli.slide import named_slide, slide_options
 from wsisam_server.cli.store import opened, place_options
-from wsisam_server.formats import FormatError, Found, asap, geojson, repair
+from wsisam_server.formats import FormatError, Found, asap, geojson, provenance, repair
 from wsisam_server.store import Wanted, digest, listed
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ def _valid(drafts: list[Draft], *, mend: bool) -> list[Draft]:
 
 def _save(store: Store, drafts: list[Draft], record: SlideRecord, author: str, *, update: bool) -> None:
     known, _ = listed(store, Wanted(slide_id=record.slide_id), deleted=True)
+    drafts = [_as_stored(known.get(draft.id), draft) for draft in drafts]
     other = [draft for draft in drafts if _differs(known.get(draft.id), draft)]
     if other and not update:
         for draft in other[:SHOWN]:
@@ -146,6 +147,13 @@ def _save(store: Store, drafts: list[Draft], record: SlideRecord, author: str, *
         saved = store.save(current, author=author, request_id=uuid.uuid4().hex, slides=[record])
         changed += sum(not one.unchanged for one in saved)
     click.echo(f"{new} new annotations, {changed - new} changed, {len(drafts) - changed} as they were")
+
+
+def _as_stored(stored: Annotation | None, draft: Draft) -> Draft:
+    """The draft in the words of the store, where these come from an earlier reading of the same file."""
+    if stored is None or digest(provenance.with_levels(stored.content)) != digest(draft.content):
+        return draft
+    return replace(draft, content=stored.content)
 
 
 def _differs(stored: Annotation | None, draft: Draft) -> bool:

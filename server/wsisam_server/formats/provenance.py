@@ -6,6 +6,7 @@ The keys and the form of the prompts are those that the QuPath scripts write.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from wsisam_server.fields import PromptPoint, SlidePrompt
@@ -15,14 +16,18 @@ from wsisam_server.store import Provenance, Scale
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wsisam_server.store import Content
+
 MODEL: Final = "wsisam.model"
 WEIGHTS: Final = "wsisam.weights"
 PROMPTS: Final = "wsisam.prompts"
 WINDOW: Final = "wsisam.window"
 SCORE: Final = "wsisam.score"
 LEVELS: Final = "wsisam.levels"
+CUT: Final = "wsisam.cut_by_field"
+CLIENT: Final = "wsisam.client"
 
-_ALL: Final = frozenset({MODEL, WEIGHTS, PROMPTS, WINDOW, SCORE, LEVELS})
+_ALL: Final = frozenset({MODEL, WEIGHTS, PROMPTS, WINDOW, SCORE, LEVELS, CUT, CLIENT})
 
 
 def to_metadata(made: Provenance) -> dict[str, str]:
@@ -52,6 +57,21 @@ def split(metadata: Mapping[str, str]) -> tuple[Provenance | None, dict[str, str
     if any(metadata.get(key) != value for key, value in said.items()):
         return made, dict(metadata)
     return made, {key: value for key, value in metadata.items() if key not in said}
+
+
+def with_levels(content: Content) -> Content:
+    """What came in a file into the store's first form, as it is read now.
+
+    That form had no scales of a refined border: they stayed in the metadata, alone or with all that says more.
+    """
+    made = content.provenance
+    if made is None or made.levels or LEVELS not in content.metadata:
+        return content
+    said = content.metadata if MODEL in content.metadata else {**to_metadata(made), **content.metadata}
+    read, rest = split(said)
+    if read is None or read.weights_hash != made.weights_hash:
+        return content  # of an earlier drawing
+    return replace(content, provenance=replace(made, levels=read.levels), metadata=rest)
 
 
 def without(metadata: Mapping[str, str]) -> dict[str, str]:

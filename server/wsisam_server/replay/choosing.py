@@ -8,7 +8,6 @@ asked for. The server's own outlines are known by their vertices, which lie on i
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -41,14 +40,9 @@ class LeftAlone(Enum):
 
 def origin(content: Content) -> Provenance | None:
     """How an annotation was drawn, as the store or, for one that came from QuPath, its metadata say."""
-    made = content.provenance
-    if made is not None and made.levels:
-        return made
-    said = provenance.split(content.metadata)[0]
-    if made is None or said is None or made.weights_hash != said.weights_hash:
-        return made or said
-    # The first form of the store had no levels: of what came in a file then, only the metadata have them.
-    return replace(made, levels=said.levels)
+    if content.provenance is None:
+        return provenance.split(content.metadata)[0]
+    return provenance.with_levels(content).provenance
 
 
 def at_sight(annotation: Annotation, weights_hash: str) -> LeftAlone | None:
@@ -71,12 +65,17 @@ def by_history(history: Sequence[Annotation], *, imported: bool) -> LeftAlone | 
         imported: take what came from QuPath or a file, too.
     """
     now = history[-1].content
-    drawn = next(one.content for one in history if origin(one.content) == origin(now))
+    drawn = next(one.content for one in history if _of_one_drawing(one.content, now))
     if not same_shape(drawn.shape, now.shape):
         return LeftAlone.CHANGED
     if imported or (drawn.provenance is not None and _on_grid(drawn)):
         return None
     return LeftAlone.IMPORTED
+
+
+def _of_one_drawing(then: Content, now: Content) -> bool:
+    """Whether both say the same origin, in whatever words: scales of a border may have come with metadata later."""
+    return origin(then) == origin(now) or (then.provenance is not None and then.provenance == now.provenance)
 
 
 def _on_grid(content: Content) -> bool:
