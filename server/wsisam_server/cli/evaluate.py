@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from wsisam_server.cli.model import load_model, model_options
+from wsisam_server.cli.numbers import Number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is left to chance.")
 @click.option(
     "--context",
-    type=click.FloatRange(1, 16),
+    type=Number(1, 16),
     default=2.0,
     show_default=True,
     help="The annotator's view, in lengths of the object.",

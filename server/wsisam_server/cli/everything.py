@@ -19,6 +19,7 @@ from wsisam_server.cli.answering import model_here, refusals, slide_there
 from wsisam_server.cli.bars import counted
 from wsisam_server.cli.connection import Reach, connection_options
 from wsisam_server.cli.model import model_of_server, model_options
+from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.prompts import BoxType, Numbers, Result, describe
 from wsisam_server.client import areas, geometry
@@ -35,17 +36,15 @@ console = Console(stderr=True)
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(dir_okay=False, path_type=Path)
-_SHARE = click.FloatRange(0, 1)
+_SHARE = Number(0, 1)
 
 
 @click.command("everything")
 @click.argument("slide", type=click.Path(path_type=Path))
 @click.option("--region", type=_FILE, help="Where to look: the areas in this GeoJSON file, as QuPath exports them.")
 @click.option("--box", type=BoxType(), help="Where to look, as a box instead.")
-@click.option("--min-size", type=click.FloatRange(0, min_open=True), required=True, help="Of the smallest object.")
-@click.option(
-    "--max-size", type=click.FloatRange(0, min_open=True), required=True, help="Of the largest, at most 16 times that."
-)
+@click.option("--min-size", type=Number(0, min_open=True), required=True, help="Of the smallest object.")
+@click.option("--max-size", type=Number(0, min_open=True), required=True, help="Of the largest, at most 16 times that.")
 @click.option("--existing", type=_FILE, multiple=True, help="GeoJSON of objects that are there already; repeatable.")
 @click.option("--class", "class_name", help="Give the proposals this class.")
 @click.option("--geojson", type=_OUT, help="Write the proposals here, for QuPath.")
@@ -56,9 +55,7 @@ _SHARE = click.FloatRange(0, 1)
 @click.option(
     "--min-agreement", type=_SHARE, help="Share of the clicks in an outline that must have given the same one."
 )
-@click.option(
-    "--tolerance", type=click.FloatRange(0, 1000), help="Simplification in microns (pixels without a pixel size)."
-)
+@click.option("--tolerance", type=Number(0, 1000), help="Simplification in microns (pixels without a pixel size).")
 @connection_options
 @model_options
 def command(

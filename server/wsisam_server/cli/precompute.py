@@ -15,6 +15,7 @@ from rich.console import Console
 from wsisam_server.cli.bars import counted
 from wsisam_server.cli.embedding_store import BYTES_VARIABLE, FOLDER_VARIABLE, embedding_store_options
 from wsisam_server.cli.model import FILE, load_model, model_options
+from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.size import shown
 from wsisam_server.config import Limits
 from wsisam_server.embeddings import EmbeddingStore
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from wsisam_server.geometry import FieldPair
 
 console = Console(stderr=True)
-POSITIVE = click.FloatRange(0, min_open=True)
+POSITIVE = Number(0, min_open=True)
 
 
 @click.command("precompute")

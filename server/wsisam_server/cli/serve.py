@@ -17,6 +17,7 @@ from wsisam_server.app import App, StartError
 from wsisam_server.cli.configuration import Configuration, Mapped, configuration, printed
 from wsisam_server.cli.embedding_store import embedding_store_options
 from wsisam_server.cli.model import load_model, model_options, served_models
+from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.size import Size
 from wsisam_server.cli.store import NONE, store_option
 from wsisam_server.cli.token import tokens_option
@@ -131,8 +132,8 @@ def _mappings(values: tuple[str, ...]) -> tuple[Mapped, ...]:
     metavar="N[-MOST]",
     help="Replicas that always run, and how many do when there is much to do; 1 if not given.",
 )
-@click.option("--ray-cpus", type=click.FloatRange(0, min_open=True), help="CPU cores of a replica; 1 if not given.")
-@click.option("--ray-gpus", type=click.FloatRange(0), help="GPUs of a replica, 0.5 lets two share one; 0 if not given.")
+@click.option("--ray-cpus", type=Number(0, min_open=True), help="CPU cores of a replica; 1 if not given.")
+@click.option("--ray-gpus", type=Number(0), help="GPUs of a replica, 0.5 lets two share one; 0 if not given.")
 @model_options
 def command(
     *,

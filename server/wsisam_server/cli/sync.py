@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.store import opened, place_options
 from wsisam_server.cli.sync_table import show
 from wsisam_server.store import store_name
@@ -84,7 +85,7 @@ class ResolutionType(click.ParamType):  # type: ignore[type-arg]
 @click.option("--even-if-open", is_flag=True, help="Write images even if a running QuPath seems to show them.")
 @click.option(
     "--time-limit",
-    type=click.FloatRange(1),
+    type=Number(1),
     default=REQUEST_SECONDS,
     show_default=True,
     help="Seconds that QuPath's Java may take for one image.",

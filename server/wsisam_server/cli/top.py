@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.live import Live
 
+from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.top_table import screen
 from wsisam_server.metrics import Reading, ReadingError, Spell, read
 
@@ -44,7 +45,7 @@ class _Place(click.ParamType):  # type: ignore[type-arg]
     metavar="HOST:PORT",
     help="Where the server's numbers are (wsisam serve --metrics-port).",
 )
-@click.option("--every", type=click.FloatRange(0.2, 60), default=2.0, show_default=True, help="Seconds between looks.")
+@click.option("--every", type=Number(0.2, 60), default=2.0, show_default=True, help="Seconds between looks.")
 @click.option("--once", is_flag=True, help="Print the numbers since the server's start, and end.")
 def command(*, place: tuple[str, int], every: float, once: bool) -> None:
     """Show who works on a server, what waits, and how long answers take. Ctrl+C ends it.

@@ -16,6 +16,7 @@ from wsisam_model.additions import Additions
 from wsisam_model.loading import load
 from wsisam_model.trainable import TRAINED
 from wsisam_server.cli.model import FILE, choose_device, weights_dir_option
+from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.train_progress import watching
 from wsisam_server.weights import WeightsError, WeightsFolder, frozen_sam
 
@@ -53,32 +54,32 @@ console = Console(stderr=True)
     "--validation-objects", type=click.IntRange(1), default=60, show_default=True, help="Validation objects in all."
 )
 @click.option(
-    "--box-share", type=click.FloatRange(0, 1), default=0.3, show_default=True, help="Objects first asked for by a box."
+    "--box-share", type=Number(0, 1), default=0.3, show_default=True, help="Objects first asked for by a box."
 )
 @click.option(
     "--low-share",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.6,
     show_default=True,
     help="Prompts that see the low-resolution image too; 0 leaves that branch out.",
 )
 @click.option(
     "--feedback",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.85,
     show_default=True,
     help="Later clicks that come with the previous mask.",
 )
 @click.option(
     "--additions-from",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.0,
     show_default=True,
     help="Part of the run that trains SAM's own mask alone, at half the time a step.",
 )
 @click.option(
     "--strength",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=1.0,
     show_default=True,
     help="Part of what the additions draw that is kept; less errs less on tissue unlike the training data.",
