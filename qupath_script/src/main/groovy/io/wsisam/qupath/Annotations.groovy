@@ -53,9 +53,11 @@ class Annotations {
         annotation
     }
 
-    /** Model, weights, prompts and score, as the annotation's metadata. */
+    /** Model, weights, prompts and score, as the annotation's metadata, in place of what it says of an earlier outline. */
     static void describe(PathObject annotation, Answer answer, List<Ask> asks) {
-        annotation.getMetadata().putAll(AnnotationMetadata.of(answer, asks, ''))
+        def metadata = annotation.getMetadata()
+        AnnotationMetadata.OF_AN_OUTLINE.each { metadata.remove(it) }
+        metadata.putAll(AnnotationMetadata.of(answer, asks, ''))
     }
 
     /** Whether an image has the object already: a step that is repeated must not add it twice. */

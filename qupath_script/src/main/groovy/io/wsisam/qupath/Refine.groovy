@@ -192,7 +192,7 @@ class Refine {
             text << " ${empty} left as they were: the model found nothing there."
         def finer = answers.values().collect { it.outline() }.findAll { it.isRefined() }
         if (finer)
-            text << " ${finer.size()} with a finer border, in ${finer.sum { it.levels()[1].windows() }} windows."
+            text << " ${finer.size()} with a finer border, in ${finer.sum { it.borderWindows() }} windows."
         def limited = answers.values().count { it.outline().limited() }
         if (limited)
             text << " ${limited} less fine than asked for: that would have needed too many windows."

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /** What an annotation says about where it comes from. Keys and values are plain strings. */
 public final class AnnotationMetadata {
@@ -39,6 +40,9 @@ public final class AnnotationMetadata {
 
   /** The version of this client. */
   public static final String CLIENT = "wsisam.client";
+
+  /** The keys that tell of one outline, and go when the annotation is outlined anew. */
+  public static final Set<String> OF_AN_OUTLINE = Set.of(MODEL, WEIGHTS, PROMPTS, SCORE, WINDOW, LEVELS, CUT, CLIENT);
 
   private AnnotationMetadata() {}
 
