@@ -25,6 +25,21 @@ def test_every_command_has_help_with_an_example(command):
     assert "Example: wsisam" in done.output
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["precompute", __file__, "--downsample", "nan"],
+        ["precompute", __file__, "--mpp", "inf"],
+        ["everything", __file__, "--box", "0,0,9,9", "--min-size", "nan", "--max-size", "9"],
+        ["segment", __file__, "--box", "0,0,9,9", "--refine", "nan"],
+    ],
+)
+def test_a_number_that_is_none_is_refused_by_name(arguments):
+    done = CliRunner().invoke(main, arguments)
+    assert (done.exit_code, done.exception.__class__) == (2, SystemExit)
+    assert "is not a finite number" in done.output
+
+
 def test_help_lists_all_commands_and_does_not_load_torch():
     code = "import sys; from wsisam_server.cli import main; main(['--help'], standalone_mode=False); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -70,10 +70,16 @@ def test_no_error_in_the_log(seen):
 def test_annotations_are_refined_without_a_window(qupath, server, project, dump):
     script = next(one for one in find_bundle().scripts if one.name == "WsiSamAnnotate.groovy")
     arguments = (f"server={server.target}", "which=class:Stroma", "border=0.25")
-    assert "1 with a finer border, in " in qupath.script(script, *arguments, project=project, save=True)
+    said = qupath.script(script, *arguments, project=project, save=True)
     now, [step] = dump(project)
     assert iou(now["c"]["geometry"], "c") > 0.9
     (field, *scales) = json.loads(now["c"]["metadata"]["wsisam.levels"])
     assert field[1] == 1
     assert [downsample for downsample, _ in scales] == pytest.approx([field[0] / 2, field[0] / 4])
+    assert f"1 with a finer border, in {sum(windows for _, windows in scales)} windows." in said
     assert "border" in step["script"]
+    # Outlined anew without: nothing is left of what was said of the finer border.
+    qupath.script(script, *arguments[:2], project=project, save=True)
+    again, _ = dump(project)
+    assert "wsisam.levels" not in again["c"]["metadata"]
+    assert again["c"]["metadata"]["wsisam.weights"] == now["c"]["metadata"]["wsisam.weights"]

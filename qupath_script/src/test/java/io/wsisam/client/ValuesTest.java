@@ -107,17 +107,17 @@ class ValuesTest {
     assertFalse(looked(false, 32, 2).isRefinable(1), "a 16th of the field's scale is the finest");
     assertFalse(looked(true, 8, 4).isRefinable(1), "it met the limit");
     assertTrue(looked(true, 8, 4).isRefined());
-    assertTrue(looked(false, 1024, 2).isRefinable(4), "four pixels of such a window make a cell of the mask");
-    assertFalse(looked(false, 1024, 2).isRefinable(6));
-    assertEquals(8, looked(false, 1024, 2).cell(new Level(2, 1)));
+    assertTrue(lookedIn(1024, false, 2).isRefinable(4), "four pixels of such a window make a cell of the mask");
+    assertFalse(lookedIn(1024, false, 2).isRefinable(6));
+    assertEquals(8, lookedIn(1024, false, 2).cell(new Level(2, 1)));
     assertFalse(looked(false, 8).isRefined());
   }
 
   private static Outline looked(boolean limited, double... downsamples) {
-    return looked(limited, 256, downsamples);
+    return lookedIn(256, limited, downsamples);
   }
 
-  private static Outline looked(boolean limited, int size, double... downsamples) {
+  private static Outline lookedIn(int size, boolean limited, double... downsamples) {
     return new Outline(
         List.of(new PolygonPart(new double[] {0, 0, 9, 0, 9, 9}, List.of())), 1, new FieldWindow(0, 0, 8, size), false, 1, false,
         0, 0, "", "", new Timings(1, 2, 3, 4, 5, 0),
