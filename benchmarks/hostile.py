@@ -3,11 +3,11 @@
 Run: PYTHONPATH=tests python benchmarks/hostile.py [--requests 10000] [--real-model] [--json OUT]
 
 `wsisam serve` in a process of its own, with a store. Requests to every method that the port answers, health and
-reflection too: valid messages with wrong bytes, well-formed ones with wild values, bytes that are no call at all. Must
-be reached: no call that the server itself ends with INTERNAL or UNKNOWN (its own count, in the metrics), no request
-without an answer, no traceback in its log, memory flat after the first quarter (by at most 5 %), at most eight more
-threads and open files than then (pools of threads fill when they are needed, and each of the store's has a file open),
-and an honest user is answered rightly all the time.
+reflection too: valid messages with wrong bytes, well-formed ones with wild values, regions whose borders cross ten
+thousands of times, bytes that are no call at all. Must be reached: no call that the server itself ends with INTERNAL or
+UNKNOWN (its own count, in the metrics), no request without an answer, no traceback in its log, memory flat after the
+first quarter (by at most 5 %), at most eight more threads and open files than then (pools of threads fill when they are
+needed, and each of the store's has a file open), and an honest user is answered rightly all the time.
 
 Then connections of eight bad kinds, one kind after the other; the honest user's median, as a ratio to the median
 before them in the same run, and at most four times that. Last, a call of a method whose name is no text, after which

@@ -6,11 +6,13 @@ import uuid
 from dataclasses import replace
 
 import pytest
+import shapely
 from click.testing import CliRunner
 from PIL import Image
 
 from support.annotations import Serving
 from support.server import picture
+from support.tangles import zigzags
 from wsisam_server.cli import main
 from wsisam_server.config import Limits
 from wsisam_server.formats import geojson as format_
@@ -143,6 +145,15 @@ def test_bad_shapes_are_told_and_can_be_repaired(where, slide, geojson, place):
     assert kept["crossed"].is_valid
     assert kept["crossed"].area == 50
     assert kept["crossed"].geom_type == "MultiPolygon"
+
+
+def test_a_shape_that_cannot_be_repaired_is_told_and_left_out(where, slide, geojson, place):
+    bad = square(0)
+    bad["geometry"] = shapely.geometry.mapping(zigzags(1000, 900, 700))
+    shown = run("import", geojson(bad, square(50)), "--slide", slide, "--repair", *where)
+    assert "1 left out: nothing was left, or they cross themselves too often" in shown
+    with open_store(str(place)) as store:
+        assert store.head() == 1
 
 
 def test_more_than_fits_into_one_request(where, slide, geojson, place):

@@ -1,6 +1,7 @@
 """Proposals for a region, over a real socket: what is found, what is left alone, and how the work goes on."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import numpy as np
@@ -9,6 +10,7 @@ import shapely
 from PIL import Image
 
 from support.server import DISCS, around, iou, picture
+from support.tangles import zigzags
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import ServerError, areas, geometry
@@ -128,6 +130,28 @@ def test_what_cannot_be_searched(client, server, slide, change, status, reason):
         list(client.segment_everything(asked))
     assert (caught.value.status, caught.value.reason) == (status, reason)
     assert server.encoder_runs == before
+
+
+@pytest.mark.parametrize("part", ["region", "existing"])
+def test_borders_that_would_take_minutes_are_refused_while_others_are_answered(client, slide, part):
+    bad = zigzags(1001, 900, 700)
+    asked = request(slide, bad) if part == "region" else request(slide, BOX, existing=[areas(bad)])
+    with ThreadPoolExecutor(1) as executor:
+        refused = executor.submit(lambda: list(client.segment_everything(asked)))
+        for _ in range(5):
+            client.segment(pb.SegmentRequest(slide_id=slide.slide_id, prompt=around("b")))
+        with pytest.raises(ServerError) as caught:
+            refused.result(timeout=30)
+    assert (caught.value.status, caught.value.reason) == ("INVALID_ARGUMENT", "INVALID_REGION")
+    assert "too often; simplify" in str(caught.value)
+
+
+def test_many_existing_objects_that_cross_themselves_take_no_longer_than_one(client, slide):
+    bad = [areas(zigzags(51, 900, 700))] * 400
+    with pytest.raises(ServerError) as caught:
+        list(client.segment_everything(request(slide, BOX, existing=bad)))
+    assert caught.value.reason == "INVALID_REGION"
+    assert "existing objects" in str(caught.value)
 
 
 def test_too_many_vertices(client, slide):

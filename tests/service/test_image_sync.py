@@ -3,8 +3,10 @@
 import uuid
 
 import pytest
+import shapely
 
 from support.annotations import SLIDE, Caller, Serving, area, drawn, new, path_class
+from support.tangles import zigzags
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.client import ServerError
 from wsisam_server.config import Limits
@@ -171,6 +173,17 @@ def test_what_cannot_be_stored_is_listed_and_does_not_stop_the_rest(image, calle
     assert done == {speck: "left alone", good: "add to store"}
     assert [action.id for action in whole.actions if action.refused] == [speck]
     assert caller.ids() == [good]
+
+
+def test_a_shape_that_would_take_minutes_is_left_alone(image, caller):
+    ring = shapely.get_coordinates(zigzags(1000, 900, 700))[:-1].ravel()
+    tangle = image.draw(shape=drawn(pb.SHAPE_KIND_AREAS, [ring]))
+    crossed = image.draw(shape=drawn(pb.SHAPE_KIND_AREAS, [[0, 0, 10, 10, 10, 0, 0, 10]]))
+    done, whole = image.sync()
+    assert done == {tangle: "left alone", crossed: "add to store"}
+    (refused,) = [action for action in whole.actions if action.refused]
+    assert "crosses itself too often" in refused.reason
+    assert caller.ids() == [crossed]
 
 
 @pytest.mark.parametrize("field", ["author", "slide", "twice", "direction"])

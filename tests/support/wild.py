@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from support.annotations import area, drawn, new, path_class
 from support.escapes import ESCAPES
 from support.server import around, clicks
+from support.tangles import zigzags
 from wsisam.v1 import annotations_pb2, segmentation_pb2
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam_server.client import areas
@@ -73,7 +74,11 @@ class Examples:
             ),
             "SegmentEverythingRequest": lambda: seg.SegmentEverythingRequest(
                 slide_id=self._slide_id,
-                region=areas(shapely.box(150, 150, 150 + rng.randint(10, 90), 250)),
+                region=areas(
+                    zigzags(401, 900, 700)
+                    if rng.random() < 0.1
+                    else shapely.box(150, 150, 150 + rng.randint(10, 90), 250)
+                ),
                 existing=[areas(shapely.box(190, 190, 210, 210))],
                 filter=seg.ProposalFilter(min_size=60, max_size=160, min_score=0.2),
             ),

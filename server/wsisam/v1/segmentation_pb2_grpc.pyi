@@ -163,7 +163,8 @@ class SegmentationStub:
     Errors:
       NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
       INVALID_ARGUMENT     INVALID_REGION: empty, not a polygon any more once crossings are mended, or with more than 500,000
-                           vertices, those of `existing` included. INVALID_FIELD; TILE_WRONG_SIZE, TILE_UNREADABLE.
+                           vertices, those of `existing` included; or borders that cross themselves or lie over each other
+                           some ten thousand times: the text says whose. INVALID_FIELD; TILE_WRONG_SIZE, TILE_UNREADABLE.
       OUT_OF_RANGE         REGION_OUTSIDE_SLIDE: all of it. What reaches beyond the slide is left out.
       RESOURCE_EXHAUSTED   REGION_TOO_LARGE: it would take more windows than the server allows (10,000 unless configured);
                            the text says how many. Choose a smaller region, or larger objects. OUT_OF_DEVICE_MEMORY;
@@ -321,7 +322,8 @@ class SegmentationAsyncStub:
     Errors:
       NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
       INVALID_ARGUMENT     INVALID_REGION: empty, not a polygon any more once crossings are mended, or with more than 500,000
-                           vertices, those of `existing` included. INVALID_FIELD; TILE_WRONG_SIZE, TILE_UNREADABLE.
+                           vertices, those of `existing` included; or borders that cross themselves or lie over each other
+                           some ten thousand times: the text says whose. INVALID_FIELD; TILE_WRONG_SIZE, TILE_UNREADABLE.
       OUT_OF_RANGE         REGION_OUTSIDE_SLIDE: all of it. What reaches beyond the slide is left out.
       RESOURCE_EXHAUSTED   REGION_TOO_LARGE: it would take more windows than the server allows (10,000 unless configured);
                            the text says how many. Choose a smaller region, or larger objects. OUT_OF_DEVICE_MEMORY;
@@ -491,7 +493,8 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
         Errors:
           NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
           INVALID_ARGUMENT     INVALID_REGION: empty, not a polygon any more once crossings are mended, or with more than 500,000
-                               vertices, those of `existing` included. INVALID_FIELD; TILE_WRONG_SIZE, TILE_UNREADABLE.
+                               vertices, those of `existing` included; or borders that cross themselves or lie over each other
+                               some ten thousand times: the text says whose. INVALID_FIELD; TILE_WRONG_SIZE, TILE_UNREADABLE.
           OUT_OF_RANGE         REGION_OUTSIDE_SLIDE: all of it. What reaches beyond the slide is left out.
           RESOURCE_EXHAUSTED   REGION_TOO_LARGE: it would take more windows than the server allows (10,000 unless configured);
                                the text says how many. Choose a smaller region, or larger objects. OUT_OF_DEVICE_MEMORY;

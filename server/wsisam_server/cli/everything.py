@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 import shapely
 from rich.console import Console
 
@@ -25,7 +24,7 @@ from wsisam_server.cli.prompts import BoxType, Numbers, Result, describe
 from wsisam_server.client import areas, geometry
 from wsisam_server.formats import FormatError
 from wsisam_server.formats import geojson as qupath
-from wsisam_server.polygons import collection, feature, polygonal
+from wsisam_server.polygons import Mender, TangledError, collection, feature, polygonal
 from wsisam_server.segmenter import Step, Survey
 from wsisam_server.service import from_proto, to_proto
 
@@ -125,7 +124,13 @@ def _areas(path: Path) -> list[shapely.MultiPolygon]:
 
 def _region(path: Path) -> shapely.MultiPolygon:
     """All areas of a file together."""
-    region = polygonal(shapely.union_all(shapely.make_valid(np.array(_areas(path), dtype=object))))
+    mender = Mender()
+    try:
+        region = polygonal(shapely.union_all([mender.mended(area) for area in _areas(path)]))
+    except TangledError as error:
+        raise click.ClickException(
+            f"{path}: its areas cross themselves or lie over each other too often; simplify them"
+        ) from error
     if region.is_empty:
         raise click.ClickException(f"{path}: there is no area in it in which to look")
     return region

@@ -30,6 +30,8 @@ VERTICES = 200_000
 SHOWN = 10
 """Problems that are told one by one."""
 
+_LOST = "nothing was left, or they cross themselves too often"
+
 
 def _user() -> str:
     try:
@@ -125,7 +127,7 @@ def _valid(drafts: list[Draft], *, mend: bool) -> list[Draft]:
         )
     mended = [repair.repaired(draft) for draft in drafts]
     lost = sum(draft is None for draft in mended)
-    click.echo(f"{len(bad) - lost} shapes were made valid" + (f", {lost} left out: nothing was left" if lost else ""))
+    click.echo(f"{len(bad) - lost} shapes were made valid" + (f", {lost} left out: {_LOST}" if lost else ""))
     return [draft for draft in mended if draft is not None]
 
 

@@ -7,20 +7,30 @@ from typing import TYPE_CHECKING
 
 import shapely
 
-from wsisam_server.polygons import polygonal
+from wsisam_server.polygons import Mender, TangledError, polygonal
 
 if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
     from wsisam_server.store import Draft
 
 
 def repaired(draft: Draft) -> Draft | None:
-    """The draft with a valid shape; itself when its shape is valid already, None when nothing of it is left."""
+    """The draft with a valid shape; itself when its shape is valid already.
+
+    Returns:
+        None when nothing of it is left, or it crosses itself too often to be repaired.
+    """
     shape = draft.content.shape
     if shape.is_valid and not shape.is_empty:
         return draft
-    valid = shapely.make_valid(shape)
     if shape.geom_type in {"Polygon", "MultiPolygon"}:
-        valid = polygonal(valid)
+        try:
+            valid: BaseGeometry = Mender().mended(polygonal(shape))
+        except TangledError:
+            return None
+    else:
+        valid = shapely.make_valid(shape)
     if valid.is_empty or valid.geom_type == "GeometryCollection":
         return None
     return replace(draft, content=replace(draft.content, shape=valid))

@@ -1,5 +1,7 @@
 """Polygons room: logits in, valid polygons in slide coordinates out, and the two forms in which polygons travel.
 
+Also what people drew, made valid in bounded time (`Mender`).
+
 What flows in: a matrix of logits, the window it covers, the slide's size. What flows out: an `Outline` whose geometry
 is valid and inside the slide, its integer form for the wire, its GeoJSON for QuPath.
 It must never know what a model, a message or a slide file is.
@@ -10,12 +12,16 @@ Coordinates are level-0 pixels, x to the right, y down, pixel i covering [i, i +
 from wsisam_server.polygons.encoding import decode, encode
 from wsisam_server.polygons.geojson import collection, feature
 from wsisam_server.polygons.grid import STEP_PX
+from wsisam_server.polygons.mending import Mender
 from wsisam_server.polygons.outline import Outline, outline, reaches_edge
 from wsisam_server.polygons.parts import oriented, polygonal
+from wsisam_server.polygons.tangle import TangledError
 
 __all__ = [
     "STEP_PX",
+    "Mender",
     "Outline",
+    "TangledError",
     "collection",
     "decode",
     "encode",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import shapely
 
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.polygons import polygonal
+from wsisam_server.polygons import Mender, TangledError, polygonal
 from wsisam_server.proposals.wanted import OTHER_KIND, Wanted, size_of
 
 if TYPE_CHECKING:
@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from wsisam_server.geometry import SlideSize
 
 
-def usable_region(drawn: shapely.MultiPolygon, slide: SlideSize) -> shapely.MultiPolygon:
+_TANGLED: Final = "cross themselves or lie over each other too often; simplify them, or draw less at once"
+
+
+def usable_region(drawn: shapely.MultiPolygon, slide: SlideSize, mender: Mender | None = None) -> shapely.MultiPolygon:
     """Mends borders that cross themselves and leaves out what is not on the slide.
 
     Args:
         drawn: level-0 pixels; rings of any kind.
         slide: the slide's size.
+        mender: of the request; one of its own if there is no more to it.
 
     Returns:
         Valid polygons with an area; inside is what an odd number of rings encloses.
@@ -31,7 +35,10 @@ def usable_region(drawn: shapely.MultiPolygon, slide: SlideSize) -> shapely.Mult
     """
     if drawn.is_empty:
         raise WsiSamServerError(Reason.INVALID_REGION, problem="it is empty")
-    mended = _mended(drawn)
+    try:
+        mended = (mender or Mender()).mended(drawn)
+    except TangledError as error:
+        raise WsiSamServerError(Reason.INVALID_REGION, problem=f"its borders {_TANGLED}", private=str(error)) from error
     if mended.area == 0:
         raise WsiSamServerError(Reason.INVALID_REGION, problem="it has no area")
     region = polygonal(shapely.intersection(mended, shapely.box(0, 0, slide.width, slide.height)))
@@ -40,17 +47,23 @@ def usable_region(drawn: shapely.MultiPolygon, slide: SlideSize) -> shapely.Mult
     return region
 
 
-def comparable(existing: Iterable[shapely.MultiPolygon], wanted: Wanted) -> list[shapely.MultiPolygon]:
+def comparable(
+    existing: Iterable[shapely.MultiPolygon], wanted: Wanted, mender: Mender | None = None
+) -> list[shapely.MultiPolygon]:
     """Those of the objects that are there already whose place no proposal may take: of about the wanted size.
 
     Args:
         existing: level-0 pixels; rings of any kind.
         wanted: sizes in level-0 pixels.
+        mender: of the request; one of its own if there is no more to it.
+
+    Raises:
+        WsiSamServerError: INVALID_REGION.
     """
-    shapes = [_mended(one) for one in existing]
+    mender = mender or Mender()
+    try:
+        shapes = [mender.mended(one) for one in existing]
+    except TangledError as error:
+        problem = f"the borders of existing objects {_TANGLED}"
+        raise WsiSamServerError(Reason.INVALID_REGION, problem=problem, private=str(error)) from error
     return [one for one in shapes if wanted.min_size / OTHER_KIND <= size_of(one.area) <= wanted.max_size * OTHER_KIND]
-
-
-def _mended(drawn: shapely.MultiPolygon) -> shapely.MultiPolygon:
-    """A valid shape; itself when it is one."""
-    return drawn if drawn.is_valid else polygonal(shapely.make_valid(drawn))

@@ -13,7 +13,7 @@ import shapely
 
 from wsisam_server.fields import PromptPoint, SlidePrompt
 from wsisam_server.geometry import Box, FieldPair
-from wsisam_server.polygons import encode, oriented, reaches_edge
+from wsisam_server.polygons import Mender, encode, oriented, reaches_edge
 from wsisam_server.proposals import (
     Candidate,
     Chooser,
@@ -108,13 +108,19 @@ class Survey:
     """
 
     def __init__(
-        self, segmenter: Segmenter, request: SurveyRequest, region: shapely.MultiPolygon, plan: Tiling, info: SlideInfo
+        self,
+        segmenter: Segmenter,
+        request: SurveyRequest,
+        region: shapely.MultiPolygon,
+        existing: Sequence[shapely.MultiPolygon],
+        plan: Tiling,
+        info: SlideInfo,
     ) -> None:
         self._segmenter = segmenter
         self._request = request
         self._region = region
         self._wanted = request.wanted.in_pixels(info.mpp)
-        self._existing = shapely.STRtree(comparable(request.existing, self._wanted))
+        self._existing = shapely.STRtree(existing)
         self._counts = Counts()
         self.plan = plan
         self.in_microns = info.mpp is not None
@@ -128,10 +134,13 @@ class Survey:
                 REGION_TOO_LARGE.
         """
         model, info = segmenter.model(request.model), segmenter.slide_info(request.slide_id)
-        region = usable_region(request.region, info.size)
+        # One for all: the region and each of its objects may be as bad as one shape may.
+        mender = Mender()
+        region = usable_region(request.region, info.size, mender)
         wanted = request.wanted.in_pixels(info.mpp)
         plan = tiling(region, info.size, wanted, model.image_size, max_windows=max_windows)
-        survey = cls(segmenter, request, region, plan, info)
+        existing = comparable(request.existing, wanted, mender)
+        survey = cls(segmenter, request, region, existing, plan, info)
         survey._leave_glass_out()
         return survey
 

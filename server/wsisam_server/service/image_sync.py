@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from wsisam.v1 import annotations_pb2 as pb
+from wsisam_server.polygons import Mender
 from wsisam_server.service import annotation_from_proto as from_proto
 from wsisam_server.service import annotation_to_proto as to_proto
 from wsisam_server.service.from_proto import invalid
 from wsisam_server.store import Draft
-from wsisam_server.sync.drawings import usable
+from wsisam_server.sync.drawings import UNUSABLE, usable
 from wsisam_server.sync.handed import Handed, Wish
 from wsisam_server.sync.model import Drawing
 from wsisam_server.sync.plan import Direction, Resolution, Side, Verb
@@ -51,14 +52,15 @@ def asked(request: pb.AnnotationsSyncRequest) -> tuple[Handed, Wish, dict[uuid.U
         raise invalid("author", "it is empty")
     drawings: dict[uuid.UUID, Drawing] = {}
     refused: dict[uuid.UUID, str] = {}
+    mender = Mender()
     for number, message in enumerate(request.annotations):
         draft = from_proto.draft(message, f"annotations[{number}]")
         if draft.id in drawings or draft.id in refused:
             raise invalid(f"annotations[{number}].id", "it comes twice")
         drawing = Drawing.of(draft.content)
-        shape = usable(drawing.shape)
+        shape = usable(drawing.shape, mender)
         if shape is None:
-            refused[draft.id] = "its shape is empty or cannot be repaired"
+            refused[draft.id] = UNUSABLE
         else:
             drawings[draft.id] = replace(drawing, shape=shape)
     untouchable = {from_proto.annotation_id(one, f"untouchable[{n}]") for n, one in enumerate(request.untouchable)}

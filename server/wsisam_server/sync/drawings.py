@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 import shapely
 
-from wsisam_server.polygons.parts import polygonal
+from wsisam_server.polygons import Mender, TangledError, polygonal
 from wsisam_server.store import PathClass
 from wsisam_server.store.shape import canonical, to_wkb
 from wsisam_server.sync.likeness import same_class, same_number, same_shape
@@ -28,6 +28,9 @@ Value = TypeVar("Value")
 
 _AREA: Final = 2
 """Dimensions."""
+
+UNUSABLE: Final = "its shape is empty, crosses itself too often, or cannot be repaired"
+"""What is wrong with a shape of which nothing can be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ def read(
             drawings.pop(uuid.UUID(said["id"]), None)
             unusable[said["id"]] = "several objects of this image have this id; in QuPath, copy and delete all but one"
         elif shape is None:
-            unusable[said["id"]] = said.get("problem", "its shape is empty or cannot be repaired")
+            unusable[said["id"]] = said.get("problem", UNUSABLE)
         else:
             drawings[uuid.UUID(said["id"])] = _drawing(said, shape)
     return drawings, unusable
@@ -107,16 +110,25 @@ def request(edits: Edits) -> tuple[Message, bytes]:
     return message, shapes.data()
 
 
-def usable(shape: BaseGeometry) -> BaseGeometry | None:
-    """The shape as the store takes it: valid. QuPath makes valid areas of most that people draw, but not of all."""
+def usable(shape: BaseGeometry, mender: Mender | None = None) -> BaseGeometry | None:
+    """The shape as the store takes it: valid. QuPath makes valid areas of most that people draw, but not of all.
+
+    Args:
+        shape: as it was drawn.
+        mender: of all shapes that somebody else sends at once; one of its own if there is no more to it.
+
+    Returns:
+        None for what is `UNUSABLE`.
+    """
     if shape.is_empty:
         return None
-    if shape.is_valid:
-        return canonical(shape)
     if shapely.get_dimensions(shape) < _AREA:
+        return canonical(shape) if shape.is_valid else None
+    try:
+        repaired = (mender or Mender()).mended(polygonal(shape))
+    except TangledError:
         return None
-    repaired = polygonal(shapely.make_valid(shape))
-    return None if repaired.is_empty or not repaired.is_valid else canonical(repaired)
+    return None if repaired.is_empty else canonical(repaired)
 
 
 def _drawing(said: dict[str, Any], shape: BaseGeometry) -> Drawing:
