@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import shapely
 
@@ -119,14 +118,3 @@ def test_sizes_in_microns_become_pixels():
     assert Wanted(4, 12).in_pixels(0.25) == Wanted(16, 48)
     assert Wanted(4, 12).in_pixels(None) == Wanted(4, 12)
     assert math.isclose(plan().downsample * 256, 2 * WANTED.max_size)
-
-
-def test_some_clicks_and_the_windows_that_these_need():
-    made = plan()
-    kept = made.only(lambda xs, ys: (xs < 900) & (ys < 700))
-    wanted = [click for tile in made.tiles for click in tile.clicks if click.x < 900 and click.y < 700]
-    assert [click for tile in kept.tiles for click in tile.clicks] == wanted
-    assert kept.clicks == len(wanted) < made.clicks / 2
-    assert {tile.window for tile in kept.tiles} <= {tile.window for tile in made.tiles}
-    assert all(tile.clicks for tile in kept.tiles)
-    assert not made.only(lambda xs, _: np.zeros(len(xs), bool)).tiles

@@ -74,27 +74,37 @@ def test_a_client_that_leaves_stops_the_work_and_clicks_go_first(client, server,
     assert server.encoder_runs == runs < before + 8
 
 
-def test_no_clicks_on_glass_unless_there_is_nothing_else(client, server):
+def test_no_clicks_on_glass_unless_nothing_on_the_slide_has_colour(client, server):
     pixels = picture()
     pixels[:, 450:] = 242
     Image.fromarray(pixels).save(server.root / "half on glass.png")
-    slide = client.open_slide(str(server.root / "half on glass.png"))
+    grey = picture()
+    grey[:] = grey.mean(axis=2, keepdims=True)
+    Image.fromarray(grey).save(server.root / "grey.png")
 
-    def searched(*box):
+    def searched(name, *box):
+        slide, before = client.open_slide(str(server.root / name)), server.encoder_runs
         answers = list(client.segment_everything(request(slide, shapely.box(*box))))
-        return answers[-1], [proposal.prompt.points[0].position for answer in answers for proposal in answer.proposals]
+        clicks = [proposal.prompt.points[0].position for answer in answers for proposal in answer.proposals]
+        # Windows of glass alone are done, too.
+        assert [answer.windows_done for answer in answers] == list(range(answers[0].windows_total + 1))
+        return answers[-1], clicks, server.encoder_runs - before
 
-    tissue, found = searched(150, 150, 300, 250)
-    both, again = searched(150, 150, 900, 250)
+    tissue, found, encoded = searched("half on glass.png", 150, 150, 300, 250)
+    assert tissue.windows_total == encoded == 1
+    both, again, encoded = searched("half on glass.png", 150, 150, 900, 250)
     # Of glass, what lies within half the largest size of tissue is asked; and all clicks are accounted for.
-    assert (tissue.windows_total, both.windows_total) == (1, 3)
+    assert (both.windows_total, encoded) == (5, 2)
     assert both.counts.clicks >= 4 * tissue.counts.clicks
     assert both.counts.nothing >= both.counts.clicks / 2
     assert len(found) == 1
     assert all(click.x < 450 + 75 for click in again)
     assert found[0] in again
-    glass, _ = searched(700, 150, 800, 250)
-    assert glass.windows_total > 0
+    glass, _, encoded = searched("half on glass.png", 700, 150, 800, 250)
+    assert encoded == 0
+    assert glass.counts.nothing == glass.counts.clicks > 0
+    glass, _, encoded = searched("grey.png", 700, 150, 800, 250)
+    assert encoded == glass.windows_total > 0
 
 
 BOX = shapely.box(100, 100, 200, 200)

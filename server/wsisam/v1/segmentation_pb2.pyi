@@ -1415,7 +1415,7 @@ class SegmentEverythingResponse(google.protobuf.message.Message):
     DOWNSAMPLE_FIELD_NUMBER: builtins.int
     windows_done: builtins.int
     windows_total: builtins.int
-    """All of them, from the first answer on."""
+    """All of them, from the first answer on. Those of glass alone are read, not encoded: they are done soon."""
     unit: wsisam.v1.geometry_pb2.LengthUnit.ValueType
     """The unit of lengths in ProposalFilter for this slide."""
     downsample: builtins.float
@@ -1492,7 +1492,9 @@ class ProposalCounts(google.protobuf.message.Message):
     clicks: builtins.int
     proposed: builtins.int
     nothing: builtins.int
-    """Nothing was outlined, or not the place of the click; or it was not asked, since it lies on glass far from tissue."""
+    """Nothing was outlined, or not the place of the click; or it was not asked, since it lies on glass far from tissue. The
+    same place is asked, or not, in every region.
+    """
     too_small: builtins.int
     too_large: builtins.int
     cut: builtins.int

@@ -33,7 +33,7 @@ DECAY: Final = 0.7
 """The vote of a scale in votes of the one before it, whose windows see twice as much of the object."""
 
 _ROWS: Final = 256
-"""Of a mosaic that are merged at a time: the largest has 4,096, and all that leads to them would take six times its size."""
+"""Of a mosaic that are merged at a time: it may have 4,096, and what leads to all of these takes six times its size."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +15,7 @@ from wsisam_server.fields import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE, onto_slide
 from wsisam_server.geometry import Point, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterator
 
     from wsisam_server.geometry import SlideSize
     from wsisam_server.proposals.wanted import Wanted
@@ -62,23 +60,6 @@ class Tiling:
     tiles: tuple[Tile, ...]
     downsample: float
     spacing: float
-
-    @property
-    def clicks(self) -> int:
-        """How many there are."""
-        return sum(len(tile.clicks) for tile in self.tiles)
-
-    def only(self, chosen: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]) -> Tiling:
-        """Some of the clicks, and the windows that they need.
-
-        Args:
-            chosen: says of places, x [n] and y [n] in slide coordinates, which to keep, [n].
-        """
-        places = np.array([(click.x, click.y) for tile in self.tiles for click in tile.clicks]).reshape(-1, 2)
-        kept = iter(chosen(places[:, 0], places[:, 1]).tolist())
-        # Each tile takes as many answers as it has clicks.
-        some = (replace(tile, clicks=tuple(click for click in tile.clicks if next(kept))) for tile in self.tiles)
-        return replace(self, tiles=tuple(tile for tile in some if tile.clicks))
 
 
 def tiling(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,11 +11,14 @@ if TYPE_CHECKING:
     from wsisam_model import WsiSam
     from wsisam_server.embeddings import Behind, EmbeddingCache, EmbeddingStore
     from wsisam_server.scheduler.engine import Engine, ModelInfo, Priority
+    from wsisam_server.scheduler.fair_queue import Ticket
     from wsisam_server.scheduler.offers import Listed
+
+Result = TypeVar("Result")
 
 
 class Workplace(Protocol):
-    """Where models run, as far as it is counted."""
+    """Where models run, as far as it is counted, and where slides are read for them."""
 
     @property
     def cache(self) -> EmbeddingCache[Any]:
@@ -35,6 +38,15 @@ class Workplace(Protocol):
     @property
     def behind(self) -> Behind | None:
         """Writes to the store; None where there can be none."""
+        ...
+
+    async def read(self, ticket: Ticket, call: Callable[[], Result]) -> tuple[Result, float]:
+        """Runs what blocks on a slide's file when its turn comes. Returns its result and its milliseconds.
+
+        Raises:
+            WsiSamServerError: SHUTTING_DOWN.
+            Exception: whatever `call` raises.
+        """
         ...
 
     def waiting(self) -> dict[Priority, int]:

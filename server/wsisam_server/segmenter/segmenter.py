@@ -7,12 +7,12 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import SlidePrompt, checked, plan, shared
 from wsisam_server.polygons import Outline, encode, outline
-from wsisam_server.scheduler import Answer, Job, ModelInfo, Models, StageTimes
+from wsisam_server.scheduler import Answer, Claim, Job, ModelInfo, Models, Priority, StageTimes, Ticket
 from wsisam_server.segmenter.observer import Observer, Observers
 from wsisam_server.segmenter.prefetch import Prefetching
 from wsisam_server.segmenter.refining import Level, Refined, refined
@@ -21,16 +21,18 @@ from wsisam_server.segmenter.watcher import NoPixels, PixelsNeededError, Watcher
 from wsisam_server.slides import Encoding, OpenSlides, PixelWindow, PushedSlide, SlideInfo, decode_tile
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
     from wsisam_server.borders import Goal
     from wsisam_server.config import Limits
-    from wsisam_server.geometry import FieldPair, SlideSize
+    from wsisam_server.geometry import FieldPair, SlideSize, Window
 
 _log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 DUST_CELLS = 4
 """Parts and holes of fewer mask cells are left out unless the caller says otherwise: dust."""
@@ -172,8 +174,26 @@ class Segmenter:
                         return pair
         return planned
 
+    async def in_turn(self, owner: str, call: Callable[[], Result]) -> Result:
+        """Runs what reads a slide on the threads that do, in an owner's turn and behind all for which somebody waits.
+
+        Args:
+            owner: whose turn it uses; see `Job`.
+            call: blocks; not begun when this is cancelled before.
+
+        Raises:
+            WsiSamServerError: SHUTTING_DOWN.
+            Exception: whatever `call` raises.
+        """
+        result, _ = await self.models.device.read(Ticket([Claim(Priority.BATCH, owner)]), call)
+        return result
+
     async def segment(
-        self, request: Request, watcher: Watcher | None = None, field: FieldPair | None = None
+        self,
+        request: Request,
+        watcher: Watcher | None = None,
+        field: FieldPair | None = None,
+        at_hand: Mapping[Window, NDArray[np.uint8]] | None = None,
     ) -> Outcome:
         """Answers one prompt.
 
@@ -182,13 +202,14 @@ class Segmenter:
             watcher: hears of waits; without one, missing pixels are an error.
             field: one that `field_for` or `first_field` returned for this object before; None to plan. Planned anew
                 if the model was replaced by one of another image size.
+            at_hand: windows of the slide that were read already.
 
         Raises:
             WsiSamServerError: of the catalogue; PixelsNeededError without a watcher that waits for pixels.
         """
         started = time.perf_counter()
         try:
-            outcome = await self._segment(request, watcher or NoPixels(), field)
+            outcome = await self._segment(request, watcher or NoPixels(), field, at_hand or {})
         except BaseException as error:
             self._observer.failed(request, error)
             raise
@@ -217,14 +238,23 @@ class Segmenter:
         self._blocking.shutdown(wait=True, cancel_futures=True)
         self.slides.close()
 
-    async def _segment(self, request: Request, watcher: Watcher, field: FieldPair | None) -> Outcome:
+    async def _segment(
+        self,
+        request: Request,
+        watcher: Watcher,
+        field: FieldPair | None,
+        at_hand: Mapping[Window, NDArray[np.uint8]],
+    ) -> Outcome:
         model = self.model(request.model)
         goal = self._goal(request, watcher)
         pair, prompt = field, self.checked(request)
         if pair is None or pair.high.size != model.image_size:
             pair = await self.first_field(request)
+        job = self._job(request, pair, prompt)
+        read = job.read
         job = replace(
-            self._job(request, pair, prompt),
+            job,
+            read=lambda window: at_hand[window] if window in at_hand else read(window),
             mask=_fed_back(request.earlier, pair, model),
             on_encode=watcher.encoding,
         )

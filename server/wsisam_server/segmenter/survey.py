@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 
 from wsisam_server.fields import PromptPoint, SlidePrompt
-from wsisam_server.geometry import Box, FieldPair
+from wsisam_server.geometry import FieldPair
 from wsisam_server.polygons import Mender, encode, oriented, reaches_edge
 from wsisam_server.proposals import (
     Candidate,
@@ -29,16 +29,19 @@ from wsisam_server.proposals import (
     tiling,
     usable_region,
 )
+from wsisam_server.segmenter.looking import Looking, View
 from wsisam_server.segmenter.request import Outcome, OutlineOptions, Request
 from wsisam_server.segmenter.watcher import PixelsNeededError
-from wsisam_server.slides import find_tissue
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
+    from typing import TypeAlias
 
     from wsisam_server.geometry import Point
     from wsisam_server.segmenter.segmenter import Segmenter
     from wsisam_server.slides import PixelWindow, SlideInfo
+
+    Answered: TypeAlias = tuple[Found, Outcome]
 
 IN_FLIGHT: Final = 4
 """Clicks that are on their way at once: enough that the model draws one outline while others are traced, and that the
@@ -101,6 +104,20 @@ class Step:
     counts: Counts = field(default_factory=Counts)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A click that is on its way.
+
+    Attributes:
+        number: of its window.
+        looking: at that window.
+    """
+
+    number: int
+    looking: asyncio.Future[View]
+    answer: asyncio.Future[Answered | None]
+
+
 class Survey:
     """One region's search. Nothing is computed until `steps` is asked, and no more than a few clicks ahead of it.
 
@@ -122,12 +139,13 @@ class Survey:
         self._wanted = request.wanted.in_pixels(info.mpp)
         self._existing = shapely.STRtree(existing)
         self._counts = Counts()
+        self._looking = Looking(segmenter, request.slide_id, self._wanted, request.owner)
         self.plan = plan
         self.in_microns = info.mpp is not None
 
     @classmethod
     def planned(cls, segmenter: Segmenter, request: SurveyRequest, max_windows: int) -> Survey:
-        """Plans a search. Blocks, for seconds where the region has thousands of windows.
+        """Plans a search. Blocks, for seconds where the region has thousands of windows; reads no pixels.
 
         Raises:
             WsiSamServerError: UNKNOWN_SLIDE_ID, UNKNOWN_MODEL, MODEL_UNAVAILABLE, INVALID_REGION, REGION_OUTSIDE_SLIDE,
@@ -140,28 +158,7 @@ class Survey:
         wanted = request.wanted.in_pixels(info.mpp)
         plan = tiling(region, info.size, wanted, model.image_size, max_windows=max_windows)
         existing = comparable(request.existing, wanted, mender)
-        survey = cls(segmenter, request, region, existing, plan, info)
-        survey._leave_glass_out()
-        return survey
-
-    def _leave_glass_out(self) -> None:
-        """Drops clicks about which there is no tissue: the model would find objects there, too.
-
-        An object with a click inside, a tubule about its lumen for one, has tissue within half its size. Where none at
-        all is told from glass, what was drawn is believed; pixels that clients push are not asked for only to look.
-        """
-        asked = self._request
-        if self._segmenter.slides.pushed(asked.slide_id) is not None:
-            return
-        reach = self._wanted.max_size / 2
-        x0, y0, x1, y1 = self._region.bounds
-        size = self._segmenter.slide_info(asked.slide_id).size
-        part = Box(x0 - reach, y0 - reach, x1 + reach, y1 + reach)
-        tissue = find_tissue(size, self._segmenter.slides.reader(asked.slide_id), part)
-        plan = self.plan.only(lambda xs, ys: tissue.near(xs, ys, reach))
-        if plan.tiles:
-            self._counts[Fate.NOTHING] += self.plan.clicks - plan.clicks
-            self.plan = plan
+        return cls(segmenter, request, region, existing, plan, info)
 
     def pixel_windows(self) -> list[PixelWindow]:
         """The pixel windows that it reads on a slide in pixel mode and that were not pushed; none on another slide."""
@@ -182,13 +179,14 @@ class Survey:
             raise PixelsNeededError(missing)
 
     async def steps(self) -> AsyncGenerator[Step, None]:
-        """Searches: yields after each window. Close it to end the work.
+        """Searches: yields after each window, also after one of glass alone. Close it to end the work.
 
         Raises:
             WsiSamServerError: of the catalogue; what was yielded before stays final.
         """
-        chooser: Chooser[tuple[Found, Outcome]] = Chooser(self.plan.tiles, self._wanted.max_overlap)
+        chooser: Chooser[Answered] = Chooser(self.plan.tiles, self._wanted.max_overlap)
         loop = asyncio.get_running_loop()
+        await self._looking.begin()
         async with aclosing(_in_order(self, IN_FLIGHT)) as windows:
             async for number, answers in windows:
                 final = await loop.run_in_executor(None, self._decide, chooser, number, answers)
@@ -196,8 +194,21 @@ class Survey:
                 self._counts[Fate.PROPOSED] += len(final)
                 yield Step(tuple(final), number + 1, self._counts.copy())
 
-    async def ask(self, tile: Tile, click: Point) -> tuple[Found, Outcome]:
-        """Has one click outlined."""
+    def look(self, tile: Tile) -> Awaitable[View]:
+        """Looks at a window before its clicks are asked; see `Looking.look`."""
+        return self._looking.look(tile)
+
+    async def ask(self, tile: Tile, click: Point, looking: Awaitable[View]) -> Answered | None:
+        """Has one click outlined; None where it lies on glass.
+
+        Args:
+            tile: its window.
+            click: which.
+            looking: from `look`, shared by the clicks of the window.
+        """
+        view = await looking
+        if click in view.on_glass:
+            return None
         asked = self._request
         request = Request(
             slide_id=asked.slide_id,
@@ -207,44 +218,53 @@ class Survey:
             interactive=False,
             owner=asked.owner,
         )
-        outcome = await self._segmenter.segment(request, field=FieldPair(tile.window))
+        outcome = await self._segmenter.segment(request, field=FieldPair(tile.window), at_hand=view.pixels)
         found = _found(outcome, click, tile, self._segmenter.slide_info(asked.slide_id))
         return found, replace(outcome, logits=_NO_LOGITS)
 
     def _decide(
-        self, chooser: Chooser[tuple[Found, Outcome]], number: int, answers: Sequence[tuple[Found, Outcome]]
+        self, chooser: Chooser[Answered], number: int, all_answers: Sequence[Answered | None]
     ) -> list[Proposal]:
+        answers = [answer for answer in all_answers if answer is not None]
+        self._counts[Fate.NOTHING] += len(all_answers) - len(answers)
         candidates, counts = judge([found for found, _ in answers], self._wanted, self._region, self._existing)
         self._counts += counts
         chosen = chooser.add(number, [(candidate, answers[candidate.number]) for candidate in candidates])
         return [_proposal(candidate, *about) for candidate, about in chosen]
 
 
-async def _in_order(survey: Survey, in_flight: int) -> AsyncGenerator[tuple[int, list[tuple[Found, Outcome]]], None]:
+async def _in_order(survey: Survey, in_flight: int) -> AsyncGenerator[tuple[int, list[Answered | None]], None]:
     """Asks all clicks, window after window, and yields each window's answers; the next clicks are begun meanwhile.
 
     Clicks begin in their order, so that a window is read and encoded once, however little the cache holds.
     """
-    ahead = ((number, tile, click) for number, tile in enumerate(survey.plan.tiles) for click in tile.clicks)
-    running: deque[tuple[int, asyncio.Task[tuple[Found, Outcome]]]] = deque()
-    answers: list[tuple[Found, Outcome]] = []
+
+    def begun() -> Iterator[_Asked]:
+        for number, tile in enumerate(survey.plan.tiles):
+            looking = asyncio.ensure_future(survey.look(tile))
+            for click in tile.clicks:
+                yield _Asked(number, looking, asyncio.ensure_future(survey.ask(tile, click, looking)))
+
+    ahead = begun()
+    running: deque[_Asked] = deque()
+    answers: list[Answered | None] = []
     try:
         while True:
             while len(running) < in_flight and (following := next(ahead, None)) is not None:
-                number, tile, click = following
-                running.append((number, asyncio.ensure_future(survey.ask(tile, click))))
+                running.append(following)
             if not running:
                 break
-            number, task = running[0]
-            answers.append(await task)
+            number = running[0].number
+            answers.append(await running[0].answer)
             running.popleft()
             if len(answers) == len(survey.plan.tiles[number].clicks):
                 yield number, answers
                 answers = []
     finally:
-        for _, task in running:
+        tasks = [task for asked in running for task in (asked.looking, asked.answer)]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*(task for _, task in running), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _found(outcome: Outcome, click: Point, tile: Tile, info: SlideInfo) -> Found:

@@ -12,6 +12,7 @@ from wsisam_server.slides.base import Slide, SlideInfo
 from wsisam_server.slides.calibration import mean_mpp
 from wsisam_server.slides.decoding import Encoding, decode_tile
 from wsisam_server.slides.fingerprint import fingerprint
+from wsisam_server.slides.glass import glass_threshold, overview, tissue_in
 from wsisam_server.slides.opening import open_slide
 from wsisam_server.slides.pushed import PixelWindow, PushedSlide
 from wsisam_server.slides.registry import OpenSlides
@@ -29,6 +30,9 @@ __all__ = [
     "decode_tile",
     "find_tissue",
     "fingerprint",
+    "glass_threshold",
     "mean_mpp",
     "open_slide",
+    "overview",
+    "tissue_in",
 ]

@@ -1,4 +1,4 @@
-"""Where on a slide, or in a part of it, there is tissue: told from colour, as glass and background have none."""
+"""Where on a slide there is tissue: told from colour, as glass and background have none."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from scipy import ndimage
 
-from wsisam_server.geometry import Box, Point, Window
+from wsisam_server.geometry import Point, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ PALE: Final = 25
 more. Without such bounds, Otsu's method would divide a slide of glass alone, or of tissue alone."""
 
 SMOOTHING: Final = 2
-"""Pixels on either side over which colour is averaged, against noise and dust."""
+"""Pixels of it on either side over which colour is averaged, against noise and dust."""
 
 
 @dataclass(frozen=True)
@@ -95,38 +96,43 @@ class Tissue:
         return first, np.clip(np.ceil(ends / self.downsample), 0, side).astype(np.intp)
 
 
-def find_tissue(size: SlideSize, read: Callable[[Window], NDArray[np.uint8]], part: Box | None = None) -> Tissue:
-    """Looks for tissue on a coarse picture.
-
-    Colour is the difference of the largest and the smallest of red, green and blue: low in glass, in shadows and in
-    black borders alike, unlike saturation, which is anything where it is dark. Otsu's method divides it in two.
+def find_tissue(size: SlideSize, read: Callable[[Window], NDArray[np.uint8]]) -> Tissue:
+    """Looks for tissue on a coarse picture of a whole slide; single cells do not show on it.
 
     Args:
         size: of the slide.
         read: reads a window of it.
-        part: where to look, in slide coordinates; None for all of it.
 
     Raises:
         WsiSamServerError: SLIDE_UNREADABLE.
     """
-    x0, y0 = (0.0, 0.0) if part is None else (max(part.x0, 0.0), max(part.y0, 0.0))
-    x1, y1 = (size.width, size.height) if part is None else (min(part.x1, size.width), min(part.y1, size.height))
-    downsample = max(x1 - x0, y1 - y0, SIDE) / SIDE
-    picture = read(Window(x0, y0, downsample, SIDE))
-    inside = picture[: math.ceil((y1 - y0) / downsample), : math.ceil((x1 - x0) / downsample)]
-    colour = _averaged(inside.max(axis=2).astype(np.float32) - inside.min(axis=2))
-    threshold = min(max(_otsu(colour), GLASS), PALE)
-    return Tissue(colour > threshold, downsample, Point(x0, y0))
+    downsample = max(size.width, size.height, SIDE) / SIDE
+    picture = read(Window(0, 0, downsample, SIDE))
+    inside = picture[: math.ceil(size.height / downsample), : math.ceil(size.width / downsample)]
+    found = colour(inside, 2 * SMOOTHING + 1)
+    return Tissue(found > divided(found), downsample, Point(0, 0))
 
 
-def _averaged(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    for axis in (0, 1):
-        width = [(SMOOTHING, SMOOTHING) if axis == each else (0, 0) for each in (0, 1)]
-        padded = np.pad(values, width, mode="edge")
-        count = values.shape[axis]
-        parts = [np.take(padded, range(first, first + count), axis) for first in range(2 * SMOOTHING + 1)]
-        values = np.mean(parts, axis=0, dtype=np.float32)
-    return values
+def colour(pixels: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
+    """How much colour there is about each pixel: the difference of the largest and the smallest of red, green and blue.
+
+    It is low in glass, in shadows and in black borders alike, unlike saturation, which is anything where it is dark.
+
+    Args:
+        pixels: uint8 [h, w, 3].
+        side: of the square over which red, green and blue are averaged before, so that noise is no colour.
+
+    Returns:
+        [h, w], 0 to 255.
+    """
+    averaged = ndimage.uniform_filter(pixels.astype(np.float32), (side, side, 1), mode="nearest")
+    found: NDArray[np.float32] = averaged.max(axis=2) - averaged.min(axis=2)
+    return found
+
+
+def divided(colours: NDArray[np.float32]) -> float:
+    """The colour that divides glass from tissue in a picture of both: Otsu's method, within bounds."""
+    return min(max(_otsu(colours), GLASS), PALE)
 
 
 def _otsu(values: NDArray[np.float32]) -> float:
