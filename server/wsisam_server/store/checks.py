@@ -10,11 +10,15 @@ import numpy as np
 import shapely
 
 from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.polygons import TangledError
+from wsisam_server.polygons.mending import UNITS
+from wsisam_server.polygons.tangle import Work, count
 from wsisam_server.store.shape import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
     from wsisam_server.config import Limits
@@ -32,6 +36,11 @@ MAX_LEVELS: Final = 16
 """Scales of one outline: its field's, and as often as it could be halved for a border."""
 
 MAX_RGB: Final = 0xFFFFFF
+
+MANY: Final = 1_000
+"""Vertices up to which a shape takes no time until it is known to be valid, however it was made."""
+
+_AREA: Final = 2
 
 _KINDS: Final = (
     shapely.GeometryType.POINT,
@@ -180,6 +189,7 @@ def _text(field: str, value: str, limit: int) -> None:
 def _shapes(given: Sequence[Draft], limits: Limits) -> None:
     # All at once: one by one, these checks would take longer than storing.
     shapes = np.asarray([draft.content.shape for draft in given], object)
+    _untangled(given, shapes, limits)
     parts, part_of = shapely.get_parts(shapes, return_index=True)
     coordinates, vertex_of = shapely.get_coordinates(shapes, return_index=True)
     bad = ~np.isin(shapely.get_type_id(shapes), _KINDS)
@@ -192,6 +202,24 @@ def _shapes(given: Sequence[Draft], limits: Limits) -> None:
         draft = given[number]
         problem = next(_problems(draft.content.shape, limits))
         raise WsiSamServerError(Reason.INVALID_SHAPE, annotation_id=draft.id, problem=problem)
+
+
+def _untangled(given: Sequence[Draft], shapes: NDArray[np.object_], limits: Limits) -> None:
+    """Passes areas of which it can be told soon whether they are valid."""
+    sizes = shapely.get_num_coordinates(shapes)
+    areas = shapely.get_dimensions(shapes) == _AREA
+    work = Work(UNITS)
+    for number in np.flatnonzero(areas & (sizes > MANY) & (sizes <= limits.vertices_per_annotation)).tolist():
+        rings = shapely.get_rings(shapely.get_parts(shapes[number]))
+        if not np.isfinite(shapely.get_coordinates(rings)).all():
+            continue  # refused below
+        try:
+            count(rings, work)
+        except TangledError as error:
+            problem = "too many of its segments cross or lie side by side; simplify it, or store it in parts"
+            raise WsiSamServerError(
+                Reason.INVALID_SHAPE, annotation_id=given[number].id, problem=problem, private=str(error)
+            ) from error
 
 
 def _problems(shape: BaseGeometry, limits: Limits) -> Iterator[str]:
