@@ -4,8 +4,8 @@
 
 Runs the scripts one after the other, each in a process of its own, and shows what they print as it comes. At the end
 there is one table, and the exit status says whether all that must be reached is. What needs a slide is left out without
-one, what needs Ray where that is not installed, and the line below the table says so. Three quarters of an hour on two
-cores, of which a third is the batch of 10,000.
+one, what needs Ray where that is not installed, and the line below the table says so. Half an hour on two cores, nearly
+half of it the batch of 10,000.
 """
 
 from __future__ import annotations

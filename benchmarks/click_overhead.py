@@ -63,7 +63,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = slide_in(folder)
-        command = [sys.executable, "-m", "wsisam_server", "serve", "--slides", name, "--port", "0"]
+        command = [sys.executable, "-m", "wsisam_server", "serve", "--slides", name, "--port", "0", "--store", "none"]
         command += ["--threads", str(threads), "--log-level", "warning"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
