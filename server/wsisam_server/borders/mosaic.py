@@ -83,23 +83,19 @@ def fuse(
     band = _band(logits)
     for start in range(0, count, _ROWS):
         some = ys[start : start + _ROWS]
-        moved = _moved(logits, window, trusted, xs, some)
-        moved *= read(band, window, xs, some)
-        moved += read(logits, window, xs, some)
-        result[start : start + _ROWS] = moved
+        coarse = read(logits, window, xs, some)
+        result[start : start + _ROWS] = coarse + _moved(coarse, trusted, xs, some) * read(band, window, xs, some)
     left_out = tuple(len(given) - len(kept) for given, kept in zip(scales, trusted, strict=True))
     return Fused(result, region, left_out)
 
 
 def _moved(
-    logits: NDArray[np.float32],
-    window: Window,
+    coarse: NDArray[np.float32],
     scales: Sequence[Sequence[tuple[Window, NDArray[np.float32]]]],
     xs: NDArray[np.float64],
     ys: NDArray[np.float64],
 ) -> NDArray[np.float32]:
     """How far all votes together move the coarse logits at the places, [m, n]."""
-    coarse = read(logits, window, xs, ys)
     votes = [DECAY**number for number in range(len(scales))]
     moved = np.zeros_like(coarse)
     for vote, answers in zip(votes, scales, strict=True):
