@@ -153,7 +153,11 @@ def _save(store: Store, drafts: list[Draft], record: SlideRecord, author: str, *
 
 def _as_stored(stored: Annotation | None, draft: Draft) -> Draft:
     """The draft in the words of the store, where these come from an earlier reading of the same file."""
-    if stored is None or digest(provenance.with_levels(stored.content)) != digest(draft.content):
+    if stored is None:
+        return draft
+    now = provenance.with_levels(stored.content)
+    # Nearly all are read as they were; these are compared once, when it is asked what differs.
+    if now is stored.content or digest(now) != digest(draft.content):
         return draft
     return replace(draft, content=stored.content)
 
