@@ -78,6 +78,26 @@ POINT_LABEL_POSITIVE: PointLabel.ValueType  # 1
 POINT_LABEL_NEGATIVE: PointLabel.ValueType  # 2
 global___PointLabel = PointLabel
 
+class _PixelSizeSource:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _PixelSizeSourceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_PixelSizeSource.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    PIXEL_SIZE_SOURCE_UNSPECIFIED: _PixelSizeSource.ValueType  # 0
+    """Nobody."""
+    PIXEL_SIZE_SOURCE_SLIDE: _PixelSizeSource.ValueType  # 1
+    PIXEL_SIZE_SOURCE_CLIENT: _PixelSizeSource.ValueType  # 2
+
+class PixelSizeSource(_PixelSizeSource, metaclass=_PixelSizeSourceEnumTypeWrapper):
+    """Who said how large a pixel is."""
+
+PIXEL_SIZE_SOURCE_UNSPECIFIED: PixelSizeSource.ValueType  # 0
+"""Nobody."""
+PIXEL_SIZE_SOURCE_SLIDE: PixelSizeSource.ValueType  # 1
+PIXEL_SIZE_SOURCE_CLIENT: PixelSizeSource.ValueType  # 2
+global___PixelSizeSource = PixelSizeSource
+
 class _Stage:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -472,9 +492,12 @@ class SegmentRequest(google.protobuf.message.Message):
     TILES_FIELD_NUMBER: builtins.int
     COMMIT_FIELD_NUMBER: builtins.int
     REFINE_FIELD_NUMBER: builtins.int
+    MPP_FIELD_NUMBER: builtins.int
     slide_id: builtins.str
     model: builtins.str
     """A ready model's name, as in ListModels. Empty: the server's default."""
+    mpp: builtins.float
+    """Microns per level-0 pixel as the client knows it: see PixelSize. Greater than 0; unset when unknown."""
     @property
     def prompt(self) -> global___Prompt: ...
     @property
@@ -507,9 +530,11 @@ class SegmentRequest(google.protobuf.message.Message):
         tiles: collections.abc.Iterable[global___PixelTile] | None = ...,
         commit: global___Commit | None = ...,
         refine: global___Refinement | None = ...,
+        mpp: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "options", b"options", "prompt", b"prompt", "refine", b"refine", "viewport", b"viewport"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "model", b"model", "options", b"options", "prompt", b"prompt", "refine", b"refine", "slide_id", b"slide_id", "tiles", b"tiles", "viewport", b"viewport"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_mpp", b"_mpp", "commit", b"commit", "field", b"field", "mpp", b"mpp", "options", b"options", "prompt", b"prompt", "refine", b"refine", "viewport", b"viewport"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_mpp", b"_mpp", "commit", b"commit", "field", b"field", "model", b"model", "mpp", b"mpp", "options", b"options", "prompt", b"prompt", "refine", b"refine", "slide_id", b"slide_id", "tiles", b"tiles", "viewport", b"viewport"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_mpp", b"_mpp"]) -> typing.Literal["mpp"] | None: ...
 
 global___SegmentRequest = SegmentRequest
 
@@ -667,6 +692,7 @@ class Outline(google.protobuf.message.Message):
     SAVED_FIELD_NUMBER: builtins.int
     LEVELS_FIELD_NUMBER: builtins.int
     LIMITED_FIELD_NUMBER: builtins.int
+    PIXEL_SIZE_FIELD_NUMBER: builtins.int
     score: builtins.float
     """The model's own estimate of the mask's IoU, about 0 to 1. Not a probability."""
     cut_by_field: builtins.bool
@@ -702,6 +728,10 @@ class Outline(google.protobuf.message.Message):
         of a refined border.
         """
 
+    @property
+    def pixel_size(self) -> global___PixelSize:
+        """The pixel size that it was made with: what `unit` follows from."""
+
     def __init__(
         self,
         *,
@@ -719,11 +749,46 @@ class Outline(google.protobuf.message.Message):
         saved: global___SavedAnnotation | None = ...,
         levels: collections.abc.Iterable[global___Level] | None = ...,
         limited: builtins.bool = ...,
+        pixel_size: global___PixelSize | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["field", b"field", "geometry", b"geometry", "saved", b"saved", "timings", b"timings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cut_by_field", b"cut_by_field", "dropped_holes", b"dropped_holes", "dropped_parts", b"dropped_parts", "field", b"field", "geometry", b"geometry", "levels", b"levels", "limited", b"limited", "model", b"model", "saved", b"saved", "score", b"score", "timings", b"timings", "tolerance", b"tolerance", "unit", b"unit", "weights_hash", b"weights_hash"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["field", b"field", "geometry", b"geometry", "pixel_size", b"pixel_size", "saved", b"saved", "timings", b"timings"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cut_by_field", b"cut_by_field", "dropped_holes", b"dropped_holes", "dropped_parts", b"dropped_parts", "field", b"field", "geometry", b"geometry", "levels", b"levels", "limited", b"limited", "model", b"model", "pixel_size", b"pixel_size", "saved", b"saved", "score", b"score", "timings", b"timings", "tolerance", b"tolerance", "unit", b"unit", "weights_hash", b"weights_hash"]) -> None: ...
 
 global___Outline = Outline
+
+@typing.final
+class PixelSize(google.protobuf.message.Message):
+    """The pixel size that an answer was made with. The file's own counts. Where the file has none, the client's does, which
+    travels with each request or a stream's start, and never with the slide: a slide's id is shared by everybody.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MPP_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    IGNORED_MPP_FIELD_NUMBER: builtins.int
+    mpp: builtins.float
+    """Microns per level-0 pixel: the mean of x and y. Unset: nobody knows it, and lengths are level-0 pixels."""
+    source: global___PixelSizeSource.ValueType
+    ignored_mpp: builtins.float
+    """The client's own, where the file says another one that differs by more than 2 %. It was not used: one of the two is
+    wrong, and so are lengths and areas that are taken with it.
+    """
+    def __init__(
+        self,
+        *,
+        mpp: builtins.float | None = ...,
+        source: global___PixelSizeSource.ValueType = ...,
+        ignored_mpp: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_ignored_mpp", b"_ignored_mpp", "_mpp", b"_mpp", "ignored_mpp", b"ignored_mpp", "mpp", b"mpp"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_ignored_mpp", b"_ignored_mpp", "_mpp", b"_mpp", "ignored_mpp", b"ignored_mpp", "mpp", b"mpp", "source", b"source"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_ignored_mpp", b"_ignored_mpp"]) -> typing.Literal["ignored_mpp"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_mpp", b"_mpp"]) -> typing.Literal["mpp"] | None: ...
+
+global___PixelSize = PixelSize
 
 @typing.final
 class Level(google.protobuf.message.Message):
@@ -793,8 +858,11 @@ class SegmentBatchRequest(google.protobuf.message.Message):
     OPTIONS_FIELD_NUMBER: builtins.int
     ITEMS_FIELD_NUMBER: builtins.int
     TILES_FIELD_NUMBER: builtins.int
+    MPP_FIELD_NUMBER: builtins.int
     slide_id: builtins.str
     model: builtins.str
+    """For all items. As in SegmentRequest."""
+    mpp: builtins.float
     """For all items. As in SegmentRequest."""
     @property
     def options(self) -> global___OutlineOptions: ...
@@ -812,9 +880,11 @@ class SegmentBatchRequest(google.protobuf.message.Message):
         options: global___OutlineOptions | None = ...,
         items: collections.abc.Iterable[global___BatchItem] | None = ...,
         tiles: collections.abc.Iterable[global___PixelTile] | None = ...,
+        mpp: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["options", b"options"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["items", b"items", "model", b"model", "options", b"options", "slide_id", b"slide_id", "tiles", b"tiles"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_mpp", b"_mpp", "mpp", b"mpp", "options", b"options"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_mpp", b"_mpp", "items", b"items", "model", b"model", "mpp", b"mpp", "options", b"options", "slide_id", b"slide_id", "tiles", b"tiles"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_mpp", b"_mpp"]) -> typing.Literal["mpp"] | None: ...
 
 global___SegmentBatchRequest = SegmentBatchRequest
 
@@ -981,10 +1051,13 @@ class Start(google.protobuf.message.Message):
     SLIDE_ID_FIELD_NUMBER: builtins.int
     MODEL_FIELD_NUMBER: builtins.int
     OPTIONS_FIELD_NUMBER: builtins.int
+    MPP_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """The caller's own, random (for example a UUID). Only one live stream may use it."""
     slide_id: builtins.str
     model: builtins.str
+    """For all prompts of the stream. As in SegmentRequest."""
+    mpp: builtins.float
     """For all prompts of the stream. As in SegmentRequest."""
     @property
     def options(self) -> global___OutlineOptions:
@@ -997,9 +1070,11 @@ class Start(google.protobuf.message.Message):
         slide_id: builtins.str = ...,
         model: builtins.str = ...,
         options: global___OutlineOptions | None = ...,
+        mpp: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["options", b"options"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["model", b"model", "options", b"options", "session_id", b"session_id", "slide_id", b"slide_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_mpp", b"_mpp", "mpp", b"mpp", "options", b"options"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_mpp", b"_mpp", "model", b"model", "mpp", b"mpp", "options", b"options", "session_id", b"session_id", "slide_id", b"slide_id"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_mpp", b"_mpp"]) -> typing.Literal["mpp"] | None: ...
 
 global___Start = Start
 
@@ -1116,21 +1191,28 @@ class Started(google.protobuf.message.Message):
     MODEL_FIELD_NUMBER: builtins.int
     WEIGHTS_HASH_FIELD_NUMBER: builtins.int
     UNIT_FIELD_NUMBER: builtins.int
+    PIXEL_SIZE_FIELD_NUMBER: builtins.int
     model: builtins.str
     weights_hash: builtins.str
     """The weights that the model has now. Where an administrator replaces them under its name while the stream is open, the
     outlines name the new ones.
     """
     unit: wsisam.v1.geometry_pb2.LengthUnit.ValueType
-    """The unit of lengths in OutlineOptions for this slide."""
+    """The unit of lengths in OutlineOptions for this stream."""
+    @property
+    def pixel_size(self) -> global___PixelSize:
+        """The pixel size that this stream works with."""
+
     def __init__(
         self,
         *,
         model: builtins.str = ...,
         weights_hash: builtins.str = ...,
         unit: wsisam.v1.geometry_pb2.LengthUnit.ValueType = ...,
+        pixel_size: global___PixelSize | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["model", b"model", "unit", b"unit", "weights_hash", b"weights_hash"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["pixel_size", b"pixel_size"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["model", b"model", "pixel_size", b"pixel_size", "unit", b"unit", "weights_hash", b"weights_hash"]) -> None: ...
 
 global___Started = Started
 
@@ -1308,8 +1390,11 @@ class SegmentEverythingRequest(google.protobuf.message.Message):
     FILTER_FIELD_NUMBER: builtins.int
     OPTIONS_FIELD_NUMBER: builtins.int
     TILES_FIELD_NUMBER: builtins.int
+    MPP_FIELD_NUMBER: builtins.int
     slide_id: builtins.str
     model: builtins.str
+    """As in SegmentRequest."""
+    mpp: builtins.float
     """As in SegmentRequest."""
     @property
     def region(self) -> wsisam.v1.geometry_pb2.MultiPolygon:
@@ -1341,9 +1426,11 @@ class SegmentEverythingRequest(google.protobuf.message.Message):
         filter: global___ProposalFilter | None = ...,
         options: global___OutlineOptions | None = ...,
         tiles: collections.abc.Iterable[global___PixelTile] | None = ...,
+        mpp: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["filter", b"filter", "options", b"options", "region", b"region"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["existing", b"existing", "filter", b"filter", "model", b"model", "options", b"options", "region", b"region", "slide_id", b"slide_id", "tiles", b"tiles"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_mpp", b"_mpp", "filter", b"filter", "mpp", b"mpp", "options", b"options", "region", b"region"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_mpp", b"_mpp", "existing", b"existing", "filter", b"filter", "model", b"model", "mpp", b"mpp", "options", b"options", "region", b"region", "slide_id", b"slide_id", "tiles", b"tiles"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_mpp", b"_mpp"]) -> typing.Literal["mpp"] | None: ...
 
 global___SegmentEverythingRequest = SegmentEverythingRequest
 
@@ -1413,6 +1500,7 @@ class SegmentEverythingResponse(google.protobuf.message.Message):
     COUNTS_FIELD_NUMBER: builtins.int
     UNIT_FIELD_NUMBER: builtins.int
     DOWNSAMPLE_FIELD_NUMBER: builtins.int
+    PIXEL_SIZE_FIELD_NUMBER: builtins.int
     windows_done: builtins.int
     windows_total: builtins.int
     """All of them, from the first answer on. Those of glass alone are read, not encoded: they are done soon."""
@@ -1424,6 +1512,10 @@ class SegmentEverythingResponse(google.protobuf.message.Message):
     def proposals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Proposal]: ...
     @property
     def counts(self) -> global___ProposalCounts: ...
+    @property
+    def pixel_size(self) -> global___PixelSize:
+        """The pixel size that the sizes were read with."""
+
     def __init__(
         self,
         *,
@@ -1433,9 +1525,10 @@ class SegmentEverythingResponse(google.protobuf.message.Message):
         counts: global___ProposalCounts | None = ...,
         unit: wsisam.v1.geometry_pb2.LengthUnit.ValueType = ...,
         downsample: builtins.float = ...,
+        pixel_size: global___PixelSize | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["counts", b"counts"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["counts", b"counts", "downsample", b"downsample", "proposals", b"proposals", "unit", b"unit", "windows_done", b"windows_done", "windows_total", b"windows_total"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["counts", b"counts", "pixel_size", b"pixel_size"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["counts", b"counts", "downsample", b"downsample", "pixel_size", b"pixel_size", "proposals", b"proposals", "unit", b"unit", "windows_done", b"windows_done", "windows_total", b"windows_total"]) -> None: ...
 
 global___SegmentEverythingResponse = SegmentEverythingResponse
 
