@@ -799,20 +799,24 @@ class Level(google.protobuf.message.Message):
     DOWNSAMPLE_FIELD_NUMBER: builtins.int
     WINDOWS_FIELD_NUMBER: builtins.int
     DISTRUSTED_FIELD_NUMBER: builtins.int
+    UNREADABLE_FIELD_NUMBER: builtins.int
     downsample: builtins.float
     """Level-0 pixels per pixel of its windows."""
     windows: builtins.int
     """How many windows were asked."""
     distrusted: builtins.int
     """How many of the answers were left out: they contradicted the answer of the whole field."""
+    unreadable: builtins.int
+    """Windows beside those asked that were left out, because the slide is damaged there."""
     def __init__(
         self,
         *,
         downsample: builtins.float = ...,
         windows: builtins.int = ...,
         distrusted: builtins.int = ...,
+        unreadable: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["distrusted", b"distrusted", "downsample", b"downsample", "windows", b"windows"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["distrusted", b"distrusted", "downsample", b"downsample", "unreadable", b"unreadable", "windows", b"windows"]) -> None: ...
 
 global___Level = Level
 
@@ -1501,9 +1505,10 @@ class SegmentEverythingResponse(google.protobuf.message.Message):
     UNIT_FIELD_NUMBER: builtins.int
     DOWNSAMPLE_FIELD_NUMBER: builtins.int
     PIXEL_SIZE_FIELD_NUMBER: builtins.int
+    UNREADABLE_FIELD_NUMBER: builtins.int
     windows_done: builtins.int
     windows_total: builtins.int
-    """All of them, from the first answer on. Those of glass alone are read, not encoded: they are done soon."""
+    """All of them, from the first answer on. Those of background alone are read, not encoded: they are done soon."""
     unit: wsisam.v1.geometry_pb2.LengthUnit.ValueType
     """The unit of lengths in ProposalFilter for this slide."""
     downsample: builtins.float
@@ -1516,6 +1521,12 @@ class SegmentEverythingResponse(google.protobuf.message.Message):
     def pixel_size(self) -> global___PixelSize:
         """The pixel size that the sizes were read with."""
 
+    @property
+    def unreadable(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[wsisam.v1.geometry_pb2.Window]:
+        """Windows that became done with this answer and in which the slide is damaged. They were left out. Where no window of the
+        region can be read, the call ends with SLIDE_UNREADABLE.
+        """
+
     def __init__(
         self,
         *,
@@ -1526,9 +1537,10 @@ class SegmentEverythingResponse(google.protobuf.message.Message):
         unit: wsisam.v1.geometry_pb2.LengthUnit.ValueType = ...,
         downsample: builtins.float = ...,
         pixel_size: global___PixelSize | None = ...,
+        unreadable: collections.abc.Iterable[wsisam.v1.geometry_pb2.Window] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["counts", b"counts", "pixel_size", b"pixel_size"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["counts", b"counts", "downsample", b"downsample", "pixel_size", b"pixel_size", "proposals", b"proposals", "unit", b"unit", "windows_done", b"windows_done", "windows_total", b"windows_total"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["counts", b"counts", "downsample", b"downsample", "pixel_size", b"pixel_size", "proposals", b"proposals", "unit", b"unit", "unreadable", b"unreadable", "windows_done", b"windows_done", "windows_total", b"windows_total"]) -> None: ...
 
 global___SegmentEverythingResponse = SegmentEverythingResponse
 
@@ -1582,10 +1594,11 @@ class ProposalCounts(google.protobuf.message.Message):
     OUTSIDE_FIELD_NUMBER: builtins.int
     EXISTING_FIELD_NUMBER: builtins.int
     REPEATED_FIELD_NUMBER: builtins.int
+    UNREADABLE_FIELD_NUMBER: builtins.int
     clicks: builtins.int
     proposed: builtins.int
     nothing: builtins.int
-    """Nothing was outlined, or not the place of the click; or it was not asked, since it lies on glass far from tissue. The
+    """Nothing was outlined, or not the place of the click; or it was not asked, since it lies on background far from tissue. The
     same place is asked, or not, in every region.
     """
     too_small: builtins.int
@@ -1600,6 +1613,8 @@ class ProposalCounts(google.protobuf.message.Message):
     """Overlaps an existing object."""
     repeated: builtins.int
     """Another outline of the same object was better."""
+    unreadable: builtins.int
+    """Not asked: the slide is damaged in the click's window, which `unreadable` names."""
     def __init__(
         self,
         *,
@@ -1613,7 +1628,8 @@ class ProposalCounts(google.protobuf.message.Message):
         outside: builtins.int = ...,
         existing: builtins.int = ...,
         repeated: builtins.int = ...,
+        unreadable: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["clicks", b"clicks", "cut", b"cut", "existing", b"existing", "nothing", b"nothing", "outside", b"outside", "proposed", b"proposed", "repeated", b"repeated", "too_large", b"too_large", "too_small", b"too_small", "weak", b"weak"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["clicks", b"clicks", "cut", b"cut", "existing", b"existing", "nothing", b"nothing", "outside", b"outside", "proposed", b"proposed", "repeated", b"repeated", "too_large", b"too_large", "too_small", b"too_small", "unreadable", b"unreadable", "weak", b"weak"]) -> None: ...
 
 global___ProposalCounts = ProposalCounts

@@ -17,6 +17,7 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli.answering import model_here, refusals, slide_there
 from wsisam_server.cli.bars import counted
 from wsisam_server.cli.connection import Reach, connection_options
+from wsisam_server.cli.damage import warn_of_damage
 from wsisam_server.cli.model import model_of_server, model_options
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.overlay import draw_on
@@ -103,8 +104,9 @@ def command(
         options=pb.OutlineOptions(tolerance=tolerance),
     )
     answers = _by_server(server, slide, request, model, reach) if server else _here(slide, request, model)
-    proposals, last = _collect(answers, server)
+    proposals, damaged, last = _collect(answers, server)
     click.echo(_summary(last))
+    warn_of_damage(slide, damaged)
     if geojson is not None:
         features = [_feature(proposal, class_name) for proposal in proposals]
         geojson.write_text(json.dumps(collection(features)), encoding="utf-8")
@@ -145,18 +147,20 @@ def _box(box: Numbers | None) -> shapely.MultiPolygon:
 
 def _collect(
     answers: Iterator[pb.SegmentEverythingResponse], server: str | None
-) -> tuple[list[pb.Proposal], pb.SegmentEverythingResponse]:
-    """All proposals, and the last answer. What came before Ctrl-C is kept."""
+) -> tuple[list[pb.Proposal], list[geo.Window], pb.SegmentEverythingResponse]:
+    """All proposals, the windows that could not be read, and the last answer. What came before Ctrl-C is kept."""
     proposals: list[pb.Proposal] = []
+    damaged: list[geo.Window] = []
     last = pb.SegmentEverythingResponse()
     try:
         with refusals(server), counted(console, "windows") as tell, contextlib.closing(answers):  # type: ignore[type-var]
             for last in answers:
                 proposals += last.proposals
+                damaged += last.unreadable
                 tell(last.windows_done, last.windows_total)
     except KeyboardInterrupt:
         click.echo("stopped; what was found so far is kept", err=True)
-    return proposals, last
+    return proposals, damaged, last
 
 
 def _by_server(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,13 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.config import Limits
 from wsisam_server.errors import WsiSamServerError
 from wsisam_server.geometry import Window
-from wsisam_server.slides import open_slide
+from wsisam_server.slides import DamagedPlaceError, open_slide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from wsisam_server.cli.prompts import Result
     from wsisam_server.slides import Slide
@@ -27,6 +30,11 @@ SIDE = 1400
 
 MARGIN = 0.15
 """Context about the prompts and outlines, as a share of their extent."""
+
+PIECE = 100
+"""Side of the pieces in which a damaged region is read; divides SIDE."""
+
+DAMAGED = 128
 
 COLORS = ("#ffd400", "#00c2ff", "#ff5ad1", "#6cff3d", "#ff8a00", "#b48cff")
 
@@ -40,7 +48,7 @@ def draw(slide: Slide, results: Sequence[Result], path: Path) -> None:
         path: where to write.
     """
     view, height, width = _view(slide, results)
-    picture = Image.fromarray(np.ascontiguousarray(slide.read(view)[:height, :width]))
+    picture = Image.fromarray(np.ascontiguousarray(_readable(slide, view)[:height, :width]))
     fill = Image.new("RGBA", picture.size)
     for number, result in enumerate(results):
         _fill(ImageDraw.Draw(fill), result, view, COLORS[number % len(COLORS)])
@@ -50,6 +58,19 @@ def draw(slide: Slide, results: Sequence[Result], path: Path) -> None:
         _lines(pen, result, view, COLORS[number % len(COLORS)])
         _prompt(pen, result.prompt, view)
     picture.save(path)
+
+
+def _readable(slide: Slide, view: Window) -> NDArray[np.uint8]:
+    """The pixels of a window; grey where the slide is damaged."""
+    with contextlib.suppress(DamagedPlaceError):
+        return slide.read(view)
+    picture = np.full((view.size, view.size, 3), DAMAGED, np.uint8)
+    for row in range(0, view.size, PIECE):
+        for column in range(0, view.size, PIECE):
+            part = Window(view.x + column * view.downsample, view.y + row * view.downsample, view.downsample, PIECE)
+            with contextlib.suppress(DamagedPlaceError):
+                picture[row : row + PIECE, column : column + PIECE] = slide.read(part)
+    return picture
 
 
 def draw_on(slide: Path, results: Sequence[Result], path: Path) -> None:

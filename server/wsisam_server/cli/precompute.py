@@ -13,6 +13,7 @@ import shapely
 from rich.console import Console
 
 from wsisam_server.cli.bars import counted
+from wsisam_server.cli.damage import warn_of_damage
 from wsisam_server.cli.embedding_store import BYTES_VARIABLE, FOLDER_VARIABLE, embedding_store_options
 from wsisam_server.cli.model import FILE, load_model, model_options
 from wsisam_server.cli.numbers import Number
@@ -98,7 +99,7 @@ def command(
             _say(work, plan)
             if not dry_run:
                 _check_room(plan, store)
-                _run(work, plan, store)
+                _run(slide, work, plan, store)
     except WsiSamServerError as error:
         raise click.ClickException(f"{slide}: {error.public_text}") from error
 
@@ -186,12 +187,13 @@ def _check_room(plan: Plan, store: EmbeddingStore) -> None:
         raise click.ClickException(f"they do not fit: the disk of {store.folder} has {shown(free)} left")
 
 
-def _run(work: Work, plan: Plan, store: EmbeddingStore) -> None:
+def _run(slide: Path, work: Work, plan: Plan, store: EmbeddingStore) -> None:
     try:
         with counted(console, "windows") as progress:
-            encoded = work.run(plan, progress)
+            done = work.run(plan, progress)
     except OSError as error:
         raise click.ClickException(f"cannot write to {store.folder}: {error}. What was written stays") from error
     except KeyboardInterrupt:
         raise click.ClickException("interrupted; run it again, and it goes on where it was") from None
-    click.echo(f"{encoded:,} windows encoded; the store holds {shown(store.nbytes)} of {shown(store.limit)}")
+    warn_of_damage(slide, done.unreadable)
+    click.echo(f"{done.encoded:,} windows encoded; the store holds {shown(store.nbytes)} of {shown(store.limit)}")

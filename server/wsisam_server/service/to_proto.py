@@ -65,7 +65,12 @@ def outline(outcome: Outcome, saved: Saved | None = None) -> segmentation_pb2.Ou
         ),
         saved=None if saved is None else saved_annotation(saved),
         levels=[
-            segmentation_pb2.Level(downsample=level.downsample, windows=level.windows, distrusted=level.distrusted)
+            segmentation_pb2.Level(
+                downsample=level.downsample,
+                windows=level.windows,
+                distrusted=level.distrusted,
+                unreadable=level.unreadable,
+            )
             for level in outcome.levels
         ],
         limited=outcome.limited,
@@ -82,6 +87,7 @@ def survey_step(survey: Survey, step: Step) -> segmentation_pb2.SegmentEverythin
         counts=segmentation_pb2.ProposalCounts(clicks=sum(by_name.values()), **by_name),
         unit=unit(in_microns=survey.in_microns),
         downsample=survey.plan.downsample,
+        unreadable=map(window, step.unreadable),
     )
 
 

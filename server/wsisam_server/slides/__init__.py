@@ -8,17 +8,18 @@ and a plain image's orientation tag is ignored. Colour profiles are not applied,
 """
 
 from wsisam_server.slides.access import SlideAccess
-from wsisam_server.slides.base import Slide, SlideInfo
+from wsisam_server.slides.base import DamagedPlaceError, Slide, SlideInfo
 from wsisam_server.slides.calibration import mean_mpp
 from wsisam_server.slides.decoding import Encoding, decode_tile
 from wsisam_server.slides.fingerprint import fingerprint
-from wsisam_server.slides.glass import glass_threshold, overview, tissue_in
 from wsisam_server.slides.opening import open_slide
 from wsisam_server.slides.pushed import PixelWindow, PushedSlide
 from wsisam_server.slides.registry import OpenSlides
-from wsisam_server.slides.tissue import Tissue, find_tissue
+from wsisam_server.slides.tissue import BackgroundFilter, Tissue, background_filter, find_tissue, overview
 
 __all__ = [
+    "BackgroundFilter",
+    "DamagedPlaceError",
     "Encoding",
     "OpenSlides",
     "PixelWindow",
@@ -27,12 +28,11 @@ __all__ = [
     "SlideAccess",
     "SlideInfo",
     "Tissue",
+    "background_filter",
     "decode_tile",
     "find_tissue",
     "fingerprint",
-    "glass_threshold",
     "mean_mpp",
     "open_slide",
     "overview",
-    "tissue_in",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from wsisam_server.errors import Reason, WsiSamServerError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -36,6 +38,21 @@ class SlideInfo:
         return self.source == "pushed"
 
 
+class DamagedPlaceError(WsiSamServerError):
+    """A place on a slide cannot be read; others may. SLIDE_UNREADABLE, with the place in its details.
+
+    Args:
+        window: what was to be read.
+        private: for the log.
+        place: the file, for the log.
+    """
+
+    def __init__(self, window: Window, *, private: str = "", place: object = "") -> None:
+        x, y, side = (round(value) for value in (window.x, window.y, window.extent))
+        super().__init__(Reason.SLIDE_UNREADABLE, private=private, place=place, x=x, y=y, width=side, height=side)
+        self.window = window
+
+
 class Slide(Protocol):
     """A slide that can be read. Safe to use from several threads at once."""
 
@@ -63,8 +80,9 @@ class Slide(Protocol):
             uint8 [window.size, window.size, 3], RGB, axes y, x, channel; C-contiguous and the caller's own.
 
         Raises:
-            WsiSamServerError: SLIDE_UNREADABLE when the file turns out to be damaged there; PIXELS_NEEDED when the
-                client has yet to send the window.
+            DamagedPlaceError: the file turns out to be damaged there.
+            WsiSamServerError: SLIDE_UNREADABLE when the file is gone or was replaced; PIXELS_NEEDED when the client has
+                yet to send the window.
         """
         ...
 

@@ -16,7 +16,7 @@ import openslide
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.geometry import SlideSize
-from wsisam_server.slides.base import SlideInfo
+from wsisam_server.slides.base import DamagedPlaceError, SlideInfo
 from wsisam_server.slides.calibration import mean_mpp
 from wsisam_server.slides.fingerprint import slide_fingerprint
 from wsisam_server.slides.sampling import WHITE, Grid, sample
@@ -81,8 +81,8 @@ class OpenSlideSource:
         """See `Slide.read`. Reads from the coarsest level that is no coarser than the window.
 
         Raises:
-            WsiSamServerError: SLIDE_UNREADABLE when the file is damaged there, is gone, or was replaced. Other
-                windows may still be readable.
+            DamagedPlaceError: the file is damaged there.
+            WsiSamServerError: SLIDE_UNREADABLE when the file is gone or was replaced.
             ValueError: the slide is closed.
         """
         with self._lock:
@@ -100,7 +100,10 @@ class OpenSlideSource:
             fresh = _open(self._path)
             if slide_fingerprint(self._path, fresh) != self._info.fingerprint:
                 raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private="replaced while open", place=self._path)
+        try:
             patch = self._sample(fresh, window)
+        except openslide.OpenSlideError as error:
+            raise DamagedPlaceError(window, private=repr(error), place=self._path) from error
         self._replace(None, fresh)
         return patch
 
