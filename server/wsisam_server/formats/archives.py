@@ -68,7 +68,7 @@ class _Budget:
     def __init__(self, left: int) -> None:
         self._all = self._left = left
 
-    def read(self, file: IO[bytes]) -> bytes:
+    def read(self, file: IO[bytes] | gzip.GzipFile) -> bytes:
         data = file.read(self._left + 1)
         if len(data) > self._left:
             raise FormatError(f"it unpacks to more than {self._all >> 20} MiB; unpack it, and import it in parts")
@@ -77,7 +77,7 @@ class _Budget:
 
 
 def _parts(name: str, data: bytes, budget: _Budget, depth: int) -> Iterator[Part]:
-    packed = data.startswith(_GZIP) or data.startswith(_ZIP)
+    packed = data.startswith((_GZIP, *_ZIP))
     if not packed:
         yield Part(name, data)
     elif depth == 0:
@@ -112,7 +112,9 @@ def _members(name: str, data: bytes, budget: _Budget, depth: int) -> Iterator[Pa
                 raise
             except _BROKEN as error:
                 locked = member.flag_bits & 1
-                yield Part(named, problem="it needs a password" if locked else f"it is damaged ({type(error).__name__})")
+                yield Part(
+                    named, problem="it needs a password" if locked else f"it is damaged ({type(error).__name__})"
+                )
 
 
 def _is_wanted(member: zipfile.ZipInfo) -> bool:

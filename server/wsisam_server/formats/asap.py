@@ -45,7 +45,8 @@ def read(data: str | bytes, slide_id: str, project: str = "", origin: tuple[floa
         data: the file's content.
         slide_id: the slide that they are on.
         project: what they belong to.
-        origin: where the slide's own coordinates begin in the whole frame, from whose corner ASAP counts; level-0 pixels.
+        origin: where the slide's own coordinates begin in the whole frame, from whose corner ASAP counts; level-0
+            pixels.
 
     Raises:
         FormatError: it is no such XML.

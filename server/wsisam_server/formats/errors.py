@@ -15,6 +15,10 @@ class FrameError(FormatError):
         )
 
 
+class UnreadableError(ValueError):
+    """A value is not what it should be; the message says what. It costs only itself."""
+
+
 class ShapeError(ValueError):
     """One annotation's shape cannot be taken.
 

@@ -8,7 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from wsisam_server.formats import provenance, shapes, values
-from wsisam_server.formats.errors import FormatError, ShapeError
+from wsisam_server.formats.errors import FormatError, ShapeError, UnreadableError
 from wsisam_server.formats.found import Found, place, short
 from wsisam_server.polygons import collection, feature
 from wsisam_server.store import Content, PathClass
@@ -144,7 +144,7 @@ def _objects(items: list[Any]) -> Iterator[Any]:
             if _kind(item.get("id"), said) == "root":
                 continue
             if "geometry" not in item and ("coordinates" in item or "geometries" in item):
-                item = {"geometry": item}  # noqa: PLW2901 - a bare geometry among features
+                item = {"geometry": item}
         yield item
 
 
@@ -161,12 +161,12 @@ def _kind(written_id: Any, said: dict[str, Any]) -> str:
     """What an object is, in QuPath's present words."""
     for key in ("objectType", "object_type"):
         if isinstance(said.get(key), str) and said[key]:
-            kind = said[key].lower()
-            return _KINDS.get(kind, kind)
-    kind = said.get("type")
+            word = str(said[key]).lower()
+            return _KINDS.get(word, word)
     # Other programs keep other things under `type`: only QuPath's words count.
-    known = _KINDS.get(kind.lower()) if isinstance(kind, str) else None
-    return known or _OLD_KINDS.get(str(written_id) if isinstance(written_id, str) else "", "annotation")
+    other = said.get("type")
+    known = _KINDS.get(other.lower()) if isinstance(other, str) else None
+    return known or _OLD_KINDS.get(written_id if isinstance(written_id, str) else "", "annotation")
 
 
 def _take(found: Found, item: Any, said: dict[str, Any], at: _Place, slide_id: str, project: str) -> None:
@@ -188,7 +188,7 @@ def _take(found: Found, item: Any, said: dict[str, Any], at: _Place, slide_id: s
     def tried(what: str, reader: Callable[[], Value], otherwise: Value) -> Value:
         try:
             return reader()
-        except (ValueError, RecursionError) as error:
+        except (UnreadableError, RecursionError) as error:
             found.ignore(what, at.words, str(error))
             return otherwise
 
@@ -240,7 +240,9 @@ def _measurements(value: Any, tried: Callable[..., Any]) -> dict[str, float]:
         pairs = [] if value in (None, "") else [(None, value)]
     numbers: dict[str, float] = {}
     for key, number in pairs:
-        named, read = tried("measurements that are no numbers", functools.partial(_measurement, key, number), ("", None))
+        named, read = tried(
+            "measurements that are no numbers", functools.partial(_measurement, key, number), ("", None)
+        )
         if read is not None:
             numbers[named] = read
     return numbers
@@ -249,16 +251,16 @@ def _measurements(value: Any, tried: Callable[..., Any]) -> dict[str, float]:
 def _measurement(key: Any, value: Any) -> tuple[str, float | None]:
     named = values.text(key)
     if named is None:
-        raise ValueError(f"a measurement has no name: {short(value)}")
+        raise UnreadableError(f"a measurement has no name: {short(value)}")
     try:
         return named, values.measurement(value)
-    except ValueError as error:
-        raise ValueError(f"the measurement '{short(named)}': {error}") from error
+    except UnreadableError as error:
+        raise UnreadableError(f"the measurement '{short(named)}': {error}") from error
 
 
 def _metadata(value: Any, tried: Callable[..., Any]) -> dict[str, str]:
     value = values.unpacked(value)
-    pairs = list(value.items()) if isinstance(value, dict) else [] if value in (None, "", []) else [("", value)]
+    pairs = list(value.items()) if isinstance(value, dict) else [] if value in (None, "", []) else [(None, value)]
     texts: dict[str, str] = {}
     for key, one in pairs:
         named, read = tried("metadata that are no texts", functools.partial(_text, key, one), ("", None))
@@ -267,13 +269,13 @@ def _metadata(value: Any, tried: Callable[..., Any]) -> dict[str, str]:
     return texts
 
 
-def _text(key: str, value: Any) -> tuple[str, str | None]:
+def _text(key: Any, value: Any) -> tuple[str, str | None]:
+    if key is None:
+        raise UnreadableError(f"the metadata are no texts by name: {short(value)}")
     try:
-        if not key:
-            raise ValueError("it has no name")
         return values.text(key) or "", values.text(value)
-    except ValueError as error:
-        raise ValueError(f"the metadata '{short(key)}': {error}") from error
+    except UnreadableError as error:
+        raise UnreadableError(f"the metadata '{short(key)}': {error}") from error
 
 
 def _feature(annotation: Annotation) -> dict[str, Any]:

@@ -91,7 +91,9 @@ def _border(region: ET.Element) -> NDArray[np.float64]:
     if len(vertices) == _CORNERS and kind in {_RECTANGLE, _ELLIPSE}:
         (x0, y0), (x1, y1) = vertices
         if x0 != x1 and y0 != y1:
-            vertices = _round(x0, y0, x1, y1) if kind == _ELLIPSE else np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+            vertices = (
+                _round(x0, y0, x1, y1) if kind == _ELLIPSE else np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+            )
     if not shapes.is_drawn(vertices, _AREA):
         raise shapes.too_few(_AREA)
     return vertices
@@ -130,12 +132,10 @@ def _path_class(layer: ET.Element, found: Found, kind: str) -> PathClass | None:
         return None
     color = layer.get("LineColor", "")
     try:
-        packed = int(color)
-        if not 0 <= packed < 2**24:
-            raise ValueError
-    except ValueError:
+        # Windows' order: red in the lowest byte.
+        red, green, blue, _ = int(color).to_bytes(4, "little")
+    except (ValueError, OverflowError):
         if color:
             found.ignore("colours that are none", kind.partition(",")[0], f"the colour is no number: '{short(color)}'")
         return PathClass(name)
-    # Windows' order: blue, green, red.
-    return PathClass(name, (packed & 0xFF) << 16 | packed & 0xFF00 | packed >> 16)
+    return PathClass(name, red << 16 | green << 8 | blue)

@@ -52,7 +52,9 @@ def _decoded(data: bytes, error: Exception) -> ET.Element:
     try:
         text = data.decode(encoding)
     except LookupError as unknown:
-        raise FormatError(f"it is written in '{encoding}', an encoding that is not known; save it as UTF-8") from unknown
+        raise FormatError(
+            f"it is written in '{encoding}', an encoding that is not known; save it as UTF-8"
+        ) from unknown
     except UnicodeError as wrong:
         raise FormatError(f"it is no XML in {encoding}, as which it is written; save it as UTF-8") from wrong
     try:

@@ -46,7 +46,8 @@ def read(data: bytes, slide_id: str, project: str = "", *, origin: Origin = lamb
     module, program = (asap, "ASAP") if kind == "asap" else (imagescope, "ImageScope")
     if start is None:
         raise FrameError(program)
-    return module.read(data, slide_id, project, start)
+    found: Found = module.read(data, slide_id, project, start)
+    return found
 
 
 def _kind(data: bytes) -> str:

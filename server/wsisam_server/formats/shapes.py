@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import shapely
 
-from wsisam_server.formats.errors import ShapeError
+from wsisam_server.formats.errors import ShapeError, UnreadableError
 from wsisam_server.formats.found import short
 
 if TYPE_CHECKING:
@@ -102,20 +102,20 @@ def number(value: Any) -> float:
     """A number, also in a text and with a decimal comma.
 
     Raises:
-        ValueError: it is none, or not finite.
+        UnreadableError: it is none, or not finite.
     """
     if isinstance(value, str):
         value = value.strip()
         # "1.234,5" is somebody's way of writing thousands: it is not guessed at.
         value = value.replace(",", ".") if value.count(",") == 1 and "." not in value else value
     elif isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("it is no number")
+        raise UnreadableError("it is no number")
     try:
         read = float(value)
     except OverflowError as error:
-        raise ValueError("it is too large") from error
+        raise UnreadableError("it is too large") from error
     if not math.isfinite(read):
-        raise ValueError("it is not finite")
+        raise UnreadableError("it is not finite")
     return read
 
 

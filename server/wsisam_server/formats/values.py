@@ -1,6 +1,6 @@
 """Values of GeoJSON properties, as QuPath's versions and the programs between it and us write them.
 
-Each function raises ValueError for what it cannot read, in words: "the class ...". Such a value costs only itself.
+Each function raises UnreadableError for what it cannot read, in words: "the class ...". Such a value costs only itself.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import re
 from typing import Any, Final
 
+from wsisam_server.formats.errors import UnreadableError
 from wsisam_server.formats.found import short
 
 _BYTE: Final = 255
@@ -46,16 +47,16 @@ def text(value: Any) -> str | None:
         try:
             written = json.dumps(value, ensure_ascii=False)
         except (ValueError, RecursionError) as error:
-            raise ValueError("it is nested too deeply, or too long a number") from error
+            raise UnreadableError("it is nested too deeply, or too long a number") from error
     if written is not None and ("\0" in written or any("\ud800" <= letter <= "\udfff" for letter in written)):
-        raise ValueError("it has a character that is no text")
+        raise UnreadableError("it has a character that is no text")
     return written
 
 
 def name(value: Any) -> str:
     """An object's name; empty for null."""
     if isinstance(value, dict | list):
-        raise ValueError(f"the name is no text: {short(value)}")  # noqa: TRY004
+        raise UnreadableError(f"the name is no text: {short(value)}")
     # A character that is no text is left to the store to refuse: a name is not to be lost without a word.
     return value if isinstance(value, str) else text(value) or ""
 
@@ -69,7 +70,7 @@ def flag(value: Any) -> bool:
         return True
     if said in {"false", "no", "0", ""}:
         return False
-    raise ValueError(f"whether it is locked is neither true nor false: {short(value)}")
+    raise UnreadableError(f"whether it is locked is neither true nor false: {short(value)}")
 
 
 def measurement(value: Any) -> float | None:
@@ -77,12 +78,12 @@ def measurement(value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"it is no number: {short(value)}")
+        raise UnreadableError(f"it is no number: {short(value)}")
     try:
         read = float(value)
     except (ValueError, OverflowError) as error:
         # "1,5" may be one and a half or fifteen hundred.
-        raise ValueError(f"it is no number: '{short(value)}'") from error
+        raise UnreadableError(f"it is no number: '{short(value)}'") from error
     return read if math.isfinite(read) else None
 
 
@@ -90,7 +91,7 @@ def class_name(value: Any) -> str:
     """A class's name out of what QuPath writes for a class; empty where that says that there is none."""
     value = unpacked(value)
     if isinstance(value, dict):
-        value = unpacked(value["name"] if value.get("name") is not None else value.get("names"))
+        value = value["name"] if value.get("name") is not None else value.get("names")
     if isinstance(value, list):
         return ": ".join(filter(None, map(_part, value)))
     return _part(value)
@@ -98,7 +99,7 @@ def class_name(value: Any) -> str:
 
 def _part(value: Any) -> str:
     if isinstance(value, bool | dict | list):
-        raise ValueError(f"the class is no text: {short(value)}")
+        raise UnreadableError(f"the class is no text: {short(value)}")
     return text(value) or ""
 
 
@@ -150,7 +151,7 @@ def _of_text(value: str) -> int:
         raise _no_colour(value) from error
 
 
-def _of_channels(channels: list[Any], value: Any) -> int:
+def _of_channels(channels: list[float], value: Any) -> int:
     good = all(isinstance(one, int | float) and not isinstance(one, bool) and 0 <= one <= _BYTE for one in channels)
     if not _RGB <= len(channels) <= _RGBA or not good:
         raise _no_colour(value)
@@ -162,5 +163,5 @@ def _of_channels(channels: list[Any], value: Any) -> int:
     return (red << 16) | (green << 8) | blue
 
 
-def _no_colour(value: Any) -> ValueError:
-    return ValueError(f"the colour is none: {short(value)}")
+def _no_colour(value: Any) -> UnreadableError:
+    return UnreadableError(f"the colour is none: {short(value)}")
