@@ -98,7 +98,7 @@ def say(where: str, left_out: Counter[str], ignored: Counter[str], problems: lis
     for what, count in left_out.items():
         click.echo(f"{where}: left out: {count} {what}", err=True)
     for what, count in ignored.items():
-        click.echo(f"{where}: ignored: {count} {what}; their annotations are taken", err=True)
+        click.echo(f"{where}: ignored {count} times: {what}; the annotations are kept", err=True)
 
 
 def frame_origin(slide: Path) -> tuple[float, float] | None:

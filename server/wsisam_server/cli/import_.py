@@ -14,7 +14,7 @@ from wsisam_server.cli.importing import Importing
 from wsisam_server.cli.slide import NamedSlide, located_slide, slide_options
 from wsisam_server.cli.storable import SHOWN, storable
 from wsisam_server.cli.store import opened, place_options
-from wsisam_server.formats import found, reading
+from wsisam_server.formats import found, reading, values
 from wsisam_server.store import digest
 
 if TYPE_CHECKING:
@@ -104,6 +104,9 @@ def command(
     """
     if not author:
         raise click.UsageError("your user has no name; say who stores them with --author")
+    for option, text in (("--project", project), ("--author", author), ("--slide-id", slide_id or "")):
+        if not values.is_text(text):  # bytes that the terminal's encoding does not know
+            raise click.UsageError(f"{option} has a character that is no text; type it anew")
     named = located_slide(slide, slide_id, server, reach)
     if named is None:
         raise click.UsageError("say which slide they are on, with --slide or --slide-id")
@@ -146,25 +149,30 @@ def _origin(named: NamedSlide, offset: tuple[float, float] | None) -> Origin:
 
 
 def _once(entries: list[Entry], slide_id: str, *, new_ids: bool) -> tuple[list[Entry], int]:
-    """Each annotation once, files may overlap; and how many said what another one says."""
+    """Each annotation once, files may overlap; and how many were left out because their ids are others'."""
     taken: dict[uuid.UUID, Entry] = {}
     repeated = 0
+    other: list[tuple[Entry, Entry]] = []
     for entry in entries:
         first = taken.setdefault(entry.draft.id, entry)
         if first is entry:
             continue
         if digest(first.draft.content) == digest(entry.draft.content):
             repeated += 1
-            continue
-        if not new_ids:
-            raise click.ClickException(
-                f"the id {entry.draft.id} is there twice, and not for the same: {first.place}; {entry.place}. Nothing "
-                "was stored. Give the later ones ids of their own with --new-ids"
-            )
-        repeated += not _add_anew(taken, entry, slide_id)
+        elif new_ids:
+            repeated += not _add_anew(taken, entry, slide_id)
+        else:
+            other.append((first, entry))
+    for first, entry in other[:SHOWN]:
+        click.echo(f"{entry.place}: its id is there twice, and not for the same: {first.place}", err=True)
+    if other:
+        click.echo(
+            f"left out: {len(other)} annotations with the id of another one. Give them ids of their own with --new-ids",
+            err=True,
+        )
     if repeated:
         click.echo(f"left out: {repeated} annotations that are there twice and say the same", err=True)
-    return list(taken.values()), repeated
+    return list(taken.values()), repeated + len(other)
 
 
 def _add_anew(taken: dict[uuid.UUID, Entry], entry: Entry, slide_id: str) -> bool:

@@ -43,9 +43,6 @@ def storable(entries: list[Entry], *, mend: bool) -> tuple[list[Entry], int]:
     Args:
         entries: of any files.
         mend: whether shapes that cross themselves are made valid.
-
-    Raises:
-        click.ClickException: some cross themselves, and `mend` is not given.
     """
     small = [entry for entry in entries if _vertices(entry) <= Limits().vertices_per_annotation]
     large = len(entries) - len(small)
@@ -76,10 +73,13 @@ def _valid(entries: list[Entry], *, mend: bool) -> tuple[list[Entry], int]:
     if not mend:
         for number in bad[:SHOWN]:
             click.echo(f"{entries[number].place}: {repair.problem(shapes[number])}", err=True)
-        raise click.ClickException(
-            f"{len(bad)} of {len(entries)} annotations have shapes that cannot be stored; nothing was. Let them be "
-            "made valid with --repair"
+        click.echo(
+            f"left out: {len(bad)} of {len(entries)} annotations, whose shapes cannot be stored. Let them be made "
+            "valid with --repair",
+            err=True,
         )
+        crossed = set(bad)
+        return [entry for number, entry in enumerate(entries) if number not in crossed], len(bad)
     kept: list[Entry] = []
     lost = []
     of_bad = set(bad)

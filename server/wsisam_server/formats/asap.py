@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from wsisam_server.formats import markup, shapes
-from wsisam_server.formats.errors import FormatError, ShapeError
+from wsisam_server.formats.errors import FormatError, LeftOutError
 from wsisam_server.formats.found import Found, place, short
 from wsisam_server.store import Content, PathClass
 
@@ -61,7 +61,7 @@ def read(data: str | bytes, slide_id: str, project: str = "", origin: tuple[floa
         where = place("annotation", number, name=element.get("Name"))
         try:
             shape = _shape(element, origin)
-        except ShapeError as error:
+        except LeftOutError as error:
             found.leave_out(error.what, where, error.why)
             continue
         group = element.get("PartOfGroup", _NO_GROUP)
@@ -80,7 +80,7 @@ def _shape(element: ET.Element, origin: tuple[float, float]) -> BaseGeometry:
     kind = element.get("Type", "")
     least = _LEAST.get(kind)
     if least is None:
-        raise ShapeError(f"annotations of the type '{short(kind)}'")
+        raise LeftOutError(f"annotations of the type '{short(kind)}'")
     vertices = marked(_in_order(list(element.iterfind("Coordinates/Coordinate")))) - np.asarray(origin, np.float64)
     if not shapes.is_drawn(vertices, least):
         raise shapes.too_few(least)
@@ -101,7 +101,7 @@ def marked(marks: list[ET.Element]) -> NDArray[np.float64]:
     """The vertices (float64 [n, 2]) that elements with X and Y stand for.
 
     Raises:
-        ShapeError: one has no number.
+        LeftOutError: one has no number.
     """
     rows = []
     for position, mark in enumerate(marks, 1):
@@ -110,7 +110,7 @@ def marked(marks: list[ET.Element]) -> NDArray[np.float64]:
             rows.append((shapes.number(x), shapes.number(y)))
         except ValueError as error:
             said = f"X is '{short(x or '')}' and Y '{short(y or '')}'"
-            raise ShapeError(shapes.NO_NUMBER, f"its vertex {position} is no pair of numbers: {said}") from error
+            raise LeftOutError(shapes.NO_NUMBER, f"its vertex {position} is no pair of numbers: {said}") from error
     return np.array(rows, np.float64).reshape(-1, 2)
 
 

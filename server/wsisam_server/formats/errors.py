@@ -19,8 +19,8 @@ class UnreadableError(ValueError):
     """A value is not what it should be; the message says what. It costs only itself."""
 
 
-class ShapeError(ValueError):
-    """One annotation's shape cannot be taken.
+class LeftOutError(ValueError):
+    """One annotation cannot be taken.
 
     Args:
         what: what such annotations are, in the plural, to be counted.

@@ -107,5 +107,6 @@ def short(value: object) -> str:
         text = str(value)[: _LONGEST + 1]
     except (ValueError, RecursionError):  # a number of thousands of digits, or what is nested as deeply
         return "..."
-    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else "?" for letter in text)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

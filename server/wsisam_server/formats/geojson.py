@@ -8,7 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from wsisam_server.formats import provenance, shapes, values
-from wsisam_server.formats.errors import FormatError, ShapeError, UnreadableError
+from wsisam_server.formats.errors import FormatError, LeftOutError, UnreadableError
 from wsisam_server.formats.found import Found, place, short
 from wsisam_server.polygons import collection, feature
 from wsisam_server.store import Content, PathClass
@@ -64,7 +64,7 @@ def read(text: str, slide_id: str, project: str = "") -> Found:
         where = place("feature", number, written_id, said.get("name"))
         try:
             _take(found, item, said, _Place(written_id, where), slide_id, project)
-        except ShapeError as error:
+        except LeftOutError as error:
             found.leave_out(error.what, where, error.why)
         except RecursionError:
             found.leave_out("annotations that are nested too deeply", where, "it is nested too deeply to be read")
@@ -171,7 +171,7 @@ def _kind(written_id: Any, said: dict[str, Any]) -> str:
 
 def _take(found: Found, item: Any, said: dict[str, Any], at: _Place, slide_id: str, project: str) -> None:
     if not isinstance(item, dict):
-        raise ShapeError("entries that are no features", f"it is no feature: {short(item)}")
+        raise LeftOutError("entries that are no features", f"it is no feature: {short(item)}")
     if _kind(at.id, said) != "annotation":
         found.leave_out(_SAME)
         return
@@ -193,6 +193,10 @@ def _take(found: Found, item: Any, said: dict[str, Any], at: _Place, slide_id: s
             return otherwise
 
     path_class = _path_class(said.get("classification"), tried)
+    name = tried("names that are no texts", lambda: values.name(said.get("name")), "")
+    if not values.is_text(name + (path_class.name if path_class else "")):
+        why = "its name or class has a character that is no text (U+0000, or half of a pair)"
+        raise LeftOutError("annotations whose name or class is no text", why)
     own = tried("colours that are none", lambda: values.rgb(said.get("color")), None)
     made, metadata = provenance.split(_metadata(said.get("metadata"), tried))
     content = Content(
@@ -200,7 +204,7 @@ def _take(found: Found, item: Any, said: dict[str, Any], at: _Place, slide_id: s
         shape=shape,
         path_class=path_class,
         rgb=None if _is_class_colour(said, own, path_class) else own,
-        name=tried("names that are no texts", lambda: values.name(said.get("name")), ""),
+        name=name,
         project=project,
         locked=tried("locks that are neither true nor false", lambda: values.flag(said.get("isLocked")), False),  # noqa: FBT003
         measurements=_measurements(said.get("measurements"), tried),

@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 
 from wsisam_server.formats import asap, markup, shapes
-from wsisam_server.formats.errors import FormatError, ShapeError
+from wsisam_server.formats.errors import FormatError, LeftOutError
 from wsisam_server.formats.found import Found, place, short
 from wsisam_server.store import Content, PathClass
 
@@ -63,7 +63,7 @@ def _layer(
         where = place(kind, number, name=name)
         try:
             border = _border(region) - np.asarray(origin, np.float64)
-        except ShapeError as error:
+        except LeftOutError as error:
             found.leave_out(error.what, where, error.why)
             continue
         if region.get("NegativeROA") == "1":
@@ -86,7 +86,7 @@ def _layer(
 def _border(region: ET.Element) -> NDArray[np.float64]:
     kind = region.get("Type", "0")
     if kind in _OTHER:
-        raise ShapeError(f"regions that are {_OTHER[kind]}")
+        raise LeftOutError(f"regions that are {_OTHER[kind]}")
     vertices = asap.marked(list(region.iterfind("Vertices/Vertex")))
     if len(vertices) == _CORNERS and kind in {_RECTANGLE, _ELLIPSE}:
         (x0, y0), (x1, y1) = vertices

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import shapely
 
-from wsisam_server.formats.errors import ShapeError, UnreadableError
+from wsisam_server.formats.errors import LeftOutError, UnreadableError
 from wsisam_server.formats.found import short
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ def shape(geometry: Any, note: Note) -> BaseGeometry:
         note: is told of each kind of what is lost.
 
     Raises:
-        ShapeError: nothing of it can be taken.
+        LeftOutError: nothing of it can be taken.
     """
     if not isinstance(geometry, dict) or not geometry:
-        raise ShapeError(NO_SHAPE)
+        raise LeftOutError(NO_SHAPE)
     found: dict[str, list[BaseGeometry]] = {"Polygon": [], "LineString": [], "Point": []}
     for kind, coordinates in _simple(geometry):
         parts = _listed(coordinates) if kind.startswith("Multi") else [coordinates]
@@ -82,7 +82,7 @@ def vertices(value: Any, note: Note) -> NDArray[np.float64]:
     """Vertices as a list of [x, y] or [x, y, z]: float64 [n, 2].
 
     Raises:
-        ShapeError: one is no vertex.
+        LeftOutError: one is no vertex.
     """
     listed = _listed(value)
     try:
@@ -119,10 +119,10 @@ def number(value: Any) -> float:
     return read
 
 
-def too_few(least: int) -> ShapeError:
+def too_few(least: int) -> LeftOutError:
     """The error for what has less different vertices than its kind needs."""
     whole = {_RING: "a closed area needs three", _LINE: "a line needs two"}.get(least, "it has none")
-    return ShapeError(TOO_FEW, f"it has too few different vertices: {whole}")
+    return LeftOutError(TOO_FEW, f"it has too few different vertices: {whole}")
 
 
 def is_drawn(array: NDArray[np.float64], least: int) -> bool:
@@ -140,11 +140,11 @@ def _few(array: NDArray[np.float64], least: int) -> bool:
 
 def _vertex(value: Any, position: int) -> tuple[float, float]:
     if not isinstance(value, list | tuple) or len(value) < _PLANE:
-        raise ShapeError(NO_NUMBER, f"its vertex {position} is not a pair of x and y: {short(value)}")
+        raise LeftOutError(NO_NUMBER, f"its vertex {position} is not a pair of x and y: {short(value)}")
     try:
         return number(value[0]), number(value[1])
     except ValueError as error:
-        raise ShapeError(NO_NUMBER, f"its vertex {position} is no pair of numbers: {short(value)}") from error
+        raise LeftOutError(NO_NUMBER, f"its vertex {position} is no pair of numbers: {short(value)}") from error
 
 
 def _simple(geometry: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -159,13 +159,13 @@ def _simple(geometry: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         elif known is not None:
             yield known, one.get("coordinates")
         elif one is geometry:
-            raise ShapeError(f"annotations of the type '{short(kind)}'" if kind else NO_SHAPE)
+            raise LeftOutError(f"annotations of the type '{short(kind)}'" if kind else NO_SHAPE)
 
 
-def _nothing(geometry: dict[str, Any]) -> ShapeError:
+def _nothing(geometry: dict[str, Any]) -> LeftOutError:
     kind = _KINDS[geometry["type"].lower()]
     if not geometry.get("geometries" if kind == "GeometryCollection" else "coordinates"):
-        return ShapeError(NO_SHAPE)
+        return LeftOutError(NO_SHAPE)
     least = {"Polygon": _RING, "LineString": _LINE}.get(kind.removeprefix("Multi"), 1)
     return too_few(_RING if kind == "GeometryCollection" else least)
 
@@ -174,7 +174,7 @@ def _listed(value: Any) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise ShapeError(NO_NUMBER, f"its coordinates are no list: {short(value)}")
+        raise LeftOutError(NO_NUMBER, f"its coordinates are no list: {short(value)}")
     return value
 
 

@@ -48,16 +48,20 @@ def text(value: Any) -> str | None:
             written = json.dumps(value, ensure_ascii=False)
         except (ValueError, RecursionError) as error:
             raise UnreadableError("it is nested too deeply, or too long a number") from error
-    if written is not None and ("\0" in written or any("\ud800" <= letter <= "\udfff" for letter in written)):
+    if written is not None and not is_text(written):
         raise UnreadableError("it has a character that is no text")
     return written
 
 
+def is_text(value: str) -> bool:
+    """Whether it can be stored: without U+0000 and halves of surrogate pairs, which JSON can write."""
+    return "\0" not in value and (value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value))
+
+
 def name(value: Any) -> str:
-    """An object's name; empty for null."""
+    """An object's name, perhaps with characters that are no text; empty for null."""
     if isinstance(value, dict | list):
         raise UnreadableError(f"the name is no text: {short(value)}")
-    # A character that is no text is left to the store to refuse: a name is not to be lost without a word.
     return value if isinstance(value, str) else text(value) or ""
 
 
@@ -100,7 +104,7 @@ def class_name(value: Any) -> str:
 def _part(value: Any) -> str:
     if isinstance(value, bool | dict | list):
         raise UnreadableError(f"the class is no text: {short(value)}")
-    return text(value) or ""
+    return name(value)
 
 
 def class_color(value: Any) -> Any:
