@@ -15,6 +15,7 @@ from PIL import Image
 from support.annotations import Serving
 from support.damaged_files import made
 from support.server import picture
+from support.sparse_slide import sparse_slide
 from wsisam_server.cli import main
 from wsisam_server.config import Limits
 from wsisam_server.store import Wanted, open_store
@@ -285,9 +286,25 @@ def test_the_file_knows_better_where_the_slide_begins(slide, tmp_path, place):
     assert stored(place)[0].content.shape.exterior.coords[0] == (70, 50)
 
 
-def test_a_slide_with_bounds(where, faults, place):
+@pytest.mark.parametrize("kind", ["asap", "imagescope"])
+def test_a_slide_with_bounds(where, kind, tmp_path, place):
+    """MIRAX, Leica, Hamamatsu and sparse TIFF place the scan within a larger frame."""
+    corners = [(700, 500), (800, 500), (800, 600)]
+    path = asap(tmp_path / "in.xml", *corners)
+    if kind == "imagescope":
+        marks = "".join(f'<Vertex X="{x}" Y="{y}"/>' for x, y in corners)
+        path.write_text(
+            f"<Annotations><Annotation><Regions><Region><Vertices>{marks}</Vertices></Region></Regions></Annotation>"
+            "</Annotations>"
+        )
+    run("import", path, "--slide", sparse_slide(tmp_path / "sparse.tif"), *where)
+    (one,) = stored(place)
+    assert one.content.shape.exterior.coords[0] == (188, 244)
+
+
+def test_a_slide_with_bounds_out_of_a_report(faults, place):
     folder = faults / "28-asap-bounds"
-    run("import", folder / "a.xml", "--slide", folder / "bounds.tif", *where)
+    run("import", folder / "a.xml", "--slide", folder / "bounds.tif")
     (one,) = stored(place)
     assert one.content.shape.exterior.coords[0] == (188, 244)
 
