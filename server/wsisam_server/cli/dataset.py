@@ -98,7 +98,7 @@ def _gathered(source: str, reach: Reach, classes: frozenset[str], of_store: dict
     if server is None and "://" not in source and not path.is_file():
         raise click.ClickException(f"{source}: there is no such store and no such project")
     since = of_store.pop("since") or 0
-    with console.status("reading annotations"), opened(source, server, reach) as store:
+    with console.status("reading annotations"), opened(source, server, reach, existing=True) as store:
         found = gather(store, Wanted(**of_store), classes=classes, since=since)
     said = {"where": server or store_name(source), "classes": sorted(classes), "since": since, **of_store}
     return _checked(found, said)

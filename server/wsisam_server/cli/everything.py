@@ -14,6 +14,7 @@ from rich.console import Console
 
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.cli.annotation_files import frame_origin, read_annotations
 from wsisam_server.cli.answering import model_here, refusals, slide_there
 from wsisam_server.cli.bars import counted
 from wsisam_server.cli.connection import Reach, connection_options
@@ -23,8 +24,6 @@ from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.prompts import BoxType, Numbers, Result, describe
 from wsisam_server.client import areas, geometry
-from wsisam_server.formats import FormatError
-from wsisam_server.formats import geojson as qupath
 from wsisam_server.polygons import Mender, TangledError, collection, feature, polygonal
 from wsisam_server.segmenter import Step, Survey
 from wsisam_server.service import from_proto, to_proto
@@ -41,11 +40,13 @@ _SHARE = Number(0, 1)
 
 @click.command("everything")
 @click.argument("slide", type=click.Path(path_type=Path))
-@click.option("--region", type=_FILE, help="Where to look: the areas in this GeoJSON file, as QuPath exports them.")
+@click.option(
+    "--region", type=_FILE, help="Where to look: the areas in this file, as QuPath exports them (GeoJSON), or XML."
+)
 @click.option("--box", type=BoxType(), help="Where to look, as a box instead.")
 @click.option("--min-size", type=Number(0, min_open=True), required=True, help="Of the smallest object.")
 @click.option("--max-size", type=Number(0, min_open=True), required=True, help="Of the largest, at most 16 times that.")
-@click.option("--existing", type=_FILE, multiple=True, help="GeoJSON of objects that are there already; repeatable.")
+@click.option("--existing", type=_FILE, multiple=True, help="File of objects that are there already; repeatable.")
 @click.option("--class", "class_name", help="Give the proposals this class.")
 @click.option("--geojson", type=_OUT, help="Write the proposals here, for QuPath.")
 @click.option("--overlay", type=_OUT, help="Draw them on the slide, which must be readable here (PNG).")
@@ -89,7 +90,7 @@ def command(
     for path in (geojson, overlay):
         if path is not None and not path.parent.is_dir():
             raise click.UsageError(f"{path}: there is no folder {path.parent}")
-    where = _region(region) if region is not None else _box(box)
+    where = _region(region, slide) if region is not None else _box(box)
     wanted = pb.ProposalFilter(
         min_size=min_size,
         max_size=max_size,
@@ -99,7 +100,7 @@ def command(
     )
     request = pb.SegmentEverythingRequest(
         region=areas(where),
-        existing=[areas(shape) for path in existing for shape in _areas(path)],
+        existing=[areas(shape) for path in existing for shape in _areas(path, slide)],
         filter=wanted,
         options=pb.OutlineOptions(tolerance=tolerance),
     )
@@ -114,21 +115,18 @@ def command(
         draw_on(slide, [Result(proposal.prompt, proposal.outline) for proposal in proposals], overlay)
 
 
-def _areas(path: Path) -> list[shapely.MultiPolygon]:
-    """The areas in a GeoJSON file, one for each object."""
-    try:
-        found = qupath.read(path.read_text(encoding="utf-8-sig"), "")
-    except (FormatError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"{path}: {error}") from error
-    shapes = [draft.content.shape for draft in found.drafts]
+def _areas(path: Path, slide: Path) -> list[shapely.MultiPolygon]:
+    """The areas in a file, one for each object."""
+    entries, _ = read_annotations(path, origin=lambda: frame_origin(slide))
+    shapes = [entry.draft.content.shape for entry in entries]
     return [polygonal(shape) for shape in shapes if shape.geom_type in {"Polygon", "MultiPolygon"}]
 
 
-def _region(path: Path) -> shapely.MultiPolygon:
+def _region(path: Path, slide: Path) -> shapely.MultiPolygon:
     """All areas of a file together."""
     mender = Mender()
     try:
-        region = polygonal(shapely.union_all([mender.mended(area) for area in _areas(path)]))
+        region = polygonal(shapely.union_all([mender.mended(area) for area in _areas(path, slide)]))
     except TangledError as error:
         raise click.ClickException(
             f"{path}: its areas cross themselves or lie over each other too often; simplify them"

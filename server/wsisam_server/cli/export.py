@@ -59,7 +59,7 @@ def command(
     wanted = Wanted(
         slide_id=None if named is None else named.slide_id, project=project, author=author, path_class=path_class
     )
-    with opened(store, server, reach) as place:
+    with opened(store, server, reach, existing=True) as place:
         annotations = list(listed(place, wanted)[0].values())
         slides = _slides(place, annotations, named)
     if not annotations:

@@ -12,6 +12,7 @@ import click
 import shapely
 from rich.console import Console
 
+from wsisam_server.cli.annotation_files import read_annotations
 from wsisam_server.cli.bars import counted
 from wsisam_server.cli.damage import warn_of_damage
 from wsisam_server.cli.embedding_store import BYTES_VARIABLE, FOLDER_VARIABLE, embedding_store_options
@@ -23,7 +24,6 @@ from wsisam_server.embeddings import EmbeddingStore
 from wsisam_server.errors import WsiSamServerError
 from wsisam_server.fields import Lattice
 from wsisam_server.fields.plan import BLIND_MPP
-from wsisam_server.formats import FormatError, geojson
 from wsisam_server.geometry import Box
 from wsisam_server.precompute import Plan, Work, for_boxes, over, planned
 from wsisam_server.scheduler import StoredFeatures
@@ -41,7 +41,7 @@ POSITIVE = Number(0, min_open=True)
 
 @click.command("precompute")
 @click.argument("slide", type=FILE)
-@click.option("--annotations", type=FILE, help="For boxes about the annotations in this file (QuPath's GeoJSON).")
+@click.option("--annotations", type=FILE, help="For boxes about the annotations in this file (GeoJSON or XML).")
 @click.option("--tissue", is_flag=True, help="For clicks on tissue. With neither, for clicks anywhere on the slide.")
 @click.option(
     "--mpp",
@@ -148,11 +148,9 @@ def _clicks(work: Work, lattices: list[Lattice], *, tissue: bool) -> list[FieldP
 
 
 def _about(annotations: Path, work: Work) -> Sequence[FieldPair]:
-    try:
-        found = geojson.read(annotations.read_text(encoding="utf-8-sig"), work.slide.info.fingerprint)
-    except (FormatError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"{annotations}: {error}") from error
-    bounds = shapely.bounds([draft.content.shape for draft in found.drafts]).reshape(-1, 4)
+    info = work.slide.info
+    entries, _ = read_annotations(annotations, info.fingerprint, origin=lambda: info.frame_origin)
+    bounds = shapely.bounds([entry.draft.content.shape for entry in entries]).reshape(-1, 4)
     boxes = [Box(*map(float, one)) for one in bounds if one[2] > one[0] and one[3] > one[1]]
     fields, outside = for_boxes(boxes, work.slide.info, work.model.image_size)
     left_out = {"without an area": len(bounds) - len(boxes), "outside the slide": outside}

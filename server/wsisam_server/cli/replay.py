@@ -88,7 +88,7 @@ def command(
         slide_id=None if named is None else named.slide_id, project=project, author=author, path_class=path_class
     )
     finder = SlideFinder(folders)
-    with opened(store, server, reach) as place:
+    with opened(store, server, reach, existing=True) as place:
         with console.status("getting the model ready"):
             answerer = answers(server, reach, chosen, partial(load_model, **model), finder)
         with closing(answerer), counted(console, "prompts") as progress:

@@ -24,6 +24,8 @@ class SlideInfo:
         downsamples: of each stored level, ascending, 1.0 first.
         fingerprint: hex identity of content and size, not of the path; for pushed pixels a random one.
         source: "openslide:<vendor>", "plain:<format>" or "pushed".
+        frame_origin: where level 0 begins in the whole scanned frame, from whose corner other programs count; x, y in
+            level-0 pixels. QuPath and this server count from here (OpenSlide's bounds).
     """
 
     size: SlideSize
@@ -31,6 +33,7 @@ class SlideInfo:
     downsamples: tuple[float, ...]
     fingerprint: str
     source: str
+    frame_origin: tuple[int, int] = (0, 0)
 
     @property
     def is_pushed(self) -> bool:

@@ -63,6 +63,7 @@ class OpenSlideSource:
                 downsamples=tuple((grid.scale_x + grid.scale_y) / 2 for grid in self._layout.grids),
                 fingerprint=slide_fingerprint(path, handle),
                 source=f"openslide:{handle.properties[openslide.PROPERTY_NAME_VENDOR]}",
+                frame_origin=self._layout.origin,
             )
         self._handle: openslide.OpenSlide | None = handle
         self._closed = False
