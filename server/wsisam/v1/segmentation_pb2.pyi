@@ -1398,8 +1398,8 @@ class SegmentEverythingRequest(google.protobuf.message.Message):
     """As in SegmentRequest."""
     @property
     def region(self) -> wsisam.v1.geometry_pb2.MultiPolygon:
-        """Where to look: polygons with holes, in any order and orientation. Borders that cross themselves are mended: inside is
-        what an odd number of rings encloses.
+        """Where to look: polygons with holes, in any order and orientation. Borders that cross themselves are mended: inside a
+        ring is what it goes round an odd number of times; holes are cut out of their own polygon; polygons are united.
         """
 
     @property
