@@ -81,7 +81,7 @@ def test_points_and_lines_are_left_out_and_counted():
 
 
 def test_several_slides():
-    other = SlideRecord("other", (), SlideSize(10, 10))
+    other = SlideRecord("other", (), SlideSize(100, 100))
     written, _ = write(content(), content(slide_id="other"), slides=(RECORD, other))
     assert [image["file_name"] for image in written["images"]] == ["case 7.svs", "other"]
     assert [one["image_id"] for one in written["annotations"]] == [1, 2]

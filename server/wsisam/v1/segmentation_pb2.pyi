@@ -642,7 +642,9 @@ class PathClass(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     RGB_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """With its parents, for example "Tumor: Positive". Not empty."""
+    """With its parents, for example "Tumor: Positive". Not empty. As in QuPath, a class is its parts: "Tumor:Positive" and
+    " Tumor : Positive" are the same one, and answers have the form of the example.
+    """
     rgb: builtins.int
     """Its colour, 0xRRGGBB. Unset when nobody said."""
     def __init__(

@@ -99,10 +99,10 @@ def _faces(rings: NDArray[np.object_], part_of: NDArray[np.int64], work: Work) -
     is_shell = np.diff(part_of, prepend=-1) != 0
     inside = np.zeros(len(pieces), bool)
     # A place's rings come together, so that a part's shell and holes do.
-    for place, ring in meeting(np.asarray(shapely.points(places)), rings):
-        work.add_pairs(len(place))
-        within = shapely.contains_xy(areas[ring], places[place])
-        place, ring = place[within], ring[within]
+    for at, near in meeting(np.asarray(shapely.points(places)), rings):
+        work.add_pairs(len(at))
+        within = shapely.contains_xy(areas[near], places[at])
+        place, ring = at[within], near[within]
         of_part = place * len(rings) + part_of[ring]
         shell = is_shell[ring]
         inside[place[shell][~np.isin(of_part[shell], of_part[~shell])]] = True
