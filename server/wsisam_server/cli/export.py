@@ -13,7 +13,7 @@ import click
 from wsisam_server.cli.slide import named_slide, slide_options
 from wsisam_server.cli.store import opened, place_options
 from wsisam_server.formats import FormatError, categories, coco, geojson
-from wsisam_server.store import SlideRecord, Wanted, listed
+from wsisam_server.store import PathClass, SlideRecord, Wanted, listed
 from wsisam_server.whole_file import write_whole
 
 if TYPE_CHECKING:
@@ -178,6 +178,10 @@ def _coco(
         click.echo(_NOTHING, err=True)
     text, left_out = coco.write(annotations, slides, ids)
     _write(out, text, len(annotations) - left_out.total())
+    ignored = Counter(name for one in annotations if PathClass(name := coco.category(one)).ignored)
+    if ignored:
+        names = ", ".join(sorted(ignored))
+        click.echo(f"note: {ignored.total()} are of classes that QuPath ignores when it trains: {names}", err=True)
     for what, count in left_out.items():
         click.echo(f"left out: {count} {what}", err=True)
 

@@ -91,8 +91,8 @@ def make(
         progress: hears how many windows of how many are done.
 
     Raises:
-        HarvestError: there is nothing to make it of, a file cannot be written, or a slide cannot be read on. Where there
-            is nothing any more, though no slide is missing, the tables of an earlier run have become empty ones then.
+        HarvestError: there is nothing to make it of, a file cannot be written, or a slide cannot be read on. Where
+            there is nothing any more, though no slide is missing, the tables of an earlier run are empty ones then.
     """
     report = Report(out / MANIFEST)
     report.left_out.update(gathered.left_out)
