@@ -642,7 +642,9 @@ class PathClass(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     RGB_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """With its parents, for example "Tumor: Positive". Not empty."""
+    """With its parents, for example "Tumor: Positive". Not empty. As in QuPath, a class is its parts: "Tumor:Positive" and
+    " Tumor : Positive" are the same one, and answers have the form of the example.
+    """
     rgb: builtins.int
     """Its colour, 0xRRGGBB. Unset when nobody said."""
     def __init__(
@@ -1402,8 +1404,8 @@ class SegmentEverythingRequest(google.protobuf.message.Message):
     """As in SegmentRequest."""
     @property
     def region(self) -> wsisam.v1.geometry_pb2.MultiPolygon:
-        """Where to look: polygons with holes, in any order and orientation. Borders that cross themselves are mended: inside is
-        what an odd number of rings encloses.
+        """Where to look: polygons with holes, in any order and orientation. Borders that cross themselves are mended: inside a
+        ring is what it goes round an odd number of times; holes are cut out of their own polygon; polygons are united.
         """
 
     @property

@@ -27,6 +27,7 @@ from wsisam_server.client import areas, geometry
 from wsisam_server.polygons import Mender, TangledError, collection, feature, polygonal
 from wsisam_server.segmenter import Step, Survey
 from wsisam_server.service import from_proto, to_proto
+from wsisam_server.store import class_name as one_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,10 +110,13 @@ def command(
     click.echo(_summary(last))
     warn_of_damage(slide, damaged)
     if geojson is not None:
-        features = [_feature(proposal, class_name) for proposal in proposals]
+        name = class_name and one_name(class_name)
+        features = [_feature(proposal, name or None) for proposal in proposals]
         geojson.write_text(json.dumps(collection(features)), encoding="utf-8")
-    if overlay is not None and proposals:
-        draw_on(slide, [Result(proposal.prompt, proposal.outline) for proposal in proposals], overlay)
+    if overlay is not None:
+        # Where there are none, the region as it is: an earlier run's picture would be taken for this one's.
+        results = [Result(proposal.prompt, proposal.outline) for proposal in proposals]
+        draw_on(slide, results, overlay, None if results else where.bounds)
 
 
 def _areas(path: Path, slide: Path) -> list[shapely.MultiPolygon]:

@@ -134,11 +134,14 @@ def _collect(answers: Iterator[Answer], count: int, server: str | None) -> tuple
 
 
 def _write(slide: Path, results: list[Result], geojson: Path | None, overlay: Path | None) -> None:
+    """Writes also that nothing was found: an earlier run's file would be taken for this one's."""
+    if not results:
+        return  # nothing was answered, which the command says by its status
     found = [result for result in results if not result.geometry.is_empty]
-    if found and geojson is not None:
+    if geojson is not None:
         features = [result.feature(f"WSI-SAM {number + 1}") for number, result in enumerate(found)]
         geojson.write_text(json.dumps(collection(features)), encoding="utf-8")
-    if results and overlay is not None:
+    if overlay is not None:
         draw_on(slide, results, overlay)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from wsisam_server.store import Draft, digest
@@ -43,8 +43,10 @@ class Found:
     def add(self, content: Content, annotation_id: uuid.UUID | None, place: str = "") -> None:
         """Adds an annotation; one without an id gets one that follows from its content.
 
-        So a file that is read again brings the same annotations, not new ones.
+        So a file that is read again brings the same annotations, not new ones. A class whose name says nothing is none.
         """
+        if content.path_class is not None and not content.path_class.name:
+            content = replace(content, path_class=None)
         draft = Draft(annotation_id or self._made(content), content)
         self.drafts.append(draft)
         self.places.append(place)

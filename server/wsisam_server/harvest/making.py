@@ -51,6 +51,7 @@ MASKS: Final = "masks"
 _COLUMNS: Final = ("image", "mask", "mpp", "split", "slide", "x", "y", "downsample")
 _LABEL_COLUMNS: Final = ("mask", "label", "annotation", "version", "class", "author", "model", "weights", "slide")
 
+_NONE: Final = "there are no such annotations"
 _NO_AREA: Final = "points and lines"
 _OUTSIDE: Final = "outside their slide"
 _TOO_SMALL: Final = "too small to cover a pixel"
@@ -90,19 +91,20 @@ def make(
         progress: hears how many windows of how many are done.
 
     Raises:
-        HarvestError: there is nothing to make it of, a file cannot be written, or a slide cannot be read on.
+        HarvestError: there is nothing to make it of, a file cannot be written, or a slide cannot be read on. Where
+            there is nothing any more, though no slide is missing, the tables of an earlier run are empty ones then.
     """
     report = Report(out / MANIFEST)
     report.left_out.update(gathered.left_out)
     report.missing.update(gathered.missing)
     slides = _found(gathered, finder, options, report)
+    writer = _Writer(out, report)
     if not slides:
-        raise HarvestError("; ".join(["there is nothing to make a data set of", *_reasons(report)]))
+        writer.finish(gathered.source, options)
     work = [
         (slide, region, place(region.objects, region.bounds, options.window, _finest(slide.info, options)))
         for slide, region in _shared_out(slides, options, report)
     ]
-    writer = _Writer(out, report)
     total = sum(len(placed) for _, _, placed in work)
     done = 0
     for slide, region, windows in work:
@@ -259,9 +261,21 @@ class _Writer:
         }
 
     def finish(self, source: dict[str, Any], options: Options) -> None:
-        """Writes the tables, the manifest last: what it names is there."""
+        """Writes the tables, the manifest last: what it names is there.
+
+        Raises:
+            HarvestError: they are empty.
+        """
+        outdated = (self._out / MANIFEST).exists() and not self._report.missing and not self._report.left_out[_DAMAGED]
+        if self._rows or outdated:
+            self._write_tables(source, options)
         if not self._rows:
-            raise HarvestError("; ".join(["there is nothing to make a data set of", *_reasons(self._report)]))
+            nothing = "there is nothing to make a data set of" if self._report.left_out else _NONE
+            what = f"the manifest of an earlier run, {self._out / MANIFEST}, is now an empty one"
+            what = what if outdated else "nothing was written"
+            raise HarvestError("; ".join([nothing, *_reasons(self._report), what]))
+
+    def _write_tables(self, source: dict[str, Any], options: Options) -> None:
         put(self._out / LABELS, table(_LABEL_COLUMNS, self._labels))
         record = {
             "wsisam": wsisam_server.__version__,
