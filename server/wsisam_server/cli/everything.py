@@ -20,6 +20,7 @@ from wsisam_server.cli.connection import Reach, connection_options
 from wsisam_server.cli.model import model_of_server, model_options
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.overlay import draw_on
+from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
 from wsisam_server.cli.prompts import BoxType, Numbers, Result, describe
 from wsisam_server.client import areas, geometry
 from wsisam_server.formats import FormatError
@@ -55,6 +56,7 @@ _SHARE = Number(0, 1)
     "--min-agreement", type=_SHARE, help="Share of the clicks in an outline that must have given the same one."
 )
 @click.option("--tolerance", type=Number(0, 1000), help="Simplification in microns (pixels without a pixel size).")
+@pixel_size_option("--mpp")
 @connection_options
 @model_options
 def command(
@@ -73,6 +75,7 @@ def command(
     min_stability: float | None,
     min_agreement: float | None,
     tolerance: float | None,
+    slide_mpp: float | None,
     reach: Reach,
     **model: Any,
 ) -> None:
@@ -101,10 +104,12 @@ def command(
         existing=[areas(shape) for path in existing for shape in _areas(path)],
         filter=wanted,
         options=pb.OutlineOptions(tolerance=tolerance),
+        mpp=slide_mpp,
     )
     answers = _by_server(server, slide, request, model, reach) if server else _here(slide, request, model)
     proposals, last = _collect(answers, server)
     click.echo(_summary(last))
+    say_pixel_size(last.pixel_size)
     if geojson is not None:
         features = [_feature(proposal, class_name) for proposal in proposals]
         geojson.write_text(json.dumps(collection(features)), encoding="utf-8")

@@ -102,7 +102,7 @@ def make(
         (slide, region, place(region.objects, region.bounds, options.window, _finest(slide.info, options)))
         for slide, region in _shared_out(slides, options, report)
     ]
-    writer = _Writer(out, report)
+    writer = _Writer(out, report, options)
     total = sum(len(placed) for _, _, placed in work)
     done = 0
     for slide, region, windows in work:
@@ -112,7 +112,7 @@ def make(
                 writer.write(opened, slide, region.split, placed)
                 done += 1
                 progress(done, total)
-    writer.finish(gathered.source, options)
+    writer.finish(gathered.source)
     return report
 
 
@@ -130,9 +130,15 @@ def _found(gathered: Gathered, finder: SlideFinder, options: Options, report: Re
             continue
         info = opened.info
         opened.close()
-        if options.mpp is not None and info.mpp is None:
+        pixel_size = info.pixel_size(options.slide_mpp)
+        if options.mpp is not None and pixel_size.mpp is None:
             report.missing[source.name] = "it does not say how large its pixels are, so it has no place at a given mpp"
             continue
+        if pixel_size.ignored_mpp is not None:
+            report.notes.append(
+                f"{source.name}: its file says {pixel_size.mpp:g} microns per pixel, which was used, not "
+                f"{pixel_size.ignored_mpp:g}; one of them is wrong"
+            )
         slide = slides.setdefault(info.fingerprint, _Slide(source, info))
         for one in _within(objects, info.size, report.left_out):
             if slide.objects.setdefault(one.id, one) is not one:
@@ -206,15 +212,17 @@ def _objects(slide: _Slide) -> list[Drawn]:
 
 def _finest(info: SlideInfo, options: Options) -> float:
     """Downsample of the windows; never below 1, for a slide has no more than it has."""
-    return 1.0 if options.mpp is None or info.mpp is None else max(options.mpp / info.mpp, 1.0)
+    mpp = info.pixel_size(options.slide_mpp).mpp
+    return 1.0 if options.mpp is None or mpp is None else max(options.mpp / mpp, 1.0)
 
 
 class _Writer:
     """Writes windows, and remembers what the tables have to say of them."""
 
-    def __init__(self, out: Path, report: Report) -> None:
+    def __init__(self, out: Path, report: Report, options: Options) -> None:
         self._out = out
         self._report = report
+        self._options = options
         self._rows: list[tuple[object, ...]] = []
         self._labels: list[tuple[object, ...]] = []
         self._slides: dict[str, dict[str, Any]] = {}
@@ -238,7 +246,8 @@ class _Writer:
         except WsiSamServerError:
             self._report.left_out[_DAMAGED] += len(placed.objects) - len(empty)
             return
-        mpp = "" if info.mpp is None else f"{info.mpp * window.downsample:.6g}"
+        slide_mpp = info.pixel_size(self._options.slide_mpp).mpp
+        mpp = "" if slide_mpp is None else f"{slide_mpp * window.downsample:.6g}"
         for layer in drawn:
             mask = f"{MASKS}/{name}-{_digest(layer)}.png"
             self._put(mask, partial(_labels_of, layer))
@@ -255,10 +264,10 @@ class _Writer:
             "name": slide.source.name,
             "uris": list(slide.source.uris),
             "size": [info.size.width, info.size.height],
-            "mpp": info.mpp,
+            "mpp": slide_mpp,
         }
 
-    def finish(self, source: dict[str, Any], options: Options) -> None:
+    def finish(self, source: dict[str, Any]) -> None:
         """Writes the tables, the manifest last: what it names is there."""
         if not self._rows:
             raise HarvestError("; ".join(["there is nothing to make a data set of", *_reasons(self._report)]))
@@ -266,7 +275,7 @@ class _Writer:
         record = {
             "wsisam": wsisam_server.__version__,
             "source": source,
-            "options": asdict(options),
+            "options": asdict(self._options),
             "slide_files": self._slides,
             **self._report.as_json(),
         }

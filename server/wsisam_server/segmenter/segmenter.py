@@ -140,7 +140,7 @@ class Segmenter:
             prompt,
             info.size,
             model.image_size,
-            mpp=info.mpp,
+            mpp=info.pixel_size(request.mpp).mpp,
             viewport=request.viewport,
             choice=request.choice,
         )
@@ -334,7 +334,8 @@ class Segmenter:
         self, request: Request, model: ModelInfo, pair: FieldPair, answer: Answer, border: Refined
     ) -> Outcome:
         info = self.slide_info(request.slide_id)
-        unit = info.mpp or 1.0
+        pixel_size = info.pixel_size(request.mpp)
+        unit = pixel_size.mpp or 1.0
         tolerance = request.options.tolerance
         started = time.perf_counter()
 
@@ -364,7 +365,8 @@ class Segmenter:
             field=pair,
             model=model,
             tolerance=made.tolerance_px * unit,
-            in_microns=info.mpp is not None,
+            in_microns=pixel_size.mpp is not None,
+            pixel_size=pixel_size,
             times=answer.times + border.times,
             polygon_ms=(time.perf_counter() - started) * 1000,
             levels=border.levels,

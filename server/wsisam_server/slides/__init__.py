@@ -9,7 +9,14 @@ and a plain image's orientation tag is ignored. Colour profiles are not applied,
 
 from wsisam_server.slides.access import SlideAccess
 from wsisam_server.slides.base import Slide, SlideInfo
-from wsisam_server.slides.calibration import mean_mpp
+from wsisam_server.slides.calibration import (
+    LARGEST_MPP,
+    SMALLEST_MPP,
+    PixelSize,
+    PixelSizeSource,
+    differs,
+    mean_mpp,
+)
 from wsisam_server.slides.decoding import Encoding, decode_tile
 from wsisam_server.slides.fingerprint import fingerprint
 from wsisam_server.slides.glass import glass_threshold, overview, tissue_in
@@ -19,8 +26,12 @@ from wsisam_server.slides.registry import OpenSlides
 from wsisam_server.slides.tissue import Tissue, find_tissue
 
 __all__ = [
+    "LARGEST_MPP",
+    "SMALLEST_MPP",
     "Encoding",
     "OpenSlides",
+    "PixelSize",
+    "PixelSizeSource",
     "PixelWindow",
     "PushedSlide",
     "Slide",
@@ -28,6 +39,7 @@ __all__ = [
     "SlideInfo",
     "Tissue",
     "decode_tile",
+    "differs",
     "find_tissue",
     "fingerprint",
     "glass_threshold",

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from wsisam_server.slides.calibration import PixelSize
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from wsisam_server.geometry import SlideSize, Window
+    from wsisam_server.slides.calibration import Axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class SlideInfo:
         downsamples: of each stored level, ascending, 1.0 first.
         fingerprint: hex identity of content and size, not of the path; for pushed pixels a random one.
         source: "openslide:<vendor>", "plain:<format>" or "pushed".
+        axes: of x and y apart, as the file says; None where `mpp` is None, or a client said it.
     """
 
     size: SlideSize
@@ -29,11 +33,23 @@ class SlideInfo:
     downsamples: tuple[float, ...]
     fingerprint: str
     source: str
+    axes: Axes | None = None
 
     @property
     def is_pushed(self) -> bool:
         """Whether its pixels come from a client, so that its fingerprint is random."""
         return self.source == "pushed"
+
+    def pixel_size(self, of_client: float | None) -> PixelSize:
+        """The pixel size to answer one request with.
+
+        Args:
+            of_client: microns per level-0 pixel that came with the request, if any. Of a slide whose pixels the client
+                sends, all that is known comes from that client, and what came last counts.
+        """
+        if self.is_pushed:
+            return PixelSize.chosen(None, self.mpp if of_client is None else of_client)
+        return PixelSize.chosen(self.mpp, of_client)
 
 
 class Slide(Protocol):

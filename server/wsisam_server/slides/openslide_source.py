@@ -17,7 +17,7 @@ import openslide
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.geometry import SlideSize
 from wsisam_server.slides.base import SlideInfo
-from wsisam_server.slides.calibration import mean_mpp
+from wsisam_server.slides.calibration import Axes, believed, ome_axes
 from wsisam_server.slides.fingerprint import slide_fingerprint
 from wsisam_server.slides.sampling import WHITE, Grid, sample
 
@@ -54,15 +54,14 @@ class OpenSlideSource:
         with _errors_as_unreadable(path):
             handle = _open(path)
             self._layout = _Layout.of(handle)
+            axes = _axes(handle.properties)
             self._info = SlideInfo(
                 size=self._layout.size,
-                mpp=mean_mpp(
-                    _number(handle.properties, openslide.PROPERTY_NAME_MPP_X),
-                    _number(handle.properties, openslide.PROPERTY_NAME_MPP_Y),
-                ),
+                mpp=None if axes is None else axes.mean,
                 downsamples=tuple((grid.scale_x + grid.scale_y) / 2 for grid in self._layout.grids),
                 fingerprint=slide_fingerprint(path, handle),
                 source=f"openslide:{handle.properties[openslide.PROPERTY_NAME_VENDOR]}",
+                axes=axes,
             )
         self._handle: openslide.OpenSlide | None = handle
         self._closed = False
@@ -250,6 +249,13 @@ def _background(properties: Mapping[str, str]) -> NDArray[np.float32]:
     except ValueError:
         red, green, blue = WHITE, WHITE, WHITE
     return np.array([red, green, blue], np.float32)
+
+
+def _axes(properties: Mapping[str, str]) -> Axes | None:
+    """The pixel size; of OME-TIFF what its XML says, since the tags that OpenSlide reads are often a printer's."""
+    return ome_axes(properties.get("tiff.ImageDescription", "")) or believed(
+        _number(properties, openslide.PROPERTY_NAME_MPP_X), _number(properties, openslide.PROPERTY_NAME_MPP_Y)
+    )
 
 
 def _number(properties: Mapping[str, str], name: str) -> float | None:
