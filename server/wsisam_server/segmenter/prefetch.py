@@ -69,5 +69,6 @@ class Prefetching:
         click = SlidePrompt((PromptPoint(field.high.center, positive=True),))
         async with self._models.lease(model) as engine:
             read = self._slides.reader(slide_id)
-            await engine.prefetch(Job(slide_id, read, field, click, owner=owner, is_lasting=True))
+            key = self._slides.info(slide_id).content_key
+            await engine.prefetch(Job(key, read, field, click, owner=owner, is_lasting=True))
         self.encoded += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wsisam_server.slides import PixelSize
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from wsisam_server.polygons import Outline
     from wsisam_server.scheduler import ModelInfo, StageTimes
     from wsisam_server.segmenter.refining import Level
+
+_UNKNOWN: Final = PixelSize()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +93,4 @@ class Outcome:
     polygon_ms: float
     levels: tuple[Level, ...]
     limited: bool = False
-    pixel_size: PixelSize = field(default_factory=PixelSize)
+    pixel_size: PixelSize = _UNKNOWN

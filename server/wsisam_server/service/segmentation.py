@@ -70,9 +70,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         if source is not None and current_user().role is Role.READER:
             # Pixels are for outlines; the memory for them is those people's who make some.
             raise WsiSamServerError(Reason.ROLE_NOT_ALLOWED, role=Role.READER.value, method="OpenSlide with pixels")
-        slide_id, info, by_reference = await asyncio.to_thread(
-            self._segmenter.open_slide, request.uri, source, owner=current_user().name
-        )
+        slide_id, info, by_reference = await self._segmenter.opened(request.uri, source, owner=current_user().name)
         return pb.OpenSlideResponse(
             slide_id=slide_id,
             width=info.size.width,

@@ -7,7 +7,7 @@ Level-0 coordinates agree with QuPath's: they start at the bounding box that Ope
 and a plain image's orientation tag is ignored. Colour profiles are not applied, as in QuPath.
 """
 
-from wsisam_server.slides.access import SlideAccess
+from wsisam_server.slides.access import Place, SlideAccess
 from wsisam_server.slides.base import Slide, SlideInfo
 from wsisam_server.slides.calibration import (
     LARGEST_MPP,
@@ -18,6 +18,7 @@ from wsisam_server.slides.calibration import (
     mean_mpp,
 )
 from wsisam_server.slides.decoding import Encoding, decode_tile
+from wsisam_server.slides.file import SlideFile
 from wsisam_server.slides.fingerprint import fingerprint
 from wsisam_server.slides.glass import glass_threshold, overview, tissue_in
 from wsisam_server.slides.opening import open_slide
@@ -33,9 +34,11 @@ __all__ = [
     "PixelSize",
     "PixelSizeSource",
     "PixelWindow",
+    "Place",
     "PushedSlide",
     "Slide",
     "SlideAccess",
+    "SlideFile",
     "SlideInfo",
     "Tissue",
     "decode_tile",

@@ -25,6 +25,7 @@ class SlideInfo:
         downsamples: of each stored level, ascending, 1.0 first.
         fingerprint: hex identity of content and size, not of the path; for pushed pixels a random one.
         source: "openslide:<vendor>", "plain:<format>" or "pushed".
+        content: of a set of files, a digest of what its fingerprint does not cover; empty for a single file.
         axes: of x and y apart, as the file says; None where `mpp` is None, or a client said it.
     """
 
@@ -34,6 +35,12 @@ class SlideInfo:
     fingerprint: str
     source: str
     axes: Axes | None = None
+    content: str = ""
+
+    @property
+    def content_key(self) -> str:
+        """What is made of its pixels is kept under this: the same key, the same pixels."""
+        return self.content or self.fingerprint
 
     @property
     def is_pushed(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_server.geometry import Window
+    from wsisam_server.slides.file import SlideFile
 
 # Decoded tiles, for all slides together. Neighbouring windows share tiles, and a huge window is read in pieces whose
 # borders cross tiles: a few hundred of 256 x 256 do for both. Windows that come again are cached as embeddings.
@@ -43,12 +44,13 @@ class OpenSlideSource:
 
     Args:
         path: a file that OpenSlide detects; of a DICOM set any one.
+        file: what keeps `path` what it is, for as long as this or a read in it lives.
 
     Raises:
         WsiSamServerError: SLIDE_UNREADABLE when OpenSlide cannot open it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: SlideFile | None = None) -> None:
         self._path = path
         self._lock = threading.Lock()
         with _errors_as_unreadable(path):
@@ -63,13 +65,24 @@ class OpenSlideSource:
                 source=f"openslide:{handle.properties[openslide.PROPERTY_NAME_VENDOR]}",
                 axes=axes,
             )
+            self._series: str = handle.properties.get("dicom.SeriesInstanceUID", "")
         self._handle: openslide.OpenSlide | None = handle
         self._closed = False
+        self._file = file
 
     @property
     def info(self) -> SlideInfo:
         """See `Slide.info`."""
         return self._info
+
+    @property
+    def series(self) -> str:
+        """The DICOM SeriesInstanceUID; empty for other formats."""
+        return self._series
+
+    def set_content(self, content: str) -> None:
+        """Takes note of what a set of files holds; before anybody asks for `info`."""
+        self._info = replace(self._info, content=content)
 
     @property
     def nbytes(self) -> int:
