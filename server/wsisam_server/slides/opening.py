@@ -70,7 +70,9 @@ def _open(file: SlideFile, limits: Limits) -> Slide | None:
         raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=file.path) from error
     slide = OpenSlideSource(file.name, file) if vendor else PlainImage(file.name, limits.plain_image_pixels)
     file.read_as = before
-    return _unless_changed(slide, changed=file.held() != before)
+    # Read by its path, for want of a name for descriptors: that must name what is open.
+    exchanged = len(before) > 1 and before[0] != before[1]
+    return _unless_changed(slide, changed=exchanged or file.held() != before)
 
 
 def _open_set(file: SlideFile, vendor: str) -> Slide | None:

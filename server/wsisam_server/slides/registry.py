@@ -22,7 +22,7 @@ from wsisam_server.slides.drives import Drives, Kind
 from wsisam_server.slides.file import SlideFile, is_settled, named
 from wsisam_server.slides.fingerprint import file_fingerprint
 from wsisam_server.slides.opening import ATTEMPTS, open_slide, still_holds
-from wsisam_server.slides.plain import PlainImage
+from wsisam_server.slides.openslide_source import OpenSlideSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -448,14 +448,14 @@ class OpenSlides:
 
     def _adopt(self, slide: Slide, uri: str, place: Place, file: SlideFile) -> list[Slide]:
         """Enters an opened slide, and returns the slides that may be closed now."""
-        info, path, stamps = slide.info, file.path, file.read_as
+        info, path, stamps = slide.info, file.path, file.read_as or file.held()
         slide_id = info.fingerprint
-        is_plain = isinstance(slide, PlainImage)
+        reads_file = isinstance(slide, OpenSlideSource)
         entry: _Entry[Slide] = _Entry(
-            slide, file=None if is_plain else file, held=stamps, is_settled=is_settled(stamps)
+            slide, file=file if reads_file else None, held=stamps, is_settled=is_settled(stamps)
         )
         own = (stamps[0], *stamps[2:]) if file.by_path else stamps[:1]
-        if is_plain:
+        if not reads_file:
             file.close()  # all of it is in memory
         unused: list[Slide] = []
         with self._lock:
@@ -537,4 +537,5 @@ def probed(root: Hashable) -> None:
     if isinstance(root, Path):
         root.stat()
         shutil.disk_usage(root)
-        next(iter(os.scandir(root)), None)
+        with os.scandir(root) as entries:
+            next(entries, None)
