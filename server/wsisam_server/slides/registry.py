@@ -47,7 +47,7 @@ _Value = TypeVar("_Value")
 # Slides, and paths, that are known without being open. Forgotten ones are opened anew; an entry takes about 1 KiB.
 _MOST_REMEMBERED = 4096
 
-# URIs of one slide that are tried when it is opened again: copies that users name.
+# Places of one slide that are tried when it is opened again: copies that users name.
 _MOST_COPIES = 4
 
 
@@ -77,10 +77,9 @@ class Held(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
-    """How to open a slide again, the newest way first. URIs are kept, not paths, so that access is decided anew."""
+    """How to open a slide again, the newest way first. Places are kept, not files, so that access is decided anew."""
 
-    uris: tuple[str, ...]
-    root: Hashable
+    places: tuple[Place, ...]
     info: SlideInfo
 
 
@@ -146,7 +145,7 @@ class OpenSlides:
                 elif error.reason not in {Reason.SLIDE_NOT_FOUND, Reason.SLIDE_UNAVAILABLE}:
                     raise error
 
-            return caught(self._opening_at(place, uri, owner), missing)
+            return caught(self._opening_at(place, owner), missing)
 
         try:
             places = self._access.places(uri)
@@ -173,16 +172,19 @@ class OpenSlides:
         def note(error: WsiSamServerError) -> None:
             problems.append(error)
 
-        def attempt(uri: str) -> Future[_Found | None]:
-            return caught(self.opening(uri, owner), note)
+        def attempt(place: Place) -> Future[_Found | None]:
+            return caught(self._opening_at(place, owner), note)
 
         def is_it(found: _Found | None) -> bool:
-            return found is not None and found[0] == slide_id and found[1].content == origin.info.content
+            if found is None:
+                return False
+            problems.append(_replaced(origin))
+            return found[0] == slide_id and found[1].content == origin.info.content
 
         def changed() -> WsiSamServerError:
-            return problems[0] if problems else _replaced(origin)
+            return problems[0] if problems else not_found(str(origin.places[0].path))
 
-        attempts = (partial(attempt, uri) for uri in origin.uris)
+        attempts = (partial(attempt, place) for place in origin.places)
         return then(first_of(attempts, is_it, changed), lambda _: done(None))
 
     def info(self, slide_id: str) -> SlideInfo:
@@ -261,7 +263,7 @@ class OpenSlides:
             if (entry is not None and entry.file is None) or origin is None:
                 with self.lease(slide_id) as slide:
                     return slide.read(window)
-            return self.drives.run(origin.root, Kind.READ, lambda: self._read(slide_id, window))
+            return self.drives.run(origin.places[0].root, Kind.READ, lambda: self._read(slide_id, window))
 
         return read
 
@@ -301,51 +303,51 @@ class OpenSlides:
             unused = [slide for entry in entries for slide in _retire(entry)]
         _close(unused)
 
-    def _opening_at(self, place: Place, uri: str, owner: str) -> Future[_Found | None]:
+    def _opening_at(self, place: Place, owner: str) -> Future[_Found | None]:
         """Looks whether a slide is known, and opens or fingerprints it only where it is not, or its file changed."""
 
         def opened(found: _Found | SlideFile | None) -> Future[_Found | None]:
             if not isinstance(found, SlideFile):
                 return done(found)
-            return self.drives.submit(place.root, Kind.OPEN, lambda: self._identified(uri, place, found), owner)
+            return self.drives.submit(place.root, Kind.OPEN, lambda: self._identified(place, found), owner)
 
-        return then(self.drives.submit(place.root, Kind.LOOK, lambda: self._look(uri, place), owner), opened)
+        return then(self.drives.submit(place.root, Kind.LOOK, lambda: self._look(place), owner), opened)
 
-    def _look(self, uri: str, place: Place) -> _Found | SlideFile | None:
+    def _look(self, place: Place) -> _Found | SlideFile | None:
         path = self._access.find(place)
         if path is None:
             return None
         with self._lock:
             seen = self._seen.get(path)
         if seen is not None and seen.is_settled and named(path, seen.members) == seen.stamps:
-            known = self._known(seen.slide_id, uri, place)
+            known = self._known(seen.slide_id, place)
             if known is not None:
                 return known
         return self._access.open(path)
 
-    def _known(self, slide_id: str, uri: str, place: Place) -> _Found | None:
+    def _known(self, slide_id: str, place: Place) -> _Found | None:
         with self._lock:
             origin = self._origins.get(slide_id)
             if origin is None:
                 return None
-            _remember(self._origins, slide_id, _origin(uri, place, origin.info, origin))
+            _remember(self._origins, slide_id, _origin(place, origin.info, origin))
             return slide_id, origin.info
 
-    def _identified(self, uri: str, place: Place, file: SlideFile) -> _Found:
+    def _identified(self, place: Place, file: SlideFile) -> _Found:
         """Which slide a file is: told from its content, without decoding it where it is the one that it was."""
         with self._lock:
             seen = self._seen.get(file.path)
         if seen is not None and not seen.members:
             before = file.held()
             if _fingerprint_of(file) == seen.slide_id and file.held() == before:
-                known = self._known(seen.slide_id, uri, place)
+                known = self._known(seen.slide_id, place)
                 if known is not None:
                     with self._lock:
                         now = _Seen(before[:1], seen.slide_id, (), is_settled(before[:1]))
                         _remember(self._seen, file.path, now)
                     file.close()
                     return known
-        return self._load(uri, place, file)
+        return self._load(place, file)
 
     def _read(self, slide_id: str, window: Window) -> NDArray[np.uint8]:
         """Reads under a lease; again where the file was touched meanwhile."""
@@ -407,21 +409,18 @@ class OpenSlides:
 
     def _load_again(self, slide_id: str, origin: _Origin) -> None:
         problem: WsiSamServerError | None = None
-        for uri in origin.uris:
-            for place in self._access.places(uri):
+        for place in origin.places:
+            try:
                 path = self._access.find(place)
-                try:
-                    if path is not None and self._load(uri, place, self._access.open(path))[0] == slide_id:
-                        return
-                except WsiSamServerError as error:
-                    problem = problem or error
-                if path is not None:
-                    break
-            else:
-                problem = problem or not_found(uri)
+                if path is None:
+                    problem = problem or not_found(str(place.path))
+                elif self._load(place, self._access.open(path))[0] == slide_id:
+                    return
+            except WsiSamServerError as error:
+                problem = problem or error
         raise problem or _replaced(origin)
 
-    def _load(self, uri: str, place: Place, file: SlideFile) -> _Found:
+    def _load(self, place: Place, file: SlideFile) -> _Found:
         """Opens a file. Who asks for it meanwhile waits for the same result: a plain image may take a gigabyte."""
         path = file.path
         with self._lock:
@@ -434,7 +433,7 @@ class OpenSlides:
         try:
             slide = open_slide(file, self._limits)
             result = slide.info.fingerprint, slide.info
-            unused = self._adopt(slide, uri, place, file)
+            unused = self._adopt(slide, place, file)
         except BaseException as error:
             mine.set_exception(error)
             raise
@@ -446,7 +445,7 @@ class OpenSlides:
         _close(unused)
         return result
 
-    def _adopt(self, slide: Slide, uri: str, place: Place, file: SlideFile) -> list[Slide]:
+    def _adopt(self, slide: Slide, place: Place, file: SlideFile) -> list[Slide]:
         """Enters an opened slide, and returns the slides that may be closed now."""
         info, path, stamps = slide.info, file.path, file.read_as or file.held()
         slide_id = info.fingerprint
@@ -474,7 +473,7 @@ class OpenSlides:
             else:
                 self._open[slide_id] = entry
             self._open.move_to_end(slide_id)
-            _remember(self._origins, slide_id, _origin(uri, place, info, self._origins.get(slide_id)))
+            _remember(self._origins, slide_id, _origin(place, info, self._origins.get(slide_id)))
             return unused + self._trim()
 
     def _trim(self) -> list[Slide]:
@@ -511,9 +510,9 @@ def _remember(memory: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> No
         memory.popitem(last=False)
 
 
-def _origin(uri: str, place: Place, info: SlideInfo, before: _Origin | None) -> _Origin:
-    others = () if before is None else tuple(one for one in before.uris if one != uri)
-    return _Origin((uri, *others[: _MOST_COPIES - 1]), place.root, info)
+def _origin(place: Place, info: SlideInfo, before: _Origin | None) -> _Origin:
+    others = () if before is None else tuple(one for one in before.places if one != place)
+    return _Origin((place, *others[: _MOST_COPIES - 1]), info)
 
 
 def _certain(found: _Found | None) -> _Found:
@@ -522,7 +521,9 @@ def _certain(found: _Found | None) -> _Found:
 
 
 def _replaced(origin: _Origin) -> WsiSamServerError:
-    return WsiSamServerError(Reason.SLIDE_UNREADABLE, private="another file took its place", place=origin.uris[0])
+    return WsiSamServerError(
+        Reason.SLIDE_UNREADABLE, private="another file took its place", place=origin.places[0].path
+    )
 
 
 def _fingerprint_of(file: SlideFile) -> str:
