@@ -44,6 +44,21 @@ def say_pixel_size(used: pb.PixelSize) -> None:
         click.echo(_warning(used.ignored_mpp, used.mpp), err=True)
 
 
+def say_if_not_square(x: float, y: float) -> None:
+    """Says that lengths are inexact, where pixels are clearly wider than high, or the other way round.
+
+    Args:
+        x: microns per level-0 pixel along x, as the slide's file says.
+        y: the same along y.
+    """
+    if differs(x, y):
+        click.echo(
+            f"warning: the slide's pixels are {x:g} microns wide and {y:g} high; lengths are taken with the mean, and are "
+            "inexact",
+            err=True,
+        )
+
+
 def pixel_size_of(info: SlideInfo, given: float | None) -> float | None:
     """The pixel size to work with, in microns; says where the file's and the given one differ.
 
@@ -51,6 +66,8 @@ def pixel_size_of(info: SlideInfo, given: float | None) -> float | None:
         info: of the slide.
         given: with the option.
     """
+    if info.axes is not None:
+        say_if_not_square(info.axes.x, info.axes.y)
     if given is not None and differs(info.mpp, given):
         click.echo(_warning(given, info.mpp), err=True)
     return info.pixel_size(given).mpp

@@ -134,6 +134,10 @@ def _found(gathered: Gathered, finder: SlideFinder, options: Options, report: Re
         if options.mpp is not None and pixel_size.mpp is None:
             report.missing[source.name] = "it does not say how large its pixels are, so it has no place at a given mpp"
             continue
+        if info.axes is not None and not info.axes.are_square:
+            report.notes.append(
+                f"{source.name}: its pixels are {info.axes.x:g} microns wide and {info.axes.y:g} high; mpp is the mean"
+            )
         if pixel_size.ignored_mpp is not None:
             report.notes.append(
                 f"{source.name}: its file says {pixel_size.mpp:g} microns per pixel, which was used, not "

@@ -184,7 +184,7 @@ class Drives:
                 call for drive in self._drives.values() for call in (*drive.give_up(drive.running), *drive.drain())
             ]
             self._changed.notify_all()
-        _fail(calls, WsiSamServerError(Reason.SHUTTING_DOWN))
+        _fail(calls, lambda: WsiSamServerError(Reason.SHUTTING_DOWN))
 
     def _begin(self, drive: _Drive) -> None:
         """Starts what may run. Call it with the lock."""
@@ -200,8 +200,9 @@ class Drives:
                 drive.running.discard(call)
                 call.future.set_exception(WsiSamServerError(Reason.OUT_OF_MEMORY, private=repr(error)))
         if drive.running and not self._watching:
-            self._watching = True
-            threading.Thread(target=self._watch, name="wsisam-drives", daemon=True).start()
+            with contextlib.suppress(RuntimeError):  # out of threads: with the next call
+                threading.Thread(target=self._watch, name="wsisam-drives", daemon=True).start()
+                self._watching = True
 
     def _work(self, drive: _Drive, call: _Call) -> None:
         result, error = None, None
@@ -231,17 +232,22 @@ class Drives:
                     self._watching = False
                     return
                 late = [call for drive in self._drives.values() for call in self._late(drive)]
-            _fail(late, self._unavailable(f"no answer within {self._seconds:g} s"))
+            _fail(late, lambda: self._unavailable(f"no answer within {self._seconds:g} s"))
 
     def _late(self, drive: _Drive) -> list[_Call]:
         """The calls to give up. Call it with the lock."""
         now = time.monotonic()
+        if not any(now - call.began > self._seconds / 2 for call in drive.running):
+            return []
+        if now - drive.answered > self._seconds / 2:
+            self._ask(drive)
         overdue = [call for call in drive.running if now - call.began > self._seconds]
         if not overdue:
             return []
         hopeless = [call for call in overdue if now - call.began > _PATIENCE * self._seconds]
         look = next((call for call in overdue if call.kind is Kind.LOOK), None)
-        if look is not None or self._is_silent(drive, now):
+        silent = drive.probing is not None and now - drive.probing > self._seconds / 2
+        if look is not None or silent:
             drive.hangs = True
             self._ask(drive, None if look is None else look.run)
             hopeless = [*drive.running]
@@ -254,25 +260,18 @@ class Drives:
         drive.give_up(hopeless)
         return given_up
 
-    def _is_silent(self, drive: _Drive, now: float) -> bool:
-        """Whether the probe of a drive, on which something takes long, takes long too."""
-        if drive.probing is not None:
-            return now - drive.probing > self._seconds
-        if now - drive.answered > self._seconds:
-            self._ask(drive)
-        return False
-
     def _ask(self, drive: _Drive, unanswered: Callable[[], object] | None = None) -> None:
         """Begins a probe, and asks once more what was not answered, if anything. Call it with the lock.
 
         One that is under way goes on: it has not been answered either.
         """
         if drive.probing is None:
-            drive.probing = time.monotonic()
             work = threading.Thread(
                 target=self._asking, args=(drive, unanswered), name="wsisam-drive-probe", daemon=True
             )
-            work.start()
+            with contextlib.suppress(RuntimeError):  # out of threads: at the next look
+                work.start()
+                drive.probing = time.monotonic()
 
     def _asking(self, drive: _Drive, unanswered: Callable[[], object] | None) -> None:
         try:
@@ -292,7 +291,7 @@ class Drives:
         return WsiSamServerError(Reason.SLIDE_UNAVAILABLE, private=why, seconds=f"{self._seconds:g}")
 
 
-def _fail(calls: Iterable[_Call], error: WsiSamServerError) -> None:
+def _fail(calls: Iterable[_Call], error: Callable[[], WsiSamServerError]) -> None:
     for call in calls:
         with contextlib.suppress(InvalidStateError):  # its caller gave up
-            call.future.set_exception(error)
+            call.future.set_exception(error())  # each its own: callers add to it where it came about
