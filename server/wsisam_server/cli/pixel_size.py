@@ -53,8 +53,8 @@ def say_if_not_square(x: float, y: float) -> None:
     """
     if differs(x, y):
         click.echo(
-            f"warning: the slide's pixels are {x:g} microns wide and {y:g} high; lengths are taken with the mean, and are "
-            "inexact",
+            f"warning: the slide's pixels are {x:g} microns wide and {y:g} high; lengths are taken with the mean, so "
+            "they are inexact",
             err=True,
         )
 
