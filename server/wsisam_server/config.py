@@ -105,6 +105,10 @@ class Limits:
     plain_image_pixels: Annotated[
         Count, Field(description="Pixels of an image without a pyramid; 4 bytes each while it is open.")
     ] = 400_000_000
+    file_system_seconds: Annotated[
+        Seconds,
+        Field(description="That a drive may take to answer; then its slides are SLIDE_UNAVAILABLE until it does."),
+    ] = 5.0
     annotations_per_request: Annotated[Count, Field(description="Annotations in one change.")] = 10_000
     vertices_per_annotation: Annotated[
         Count, Field(description="Vertices of one annotation; so many take 8 MB and fit into a message.")

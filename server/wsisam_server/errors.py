@@ -85,8 +85,15 @@ class Reason(Enum):
     )
     SLIDE_UNREADABLE = Entry(
         Code.FAILED_PRECONDITION,
-        "The slide file exists but cannot be read as an image (damaged, truncated or of an unsupported format). "
-        "Open it in another viewer to check it, or copy it to the server again.",
+        "The slide file exists but cannot be read as an image (damaged, truncated or of an unsupported format), or "
+        "another one has taken its place since it was opened. Open it in another viewer to check it, or copy it to the "
+        "server again; if it was replaced, call OpenSlide again.",
+    )
+    SLIDE_UNAVAILABLE = Entry(
+        Code.UNAVAILABLE,
+        "The drive that the slide lies on does not answer the server within {seconds} s. Slides on other drives work "
+        "as usual. Try again in a few seconds; if it persists, tell the administrator that the drive hangs.",
+        5,
     )
     SLIDE_TOO_LARGE = Entry(
         Code.FAILED_PRECONDITION,

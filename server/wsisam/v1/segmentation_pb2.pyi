@@ -304,6 +304,8 @@ class OpenSlideResponse(google.protobuf.message.Message):
     MPP_FIELD_NUMBER: builtins.int
     DOWNSAMPLES_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
+    MPP_X_FIELD_NUMBER: builtins.int
+    MPP_Y_FIELD_NUMBER: builtins.int
     slide_id: builtins.str
     """Names the slide in other requests. For a file it is a fingerprint of its content and size, so it survives a move;
     in pixel mode it is random and known to this client alone.
@@ -311,8 +313,16 @@ class OpenSlideResponse(google.protobuf.message.Message):
     width: builtins.int
     height: builtins.int
     mpp: builtins.float
-    """Microns per level-0 pixel (mean of x and y). Unset when the file does not say."""
+    """Microns per level-0 pixel (mean of x and y). Unset when the file does not say, or says what no microscope has (below
+    0.05 or above 20): a client that knows it sends it with each request (`mpp`), which changes nothing for others.
+    """
     source: global___SlideSource.ValueType
+    mpp_x: builtins.float
+    """Microns per level-0 pixel along x and y, as the file says; unset in pixel mode, and where it does not. Lengths in any
+    direction are taken with the mean, `mpp`, and areas with its square, as in QuPath: where the two differ by more than
+    2 %, lengths are wrong by up to half of their difference.
+    """
+    mpp_y: builtins.float
     @property
     def downsamples(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
         """Downsample of each stored level, 1 first."""
@@ -326,10 +336,17 @@ class OpenSlideResponse(google.protobuf.message.Message):
         mpp: builtins.float | None = ...,
         downsamples: collections.abc.Iterable[builtins.float] | None = ...,
         source: global___SlideSource.ValueType = ...,
+        mpp_x: builtins.float | None = ...,
+        mpp_y: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_mpp", b"_mpp", "mpp", b"mpp"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_mpp", b"_mpp", "downsamples", b"downsamples", "height", b"height", "mpp", b"mpp", "slide_id", b"slide_id", "source", b"source", "width", b"width"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_mpp", b"_mpp", "_mpp_x", b"_mpp_x", "_mpp_y", b"_mpp_y", "mpp", b"mpp", "mpp_x", b"mpp_x", "mpp_y", b"mpp_y"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_mpp", b"_mpp", "_mpp_x", b"_mpp_x", "_mpp_y", b"_mpp_y", "downsamples", b"downsamples", "height", b"height", "mpp", b"mpp", "mpp_x", b"mpp_x", "mpp_y", b"mpp_y", "slide_id", b"slide_id", "source", b"source", "width", b"width"]) -> None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_mpp", b"_mpp"]) -> typing.Literal["mpp"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_mpp_x", b"_mpp_x"]) -> typing.Literal["mpp_x"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_mpp_y", b"_mpp_y"]) -> typing.Literal["mpp_y"] | None: ...
 
 global___OpenSlideResponse = OpenSlideResponse
 
@@ -381,8 +398,8 @@ global___Prompt = Prompt
 
 @typing.final
 class OutlineOptions(google.protobuf.message.Message):
-    """How an outline is made from the model's mask. Lengths are microns, or level-0 pixels for a slide without a pixel
-    size; the answer says which.
+    """How an outline is made from the model's mask. Lengths are microns, or level-0 pixels where neither the slide nor the
+    client says how large a pixel is; the answer says which.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -497,7 +514,9 @@ class SegmentRequest(google.protobuf.message.Message):
     model: builtins.str
     """A ready model's name, as in ListModels. Empty: the server's default."""
     mpp: builtins.float
-    """Microns per level-0 pixel as the client knows it: see PixelSize. Greater than 0; unset when unknown."""
+    """Microns per level-0 pixel (mean of x and y) as the client knows it: see PixelSize. Greater than 0, else INVALID_FIELD;
+    outside 0.05 to 20 it counts as unknown, as in PixelSource. Unset when unknown.
+    """
     @property
     def prompt(self) -> global___Prompt: ...
     @property
@@ -761,7 +780,8 @@ global___Outline = Outline
 @typing.final
 class PixelSize(google.protobuf.message.Message):
     """The pixel size that an answer was made with. The file's own counts. Where the file has none, the client's does, which
-    travels with each request or a stream's start, and never with the slide: a slide's id is shared by everybody.
+    travels with each request or a stream's start, and never with the slide: a slide's id is shared by everybody. In pixel
+    mode all comes from the client: the request's, and without one that of PixelSource.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1385,7 +1405,9 @@ global___PixelTile = PixelTile
 
 @typing.final
 class SegmentEverythingRequest(google.protobuf.message.Message):
-    """Lengths are microns, or level-0 pixels for a slide without a pixel size; the answers say which."""
+    """Lengths are microns, or level-0 pixels where neither the slide nor the client says how large a pixel is; the answers
+    say which.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

@@ -76,6 +76,8 @@ class SegmentationStub:
                            and the request offers no pixels.
       FAILED_PRECONDITION  SLIDE_UNREADABLE: damaged, truncated or unsupported, and the request offers no pixels.
                            SLIDE_TOO_LARGE: a plain image over the pixel limit.
+      UNAVAILABLE          SLIDE_UNAVAILABLE: the drive does not answer; also where the request offers pixels, because
+                           the slide would have another id until it does.
       INVALID_ARGUMENT     INVALID_FIELD in `pixels`.
     """
 
@@ -92,7 +94,7 @@ class SegmentationStub:
       OUT_OF_RANGE         PROMPT_OUTSIDE_SLIDE: a point outside the slide, or a box that does not meet it.
       FAILED_PRECONDITION  MODEL_UNAVAILABLE; MODEL_DAMAGED; MODEL_TOO_LARGE;
                            SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or NOT_FOUND, SLIDE_NOT_FOUND): the file was damaged,
-                           replaced or removed since it was opened;
+                           replaced or removed since it was opened. It is looked at with each prompt;
                            TILE_NOT_REQUESTED: a tile that no prompt of this call reads; one that the server holds
                            already is taken again;
                            PIXELS_NEEDED: the slide was opened in pixel mode; the details also hold a PixelsNeeded.
@@ -100,6 +102,7 @@ class SegmentationStub:
       Errors of a tile have its number in the request (`tile`) and its x, y, width and height in their metadata.
       RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS; MODELS_BUSY: other models are in use and take all the
                            memory that models may have; TOO_MANY_PROMPTS: of this user, in all streams and calls.
+      UNAVAILABLE          SLIDE_UNAVAILABLE: the drive that the slide lies on does not answer.
       With `commit`, also what Annotations.Save may end with. The outline is then not answered.
     A model that is not in memory yet (Model.loaded) is loaded first: the first prompt that names it takes seconds longer.
     """
@@ -173,7 +176,7 @@ class SegmentationStub:
                            NOT_FOUND, SLIDE_NOT_FOUND); TILE_NOT_REQUESTED; PIXELS_NEEDED: in pixel mode; the details hold
                            all windows that the region takes. Repeat the call with their tiles, or with a smaller region
                            where they do not fit into a message.
-      UNAVAILABLE          SHUTTING_DOWN: what was answered before is final. Ask for the rest again, with what came as
+      UNAVAILABLE          SLIDE_UNAVAILABLE. SHUTTING_DOWN: what was answered before is final. Ask for the rest again, with what came as
                            `existing`.
     """
 
@@ -235,6 +238,8 @@ class SegmentationAsyncStub:
                            and the request offers no pixels.
       FAILED_PRECONDITION  SLIDE_UNREADABLE: damaged, truncated or unsupported, and the request offers no pixels.
                            SLIDE_TOO_LARGE: a plain image over the pixel limit.
+      UNAVAILABLE          SLIDE_UNAVAILABLE: the drive does not answer; also where the request offers pixels, because
+                           the slide would have another id until it does.
       INVALID_ARGUMENT     INVALID_FIELD in `pixels`.
     """
 
@@ -251,7 +256,7 @@ class SegmentationAsyncStub:
       OUT_OF_RANGE         PROMPT_OUTSIDE_SLIDE: a point outside the slide, or a box that does not meet it.
       FAILED_PRECONDITION  MODEL_UNAVAILABLE; MODEL_DAMAGED; MODEL_TOO_LARGE;
                            SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or NOT_FOUND, SLIDE_NOT_FOUND): the file was damaged,
-                           replaced or removed since it was opened;
+                           replaced or removed since it was opened. It is looked at with each prompt;
                            TILE_NOT_REQUESTED: a tile that no prompt of this call reads; one that the server holds
                            already is taken again;
                            PIXELS_NEEDED: the slide was opened in pixel mode; the details also hold a PixelsNeeded.
@@ -259,6 +264,7 @@ class SegmentationAsyncStub:
       Errors of a tile have its number in the request (`tile`) and its x, y, width and height in their metadata.
       RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS; MODELS_BUSY: other models are in use and take all the
                            memory that models may have; TOO_MANY_PROMPTS: of this user, in all streams and calls.
+      UNAVAILABLE          SLIDE_UNAVAILABLE: the drive that the slide lies on does not answer.
       With `commit`, also what Annotations.Save may end with. The outline is then not answered.
     A model that is not in memory yet (Model.loaded) is loaded first: the first prompt that names it takes seconds longer.
     """
@@ -332,7 +338,7 @@ class SegmentationAsyncStub:
                            NOT_FOUND, SLIDE_NOT_FOUND); TILE_NOT_REQUESTED; PIXELS_NEEDED: in pixel mode; the details hold
                            all windows that the region takes. Repeat the call with their tiles, or with a smaller region
                            where they do not fit into a message.
-      UNAVAILABLE          SHUTTING_DOWN: what was answered before is final. Ask for the rest again, with what came as
+      UNAVAILABLE          SLIDE_UNAVAILABLE. SHUTTING_DOWN: what was answered before is final. Ask for the rest again, with what came as
                            `existing`.
     """
 
@@ -398,6 +404,8 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
                                and the request offers no pixels.
           FAILED_PRECONDITION  SLIDE_UNREADABLE: damaged, truncated or unsupported, and the request offers no pixels.
                                SLIDE_TOO_LARGE: a plain image over the pixel limit.
+          UNAVAILABLE          SLIDE_UNAVAILABLE: the drive does not answer; also where the request offers pixels, because
+                               the slide would have another id until it does.
           INVALID_ARGUMENT     INVALID_FIELD in `pixels`.
         """
 
@@ -416,7 +424,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
           OUT_OF_RANGE         PROMPT_OUTSIDE_SLIDE: a point outside the slide, or a box that does not meet it.
           FAILED_PRECONDITION  MODEL_UNAVAILABLE; MODEL_DAMAGED; MODEL_TOO_LARGE;
                                SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or NOT_FOUND, SLIDE_NOT_FOUND): the file was damaged,
-                               replaced or removed since it was opened;
+                               replaced or removed since it was opened. It is looked at with each prompt;
                                TILE_NOT_REQUESTED: a tile that no prompt of this call reads; one that the server holds
                                already is taken again;
                                PIXELS_NEEDED: the slide was opened in pixel mode; the details also hold a PixelsNeeded.
@@ -424,6 +432,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
           Errors of a tile have its number in the request (`tile`) and its x, y, width and height in their metadata.
           RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS; MODELS_BUSY: other models are in use and take all the
                                memory that models may have; TOO_MANY_PROMPTS: of this user, in all streams and calls.
+          UNAVAILABLE          SLIDE_UNAVAILABLE: the drive that the slide lies on does not answer.
           With `commit`, also what Annotations.Save may end with. The outline is then not answered.
         A model that is not in memory yet (Model.loaded) is loaded first: the first prompt that names it takes seconds longer.
         """
@@ -503,7 +512,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
                                NOT_FOUND, SLIDE_NOT_FOUND); TILE_NOT_REQUESTED; PIXELS_NEEDED: in pixel mode; the details hold
                                all windows that the region takes. Repeat the call with their tiles, or with a smaller region
                                where they do not fit into a message.
-          UNAVAILABLE          SHUTTING_DOWN: what was answered before is final. Ask for the rest again, with what came as
+          UNAVAILABLE          SLIDE_UNAVAILABLE. SHUTTING_DOWN: what was answered before is final. Ask for the rest again, with what came as
                                `existing`.
         """
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from wsisam_server.cli.bars import counted
 from wsisam_server.cli.connection import Reach, connection_options
+from wsisam_server.cli.pixel_size import pixel_size_option
 from wsisam_server.cli.store import opened
 from wsisam_server.errors import WsiSamServerError
 from wsisam_server.harvest import Chosen, HarvestError, Options, SlideFinder, gather, gather_project, make
@@ -48,6 +49,7 @@ _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5}")
 )
 @click.option("--window", type=int, default=1024, show_default=True, help="Side of the image windows in pixels.")
 @click.option("--mpp", type=float, help="Their resolution, microns per pixel; the slide's own if not given.")
+@pixel_size_option()
 @click.option("--val", type=float, default=0.2, show_default=True, help="Share of the slides that validate.")
 @click.option(
     "--case",

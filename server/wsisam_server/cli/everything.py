@@ -22,6 +22,7 @@ from wsisam_server.cli.damage import warn_of_damage
 from wsisam_server.cli.model import model_of_server, model_options
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.overlay import draw_on
+from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
 from wsisam_server.cli.prompts import BoxType, Numbers, Result, describe
 from wsisam_server.client import areas, geometry
 from wsisam_server.polygons import Mender, TangledError, collection, feature, polygonal
@@ -58,6 +59,7 @@ _SHARE = Number(0, 1)
     "--min-agreement", type=_SHARE, help="Share of the clicks in an outline that must have given the same one."
 )
 @click.option("--tolerance", type=Number(0, 1000), help="Simplification in microns (pixels without a pixel size).")
+@pixel_size_option("--mpp")
 @connection_options
 @model_options
 def command(
@@ -76,6 +78,7 @@ def command(
     min_stability: float | None,
     min_agreement: float | None,
     tolerance: float | None,
+    slide_mpp: float | None,
     reach: Reach,
     **model: Any,
 ) -> None:
@@ -104,10 +107,12 @@ def command(
         existing=[areas(shape) for path in existing for shape in _areas(path, slide)],
         filter=wanted,
         options=pb.OutlineOptions(tolerance=tolerance),
+        mpp=slide_mpp,
     )
     answers = _by_server(server, slide, request, model, reach) if server else _here(slide, request, model)
     proposals, damaged, last = _collect(answers, server)
     click.echo(_summary(last))
+    say_pixel_size(last.pixel_size)
     warn_of_damage(slide, damaged)
     if geojson is not None:
         name = class_name and one_name(class_name)

@@ -18,6 +18,7 @@ from wsisam_server.cli.damage import warn_of_damage
 from wsisam_server.cli.embedding_store import BYTES_VARIABLE, FOLDER_VARIABLE, embedding_store_options
 from wsisam_server.cli.model import FILE, load_model, model_options
 from wsisam_server.cli.numbers import Number
+from wsisam_server.cli.pixel_size import pixel_size_of, pixel_size_option
 from wsisam_server.cli.size import shown
 from wsisam_server.config import Limits
 from wsisam_server.embeddings import EmbeddingStore
@@ -58,6 +59,7 @@ POSITIVE = Number(0, min_open=True)
     multiple=True,
     help="The same in level-0 pixels per model pixel, for slides without a pixel size; repeatable.",
 )
+@pixel_size_option()
 @click.option("--dry-run", is_flag=True, help="Say how much there is to do, and end.")
 @click.option("--as-many-as-fit", is_flag=True, help="Encode what fits the store, the finest first from the top.")
 @embedding_store_options
@@ -69,6 +71,7 @@ def command(
     tissue: bool,
     resolutions: tuple[float, ...],
     downsamples: tuple[float, ...],
+    slide_mpp: float | None,
     dry_run: bool,
     as_many_as_fit: bool,
     embedding_store: Path | None,
@@ -94,7 +97,8 @@ def command(
             if annotations is not None:
                 fields = _about(annotations, work)
             else:
-                fields = _clicks(work, _scales(work, resolutions, downsamples), tissue=tissue)
+                mpp = pixel_size_of(opened.info, slide_mpp)
+                fields = _clicks(work, _scales(work, resolutions, downsamples, mpp), mpp, tissue=tissue)
             plan = planned(work, fields, most_bytes=store.room if as_many_as_fit else None)
             _say(work, plan)
             if not dry_run:
@@ -118,19 +122,23 @@ def _nearest(folder: Path) -> Path:
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
-def _scales(work: Work, resolutions: tuple[float, ...], downsamples: tuple[float, ...]) -> list[Lattice]:
+def _scales(
+    work: Work, resolutions: tuple[float, ...], downsamples: tuple[float, ...], slide_mpp: float | None
+) -> list[Lattice]:
     info, wanted = work.slide.info, list(downsamples)
     if resolutions:
-        if info.mpp is None:
-            raise click.UsageError("the slide does not say its pixel size: use --downsample in place of --mpp")
-        wanted += [mpp / info.mpp for mpp in resolutions]
+        if slide_mpp is None:
+            raise click.UsageError(
+                "the slide does not say its pixel size: give it with --slide-mpp, or use --downsample in place of --mpp"
+            )
+        wanted += [mpp / slide_mpp for mpp in resolutions]
     if not wanted:
-        wanted = [BLIND_MPP / info.mpp if info.mpp else 1.0]
+        wanted = [BLIND_MPP / slide_mpp if slide_mpp else 1.0]
     lattices = (Lattice.near(info.size, work.model.image_size, downsample) for downsample in wanted)
     return list(dict.fromkeys(lattices))
 
 
-def _clicks(work: Work, lattices: list[Lattice], *, tissue: bool) -> list[FieldPair]:
+def _clicks(work: Work, lattices: list[Lattice], slide_mpp: float | None, *, tissue: bool) -> list[FieldPair]:
     found = None
     if tissue:
         with console.status("looking for tissue"):
@@ -141,7 +149,7 @@ def _clicks(work: Work, lattices: list[Lattice], *, tissue: bool) -> list[FieldP
     fields = []
     for lattice in lattices:
         more = over(lattice, found)
-        unit = f" ({lattice.downsample * work.slide.info.mpp:.2f} microns per pixel)" if work.slide.info.mpp else ""
+        unit = f" ({lattice.downsample * slide_mpp:.2f} microns per pixel)" if slide_mpp else ""
         click.echo(f"{len(more):,} fields at downsample {lattice.downsample:.3g}{unit}")
         fields += more
     return fields

@@ -16,6 +16,7 @@ from wsisam_model import available_models
 from wsisam_server.app import App, StartError
 from wsisam_server.cli.configuration import Configuration, Mapped, configuration, printed
 from wsisam_server.cli.embedding_store import embedding_store_options
+from wsisam_server.cli.leaving import leave_now, leave_within
 from wsisam_server.cli.model import load_model, model_options, served_models
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.size import Size
@@ -204,9 +205,12 @@ def command(
     only = _only(served, model)
     _allow_files()
     try:
-        asyncio.run(_serve(_app(wanted, settings, only, model), settings))
+        app = _app(wanted, settings, only, model)
+        asyncio.run(_serve(app, settings))
     except (StartError, ClusterError) as error:
         raise click.ClickException(str(error)) from error
+    if app.segmenter.slides.drives.is_busy:
+        leave_now()  # libraries must not be unloaded under threads that a drive may yet answer
 
 
 def _allow_files() -> None:
@@ -370,6 +374,7 @@ async def _serve(app: App, settings: Settings) -> None:
             await stopping
         click.echo("wsisam: stopping")
         seconds = settings.limits.drain_seconds
+        leave_within(seconds)
         click.echo(f"wsisam: what was asked has {seconds:g} s to be answered; once more ends at once", err=True)
     finally:
         starting.cancel()

@@ -127,7 +127,7 @@ class Work:
                     continue
                 features = self.model.features(pixels, middle=self.model.encodes_middle(role))
                 encoded += 1
-                save = partial(self.stored.save, self.slide.info.fingerprint, window, role, features)
+                save = partial(self.stored.save, self.slide.info.content_key, window, role, features)
                 unwritten.append(writer.submit(save))
                 if len(unwritten) > MOST_UNWRITTEN:
                     unwritten.popleft().result()
@@ -140,7 +140,7 @@ class Work:
         """Windows in their order with their pixels: None for those in the store, the error for damaged ones."""
 
         def read(window: Window, role: Role) -> _Read:
-            if self.stored.load(self.slide.info.fingerprint, window, role) is not None:
+            if self.stored.load(self.slide.info.content_key, window, role) is not None:
                 return window, role, None
             try:
                 return window, role, self.slide.read(window)
@@ -182,5 +182,5 @@ def planned(work: Work, fields: Iterable[FieldPair], *, most_bytes: int | None =
         if most_bytes is not None and nbytes > most_bytes:
             break
         windows |= more
-    missing = [part for part in windows if not work.stored.has(work.slide.info.fingerprint, *part)]
+    missing = [part for part in windows if not work.stored.has(work.slide.info.content_key, *part)]
     return Plan(list(windows), missing, sum(windows.values()), sum(windows[part] for part in missing))

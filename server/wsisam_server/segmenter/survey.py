@@ -59,10 +59,11 @@ class SurveyRequest:
         slide_id: an open slide.
         region: level-0 pixels, as drawn.
         existing: objects that are there already, level-0 pixels, as drawn.
-        wanted: sizes in microns, or in level-0 pixels for a slide without a pixel size.
+        wanted: sizes in microns, or in level-0 pixels where nobody knows the pixel size.
         model: a model's name; empty for the default.
         options: how outlines are wanted.
         owner: whose turns it uses; see `Job`.
+        mpp: see `Request`.
     """
 
     slide_id: str
@@ -72,6 +73,7 @@ class SurveyRequest:
     model: str = ""
     options: OutlineOptions = field(default_factory=OutlineOptions)
     owner: str = ""
+    mpp: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +141,13 @@ class Survey:
         self._segmenter = segmenter
         self._request = request
         self._region = region
-        self._wanted = request.wanted.in_pixels(info.mpp)
+        self.pixel_size = info.pixel_size(request.mpp)
+        self._wanted = request.wanted.in_pixels(self.pixel_size.mpp)
         self._existing = shapely.STRtree(existing)
         self._counts = Counts()
         self._looking = Looking(segmenter, request.slide_id, self._wanted, request.owner)
         self.plan = plan
-        self.in_microns = info.mpp is not None
+        self.in_microns = self.pixel_size.mpp is not None
 
     @classmethod
     def planned(cls, segmenter: Segmenter, request: SurveyRequest, max_windows: int) -> Survey:
@@ -158,7 +161,7 @@ class Survey:
         # One for all: the region and each of its objects may be as bad as one shape may.
         mender = Mender()
         region = usable_region(request.region, info.size, mender)
-        wanted = request.wanted.in_pixels(info.mpp)
+        wanted = request.wanted.in_pixels(info.pixel_size(request.mpp).mpp)
         plan = tiling(region, info.size, wanted, model.image_size, max_windows=max_windows)
         existing = comparable(request.existing, wanted, mender)
         return cls(segmenter, request, region, existing, plan, info)
@@ -232,6 +235,7 @@ class Survey:
             options=asked.options,
             interactive=False,
             owner=asked.owner,
+            mpp=asked.mpp,
         )
         try:
             outcome = await self._segmenter.segment(request, field=FieldPair(tile.window), at_hand=view.pixels)

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.slides.calibration import PixelSize
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from wsisam_server.geometry import SlideSize, Window
+    from wsisam_server.slides.calibration import Axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class SlideInfo:
         source: "openslide:<vendor>", "plain:<format>" or "pushed".
         frame_origin: where level 0 begins in the whole scanned frame, from whose corner other programs count; x, y in
             level-0 pixels. QuPath and this server count from here (OpenSlide's bounds).
+        content: of a set of files, a digest of what its fingerprint does not cover; empty for a single file.
+        axes: of x and y apart, as the file says; None where `mpp` is None, or a client said it.
     """
 
     size: SlideSize
@@ -34,11 +38,29 @@ class SlideInfo:
     fingerprint: str
     source: str
     frame_origin: tuple[int, int] = (0, 0)
+    axes: Axes | None = None
+    content: str = ""
+
+    @property
+    def content_key(self) -> str:
+        """What is made of its pixels is kept under this: the same key, the same pixels."""
+        return self.content or self.fingerprint
 
     @property
     def is_pushed(self) -> bool:
         """Whether its pixels come from a client, so that its fingerprint is random."""
         return self.source == "pushed"
+
+    def pixel_size(self, of_client: float | None) -> PixelSize:
+        """The pixel size to answer one request with.
+
+        Args:
+            of_client: microns per level-0 pixel that came with the request, if any. Of a slide whose pixels the client
+                sends, all that is known comes from that client, and what came last counts.
+        """
+        if self.is_pushed:
+            return PixelSize.chosen(None, self.mpp if of_client is None else of_client)
+        return PixelSize.chosen(self.mpp, of_client)
 
 
 class DamagedPlaceError(WsiSamServerError):

@@ -1,12 +1,15 @@
-"""Opens a slide file with the source that fits."""
+"""Opens a slide file with the source that fits. All that is known of it comes from what was opened."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import openslide
 
 from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.slides.file import SlideFile, named
+from wsisam_server.slides.fingerprint import file_fingerprint, fingerprint, is_file_set
+from wsisam_server.slides.members import content_digest, lead_out, members, named_elsewhere
 from wsisam_server.slides.openslide_source import OpenSlideSource
 from wsisam_server.slides.plain import PlainImage
 
@@ -14,27 +17,94 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsisam_server.config import Limits
-    from wsisam_server.slides.base import Slide
+    from wsisam_server.slides.base import Slide, SlideInfo
+
+ATTEMPTS: Final = 3
+"""How often a file is opened that changes while it is: it may just have been copied here."""
 
 
-def open_slide(path: Path, limits: Limits) -> Slide:
+def open_slide(path: Path | SlideFile, limits: Limits) -> Slide:
     """Opens a file on this machine.
 
     OpenSlide is asked first: what it detects has a pyramid or tiles and is read in place. Only what it does not know
     is tried as a plain image; a file that it detects but cannot open is damaged, and decoding its first page whole
     would hide that.
 
+    Size, fingerprint and pixels are those of one file, whatever takes its name meanwhile; one that changes while it is
+    opened is opened again.
+
     Args:
-        path: the file; nothing checks where it lies (`SlideAccess` does, for clients).
+        path: the file; nothing checks where it lies (`SlideAccess` does, for clients). One that is open already is
+            the slide's from then on, unless this fails.
         limits: bounds the size of plain images.
 
     Raises:
-        WsiSamServerError: SLIDE_NOT_FOUND when there is no such file; SLIDE_UNREADABLE or SLIDE_TOO_LARGE.
+        WsiSamServerError: SLIDE_NOT_FOUND when there is no such file, or one of its set lies outside its roots;
+            SLIDE_UNREADABLE or SLIDE_TOO_LARGE.
     """
-    if not path.is_file():
-        raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, place=path)
+    file = path if isinstance(path, SlideFile) else SlideFile.open(path)
     try:
-        vendor = openslide.OpenSlide.detect_format(path)
-    except openslide.OpenSlideError as error:
-        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=path) from error
-    return OpenSlideSource(path) if vendor else PlainImage(path, limits.plain_image_pixels)
+        for _ in range(ATTEMPTS):
+            slide = _open(file, limits)
+            if slide is not None:
+                return slide
+    except WsiSamServerError as error:
+        error.place = str(file.path)  # not the descriptor's name
+        file.close()
+        raise
+    file.close()
+    raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private="it changes while it is opened", place=file.path)
+
+
+def _open(file: SlideFile, limits: Limits) -> Slide | None:
+    """The slide; None where it changed meanwhile."""
+    try:
+        # By its path: formats of several files are told by their neighbours.
+        vendor = openslide.OpenSlide.detect_format(file.path)
+        if vendor and is_file_set(vendor, file.path):
+            return _open_set(file, vendor)
+        file.by_path, file.members = False, ()
+        before = file.held()
+        vendor = openslide.OpenSlide.detect_format(file.name)
+    except (openslide.OpenSlideError, OSError) as error:
+        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=file.path) from error
+    slide = OpenSlideSource(file.name, file) if vendor else PlainImage(file.name, limits.plain_image_pixels)
+    file.read_as = before
+    # Read by its path, for want of a name for descriptors: that must name what is open.
+    exchanged = len(before) > 1 and before[0] != before[1]
+    return _unless_changed(slide, changed=exchanged or file.held() != before)
+
+
+def _open_set(file: SlideFile, vendor: str) -> Slide | None:
+    """Opens a slide of several files by its path; none of them may be exchanged meanwhile."""
+    file.by_path, file.members = True, members(vendor, file.path)
+    if file.roots and (lead_out(file.members, file.roots) or named_elsewhere(vendor, file.path)):
+        raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private="a file of the set leads out", place=file.path)
+    before = dict(zip(file.members, named(file.path, file.members)[1:], strict=True))
+    own = file.held()[:2]
+    slide = OpenSlideSource(file.path, file)
+    if slide.series:
+        file.members = members(vendor, file.path, slide.series)
+    slide.set_content(content_digest(slide.info.fingerprint, (file.path, *file.members)))
+    stamps = (*own, *(before[one] for one in file.members if one in before))
+    file.read_as = stamps
+    return _unless_changed(slide, changed=file.held() != stamps or own[0] != own[1])
+
+
+def still_holds(file: SlideFile, info: SlideInfo) -> bool:
+    """Whether an open file, and all others of its set, are what the slide was made of; told from their content.
+
+    Raises:
+        OSError: one cannot be read.
+        openslide.OpenSlideError: the set cannot be opened any more.
+    """
+    if not info.content:
+        return file_fingerprint(file.name) == info.fingerprint
+    return content_digest(fingerprint(file.path), (file.path, *file.members)) == info.content
+
+
+def _unless_changed(slide: Slide, *, changed: bool) -> Slide | None:
+    if changed:
+        slide.close()
+        return None
+    return slide

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ import openslide
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.geometry import SlideSize
 from wsisam_server.slides.base import DamagedPlaceError, SlideInfo
-from wsisam_server.slides.calibration import mean_mpp
+from wsisam_server.slides.calibration import Axes, believed, ome_axes
 from wsisam_server.slides.fingerprint import slide_fingerprint
 from wsisam_server.slides.sampling import WHITE, Grid, sample
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_server.geometry import Window
+    from wsisam_server.slides.file import SlideFile
 
 # Decoded tiles, for all slides together. Neighbouring windows share tiles, and a huge window is read in pieces whose
 # borders cross tiles: a few hundred of 256 x 256 do for both. Windows that come again are cached as embeddings.
@@ -43,35 +44,46 @@ class OpenSlideSource:
 
     Args:
         path: a file that OpenSlide detects; of a DICOM set any one.
+        file: what keeps `path` what it is, for as long as this or a read in it lives.
 
     Raises:
         WsiSamServerError: SLIDE_UNREADABLE when OpenSlide cannot open it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: SlideFile | None = None) -> None:
         self._path = path
         self._lock = threading.Lock()
         with _errors_as_unreadable(path):
             handle = _open(path)
             self._layout = _Layout.of(handle)
+            axes = _axes(handle.properties)
             self._info = SlideInfo(
                 size=self._layout.size,
-                mpp=mean_mpp(
-                    _number(handle.properties, openslide.PROPERTY_NAME_MPP_X),
-                    _number(handle.properties, openslide.PROPERTY_NAME_MPP_Y),
-                ),
+                mpp=None if axes is None else axes.mean,
                 downsamples=tuple((grid.scale_x + grid.scale_y) / 2 for grid in self._layout.grids),
                 fingerprint=slide_fingerprint(path, handle),
                 source=f"openslide:{handle.properties[openslide.PROPERTY_NAME_VENDOR]}",
                 frame_origin=self._layout.origin,
+                axes=axes,
             )
+            self._series: str = handle.properties.get("dicom.SeriesInstanceUID", "")
         self._handle: openslide.OpenSlide | None = handle
         self._closed = False
+        self._file = file
 
     @property
     def info(self) -> SlideInfo:
         """See `Slide.info`."""
         return self._info
+
+    @property
+    def series(self) -> str:
+        """The DICOM SeriesInstanceUID; empty for other formats."""
+        return self._series
+
+    def set_content(self, content: str) -> None:
+        """Takes note of what a set of files holds; before anybody asks for `info`."""
+        self._info = replace(self._info, content=content)
 
     @property
     def nbytes(self) -> int:
@@ -254,6 +266,13 @@ def _background(properties: Mapping[str, str]) -> NDArray[np.float32]:
     except ValueError:
         red, green, blue = WHITE, WHITE, WHITE
     return np.array([red, green, blue], np.float32)
+
+
+def _axes(properties: Mapping[str, str]) -> Axes | None:
+    """The pixel size; of OME-TIFF what its XML says, since the tags that OpenSlide reads are often a printer's."""
+    return ome_axes(properties.get("tiff.ImageDescription", "")) or believed(
+        _number(properties, openslide.PROPERTY_NAME_MPP_X), _number(properties, openslide.PROPERTY_NAME_MPP_Y)
+    )
 
 
 def _number(properties: Mapping[str, str], name: str) -> float | None:

@@ -10,7 +10,7 @@ from PIL import Image, TiffImagePlugin
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.geometry import SlideSize
 from wsisam_server.slides.base import SlideInfo
-from wsisam_server.slides.calibration import mean_mpp
+from wsisam_server.slides.calibration import Axes, tiff_axes
 from wsisam_server.slides.decoding import is_sixteen_bit, is_supported, open_header, own_pixel_limit, to_rgb
 from wsisam_server.slides.fingerprint import file_fingerprint
 from wsisam_server.slides.sampling import Grid, sample
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 
-# TIFF 6.0, section 8: ResolutionUnit 2 is inch, 3 is centimetre; 1 is "no absolute unit".
-_MICRONS_PER_UNIT = {2: 25_400.0, 3: 10_000.0}
-_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _ORIENTATION = 282, 283, 296, 274
+_ORIENTATION = 274
 
 # PIL turns TIFFs (and only TIFFs) by their orientation tag while loading; these turn them back.
 _UNDO_ORIENTATION = {
@@ -70,7 +68,7 @@ class PlainImage:
                 image = open_header(file, _FORMATS)
                 _check(image, limit, path)
                 image_format = str(image.format).lower()
-                mpp = _tiff_mpp(image)
+                axes = _axes(image)
                 self._sixteen_bit = is_sixteen_bit(image)
                 with _one_at_a_time:
                     self._image: Image.Image | None = _load(image)
@@ -82,10 +80,11 @@ class PlainImage:
             raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=path) from error
         self._info = SlideInfo(
             size=SlideSize(self._image.width, self._image.height),
-            mpp=mpp,
+            mpp=None if axes is None else axes.mean,
             downsamples=(1.0,),
             fingerprint=identity,
             source=f"plain:{image_format}",
+            axes=axes,
         )
         self._nbytes = self._image.width * self._image.height * _LARGEST_PIXEL
 
@@ -146,17 +145,6 @@ def _load(image: Image.Image) -> Image.Image:
     return image if undo is None else image.transpose(undo)
 
 
-def _tiff_mpp(image: Image.Image) -> float | None:
-    """Microns per pixel from a TIFF's resolution tags, where they are plausible."""
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
-        return None
-    microns = _MICRONS_PER_UNIT.get(image.tag_v2.get(_RESOLUTION_UNIT, 2))
-    if microns is None:
-        return None
-    try:
-        return mean_mpp(
-            microns / float(image.tag_v2[_X_RESOLUTION]),
-            microns / float(image.tag_v2[_Y_RESOLUTION]),
-        )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return None
+def _axes(image: Image.Image) -> Axes | None:
+    """The pixel size in a TIFF's tags. The dpi of other formats is a printer's."""
+    return tiff_axes(image.tag_v2) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
