@@ -105,6 +105,9 @@ class Limits:
     plain_image_pixels: Annotated[
         Count, Field(description="Pixels of an image without a pyramid; 4 bytes each while it is open.")
     ] = 400_000_000
+    read_pixels: Annotated[
+        Count, Field(description="Stored pixels that are read for one window; a view that takes more is too coarse.")
+    ] = 2**28
     annotations_per_request: Annotated[Count, Field(description="Annotations in one change.")] = 10_000
     vertices_per_annotation: Annotated[
         Count, Field(description="Vertices of one annotation; so many take 8 MB and fit into a message.")

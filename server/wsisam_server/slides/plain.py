@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.geometry import SlideSize
 from wsisam_server.slides.base import SlideInfo
-from wsisam_server.slides.calibration import mean_mpp
 from wsisam_server.slides.decoding import is_sixteen_bit, is_supported, open_header, own_pixel_limit, to_rgb
 from wsisam_server.slides.fingerprint import file_fingerprint
 from wsisam_server.slides.sampling import Grid, sample
+from wsisam_server.slides.tiff import read_whole
+from wsisam_server.slides.tiff.pages import WHITE_IS_ZERO
+from wsisam_server.slides.tiff.source import tiff_mpp
+from wsisam_server.slides.vendor_files import refuse_plain_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from wsisam_server.geometry import Window
+    from wsisam_server.slides.tiff import Layout as TiffLayout
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 
-# TIFF 6.0, section 8: ResolutionUnit 2 is inch, 3 is centimetre; 1 is "no absolute unit".
-_MICRONS_PER_UNIT = {2: 25_400.0, 3: 10_000.0}
-_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _ORIENTATION = 282, 283, 296, 274
+_ORIENTATION = 274
 
 # PIL turns TIFFs (and only TIFFs) by their orientation tag while loading; these turn them back.
 _UNDO_ORIENTATION = {
@@ -52,28 +55,39 @@ class PlainImage:
     """An image without a pyramid, held in memory as it is stored; pieces become RGB when they are read.
 
     Pixels keep their stored order: EXIF and TIFF orientation are ignored, as QuPath does, so that level-0 coordinates
-    agree. Of a file with several pages the first counts. The physical pixel size is believed only of TIFF: the dpi of
+    agree. Of a TIFF file with several pages the one that is the slide counts. The physical pixel size is believed only of TIFF: the dpi of
     a PNG or JPEG is a printer's.
 
     Args:
         path: the file.
         limit: the most pixels that are decoded.
+        tiff: of a TIFF file which pages are the slide.
 
     Raises:
         WsiSamServerError: SLIDE_TOO_LARGE above the limit, before anything is decoded; SLIDE_UNREADABLE when the file
             is damaged, of another format, or in colours that cannot be converted without a guess (CMYK, LAB, float).
     """
 
-    def __init__(self, path: Path, limit: int) -> None:
+    def __init__(self, path: Path, limit: int, tiff: TiffLayout | None = None) -> None:
+        refuse_plain_name(path)
         try:
             with path.open("rb") as file, own_pixel_limit():
-                image = open_header(file, _FORMATS)
-                _check(image, limit, path)
-                image_format = str(image.format).lower()
-                mpp = _tiff_mpp(image)
-                self._sixteen_bit = is_sixteen_bit(image)
+                if tiff is None or tiff.for_pil:
+                    image = open_header(file, _FORMATS)
+                    if tiff is not None:
+                        image.seek(tiff.main.number)
+                    _check(image.size, limit, path)
+                    if not is_supported(image):
+                        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"mode {image.mode}", place=path)
+                    image_format = str(image.format).lower()
+                    self._sixteen_bit = is_sixteen_bit(image)
+                    load = partial(_load, image, tiff)
+                else:
+                    _check(tiff.main.size, limit, path)
+                    image_format, self._sixteen_bit = "tiff", False
+                    load = partial(_load_whole, path, tiff)
                 with _one_at_a_time:
-                    self._image: Image.Image | None = _load(image)
+                    self._image: Image.Image | None = load()
             identity = file_fingerprint(path)
         except (WsiSamServerError, MemoryError):
             raise
@@ -82,7 +96,7 @@ class PlainImage:
             raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=path) from error
         self._info = SlideInfo(
             size=SlideSize(self._image.width, self._image.height),
-            mpp=mpp,
+            mpp=None if tiff is None else tiff_mpp(tiff.main.tags),
             downsamples=(1.0,),
             fingerprint=identity,
             source=f"plain:{image_format}",
@@ -130,33 +144,23 @@ class _ImageLevel:
         return to_rgb(piece, sixteen_bit=self._sixteen_bit)
 
 
-def _check(image: Image.Image, limit: int, path: Path) -> None:
-    pixels = image.width * image.height
+def _check(size: tuple[int, int], limit: int, path: Path) -> None:
+    pixels = size[0] * size[1]
     if pixels > limit:
         raise WsiSamServerError(Reason.SLIDE_TOO_LARGE, place=path, pixels=pixels, limit=limit)
-    if not is_supported(image):
-        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"mode {image.mode}", place=path)
 
 
-def _load(image: Image.Image) -> Image.Image:
+def _load(image: Image.Image, tiff: TiffLayout | None) -> Image.Image:
     """Decodes the pixels, in stored order."""
     orientation = image.tag_v2.get(_ORIENTATION) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
     image.load()
     undo = _UNDO_ORIENTATION.get(orientation) if isinstance(orientation, int) else None
-    return image if undo is None else image.transpose(undo)
+    image = image if undo is None else image.transpose(undo)
+    if tiff is not None and tiff.main.photometric == WHITE_IS_ZERO and is_sixteen_bit(image):
+        # PIL turns over grey of 8 bits and fewer.
+        return Image.fromarray(65535 - np.asarray(image).astype(np.uint16))
+    return image
 
 
-def _tiff_mpp(image: Image.Image) -> float | None:
-    """Microns per pixel from a TIFF's resolution tags, where they are plausible."""
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
-        return None
-    microns = _MICRONS_PER_UNIT.get(image.tag_v2.get(_RESOLUTION_UNIT, 2))
-    if microns is None:
-        return None
-    try:
-        return mean_mpp(
-            microns / float(image.tag_v2[_X_RESOLUTION]),
-            microns / float(image.tag_v2[_Y_RESOLUTION]),
-        )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return None
+def _load_whole(path: Path, tiff: TiffLayout) -> Image.Image:
+    return Image.fromarray(read_whole(path, tiff))
