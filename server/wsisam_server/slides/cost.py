@@ -26,6 +26,7 @@ BYTES_PER_BYTE: Final = 2
 SLACK: Final = 1024 * 1024
 """Stored bytes for each byte of pixels, and for metadata beside them: no codec makes noise twice as large."""
 
+_CHUNK_HEADER: Final = 8
 _BLOCK: Final = 64 * 1024
 _MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
@@ -113,8 +114,8 @@ def _check_png(file: IO[bytes]) -> None:
     chunks, position = 0, len(_PNG_SIGNATURE)
     while True:
         file.seek(position)
-        header = file.read(8)
-        if len(header) < 8 or header[4:] == b"IEND":
+        header = file.read(_CHUNK_HEADER)
+        if len(header) < _CHUNK_HEADER or header[4:] == b"IEND":
             return
         chunks += 1
         if chunks > limit:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import openslide
 
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.slides.vendor_files import refuse_half_a_slide
 from wsisam_server.slides.openslide_source import OpenSlideSource
 from wsisam_server.slides.plain import PlainImage
 from wsisam_server.slides.tiff import TiffSource, is_tiff, read_layout
+from wsisam_server.slides.vendor_files import refuse_half_a_slide
 
 if TYPE_CHECKING:
     from pathlib import Path

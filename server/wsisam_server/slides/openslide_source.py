@@ -157,10 +157,12 @@ class _Layout:
                     continue
                 level = wanted.pop(0)
                 scale_x, scale_y = level.downsample_x, level.downsample_y
-                # Without the padding up to whole tiles.
-                width, height = min(width, ceil(full_width / scale_x)), min(height, ceil(full_height / scale_y))
             numbers.append(number)
-            grids.append(Grid(float(-x), float(-y), scale_x, scale_y, width, height))
+            # Without the padding up to whole tiles.
+            inside = min(width, ceil(full_width / scale_x)), min(height, ceil(full_height / scale_y))
+            grids.append(Grid(float(-x), float(-y), scale_x, scale_y, *inside))
+        if not numbers:
+            raise openslide.OpenSlideError("none of the levels that the file describes")
         downsamples = tuple(handle.level_downsamples[number] for number in numbers)
         background = _background(handle.properties)
         return cls((x, y), size, tuple(numbers), tuple(grids), downsamples, background)

@@ -55,8 +55,8 @@ class PlainImage:
     """An image without a pyramid, held in memory as it is stored; pieces become RGB when they are read.
 
     Pixels keep their stored order: EXIF and TIFF orientation are ignored, as QuPath does, so that level-0 coordinates
-    agree. Of a TIFF file with several pages the one that is the slide counts. The physical pixel size is believed only of TIFF: the dpi of
-    a PNG or JPEG is a printer's.
+    agree. Of a TIFF file with several pages the one that is the slide counts. The physical pixel size is believed only
+    of TIFF: the dpi of a PNG or JPEG is a printer's.
 
     Args:
         path: the file.
@@ -76,9 +76,7 @@ class PlainImage:
                     image = open_header(file, _FORMATS)
                     if tiff is not None:
                         image.seek(tiff.main.number)
-                    _check(image.size, limit, path)
-                    if not is_supported(image):
-                        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"mode {image.mode}", place=path)
+                    _check(image.size, limit, path, image)
                     image_format = str(image.format).lower()
                     self._sixteen_bit = is_sixteen_bit(image)
                     load = partial(_load, image, tiff)
@@ -144,10 +142,12 @@ class _ImageLevel:
         return to_rgb(piece, sixteen_bit=self._sixteen_bit)
 
 
-def _check(size: tuple[int, int], limit: int, path: Path) -> None:
+def _check(size: tuple[int, int], limit: int, path: Path, image: Image.Image | None = None) -> None:
     pixels = size[0] * size[1]
     if pixels > limit:
         raise WsiSamServerError(Reason.SLIDE_TOO_LARGE, place=path, pixels=pixels, limit=limit)
+    if image is not None and not is_supported(image):
+        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"mode {image.mode}", place=path)
 
 
 def _load(image: Image.Image, tiff: TiffLayout | None) -> Image.Image:

@@ -50,6 +50,7 @@ _BY_QUPATH: Final = {
 """That no reader here knows."""
 
 _ALSO_GENERIC: Final = frozenset({".svs"})
+_LONGEST_NAME: Final = 40
 _OFFER: Final = "Open it in QuPath, which sends the pixels that it shows, where it can read the slide."
 
 
@@ -63,7 +64,7 @@ def refuse_half_a_slide(path: Path) -> None:
     if suffix == ".mrxs":
         _refuse(
             path,
-            f"a MIRAX slide, of which this is only the preview: '{_short(stem)}/Slidedat.ini' beside it is missing or damaged",
+            f"the preview of a MIRAX slide: '{_short(stem)}/Slidedat.ini' is missing beside it, or is damaged",
             f"Copy the folder '{_short(stem)}' to the server too, whole, beside this file and under this name.",
         )
     if suffix in {".vms", ".vmu"}:
@@ -75,7 +76,11 @@ def refuse_half_a_slide(path: Path) -> None:
     if suffix in _BY_OPENSLIDE and suffix not in _ALSO_GENERIC:
         _refuse(path, f"{_BY_OPENSLIDE[suffix]} that is damaged, incomplete or of a kind that is not supported", _OFFER)
     if suffix in _BY_QUPATH:
-        _refuse(path, f"{_BY_QUPATH[suffix]} files ({suffix}) are not read by the server; their pixels can be sent to it", _OFFER)
+        _refuse(
+            path,
+            f"{_BY_QUPATH[suffix]} files ({suffix}) are not read by the server; their pixels can be sent to it",
+            _OFFER,
+        )
 
 
 def refuse_plain_name(path: Path) -> None:
@@ -91,7 +96,7 @@ def refuse_plain_name(path: Path) -> None:
 
 
 def _short(stem: str) -> str:
-    return stem if len(stem) <= 40 else f"{stem[:37]}..."
+    return stem if len(stem) <= _LONGEST_NAME else f"{stem[: _LONGEST_NAME - 3]}..."
 
 
 def _refuse(path: Path, problem: str, advice: str) -> None:

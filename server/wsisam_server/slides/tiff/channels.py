@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from xml.etree import ElementTree as ET  # noqa: S405 - texts with entities are refused
+from xml.etree import ElementTree as ET
 
 from wsisam_server.slides.tiff.pages import BLACK_IS_ZERO, MOST_PAGES, WHITE_IS_ZERO, Page
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _RGB: Final = (("red", "r"), ("green", "g"), ("blue", "b"))
 _RGB_COLOURS: Final = (0xFF0000, 0x00FF00, 0x0000FF)
 _NO_NAME = re.compile(r"(c|ch|channel)?[\W_]*\d*", re.IGNORECASE)
-_LONGEST_XML = 16 * 1024 * 1024
+_QUPATHS_BITS: Final = 8
+_LONGEST_XML: Final = 16 * 1024 * 1024
 
 
 class ChannelsError(Exception):
@@ -69,7 +70,7 @@ def planes(main: Page, pages: Sequence[Page]) -> tuple[Page, ...]:
     """
     stack = described(pages)
     if main.photometric not in {WHITE_IS_ZERO, BLACK_IS_ZERO}:
-        if main.colour_samples == 3 and main.samples not in {3, 4}:
+        if main.colour_samples == len(_RGB) and main.samples not in {3, 4}:
             raise ChannelsError(_not_rgb(main.samples))
         return (main,)
     if main.samples > 1:
@@ -109,13 +110,13 @@ def _not_rgb(count: int) -> str:
 
 def _check_rgb(channels: Sequence[Channel], count: int, bits: int) -> None:
     """Unnamed ones of 8 bits are taken as QuPath takes them: red, green and blue, in this order."""
-    if count != 3 or (channels and len(channels) not in {1, 3}):
+    if count != len(_RGB) or (channels and len(channels) not in {1, 3}):
         raise ChannelsError(_not_rgb(count))
-    three = tuple(channels) if len(channels) == 3 else (Channel(),) * 3
+    three = tuple(channels) if len(channels) == len(_RGB) else (Channel(),) * 3
     if all(channel.colour is not None for channel in three):
         is_rgb = tuple(channel.colour for channel in three) == _RGB_COLOURS
     elif all(_NO_NAME.fullmatch(channel.name.strip()) for channel in three):
-        is_rgb = bits == 8
+        is_rgb = bits <= _QUPATHS_BITS
     else:
         is_rgb = all(channel.name.strip().lower() in names for channel, names in zip(three, _RGB, strict=True))
     if not is_rgb:

@@ -65,7 +65,7 @@ class Layout:
     def for_pil(self) -> bool:
         """Whether PIL reads the page, whole, and rightly, and no tile of it may hold more than it seems to."""
         page = self.main
-        usual = page.colour_samples == 3 or page.samples - int(page.has_alpha) == 1
+        usual = page.colour_samples > 1 or page.samples - int(page.has_alpha) == 1
         return len(self.levels[0].pages) == 1 and usual and not page.is_planar and page.compression != JPEG
 
     @property
@@ -120,7 +120,7 @@ def read_layout(path: Path) -> Layout:
 
 def _is_plain_grey(page: Page) -> bool:
     """False for channels side by side that the tags call grey, of which libtiff shows the first."""
-    return page.colour_samples == 3 or page.samples - int(page.has_alpha) == 1
+    return page.colour_samples > 1 or page.samples - int(page.has_alpha) == 1
 
 
 def _main(top: Sequence[Page]) -> Page:

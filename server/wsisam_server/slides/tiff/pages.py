@@ -29,12 +29,18 @@ SAMPLES, ROWS_PER_STRIP, STRIP_BYTES, PLANAR, PREDICTOR, COLOR_MAP = 277, 278, 2
 TILE_WIDTH, TILE_LENGTH, TILE_OFFSETS, TILE_BYTES, SUB_IFDS = 322, 323, 324, 325, 330
 EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES, SUBSAMPLING = 338, 339, 347, 530
 
+_CMYK, _LAB = 5, 8
+_SEPARATE = 2
+_REDUCED_OR_MASK, _OLD_REDUCED = 0b101, 2
+
 JPEG: Final = 7
+ASSOCIATED, UNASSOCIATED = 1, 2
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 
 MOST_PAGES: Final = 4096
 """Pages that are looked at; a stack may have more, and what matters of it comes first."""
 
+_BIG: Final = (b"+\0", b"\0+")
 _MOST_TAGS: Final = 4096
 _TYPE_BYTES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8}
 
@@ -106,23 +112,23 @@ class Page:
     @cached_property
     def is_planar(self) -> bool:
         """Whether each sample has tiles or strips of its own."""
-        return self.samples > 1 and self._one(PLANAR, 1) == 2
+        return self.samples > 1 and self._one(PLANAR, 1) == _SEPARATE
 
     @cached_property
     def colour_samples(self) -> int:
         """Samples that belong to the photometric interpretation."""
-        return 3 if self.photometric in {RGB, YCBCR} else 1
+        return {RGB: 3, YCBCR: 3, _LAB: 3, _CMYK: 4}.get(self.photometric, 1)
 
     @cached_property
     def has_alpha(self) -> bool:
         """Whether the first extra sample is opacity: only ExtraSamples 1 (associated) and 2 (unassociated) say so."""
         extra = self._all(EXTRA_SAMPLES)
-        return self.samples > self.colour_samples and bool(extra) and extra[0] in {1, 2}
+        return self.samples > self.colour_samples and bool(extra) and extra[0] in {ASSOCIATED, UNASSOCIATED}
 
     @cached_property
     def is_reduced(self) -> bool:
         """Whether it is flagged as a smaller version of another page, or as a mask."""
-        return bool(self._one(NEW_SUBFILE_TYPE, 0) & 0b101) or self._one(SUBFILE_TYPE, 0) == 2
+        return bool(self._one(NEW_SUBFILE_TYPE, 0) & _REDUCED_OR_MASK) or self._one(SUBFILE_TYPE, 0) == _OLD_REDUCED
 
     @cached_property
     def description(self) -> str:
@@ -162,12 +168,12 @@ class Pages:
         self._file = file
         file.seek(0)
         header = file.read(8)
-        if len(header) == 8 and header[2:4] in {b"\x2b\x00", b"\x00\x2b"}:
+        if header[2:4] in _BIG:
             header += file.read(8)
         self._header = header
         self._first = ImageFileDirectory_v2(header).next
         self._byte_order = "<" if header[:2] == b"II" else ">"
-        self._is_big = len(header) > 8
+        self._is_big = header[2:4] in _BIG
         self._bytes_left = 2 * file.seek(0, 2) + 2**20
 
     def top(self) -> Iterator[Page]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from PIL import Image
 
-from wsisam_server.slides.cost import check_cost
+from wsisam_server.slides.cost import Codec, check_cost
 from wsisam_server.slides.decoding import is_sixteen_bit, is_supported, open_header, own_pixel_limit, to_rgb
 from wsisam_server.slides.tiff import pages as tag
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from wsisam_server.slides.tiff.pages import Page
 
 _JPEG_2000: Final = frozenset({33003, 33004, 33005, 34712})
+
+_RGB_SAMPLES: Final = 3
+_INLINE: Final = 4
+"""Bytes of a value that lies within its entry."""
 
 _SHORT, _LONG = "H", "I"
 _TYPES: Final = {_SHORT: 3, _LONG: 4, "B": 7}
@@ -43,7 +47,7 @@ def decode_segment(page: Page, data: bytes, width: int, height: int) -> NDArray[
         ValueError: it holds more than its pixels can need, another size, or colours that would be a guess.
         Exception: whatever a decoder raises that is fed damaged bytes.
     """
-    codec = "jpeg" if page.compression == tag.JPEG else "other"
+    codec: Codec = "jpeg" if page.compression == tag.JPEG else "other"
     check_cost(data, codec, width * height * page.samples * max(page.bits, 8) // 8)
     if page.compression in _JPEG_2000:
         with own_pixel_limit(), open_header(io.BytesIO(data), ("JPEG2000",)) as image:
@@ -57,9 +61,7 @@ def white_is_zero(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(255 - pixels, np.uint8)
 
 
-def _rgb(
-    image: Image.Image, width: int, height: int, page: Page, *, is_ycbcr: bool = False
-) -> NDArray[np.uint8]:
+def _rgb(image: Image.Image, width: int, height: int, page: Page, *, is_ycbcr: bool = False) -> NDArray[np.uint8]:
     if image.size != (width, height) or not is_supported(image):
         raise ValueError(f"{image.size}, mode {image.mode}, instead of {width} x {height}")
     sixteen = is_sixteen_bit(image)
@@ -75,7 +77,7 @@ def _as_file(page: Page, data: bytes, width: int, height: int) -> bytes:
     photometric = page.photometric
     if page.is_planar and photometric != tag.WHITE_IS_ZERO:
         photometric = tag.BLACK_IS_ZERO
-    elif photometric in {tag.WHITE_IS_ZERO, tag.BLACK_IS_ZERO} and samples >= 3:
+    elif photometric in {tag.WHITE_IS_ZERO, tag.BLACK_IS_ZERO} and samples >= _RGB_SAMPLES:
         # Channels side by side that were found to be red, green and blue.
         photometric = tag.RGB
     entries: dict[int, tuple[str, tuple[int, ...] | bytes]] = {
@@ -113,7 +115,7 @@ def _written(entries: dict[int, tuple[str, Any]], data: bytes, order: str) -> by
     for number, (kind, value) in sorted(entries.items()):
         packed = value if isinstance(value, bytes) else struct.pack(f"{order}{len(value)}{kind}", *value)
         directory += struct.pack(order + "HHI", number, _TYPES[kind], len(value))
-        if len(packed) <= 4:
+        if len(packed) <= _INLINE:
             directory += packed.ljust(4, b"\0")
         else:
             directory += struct.pack(order + "I", after + len(values))

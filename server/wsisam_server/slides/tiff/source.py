@@ -17,6 +17,7 @@ from wsisam_server.slides.base import SlideInfo
 from wsisam_server.slides.calibration import mean_mpp
 from wsisam_server.slides.fingerprint import file_fingerprint
 from wsisam_server.slides.sampling import WHITE, Grid, best_level, sample
+from wsisam_server.slides.tiff.pages import EXTRA_SAMPLES, UNASSOCIATED
 from wsisam_server.slides.tiff.segments import decode_segment
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class _StoredLevel:
         first = self._pages[0]
         across, down = (-(-side // tile) for side, tile in zip(first.size, first.segment, strict=True))
         index = row * across + column
-        if len(self._pages) == 3:
+        if len(self._pages) > 1:
             return np.dstack([self._segment(page, index)[..., 0] for page in self._pages])
         if first.is_planar:
             # All tiles of the first sample come first.
@@ -186,11 +187,11 @@ class _StoredLevel:
 
 def _from_planes(planes: list[NDArray[np.uint8]], page: Page) -> NDArray[np.uint8]:
     colours = page.samples - 1 if page.has_alpha else min(page.samples, 3)
-    rgb = np.dstack(planes[:3] if colours >= 3 else [planes[0]] * 3)
+    rgb = np.dstack(planes[:3] if colours > 1 else [planes[0]] * 3)
     if not page.has_alpha:
         return rgb
     share = planes[colours][..., np.newaxis].astype(np.float32) / WHITE
-    straight = rgb * share if page.tags[338][0] == 2 else rgb
+    straight = rgb * share if page.tags[EXTRA_SAMPLES][0] == UNASSOCIATED else rgb
     return np.clip(np.rint(straight + WHITE * (1 - share)), 0, WHITE).astype(np.uint8)
 
 

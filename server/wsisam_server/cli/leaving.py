@@ -1,0 +1,45 @@
+"""The end of a server's process, whatever hangs in it.
+
+Python waits for its threads when it ends, and a thread that decodes an enormous tile, or reads from a drive that does
+not answer, cannot be interrupted. So a stop has a deadline of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECONDS_TO_LEAVE: Final = 4.5
+"""That a stop may take beyond what accepted work has (`drain_seconds`)."""
+
+_log = logging.getLogger(__name__)
+
+
+def leave_within(seconds: float, leave: Callable[[int], None] = os._exit) -> threading.Timer:
+    """Ends the process after so many seconds, if it has not ended by itself.
+
+    What was acknowledged is on the disk then: the store answers after its commit, and files appear whole.
+
+    Returns:
+        What can be cancelled.
+    """
+
+    def left() -> None:
+        names = sorted(thread.name for thread in threading.enumerate() if not thread.daemon)
+        _log.warning("the server leaves; these threads did not end: %s", ", ".join(names))
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        leave(0)
+
+    timer = threading.Timer(seconds, left)
+    timer.daemon = True
+    timer.name = "wsisam-leaving"
+    timer.start()
+    return timer
