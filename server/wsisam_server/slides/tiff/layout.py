@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING, Final
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.slides.tiff.channels import ChannelsError, described, planes
-from wsisam_server.slides.tiff.pages import JPEG, Page, Pages
+from wsisam_server.slides.tiff.pages import JPEG, MAGIC, Page, Pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-_MAGIC: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
 LARGEST_SEGMENT: Final = 2**26
 """Pixels of a tile, at most: it is decoded whole for the smallest window."""
 
-# Photometric interpretations, grey and colour, that OpenSlide's generic reader takes apart without a guess.
-_PLAIN_SAMPLES: Final = frozenset({1, 3})
+_OPENSLIDES_BITS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class Layout:
 def is_tiff(path: Path) -> bool:
     """Whether a file begins as a TIFF does."""
     with path.open("rb") as file:
-        return file.read(4) in _MAGIC
+        return file.read(4) in MAGIC
 
 
 def read_layout(path: Path) -> Layout:
@@ -95,7 +92,10 @@ def read_layout(path: Path) -> Layout:
             top = list(reader.top())
             main = _main(top)
             parts = planes(main, top)
-            below = [reader.below(part) for part in parts]
+            levels = tuple(_levels(parts, _candidates(top, parts, reader)))
+            for level in levels:
+                for page in level.pages:
+                    page.tags.settle()
     except ChannelsError as error:
         raise WsiSamServerError(
             Reason.SLIDE_UNREADABLE,
@@ -107,20 +107,30 @@ def read_layout(path: Path) -> Layout:
     except Exception as error:
         # Anything can come out of a parser that is fed damaged bytes: struct.error, SyntaxError, OverflowError ...
         raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=path) from error
-    candidates: list[tuple[Page, ...]]
-    if len(parts) == 1:
-        reduced = [page for page in top if page is not main and page.is_reduced and not page.names_itself]
-        candidates = [(page,) for page in (*below[0], *reduced)]
-    else:
-        candidates = list(zip(*below, strict=False))
-    levels = tuple(_levels(parts, candidates))
-    usual = len(parts) == 1 and main.number == 0 and not any(level.pages[0].number < 0 for level in levels)
-    return Layout(levels, usual and (main.samples in _PLAIN_SAMPLES or main.has_alpha) and _is_plain_grey(main))
+    return Layout(levels, _is_for_openslide(levels))
 
 
-def _is_plain_grey(page: Page) -> bool:
-    """False for channels side by side that the tags call grey, of which libtiff shows the first."""
-    return page.colour_samples > 1 or page.samples - int(page.has_alpha) == 1
+def _is_for_openslide(levels: Sequence[Level]) -> bool:
+    """Whether OpenSlide finds the levels, and libtiff's conversion, which it uses, gives the pixels rightly.
+
+    It takes a fourth sample for opacity that nobody called so, shows the first of channels that the tags call grey, and
+    moves the rows of a tile at the right edge where samples have other than 8 bits.
+    """
+    main = levels[0].pages[0]
+    if main.number != 0 or any(len(level.pages) > 1 or level.pages[0].number < 0 for level in levels):
+        return False
+    return main.bits == _OPENSLIDES_BITS and (
+        main.samples == main.colour_samples or (main.has_alpha and main.samples == main.colour_samples + 1)
+    )
+
+
+def _candidates(top: Sequence[Page], parts: tuple[Page, ...], reader: Pages) -> list[tuple[Page, ...]]:
+    """What may be levels: pages below the slide's, and other pages that are flagged as reduced."""
+    below = [reader.below(part) for part in parts]
+    if len(parts) > 1:
+        return list(zip(*below, strict=False))
+    reduced = [page for page in top if page is not parts[0] and page.is_reduced and not page.names_itself]
+    return [(page,) for page in (*below[0], *reduced)]
 
 
 def _main(top: Sequence[Page]) -> Page:
@@ -155,7 +165,7 @@ def _levels(parts: tuple[Page, ...], candidates: Iterable[tuple[Page, ...]]) -> 
 def _check(page: Page) -> None:
     width, height = page.segment
     if min(*page.size, width, height) < 1 or (page.is_tiled and width * height > LARGEST_SEGMENT):
-        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"page of {page.size}, tiles of {page.segment}")
+        raise ValueError(f"a page of {page.size}, in tiles of {page.segment}")
 
 
 def downsample_of(

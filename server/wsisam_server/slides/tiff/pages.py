@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -40,9 +38,25 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 MOST_PAGES: Final = 4096
 """Pages that are looked at; a stack may have more, and what matters of it comes first."""
 
-_BIG: Final = (b"+\0", b"\0+")
+T4_OPTIONS, T6_OPTIONS = 292, 293
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
+_KEPT: Final = frozenset(range(NEW_SUBFILE_TYPE, SUB_IFDS)) | {
+    EXTRA_SAMPLES,
+    SAMPLE_FORMAT,
+    JPEG_TABLES,
+    SUBSAMPLING,
+}
+
+MAGIC: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MOST_TAGS: Final = 4096
-_TYPE_BYTES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8}
+_ASCII: Final = 2
+_AS_BYTES: Final = frozenset({1, 7})
+_FORMS: Final = {3: "H", 4: "I", 5: "II", 6: "b", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I"} | {
+    16: "Q",
+    17: "q",
+    18: "Q",
+}
+"""By type, as `struct` writes them; other types are single bytes."""
 
 _NOT_THE_SLIDE = ("label", "macro", "thumbnail", "overview")
 
@@ -58,18 +72,19 @@ class Page:
     """
 
     number: int
-    tags: Any
+    tags: Tags
     byte_order: str
 
     def _one(self, tag: int, default: int) -> int:
         value = self.tags.get(tag, default)
-        if isinstance(value, tuple):
+        if isinstance(value, (tuple, bytes)):
             value = value[0] if value else default
         return int(value)
 
-    def _all(self, tag: int) -> tuple[int, ...]:
+    def all(self, tag: int) -> tuple[int, ...]:
+        """The numbers of a tag; none where it is missing."""
         value = self.tags.get(tag, ())
-        return tuple(int(each) for each in value) if isinstance(value, tuple) else (int(value),)
+        return tuple(int(each) for each in value) if isinstance(value, (tuple, bytes)) else (int(value),)
 
     @cached_property
     def size(self) -> tuple[int, int]:
@@ -97,7 +112,7 @@ class Page:
     @cached_property
     def bits(self) -> int:
         """Of the widest sample."""
-        return max(self._all(BITS), default=1)
+        return max(self.all(BITS), default=1)
 
     @cached_property
     def compression(self) -> int:
@@ -122,7 +137,7 @@ class Page:
     @cached_property
     def has_alpha(self) -> bool:
         """Whether the first extra sample is opacity: only ExtraSamples 1 (associated) and 2 (unassociated) say so."""
-        extra = self._all(EXTRA_SAMPLES)
+        extra = self.all(EXTRA_SAMPLES)
         return self.samples > self.colour_samples and bool(extra) and extra[0] in {ASSOCIATED, UNASSOCIATED}
 
     @cached_property
@@ -146,12 +161,72 @@ class Page:
     def spans(self) -> list[tuple[int, int]]:
         """Where each tile or strip lies in the file: offset and bytes, row by row; (0, 0) for one that is missing."""
         tags = (TILE_OFFSETS, TILE_BYTES) if self.is_tiled else (STRIP_OFFSETS, STRIP_BYTES)
-        return list(zip(*map(self._all, tags), strict=False))
+        return list(zip(*map(self.all, tags), strict=False))
 
     @property
     def sub_offsets(self) -> tuple[int, ...]:
         """Where the pages below this one begin."""
-        return self._all(SUB_IFDS)
+        return self.all(SUB_IFDS)
+
+
+class Tags:
+    """The tags of one page. Values are read when they are asked for: of a large slide, places of tiles are megabytes.
+
+    PIL's own reader of them does not know type 18, in which BigTIFF files give the places of the pages below a page.
+
+    Args:
+        file: seekable; must stay open until `settle`.
+        entries: by tag: type, count, and where the values lie.
+        byte_order: "<" or ">".
+    """
+
+    def __init__(self, file: IO[bytes], entries: dict[int, tuple[int, int, int]], byte_order: str) -> None:
+        self._file = file
+        self._entries = entries
+        self._byte_order = byte_order
+        self._values: dict[int, Any] = {}
+
+    def __contains__(self, tag: int) -> bool:
+        """Whether the page has the tag."""
+        return tag in self._entries
+
+    def __getitem__(self, tag: int) -> Any:
+        """Text, bytes, a number, or a tuple of several.
+
+        Raises:
+            KeyError: the page has no such tag.
+            ValueError: the file ends before its values do.
+        """
+        if tag not in self._values:
+            kind, count, offset = self._entries[tag]
+            form = _FORMS.get(kind, "B")
+            self._file.seek(offset)
+            data = self._file.read(count * struct.calcsize(f"={form}"))
+            self._values[tag] = self._decoded(kind, form, count, data)
+        return self._values[tag]
+
+    def get(self, tag: int, default: Any = None) -> Any:
+        """As an index, or a default where the page has no such tag."""
+        return self[tag] if tag in self._entries else default
+
+    def settle(self) -> None:
+        """Reads what the pixels and their size are told from, so that the file is not needed any more."""
+        self._entries = {tag: entry for tag, entry in self._entries.items() if tag in _KEPT}
+        for tag in self._entries:
+            self[tag]
+
+    def _decoded(self, kind: int, form: str, count: int, data: bytes) -> Any:
+        if len(data) != count * struct.calcsize(f"={form}"):
+            raise ValueError("the file ends within a tag")
+        if kind == _ASCII:
+            return data.partition(b"\0")[0].decode("latin-1")
+        if kind in _AS_BYTES:
+            return data
+        numbers = struct.unpack(f"{self._byte_order}{len(form) * count}{form[0]}", data)
+        if len(form) > 1:
+            pairs = zip(numbers[::2], numbers[1::2], strict=True)
+            numbers = tuple(one / other if other else float("nan") for one, other in pairs)
+        return numbers[0] if count == 1 else numbers
 
 
 class Pages:
@@ -161,19 +236,20 @@ class Pages:
         file: seekable; stays the caller's.
 
     Raises:
-        SyntaxError: it is no TIFF.
+        ValueError: it is no TIFF.
+        struct.error: it ends within its header.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         file.seek(0)
-        header = file.read(8)
-        if header[2:4] in _BIG:
-            header += file.read(8)
-        self._header = header
-        self._first = ImageFileDirectory_v2(header).next
+        header = file.read(16)
+        if header[:4] not in MAGIC:
+            raise ValueError("no TIFF")
         self._byte_order = "<" if header[:2] == b"II" else ">"
-        self._is_big = header[2:4] in _BIG
+        self._is_big = b"+" in header[2:4]
+        form, start = ("Q", 8) if self._is_big else ("I", 4)
+        (self._first,) = struct.unpack_from(self._byte_order + form, header, start)
         self._bytes_left = 2 * file.seek(0, 2) + 2**20
 
     def top(self) -> Iterator[Page]:
@@ -181,35 +257,41 @@ class Pages:
         offset, seen = self._first, set[int]()
         while offset and offset not in seen and len(seen) < MOST_PAGES:
             seen.add(offset)
-            tags = self._load(offset)
+            tags, following = self._load(offset)
             yield Page(len(seen) - 1, tags, self._byte_order)
-            offset = tags.next
+            offset = following
 
     def below(self, page: Page) -> list[Page]:
         """The pages below one (SubIFDs), each once."""
         offsets = dict.fromkeys(page.sub_offsets[:MOST_PAGES])
-        return [Page(-1, self._load(offset), self._byte_order) for offset in offsets]
+        return [Page(-1, self._load(offset)[0], self._byte_order) for offset in offsets]
 
-    def _load(self, offset: int) -> Any:
-        self._check(offset)
-        tags = ImageFileDirectory_v2(self._header)
-        self._file.seek(offset)
-        tags.load(self._file)
-        return tags
+    def _load(self, offset: int) -> tuple[Tags, int]:
+        """The tags of a page, and where the next one begins; 0 for none.
 
-    def _check(self, offset: int) -> None:
-        """Counts what a page's tags hold, all pages together, before PIL reads them.
-
-        Tags that share their bytes, as no writer's do, could name the whole file thousands of times.
+        What they hold is counted, all pages together: tags that share their bytes, as no writer's do, could name the
+        whole file thousands of times.
         """
-        count_form, entry_form = ("Q", "HHQQ") if self._is_big else ("H", "HHII")
+        order = self._byte_order
+        count_form, entry_form, next_form = ("Q", "HHQ8s", "Q") if self._is_big else ("H", "HHI4s", "I")
+        size, inline = struct.calcsize(order + entry_form), 8 if self._is_big else 4
         self._file.seek(offset)
-        (count,) = struct.unpack(self._byte_order + count_form, self._file.read(struct.calcsize(count_form)))
-        if count > _MOST_TAGS:
+        start = offset + struct.calcsize(count_form)
+        (count,) = struct.unpack(order + count_form, self._file.read(start - offset))
+        if not 0 < count <= _MOST_TAGS:
             raise ValueError(f"a page of {count} tags")
-        form = self._byte_order + entry_form
-        entries = self._file.read(struct.calcsize(form) * count)
-        held = sum(_TYPE_BYTES.get(kind, 8) * values for _, kind, values, _ in struct.iter_unpack(form, entries))
-        self._bytes_left -= len(entries) + held
+        data = self._file.read(size * count + inline)
+        entries = {}
+        for number in range(count):
+            tag, kind, values, field = struct.unpack_from(order + entry_form, data, size * number)
+            held = values * struct.calcsize(f"={_FORMS.get(kind, 'B')}")
+            self._bytes_left -= size + held
+            place = start + size * (number + 1) - inline
+            (elsewhere,) = struct.unpack(order + next_form, field)
+            entries[tag] = kind, values, place if held <= inline else elsewhere
         if self._bytes_left < 0:
             raise ValueError("tags that hold more than the file")
+        # Some writers leave out where the next page is, after the last one.
+        end = data[size * count :]
+        following = struct.unpack(order + next_form, end)[0] if len(end) == inline else 0
+        return Tags(self._file, entries, order), following

@@ -92,15 +92,16 @@ def _as_file(page: Page, data: bytes, width: int, height: int) -> bytes:
         tag.STRIP_BYTES: (_LONG, (len(data),)),
         tag.PLANAR: (_SHORT, (1,)),
     }
-    for number in (tag.FILL_ORDER, tag.PREDICTOR, tag.SUBSAMPLING, tag.COLOR_MAP):
-        value = page.tags.get(number)
-        if value is not None and not (number == tag.SUBSAMPLING and page.is_planar):
-            entries[number] = _SHORT, tuple(value) if isinstance(value, tuple) else (int(value),)
-    if tag.SAMPLE_FORMAT in page.tags:
-        entries[tag.SAMPLE_FORMAT] = _SHORT, tuple(page.tags[tag.SAMPLE_FORMAT])[:samples]
+    for number in (tag.FILL_ORDER, tag.PREDICTOR, tag.SUBSAMPLING, tag.COLOR_MAP, tag.SAMPLE_FORMAT):
+        values = page.all(number)
+        if values and not (number == tag.SUBSAMPLING and page.is_planar):
+            entries[number] = _SHORT, values[:samples] if number == tag.SAMPLE_FORMAT else values
+    for number in (tag.T4_OPTIONS, tag.T6_OPTIONS):
+        if number in page.tags:
+            entries[number] = _LONG, page.all(number)
     extra = samples - (3 if photometric in {tag.RGB, tag.YCBCR} else 1)
     if extra > 0:
-        alpha = page.tags[tag.EXTRA_SAMPLES][0] if page.has_alpha else 0
+        alpha = page.all(tag.EXTRA_SAMPLES)[0] if page.has_alpha else 0
         entries[tag.EXTRA_SAMPLES] = _SHORT, (alpha, *(0,) * (extra - 1))
     if tag.JPEG_TABLES in page.tags:
         entries[tag.JPEG_TABLES] = "B", bytes(page.tags[tag.JPEG_TABLES])

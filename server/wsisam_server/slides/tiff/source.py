@@ -17,18 +17,18 @@ from wsisam_server.slides.base import SlideInfo
 from wsisam_server.slides.calibration import mean_mpp
 from wsisam_server.slides.fingerprint import file_fingerprint
 from wsisam_server.slides.sampling import WHITE, Grid, best_level, sample
-from wsisam_server.slides.tiff.pages import EXTRA_SAMPLES, UNASSOCIATED
+from wsisam_server.slides.tiff.pages import EXTRA_SAMPLES, RESOLUTION_UNIT, UNASSOCIATED, X_RESOLUTION, Y_RESOLUTION
 from wsisam_server.slides.tiff.segments import decode_segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from wsisam_server.geometry import Window
     from wsisam_server.slides.tiff.layout import Layout, Level
-    from wsisam_server.slides.tiff.pages import Page
+    from wsisam_server.slides.tiff.pages import Page, Tags
 
 TILE_CACHE_BYTES: Final = 64 * 1024 * 1024
 """Decoded tiles, for all slides together; see OpenSlide's, of which these files make no use."""
@@ -37,7 +37,6 @@ LARGEST_BYTES: Final = 2**28
 """Of a stored tile; what is larger is no tile."""
 
 _MICRONS_PER_UNIT = {2: 25_400.0, 3: 10_000.0}
-_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 
 
 class TiffSource:
@@ -191,7 +190,7 @@ def _from_planes(planes: list[NDArray[np.uint8]], page: Page) -> NDArray[np.uint
     if not page.has_alpha:
         return rgb
     share = planes[colours][..., np.newaxis].astype(np.float32) / WHITE
-    straight = rgb * share if page.tags[EXTRA_SAMPLES][0] == UNASSOCIATED else rgb
+    straight = rgb * share if page.all(EXTRA_SAMPLES)[0] == UNASSOCIATED else rgb
     return np.clip(np.rint(straight + WHITE * (1 - share)), 0, WHITE).astype(np.uint8)
 
 
@@ -258,12 +257,12 @@ def read_whole(path: Path, layout: Layout) -> NDArray[np.uint8]:
         return _StoredLevel(layout.levels[0], file, None).read(0, 0, *layout.main.size)
 
 
-def tiff_mpp(tags: Mapping[int, Any]) -> float | None:
+def tiff_mpp(tags: Tags) -> float | None:
     """Microns per pixel from a TIFF's resolution tags, where they are plausible."""
-    microns = _MICRONS_PER_UNIT.get(tags.get(_RESOLUTION_UNIT, 2))
+    microns = _MICRONS_PER_UNIT.get(tags.get(RESOLUTION_UNIT, 2))
     if microns is None:
         return None
     try:
-        return mean_mpp(microns / float(tags[_X_RESOLUTION]), microns / float(tags[_Y_RESOLUTION]))
+        return mean_mpp(microns / float(tags[X_RESOLUTION]), microns / float(tags[Y_RESOLUTION]))
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
