@@ -19,8 +19,10 @@ from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.geometry import SlideSize
 from wsisam_server.slides.base import SlideInfo
 from wsisam_server.slides.calibration import mean_mpp
+from wsisam_server.slides.cost import TooCostlyError
 from wsisam_server.slides.fingerprint import slide_fingerprint
 from wsisam_server.slides.sampling import WHITE, Grid, best_level, sample
+from wsisam_server.slides.tiff.guard import TileGuard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,6 +57,7 @@ class OpenSlideSource:
         with _errors_as_unreadable(path):
             handle = _open(path)
             self._layout = _Layout.of(handle, tiff)
+            self._guard = TileGuard(path, handle.level_dimensions)
             self._info = SlideInfo(
                 size=self._layout.size,
                 mpp=mean_mpp(
@@ -118,8 +121,11 @@ class OpenSlideSource:
 
     def _sample(self, handle: openslide.OpenSlide, window: Window) -> NDArray[np.uint8]:
         level = self._layout.best_level(window.downsample)
-        stored = _StoredLevel(handle, level, self._layout)
-        return sample(stored, self._layout.size, window, self._most_pixels)
+        stored = _StoredLevel(handle, level, self._layout, self._guard)
+        try:
+            return sample(stored, self._layout.size, window, self._most_pixels)
+        except TooCostlyError as error:
+            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=str(error), place=self._path) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +181,9 @@ class _Layout:
 class _StoredLevel:
     """One level, read through a handle."""
 
-    def __init__(self, handle: openslide.OpenSlide, index: int, layout: _Layout) -> None:
+    def __init__(self, handle: openslide.OpenSlide, index: int, layout: _Layout, guard: TileGuard) -> None:
         self._handle = handle
+        self._guard = guard
         self._number = layout.numbers[index]
         self._downsample = layout.downsamples[index]
         self._background = layout.background
@@ -190,6 +197,7 @@ class _StoredLevel:
     def read(self, x: float, y: float, width: int, height: int) -> NDArray[np.uint8]:
         # Further pieces of one read may be off by half a level-0 pixel; they are only needed for windows of more
         # than PIECE stored pixels, where that is a small part of an output pixel.
+        self._guard.check(self._number, int(x), int(y), width + 1, height + 1)
         location = round(x * self._downsample), round(y * self._downsample)
         region = self._handle.read_region(location, self._number, (width, height))
         alpha = region.getchannel("A")

@@ -95,7 +95,7 @@ def read_layout(path: Path) -> Layout:
             levels = tuple(_levels(parts, _candidates(top, parts, reader)))
             for level in levels:
                 for page in level.pages:
-                    page.tags.settle()
+                    page.settle()
     except ChannelsError as error:
         raise WsiSamServerError(
             Reason.SLIDE_UNREADABLE,

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
 # TIFF 6.0; 330 is from the TIFF technical note 1, 347 from note 2.
 (
@@ -40,7 +44,9 @@ MOST_PAGES: Final = 4096
 
 T4_OPTIONS, T6_OPTIONS = 292, 293
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
-_KEPT: Final = frozenset(range(NEW_SUBFILE_TYPE, SUB_IFDS)) | {
+_KEPT: Final = (
+    frozenset(range(NEW_SUBFILE_TYPE, SUB_IFDS)) - {STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES}
+) | {
     EXTRA_SAMPLES,
     SAMPLE_FORMAT,
     JPEG_TABLES,
@@ -158,10 +164,20 @@ class Page:
         return "<" not in words and any(word in words for word in _NOT_THE_SLIDE)
 
     @cached_property
-    def spans(self) -> list[tuple[int, int]]:
-        """Where each tile or strip lies in the file: offset and bytes, row by row; (0, 0) for one that is missing."""
-        tags = (TILE_OFFSETS, TILE_BYTES) if self.is_tiled else (STRIP_OFFSETS, STRIP_BYTES)
-        return list(zip(*map(self.all, tags), strict=False))
+    def spans(self) -> NDArray[np.int64]:
+        """Where tiles or strips lie in the file: [n, 2] offsets and bytes, row by row; 0 bytes for a missing one."""
+        offsets, counts = (self.tags.numbers(tag) for tag in self._span_tags)
+        n = min(len(offsets), len(counts))
+        return np.stack([offsets[:n], counts[:n]], axis=1)
+
+    @property
+    def _span_tags(self) -> tuple[int, int]:
+        return (TILE_OFFSETS, TILE_BYTES) if self.is_tiled else (STRIP_OFFSETS, STRIP_BYTES)
+
+    def settle(self) -> None:
+        """Reads what the pixels and their size are told from, so that the file is not needed any more."""
+        _ = self.spans
+        self.tags.settle()
 
     @property
     def sub_offsets(self) -> tuple[int, ...]:
@@ -198,10 +214,9 @@ class Tags:
             ValueError: the file ends before its values do.
         """
         if tag not in self._values:
-            kind, count, offset = self._entries[tag]
+            kind, count, _ = self._entries[tag]
             form = _FORMS.get(kind, "B")
-            self._file.seek(offset)
-            data = self._file.read(count * struct.calcsize(f"={form}"))
+            data = self._read(tag, count * struct.calcsize(f"={form}"))
             self._values[tag] = self._decoded(kind, form, count, data)
         return self._values[tag]
 
@@ -209,15 +224,31 @@ class Tags:
         """As an index, or a default where the page has no such tag."""
         return self[tag] if tag in self._entries else default
 
+    def numbers(self, tag: int) -> NDArray[np.int64]:
+        """The whole numbers of a tag; none where it is missing."""
+        kind, count, _ = self._entries.get(tag, (4, 0, 0))
+        form = _FORMS.get(kind, "B")
+        if len(form) > 1 or form in "fd":
+            raise ValueError(f"tag {tag} holds no whole numbers")
+        dtype = np.dtype(f"{self._byte_order}{form}")
+        return np.frombuffer(self._read(tag, dtype.itemsize * count), dtype).astype(np.int64)
+
     def settle(self) -> None:
-        """Reads what the pixels and their size are told from, so that the file is not needed any more."""
+        """Reads what is kept, all but the places of tiles, and forgets the rest."""
         self._entries = {tag: entry for tag, entry in self._entries.items() if tag in _KEPT}
         for tag in self._entries:
             self[tag]
 
-    def _decoded(self, kind: int, form: str, count: int, data: bytes) -> Any:
-        if len(data) != count * struct.calcsize(f"={form}"):
+    def _read(self, tag: int, count: int) -> bytes:
+        if not count:
+            return b""
+        self._file.seek(self._entries[tag][2])
+        data = self._file.read(count)
+        if len(data) != count:
             raise ValueError("the file ends within a tag")
+        return data
+
+    def _decoded(self, kind: int, form: str, count: int, data: bytes) -> Any:
         if kind == _ASCII:
             return data.partition(b"\0")[0].decode("latin-1")
         if kind in _AS_BYTES:

@@ -171,7 +171,7 @@ class _StoredLevel:
         if not page.is_tiled:
             # The last strip holds what is left.
             height = min(height, page.size[1] - index % -(-page.size[1] // height) * height)
-        offset, count = page.spans[index] if index < len(page.spans) else (0, 0)
+        offset, count = map(int, page.spans[index]) if index < len(page.spans) else (0, 0)
         if not count:
             # A sparse file: nothing was stored there, and nothing is glass.
             return np.full((height, width, 3), WHITE, np.uint8)
