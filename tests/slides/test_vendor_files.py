@@ -10,7 +10,9 @@ from wsisam_server.config import Limits
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.slides import open_slide
 
-FORMATS = "mrxs vsi vms vmu scn ndpi svs bif svslide czi dcm lif nd2 oib oif oir ets zvi afi isyntax i2syntax lsm stk kfb"
+FORMATS = (
+    "mrxs vsi vms vmu scn ndpi svs bif svslide czi dcm lif nd2 oib oif oir ets zvi afi isyntax i2syntax lsm stk kfb"
+)
 FORMATS += " sdpc tmap mdsx sld xlif MRXS Vsi"
 
 

@@ -13,7 +13,7 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.config import Limits
 from wsisam_server.errors import WsiSamServerError
 from wsisam_server.geometry import Window
-from wsisam_server.slides import open_slide
+from wsisam_server.slides import open_slide, read_in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ def draw(slide: Slide, results: Sequence[Result], path: Path) -> None:
         path: where to write.
     """
     view, height, width = _view(slide, results)
-    picture = Image.fromarray(np.ascontiguousarray(slide.read(view)[:height, :width]))
+    picture = Image.fromarray(np.ascontiguousarray(read_in_parts(slide.read, view)[:height, :width]))
     fill = Image.new("RGBA", picture.size)
     for number, result in enumerate(results):
         _fill(ImageDraw.Draw(fill), result, view, COLORS[number % len(COLORS)])

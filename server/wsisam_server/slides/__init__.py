@@ -14,6 +14,7 @@ from wsisam_server.slides.decoding import Encoding, decode_tile
 from wsisam_server.slides.fingerprint import fingerprint
 from wsisam_server.slides.glass import glass_threshold, overview, tissue_in
 from wsisam_server.slides.opening import open_slide
+from wsisam_server.slides.parts import read_in_parts
 from wsisam_server.slides.pushed import PixelWindow, PushedSlide
 from wsisam_server.slides.registry import OpenSlides
 from wsisam_server.slides.tissue import Tissue, find_tissue
@@ -34,5 +35,6 @@ __all__ = [
     "mean_mpp",
     "open_slide",
     "overview",
+    "read_in_parts",
     "tissue_in",
 ]
