@@ -152,8 +152,8 @@ def _check_pixels(grid: Grid, window: Window, pixels: int, most_pixels: int | No
             Reason.VIEW_TOO_COARSE,
             downsample=f"{window.downsample:.4g}",
             coarsest=f"{max(grid.scale_x, grid.scale_y):.4g}",
-            # A little less than what would do: how much of the window lies on the slide depends on where it is.
-            finest=f"{max(grid.scale_x, grid.scale_y) * 0.9 * most_pixels**0.5 / window.size:.4g}",
+            # A little less than what would do, wherever the window lies; the filter reads beyond it.
+            finest=f"{max(grid.scale_x, grid.scale_y) * 0.98 * most_pixels**0.5 / (window.size + 6):.4g}",
             pixels=pixels,
             limit=most_pixels,
         )
