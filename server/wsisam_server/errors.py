@@ -91,10 +91,10 @@ class Reason(Enum):
     )
     SLIDE_UNREADABLE = Entry(
         Code.FAILED_PRECONDITION,
-        "The slide file exists but cannot be read as an image ({problem}). {advice}",
+        "The slide file exists but cannot be read as an image ({problem}). {advice}.",
         defaults={
             "problem": "damaged, truncated or of an unsupported format",
-            "advice": "Open it in another viewer to check it, or copy it to the server again.",
+            "advice": "Open it in another viewer to check it, or copy it to the server again",
         },
     )
     VIEW_TOO_COARSE = Entry(

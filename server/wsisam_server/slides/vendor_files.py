@@ -51,7 +51,7 @@ _BY_QUPATH: Final = {
 
 _ALSO_GENERIC: Final = frozenset({".svs"})
 _LONGEST_NAME: Final = 40
-_OFFER: Final = "Open it in QuPath, which sends the pixels that it shows, where it can read the slide."
+_OFFER: Final = "Open it in QuPath, which sends the pixels that it shows, where it can read the slide"
 
 
 def refuse_half_a_slide(path: Path) -> None:
@@ -65,13 +65,13 @@ def refuse_half_a_slide(path: Path) -> None:
         _refuse(
             path,
             f"the preview of a MIRAX slide: '{_short(stem)}/Slidedat.ini' is missing beside it, or is damaged",
-            f"Copy the folder '{_short(stem)}' to the server too, whole, beside this file and under this name.",
+            f"Copy the folder '{_short(stem)}' to the server too, whole, beside this file and under this name",
         )
     if suffix in {".vms", ".vmu"}:
         _refuse(
             path,
             f"a Hamamatsu {suffix[1:].upper()} slide, whose image files are missing beside it or are not understood",
-            "Copy the whole folder of the slide to the server, with all files that this one names.",
+            "Copy the whole folder of the slide to the server, with all files that this one names",
         )
     if suffix in _BY_OPENSLIDE and suffix not in _ALSO_GENERIC:
         _refuse(path, f"{_BY_OPENSLIDE[suffix]} that is damaged, incomplete or of a kind that is not supported", _OFFER)

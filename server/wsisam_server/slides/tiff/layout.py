@@ -102,7 +102,7 @@ def read_layout(path: Path) -> Layout:
             private=str(error),
             place=path,
             problem=f"{error}",
-            advice="Export it as an RGB image, or open it in QuPath, which sends the pixels that it shows.",
+            advice="Export it as an RGB image, or open it in QuPath, which sends the pixels that it shows",
         ) from error
     except Exception as error:
         # Anything can come out of a parser that is fed damaged bytes: struct.error, SyntaxError, OverflowError ...
