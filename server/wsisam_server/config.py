@@ -109,6 +109,9 @@ class Limits:
         Seconds,
         Field(description="That a drive may take to answer; then its slides are SLIDE_UNAVAILABLE until it does."),
     ] = 5.0
+    read_pixels: Annotated[
+        Count, Field(description="Stored pixels that are read for one window; a view that takes more is too coarse.")
+    ] = 2**28
     annotations_per_request: Annotated[Count, Field(description="Annotations in one change.")] = 10_000
     vertices_per_annotation: Annotated[
         Count, Field(description="Vertices of one annotation; so many take 8 MB and fit into a message.")

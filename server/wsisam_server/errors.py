@@ -9,8 +9,12 @@ An error that is not in this catalogue reaches the client as INTERNAL and is a b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Code(Enum):
@@ -39,11 +43,13 @@ class Entry:
     Attributes:
         text: a format string over the error's details.
         retry_seconds: when the same may succeed, without anybody's doing; None where it will not.
+        defaults: what the text says where the error has no such detail.
     """
 
     code: Code
     text: str
     retry_seconds: int | None = None
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
 
 class Reason(Enum):
@@ -85,9 +91,18 @@ class Reason(Enum):
     )
     SLIDE_UNREADABLE = Entry(
         Code.FAILED_PRECONDITION,
-        "The slide file exists but cannot be read as an image (damaged, truncated or of an unsupported format), or "
-        "another one has taken its place since it was opened. Open it in another viewer to check it, or copy it to the "
-        "server again; if it was replaced, call OpenSlide again.",
+        "The slide file exists but cannot be read as an image ({problem}). {advice}.",
+        defaults={
+            "problem": "damaged, truncated or of an unsupported format, or replaced since it was opened",
+            "advice": "Open it in another viewer to check it, or copy it to the server again; if it was replaced, call "
+            "OpenSlide again",
+        },
+    )
+    VIEW_TOO_COARSE = Entry(
+        Code.OUT_OF_RANGE,
+        "The view is too far zoomed out for this slide: it asks for downsample {downsample}, and the coarsest level "
+        "that the file stores is {coarsest}, of which {pixels} pixels would have to be read. Zoom in to downsample "
+        "{finest} or finer, draw a smaller box, or convert the slide to a pyramid (for example OME-TIFF).",
     )
     SLIDE_UNAVAILABLE = Entry(
         Code.UNAVAILABLE,
@@ -348,7 +363,7 @@ class WsiSamServerError(Exception):
     @property
     def public_text(self) -> str:
         """What the client reads."""
-        return self.reason.value.text.format_map(_Blank(self.details))
+        return self.reason.value.text.format_map(_Blank({**self.reason.value.defaults, **self.details}))
 
 
 LONGEST_DETAIL = 200

@@ -325,7 +325,9 @@ class OpenSlideResponse(google.protobuf.message.Message):
     mpp_y: builtins.float
     @property
     def downsamples(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """Downsample of each stored level, 1 first."""
+        """Downsample of each stored level, 1 first. A large slide of one level has no pyramid: views that take more of its
+        pixels than the server reads for one window end with VIEW_TOO_COARSE.
+        """
 
     def __init__(
         self,

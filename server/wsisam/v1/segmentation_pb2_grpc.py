@@ -153,7 +153,9 @@ class SegmentationServicer(object):
         Errors:
         NOT_FOUND            SLIDE_NOT_FOUND: missing, or outside the configured roots (the server does not say which),
         and the request offers no pixels.
-        FAILED_PRECONDITION  SLIDE_UNREADABLE: damaged, truncated or unsupported, and the request offers no pixels.
+        FAILED_PRECONDITION  SLIDE_UNREADABLE: damaged, truncated or unsupported, and the request offers no pixels. The
+        text says what is known: the folder that belongs to the file and is missing, a format that
+        is read through pixels only, channels that are no colours (`problem` and `advice`).
         SLIDE_TOO_LARGE: a plain image over the pixel limit.
         UNAVAILABLE          SLIDE_UNAVAILABLE: the drive does not answer; also where the request offers pixels, because
         the slide would have another id until it does.
@@ -171,6 +173,8 @@ class SegmentationServicer(object):
         INVALID_ARGUMENT     EMPTY_PROMPT, ONLY_NEGATIVE_POINTS, TOO_MANY_POINTS, INVALID_FIELD, PROMPT_OUTSIDE_FIELD,
         TILE_WRONG_SIZE, TILE_UNREADABLE.
         OUT_OF_RANGE         PROMPT_OUTSIDE_SLIDE: a point outside the slide, or a box that does not meet it.
+        VIEW_TOO_COARSE: the field is far coarser than the coarsest level that the file stores
+        (OpenSlideResponse.downsamples). Zoom in to the text's downsample (`finest`).
         FAILED_PRECONDITION  MODEL_UNAVAILABLE; MODEL_DAMAGED; MODEL_TOO_LARGE;
         SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or NOT_FOUND, SLIDE_NOT_FOUND): the file was damaged,
         replaced or removed since it was opened. It is looked at with each prompt;

@@ -1,4 +1,8 @@
-"""Ends this process in time, whatever hangs."""
+"""The end of a server's process, whatever hangs in it.
+
+Python waits for its threads when it ends, and a thread that decodes an enormous tile, or reads from a drive that does
+not answer, cannot be interrupted. So a stop has a deadline of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +10,41 @@ import logging
 import os
 import sys
 import threading
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECONDS_TO_LEAVE: Final = 4.5
+"""That a stop may take beyond what accepted work has (`drain_seconds`)."""
 
 _log = logging.getLogger(__name__)
 
-FAREWELLS: Final = 4.0
-"""Seconds beyond those that accepted work may take: what was said last has to reach clients, and files are closed."""
 
+def leave_within(seconds: float, leave: Callable[[int], None] = os._exit) -> threading.Timer:
+    """Ends the process after so many seconds, if it has not ended by itself.
 
-def leave_within(seconds: float) -> None:
-    """Ends the process after some seconds, if it has not ended by itself.
+    What was acknowledged is on the disk then: the store answers after its commit, and files appear whole.
 
-    Python waits for its threads at the end, and one that a network drive does not answer cannot be ended. All that was
-    acknowledged is on the disk by then.
-
-    Args:
-        seconds: that accepted work may take.
+    Returns:
+        What can be cancelled.
     """
-    timer = threading.Timer(seconds + FAREWELLS, _leave_at_last)
+
+    def left() -> None:
+        names = sorted(thread.name for thread in threading.enumerate() if thread is not timer)
+        _log.warning("the server leaves; these threads did not end: %s", ", ".join(names))
+        leave_now(leave)
+
+    timer = threading.Timer(seconds, left)
     timer.daemon = True
+    timer.name = "wsisam-leaving"
     timer.start()
+    return timer
 
 
-def leave_now() -> None:
+def leave_now(leave: Callable[[int], None] = os._exit) -> None:
     """Ends the process at once and without an error, after what has been written is out."""
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    os._exit(0)
-
-
-def _leave_at_last() -> None:
-    _log.warning("something does not end, such as a drive that hangs; leaving without it")
-    leave_now()
+    leave(0)

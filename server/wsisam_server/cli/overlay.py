@@ -14,7 +14,7 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.config import Limits
 from wsisam_server.errors import WsiSamServerError
 from wsisam_server.geometry import Window
-from wsisam_server.slides import DamagedPlaceError, open_slide
+from wsisam_server.slides import DamagedPlaceError, open_slide, read_in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,13 +68,13 @@ def draw(slide: Slide, results: Sequence[Result], path: Path, region: Extent | N
 def _readable(slide: Slide, view: Window) -> NDArray[np.uint8]:
     """The pixels of a window; grey where the slide is damaged."""
     with contextlib.suppress(DamagedPlaceError):
-        return slide.read(view)
+        return read_in_parts(slide.read, view)
     picture = np.full((view.size, view.size, 3), DAMAGED, np.uint8)
     for row in range(0, view.size, PIECE):
         for column in range(0, view.size, PIECE):
             part = Window(view.x + column * view.downsample, view.y + row * view.downsample, view.downsample, PIECE)
             with contextlib.suppress(DamagedPlaceError):
-                picture[row : row + PIECE, column : column + PIECE] = slide.read(part)
+                picture[row : row + PIECE, column : column + PIECE] = read_in_parts(slide.read, part)
     return picture
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,7 +29,7 @@ from wsisam_server.fields.plan import BLIND_MPP
 from wsisam_server.geometry import Box
 from wsisam_server.precompute import Plan, Work, for_boxes, over, planned
 from wsisam_server.scheduler import StoredFeatures
-from wsisam_server.slides import find_tissue, open_slide
+from wsisam_server.slides import find_tissue, open_slide, read_in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,7 +143,7 @@ def _clicks(work: Work, lattices: list[Lattice], slide_mpp: float | None, *, tis
     found = None
     if tissue:
         with console.status("looking for tissue"):
-            found = find_tissue(work.slide.info.size, work.slide.read)
+            found = find_tissue(work.slide.info.size, partial(read_in_parts, work.slide.read))
         click.echo(f"tissue on {found.share:.0%} of the slide")
         if not found.mask.any():
             raise click.ClickException("there is no tissue on it that could be told from glass; leave out --tissue")

@@ -16,7 +16,7 @@ from wsisam_model import available_models
 from wsisam_server.app import App, StartError
 from wsisam_server.cli.configuration import Configuration, Mapped, configuration, printed
 from wsisam_server.cli.embedding_store import embedding_store_options
-from wsisam_server.cli.leaving import leave_now, leave_within
+from wsisam_server.cli.leaving import SECONDS_TO_LEAVE, leave_now, leave_within
 from wsisam_server.cli.model import load_model, model_options, served_models
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.size import Size
@@ -348,6 +348,7 @@ async def _serve(app: App, settings: Settings) -> None:
             # Again: now. What was acknowledged is on the disk, and a model's step cannot be interrupted otherwise.
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
+        leave_within(settings.limits.drain_seconds + SECONDS_TO_LEAVE)
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -374,7 +375,6 @@ async def _serve(app: App, settings: Settings) -> None:
             await stopping
         click.echo("wsisam: stopping")
         seconds = settings.limits.drain_seconds
-        leave_within(seconds)
         click.echo(f"wsisam: what was asked has {seconds:g} s to be answered; once more ends at once", err=True)
     finally:
         starting.cancel()

@@ -13,7 +13,7 @@ from wsisam_server.cluster.errors import ReplicaLostError
 from wsisam_server.cluster.turns import Turns
 from wsisam_server.embeddings import EmbeddingCache
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.scheduler import Prepared, Worker, timed
+from wsisam_server.scheduler import Prepared, Readers, timed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from wsisam_server.scheduler import Claim, Priority, Ticket
 
 _log = logging.getLogger(__name__)
-
-READERS = 4
-"""Threads that read slides for all replicas. Reading is decompression and I/O outside Python's lock."""
 
 PAUSE_SECONDS = 0.5
 """Before a lost call is repeated: a router that has just met a dead replica needs a moment to leave it out."""
@@ -94,7 +91,7 @@ class RemoteDevice:
         self._replicas = replicas
         self._per_replica = per_replica
         self._turns = Turns(per_replica)
-        self._readers = Worker("wsisam-reader", READERS)
+        self._readers = Readers()
         self._hurrying: set[asyncio.Task[None]] = set()
 
     async def read(self, ticket: Ticket, call: Callable[[], Result]) -> tuple[Result, float]:

@@ -25,6 +25,7 @@ from wsisam_server.harvest.placing import place
 from wsisam_server.harvest.report import Report
 from wsisam_server.harvest.writing import png, put, table
 from wsisam_server.polygons import polygonal
+from wsisam_server.slides import read_in_parts
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -248,7 +249,9 @@ class _Writer:
         )
         image = f"{IMAGES}/{name}.png"
         try:
-            self._put(image, lambda: np.ascontiguousarray(opened.read(window)[: placed.height, : placed.width]))
+            self._put(
+                image, lambda: np.ascontiguousarray(read_in_parts(opened.read, window)[: placed.height, : placed.width])
+            )
         except WsiSamServerError:
             self._report.left_out[_DAMAGED] += len(placed.objects) - len(empty)
             return

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from wsisam_server.geometry import Point, Window
 from wsisam_server.polygons import polygonal
 from wsisam_server.replay.choosing import origin
+from wsisam_server.slides import read_in_parts
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -35,7 +36,7 @@ def picture(slide: Slide, compared: Compared) -> Image.Image:
     x0, y0, x1, y1 = old.union(new).bounds
     side = CONTEXT * max(x1 - x0, y1 - y0, 8.0)
     view = Window.about(Point((x0 + x1) / 2, (y0 + y1) / 2), side / SIDE, SIDE)
-    drawn = Image.fromarray(slide.read(view))
+    drawn = Image.fromarray(read_in_parts(slide.read, view))
     pen = ImageDraw.Draw(drawn)
     made = origin(compared.annotation.content)
     if made is not None and made.prompt is not None:

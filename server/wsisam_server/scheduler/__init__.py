@@ -12,8 +12,9 @@ from wsisam_server.scheduler.local import LocalEngine
 from wsisam_server.scheduler.models import Models, Workplace
 from wsisam_server.scheduler.offers import Listed, ModelSource, Offer, find_offer
 from wsisam_server.scheduler.pool import ModelPool
+from wsisam_server.scheduler.readers import Readers
 from wsisam_server.scheduler.stored import StoredFeatures
-from wsisam_server.scheduler.worker import Worker, timed
+from wsisam_server.scheduler.worker import timed
 
 __all__ = [
     "Answer",
@@ -31,10 +32,10 @@ __all__ = [
     "Offer",
     "Prepared",
     "Priority",
+    "Readers",
     "StageTimes",
     "StoredFeatures",
     "Ticket",
-    "Worker",
     "Workplace",
     "find_offer",
     "timed",

@@ -12,6 +12,7 @@ import torch
 from wsisam_server.embeddings import Behind, EmbeddingCache
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.scheduler.memory import is_out_of_memory, release_unused
+from wsisam_server.scheduler.readers import Readers
 from wsisam_server.scheduler.worker import Worker, timed
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from wsisam_server.embeddings import EmbeddingStore
     from wsisam_server.scheduler.engine import Priority
     from wsisam_server.scheduler.fair_queue import Claim, Ticket
-
-READERS = 4
-"""Threads that read slides. Reading is decompression and I/O outside Python's lock; four keep one device fed."""
 
 Result = TypeVar("Result")
 
@@ -52,7 +50,7 @@ class Device:
         self.cache: EmbeddingCache[Embedding] = EmbeddingCache(cache_bytes)
         self.store = store
         self.behind = Behind(partial(torch.set_num_threads, 1))
-        self._readers = Worker("wsisam-reader", READERS)
+        self._readers = Readers()
         # The number counts for the thread that sets it, and for threads that torch meets later: set by the worker last.
         self._loader = ThreadPoolExecutor(
             max_workers=1,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 from wsisam_server.scheduler.engine import Priority
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 Item = TypeVar("Item")
 
@@ -63,13 +63,21 @@ class FairQueue(Generic[Item]):
         if ticket in self._items:
             self._line_up(claim, ticket)
 
-    def next(self) -> Claim | None:
-        """The claim whose turn it is; None when nothing waits."""
-        return min(self._lines, key=self._rank, default=None)
+    def next(self, without: Collection[str] = ()) -> Claim | None:
+        """The claim whose turn it is; None when nothing waits.
 
-    def take(self) -> Item | None:
-        """The item whose turn it is, which then no longer waits; None when none does."""
-        claim = self.next()
+        Args:
+            without: owners who are passed over.
+        """
+        return min((claim for claim in self._lines if claim.owner not in without), key=self._rank, default=None)
+
+    def take(self, without: Collection[str] = ()) -> Item | None:
+        """The item whose turn it is, which then no longer waits; None when none does.
+
+        Args:
+            without: owners who are passed over.
+        """
+        claim = self.next(without)
         if claim is None:
             return None
         self._served[claim] = next(self._turns)

@@ -58,6 +58,8 @@ class Segmenter:
         self._limits = limits
         self._observer = observer or Observers()
         self._blocking = ThreadPoolExecutor(max_workers=2, thread_name_prefix="wsisam-outline")
+        # Apart from what makes outlines: a stranger's tile must not hold up anybody's answer.
+        self._decoding = ThreadPoolExecutor(max_workers=2, thread_name_prefix="wsisam-tile")
 
     def model(self, name: str) -> ModelInfo:
         """What a model is, loaded or not; an empty name means the default.
@@ -253,7 +255,7 @@ class Segmenter:
             raise WsiSamServerError(Reason.TILE_NOT_REQUESTED)
         # Decoding a tile takes milliseconds: not on the event loop.
         await asyncio.get_running_loop().run_in_executor(
-            self._blocking,
+            self._decoding,
             lambda: pushed.push(window, decode_tile(encoding, data, window.tile_width, window.tile_height)),
         )
 
@@ -262,6 +264,7 @@ class Segmenter:
         self.slides.abandon()
         await self.models.close()
         self._blocking.shutdown(wait=True, cancel_futures=True)
+        self._decoding.shutdown(wait=False, cancel_futures=True)
         self.slides.close()
 
     async def _segment(

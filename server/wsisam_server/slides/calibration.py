@@ -8,11 +8,8 @@ import math
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 from xml.etree import ElementTree as ET
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # Microscopes reach 0.05 um per pixel at 100x; 20 um is a macro photograph. Beyond lie the 72 and 96 dpi that image
 # programs write when they know nothing (353 and 265 um).
@@ -130,7 +127,19 @@ def mean_mpp(x: float | None, y: float | None) -> float | None:
     return None if axes is None else axes.mean
 
 
-def tiff_axes(tags: Mapping[int, Any]) -> Axes | None:
+class Tags(Protocol):
+    """The tags of a TIFF's page, by number."""
+
+    def get(self, tag: int, default: Any = None, /) -> Any:
+        """A tag's value, or a default where the page has no such tag."""
+        ...
+
+    def __getitem__(self, tag: int, /) -> Any:
+        """A tag's value; KeyError where the page has none."""
+        ...
+
+
+def tiff_axes(tags: Tags) -> Axes | None:
     """The pixel size in the tags of a TIFF's first page, where it is plausible.
 
     OME-XML's PhysicalSizeX and PhysicalSizeY come first, as in Bio-Formats; then the resolution tags, in the unit that

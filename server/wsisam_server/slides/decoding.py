@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.slides.cost import check_cost, check_file_cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,6 +24,9 @@ Encoding = Literal["raw", "png", "jpeg"]
 _EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "YCbCr"})
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+
+# Bytes of a pixel of 16-bit RGBA.
+_WIDEST_PIXEL = 8
 
 _guard = threading.Lock()
 _users_without_limit = 0
@@ -55,9 +59,13 @@ def open_header(file: IO[bytes], formats: Sequence[str]) -> Image.Image:
     """Opens an image without decoding its pixels. To be called, as the decoding, within `own_pixel_limit`.
 
     Args:
-        file: positioned at the image's first byte; must stay open until the image is loaded.
+        file: begins with the image; must stay open until the image is loaded.
         formats: PIL's names of the formats to try; no other decoder touches the bytes.
+
+    Raises:
+        TooCostlyError: decoding would take far longer than pixels explain (`check_file_cost`).
     """
+    check_file_cost(file)
     return Image.open(file, formats=tuple(formats))
 
 
@@ -113,13 +121,15 @@ def decode_tile(encoding: Encoding, data: bytes, width: int, height: int) -> NDA
 
     Raises:
         WsiSamServerError: TILE_WRONG_SIZE when the header, or the count of raw bytes, says another size (nothing is
-            decoded then); TILE_UNREADABLE when the bytes are no such image.
+            decoded then); TILE_UNREADABLE when the bytes are no such image, or one that would take far longer to decode
+            than its pixels explain.
     """
     if encoding == "raw":
         if len(data) != width * height * 3:
             raise wrong_size(f"{len(data)} bytes", f"{width} x {height} x 3 = {width * height * 3} bytes")
         return np.frombuffer(data, np.uint8).reshape(height, width, 3).copy()
     try:
+        check_cost(data, encoding, width * height * _WIDEST_PIXEL)
         with own_pixel_limit(), open_header(io.BytesIO(data), (encoding.upper(),)) as image:
             actual = image.size
             if actual == (width, height) and is_supported(image):

@@ -9,6 +9,7 @@ import functools
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,8 +19,10 @@ from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.geometry import SlideSize
 from wsisam_server.slides.base import DamagedPlaceError, SlideInfo
 from wsisam_server.slides.calibration import Axes, believed, ome_axes
+from wsisam_server.slides.cost import TooCostlyError
 from wsisam_server.slides.fingerprint import slide_fingerprint
-from wsisam_server.slides.sampling import WHITE, Grid, sample
+from wsisam_server.slides.sampling import WHITE, Grid, best_level, sample
+from wsisam_server.slides.tiff.guard import TileGuard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,14 +32,11 @@ if TYPE_CHECKING:
 
     from wsisam_server.geometry import Window
     from wsisam_server.slides.file import SlideFile
+    from wsisam_server.slides.tiff import Layout as TiffLayout
 
 # Decoded tiles, for all slides together. Neighbouring windows share tiles, and a huge window is read in pieces whose
 # borders cross tiles: a few hundred of 256 x 256 do for both. Windows that come again are cached as embeddings.
 TILE_CACHE_BYTES = 128 * 1024 * 1024
-
-# A stored downsample may pass the one asked for by this much: levels are rarely exact (2.0005), and one percent of
-# magnification shows less than reading four times the pixels costs.
-_LEVEL_TOLERANCE = 1.01
 
 
 class OpenSlideSource:
@@ -45,17 +45,27 @@ class OpenSlideSource:
     Args:
         path: a file that OpenSlide detects; of a DICOM set any one.
         file: what keeps `path` what it is, for as long as this or a read in it lives.
+        tiff: what a generic TIFF file says of its levels; all of OpenSlide's without it.
+        most_pixels: see `sampling.sample`.
 
     Raises:
         WsiSamServerError: SLIDE_UNREADABLE when OpenSlide cannot open it.
     """
 
-    def __init__(self, path: Path, file: SlideFile | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        file: SlideFile | None = None,
+        tiff: TiffLayout | None = None,
+        most_pixels: int | None = None,
+    ) -> None:
         self._path = path
+        self._most_pixels = most_pixels
         self._lock = threading.Lock()
         with _errors_as_unreadable(path):
             handle = _open(path)
-            self._layout = _Layout.of(handle)
+            self._layout = _Layout.of(handle, tiff)
+            self._guard = TileGuard(path, handle.level_dimensions)
             axes = _axes(handle.properties)
             self._info = SlideInfo(
                 size=self._layout.size,
@@ -133,8 +143,11 @@ class OpenSlideSource:
 
     def _sample(self, handle: openslide.OpenSlide, window: Window) -> NDArray[np.uint8]:
         level = self._layout.best_level(window.downsample)
-        stored = _StoredLevel(handle, level, self._layout)
-        return sample(stored, self._layout.size, window)
+        stored = _StoredLevel(handle, level, self._layout, self._guard)
+        try:
+            return sample(stored, self._layout.size, window, self._most_pixels)
+        except TooCostlyError as error:
+            raise DamagedPlaceError(window, private=str(error), place=self._path) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +157,7 @@ class _Layout:
     Attributes:
         origin: where slide coordinates start, in OpenSlide's level-0 pixels.
         size: the slide.
+        numbers: of the levels, as OpenSlide counts them.
         grids: of each level, in slide coordinates.
         downsamples: what OpenSlide multiplies a level's pixels by to place them.
         background: what shows where a level has no pixels: float32 [3], RGB.
@@ -151,37 +165,48 @@ class _Layout:
 
     origin: tuple[int, int]
     size: SlideSize
+    numbers: tuple[int, ...]
     grids: tuple[Grid, ...]
     downsamples: tuple[float, ...]
     background: NDArray[np.float32]
 
     @classmethod
-    def of(cls, handle: openslide.OpenSlide) -> _Layout:
+    def of(cls, handle: openslide.OpenSlide, tiff: TiffLayout | None) -> _Layout:
         x, y, size = _bounds(handle)
         full_width, full_height = handle.dimensions
-        grids = []
-        for width, height in handle.level_dimensions:
-            scale_x, scale_y = _scales(full_width, full_height, width, height)
-            grids.append(Grid(float(-x), float(-y), scale_x, scale_y, width, height))
+        wanted = None if tiff is None else list(tiff.levels)
+        numbers, grids = [], []
+        for number, (width, height) in enumerate(handle.level_dimensions):
+            if wanted is None:
+                scale_x, scale_y = _scales(full_width, full_height, width, height)
+            else:
+                # Both lists descend in size, and this one is the shorter.
+                if not wanted or wanted[0].stored_size != (width, height):
+                    continue
+                level = wanted.pop(0)
+                scale_x, scale_y = level.downsample_x, level.downsample_y
+            numbers.append(number)
+            # Without the padding up to whole tiles.
+            inside = min(width, ceil(full_width / scale_x)), min(height, ceil(full_height / scale_y))
+            grids.append(Grid(float(-x), float(-y), scale_x, scale_y, *inside))
+        if not numbers:
+            raise openslide.OpenSlideError("none of the levels that the file describes")
+        downsamples = tuple(handle.level_downsamples[number] for number in numbers)
         background = _background(handle.properties)
-        return cls((x, y), size, tuple(grids), handle.level_downsamples, background)
+        return cls((x, y), size, tuple(numbers), tuple(grids), downsamples, background)
 
     def best_level(self, downsample: float) -> int:
         """The coarsest level that serves a downsample."""
-        fits = [
-            index
-            for index, grid in enumerate(self.grids)
-            if max(grid.scale_x, grid.scale_y) <= downsample * _LEVEL_TOLERANCE
-        ]
-        return max(fits, key=lambda index: self.grids[index].scale_x, default=0)
+        return best_level(self.grids, downsample)
 
 
 class _StoredLevel:
     """One level, read through a handle."""
 
-    def __init__(self, handle: openslide.OpenSlide, index: int, layout: _Layout) -> None:
+    def __init__(self, handle: openslide.OpenSlide, index: int, layout: _Layout, guard: TileGuard) -> None:
         self._handle = handle
-        self._index = index
+        self._guard = guard
+        self._number = layout.numbers[index]
         self._downsample = layout.downsamples[index]
         self._background = layout.background
         self.grid = layout.grids[index]
@@ -194,8 +219,9 @@ class _StoredLevel:
     def read(self, x: float, y: float, width: int, height: int) -> NDArray[np.uint8]:
         # Further pieces of one read may be off by half a level-0 pixel; they are only needed for windows of more
         # than PIECE stored pixels, where that is a small part of an output pixel.
+        self._guard.check(self._number, int(x), int(y), width + 1, height + 1)
         location = round(x * self._downsample), round(y * self._downsample)
-        region = self._handle.read_region(location, self._index, (width, height))
+        region = self._handle.read_region(location, self._number, (width, height))
         alpha = region.getchannel("A")
         if alpha.getextrema()[0] == WHITE:
             return np.asarray(region.convert("RGB"))

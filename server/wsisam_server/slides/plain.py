@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from wsisam_server.errors import Reason, WsiSamServerError
@@ -14,14 +16,16 @@ from wsisam_server.slides.calibration import Axes, tiff_axes
 from wsisam_server.slides.decoding import is_sixteen_bit, is_supported, open_header, own_pixel_limit, to_rgb
 from wsisam_server.slides.fingerprint import file_fingerprint
 from wsisam_server.slides.sampling import Grid, sample
+from wsisam_server.slides.tiff import read_whole
+from wsisam_server.slides.tiff.pages import WHITE_IS_ZERO
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from wsisam_server.geometry import Window
+    from wsisam_server.slides.tiff import Layout as TiffLayout
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 
@@ -50,28 +54,38 @@ class PlainImage:
     """An image without a pyramid, held in memory as it is stored; pieces become RGB when they are read.
 
     Pixels keep their stored order: EXIF and TIFF orientation are ignored, as QuPath does, so that level-0 coordinates
-    agree. Of a file with several pages the first counts. The physical pixel size is believed only of TIFF: the dpi of
-    a PNG or JPEG is a printer's.
+    agree. Of a TIFF file with several pages the one that is the slide counts. The physical pixel size is believed only
+    of TIFF: the dpi of a PNG or JPEG is a printer's.
 
     Args:
         path: the file.
         limit: the most pixels that are decoded.
+        tiff: of a TIFF file which pages are the slide.
 
     Raises:
         WsiSamServerError: SLIDE_TOO_LARGE above the limit, before anything is decoded; SLIDE_UNREADABLE when the file
             is damaged, of another format, or in colours that cannot be converted without a guess (CMYK, LAB, float).
     """
 
-    def __init__(self, path: Path, limit: int) -> None:
+    def __init__(self, path: Path, limit: int, tiff: TiffLayout | None = None) -> None:
         try:
             with path.open("rb") as file, own_pixel_limit():
-                image = open_header(file, _FORMATS)
-                _check(image, limit, path)
-                image_format = str(image.format).lower()
-                axes = _axes(image)
-                self._sixteen_bit = is_sixteen_bit(image)
+                if tiff is None or tiff.for_pil:
+                    image = open_header(file, _FORMATS)
+                    if tiff is not None:
+                        image.seek(tiff.main.number)
+                    _check(image.size, limit, path, image)
+                    image_format = str(image.format).lower()
+                    axes = _axes(image) if tiff is None else tiff_axes(tiff.main.tags)
+                    self._sixteen_bit = is_sixteen_bit(image)
+                    load = partial(_load, image, tiff)
+                else:
+                    _check(tiff.main.size, limit, path)
+                    image_format, self._sixteen_bit = "tiff", False
+                    axes = tiff_axes(tiff.main.tags)
+                    load = partial(_load_whole, path, tiff)
                 with _one_at_a_time:
-                    self._image: Image.Image | None = _load(image)
+                    self._image: Image.Image | None = load()
             identity = file_fingerprint(path)
         except (WsiSamServerError, MemoryError):
             raise
@@ -129,22 +143,30 @@ class _ImageLevel:
         return to_rgb(piece, sixteen_bit=self._sixteen_bit)
 
 
-def _check(image: Image.Image, limit: int, path: Path) -> None:
-    pixels = image.width * image.height
+def _check(size: tuple[int, int], limit: int, path: Path, image: Image.Image | None = None) -> None:
+    pixels = size[0] * size[1]
     if pixels > limit:
         raise WsiSamServerError(Reason.SLIDE_TOO_LARGE, place=path, pixels=pixels, limit=limit)
-    if not is_supported(image):
+    if image is not None and not is_supported(image):
         raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"mode {image.mode}", place=path)
 
 
-def _load(image: Image.Image) -> Image.Image:
+def _load(image: Image.Image, tiff: TiffLayout | None) -> Image.Image:
     """Decodes the pixels, in stored order."""
     orientation = image.tag_v2.get(_ORIENTATION) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
     image.load()
     undo = _UNDO_ORIENTATION.get(orientation) if isinstance(orientation, int) else None
-    return image if undo is None else image.transpose(undo)
+    image = image if undo is None else image.transpose(undo)
+    if tiff is not None and tiff.main.photometric == WHITE_IS_ZERO and is_sixteen_bit(image):
+        # PIL turns over grey of 8 bits and fewer.
+        return Image.fromarray(65535 - np.asarray(image).astype(np.uint16))
+    return image
 
 
 def _axes(image: Image.Image) -> Axes | None:
     """The pixel size in a TIFF's tags. The dpi of other formats is a printer's."""
     return tiff_axes(image.tag_v2) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
+
+
+def _load_whole(path: Path, tiff: TiffLayout) -> Image.Image:
+    return Image.fromarray(read_whole(path, tiff))

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from PIL import Image
 
+from wsisam_server.cancellation import checkpoint
+from wsisam_server.errors import Reason, WsiSamServerError
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from wsisam_server.geometry import SlideSize, Window
@@ -76,16 +81,34 @@ class Level(Protocol):
         ...
 
 
-def sample(level: Level, size: SlideSize, window: Window) -> NDArray[np.uint8]:
+# A stored downsample may pass the one asked for by this much: levels are rarely exact (2.0005), and one percent of
+# magnification shows less than reading four times the pixels costs.
+_LEVEL_TOLERANCE = 1.01
+
+
+def best_level(grids: Sequence[Grid], downsample: float) -> int:
+    """The coarsest of a slide's levels that serves a downsample; the first where none does."""
+    fits = [
+        index for index, grid in enumerate(grids) if max(grid.scale_x, grid.scale_y) <= downsample * _LEVEL_TOLERANCE
+    ]
+    return max(fits, key=lambda index: grids[index].scale_x, default=0)
+
+
+def sample(level: Level, size: SlideSize, window: Window, most_pixels: int | None = None) -> NDArray[np.uint8]:
     """Reads a window from a stored raster. The contract is that of `Slide.read`.
 
     Args:
         level: the raster; should be no coarser than the window.
         size: the slide; what the window covers beyond it is white.
         window: what to read.
+        most_pixels: stored pixels that may be read for it; None for any number.
 
     Returns:
         uint8 [window.size, window.size, 3], RGB, axes y, x, channel.
+
+    Raises:
+        WsiSamServerError: VIEW_TOO_COARSE when it takes more than `most_pixels`; nothing was read then.
+        WorkCancelledError: see `cancellation.checkpoint`, which is called between pieces.
     """
     patch = np.full((window.size, window.size, 3), WHITE, np.uint8)
     share_x = _shares(window.x, window.downsample, window.size, size.width)
@@ -96,32 +119,44 @@ def sample(level: Level, size: SlideSize, window: Window) -> NDArray[np.uint8]:
     inside_x = slice(int(columns[0]), int(columns[-1]) + 1)
     inside_y = slice(int(rows[0]), int(rows[-1]) + 1)
     grid = level.grid
-    content = _resample(
-        level,
-        _Axis.plan(
-            origin=grid.left,
-            scale=grid.scale_x,
-            length=grid.width,
-            slide=size.width,
-            position=window.x,
-            downsample=window.downsample,
-            inside=inside_x,
-        ),
-        _Axis.plan(
-            origin=grid.top,
-            scale=grid.scale_y,
-            length=grid.height,
-            slide=size.height,
-            position=window.y,
-            downsample=window.downsample,
-            inside=inside_y,
-        ),
+    x = _Axis.plan(
+        origin=grid.left,
+        scale=grid.scale_x,
+        length=grid.width,
+        slide=size.width,
+        position=window.x,
+        downsample=window.downsample,
+        inside=inside_x,
     )
+    y = _Axis.plan(
+        origin=grid.top,
+        scale=grid.scale_y,
+        length=grid.height,
+        slide=size.height,
+        position=window.y,
+        downsample=window.downsample,
+        inside=inside_y,
+    )
+    _check_pixels(grid, window, (x.stop - x.first) * (y.stop - y.first), most_pixels)
+    content = _resample(level, x, y)
     share = np.outer(share_y[inside_y], share_x[inside_x])[..., np.newaxis]
     if share.min() < 1:
         content = np.rint(WHITE - share * (WHITE - content.astype(np.float64))).astype(np.uint8)
     patch[inside_y, inside_x] = content
     return patch
+
+
+def _check_pixels(grid: Grid, window: Window, pixels: int, most_pixels: int | None) -> None:
+    if most_pixels is not None and pixels > most_pixels:
+        raise WsiSamServerError(
+            Reason.VIEW_TOO_COARSE,
+            downsample=f"{window.downsample:.4g}",
+            coarsest=f"{max(grid.scale_x, grid.scale_y):.4g}",
+            # A little less than what would do, wherever the window lies; the filter reads beyond it.
+            finest=f"{max(grid.scale_x, grid.scale_y) * 0.98 * most_pixels**0.5 / (window.size + 6):.4g}",
+            pixels=pixels,
+            limit=most_pixels,
+        )
 
 
 def _shares(start: float, downsample: float, count: int, length: int) -> NDArray[np.float64]:
@@ -211,6 +246,7 @@ def _read_blocks(level: Level, left: float, top: float, width: int, height: int,
     cells = np.empty((-(-height // block), -(-width // block), 3), np.uint8)
     for y in range(0, height, piece):
         for x in range(0, width, piece):
+            checkpoint()
             pixels = level.read(left + x, top + y, min(piece, width - x), min(piece, height - y))
             if block > 1:
                 pixels = np.asarray(Image.fromarray(pixels).reduce(block))

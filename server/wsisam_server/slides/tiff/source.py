@@ -1,0 +1,268 @@
+"""Slides in tiled TIFF files that OpenSlide does not read, or not rightly: levels below a page, channels in pages."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from wsisam_server.cancellation import WorkCancelledError, checkpoint
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.geometry import SlideSize
+from wsisam_server.slides.base import DamagedPlaceError, SlideInfo
+from wsisam_server.slides.calibration import tiff_axes
+from wsisam_server.slides.fingerprint import file_fingerprint
+from wsisam_server.slides.sampling import WHITE, Grid, best_level, sample
+from wsisam_server.slides.tiff.pages import EXTRA_SAMPLES, UNASSOCIATED
+from wsisam_server.slides.tiff.segments import decode_segment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from wsisam_server.geometry import Window
+    from wsisam_server.slides.file import SlideFile
+    from wsisam_server.slides.tiff.layout import Layout, Level
+    from wsisam_server.slides.tiff.pages import Page
+
+TILE_CACHE_BYTES: Final = 64 * 1024 * 1024
+"""Decoded tiles, for all slides together; see OpenSlide's, of which these files make no use."""
+
+LARGEST_BYTES: Final = 2**28
+"""Of a stored tile; what is larger is no tile."""
+
+
+class TiffSource:
+    """A slide read tile by tile from a TIFF file.
+
+    Args:
+        path: the file.
+        layout: what `read_layout` found in it; tiled.
+        most_pixels: see `sampling.sample`.
+        file: what keeps `path` what it is, for as long as this or a read in it lives.
+
+    Raises:
+        WsiSamServerError: SLIDE_UNREADABLE.
+    """
+
+    def __init__(
+        self, path: Path, layout: Layout, most_pixels: int | None = None, file: SlideFile | None = None
+    ) -> None:
+        self._path = path
+        self._held = file
+        self._layout = layout
+        self._most_pixels = most_pixels
+        self._closed = False
+        self._key = object()
+        width, height = layout.main.size
+        self._size = SlideSize(width, height)
+        self._grids = tuple(_grid(level, self._size) for level in layout.levels)
+        axes = tiff_axes(layout.main.tags)
+        with self._open() as opened:
+            self._stamp = _stamp(opened)
+            # A tile of each level: what cannot be decoded at all is said now.
+            for level in range(len(layout.levels)):
+                self._level(level, opened).read(0, 0, 1, 1)
+        self._info = SlideInfo(
+            size=self._size,
+            mpp=None if axes is None else axes.mean,
+            downsamples=tuple((grid.scale_x + grid.scale_y) / 2 for grid in self._grids),
+            fingerprint=file_fingerprint(path),
+            source="tiff",
+            axes=axes,
+        )
+
+    @property
+    def info(self) -> SlideInfo:
+        """See `Slide.info`."""
+        return self._info
+
+    @property
+    def nbytes(self) -> int:
+        """See `Slide.nbytes`."""
+        return 0
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """See `Slide.read`.
+
+        Raises:
+            DamagedPlaceError: the file is damaged there.
+            WsiSamServerError: SLIDE_UNREADABLE when the file is gone or was replaced.
+            ValueError: the slide is closed.
+        """
+        if self._closed:
+            raise ValueError("the slide is closed")
+        level = best_level(self._grids, window.downsample)
+        with self._open() as file:
+            if _stamp(file) != self._stamp:
+                raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private="replaced while open", place=self._path)
+            try:
+                return sample(self._level(level, file), self._size, window, self._most_pixels)
+            except (WsiSamServerError, MemoryError, WorkCancelledError):
+                raise
+            except Exception as error:
+                raise DamagedPlaceError(window, private=repr(error), place=self._path) from error
+
+    def close(self) -> None:
+        """See `Slide.close`."""
+        self._closed = True
+
+    def _level(self, index: int, file: IO[bytes]) -> _StoredLevel:
+        return _StoredLevel(self._layout.levels[index], file, (self._key, index), self._grids[index])
+
+    @contextmanager
+    def _open(self) -> Iterator[IO[bytes]]:
+        try:
+            with self._path.open("rb") as file:
+                yield file
+        except (WsiSamServerError, MemoryError, WorkCancelledError):
+            raise
+        except Exception as error:
+            # Anything can come out of a decoder that is fed damaged bytes: struct.error, zlib.error, IndexError ...
+            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=self._path) from error
+
+
+class _StoredLevel:
+    """One level, read through an open file. Its tiles are kept under `key`, unless that is None."""
+
+    def __init__(self, level: Level, file: IO[bytes], key: object, grid: Grid | None = None) -> None:
+        self._pages = level.pages
+        self._file = file
+        self._key = key
+        self.grid = grid or Grid(0.0, 0.0, 1.0, 1.0, *level.stored_size)
+
+    def snap(self, x: int, y: int) -> tuple[float, float]:
+        return float(x), float(y)
+
+    def read(self, x: float, y: float, width: int, height: int) -> NDArray[np.uint8]:
+        left, top = int(x), int(y)
+        tile_width, tile_height = self._pages[0].segment
+        pixels = np.empty((height, width, 3), np.uint8)
+        for row in range(top // tile_height, -(-(top + height) // tile_height)):
+            for column in range(left // tile_width, -(-(left + width) // tile_width)):
+                checkpoint()
+                x0, y0 = column * tile_width, row * tile_height
+                inside_x = slice(max(left, x0), min(left + width, x0 + tile_width))
+                inside_y = slice(max(top, y0), min(top + height, y0 + tile_height))
+                pixels[_moved(inside_y, top), _moved(inside_x, left)] = self._tile(column, row)[
+                    _moved(inside_y, y0), _moved(inside_x, x0)
+                ]
+        return pixels
+
+    def _tile(self, column: int, row: int) -> NDArray[np.uint8]:
+        key = (self._key, column, row)
+        tile = None if self._key is None else _tiles.get(key)
+        if tile is None:
+            tile = self._decoded(column, row)
+            if self._key is not None:
+                _tiles.put(key, tile)
+        return tile
+
+    def _decoded(self, column: int, row: int) -> NDArray[np.uint8]:
+        """uint8 [tile height, tile width, 3]."""
+        first = self._pages[0]
+        across, down = (-(-side // tile) for side, tile in zip(first.size, first.segment, strict=True))
+        index = row * across + column
+        if len(self._pages) > 1:
+            return np.dstack([self._segment(page, index)[..., 0] for page in self._pages])
+        if first.is_planar:
+            # All tiles of the first sample come first.
+            planes = [self._segment(first, sample * across * down + index)[..., 0] for sample in range(first.samples)]
+            return _from_planes(planes, first)
+        return self._segment(first, index)
+
+    def _segment(self, page: Page, index: int) -> NDArray[np.uint8]:
+        width, height = page.segment
+        if not page.is_tiled:
+            # The last strip holds what is left.
+            height = min(height, page.size[1] - index % -(-page.size[1] // height) * height)
+        offset, count = map(int, page.spans[index]) if index < len(page.spans) else (0, 0)
+        if not count:
+            # A sparse file: nothing was stored there, and nothing is glass.
+            return np.full((height, width, 3), WHITE, np.uint8)
+        if count > LARGEST_BYTES:
+            raise ValueError(f"a tile of {count} bytes")
+        self._file.seek(offset)
+        data = self._file.read(count)
+        if len(data) != count:
+            raise ValueError("the file ends within a tile")
+        return decode_segment(page, data, width, height)
+
+
+def _from_planes(planes: list[NDArray[np.uint8]], page: Page) -> NDArray[np.uint8]:
+    colours = page.samples - 1 if page.has_alpha else min(page.samples, 3)
+    rgb = np.dstack(planes[:3] if colours > 1 else [planes[0]] * 3)
+    if not page.has_alpha:
+        return rgb
+    share = planes[colours][..., np.newaxis].astype(np.float32) / WHITE
+    straight = rgb * share if page.all(EXTRA_SAMPLES)[0] == UNASSOCIATED else rgb
+    return np.clip(np.rint(straight + WHITE * (1 - share)), 0, WHITE).astype(np.uint8)
+
+
+def _moved(part: slice, by: int) -> slice:
+    return slice(part.start - by, part.stop - by)
+
+
+class _Tiles:
+    """The decoded tiles that were used last, within a limit on their bytes. From any thread."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._held: OrderedDict[Any, NDArray[np.uint8]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: Any) -> NDArray[np.uint8] | None:
+        with self._lock:
+            tile = self._held.get(key)
+            if tile is not None:
+                self._held.move_to_end(key)
+            return tile
+
+    def put(self, key: Any, tile: NDArray[np.uint8]) -> None:
+        if tile.nbytes > self._limit:
+            return
+        with self._lock:
+            if key not in self._held:
+                self._held[key] = tile
+                self._bytes += tile.nbytes
+            while self._bytes > self._limit:
+                self._bytes -= self._held.popitem(last=False)[1].nbytes
+
+
+_tiles = _Tiles(TILE_CACHE_BYTES)
+
+
+def _grid(level: Level, size: SlideSize) -> Grid:
+    """Where a level lies, without what its tiles are filled up with."""
+    width, height = level.stored_size
+    return Grid(
+        0.0,
+        0.0,
+        level.downsample_x,
+        level.downsample_y,
+        min(width, -int(-size.width // level.downsample_x)),
+        min(height, -int(-size.height // level.downsample_y)),
+    )
+
+
+def _stamp(file: IO[bytes]) -> tuple[int, int, int, int]:
+    status = os.fstat(file.fileno())
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def read_whole(path: Path, layout: Layout) -> NDArray[np.uint8]:
+    """Decodes the slide's page, or its three, strip by strip or tile by tile: uint8 [height, width, 3], RGB.
+
+    Raises:
+        WorkCancelledError: see `cancellation.checkpoint`.
+        Exception: whatever a decoder raises that is fed damaged bytes.
+    """
+    with path.open("rb") as file:
+        return _StoredLevel(layout.levels[0], file, None).read(0, 0, *layout.main.size)
