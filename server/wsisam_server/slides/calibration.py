@@ -130,8 +130,8 @@ def mean_mpp(x: float | None, y: float | None) -> float | None:
 class Tags(Protocol):
     """The tags of a TIFF's page, by number."""
 
-    def get(self, tag: int, default: Any = None, /) -> Any:
-        """A tag's value, or a default where the page has no such tag."""
+    def get(self, tag: int, /) -> Any:
+        """A tag's value; None where the page has no such tag."""
         ...
 
     def __getitem__(self, tag: int, /) -> Any:
@@ -153,7 +153,8 @@ def tiff_axes(tags: Tags) -> Axes | None:
     stated = ome_axes(text)
     if stated is not None:
         return stated
-    microns = _MICRONS_PER_UNIT.get(tags.get(_RESOLUTION_UNIT, 2)) or _imagej_microns(text)
+    unit = tags.get(_RESOLUTION_UNIT)
+    microns = _MICRONS_PER_UNIT.get(2 if unit is None else unit) or _imagej_microns(text)
     if microns is None:
         return None
     try:
