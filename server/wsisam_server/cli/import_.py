@@ -97,9 +97,9 @@ def command(
 ) -> None:
     """Store the annotations in files of QuPath, ASAP or ImageScope.
 
-    All are on one slide. Files may be packed as .gz or .zip. Importing a file again changes nothing. An annotation keeps
-    its id; one without any gets one that follows from what it says. What cannot be stored is left out and counted, and
-    the rest is stored.
+    All are on one slide. Files may be packed as .gz or .zip. Importing a file again changes nothing. An annotation
+    keeps its id; one without any gets one that follows from what it says. What cannot be stored is left out and
+    counted, and the rest is stored.
 
     Example: wsisam import annotations.geojson --slide case-7.svs
     """
