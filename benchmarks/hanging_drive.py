@@ -4,8 +4,8 @@ Run: PYTHONPATH=tests python benchmarks/hanging_drive.py [--callers 8] [--json O
 
 `wsisam serve` in a process of its own, with two slide folders and a store; below one of them every call of the file
 system waits while a file is there (`tests/support/hanging_server.py`). A colleague clicks, opens and saves on the other
-one, before, while callers open slides on the hanging one, and once it is known to hang. Then it answers again, and hangs
-once more while the server is told to stop.
+one, before, while callers open slides on the hanging one, and once it is known to hang. Then it answers again, and
+hangs once more while the server is told to stop.
 
 The model finds what is dark and costs nothing, so that it is the server's own work that is measured.
 """

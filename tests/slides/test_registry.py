@@ -10,7 +10,7 @@ from PIL import Image
 from wsisam_server.config import Limits
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.geometry import SlideSize, Window
-from wsisam_server.slides import OpenSlides, PushedSlide, SlideAccess, registry
+from wsisam_server.slides import OpenSlides, PushedSlide, SlideAccess, known, registry
 
 SMALL = Window(0, 0, 1, 8)
 
@@ -201,10 +201,10 @@ def test_simultaneous_openings_of_one_slide_decode_it_once(folder, monkeypatch):
 
 
 def test_what_is_remembered_is_bounded(folder, monkeypatch):
-    monkeypatch.setattr(registry, "_MOST_REMEMBERED", 3)
+    monkeypatch.setattr(known, "_MOST_REMEMBERED", 3)
     slides = registry_of(folder)
     ids = [slides.open(f"{i}.png")[0] for i in range(6)]
-    assert len(slides._origins) == len(slides._seen) == 3
+    assert len(slides._known._origins) == len(slides._known._seen) == 3
     with pytest.raises(WsiSamServerError), slides.lease(ids[0]):
         pass
 

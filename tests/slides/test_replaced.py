@@ -15,7 +15,7 @@ from tests.slides.images import write_pyramid
 from wsisam_server.config import Limits
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.geometry import Window
-from wsisam_server.slides import OpenSlides, SlideAccess, fingerprint, open_slide, opening, registry
+from wsisam_server.slides import OpenSlides, SlideAccess, fingerprint, known, open_slide, opening, registry
 from wsisam_server.slides import file as slide_file
 
 WINDOW = Window(0, 0, 1, 64)
@@ -125,8 +125,8 @@ def test_a_gone_slide_is_not_found(slides, folder):
 def test_what_was_written_a_moment_ago_is_told_from_its_bytes(slides, folder, monkeypatch):
     """Clocks of file systems are coarse: two writes within a tick look like one."""
     looked = []
-    real = registry.file_fingerprint
-    monkeypatch.setattr(registry, "file_fingerprint", lambda name: looked.append(name) or real(name))
+    real = known.file_fingerprint
+    monkeypatch.setattr(known, "file_fingerprint", lambda name: looked.append(name) or real(name))
     old, _ = slides.open("0.png")
     slides.checking(old).result()
     assert looked

@@ -28,7 +28,7 @@ def members(vendor: str, path: Path, series: str = "") -> tuple[Path, ...]:
     Args:
         vendor: OpenSlide's name of the format.
         path: the file that names the slide.
-        series: the DICOM SeriesInstanceUID, as OpenSlide gives it.
+        series: the DICOM SeriesInstanceUID, as OpenSlide gives it; empty for the files of all series.
 
     Raises:
         OSError: a folder cannot be read.
@@ -38,7 +38,7 @@ def members(vendor: str, path: Path, series: str = "") -> tuple[Path, ...]:
         return tuple(sorted(folder.iterdir())) if folder.is_dir() else ()
     if vendor == "dicom":
         others = (one for one in sorted(path.parent.iterdir()) if one != path and one.is_file())
-        return tuple(one for one in others if _holds(one, series.encode()))
+        return tuple(one for one in others if not series or _holds(one, series.encode()))
     if vendor == "hamamatsu":
         return tuple(sorted({path.parent / name for name in _names(path)} - {path}))
     return ()

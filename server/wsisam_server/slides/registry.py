@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import openslide
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.slides.access import not_found
-from wsisam_server.slides.chains import caught, done, failed, first_of, then
+from wsisam_server.slides.chains import done, failed
 from wsisam_server.slides.drives import Drives, Kind
-from wsisam_server.slides.file import SlideFile, is_settled, named
-from wsisam_server.slides.fingerprint import file_fingerprint
+from wsisam_server.slides.file import is_settled
+from wsisam_server.slides.known import KnownSlides, probed, replaced
 from wsisam_server.slides.opening import ATTEMPTS, open_slide, still_holds
 from wsisam_server.slides.openslide_source import OpenSlideSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
-    from typing import TypeAlias
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -35,20 +31,11 @@ if TYPE_CHECKING:
     from wsisam_server.geometry import Window
     from wsisam_server.slides.access import Place, SlideAccess
     from wsisam_server.slides.base import Slide, SlideInfo
-    from wsisam_server.slides.file import Stamp
+    from wsisam_server.slides.file import SlideFile, Stamp
+    from wsisam_server.slides.known import Found, Origin
     from wsisam_server.slides.pushed import PushedSlide
 
-    _Found: TypeAlias = tuple[str, SlideInfo]
-
 _Kind = TypeVar("_Kind", bound="Slide", covariant=True)  # noqa: PLC0105 - the usual suffix says nothing here
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
-
-# Slides, and paths, that are known without being open. Forgotten ones are opened anew; an entry takes about 1 KiB.
-_MOST_REMEMBERED = 4096
-
-# Places of one slide that are tried when it is opened again: copies that users name.
-_MOST_COPIES = 4
 
 
 @dataclass(slots=True)
@@ -75,24 +62,6 @@ class Held(NamedTuple):
     nbytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
-    """How to open a slide again, the newest way first. Places are kept, not files, so that access is decided anew."""
-
-    places: tuple[Place, ...]
-    info: SlideInfo
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What a path held when it was last looked into, and by what a change would show."""
-
-    stamps: tuple[Stamp, ...]
-    slide_id: str
-    members: tuple[Path, ...]
-    is_settled: bool
-
-
 class OpenSlides:
     """Opens slides by reference, keeps the most recently used ones open, and keeps those that clients push.
 
@@ -115,8 +84,7 @@ class OpenSlides:
         self._lock = threading.Lock()
         self._open: OrderedDict[str, _Entry[Slide]] = OrderedDict()
         self._pushed: OrderedDict[str, _Entry[PushedSlide]] = OrderedDict()
-        self._origins: OrderedDict[str, _Origin] = OrderedDict()
-        self._seen: OrderedDict[Path, _Seen] = OrderedDict()
+        self._known = KnownSlides(access, self.drives, self._load)
         self._loading: dict[Path, Future[tuple[str, SlideInfo]]] = {}
 
     def open(self, uri: str, owner: str = "") -> tuple[str, SlideInfo]:
@@ -136,24 +104,7 @@ class OpenSlides:
             The slide's id and the facts about it; or SLIDE_NOT_FOUND, SLIDE_UNREADABLE, SLIDE_TOO_LARGE,
             SLIDE_UNAVAILABLE, SHUTTING_DOWN.
         """
-        silent: list[WsiSamServerError] = []
-
-        def attempt(place: Place) -> Future[_Found | None]:
-            def missing(error: WsiSamServerError) -> None:
-                if error.reason is Reason.SLIDE_UNAVAILABLE and place.is_below:
-                    silent.append(error)
-                elif error.reason not in {Reason.SLIDE_NOT_FOUND, Reason.SLIDE_UNAVAILABLE}:
-                    raise error
-
-            return caught(self._opening_at(place, owner), missing)
-
-        try:
-            places = self._access.places(uri)
-        except WsiSamServerError as error:
-            return failed(error)
-        attempts = (partial(attempt, place) for place in places)
-        found = first_of(attempts, lambda result: result is not None, lambda: silent[0] if silent else not_found(uri))
-        return then(found, lambda result: done(_certain(result)))
+        return self._known.opening(uri, owner)
 
     def checking(self, slide_id: str, owner: str = "") -> Future[None]:
         """Looks whether a slide is still what it was when it was opened; a pushed one always is.
@@ -164,28 +115,10 @@ class OpenSlides:
         with self._lock:
             if slide_id in self._pushed:
                 return done(None)
-            origin = self._origins.get(slide_id)
+        origin = self._known.origin(slide_id)
         if origin is None:
             return failed(WsiSamServerError(Reason.UNKNOWN_SLIDE_ID))
-        problems: list[WsiSamServerError] = []
-
-        def note(error: WsiSamServerError) -> None:
-            problems.append(error)
-
-        def attempt(place: Place) -> Future[_Found | None]:
-            return caught(self._opening_at(place, owner), note)
-
-        def is_it(found: _Found | None) -> bool:
-            if found is None:
-                return False
-            problems.append(_replaced(origin))
-            return found[0] == slide_id and found[1].content == origin.info.content
-
-        def changed() -> WsiSamServerError:
-            return problems[0] if problems else not_found(str(origin.places[0].path))
-
-        attempts = (partial(attempt, place) for place in origin.places)
-        return then(first_of(attempts, is_it, changed), lambda _: done(None))
+        return self._known.checking(slide_id, origin, owner)
 
     def info(self, slide_id: str) -> SlideInfo:
         """The facts about a slide that was opened or pushed. Does not open it again.
@@ -193,10 +126,10 @@ class OpenSlides:
         Raises:
             WsiSamServerError: UNKNOWN_SLIDE_ID.
         """
+        known = self._known.origin(slide_id)
+        if known is not None:
+            return known.info
         with self._lock:
-            known = self._origins.get(slide_id)
-            if known is not None:
-                return known.info
             entry = self._pushed.get(slide_id)
             if entry is None:
                 raise WsiSamServerError(Reason.UNKNOWN_SLIDE_ID)
@@ -259,7 +192,7 @@ class OpenSlides:
         def read(window: Window) -> NDArray[np.uint8]:
             with self._lock:
                 entry: _Entry[Slide] | None = self._open.get(slide_id) or self._pushed.get(slide_id)
-                origin = self._origins.get(slide_id)
+            origin = self._known.origin(slide_id)
             if (entry is not None and entry.file is None) or origin is None:
                 with self.lease(slide_id) as slide:
                     return slide.read(window)
@@ -298,56 +231,9 @@ class OpenSlides:
             entries: list[_Entry[Slide]] = [*self._open.values(), *self._pushed.values()]
             self._open.clear()
             self._pushed.clear()
-            self._origins.clear()
-            self._seen.clear()
             unused = [slide for entry in entries for slide in _retire(entry)]
+        self._known.forget()
         _close(unused)
-
-    def _opening_at(self, place: Place, owner: str) -> Future[_Found | None]:
-        """Looks whether a slide is known, and opens or fingerprints it only where it is not, or its file changed."""
-
-        def opened(found: _Found | SlideFile | None) -> Future[_Found | None]:
-            if not isinstance(found, SlideFile):
-                return done(found)
-            return self.drives.submit(place.root, Kind.OPEN, lambda: self._identified(place, found), owner)
-
-        return then(self.drives.submit(place.root, Kind.LOOK, lambda: self._look(place), owner), opened)
-
-    def _look(self, place: Place) -> _Found | SlideFile | None:
-        path = self._access.find(place)
-        if path is None:
-            return None
-        with self._lock:
-            seen = self._seen.get(path)
-        if seen is not None and seen.is_settled and named(path, seen.members) == seen.stamps:
-            known = self._known(seen.slide_id, place)
-            if known is not None:
-                return known
-        return self._access.open(path)
-
-    def _known(self, slide_id: str, place: Place) -> _Found | None:
-        with self._lock:
-            origin = self._origins.get(slide_id)
-            if origin is None:
-                return None
-            _remember(self._origins, slide_id, _origin(place, origin.info, origin))
-            return slide_id, origin.info
-
-    def _identified(self, place: Place, file: SlideFile) -> _Found:
-        """Which slide a file is: told from its content, without decoding it where it is the one that it was."""
-        with self._lock:
-            seen = self._seen.get(file.path)
-        if seen is not None and not seen.members:
-            before = file.held()
-            if _fingerprint_of(file) == seen.slide_id and file.held() == before:
-                known = self._known(seen.slide_id, place)
-                if known is not None:
-                    with self._lock:
-                        now = _Seen(before[:1], seen.slide_id, (), is_settled(before[:1]))
-                        _remember(self._seen, file.path, now)
-                    file.close()
-                    return known
-        return self._load(place, file)
 
     def _read(self, slide_id: str, window: Window) -> NDArray[np.uint8]:
         """Reads under a lease; again where the file was touched meanwhile."""
@@ -402,12 +288,12 @@ class OpenSlides:
                     if slide_id in self._open:
                         self._open.move_to_end(slide_id)
                     return entry
-                origin = self._origins.get(slide_id)
+            origin = self._known.origin(slide_id)
             if origin is None:
                 raise WsiSamServerError(Reason.UNKNOWN_SLIDE_ID)
             self._load_again(slide_id, origin)
 
-    def _load_again(self, slide_id: str, origin: _Origin) -> None:
+    def _load_again(self, slide_id: str, origin: Origin) -> None:
         problem: WsiSamServerError | None = None
         for place in origin.places:
             try:
@@ -418,9 +304,9 @@ class OpenSlides:
                     return
             except WsiSamServerError as error:
                 problem = problem or error
-        raise problem or _replaced(origin)
+        raise problem or replaced(origin)
 
-    def _load(self, place: Place, file: SlideFile) -> _Found:
+    def _load(self, place: Place, file: SlideFile) -> Found:
         """Opens a file. Who asks for it meanwhile waits for the same result: a plain image may take a gigabyte."""
         path = file.path
         with self._lock:
@@ -447,7 +333,7 @@ class OpenSlides:
 
     def _adopt(self, slide: Slide, place: Place, file: SlideFile) -> list[Slide]:
         """Enters an opened slide, and returns the slides that may be closed now."""
-        info, path, stamps = slide.info, file.path, file.read_as or file.held()
+        info, stamps = slide.info, file.read_as or file.held()
         slide_id = info.fingerprint
         reads_file = isinstance(slide, OpenSlideSource)
         entry: _Entry[Slide] = _Entry(
@@ -457,12 +343,11 @@ class OpenSlides:
         if not reads_file:
             file.close()  # all of it is in memory
         unused: list[Slide] = []
+        before = self._known.note(place, file, info, own)
         with self._lock:
-            before = self._seen.get(path)
-            if before is not None and before.slide_id != slide_id and before.slide_id in self._open:
+            if before is not None and before != slide_id and before in self._open:
                 # If another path still has the old content, it is reopened.
-                unused += _retire(self._open.pop(before.slide_id))
-            _remember(self._seen, path, _Seen(own, slide_id, file.members, is_settled(own)))
+                unused += _retire(self._open.pop(before))
             known = self._open.get(slide_id)
             if known is not None and known.slide.info.content != info.content:
                 # Files of the set were exchanged; the quick hash does not cover them.
@@ -473,7 +358,6 @@ class OpenSlides:
             else:
                 self._open[slide_id] = entry
             self._open.move_to_end(slide_id)
-            _remember(self._origins, slide_id, _origin(place, info, self._origins.get(slide_id)))
             return unused + self._trim()
 
     def _trim(self) -> list[Slide]:
@@ -501,42 +385,3 @@ def _close(slides: list[Slide]) -> None:
     # Outside the lock: closing may wait for a file system.
     for slide in slides:
         slide.close()
-
-
-def _remember(memory: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
-    memory[key] = value
-    memory.move_to_end(key)
-    while len(memory) > _MOST_REMEMBERED:
-        memory.popitem(last=False)
-
-
-def _origin(place: Place, info: SlideInfo, before: _Origin | None) -> _Origin:
-    others = () if before is None else tuple(one for one in before.places if one != place)
-    return _Origin((place, *others[: _MOST_COPIES - 1]), info)
-
-
-def _certain(found: _Found | None) -> _Found:
-    assert found is not None
-    return found
-
-
-def _replaced(origin: _Origin) -> WsiSamServerError:
-    return WsiSamServerError(
-        Reason.SLIDE_UNREADABLE, private="another file took its place", place=origin.places[0].path
-    )
-
-
-def _fingerprint_of(file: SlideFile) -> str:
-    try:
-        return file_fingerprint(file.name)
-    except OSError as error:
-        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=file.path) from error
-
-
-def probed(root: Hashable) -> None:
-    """Asks a drive what it cannot answer from memory."""
-    if isinstance(root, Path):
-        root.stat()
-        shutil.disk_usage(root)
-        with os.scandir(root) as entries:
-            next(entries, None)
