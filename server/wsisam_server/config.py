@@ -105,6 +105,10 @@ class Limits:
     plain_image_pixels: Annotated[
         Count, Field(description="Pixels of an image without a pyramid; 4 bytes each while it is open.")
     ] = 400_000_000
+    file_system_seconds: Annotated[
+        Seconds,
+        Field(description="That a drive may take to answer; then its slides are SLIDE_UNAVAILABLE until it does."),
+    ] = 5.0
     read_pixels: Annotated[
         Count, Field(description="Stored pixels that are read for one window; a view that takes more is too coarse.")
     ] = 2**28

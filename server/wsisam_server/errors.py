@@ -93,8 +93,9 @@ class Reason(Enum):
         Code.FAILED_PRECONDITION,
         "The slide file exists but cannot be read as an image ({problem}). {advice}.",
         defaults={
-            "problem": "damaged, truncated or of an unsupported format",
-            "advice": "Open it in another viewer to check it, or copy it to the server again",
+            "problem": "damaged, truncated or of an unsupported format, or replaced since it was opened",
+            "advice": "Open it in another viewer to check it, or copy it to the server again; if it was replaced, call "
+            "OpenSlide again",
         },
     )
     VIEW_TOO_COARSE = Entry(
@@ -102,6 +103,12 @@ class Reason(Enum):
         "The view is too far zoomed out for this slide: it asks for downsample {downsample}, and the coarsest level "
         "that the file stores is {coarsest}, of which {pixels} pixels would have to be read. Zoom in to downsample "
         "{finest} or finer, draw a smaller box, or convert the slide to a pyramid (for example OME-TIFF).",
+    )
+    SLIDE_UNAVAILABLE = Entry(
+        Code.UNAVAILABLE,
+        "The drive that the slide lies on does not answer the server within {seconds} s. Slides on other drives work "
+        "as usual. Try again in a few seconds; if it persists, tell the administrator that the drive hangs.",
+        5,
     )
     SLIDE_TOO_LARGE = Entry(
         Code.FAILED_PRECONDITION,

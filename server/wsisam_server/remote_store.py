@@ -6,7 +6,7 @@ never know what the annotations are for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import grpc
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from wsisam.v1 import segmentation_pb2
 
 Reply = TypeVar("Reply")
+
+PAGE: Final = 1000
 
 
 class RemoteStore(Store):
@@ -135,6 +137,21 @@ class RemoteStore(Store):
             if len(found) > limit:
                 return Page(tuple(found[:limit]), found[limit - 1].revision, complete=False)
         return Page(tuple(found), found[-1].revision if found else after, complete=True)
+
+    def classes(self) -> list[str]:
+        """See `Store`."""
+        nothing = pb.AnnotationsListRequest(filter=pb.AnnotationFilter(slide_id=""), with_classes=True)
+        (message,) = self._stream(self._stub.List, nothing)
+        if message.classes or not message.revision:
+            return list(message.classes)
+        # An older server does not say: then its whole history does.
+        found: set[str] = set()
+        after, complete = 0, False
+        while not complete:
+            page = self.changes(Wanted(), after=after, limit=PAGE)
+            found |= {"" if one.content.path_class is None else one.content.path_class.name for one in page.annotations}
+            after, complete = page.revision, page.complete
+        return sorted(found)
 
     def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
         """See `Store`; slides without any annotation are left out, too."""

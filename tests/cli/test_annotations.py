@@ -16,7 +16,8 @@ from support.tangles import zigzags
 from wsisam_server.cli import main
 from wsisam_server.config import Limits
 from wsisam_server.formats import geojson as format_
-from wsisam_server.store import Wanted, open_store
+from wsisam_server.geometry import SlideSize
+from wsisam_server.store import Content, Draft, PathClass, SlideRecord, Target, Wanted, open_store
 
 BOWTIE = [[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]
 
@@ -131,20 +132,45 @@ def test_a_file_that_says_something_else_is_refused_until_it_may_win(where, slid
         assert len(store.history(found.id, after=0, limit=5).annotations) == 2
 
 
-def test_bad_shapes_are_told_and_can_be_repaired(where, slide, geojson, place):
+def test_bad_shapes_are_told_left_out_and_can_be_repaired(where, slide, geojson, place):
     bad = square(0, name="crossed")
     bad["geometry"]["coordinates"] = [BOWTIE]
     path = geojson(bad, square(50))
-    shown = run("import", path, "--slide", slide, *where, status=1)
-    assert "crossed: Self-intersection" in shown
+    shown = run("import", path, "--slide", slide, *where)
+    assert f"feature 1 (id {bad['id']}, 'crossed'): its outline crosses itself at (5, 5)" in shown
+    assert "left out: 1 of 2 annotations" in shown
     assert "--repair" in shown
+    assert "1 new annotations, 0 changed, 0 as they were, 1 left out" in shown
     shown = run("import", path, "--slide", slide, "--repair", *where)
     assert "1 shapes were made valid" in shown
+    assert "1 new annotations, 0 changed, 1 as they were" in shown
     with open_store(str(place)) as store:
         kept = {one.content.name: one.content.shape for one in store.listing(Wanted(), after=0, limit=5).annotations}
     assert kept["crossed"].is_valid
     assert kept["crossed"].area == 50
     assert kept["crossed"].geom_type == "MultiPolygon"
+
+
+@pytest.mark.parametrize(
+    ("rings_of_parts", "area"),
+    [
+        ([[(0, 100)], [(50, 150)]], 17_500),
+        ([[(0, 100)], [(0, 100)]], 10_000),
+        ([[(0, 100), (20, 50), (40, 70)]], 8300),
+    ],
+    ids=["parts", "the same part twice", "holes"],
+)
+def test_parts_and_holes_that_lie_over_each_other_are_united(place, slide, geojson, rings_of_parts, area):
+    """Each square from one coordinate to another, along both axes."""
+    bad = square(0)
+    parts = [
+        [[[x, y] for x, y in shapely.box(a, a, b, b).exterior.coords] for a, b in rings] for rings in rings_of_parts
+    ]
+    bad["geometry"] = {"type": "MultiPolygon", "coordinates": parts}
+    run("import", geojson(bad), "--slide", slide, "--repair")
+    with open_store(str(place)) as store:
+        (one,) = store.listing(Wanted(), after=0, limit=5).annotations
+    assert one.content.shape.area == area
 
 
 def test_a_shape_that_cannot_be_repaired_is_told_and_left_out(where, slide, geojson, place):
@@ -157,8 +183,8 @@ def test_a_shape_that_cannot_be_repaired_is_told_and_left_out(where, slide, geoj
 
 
 def test_more_than_fits_into_one_request(where, slide, geojson, place):
-    features = [square(20 * number) for number in range(2500)]
-    shown = run("import", geojson(*features), "--slide", slide, *where)
+    features = [square(20 * number) for number in range(2500)]  # most beyond the slide's right edge
+    shown = run("import", geojson(*features), "--slide", slide, "--outside", "keep", *where)
     assert "2500 new annotations" in shown
     with open_store(str(place)) as store:
         assert store.head() == 2500
@@ -196,6 +222,114 @@ def test_exports_of_several_slides(where, slide, geojson, tmp_path):
     run("export", tmp_path / "anna.geojson", "--author", "anna", *where)
     assert len(json.loads((tmp_path / "anna.geojson").read_text())["features"]) == 1
     assert "no such annotations" in run("export", folder, "--project", "Q", *where, status=1)
+
+
+def collected(path):
+    return json.loads(path.read_text())["features"]
+
+
+def test_what_is_deleted_is_not_in_an_earlier_file_any_more(where, slide, geojson, place, tmp_path):
+    one, other = square(0, classification="Gland"), square(50, classification="Tumor")
+    run("import", geojson(one), "--slide", slide, *where)
+    run("import", geojson(other), "--slide-id", "file:///x/case%207.png", *where)
+    folder, out, coco = tmp_path / "out", tmp_path / "out.geojson", tmp_path / "coco.json"
+    folder.mkdir()
+    to_file = ("export", out, "--slide", slide, *where)
+    to_coco = ("export", coco, "--format", "coco", "--slide", slide, *where)
+    for arguments in (to_file, to_coco, ("export", folder, *where)):
+        run(*arguments)
+    before = {path.name: len(collected(path)) for path in folder.iterdir()}
+    assert list(before.values()) == [1, 1]
+    (folder / "other.geojson").write_text("somebody else's")
+    with open_store(str(place)) as store:
+        store.delete([Target(uuid.UUID(one["id"]), 1)], author="anna", request_id=uuid.uuid4().hex)
+    assert "there are no such annotations" in run(*to_file)
+    assert collected(out) == []
+    assert "0 annotations" in run(*to_coco)
+    written = json.loads(coco.read_text())
+    assert (written["annotations"], [image["file_name"] for image in written["images"]]) == ([], ["case 7.png"])
+    assert [one["name"] for one in written["categories"]] == ["Gland", "Tumor"]
+    # Each slide's file keeps its name, though one has nothing now.
+    run("export", folder, *where)
+    after = {path.name: len(collected(path)) for path in folder.iterdir() if path.name in before}
+    assert sorted(after.values()) == [0, 1]
+    assert (folder / "other.geojson").read_text() == "somebody else's"
+    # A folder where nothing was written before gets no empty files.
+    new = tmp_path / "new"
+    new.mkdir()
+    run("export", new, *where)
+    assert [len(collected(path)) for path in new.iterdir()] == [1]
+    run("export", new, "--slide", slide, *where)
+    assert sorted(len(collected(path)) for path in new.iterdir()) == [0, 1]
+
+
+def ids(path):
+    written = json.loads(path.read_text())
+    return {one["name"]: one["id"] for one in written["categories"]}
+
+
+def test_a_class_has_the_same_id_in_every_export(where, slide, geojson, place, tmp_path):
+    train, val = tmp_path / "train.json", tmp_path / "val.json"
+    gone = square(90, classification="Adipose")
+    run("import", geojson(square(0, classification="Tumor"), gone), "--slide", slide, *where)
+    run("import", geojson(square(50, classification="Stroma")), "--slide-id", "file:///x/b.png", *where)
+    with open_store(str(place)) as store:  # a size, as a server that opened it would have said
+        slides = [SlideRecord("file:///x/b.png", (), SlideSize(900, 700))]
+        draft = Draft(uuid.uuid4(), Content("file:///x/b.png", shapely.Point(1, 1)))
+        store.save([draft], author="a", request_id="size", slides=slides)
+    export = ("--format", "coco", *where)
+    run("export", train, "--slide", slide, *export)
+    run("export", val, "--slide-id", "file:///x/b.png", *export)
+    assert ids(train) == ids(val) == {"Adipose": 1, "Stroma": 2, "Tumor": 3, "unclassified": 4}
+    with open_store(str(place)) as store:
+        found = store.get(uuid.UUID(gone["id"]))
+        content = replace(found.content, path_class=PathClass("Tumor"))
+        store.save([Draft(found.id, content, found.revision)], author="a", request_id="edit")
+    run("export", val, *export)
+    assert ids(val) == ids(train)
+    # A new class moves what follows it, unless the ids are given.
+    run("import", geojson(square(200, classification="Gland")), "--slide", slide, *where)
+    run("export", val, *export)
+    assert ids(val)["Tumor"] == 4
+    shown = run("export", val, "--categories", train, *export)
+    assert ids(val) == {**ids(train), "Gland": 5}
+    assert "does not have 'Gland', which got the id 5" in shown
+    fixed = tmp_path / "fixed.json"
+    fixed.write_text('{"Stroma": 9}')
+    run("export", val, "--categories", fixed, "--class", " Stroma ", *export)
+    assert ids(val) == {"Stroma": 9}
+
+
+def test_ids_that_cannot_be_read_are_said_before_anything_is_written(place, slide, geojson, tmp_path):
+    run("import", geojson(square(0)), "--slide", slide)
+    out, fixed = tmp_path / "coco.json", tmp_path / "ids.json"
+    fixed.write_text('{"Tumor": "one"}')
+    assert "no whole number" in run("export", out, "--format", "coco", "--categories", fixed, status=1)
+    assert not out.exists()
+    assert "goes with --format coco" in run("export", tmp_path / "o.geojson", "--categories", fixed, status=2)
+
+
+def test_classes_that_qupath_takes_for_one_are_one(where, slide, geojson, tmp_path):
+    names = ["Tumor: Positive", "Tumor:Positive", {"name": " Tumor : Positive "}, " Stroma ", "Stroma", " : "]
+    run(
+        "import",
+        geojson(*(square(20 * n, classification=one) for n, one in enumerate(names))),
+        "--slide",
+        slide,
+        *where,
+    )
+    out = tmp_path / "coco.json"
+    run("export", out, "--format", "coco", *where)
+    assert ids(out) == {"Stroma": 1, "Tumor: Positive": 2, "unclassified": 3}
+    for name in ("Tumor: Positive", "Tumor:Positive"):
+        assert "3 annotations" in run("export", tmp_path / "o.geojson", "--class", name, *where)
+    assert {one["properties"]["classification"] for one in collected(tmp_path / "o.geojson")} == {"Tumor: Positive"}
+
+
+def test_coco_says_which_classes_are_none_to_train_on(place, slide, geojson, tmp_path):
+    run("import", geojson(square(0, classification="Region*"), square(20)), "--slide", slide)
+    shown = run("export", tmp_path / "coco.json", "--format", "coco")
+    assert "note: 1 are of classes that QuPath ignores when it trains: Region*" in shown
 
 
 def test_coco(where, slide, geojson, tmp_path):
@@ -240,12 +374,9 @@ def test_what_is_refused(arguments, status, says, slide, geojson, tmp_path, plac
     assert says in run(*given, status=status)
 
 
-def test_the_same_id_twice_is_refused_unless_it_says_the_same(place, slide, geojson):
-    same = str(uuid.uuid4())
-    shown = run("import", geojson(square(0, same), square(1, same)), "--slide", slide, status=1)
-    assert "twice" in shown
-    file = geojson(square(0, same))
-    assert "1 new" in run("import", file, file, "--slide", slide)
+def test_annotations_that_say_the_same_twice_are_stored_once(place, slide, geojson):
+    file = geojson(square(0))
+    assert "1 new annotations, 0 changed, 0 as they were, 1 left out" in run("import", file, file, "--slide", slide)
 
 
 # wsisam db

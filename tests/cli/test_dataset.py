@@ -17,7 +17,7 @@ from wsisam_server.datasets import read_manifest
 from wsisam_server.fields import SlidePrompt
 from wsisam_server.geometry import Box
 from wsisam_server.slides import fingerprint
-from wsisam_server.store import Content, Draft, PathClass, Provenance, SlideRecord, Target, open_store
+from wsisam_server.store import Content, Draft, PathClass, Provenance, SlideRecord, Target, Wanted, open_store
 
 
 def run(*arguments, status=0):
@@ -81,6 +81,52 @@ def test_filters(place, tmp_path, options, versions):
     run(place, tmp_path / "out", *options)
     said = csv.DictReader((tmp_path / "out" / "labels.csv").read_text().splitlines())
     assert "".join(sorted(row["version"] for row in said)) == versions
+
+
+@pytest.fixture
+def ignored(place):
+    """A region and something to be ignored, on the last slide."""
+    with open_store(str(place)) as store:
+        (last,) = store.listing(Wanted(author="ben"), after=2, limit=1).annotations
+        drafts = [
+            Draft(uuid.uuid4(), Content(last.content.slide_id, square(50 * n, 550, 40).shape, PathClass(name)))
+            for n, name in enumerate(("Region*", "Ignore*", "Gland: Other*", "5* hotel"))
+        ]
+        store.save(drafts, author="ben", request_id=uuid.uuid4().hex)
+
+
+@pytest.mark.parametrize(
+    ("options", "count", "left_out"),
+    [
+        ([], 5, 3),
+        (["--keep-ignored"], 8, 0),
+        (["--class", "Region*"], 1, 0),
+        (["--class", " Gland ", "--class", "Gland:Other*"], 3, 0),
+    ],
+)
+def test_what_qupath_ignores_is_left_out_and_counted(place, ignored, tmp_path, options, count, left_out):
+    shown = run(place, tmp_path / "out", *options)
+    said = list(csv.DictReader((tmp_path / "out" / "labels.csv").read_text().splitlines()))
+    assert len(said) == count
+    assert (f"left out: {left_out} annotations of a class that QuPath ignores" in shown) is bool(left_out)
+    record = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    assert sum(record["left_out"].values()) == left_out
+
+
+def test_a_data_set_of_nothing_is_no_earlier_one(place, tmp_path):
+    out = tmp_path / "out"
+    run(place, out)
+    assert "no such annotations" in run(place, out, "--class", "Stroma", status=1)
+    assert (out / "manifest.csv").read_text() == "image,mask,mpp,split,slide,x,y,downsample\n"
+    assert json.loads((out / "dataset.json").read_text())["source"]["classes"] == ["Stroma"]
+    run(place, out)
+    assert len(read_manifest(out / "manifest.csv")) == 2
+    # Slides that are away are no empty result.
+    for slide in tmp_path.glob("case-*.png"):
+        slide.rename(tmp_path / f"{slide.name}.away")
+    before = (out / "manifest.csv").read_text()
+    assert "not on this machine" in run(place, out, status=1)
+    assert (out / "manifest.csv").read_text() == before
 
 
 def test_slides_that_moved_are_looked_for(place, tmp_path):

@@ -161,3 +161,28 @@ def test_discs_are_where_the_helpers_say():
     image = picture()
     for x, y, _ in DISCS.values():
         assert image[y, x].mean() < 130
+
+
+@pytest.mark.parametrize("command", ["segment", "everything"])
+def test_nothing_found_is_no_earlier_result(slide, target, tmp_path, command):
+    geojson, overlay = tmp_path / "out.geojson", tmp_path / "out.png"
+    geojson.write_text("of yesterday")
+    overlay.write_text("of yesterday")
+    # On background, and of everything there no object is so large.
+    asked = ("--box", "820,620,840,640", "--min-size", 15, "--max-size", 30, "--min-score", 1)
+    if command == "segment":
+        asked = ("--point", "830,20", "--min-area", 1e12)
+    words = (command, slide, *asked, "--geojson", geojson, "--overlay", overlay, "--server", target)
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    assert done.exit_code == 0, done.output
+    assert json.loads(geojson.read_text())["features"] == []
+    with Image.open(overlay) as drawn:
+        assert max(drawn.size) == 1400
+
+
+def test_a_failure_leaves_the_earlier_result(slide, target, tmp_path):
+    geojson = tmp_path / "out.geojson"
+    geojson.write_text("of yesterday")
+    done = run(slide, "--point", "5000,5000", "--geojson", geojson, "--server", target)
+    assert done.exit_code == 1
+    assert geojson.read_text() == "of yesterday"

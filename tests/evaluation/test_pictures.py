@@ -34,6 +34,18 @@ def test_the_worst_are_kept_in_order(model, rows, tmp_path):
         assert max(image.size) == SIDE
 
 
+def test_pictures_of_an_earlier_run_go_and_other_files_stay(model, rows, tmp_path):
+    first, second = WorstCases(2), WorstCases(1)
+    evaluate(model, rows, Options(prompts=("box", "1"), against_sam=True), observer=first)
+    evaluate(model, rows, Options(prompts=("box",)), observer=second)
+    folder = tmp_path / "worst"
+    first.write(folder)
+    mine = folder / "mine.png"
+    mine.write_bytes(b"")
+    paths = second.write(folder)
+    assert set(folder.iterdir()) == {*paths, mine}
+
+
 def test_edges_clicks_and_box_are_drawn(model, rows):
     drawn = {}
 

@@ -261,12 +261,8 @@ def test_an_origin_that_was_changed_by_hand_is_metadata(prompts):
         ("<xml/>", "no JSON"),
         ("7", "no GeoJSON"),
         ('{"type": "Topology"}', "no GeoJSON"),
-        (json.dumps([feature(), {**feature(), "geometry": {"type": "Circle", "coordinates": []}}]), "feature 2"),
-        (json.dumps([feature({"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]})]), "feature 1"),
-        (json.dumps([7]), "feature 1"),
-        (json.dumps([feature(classification=7)]), "feature 1"),
-        (json.dumps([feature(measurements={"a": "many"})]), "feature 1"),
-        (json.dumps([feature(measurements={"a": 10**400})]), "feature 1"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"type": "FeatureCollection", "features": [', "line 1, column 44"),
     ],
 )
 def test_texts_that_make_no_sense(text, problem):
@@ -277,3 +273,276 @@ def test_texts_that_make_no_sense(text, problem):
 def test_an_empty_collection_is_empty():
     assert read({"type": "FeatureCollection", "features": []}).drafts == []
     assert json.loads(geojson.write([])) == {"type": "FeatureCollection", "features": []}
+
+
+# What costs itself only
+
+SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [100, 0], [100, 100], [0, 100], [0, 0]]]}
+HOLE = [[20, 20], [40, 20], [40, 40], [20, 20]]
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        {"type": "Polygon", "coordinates": [[[x, y, 7] for x, y in SQUARE["coordinates"][0]]]},
+        {"type": "Polygon", "coordinates": [[[0, 0, 1], [100, 0], [100, 100, 1, 1], [0, 100]]]},
+        {"type": "Polygon", "coordinates": [[["0", "0,0"], ["100", 0], [100, "1e2"], [0, " 100 "]]]},
+        {"type": "Polygon", "coordinates": [*SQUARE["coordinates"], [[5, 5], [6, 6]], []]},
+        {"type": "polygon", "coordinates": SQUARE["coordinates"]},
+        {"type": "MultiPolygon", "coordinates": [SQUARE["coordinates"], [], [[]], [[[1, 1], [2, 2], [1, 1]]]]},
+        {"type": "GeometryCollection", "geometries": [SQUARE, {"type": "LineString", "coordinates": [[0, 0], [1, 1]]}]},
+        {
+            "type": "GeometryCollection",
+            "geometries": [{"type": "GeometryCollection", "geometries": [SQUARE]}, {}, None],
+        },
+        json.dumps(SQUARE),
+    ],
+    ids=str,
+)
+def test_areas_are_taken_whatever_is_beside_them(geometry):
+    (draft,) = read(feature(geometry)).drafts
+    assert draft.content.shape.geom_type == "Polygon"
+    assert not draft.content.shape.has_z
+    assert draft.content.shape.area == 10_000
+
+
+def test_lines_and_points_of_a_collection_without_areas():
+    line = {"type": "LineString", "coordinates": [[0, 0], [1, 1]]}
+    point = {"type": "Point", "coordinates": [5, 5]}
+    found = read([feature({"type": "GeometryCollection", "geometries": some}) for some in ([line, point], [point] * 2)])
+    assert [draft.content.shape.geom_type for draft in found.drafts] == ["LineString", "MultiPoint"]
+    assert found.ignored == {"lines and points beside the areas of one annotation": 1}
+
+
+@pytest.mark.parametrize(
+    ("geometry", "what"),
+    [
+        (None, "without a shape"),
+        ({}, "without a shape"),
+        ({"type": "Polygon"}, "without a shape"),
+        ({"type": "Polygon", "coordinates": []}, "without a shape"),
+        ({"type": "MultiPolygon", "coordinates": []}, "without a shape"),
+        ({"type": "GeometryCollection", "geometries": []}, "without a shape"),
+        ({"coordinates": [1, 2]}, "without a shape"),
+        ([1, 2], "without a shape"),
+        ({"type": "Circle", "coordinates": [1, 2]}, "of the type 'Circle'"),
+        ({"type": "Polygon", "coordinates": [[]]}, "too few"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}, "too few"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [0, 0], [1, 1]]]}, "too few"),
+        ({"type": "MultiPolygon", "coordinates": [[]]}, "too few"),
+        ({"type": "LineString", "coordinates": [[0, 0], [0, 0]]}, "too few"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [1, None], [1, 1]]]}, "no number"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [1, float("nan")], [1, 1]]]}, "no number"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [1], [1, 1]]]}, "no number"),
+        ({"type": "Polygon", "coordinates": [[0, 0], [1, 0], [1, 1]]}, "no number"),
+        ({"type": "Polygon", "coordinates": 7}, "no number"),
+        ({"type": "Point", "coordinates": [1, 10**400]}, "no number"),
+        ({"type": "Point", "coordinates": [[1, 2]]}, "no number"),
+        ({"type": "Point", "coordinates": {"x": 1}}, "no number"),
+    ],
+    ids=str,
+)
+def test_a_shape_that_cannot_be_taken_costs_its_feature_only(geometry, what):
+    bad = {**feature(name="bad one"), "geometry": geometry}
+    found = read([feature(), bad, feature()])
+    assert len(found.drafts) == 2
+    ((words, count),) = found.left_out.items()
+    assert what in words
+    assert count == 1
+    for problem in found.problems:
+        assert problem.startswith(f"feature 2 (id {bad['id']}, 'bad one'): it")
+
+
+@pytest.mark.parametrize("item", [7, None, "text", [], [[]]], ids=str)
+def test_entries_that_are_no_features(item):
+    found = read([item, feature()])
+    assert len(found.drafts) == 1
+    assert found.left_out == {"entries that are no features": 1}
+
+
+def test_a_number_of_thousands_of_digits_costs_its_feature_only():
+    text = json.dumps([feature(), feature()]).replace("1.5", "9" * 5000, 1)
+    found = read(text)
+    assert (len(found.drafts), found.left_out.total()) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("written", "path_class"),
+    [
+        ({"name": None, "color": [1, 2, 3]}, None),
+        ({"name": "", "color": [1, 2, 3]}, None),
+        ({"names": []}, None),
+        ({"names": [None]}, None),
+        ({}, None),
+        ([], None),
+        ("", None),
+        ({"names": ["Tumor", None]}, PathClass("Tumor")),
+        (["Tumor", "Positive"], PathClass("Tumor: Positive")),
+        ('{"name": "Tumor", "color": [200, 0, 10]}', PathClass("Tumor", 0xC8000A)),
+        ("{'name': 'Tumor', 'color': [200, 0, 10]}", PathClass("Tumor", 0xC8000A)),
+        ('{"names": ["Tumor", "Positive"]}', PathClass("Tumor: Positive")),
+        ("{not JSON}", PathClass("{not JSON}")),
+        (0, PathClass("0")),
+        ({"name": 3}, PathClass("3")),
+        (True, None),
+        ({"name": {"a": 1}}, None),
+    ],
+    ids=str,
+)
+def test_classes_as_programs_write_them(written, path_class):
+    assert read(feature(classification=written)).drafts[0].content.path_class == path_class
+
+
+@pytest.mark.parametrize(
+    ("written", "rgb"),
+    [
+        ([200, 0, 10], 0xC8000A),
+        ([200, 0, 10, 255], 0xC8000A),
+        ([200.0, 0.0, 10.0], 0xC8000A),
+        ([1.0, 0.0, 0.5], 0xFF0080),
+        ([1, 0.5, 0], 0xFF8000),
+        ([1, 1, 0], 0x010100),
+        ("#F00", 0xFF0000),
+        ("#c8000a", 0xC8000A),
+        ("#C8000AFF", 0xC8000A),
+        ("rgb(200, 0, 10)", 0xC8000A),
+        ("rgba(200,0,10,0.5)", 0xC8000A),
+        ("200,0,10", 0xC8000A),
+        ("[200, 0, 10]", 0xC8000A),
+        ({"r": 200, "g": 0, "b": 10}, 0xC8000A),
+        (-3670006, 0xC8000A),
+        ("-3670006", 0xC8000A),
+        (-3670006.0, 0xC8000A),
+        (0, 0),
+        (None, None),
+        ("", None),
+    ],
+    ids=str,
+)
+def test_colours_as_programs_write_them(written, rgb):
+    found = read(feature(color=written))
+    assert found.drafts[0].content.rgb == rgb
+    assert not found.ignored
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["#", "#GG0000", "#12345", "red", "rgb(1,2)", "rgb(300,0,0)", [1, 2], [1, 2, 300], [-1, 0, 0], [1, 2, "3"],
+     [None] * 3, [], {}, True, 2**40, 0.5, float("nan"), [float("nan")] * 3],
+    ids=str,
+)  # fmt: skip
+def test_a_colour_that_is_none_costs_itself_only(written):
+    found = read(feature(color=written, name="mine"))
+    (draft,) = found.drafts
+    assert (draft.content.rgb, draft.content.name) == (None, "mine")
+    assert found.ignored == {"colours that are none": 1}
+    assert read(feature(classification={"name": "T", "color": written})).drafts[0].content.path_class == PathClass("T")
+
+
+@pytest.mark.parametrize(
+    ("written", "locked"),
+    [(True, True), (False, False), ("true", True), ("false", False), ("False", False), ("", False), (None, False),
+     (0, False), (1, True), ("0", False), ("no", False)],
+)  # fmt: skip
+def test_locks_as_programs_write_them(written, locked):
+    assert read(feature(isLocked=written)).drafts[0].content.locked is locked
+
+
+@pytest.mark.parametrize(
+    ("written", "name"), [(None, ""), (0, "0"), (12, "12"), (1.5, "1.5"), (False, "false"), ("a\nb", "a\nb"), ([], "")]
+)
+def test_names_as_programs_write_them(written, name):
+    assert read(feature(name=written)).drafts[0].content.name == name
+
+
+@pytest.mark.parametrize("bad", ["half \ud83d pair", "nul \0 x"])
+def test_a_name_or_class_that_is_no_text_costs_its_feature(bad):
+    found = read([feature(name=bad), feature(classification=bad), feature()])
+    assert len(found.drafts) == 1
+    assert found.left_out == {"annotations whose name or class is no text": 2}
+
+
+def test_metadata_are_texts():
+    metadata = {"n": 5, "null": None, "list": [1, 2], "b": True, "o": {"x": "ü"}, "t": "", "bad": "\0"}
+    found = read([feature(metadata=metadata), feature(metadata=json.dumps({"a": "b"})), feature(metadata=[1])])
+    assert [draft.content.metadata for draft in found.drafts] == [
+        {"n": "5", "list": "[1, 2]", "b": "true", "o": '{"x": "ü"}', "t": ""},
+        {"a": "b"},
+        {},
+    ]
+    assert found.ignored == {"metadata that are no texts": 2}
+
+
+def test_a_measurement_that_is_no_number_costs_itself_only():
+    bad = {"a": "-", "b": "", "c": "1,5", "d": 10**400, "e": [1], "f": True, "good": "2.5", "missing": "NaN"}
+    found = read([feature(measurements=bad), feature(measurements=[{"name": "g", "value": 1}, {"value": 2}, 3])])
+    assert [draft.content.measurements for draft in found.drafts] == [{"good": 2.5}, {"g": 1.0}]
+    assert found.ignored == {"measurements that are no numbers": 7}
+    assert any("the measurement 'c': it is no number: '1,5'" in problem for problem in found.problems)
+
+
+def test_a_score_that_is_no_number_is_metadata():
+    metadata = {"wsisam.model": "m", "wsisam.score": "NaN"}
+    (draft,) = read(feature(metadata=metadata)).drafts
+    assert (draft.content.provenance, draft.content.metadata) == (None, metadata)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ({"type": "detection"}, 0),
+        ({"type": "PathCellObject"}, 0),
+        ({"type": "annotation"}, 1),
+        ({"type": "gland"}, 1),  # another program's word
+        ({"objectType": "Detection"}, 0),
+        ({"objectType": "PathAnnotationObject"}, 1),
+        ({"objectType": "annotation", "type": "detection"}, 1),
+        ({"objectType": None}, 1),
+    ],
+    ids=str,
+)
+def test_what_is_no_annotation(said, kept):
+    assert len(read({**feature(), "properties": said}).drafts) == kept
+
+
+@pytest.mark.parametrize("properties", [None, [], "text", 7, '{"name": "a"}'], ids=str)
+def test_properties_that_are_none(properties):
+    assert len(read({**feature(), "properties": properties}).drafts) == 1
+
+
+def test_an_id_that_became_a_property():
+    own = str(uuid.uuid4())
+    said = {**feature(), "properties": {"id": own}}
+    del said["id"]
+    assert str(read(said).drafts[0].id) == own
+
+
+# Hierarchies
+
+
+def nested():
+    return feature(
+        SQUARE, name="parent", childObjects=[feature(name="child", childObjects=[feature(name="grandchild")])]
+    )
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda one: one,
+        lambda one: {"type": "FeatureCollection", "features": [one]},
+        lambda one: {"type": "Feature", "geometry": {}, "properties": {"objectType": "root", "childObjects": [one]}},
+        lambda one: {"root": {"type": "Feature", "properties": {"objectType": "root", "childObjects": [one]}}},
+        lambda one: {"type": "Feature", "id": "PathRootObject", "geometry": None, "childObjects": [one]},
+        lambda one: [{"type": "FeatureCollection", "features": [one]}],
+        lambda one: feature(objectType="tma_core", childObjects={"type": "FeatureCollection", "features": [one]}),
+        lambda one: feature(objectType="tma_core", childObjects=json.dumps([one])),
+    ],
+)
+def test_what_lies_below_others_is_read(wrap):
+    assert [draft.content.name for draft in read(wrap(nested())).drafts] == ["parent", "child", "grandchild"]
+
+
+def test_a_bare_collection_of_geometries():
+    (draft,) = read({"type": "GeometryCollection", "geometries": [SQUARE]}).drafts
+    assert draft.content.shape.area == 10_000

@@ -80,6 +80,12 @@ def test_existing_things_of_another_size_do_no_harm():
     assert comparable(shapes, WANTED) == [shapes[2]]
 
 
+def test_existing_things_whose_parts_lie_over_each_other_are_united():
+    """Counted across all rings, the same part twice would be nothing, and in nobody's place."""
+    (same,) = comparable([shapely.MultiPolygon([disc(500, 500)] * 2)], WANTED)
+    assert same.area == pytest.approx(disc(500, 500).area)
+
+
 def candidate(part, rank, number=0):
     return Candidate(number, part, shapely.MultiPolygon([part]), 1.0, rank)
 

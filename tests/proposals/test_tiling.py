@@ -99,6 +99,12 @@ def test_a_region_that_crosses_itself_is_mended():
     assert region.area == pytest.approx(20_000)
 
 
+def test_areas_of_a_region_that_lie_over_each_other_are_one():
+    first, second = shapely.box(100, 100, 200, 200), shapely.box(150, 150, 250, 250)
+    assert usable_region(shapely.MultiPolygon([first, second]), SLIDE).area == pytest.approx(17_500)
+    assert usable_region(shapely.MultiPolygon([first, first]), SLIDE).area == pytest.approx(10_000)
+
+
 @pytest.mark.parametrize(
     ("shape", "reason"),
     [

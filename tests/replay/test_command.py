@@ -86,6 +86,8 @@ def run(*arguments, status=0):
 
 def test_here_and_there_the_same_is_drawn_and_saved_only_if_asked(server, shelf, tmp_path):
     here, there = tmp_path / "here.json", tmp_path / "there.json"
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / f"009_dice0.100_{uuid.uuid4()}.png").write_bytes(b"of an earlier run")
     shown = run(
         "--store",
         server.place,

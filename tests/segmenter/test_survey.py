@@ -99,18 +99,48 @@ async def test_no_more_is_read_than_the_windows_and_a_million_pixels(planned, sl
 
 async def test_damage_elsewhere_does_no_harm_and_damage_in_the_region_is_said(planned, slide):
     slide.damaged = Box(20_000, 0, 50_000, 40_000)
-    found, _ = await searched(planned(AMONG_TISSUE, AMONG_CELLS))
+    found, counts = await searched(planned(AMONG_TISSUE, AMONG_CELLS))
     assert len(found) == len(CELLS)
+    assert counts[Fate.UNREADABLE] == 0
     with pytest.raises(WsiSamServerError) as caught:
         await searched(planned(ON_GLASS))
     assert caught.value.reason is Reason.SLIDE_UNREADABLE
+    assert {"x", "y", "width", "height"} <= set(caught.value.details)
 
 
-async def test_where_nothing_has_colour_all_clicks_are_asked(segmenter, tmp_path, monkeypatch):
+async def test_damaged_windows_are_left_out_counted_and_named(planned, slide):
+    whole, _ = await searched(planned(AMONG_CELLS))
+    slide.damaged = Box(55_030, 19_950, 55_060, 20_050)  # about one of the cells
+    survey = planned(AMONG_CELLS)
+    steps = [step async for step in survey.steps()]
+    found = {one.outcome.outline.geometry.wkt for step in steps for one in step.proposals}
+    lost = {tile.window: len(tile.clicks) for tile in survey.plan.tiles if _touch(tile.window.region, slide.damaged)}
+    assert 0 < len(lost) < len(survey.plan.tiles)
+    assert {window for step in steps for window in step.unreadable} == set(lost)
+    assert steps[-1].counts[Fate.UNREADABLE] == sum(lost.values())
+    assert steps[-1].done == len(survey.plan.tiles)
+    assert 0 < len(found) < len(whole)
+    assert found <= whole
+
+
+def _touch(one, other):
+    return one.x0 < other.x1 and other.x0 < one.x1 and one.y0 < other.y1 and other.y0 < one.y1
+
+
+async def test_without_colour_tissue_is_told_by_its_darkness(segmenter, tmp_path, monkeypatch):
     grey = DrawnSlide(SIZE, TISSUE, CELLS, grey=True)
     slide_id = opened(segmenter, grey, tmp_path / "grey.png", monkeypatch)
     region = shapely.MultiPolygon([AMONG_CELLS, ON_GLASS])
     survey = Survey.planned(segmenter, SurveyRequest(slide_id, region, (), WANTED), 10_000)
+    found, _ = await searched(survey)
+    assert len(found) == len(CELLS)
+    assert 0 < encoded(segmenter) < len(survey.plan.tiles)
+
+
+async def test_on_a_slide_without_background_all_clicks_are_asked(segmenter, tmp_path, monkeypatch):
+    full = DrawnSlide(SIZE, Box(0, 0, *SIZE), CELLS)
+    slide_id = opened(segmenter, full, tmp_path / "full.png", monkeypatch)
+    survey = Survey.planned(segmenter, SurveyRequest(slide_id, shapely.MultiPolygon([AMONG_CELLS]), (), WANTED), 10_000)
     found, _ = await searched(survey)
     assert len(found) == len(CELLS)
     assert encoded(segmenter) == len(survey.plan.tiles)

@@ -36,6 +36,7 @@ from wsisam_server.store import (
     SlideRecord,
     Target,
     Wanted,
+    model,
 )
 
 BOWTIE = shapely.Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])
@@ -91,6 +92,7 @@ class StoreContract:
 
     def test_a_new_store_is_empty(self, store):
         assert store.head() == 0
+        assert store.classes() == []
         assert everything(store) == all_changes(store) == []
         assert store.slides([SLIDE]) == []
 
@@ -490,6 +492,52 @@ class StoreContract:
         assert rest.complete
         assert [one.revision for one in first.annotations + rest.annotations] == [1, 3, 4, 5, 6, 7]
 
+    # Classes
+
+    def test_a_class_has_one_name_however_it_is_written(self, store):
+        drafts = [
+            draft(path_class=PathClass(name)) for name in ("Tumor: Positive", "Tumor:Positive", " Tumor :Positive ")
+        ]
+        other = draft(path_class=PathClass("Tumor"))
+        self.save(store, *drafts, other)
+        assert {store.get(one.id).content.path_class.name for one in drafts} == {"Tumor: Positive"}
+        for written in ("Tumor: Positive", "Tumor:Positive", " Tumor : Positive"):
+            wanted = Wanted(path_class=written)
+            assert {one.id for one in everything(store, wanted)} == {one.id for one in drafts}
+            assert {one.id for one in all_changes(store, wanted)} == {one.id for one in drafts}
+
+    def test_a_class_that_was_stored_otherwise_is_the_same_one(self, store, monkeypatch):
+        """As stores of before have it."""
+        old, blank = draft(path_class=PathClass("Tumor: Positive", 5)), draft(path_class=PathClass("x"))
+        for one, name in ((old, "Tumor:Positive "), (blank, " ")):
+            object.__setattr__(one.content.path_class, "name", name)
+        with monkeypatch.context() as before:
+            before.setattr(model, "class_name", lambda name: name)
+            self.save(store, old, blank)
+        new = draft(path_class=PathClass("Tumor: Positive"))
+        self.save(store, new)
+        wanted = Wanted(path_class="Tumor: Positive")
+        assert {one.id for one in everything(store, wanted)} == {old.id, new.id}
+        assert {one.id for one in all_changes(store, wanted)} == {old.id, new.id}
+        assert [one.id for one in everything(store, Wanted(path_class=""))] == [blank.id]
+        assert store.get(old.id).content.path_class == PathClass("Tumor: Positive", 5)
+        assert store.get(blank.id).content.path_class is None
+        assert store.classes() == ["", "Tumor: Positive"]
+        # What is so already is neither a conflict nor a revision.
+        again = [draft(one.id, path_class=store.get(one.id).content.path_class) for one in (old, blank)]
+        assert [saved.unchanged for saved in self.save(store, *again)] == [True, True]
+        (gone,) = store.delete([Target(old.id, 1)], author="anna", request_id=request())
+        store.restore([Target(old.id, gone.revision)], author="anna", request_id=request())
+        assert {one.id for one in everything(store, wanted)} == {old.id, new.id}
+
+    def test_a_class_that_was_there_once_is_listed_for_ever(self, store):
+        first, second = draft(path_class=PathClass("Tumor")), draft(path_class=PathClass("Stroma"))
+        self.save(store, first, second)
+        assert store.classes() == ["Stroma", "Tumor"]
+        store.delete([Target(first.id, 1)], author="anna", request_id=request())
+        self.save(store, draft(second.id, 2, path_class=PathClass("Artefact")), draft())
+        assert store.classes() == ["", "Artefact", "Stroma", "Tumor"]
+
     # Slides
 
     def test_slides_are_known_by_all_their_places(self, store):
@@ -545,6 +593,7 @@ class StoreContract:
             ({"name": "\ud800"}, "name"),
             ({"project": "x" * 513}, "project"),
             ({"path_class": PathClass("")}, "path_class.name"),
+            ({"path_class": PathClass(" : ")}, "path_class.name"),
             ({"path_class": PathClass("x" * 513)}, "path_class.name"),
             ({"path_class": PathClass("a", -1)}, "path_class.rgb"),
             ({"path_class": PathClass("a", 1 << 24)}, "path_class.rgb"),

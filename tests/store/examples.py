@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from wsisam_server.fields import PromptPoint, SlidePrompt
 from wsisam_server.geometry import Box, FieldPair, Point, Window
-from wsisam_server.store import Content, Draft, PathClass, Provenance, Scale
+from wsisam_server.store import Content, Draft, PathClass, Provenance, Scale, class_name
 
 SLIDE = "5e" * 32
 OTHER_SLIDE = "file:///C:/slides/only%20the%20client%20opens.ndpi"
@@ -90,7 +90,7 @@ shapes = st.one_of(
     _boxes.filter(lambda shape: shape.is_valid and shape.area > 0),
     _blobs().filter(lambda shape: shape.is_valid),
 )
-classes = st.none() | st.builds(PathClass, _text.filter(bool), st.none() | st.integers(0, 0xFFFFFF))
+classes = st.none() | st.builds(PathClass, _text.filter(class_name), st.none() | st.integers(0, 0xFFFFFF))
 prompts = st.builds(
     SlidePrompt,
     st.lists(st.builds(PromptPoint, st.builds(Point, _number, _number), st.booleans()), max_size=4).map(tuple),

@@ -4,7 +4,7 @@ import pytest
 
 from store.examples import SQUARE, content, draft, request
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.store import Draft, Scope, Target, Wanted
+from wsisam_server.store import Draft, PathClass, Scope, Target, Wanted
 
 ALL = Wanted()
 
@@ -49,6 +49,11 @@ class ScopeContract:
         assert shown(bens) == {annas[0].id, own.id, synced.id}
         assert shown(store) == {own.id, synced.id, *(one.id for one in annas)}
         assert shown(store.within(Scope(frozenset({"eva"}), frozenset()))) == set()
+
+    def test_classes_are_those_of_what_is_seen(self, store, bens):
+        save(store, draft(project="colon", path_class=PathClass("Gland")), draft(path_class=PathClass("Secret")))
+        assert store.classes() == ["Gland", "Secret"]
+        assert bens.classes() == ["Gland"]
 
     def test_what_is_not_seen_does_not_exist(self, bens, annas):
         for hidden in annas[1:]:

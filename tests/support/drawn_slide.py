@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.geometry import Box, SlideSize
-from wsisam_server.slides import SlideInfo, registry
+from wsisam_server.slides import DamagedPlaceError, SlideInfo, registry
 
 GLASS, TISSUE, CELL = (243, 243, 241), (226, 180, 210), (110, 60, 140)
 
@@ -37,7 +36,7 @@ class DrawnSlide:
         self.before(window)
         area, bad = window.region, self.damaged
         if area.x0 < bad.x1 and bad.x0 < area.x1 and area.y0 < bad.y1 and bad.y0 < area.y1:
-            raise WsiSamServerError(Reason.SLIDE_UNREADABLE)
+            raise DamagedPlaceError(window)
         places = (np.arange(window.size) + 0.5) * window.downsample
         x, y = (window.x + places)[np.newaxis, :], (window.y + places)[:, np.newaxis]
         pixels = np.empty((window.size, window.size, 3), np.uint8)

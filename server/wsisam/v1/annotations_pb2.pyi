@@ -413,7 +413,7 @@ class AnnotationFilter(google.protobuf.message.Message):
     author: builtins.str
     """The revision in question was made by this author."""
     path_class: builtins.str
-    """Of the class of this name; empty for those of none."""
+    """Of the class of this name; empty for those of none. Blanks about its parts do not count."""
     @property
     def region(self) -> wsisam.v1.geometry_pb2.Box:
         """Whose bounding box meets this one."""
@@ -550,6 +550,7 @@ class AnnotationsListRequest(google.protobuf.message.Message):
     SINCE_FIELD_NUMBER: builtins.int
     INCLUDE_DELETED_FIELD_NUMBER: builtins.int
     LIMIT_FIELD_NUMBER: builtins.int
+    WITH_CLASSES_FIELD_NUMBER: builtins.int
     since: builtins.int
     """Only what was changed after this revision. 0: everything."""
     include_deleted: builtins.bool
@@ -558,6 +559,8 @@ class AnnotationsListRequest(google.protobuf.message.Message):
     """At most so many, those of the smallest revisions; 0: no limit. The list then goes on with `since` = the last
     message's revision.
     """
+    with_classes: builtins.bool
+    """Say also which classes there are, whatever the filter."""
     @property
     def filter(self) -> global___AnnotationFilter: ...
     def __init__(
@@ -567,9 +570,10 @@ class AnnotationsListRequest(google.protobuf.message.Message):
         since: builtins.int = ...,
         include_deleted: builtins.bool = ...,
         limit: builtins.int = ...,
+        with_classes: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["filter", b"filter"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["filter", b"filter", "include_deleted", b"include_deleted", "limit", b"limit", "since", b"since"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["filter", b"filter", "include_deleted", b"include_deleted", "limit", b"limit", "since", b"since", "with_classes", b"with_classes"]) -> None: ...
 
 global___AnnotationsListRequest = AnnotationsListRequest
 
@@ -581,6 +585,7 @@ class AnnotationsListResponse(google.protobuf.message.Message):
     SLIDES_FIELD_NUMBER: builtins.int
     REVISION_FIELD_NUMBER: builtins.int
     STORE_ID_FIELD_NUMBER: builtins.int
+    CLASSES_FIELD_NUMBER: builtins.int
     revision: builtins.int
     """All that agrees with the filter has been sent up to here. In the last message: what to go on from, with another
     List or with Watch. There is always a last message, if only for this.
@@ -592,6 +597,12 @@ class AnnotationsListResponse(google.protobuf.message.Message):
     def slides(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AnnotatedSlide]:
         """The slides that these annotations are on; each comes once in a stream."""
 
+    @property
+    def classes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """If asked for, in the first message only: the names of all classes that annotations have or once had, also deleted
+        ones, sorted; an empty name if some have or had no class. A name that was listed once stays listed.
+        """
+
     def __init__(
         self,
         *,
@@ -599,8 +610,9 @@ class AnnotationsListResponse(google.protobuf.message.Message):
         slides: collections.abc.Iterable[global___AnnotatedSlide] | None = ...,
         revision: builtins.int = ...,
         store_id: builtins.str = ...,
+        classes: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["annotations", b"annotations", "revision", b"revision", "slides", b"slides", "store_id", b"store_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["annotations", b"annotations", "classes", b"classes", "revision", b"revision", "slides", b"slides", "store_id", b"store_id"]) -> None: ...
 
 global___AnnotationsListResponse = AnnotationsListResponse
 

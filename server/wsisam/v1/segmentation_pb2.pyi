@@ -304,6 +304,8 @@ class OpenSlideResponse(google.protobuf.message.Message):
     MPP_FIELD_NUMBER: builtins.int
     DOWNSAMPLES_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
+    MPP_X_FIELD_NUMBER: builtins.int
+    MPP_Y_FIELD_NUMBER: builtins.int
     slide_id: builtins.str
     """Names the slide in other requests. For a file it is a fingerprint of its content and size, so it survives a move;
     in pixel mode it is random and known to this client alone.
@@ -311,8 +313,16 @@ class OpenSlideResponse(google.protobuf.message.Message):
     width: builtins.int
     height: builtins.int
     mpp: builtins.float
-    """Microns per level-0 pixel (mean of x and y). Unset when the file does not say."""
+    """Microns per level-0 pixel (mean of x and y). Unset when the file does not say, or says what no microscope has (below
+    0.05 or above 20): a client that knows it sends it with each request (`mpp`), which changes nothing for others.
+    """
     source: global___SlideSource.ValueType
+    mpp_x: builtins.float
+    """Microns per level-0 pixel along x and y, as the file says; unset in pixel mode, and where it does not. Lengths in any
+    direction are taken with the mean, `mpp`, and areas with its square, as in QuPath: where the two differ by more than
+    2 %, lengths are wrong by up to half of their difference.
+    """
+    mpp_y: builtins.float
     @property
     def downsamples(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
         """Downsample of each stored level, 1 first. A large slide of one level has no pyramid: views that take more of its
@@ -328,10 +338,17 @@ class OpenSlideResponse(google.protobuf.message.Message):
         mpp: builtins.float | None = ...,
         downsamples: collections.abc.Iterable[builtins.float] | None = ...,
         source: global___SlideSource.ValueType = ...,
+        mpp_x: builtins.float | None = ...,
+        mpp_y: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_mpp", b"_mpp", "mpp", b"mpp"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_mpp", b"_mpp", "downsamples", b"downsamples", "height", b"height", "mpp", b"mpp", "slide_id", b"slide_id", "source", b"source", "width", b"width"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_mpp", b"_mpp", "_mpp_x", b"_mpp_x", "_mpp_y", b"_mpp_y", "mpp", b"mpp", "mpp_x", b"mpp_x", "mpp_y", b"mpp_y"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_mpp", b"_mpp", "_mpp_x", b"_mpp_x", "_mpp_y", b"_mpp_y", "downsamples", b"downsamples", "height", b"height", "mpp", b"mpp", "mpp_x", b"mpp_x", "mpp_y", b"mpp_y", "slide_id", b"slide_id", "source", b"source", "width", b"width"]) -> None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_mpp", b"_mpp"]) -> typing.Literal["mpp"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_mpp_x", b"_mpp_x"]) -> typing.Literal["mpp_x"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_mpp_y", b"_mpp_y"]) -> typing.Literal["mpp_y"] | None: ...
 
 global___OpenSlideResponse = OpenSlideResponse
 
@@ -383,8 +400,8 @@ global___Prompt = Prompt
 
 @typing.final
 class OutlineOptions(google.protobuf.message.Message):
-    """How an outline is made from the model's mask. Lengths are microns, or level-0 pixels for a slide without a pixel
-    size; the answer says which.
+    """How an outline is made from the model's mask. Lengths are microns, or level-0 pixels where neither the slide nor the
+    client says how large a pixel is; the answer says which.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -499,7 +516,9 @@ class SegmentRequest(google.protobuf.message.Message):
     model: builtins.str
     """A ready model's name, as in ListModels. Empty: the server's default."""
     mpp: builtins.float
-    """Microns per level-0 pixel as the client knows it: see PixelSize. Greater than 0; unset when unknown."""
+    """Microns per level-0 pixel (mean of x and y) as the client knows it: see PixelSize. Greater than 0, else INVALID_FIELD;
+    outside 0.05 to 20 it counts as unknown, as in PixelSource. Unset when unknown.
+    """
     @property
     def prompt(self) -> global___Prompt: ...
     @property
@@ -644,7 +663,9 @@ class PathClass(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     RGB_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """With its parents, for example "Tumor: Positive". Not empty."""
+    """With its parents, for example "Tumor: Positive". Not empty. As in QuPath, a class is its parts: "Tumor:Positive" and
+    " Tumor : Positive" are the same one, and answers have the form of the example.
+    """
     rgb: builtins.int
     """Its colour, 0xRRGGBB. Unset when nobody said."""
     def __init__(
@@ -761,7 +782,8 @@ global___Outline = Outline
 @typing.final
 class PixelSize(google.protobuf.message.Message):
     """The pixel size that an answer was made with. The file's own counts. Where the file has none, the client's does, which
-    travels with each request or a stream's start, and never with the slide: a slide's id is shared by everybody.
+    travels with each request or a stream's start, and never with the slide: a slide's id is shared by everybody. In pixel
+    mode all comes from the client: the request's, and without one that of PixelSource.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -801,20 +823,24 @@ class Level(google.protobuf.message.Message):
     DOWNSAMPLE_FIELD_NUMBER: builtins.int
     WINDOWS_FIELD_NUMBER: builtins.int
     DISTRUSTED_FIELD_NUMBER: builtins.int
+    UNREADABLE_FIELD_NUMBER: builtins.int
     downsample: builtins.float
     """Level-0 pixels per pixel of its windows."""
     windows: builtins.int
     """How many windows were asked."""
     distrusted: builtins.int
     """How many of the answers were left out: they contradicted the answer of the whole field."""
+    unreadable: builtins.int
+    """Windows beside those asked that were left out, because the slide is damaged there."""
     def __init__(
         self,
         *,
         downsample: builtins.float = ...,
         windows: builtins.int = ...,
         distrusted: builtins.int = ...,
+        unreadable: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["distrusted", b"distrusted", "downsample", b"downsample", "windows", b"windows"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["distrusted", b"distrusted", "downsample", b"downsample", "unreadable", b"unreadable", "windows", b"windows"]) -> None: ...
 
 global___Level = Level
 
@@ -1381,7 +1407,9 @@ global___PixelTile = PixelTile
 
 @typing.final
 class SegmentEverythingRequest(google.protobuf.message.Message):
-    """Lengths are microns, or level-0 pixels for a slide without a pixel size; the answers say which."""
+    """Lengths are microns, or level-0 pixels where neither the slide nor the client says how large a pixel is; the answers
+    say which.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1400,8 +1428,8 @@ class SegmentEverythingRequest(google.protobuf.message.Message):
     """As in SegmentRequest."""
     @property
     def region(self) -> wsisam.v1.geometry_pb2.MultiPolygon:
-        """Where to look: polygons with holes, in any order and orientation. Borders that cross themselves are mended: inside is
-        what an odd number of rings encloses.
+        """Where to look: polygons with holes, in any order and orientation. Borders that cross themselves are mended: inside a
+        ring is what it goes round an odd number of times; holes are cut out of their own polygon; polygons are united.
         """
 
     @property
@@ -1503,9 +1531,10 @@ class SegmentEverythingResponse(google.protobuf.message.Message):
     UNIT_FIELD_NUMBER: builtins.int
     DOWNSAMPLE_FIELD_NUMBER: builtins.int
     PIXEL_SIZE_FIELD_NUMBER: builtins.int
+    UNREADABLE_FIELD_NUMBER: builtins.int
     windows_done: builtins.int
     windows_total: builtins.int
-    """All of them, from the first answer on. Those of glass alone are read, not encoded: they are done soon."""
+    """All of them, from the first answer on. Those of background alone are read, not encoded: they are done soon."""
     unit: wsisam.v1.geometry_pb2.LengthUnit.ValueType
     """The unit of lengths in ProposalFilter for this slide."""
     downsample: builtins.float
@@ -1518,6 +1547,12 @@ class SegmentEverythingResponse(google.protobuf.message.Message):
     def pixel_size(self) -> global___PixelSize:
         """The pixel size that the sizes were read with."""
 
+    @property
+    def unreadable(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[wsisam.v1.geometry_pb2.Window]:
+        """Windows that became done with this answer and in which the slide is damaged. They were left out. Where no window of the
+        region can be read, the call ends with SLIDE_UNREADABLE.
+        """
+
     def __init__(
         self,
         *,
@@ -1528,9 +1563,10 @@ class SegmentEverythingResponse(google.protobuf.message.Message):
         unit: wsisam.v1.geometry_pb2.LengthUnit.ValueType = ...,
         downsample: builtins.float = ...,
         pixel_size: global___PixelSize | None = ...,
+        unreadable: collections.abc.Iterable[wsisam.v1.geometry_pb2.Window] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["counts", b"counts", "pixel_size", b"pixel_size"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["counts", b"counts", "downsample", b"downsample", "pixel_size", b"pixel_size", "proposals", b"proposals", "unit", b"unit", "windows_done", b"windows_done", "windows_total", b"windows_total"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["counts", b"counts", "downsample", b"downsample", "pixel_size", b"pixel_size", "proposals", b"proposals", "unit", b"unit", "unreadable", b"unreadable", "windows_done", b"windows_done", "windows_total", b"windows_total"]) -> None: ...
 
 global___SegmentEverythingResponse = SegmentEverythingResponse
 
@@ -1584,10 +1620,11 @@ class ProposalCounts(google.protobuf.message.Message):
     OUTSIDE_FIELD_NUMBER: builtins.int
     EXISTING_FIELD_NUMBER: builtins.int
     REPEATED_FIELD_NUMBER: builtins.int
+    UNREADABLE_FIELD_NUMBER: builtins.int
     clicks: builtins.int
     proposed: builtins.int
     nothing: builtins.int
-    """Nothing was outlined, or not the place of the click; or it was not asked, since it lies on glass far from tissue. The
+    """Nothing was outlined, or not the place of the click; or it was not asked, since it lies on background far from tissue. The
     same place is asked, or not, in every region.
     """
     too_small: builtins.int
@@ -1602,6 +1639,8 @@ class ProposalCounts(google.protobuf.message.Message):
     """Overlaps an existing object."""
     repeated: builtins.int
     """Another outline of the same object was better."""
+    unreadable: builtins.int
+    """Not asked: the slide is damaged in the click's window, which `unreadable` names."""
     def __init__(
         self,
         *,
@@ -1615,7 +1654,8 @@ class ProposalCounts(google.protobuf.message.Message):
         outside: builtins.int = ...,
         existing: builtins.int = ...,
         repeated: builtins.int = ...,
+        unreadable: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["clicks", b"clicks", "cut", b"cut", "existing", b"existing", "nothing", b"nothing", "outside", b"outside", "proposed", b"proposed", "repeated", b"repeated", "too_large", b"too_large", "too_small", b"too_small", "weak", b"weak"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["clicks", b"clicks", "cut", b"cut", "existing", b"existing", "nothing", b"nothing", "outside", b"outside", "proposed", b"proposed", "repeated", b"repeated", "too_large", b"too_large", "too_small", b"too_small", "unreadable", b"unreadable", "weak", b"weak"]) -> None: ...
 
 global___ProposalCounts = ProposalCounts

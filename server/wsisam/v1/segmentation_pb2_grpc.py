@@ -157,6 +157,8 @@ class SegmentationServicer(object):
         text says what is known: the folder that belongs to the file and is missing, a format that
         is read through pixels only, channels that are no colours (`problem` and `advice`).
         SLIDE_TOO_LARGE: a plain image over the pixel limit.
+        UNAVAILABLE          SLIDE_UNAVAILABLE: the drive does not answer; also where the request offers pixels, because
+        the slide would have another id until it does.
         INVALID_ARGUMENT     INVALID_FIELD in `pixels`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -175,7 +177,7 @@ class SegmentationServicer(object):
         (OpenSlideResponse.downsamples). Zoom in to the text's downsample (`finest`).
         FAILED_PRECONDITION  MODEL_UNAVAILABLE; MODEL_DAMAGED; MODEL_TOO_LARGE;
         SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or NOT_FOUND, SLIDE_NOT_FOUND): the file was damaged,
-        replaced or removed since it was opened;
+        replaced or removed since it was opened. It is looked at with each prompt;
         TILE_NOT_REQUESTED: a tile that no prompt of this call reads; one that the server holds
         already is taken again;
         PIXELS_NEEDED: the slide was opened in pixel mode; the details also hold a PixelsNeeded.
@@ -183,6 +185,7 @@ class SegmentationServicer(object):
         Errors of a tile have its number in the request (`tile`) and its x, y, width and height in their metadata.
         RESOURCE_EXHAUSTED   OUT_OF_DEVICE_MEMORY, TOO_MANY_PIXELS; MODELS_BUSY: other models are in use and take all the
         memory that models may have; TOO_MANY_PROMPTS: of this user, in all streams and calls.
+        UNAVAILABLE          SLIDE_UNAVAILABLE: the drive that the slide lies on does not answer.
         With `commit`, also what Annotations.Save may end with. The outline is then not answered.
         A model that is not in memory yet (Model.loaded) is loaded first: the first prompt that names it takes seconds longer.
         """
@@ -256,7 +259,7 @@ class SegmentationServicer(object):
         NOT_FOUND, SLIDE_NOT_FOUND); TILE_NOT_REQUESTED; PIXELS_NEEDED: in pixel mode; the details hold
         all windows that the region takes. Repeat the call with their tiles, or with a smaller region
         where they do not fit into a message.
-        UNAVAILABLE          SHUTTING_DOWN: what was answered before is final. Ask for the rest again, with what came as
+        UNAVAILABLE          SLIDE_UNAVAILABLE. SHUTTING_DOWN: what was answered before is final. Ask for the rest again, with what came as
         `existing`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -28,7 +28,7 @@ COMMANDS = {
     "qupath": "Install the client for QuPath, check it, or remove it.",
     "sync": "Sync a QuPath project's annotations with the store.",
     "export": "Write annotations to a file for QuPath or for training.",
-    "import": "Store the annotations in files of QuPath or ASAP.",
+    "import": "Store the annotations in files of QuPath, ASAP or ImageScope.",
     "replay": "Ask stored prompts again of another model.",
     "db": "Upgrade, check and back up the annotation store.",
     "doctor": "Check this machine and say what to do.",

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from wsisam_server.app import build_segmenter
 from wsisam_server.cli.model import load_model
+from wsisam_server.cli.pixel_size import say_if_not_square
 from wsisam_server.client import ServerError
 from wsisam_server.config import Settings
 from wsisam_server.errors import WsiSamServerError
@@ -56,7 +57,10 @@ def slide_there(client: Client, slide: Path) -> str:
         ServerError: it cannot.
     """
     # A relative path that exists here is this file, not one of the same name below the server's roots.
-    return client.open_slide(str(slide.resolve() if slide.is_file() else slide)).slide_id
+    opened = client.open_slide(str(slide.resolve() if slide.is_file() else slide))
+    if opened.HasField("mpp_x") and opened.HasField("mpp_y"):
+        say_if_not_square(opened.mpp_x, opened.mpp_y)
+    return opened.slide_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,9 @@ def model_here(slide: Path, model: dict[str, Any]) -> Iterator[Here]:
         try:
             with console.status("loading the model"):
                 loop.run_until_complete(segmenter.models.start(lambda: load_model(**load)))
-            slide_id, _, _ = segmenter.open_slide(str(path), None)
+            slide_id, info, _ = segmenter.open_slide(str(path), None)
+            if info.axes is not None:
+                say_if_not_square(info.axes.x, info.axes.y)
             yield Here(segmenter, slide_id, settings.limits, loop)
         finally:
             loop.run_until_complete(segmenter.close())

@@ -13,10 +13,11 @@ from rich.table import Table
 
 from wsisam_server.cli.bars import counted
 from wsisam_server.cli.connection import Reach, connection_options
+from wsisam_server.cli.pixel_size import pixel_size_option
 from wsisam_server.cli.store import opened
 from wsisam_server.errors import WsiSamServerError
-from wsisam_server.harvest import HarvestError, Options, SlideFinder, gather, gather_project, make
-from wsisam_server.store import Wanted, store_name
+from wsisam_server.harvest import Chosen, HarvestError, Options, SlideFinder, gather, gather_project, make
+from wsisam_server.store import Wanted, class_name, store_name
 from wsisam_server.sync.process import QuPathProcess
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5}")
 @click.argument("source", metavar="PROJECT_OR_STORE")
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--class", "classes", metavar="NAME", multiple=True, help="Only this class; repeatable.")
+@click.option(
+    "--keep-ignored",
+    is_flag=True,
+    help="Also what QuPath ignores: classes whose names end in *, as Region* and Ignore*.",
+)
 @click.option("--project", help="Of a store: only annotations of this project.")
 @click.option("--author", help="Of a store: only those last changed by this author.")
 @click.option("--since", type=click.IntRange(0), help="Of a store: only those changed after this revision.")
@@ -43,6 +49,7 @@ _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5}")
 )
 @click.option("--window", type=int, default=1024, show_default=True, help="Side of the image windows in pixels.")
 @click.option("--mpp", type=float, help="Their resolution, microns per pixel; the slide's own if not given.")
+@pixel_size_option()
 @click.option("--val", type=float, default=0.2, show_default=True, help="Share of the slides that validate.")
 @click.option(
     "--case",
@@ -56,6 +63,7 @@ def command(
     source: str,
     out: Path,
     classes: tuple[str, ...],
+    keep_ignored: bool,
     project: str | None,
     author: str | None,
     since: int | None,
@@ -71,6 +79,7 @@ def command(
 
     Each object is whole in one window, and is drawn there only; where objects overlap, the window has several label
     images. A slide, or a case, either trains or validates. Running the command again goes on where it was ended.
+    Annotations of classes such as Region* and Ignore* are no objects: they are left out, unless --class names them.
 
     Example: wsisam dataset annotations.sqlite glands --class Gland
     """
@@ -80,7 +89,8 @@ def command(
         raise click.UsageError(str(error)) from error
     of_store = {"project": project, "author": author, "since": since}
     try:
-        gathered = _gathered(source, reach, frozenset(classes), of_store)
+        chosen = Chosen(frozenset(map(class_name, classes)), ignored=keep_ignored)
+        gathered = _gathered(source, reach, chosen, of_store)
         with counted(console, "windows") as progress:
             report = make(gathered, SlideFinder(folders), out, options, progress)
     except HarvestError as error:
@@ -90,34 +100,31 @@ def command(
     _show(report)
 
 
-def _gathered(source: str, reach: Reach, classes: frozenset[str], of_store: dict[str, Any]) -> Gathered:
+def _gathered(source: str, reach: Reach, chosen: Chosen, of_store: dict[str, Any]) -> Gathered:
     path = Path(source)
     if path.suffix == ".qpproj" or (path / "project.qpproj").is_file():
-        return _of_project(path, classes, of_store)
+        return _of_project(path, chosen, of_store)
     server = source if _ADDRESS.fullmatch(source) and not path.exists() else None
     if server is None and "://" not in source and not path.is_file():
         raise click.ClickException(f"{source}: there is no such store and no such project")
     since = of_store.pop("since") or 0
-    with console.status("reading annotations"), opened(source, server, reach) as store:
-        found = gather(store, Wanted(**of_store), classes=classes, since=since)
-    said = {"where": server or store_name(source), "classes": sorted(classes), "since": since, **of_store}
-    return _checked(found, said)
+    with console.status("reading annotations"), opened(source, server, reach, existing=True) as store:
+        found = gather(store, Wanted(**of_store), chosen=chosen, since=since)
+    said = {"where": server or store_name(source), **_said(chosen), "since": since, **of_store}
+    return replace(found, source={**said, **found.source})
 
 
-def _of_project(path: Path, classes: frozenset[str], of_store: dict[str, Any]) -> Gathered:
+def _of_project(path: Path, chosen: Chosen, of_store: dict[str, Any]) -> Gathered:
     given = [name for name, value in of_store.items() if value is not None]
     if given:
         raise click.UsageError(f"--{given[0]} chooses among a store's annotations; a project's have only classes")
     with console.status("reading the project with QuPath"):
-        found = gather_project(path, QuPathProcess(), classes=classes)
-    return _checked(found, {"classes": sorted(classes)})
+        found = gather_project(path, QuPathProcess(), chosen=chosen)
+    return replace(found, source={**_said(chosen), **found.source})
 
 
-def _checked(found: Gathered, said: dict[str, Any]) -> Gathered:
-    if not found.slides:
-        reasons = [f"{name}: {why}" for name, why in found.missing.items()]
-        raise HarvestError("; ".join(["there are no such annotations; nothing was written", *reasons]))
-    return replace(found, source={**said, **found.source})
+def _said(chosen: Chosen) -> dict[str, Any]:
+    return {"classes": sorted(chosen.classes), "ignored_classes": "kept" if chosen.ignored else "left out"}
 
 
 def _show(report: Report) -> None:

@@ -14,19 +14,21 @@ from rich.console import Console
 
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.cli.annotation_files import frame_origin, read_annotations
 from wsisam_server.cli.answering import model_here, refusals, slide_there
 from wsisam_server.cli.bars import counted
 from wsisam_server.cli.connection import Reach, connection_options
+from wsisam_server.cli.damage import warn_of_damage
 from wsisam_server.cli.model import model_of_server, model_options
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.overlay import draw_on
+from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
 from wsisam_server.cli.prompts import BoxType, Numbers, Result, describe
 from wsisam_server.client import areas, geometry
-from wsisam_server.formats import FormatError
-from wsisam_server.formats import geojson as qupath
 from wsisam_server.polygons import Mender, TangledError, collection, feature, polygonal
 from wsisam_server.segmenter import Step, Survey
 from wsisam_server.service import from_proto, to_proto
+from wsisam_server.store import class_name as one_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,11 +42,13 @@ _SHARE = Number(0, 1)
 
 @click.command("everything")
 @click.argument("slide", type=click.Path(path_type=Path))
-@click.option("--region", type=_FILE, help="Where to look: the areas in this GeoJSON file, as QuPath exports them.")
+@click.option(
+    "--region", type=_FILE, help="Where to look: the areas in this file, as QuPath exports them (GeoJSON), or XML."
+)
 @click.option("--box", type=BoxType(), help="Where to look, as a box instead.")
 @click.option("--min-size", type=Number(0, min_open=True), required=True, help="Of the smallest object.")
 @click.option("--max-size", type=Number(0, min_open=True), required=True, help="Of the largest, at most 16 times that.")
-@click.option("--existing", type=_FILE, multiple=True, help="GeoJSON of objects that are there already; repeatable.")
+@click.option("--existing", type=_FILE, multiple=True, help="File of objects that are there already; repeatable.")
 @click.option("--class", "class_name", help="Give the proposals this class.")
 @click.option("--geojson", type=_OUT, help="Write the proposals here, for QuPath.")
 @click.option("--overlay", type=_OUT, help="Draw them on the slide, which must be readable here (PNG).")
@@ -55,6 +59,7 @@ _SHARE = Number(0, 1)
     "--min-agreement", type=_SHARE, help="Share of the clicks in an outline that must have given the same one."
 )
 @click.option("--tolerance", type=Number(0, 1000), help="Simplification in microns (pixels without a pixel size).")
+@pixel_size_option("--mpp")
 @connection_options
 @model_options
 def command(
@@ -73,6 +78,7 @@ def command(
     min_stability: float | None,
     min_agreement: float | None,
     tolerance: float | None,
+    slide_mpp: float | None,
     reach: Reach,
     **model: Any,
 ) -> None:
@@ -88,7 +94,7 @@ def command(
     for path in (geojson, overlay):
         if path is not None and not path.parent.is_dir():
             raise click.UsageError(f"{path}: there is no folder {path.parent}")
-    where = _region(region) if region is not None else _box(box)
+    where = _region(region, slide) if region is not None else _box(box)
     wanted = pb.ProposalFilter(
         min_size=min_size,
         max_size=max_size,
@@ -98,35 +104,38 @@ def command(
     )
     request = pb.SegmentEverythingRequest(
         region=areas(where),
-        existing=[areas(shape) for path in existing for shape in _areas(path)],
+        existing=[areas(shape) for path in existing for shape in _areas(path, slide)],
         filter=wanted,
         options=pb.OutlineOptions(tolerance=tolerance),
+        mpp=slide_mpp,
     )
     answers = _by_server(server, slide, request, model, reach) if server else _here(slide, request, model)
-    proposals, last = _collect(answers, server)
+    proposals, damaged, last = _collect(answers, server)
     click.echo(_summary(last))
+    say_pixel_size(last.pixel_size)
+    warn_of_damage(slide, damaged)
     if geojson is not None:
-        features = [_feature(proposal, class_name) for proposal in proposals]
+        name = class_name and one_name(class_name)
+        features = [_feature(proposal, name or None) for proposal in proposals]
         geojson.write_text(json.dumps(collection(features)), encoding="utf-8")
-    if overlay is not None and proposals:
-        draw_on(slide, [Result(proposal.prompt, proposal.outline) for proposal in proposals], overlay)
+    if overlay is not None:
+        # Where there are none, the region as it is: an earlier run's picture would be taken for this one's.
+        results = [Result(proposal.prompt, proposal.outline) for proposal in proposals]
+        draw_on(slide, results, overlay, None if results else where.bounds)
 
 
-def _areas(path: Path) -> list[shapely.MultiPolygon]:
-    """The areas in a GeoJSON file, one for each object."""
-    try:
-        found = qupath.read(path.read_text(encoding="utf-8-sig"), "")
-    except (FormatError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"{path}: {error}") from error
-    shapes = [draft.content.shape for draft in found.drafts]
+def _areas(path: Path, slide: Path) -> list[shapely.MultiPolygon]:
+    """The areas in a file, one for each object."""
+    entries, _ = read_annotations(path, origin=lambda: frame_origin(slide))
+    shapes = [entry.draft.content.shape for entry in entries]
     return [polygonal(shape) for shape in shapes if shape.geom_type in {"Polygon", "MultiPolygon"}]
 
 
-def _region(path: Path) -> shapely.MultiPolygon:
+def _region(path: Path, slide: Path) -> shapely.MultiPolygon:
     """All areas of a file together."""
     mender = Mender()
     try:
-        region = polygonal(shapely.union_all([mender.mended(area) for area in _areas(path)]))
+        region = polygonal(shapely.union_all([mender.mended(area) for area in _areas(path, slide)]))
     except TangledError as error:
         raise click.ClickException(
             f"{path}: its areas cross themselves or lie over each other too often; simplify them"
@@ -145,18 +154,20 @@ def _box(box: Numbers | None) -> shapely.MultiPolygon:
 
 def _collect(
     answers: Iterator[pb.SegmentEverythingResponse], server: str | None
-) -> tuple[list[pb.Proposal], pb.SegmentEverythingResponse]:
-    """All proposals, and the last answer. What came before Ctrl-C is kept."""
+) -> tuple[list[pb.Proposal], list[geo.Window], pb.SegmentEverythingResponse]:
+    """All proposals, the windows that could not be read, and the last answer. What came before Ctrl-C is kept."""
     proposals: list[pb.Proposal] = []
+    damaged: list[geo.Window] = []
     last = pb.SegmentEverythingResponse()
     try:
         with refusals(server), counted(console, "windows") as tell, contextlib.closing(answers):  # type: ignore[type-var]
             for last in answers:
                 proposals += last.proposals
+                damaged += last.unreadable
                 tell(last.windows_done, last.windows_total)
     except KeyboardInterrupt:
         click.echo("stopped; what was found so far is kept", err=True)
-    return proposals, last
+    return proposals, damaged, last
 
 
 def _by_server(

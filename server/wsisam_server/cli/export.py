@@ -12,13 +12,15 @@ import click
 
 from wsisam_server.cli.slide import named_slide, slide_options
 from wsisam_server.cli.store import opened, place_options
-from wsisam_server.formats import FormatError, coco, geojson
-from wsisam_server.store import SlideRecord, Wanted, listed
+from wsisam_server.formats import FormatError, categories, coco, geojson
+from wsisam_server.store import PathClass, SlideRecord, Wanted, listed
 from wsisam_server.whole_file import write_whole
 
 if TYPE_CHECKING:
     from wsisam_server.cli.connection import Reach
     from wsisam_server.store import Annotation, Store
+
+_NOTHING = "there are no such annotations"
 
 
 @click.command("export")
@@ -31,6 +33,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="geojson: QuPath's own, one file for each slide. coco: one file for all.",
 )
+@click.option(
+    "--categories",
+    "fixed",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help='The ids of COCO\'s categories: an earlier export, or a JSON such as {"Stroma": 1, "Tumor": 2}.',
+)
 @slide_options
 @click.option("--project", help="Only those of this project.")
 @click.option("--class", "path_class", metavar="NAME", help="Only those of this class.")
@@ -40,6 +48,7 @@ def command(
     *,
     out: Path,
     kind: str,
+    fixed: Path | None,
     slide: str | None,
     slide_id: str | None,
     project: str | None,
@@ -51,59 +60,87 @@ def command(
 ) -> None:
     """Write annotations to a file for QuPath (drag it onto the slide) or for training.
 
-    OUT is a file, or a folder that takes one file for each slide.
+    OUT is a file, or a folder that takes one file for each slide. Where there are none now, a file that was written
+    earlier becomes an empty one.
+
+    COCO's category ids count all classes that the store has or once had, sorted by name, whichever are exported: so a
+    class has the same id in each file, also after edits. A class that is new in the store moves those that follow it;
+    --categories keeps the ids of an earlier export, and gives new classes the next ones.
 
     Example: wsisam export annotations.geojson --slide case-7.svs
     """
+    if fixed is not None and kind != "coco":
+        raise click.UsageError("--categories goes with --format coco")
+    if kind == "coco" and out.is_dir():
+        raise click.UsageError(f"{out} is a folder; name a file")
     named = named_slide(slide, slide_id, server, reach)
     wanted = Wanted(
         slide_id=None if named is None else named.slide_id, project=project, author=author, path_class=path_class
     )
-    with opened(store, server, reach) as place:
-        annotations = list(listed(place, wanted)[0].values())
-        slides = _slides(place, annotations, named)
-    if not annotations:
-        raise click.ClickException("there are no such annotations; nothing was written")
     try:
-        if kind == "coco":
-            _coco(out, annotations, slides)
-        else:
-            _geojson(out, annotations, slides)
+        ids = None if fixed is None else _fixed(fixed)
+        with opened(store, server, reach, existing=True) as place:
+            annotations = list(listed(place, wanted)[0].values())
+            slides = _slides(place, {one.content.slide_id for one in annotations}, named)
+            if kind == "coco":
+                _coco(out, annotations, slides, place.classes(), ids)
+            elif out.is_dir():
+                _folder(out, place, wanted, annotations, named)
+            else:
+                _file(out, annotations, slides)
     except FormatError as error:
         raise click.ClickException(str(error)) from error
 
 
-def _slides(store: Store, annotations: list[Annotation], named: SlideRecord | None) -> list[SlideRecord]:
-    known = store.slides({one.content.slide_id for one in annotations})
+def _slides(store: Store, ids: set[str], named: SlideRecord | None) -> list[SlideRecord]:
+    """What is known of slides, the named one among them, in a stable order."""
     if named is None:
-        return known
-    # What the file itself says goes before what the store was told.
-    return [SlideRecord(named.slide_id, record.uris or named.uris, named.size or record.size) for record in known]
-
-
-def _geojson(out: Path, annotations: list[Annotation], slides: list[SlideRecord]) -> None:
-    if out.is_dir():
-        names = _names(slides)
-    elif len(slides) == 1:
-        names = {slides[0].slide_id: out.name}
-        out = out.parent
+        known = store.slides(ids)
     else:
+        record = next(iter(store.slides({named.slide_id})), named)
+        # What the file itself says goes before what the store was told.
+        known = [SlideRecord(named.slide_id, record.uris or named.uris, named.size or record.size)]
+    return sorted(known, key=lambda record: record.slide_id)
+
+
+def _file(out: Path, annotations: list[Annotation], slides: list[SlideRecord]) -> None:
+    if len(slides) > 1:
         raise click.UsageError(
             f"the annotations are on {len(slides)} slides, and a GeoJSON file is of one: name a slide with --slide, or "
             "a folder as OUT"
         )
+    if not annotations:
+        click.echo(_NOTHING, err=True)
+    _write(out, geojson.write(annotations), len(annotations))
+
+
+def _folder(out: Path, store: Store, wanted: Wanted, annotations: list[Annotation], named: SlideRecord | None) -> None:
+    """One file for each slide; of a slide that has none now, only if there is one, of an earlier run."""
+    if not annotations and named is None and not listed(store, wanted, deleted=True)[0]:
+        # Nor have there been any: rather than an empty result, this is a name that is not right.
+        raise click.ClickException(f"{_NOTHING}; nothing was written")
+    ever = listed(store, Wanted(slide_id=wanted.slide_id), deleted=True)[0].values()
+    slides = _slides(store, {one.content.slide_id for one in ever}, named)
+    names = _names(slides)
+    written = 0
     for record in slides:
         of_slide = [one for one in annotations if one.content.slide_id == record.slide_id]
-        _write(out / names[record.slide_id], geojson.write(of_slide), len(of_slide))
+        path = out / names[record.slide_id]
+        if of_slide or named is not None or path.exists():
+            _write(path, geojson.write(of_slide), len(of_slide))
+            written += 1
+    if not written:
+        click.echo(_NOTHING, err=True)
 
 
 def _names(slides: list[SlideRecord]) -> dict[str, str]:
     """A file name for each slide: its own, or where two share one, its id's beginning, too."""
     stems = {record.slide_id: _stem(record) for record in slides}
-    shared = Counter(stems.values())
+    # On most desktops' file systems, names that differ in case alone are one.
+    shared = Counter(stem.casefold() for stem in stems.values())
     return {
         slide_id: f"{stem}-{re.sub(r'[^A-Za-z0-9]', '', slide_id)[:12]}.geojson"
-        if shared[stem] > 1
+        if shared[stem.casefold()] > 1
         else f"{stem}.geojson"
         for slide_id, stem in stems.items()
     }
@@ -115,11 +152,36 @@ def _stem(record: SlideRecord) -> str:
     return re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", name) or "slide"
 
 
-def _coco(out: Path, annotations: list[Annotation], slides: list[SlideRecord]) -> None:
-    if out.is_dir():
-        raise click.UsageError(f"{out} is a folder; name a file")
-    text, left_out = coco.write(annotations, slides)
+def _fixed(path: Path) -> dict[str, int]:
+    try:
+        return categories.read(path.read_text(encoding="utf-8-sig"))
+    except (FormatError, UnicodeDecodeError) as error:
+        raise FormatError(f"{path}: {error}") from error
+
+
+def _coco(
+    out: Path,
+    annotations: list[Annotation],
+    slides: list[SlideRecord],
+    known: list[str],
+    fixed: dict[str, int] | None,
+) -> None:
+    ids = categories.numbered(known, fixed)
+    if fixed is not None:
+        # Others have their ids, too, so that two exports agree, but are no categories of this one.
+        used = {coco.category(one) for one in annotations}
+        ids = {name: number for name, number in ids.items() if name in fixed or name in used}
+        for name in ids.keys() - fixed.keys():
+            click.echo(f"note: --categories does not have {name!r}, which got the id {ids[name]}", err=True)
+    if not annotations:
+        slides = [record for record in slides if record.size is not None]
+        click.echo(_NOTHING, err=True)
+    text, left_out = coco.write(annotations, slides, ids)
     _write(out, text, len(annotations) - left_out.total())
+    ignored = Counter(name for one in annotations if PathClass(name := coco.category(one)).ignored)
+    if ignored:
+        names = ", ".join(sorted(ignored))
+        click.echo(f"note: {ignored.total()} are of classes that QuPath ignores when it trains: {names}", err=True)
     for what, count in left_out.items():
         click.echo(f"left out: {count} {what}", err=True)
 

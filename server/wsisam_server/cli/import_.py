@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import getpass
-import uuid
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import shapely
 
-from wsisam_server.cli.slide import named_slide, slide_options
+from wsisam_server.cli.annotation_files import Entry, read_annotations
+from wsisam_server.cli.importing import Importing
+from wsisam_server.cli.slide import NamedSlide, located_slide, slide_options
+from wsisam_server.cli.storable import SHOWN, storable
 from wsisam_server.cli.store import opened, place_options
-from wsisam_server.formats import FormatError, Found, asap, geojson, provenance, repair
-from wsisam_server.store import Wanted, digest, listed
+from wsisam_server.formats import found, reading, values
+from wsisam_server.store import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import uuid
 
     from wsisam_server.cli.connection import Reach
-    from wsisam_server.store import Annotation, Draft, SlideRecord, Store
+    from wsisam_server.formats.reading import Origin
+    from wsisam_server.geometry import SlideSize
+    from wsisam_server.store import SlideRecord, Store
 
-PAGE = 1000
-
-VERTICES = 200_000
-"""Of the annotations in one request: 3 MB, as a message."""
-
-SHOWN = 10
-"""Problems that are told one by one."""
-
-_LOST = "nothing was left, or they cross themselves too often"
+_HINT = "name its file with --slide, or say where with --offset X,Y (0,0 where the frame is the image)"
 
 
 def _user() -> str:
@@ -40,21 +35,48 @@ def _user() -> str:
         return ""
 
 
+def _offset(_: click.Context, __: click.Parameter, value: str | None) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    try:
+        x, y = map(float, value.split(","))
+    except ValueError:
+        raise click.BadParameter("give two numbers, X,Y, level-0 pixels") from None
+    return x, y
+
+
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @slide_options
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["auto", "geojson", "asap"]),
+    type=click.Choice(["auto", *reading.KINDS]),
     default="auto",
     show_default=True,
-    help="geojson: QuPath's own. asap: ASAP's XML. auto: by the file's name.",
+    help="geojson: QuPath's own. asap, imagescope: XML of ASAP or Aperio ImageScope. auto: by what is in the file.",
 )
 @click.option("--project", default="", help="What they belong to.")
 @click.option("--author", default=_user, help="Who stores them; you, if not given.")
 @click.option("--update", is_flag=True, help="Let the file win where the store has another version. Both are kept.")
 @click.option("--repair", "mend", is_flag=True, help="Make shapes valid that cross themselves.")
+@click.option(
+    "--new-ids", is_flag=True, help="Give annotations new ids where theirs come twice or lie on another slide."
+)
+@click.option(
+    "--outside",
+    type=click.Choice(["refuse", "keep"]),
+    default="refuse",
+    show_default=True,
+    help="When more than half of them lie wholly outside the slide. Fewer are kept, and said.",
+)
+@click.option(
+    "--offset",
+    metavar="X,Y",
+    callback=_offset,
+    help="For XML, on a slide whose file is not here: where its image begins in the whole scanned frame (OpenSlide's "
+    "bounds-x and bounds-y).",
+)
 @place_options
 def command(
     *,
@@ -66,114 +88,127 @@ def command(
     author: str,
     update: bool,
     mend: bool,
+    new_ids: bool,
+    outside: str,
+    offset: tuple[float, float] | None,
     store: str,
     server: str | None,
     reach: Reach,
 ) -> None:
-    """Store the annotations in files of QuPath or ASAP that are on one slide.
+    """Store the annotations in files of QuPath, ASAP or ImageScope.
 
-    Importing a file again changes nothing. An annotation keeps its id; one without any gets one that follows from what
-    it says.
+    All are on one slide. Files may be packed as .gz or .zip. Importing a file again changes nothing. An annotation
+    keeps its id; one without any gets one that follows from what it says. What cannot be stored is left out and
+    counted, and the rest is stored.
 
     Example: wsisam import annotations.geojson --slide case-7.svs
     """
     if not author:
         raise click.UsageError("your user has no name; say who stores them with --author")
-    record = named_slide(slide, slide_id, server, reach)
-    if record is None:
+    for option, text in (("--project", project), ("--author", author), ("--slide-id", slide_id or "")):
+        if not values.is_text(text):  # bytes that the terminal's encoding does not know
+            raise click.UsageError(f"{option} has a character that is no text; type it anew")
+    named = located_slide(slide, slide_id, server, reach)
+    if named is None:
         raise click.UsageError("say which slide they are on, with --slide or --slide-id")
-    drafts = [draft for path in files for draft in _read(path, kind, record.slide_id, project)]
-    drafts = _valid(_different(drafts), mend=mend)
-    if not drafts:
-        raise click.ClickException("there are no annotations in it; nothing was stored")
+    record = named.record
+    entries: list[Entry] = []
+    left_out = 0
+    for path in files:
+        more, lost = read_annotations(
+            path, record.slide_id, project, origin=_origin(named, offset), kind=kind, hint=_HINT
+        )
+        entries += more
+        left_out += lost
+    entries, repeated = _once(entries, record.slide_id, new_ids=new_ids)
+    entries, lost = storable(entries, mend=mend)
+    left_out += repeated + lost
+    if not entries:
+        raise click.ClickException("there are no annotations in it; nothing was stored" + _counted(left_out))
     with opened(store, server, reach) as place:
-        _save(place, drafts, record, author, update=update)
+        _check_outside(entries, _size(place, record), keep=outside == "keep")
+        importing = Importing(place, record, author, update=update, new_ids=new_ids)
+        done = importing.save(entries)
+    click.echo(
+        f"{done.new} new annotations, {done.changed} changed, {done.same} as they were"
+        + _counted(left_out + done.left_out)
+    )
+    if not done.saved:
+        raise click.ClickException("nothing was stored")
 
 
-def _read(path: Path, kind: str, slide_id: str, project: str) -> list[Draft]:
-    if kind == "auto":
-        kind = "asap" if path.suffix.lower() == ".xml" else "geojson"
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        found: Found = (asap if kind == "asap" else geojson).read(text, slide_id, project)
-    except (FormatError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"{path}: {error}") from error
-    for what, count in found.left_out.items():
-        click.echo(f"{path}: left out: {count} {what}", err=True)
-    return found.drafts
+def _counted(left_out: int) -> str:
+    return f", {left_out} left out" if left_out else ""
 
 
-def _different(drafts: list[Draft]) -> list[Draft]:
-    """Each annotation once; files may overlap."""
-    by_id: dict[uuid.UUID, Draft] = {}
-    for draft in drafts:
-        known = by_id.setdefault(draft.id, draft)
-        if known is not draft and digest(known.content) != digest(draft.content):
-            raise click.ClickException(f"the annotation {draft.id} is there twice, and not the same")
-    return list(by_id.values())
+def _origin(named: NamedSlide, offset: tuple[float, float] | None) -> Origin:
+    known = named.frame_origin
+    if known is not None and offset is not None and offset != known:
+        x, y = known
+        raise click.UsageError(f"the slide's file says that its image begins at {x:g},{y:g}; leave out --offset")
+    return lambda: offset if known is None else known
 
 
-def _valid(drafts: list[Draft], *, mend: bool) -> list[Draft]:
-    bad = [draft for draft in drafts if draft.content.shape.is_empty or not draft.content.shape.is_valid]
-    if not bad:
-        return drafts
-    if not mend:
-        for draft in bad[:SHOWN]:
-            problem = "empty" if draft.content.shape.is_empty else shapely.is_valid_reason(draft.content.shape)
-            click.echo(f"{draft.id} {draft.content.name}: {problem}", err=True)
-        raise click.ClickException(
-            f"{len(bad)} of {len(drafts)} annotations have shapes that cannot be stored; nothing was. Let them be made "
-            "valid with --repair"
+def _once(entries: list[Entry], slide_id: str, *, new_ids: bool) -> tuple[list[Entry], int]:
+    """Each annotation once, files may overlap; and how many were left out because their ids are others'."""
+    taken: dict[uuid.UUID, Entry] = {}
+    repeated = 0
+    other: list[tuple[Entry, Entry]] = []
+    for entry in entries:
+        first = taken.setdefault(entry.draft.id, entry)
+        if first is entry:
+            continue
+        if digest(first.draft.content) == digest(entry.draft.content):
+            repeated += 1
+        elif new_ids:
+            repeated += not _add_anew(taken, entry, slide_id)
+        else:
+            other.append((first, entry))
+    for first, entry in other[:SHOWN]:
+        click.echo(f"{entry.place}: its id is there twice, and not for the same: {first.place}", err=True)
+    if other:
+        click.echo(
+            f"left out: {len(other)} annotations with the id of another one. Give them ids of their own with --new-ids",
+            err=True,
         )
-    mended = [repair.repaired(draft) for draft in drafts]
-    lost = sum(draft is None for draft in mended)
-    click.echo(f"{len(bad) - lost} shapes were made valid" + (f", {lost} left out: {_LOST}" if lost else ""))
-    return [draft for draft in mended if draft is not None]
+    if repeated:
+        click.echo(f"left out: {repeated} annotations that are there twice and say the same", err=True)
+    return list(taken.values()), repeated + len(other)
 
 
-def _save(store: Store, drafts: list[Draft], record: SlideRecord, author: str, *, update: bool) -> None:
-    known, _ = listed(store, Wanted(slide_id=record.slide_id), deleted=True)
-    drafts = [_as_stored(known.get(draft.id), draft) for draft in drafts]
-    other = [draft for draft in drafts if _differs(known.get(draft.id), draft)]
-    if other and not update:
-        for draft in other[:SHOWN]:
-            click.echo(f"{draft.id} {draft.content.name}: the store has another version", err=True)
+def _add_anew(taken: dict[uuid.UUID, Entry], entry: Entry, slide_id: str) -> bool:
+    """Adds an annotation under an id of its own, unless the same is there already."""
+    number = 1
+    while True:
+        anew = found.id_of_its_own(slide_id, entry.draft.id, number)
+        first = taken.setdefault(anew, entry.under(anew))
+        if first.place == entry.place:
+            return True
+        if digest(first.draft.content) == digest(entry.draft.content):
+            return False
+        number += 1
+
+
+def _size(place: Store, record: SlideRecord) -> SlideSize | None:
+    if record.size is not None:
+        return record.size
+    return next((known.size for known in place.slides({record.slide_id})), None)
+
+
+def _check_outside(entries: list[Entry], size: SlideSize | None, *, keep: bool) -> None:
+    """Annotations of another slide's file mostly lie beyond this one."""
+    if size is None:
+        return
+    shapes = [entry.draft.content.shape for entry in entries]
+    outside = ~shapely.intersects(shapely.box(0, 0, size.width, size.height), shapes)
+    count = int(outside.sum())
+    said = f"{count} of {len(entries)} annotations lie wholly outside the slide ({size.width} x {size.height} px)"
+    if 2 * count > len(entries) and not keep:
         raise click.ClickException(
-            f"{len(other)} of {len(drafts)} annotations are in the store with another content, or were deleted; "
-            "nothing was stored. Let the file win with --update"
+            f"{said}; they seem to be another slide's, and nothing was stored. If they are this slide's, say so with "
+            "--outside keep"
         )
-    new = sum(draft.id not in known for draft in drafts)
-    changed = 0
-    for batch in _batches(drafts):
-        current = [replace(draft, expected=known[draft.id].revision) if draft.id in known else draft for draft in batch]
-        saved = store.save(current, author=author, request_id=uuid.uuid4().hex, slides=[record])
-        changed += sum(not one.unchanged for one in saved)
-    click.echo(f"{new} new annotations, {changed - new} changed, {len(drafts) - changed} as they were")
-
-
-def _as_stored(stored: Annotation | None, draft: Draft) -> Draft:
-    """The draft in the words of the store, where these come from an earlier reading of the same file."""
-    if stored is None:
-        return draft
-    now = provenance.with_levels(stored.content)
-    # Nearly all are read as they were; these are compared once, when it is asked what differs.
-    if now is stored.content or digest(now) != digest(draft.content):
-        return draft
-    return replace(draft, content=stored.content)
-
-
-def _differs(stored: Annotation | None, draft: Draft) -> bool:
-    return stored is not None and (stored.deleted or digest(stored.content) != digest(draft.content))
-
-
-def _batches(drafts: list[Draft]) -> Iterator[list[Draft]]:
-    batch: list[Draft] = []
-    vertices = 0
-    for draft in drafts:
-        count = int(shapely.get_num_coordinates(draft.content.shape))
-        if batch and (len(batch) == PAGE or vertices + count > VERTICES):
-            yield batch
-            batch, vertices = [], 0
-        batch.append(draft)
-        vertices += count
-    yield batch
+    if count:
+        places = [entry.place for entry, out in zip(entries, outside.tolist(), strict=True) if out]
+        more = ", ..." if count > SHOWN else ""
+        click.echo(f"{said}; they are kept: {'; '.join(places[:SHOWN])}{more}", err=True)

@@ -31,15 +31,20 @@ def leave_within(seconds: float, leave: Callable[[int], None] = os._exit) -> thr
     """
 
     def left() -> None:
-        names = sorted(thread.name for thread in threading.enumerate() if not thread.daemon)
+        names = sorted(thread.name for thread in threading.enumerate() if thread is not timer)
         _log.warning("the server leaves; these threads did not end: %s", ", ".join(names))
-        logging.shutdown()
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        leave(0)
+        leave_now(leave)
 
     timer = threading.Timer(seconds, left)
     timer.daemon = True
     timer.name = "wsisam-leaving"
     timer.start()
     return timer
+
+
+def leave_now(leave: Callable[[int], None] = os._exit) -> None:
+    """Ends the process at once and without an error, after what has been written is out."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    leave(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,13 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.config import Limits
 from wsisam_server.errors import WsiSamServerError
 from wsisam_server.geometry import Window
-from wsisam_server.slides import open_slide, read_in_parts
+from wsisam_server.slides import DamagedPlaceError, open_slide, read_in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from wsisam_server.cli.prompts import Result
     from wsisam_server.slides import Slide
@@ -28,19 +31,29 @@ SIDE = 1400
 MARGIN = 0.15
 """Context about the prompts and outlines, as a share of their extent."""
 
+PIECE = 100
+"""Side of the pieces in which a damaged region is read; divides SIDE."""
+
+DAMAGED = 128
+
 COLORS = ("#ffd400", "#00c2ff", "#ff5ad1", "#6cff3d", "#ff8a00", "#b48cff")
 
 
-def draw(slide: Slide, results: Sequence[Result], path: Path) -> None:
+Extent = tuple[float, float, float, float]
+"""(x0, y0, x1, y1) in level-0 pixels."""
+
+
+def draw(slide: Slide, results: Sequence[Result], path: Path, region: Extent | None = None) -> None:
     """Writes a PNG: the region about all results, outlines as lines over a light fill, boxes dashed, points as dots.
 
     Args:
         slide: what the results lie on.
-        results: at least one.
+        results: at least one, or a region.
         path: where to write.
+        region: is shown, too.
     """
-    view, height, width = _view(slide, results)
-    picture = Image.fromarray(np.ascontiguousarray(read_in_parts(slide.read, view)[:height, :width]))
+    view, height, width = _view(slide, results, region)
+    picture = Image.fromarray(np.ascontiguousarray(_readable(slide, view)[:height, :width]))
     fill = Image.new("RGBA", picture.size)
     for number, result in enumerate(results):
         _fill(ImageDraw.Draw(fill), result, view, COLORS[number % len(COLORS)])
@@ -52,13 +65,27 @@ def draw(slide: Slide, results: Sequence[Result], path: Path) -> None:
     picture.save(path)
 
 
-def draw_on(slide: Path, results: Sequence[Result], path: Path) -> None:
+def _readable(slide: Slide, view: Window) -> NDArray[np.uint8]:
+    """The pixels of a window; grey where the slide is damaged."""
+    with contextlib.suppress(DamagedPlaceError):
+        return read_in_parts(slide.read, view)
+    picture = np.full((view.size, view.size, 3), DAMAGED, np.uint8)
+    for row in range(0, view.size, PIECE):
+        for column in range(0, view.size, PIECE):
+            part = Window(view.x + column * view.downsample, view.y + row * view.downsample, view.downsample, PIECE)
+            with contextlib.suppress(DamagedPlaceError):
+                picture[row : row + PIECE, column : column + PIECE] = read_in_parts(slide.read, part)
+    return picture
+
+
+def draw_on(slide: Path, results: Sequence[Result], path: Path, region: Extent | None = None) -> None:
     """Opens a slide and draws on it, as `draw` does.
 
     Args:
         slide: its file, on this machine.
-        results: at least one.
+        results: at least one, or a region.
         path: where to write.
+        region: is shown, too.
 
     Raises:
         click.ClickException: it cannot be read here.
@@ -70,11 +97,12 @@ def draw_on(slide: Path, results: Sequence[Result], path: Path) -> None:
             f"no overlay: {slide} cannot be read on this machine, which draws it. Leave out --overlay."
         ) from error
     with closing(opened):
-        draw(opened, results, path)
+        draw(opened, results, path, region)
 
 
-def _view(slide: Slide, results: Sequence[Result]) -> tuple[Window, int, int]:
-    extents = [_prompt_extent(result.prompt) for result in results]
+def _view(slide: Slide, results: Sequence[Result], region: Extent | None) -> tuple[Window, int, int]:
+    extents = [] if region is None else [region]
+    extents += [_prompt_extent(result.prompt) for result in results]
     extents += [result.geometry.bounds for result in results if not result.geometry.is_empty]
     x0, y0 = (min(extent[axis] for extent in extents) for axis in (0, 1))
     x1, y1 = (max(extent[axis] for extent in extents) for axis in (2, 3))
@@ -89,7 +117,7 @@ def _view(slide: Slide, results: Sequence[Result]) -> tuple[Window, int, int]:
     )
 
 
-def _prompt_extent(prompt: pb.Prompt) -> tuple[float, float, float, float]:
+def _prompt_extent(prompt: pb.Prompt) -> Extent:
     xs = [point.position.x for point in prompt.points]
     ys = [point.position.y for point in prompt.points]
     if prompt.HasField("box"):

@@ -13,17 +13,19 @@ import click
 import shapely
 from rich.console import Console
 
+from wsisam_server.cli.annotation_files import read_annotations
 from wsisam_server.cli.bars import counted
+from wsisam_server.cli.damage import warn_of_damage
 from wsisam_server.cli.embedding_store import BYTES_VARIABLE, FOLDER_VARIABLE, embedding_store_options
 from wsisam_server.cli.model import FILE, load_model, model_options
 from wsisam_server.cli.numbers import Number
+from wsisam_server.cli.pixel_size import pixel_size_of, pixel_size_option
 from wsisam_server.cli.size import shown
 from wsisam_server.config import Limits
 from wsisam_server.embeddings import EmbeddingStore
 from wsisam_server.errors import WsiSamServerError
 from wsisam_server.fields import Lattice
 from wsisam_server.fields.plan import BLIND_MPP
-from wsisam_server.formats import FormatError, geojson
 from wsisam_server.geometry import Box
 from wsisam_server.precompute import Plan, Work, for_boxes, over, planned
 from wsisam_server.scheduler import StoredFeatures
@@ -41,7 +43,7 @@ POSITIVE = Number(0, min_open=True)
 
 @click.command("precompute")
 @click.argument("slide", type=FILE)
-@click.option("--annotations", type=FILE, help="For boxes about the annotations in this file (QuPath's GeoJSON).")
+@click.option("--annotations", type=FILE, help="For boxes about the annotations in this file (GeoJSON or XML).")
 @click.option("--tissue", is_flag=True, help="For clicks on tissue. With neither, for clicks anywhere on the slide.")
 @click.option(
     "--mpp",
@@ -58,6 +60,7 @@ POSITIVE = Number(0, min_open=True)
     multiple=True,
     help="The same in level-0 pixels per model pixel, for slides without a pixel size; repeatable.",
 )
+@pixel_size_option()
 @click.option("--dry-run", is_flag=True, help="Say how much there is to do, and end.")
 @click.option("--as-many-as-fit", is_flag=True, help="Encode what fits the store, the finest first from the top.")
 @embedding_store_options
@@ -69,6 +72,7 @@ def command(
     tissue: bool,
     resolutions: tuple[float, ...],
     downsamples: tuple[float, ...],
+    slide_mpp: float | None,
     dry_run: bool,
     as_many_as_fit: bool,
     embedding_store: Path | None,
@@ -94,12 +98,13 @@ def command(
             if annotations is not None:
                 fields = _about(annotations, work)
             else:
-                fields = _clicks(work, _scales(work, resolutions, downsamples), tissue=tissue)
+                mpp = pixel_size_of(opened.info, slide_mpp)
+                fields = _clicks(work, _scales(work, resolutions, downsamples, mpp), mpp, tissue=tissue)
             plan = planned(work, fields, most_bytes=store.room if as_many_as_fit else None)
             _say(work, plan)
             if not dry_run:
                 _check_room(plan, store)
-                _run(work, plan, store)
+                _run(slide, work, plan, store)
     except WsiSamServerError as error:
         raise click.ClickException(f"{slide}: {error.public_text}") from error
 
@@ -118,19 +123,23 @@ def _nearest(folder: Path) -> Path:
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
-def _scales(work: Work, resolutions: tuple[float, ...], downsamples: tuple[float, ...]) -> list[Lattice]:
+def _scales(
+    work: Work, resolutions: tuple[float, ...], downsamples: tuple[float, ...], slide_mpp: float | None
+) -> list[Lattice]:
     info, wanted = work.slide.info, list(downsamples)
     if resolutions:
-        if info.mpp is None:
-            raise click.UsageError("the slide does not say its pixel size: use --downsample in place of --mpp")
-        wanted += [mpp / info.mpp for mpp in resolutions]
+        if slide_mpp is None:
+            raise click.UsageError(
+                "the slide does not say its pixel size: give it with --slide-mpp, or use --downsample in place of --mpp"
+            )
+        wanted += [mpp / slide_mpp for mpp in resolutions]
     if not wanted:
-        wanted = [BLIND_MPP / info.mpp if info.mpp else 1.0]
+        wanted = [BLIND_MPP / slide_mpp if slide_mpp else 1.0]
     lattices = (Lattice.near(info.size, work.model.image_size, downsample) for downsample in wanted)
     return list(dict.fromkeys(lattices))
 
 
-def _clicks(work: Work, lattices: list[Lattice], *, tissue: bool) -> list[FieldPair]:
+def _clicks(work: Work, lattices: list[Lattice], slide_mpp: float | None, *, tissue: bool) -> list[FieldPair]:
     found = None
     if tissue:
         with console.status("looking for tissue"):
@@ -141,18 +150,16 @@ def _clicks(work: Work, lattices: list[Lattice], *, tissue: bool) -> list[FieldP
     fields = []
     for lattice in lattices:
         more = over(lattice, found)
-        unit = f" ({lattice.downsample * work.slide.info.mpp:.2f} microns per pixel)" if work.slide.info.mpp else ""
+        unit = f" ({lattice.downsample * slide_mpp:.2f} microns per pixel)" if slide_mpp else ""
         click.echo(f"{len(more):,} fields at downsample {lattice.downsample:.3g}{unit}")
         fields += more
     return fields
 
 
 def _about(annotations: Path, work: Work) -> Sequence[FieldPair]:
-    try:
-        found = geojson.read(annotations.read_text(encoding="utf-8-sig"), work.slide.info.fingerprint)
-    except (FormatError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"{annotations}: {error}") from error
-    bounds = shapely.bounds([draft.content.shape for draft in found.drafts]).reshape(-1, 4)
+    info = work.slide.info
+    entries, _ = read_annotations(annotations, info.fingerprint, origin=lambda: info.frame_origin)
+    bounds = shapely.bounds([entry.draft.content.shape for entry in entries]).reshape(-1, 4)
     boxes = [Box(*map(float, one)) for one in bounds if one[2] > one[0] and one[3] > one[1]]
     fields, outside = for_boxes(boxes, work.slide.info, work.model.image_size)
     left_out = {"without an area": len(bounds) - len(boxes), "outside the slide": outside}
@@ -187,12 +194,13 @@ def _check_room(plan: Plan, store: EmbeddingStore) -> None:
         raise click.ClickException(f"they do not fit: the disk of {store.folder} has {shown(free)} left")
 
 
-def _run(work: Work, plan: Plan, store: EmbeddingStore) -> None:
+def _run(slide: Path, work: Work, plan: Plan, store: EmbeddingStore) -> None:
     try:
         with counted(console, "windows") as progress:
-            encoded = work.run(plan, progress)
+            done = work.run(plan, progress)
     except OSError as error:
         raise click.ClickException(f"cannot write to {store.folder}: {error}. What was written stays") from error
     except KeyboardInterrupt:
         raise click.ClickException("interrupted; run it again, and it goes on where it was") from None
-    click.echo(f"{encoded:,} windows encoded; the store holds {shown(store.nbytes)} of {shown(store.limit)}")
+    warn_of_damage(slide, done.unreadable)
+    click.echo(f"{done.encoded:,} windows encoded; the store holds {shown(store.nbytes)} of {shown(store.limit)}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich.console import Console
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 console = Console(stderr=True)
 
+_PICTURE: Final = re.compile(r"\d{3,}_dice\d\.\d{3}_[0-9a-f-]{36}\.png")
+"""As the pictures are named."""
+
 
 @click.command("replay")
 @slide_options
@@ -46,7 +50,9 @@ console = Console(stderr=True)
 )
 @click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the report here.")
 @click.option(
-    "--pictures", type=click.Path(file_okay=False, path_type=Path), help="Write pictures here, the worst first."
+    "--pictures",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write pictures here, the worst first, in place of earlier ones.",
 )
 @click.option("--most", type=click.IntRange(1), default=24, show_default=True, help="So many pictures.")
 @place_options
@@ -88,7 +94,7 @@ def command(
         slide_id=None if named is None else named.slide_id, project=project, author=author, path_class=path_class
     )
     finder = SlideFinder(folders)
-    with opened(store, server, reach) as place:
+    with opened(store, server, reach, existing=True) as place:
         with console.status("getting the model ready"):
             answerer = answers(server, reach, chosen, partial(load_model, **model), finder)
         with closing(answerer), counted(console, "prompts") as progress:
@@ -104,6 +110,9 @@ def _draw(store: Store, report: Report, finder: SlideFinder, folder: Path, most:
     worst = report.worst_first[:most]
     slides = {one.slide_id: one for one in store.slides({one.annotation.content.slide_id for one in worst})}
     folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if _PICTURE.fullmatch(path.name):  # an earlier run's, which would be taken for this one's
+            path.unlink()
     for rank, one in enumerate(worst, 1):
         slide_id = one.annotation.content.slide_id
         try:

@@ -20,7 +20,7 @@ from wsisam_server.harvest import HarvestError, SlideFinder, as_drawn
 from wsisam_server.replay import Redrawn, RefusedError, refinement, steps, windows_used
 from wsisam_server.segmenter import Request
 from wsisam_server.service import annotation_from_proto, annotation_to_proto, to_proto
-from wsisam_server.slides import SlideAccess
+from wsisam_server.slides import Place, SlideAccess, SlideFile
 from wsisam_server.store import Provenance, scales_kept
 
 if TYPE_CHECKING:
@@ -198,11 +198,19 @@ class _Files(SlideAccess):
         super().__init__((), ())
         self.found: dict[str, Path] = {}
 
-    def resolve(self, uri: str) -> Path:
+    def places(self, uri: str) -> list[Place]:
         """See `SlideAccess`."""
         if uri not in self.found:
             raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private=uri)
-        return self.found[uri]
+        return [Place(None, self.found[uri])]
+
+    def find(self, place: Place) -> Path | None:
+        """See `SlideAccess`."""
+        return place.path
+
+    def open(self, path: Path) -> SlideFile:
+        """See `SlideAccess`."""
+        return SlideFile.open(path)
 
 
 def _resized(window: Window, size: int) -> Window:

@@ -17,6 +17,7 @@ from wsisam_server.cli.connection import Reach, connection_options
 from wsisam_server.cli.model import model_of_server, model_options
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.overlay import draw_on
+from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
 from wsisam_server.cli.prompts import BoxType, Numbers, PointType, Result, describe, prompts
 from wsisam_server.errors import WsiSamServerError
 from wsisam_server.polygons import collection
@@ -63,6 +64,7 @@ console = Console(stderr=True)
     type=click.IntRange(1),
     help="Most windows for one border; 64 if not given, each about a second.",
 )
+@pixel_size_option("--mpp")
 @connection_options
 @model_options
 def command(
@@ -78,6 +80,7 @@ def command(
     min_area: float | None,
     refine: float | None,
     refine_windows: int | None,
+    slide_mpp: float | None,
     reach: Reach,
     **model: Any,
 ) -> None:
@@ -100,12 +103,15 @@ def command(
         )
         for number, prompt in enumerate(wanted)
     ]
-    request = pb.SegmentBatchRequest(items=items, options=pb.OutlineOptions(tolerance=tolerance, min_area=min_area))
+    options = pb.OutlineOptions(tolerance=tolerance, min_area=min_area)
+    request = pb.SegmentBatchRequest(items=items, options=options, mpp=slide_mpp)
     answers = _by_server(server, slide, request, model, reach) if server else _here(slide, request, model)
     outlines, errors = _collect(answers, len(items), server)
     results = [Result(wanted[number], outlines[number]) for number in sorted(outlines)]
     for result in results:
         click.echo(_line(result))
+    if results:
+        say_pixel_size(results[0].outline.pixel_size)
     _write(slide, results, geojson, overlay)
     if errors:
         if results:
@@ -134,11 +140,14 @@ def _collect(answers: Iterator[Answer], count: int, server: str | None) -> tuple
 
 
 def _write(slide: Path, results: list[Result], geojson: Path | None, overlay: Path | None) -> None:
+    """Writes also that nothing was found: an earlier run's file would be taken for this one's."""
+    if not results:
+        return  # nothing was answered, which the command says by its status
     found = [result for result in results if not result.geometry.is_empty]
-    if found and geojson is not None:
+    if geojson is not None:
         features = [result.feature(f"WSI-SAM {number + 1}") for number, result in enumerate(found)]
         geojson.write_text(json.dumps(collection(features)), encoding="utf-8")
-    if results and overlay is not None:
+    if overlay is not None:
         draw_on(slide, results, overlay)
 
 
@@ -154,7 +163,7 @@ def _by_server(
 
 
 def _here(slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -> Iterator[Answer]:
-    options = from_proto.options(request.options, "options")
+    options, mpp = from_proto.options(request.options, "options"), from_proto.pixel_size(request, "")
     with model_here(slide, model) as here:
         for number, item in enumerate(request.items):
             try:
@@ -164,6 +173,7 @@ def _here(slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -
                     choice=from_proto.field_choice(item.field, "downsample"),
                     options=options,
                     refinement=from_proto.refinement(item.refine, "refine") if item.HasField("refine") else None,
+                    mpp=mpp,
                 )
                 yield number, to_proto.outline(here.wait(here.segmenter.segment(wanted)))
             except WsiSamServerError as error:

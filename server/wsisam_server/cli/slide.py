@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,8 +29,31 @@ def slide_options(command: Command) -> Command:
     return by_file(by_id(command))
 
 
+@dataclass(frozen=True, slots=True)
+class NamedSlide:
+    """A slide that was named.
+
+    Attributes:
+        record: what the store notes of it.
+        frame_origin: see `SlideInfo`; None when its file is not here.
+    """
+
+    record: SlideRecord
+    frame_origin: tuple[float, float] | None = None
+
+
 def named_slide(slide: str | None, slide_id: str | None, server: str | None, reach: Reach) -> SlideRecord | None:
     """The slide that the options name; None when they name none.
+
+    Raises:
+        click.ClickException: with what to do.
+    """
+    named = located_slide(slide, slide_id, server, reach)
+    return None if named is None else named.record
+
+
+def located_slide(slide: str | None, slide_id: str | None, server: str | None, reach: Reach) -> NamedSlide | None:
+    """The slide that the options name, with where it lies in its frame; None when they name none.
 
     Raises:
         click.ClickException: with what to do.
@@ -37,7 +61,7 @@ def named_slide(slide: str | None, slide_id: str | None, server: str | None, rea
     if slide is not None and slide_id is not None:
         raise click.UsageError("give --slide or --slide-id, not both")
     if slide_id is not None:
-        return SlideRecord(slide_id)
+        return NamedSlide(SlideRecord(slide_id))
     if slide is None:
         return None
     path = Path(slide)
@@ -45,16 +69,17 @@ def named_slide(slide: str | None, slide_id: str | None, server: str | None, rea
         return _here(path.resolve())
     if server is None:
         raise click.ClickException(f"{slide}: no such file. Name the slide with --slide-id if its file is elsewhere")
-    return _there(slide, server, reach)
+    return NamedSlide(_there(slide, server, reach))
 
 
-def _here(path: Path) -> SlideRecord:
+def _here(path: Path) -> NamedSlide:
     try:
         opened = open_slide(path, Limits())
     except WsiSamServerError as error:
         raise click.ClickException(f"{path}: {error.public_text} Or name the slide with --slide-id.") from error
     try:
-        return SlideRecord(opened.info.fingerprint, (path.as_uri(),), opened.info.size)
+        record = SlideRecord(opened.info.fingerprint, (path.as_uri(),), opened.info.size)
+        return NamedSlide(record, opened.info.frame_origin)
     finally:
         opened.close()
 

@@ -46,8 +46,14 @@ def place_options(command: Command) -> Command:
 
 
 @contextmanager
-def opened(store: str, server: str | None, reach: Reach) -> Iterator[Store]:
+def opened(store: str, server: str | None, reach: Reach, *, existing: bool = False) -> Iterator[Store]:
     """The store that the options name; its errors, while it is used, become the command's.
+
+    Args:
+        store: what `open_store` takes.
+        server: whose store, instead.
+        reach: how the server is reached.
+        existing: only if it is there already; for commands that only read it.
 
     Raises:
         click.ClickException: with what to do.
@@ -57,7 +63,7 @@ def opened(store: str, server: str | None, reach: Reach) -> Iterator[Store]:
         if source is not None and source.name == "COMMANDLINE":
             raise click.UsageError("give --store or --server, not both")
     try:
-        with _remote(server, reach) if server else open_store(store) as place:
+        with _remote(server, reach) if server else open_store(store, existing=existing) as place:
             yield place
     except StoreError as error:
         raise click.ClickException(str(error)) from error

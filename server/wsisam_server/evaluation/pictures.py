@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,9 @@ ANSWER: Final = (255, 40, 200)
 POSITIVE: Final = "#00ff66"
 NEGATIVE: Final = "#ff2020"
 _DOT = 5
+
+_NAME: Final = re.compile(r"[a-z+]+_(box|\d+)_\d{2,}_dice\d\.\d{3}_line\d+_label\d+\.png")
+"""As `WorstCases.write` names its pictures."""
 
 
 def picture(sample: Sample, case: Case) -> Image.Image:
@@ -95,6 +99,8 @@ class WorstCases:
     def write(self, folder: Path) -> list[Path]:
         """Writes the pictures as PNG, the name saying variant, prompt, rank, Dice, line of the manifest and label.
 
+        Those of an earlier run go.
+
         Args:
             folder: made if it is not there.
 
@@ -105,6 +111,9 @@ class WorstCases:
             OSError: a file cannot be written.
         """
         folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            if _NAME.fullmatch(path.name):  # an earlier run's, which would be taken for this one's
+                path.unlink()
         paths = []
         for (variant, prompt), heap in self._heaps.items():
             for rank, kept in enumerate(sorted(heap, reverse=True), start=1):

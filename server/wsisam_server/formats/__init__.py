@@ -1,10 +1,10 @@
 """Formats room: annotations as files of other programs, and back.
 
-What flows in: texts, or annotations of the store. What flows out: drafts for the store, or texts. Everything is in
-level-0 pixels, as in QuPath. It must never know of messages, nor open a file.
+What flows in: texts and bytes of files, or annotations of the store. What flows out: drafts for the store, or texts.
+Everything is in level-0 pixels, as in QuPath. It must never know of messages, nor open a file.
 """
 
-from wsisam_server.formats.errors import FormatError
+from wsisam_server.formats.errors import FormatError, FrameError
 from wsisam_server.formats.found import Found
 
-__all__ = ["FormatError", "Found"]
+__all__ = ["FormatError", "Found", "FrameError"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
@@ -10,25 +11,35 @@ from urllib.parse import unquote
 
 import shapely
 
+from wsisam_server.formats.categories import NO_CLASS, numbered
 from wsisam_server.formats.errors import FormatError
+from wsisam_server.polygons import polygonal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Mapping
+
+    from shapely.geometry.base import BaseGeometry
 
     from wsisam_server.store import Annotation, SlideRecord
 
-NO_CLASS: Final = "unclassified"
+_NO_AREA: Final = "points and lines, which COCO does not have"
+_OUTSIDE: Final = "outside their slide"
 
 
-def write(annotations: Iterable[Annotation], slides: Collection[SlideRecord]) -> tuple[str, Counter[str]]:
+def write(
+    annotations: Collection[Annotation], slides: Collection[SlideRecord], ids: Mapping[str, int] | None = None
+) -> tuple[str, Counter[str]]:
     """Annotations of any slides as one COCO file, in level-0 pixels.
 
     COCO has areas only, as outer borders. A part with holes is written as one border that goes to each hole and back
-    over a bridge without width, which every program that fills it draws with the holes.
+    over a bridge without width, which every program that fills it draws with the holes. What reaches beyond the slide
+    is cut at its edge, since an image has no pixels there.
 
     Args:
         annotations: any.
         slides: all those that they are on.
+        ids: of the categories by name, see `categories.numbered`; all are written, whether used or not. Without them,
+            the classes of these annotations are counted in the order of their names.
 
     Returns:
         The text, and what it could not hold, in words, and how often.
@@ -36,24 +47,29 @@ def write(annotations: Iterable[Annotation], slides: Collection[SlideRecord]) ->
     Raises:
         FormatError: the size of a slide is not known.
     """
-    images = {record.slide_id: _image(number, record) for number, record in enumerate(slides, 1)}
-    categories: dict[str, int] = {}
+    names = _file_names(slides)
+    images = {record.slide_id: _image(number, record, names) for number, record in enumerate(slides, 1)}
+    if ids is None:
+        ids = numbered(category(one) for one in annotations if _has_area(one))
     objects: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()
     for annotation in annotations:
-        content = annotation.content
-        if content.shape.geom_type not in {"Polygon", "MultiPolygon"}:
-            left_out["points and lines, which COCO does not have"] += 1
+        if not _has_area(annotation):
+            left_out[_NO_AREA] += 1
             continue
-        name = NO_CLASS if content.path_class is None else content.path_class.name
-        left, top, right, bottom = content.shape.bounds
+        image = images[annotation.content.slide_id]
+        shape = _within(annotation.content.shape, image["width"], image["height"])
+        if shape.is_empty:
+            left_out[_OUTSIDE] += 1
+            continue
+        left, top, right, bottom = shape.bounds
         objects.append(
             {
                 "id": len(objects) + 1,
-                "image_id": images[content.slide_id]["id"],
-                "category_id": categories.setdefault(name, len(categories) + 1),
-                "segmentation": [_border(part) for part in shapely.get_parts(content.shape)],
-                "area": content.shape.area,
+                "image_id": image["id"],
+                "category_id": ids[category(annotation)],
+                "segmentation": [_border(part) for part in shapely.get_parts(shape)],
+                "area": shape.area,
                 "bbox": [left, top, right - left, bottom - top],
                 "iscrowd": 0,
                 "uuid": str(annotation.id),
@@ -63,25 +79,66 @@ def write(annotations: Iterable[Annotation], slides: Collection[SlideRecord]) ->
         "info": {"description": "annotations of wsisam, level-0 pixels"},
         "images": list(images.values()),
         "annotations": objects,
-        "categories": [{"id": number, "name": name} for name, number in categories.items()],
+        "categories": [{"id": number, "name": name} for name, number in ids.items()],
     }
     return json.dumps(whole, ensure_ascii=False), left_out
 
 
-def _image(number: int, record: SlideRecord) -> dict[str, Any]:
+def category(annotation: Annotation) -> str:
+    """The name of an annotation's category."""
+    path_class = annotation.content.path_class
+    return NO_CLASS if path_class is None else path_class.name
+
+
+def _has_area(annotation: Annotation) -> bool:
+    return annotation.content.shape.geom_type in {"Polygon", "MultiPolygon"}
+
+
+def _within(shape: BaseGeometry, width: int, height: int) -> BaseGeometry:
+    left, top, right, bottom = shape.bounds
+    if left >= 0 and top >= 0 and right <= width and bottom <= height:
+        return shape
+    return polygonal(shapely.intersection(shape, shapely.box(0, 0, width, height)))
+
+
+def _image(number: int, record: SlideRecord, names: Mapping[str, str]) -> dict[str, Any]:
+    name = names[record.slide_id]
     if record.size is None:
         raise FormatError(
-            f"the store does not know the size of the slide {_name(record)}, which COCO needs; name its file with "
-            "--slide"
+            f"the store does not know the size of the slide {name}, which COCO needs; name its file with --slide"
         )
-    image = {"id": number, "file_name": _name(record), "width": record.size.width, "height": record.size.height}
+    image = {"id": number, "file_name": name, "width": record.size.width, "height": record.size.height}
     return image | {"slide_id": record.slide_id}
 
 
-def _name(record: SlideRecord) -> str:
-    """The last part of where the slide was seen last."""
+def _file_names(slides: Collection[SlideRecord]) -> dict[str, str]:
+    """A name for each slide, no two the same: its file's; where several share that, with as many folders as it takes.
+
+    Slides that were seen at the same place, one after the other, have their id's beginning in their names.
+    """
+    paths = {record.slide_id: _path(record) for record in slides}
+    depths = dict.fromkeys(paths, 1)
+    while True:
+        names = {one: "/".join(path[-depths[one] :]) for one, path in paths.items()}
+        shared = Counter(names.values())
+        longer = [one for one, path in paths.items() if shared[names[one]] > 1 and depths[one] < len(path)]
+        if not longer:
+            break
+        for one in longer:
+            depths[one] += 1
+    return {one: _with_id(name, one) if shared[name] > 1 else name for one, name in names.items()}
+
+
+def _path(record: SlideRecord) -> tuple[str, ...]:
+    """The parts of where the slide was seen last, without a drive or the like."""
     place = unquote(record.uris[-1] if record.uris else record.slide_id).replace("\\", "/")
-    return PurePosixPath(place).name or record.slide_id
+    parts = tuple(part for part in PurePosixPath(place).parts if part.strip("/") and not part.endswith(":"))
+    return parts or (record.slide_id,)
+
+
+def _with_id(name: str, slide_id: str) -> str:
+    path = PurePosixPath(name)
+    return str(path.with_name(f"{path.stem}-{re.sub(r'[^A-Za-z0-9]', '', slide_id)[:12]}{path.suffix}"))
 
 
 def _border(part: shapely.Polygon) -> list[float]:

@@ -6,6 +6,7 @@ The keys and the form of the prompts are those that the QuPath scripts write.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -89,7 +90,7 @@ def _read(metadata: Mapping[str, str]) -> Provenance | None:
             weights_hash=metadata.get(WEIGHTS, ""),
             prompt=_prompt(asks[-1]) if asks else None,
             field=FieldPair(_to_window(json.loads(metadata[WINDOW]))) if WINDOW in metadata else None,
-            score=float(metadata[SCORE]) if SCORE in metadata else None,
+            score=_finite(metadata[SCORE]) if SCORE in metadata else None,
             levels=tuple(_to_scale(*level) for level in json.loads(metadata.get(LEVELS, "[]"))),
         )
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError):
@@ -124,6 +125,13 @@ def _window(field: FieldPair) -> list[float]:
 def _to_window(values: list[float]) -> Window:
     x, y, downsample, size = values
     return Window(x, y, downsample, int(size))
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no score")
+    return number
 
 
 def _to_scale(downsample: float, windows: float) -> Scale:

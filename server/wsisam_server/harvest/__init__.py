@@ -8,7 +8,7 @@ It must never know of messages or models.
 all; `making` joins them.
 """
 
-from wsisam_server.harvest.drawn import Drawn, DrawnSlide, Gathered
+from wsisam_server.harvest.drawn import Chosen, Drawn, DrawnSlide, Gathered
 from wsisam_server.harvest.errors import HarvestError
 from wsisam_server.harvest.from_project import gather_project
 from wsisam_server.harvest.from_store import as_drawn, gather
@@ -18,6 +18,7 @@ from wsisam_server.harvest.report import Report
 from wsisam_server.harvest.slides import SlideFinder
 
 __all__ = [
+    "Chosen",
     "Drawn",
     "DrawnSlide",
     "Gathered",

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from wsisam_server.store import PathClass, class_name
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Collection, Iterable
 
     from shapely.geometry.base import BaseGeometry
 
     from wsisam_server.geometry import SlideSize
+
+
+_IGNORED: Final = "of a class that QuPath ignores, since its name ends in *"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +77,29 @@ class Gathered:
     source: dict[str, Any]
     left_out: Counter[str] = field(default_factory=Counter)
     missing: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which classes make objects.
+
+    Attributes:
+        classes: only these, "" for none; all if empty. One that is named here is never ignored.
+        ignored: also those that QuPath ignores, as Region* and Ignore*: they say where to look, or what does not count.
+    """
+
+    classes: Collection[str] = ()
+    ignored: bool = False
+
+    def of(self, objects: Iterable[Drawn], left_out: Counter[str]) -> tuple[Drawn, ...]:
+        """Those of a slide's annotations; what is ignored is counted, and what was not asked for is not."""
+        named = set(map(class_name, self.classes))
+        found = []
+        for one in objects:
+            if named and one.class_name not in named:
+                continue
+            if not named and not self.ignored and PathClass(one.class_name).ignored:
+                left_out[_IGNORED] += 1
+            else:
+                found.append(one)
+        return tuple(found)

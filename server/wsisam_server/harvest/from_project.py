@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wsisam_server.formats import provenance
-from wsisam_server.harvest.drawn import Drawn, DrawnSlide, Gathered
+from wsisam_server.harvest.drawn import Chosen, Drawn, DrawnSlide, Gathered
 from wsisam_server.harvest.errors import HarvestError
 from wsisam_server.harvest.slides import local_path
 from wsisam_server.sync.errors import ImageError, SyncError
@@ -17,7 +17,6 @@ from wsisam_server.sync.steps import Unwatched
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection
 
     from wsisam_server.sync.model import Drawing, Image
     from wsisam_server.sync.process import QuPathProcess
@@ -26,13 +25,16 @@ _UNUSABLE = "that QuPath makes no valid shape of"
 _VIEW = "on images that the project shows rotated, cropped or otherwise changed"
 
 
-def gather_project(path: Path, process: QuPathProcess, *, classes: Collection[str] = ()) -> Gathered:
+_ALL: Final = Chosen()
+
+
+def gather_project(path: Path, process: QuPathProcess, *, chosen: Chosen = _ALL) -> Gathered:
     """The annotations of a project as QuPath last saved it.
 
     Args:
         path: the project file, or its folder.
         process: QuPath; closed here.
-        classes: only of these classes, "" for none; all if empty.
+        chosen: their classes.
 
     Raises:
         HarvestError: it cannot be read.
@@ -53,8 +55,8 @@ def gather_project(path: Path, process: QuPathProcess, *, classes: Collection[st
                 left_out[_VIEW] += len(contents.drawings)
                 continue
             objects = (_drawn(one, drawing) for one, drawing in sorted(contents.drawings.items()))
-            chosen = tuple(one for one in objects if not classes or one.class_name in classes)
-            slides.append(DrawnSlide(image.name, _uris(project, image), chosen, size=image.size))
+            of_slide = chosen.of(objects, left_out)
+            slides.append(DrawnSlide(image.name, _uris(project, image), of_slide, size=image.size))
     except SyncError as error:
         raise HarvestError(str(error)) from error
     finally:

@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from wsisam_server.harvest.drawn import Drawn, DrawnSlide, Gathered
+from wsisam_server.harvest.drawn import Chosen, Drawn, DrawnSlide, Gathered
 from wsisam_server.store import SlideRecord, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from wsisam_server.store import Annotation, Store, Wanted
 
 _FINGERPRINT: Final = 64
 """Hex digits of a slide's fingerprint; other ids are names that clients gave."""
 
 
-def gather(store: Store, wanted: Wanted, *, classes: Collection[str] = (), since: int = 0) -> Gathered:
+_ALL: Final = Chosen()
+
+
+def gather(store: Store, wanted: Wanted, *, chosen: Chosen = _ALL, since: int = 0) -> Gathered:
     """The annotations that a store has now.
 
     Args:
         store: read page by page.
         wanted: which.
-        classes: only of these classes, "" for none; all if empty.
+        chosen: their classes.
         since: only those changed after this revision.
     """
     found, revision = listed(store, wanted, after=since)
     by_slide: dict[str, list[Annotation]] = defaultdict(list)
     for one in found.values():
-        if not classes or _class_name(one) in classes:
-            by_slide[one.content.slide_id].append(one)
+        by_slide[one.content.slide_id].append(one)
     records = {record.slide_id: record for record in store.slides(by_slide)}
     slides = []
+    left_out: Counter[str] = Counter()
     for slide_id in sorted(by_slide):
-        objects = tuple(_drawn(one) for one in sorted(by_slide[slide_id], key=lambda one: one.id))
-        slides.append(as_drawn(records.get(slide_id, SlideRecord(slide_id)), objects))
-    return Gathered(tuple(slides), {"store": store.identity, "revision": revision})
+        objects = (_drawn(one) for one in sorted(by_slide[slide_id], key=lambda one: one.id))
+        if of_slide := chosen.of(objects, left_out):
+            slides.append(as_drawn(records.get(slide_id, SlideRecord(slide_id)), of_slide))
+    return Gathered(tuple(slides), {"store": store.identity, "revision": revision}, left_out)
 
 
 def as_drawn(record: SlideRecord, objects: tuple[Drawn, ...] = ()) -> DrawnSlide:

@@ -52,6 +52,7 @@ MASKS: Final = "masks"
 _COLUMNS: Final = ("image", "mask", "mpp", "split", "slide", "x", "y", "downsample")
 _LABEL_COLUMNS: Final = ("mask", "label", "annotation", "version", "class", "author", "model", "weights", "slide")
 
+_NONE: Final = "there are no such annotations"
 _NO_AREA: Final = "points and lines"
 _OUTSIDE: Final = "outside their slide"
 _TOO_SMALL: Final = "too small to cover a pixel"
@@ -91,19 +92,20 @@ def make(
         progress: hears how many windows of how many are done.
 
     Raises:
-        HarvestError: there is nothing to make it of, a file cannot be written, or a slide cannot be read on.
+        HarvestError: there is nothing to make it of, a file cannot be written, or a slide cannot be read on. Where
+            there is nothing any more, though no slide is missing, the tables of an earlier run are empty ones then.
     """
     report = Report(out / MANIFEST)
     report.left_out.update(gathered.left_out)
     report.missing.update(gathered.missing)
     slides = _found(gathered, finder, options, report)
+    writer = _Writer(out, report, options)
     if not slides:
-        raise HarvestError("; ".join(["there is nothing to make a data set of", *_reasons(report)]))
+        writer.finish(gathered.source)
     work = [
         (slide, region, place(region.objects, region.bounds, options.window, _finest(slide.info, options)))
         for slide, region in _shared_out(slides, options, report)
     ]
-    writer = _Writer(out, report)
     total = sum(len(placed) for _, _, placed in work)
     done = 0
     for slide, region, windows in work:
@@ -113,7 +115,7 @@ def make(
                 writer.write(opened, slide, region.split, placed)
                 done += 1
                 progress(done, total)
-    writer.finish(gathered.source, options)
+    writer.finish(gathered.source)
     return report
 
 
@@ -131,9 +133,19 @@ def _found(gathered: Gathered, finder: SlideFinder, options: Options, report: Re
             continue
         info = opened.info
         opened.close()
-        if options.mpp is not None and info.mpp is None:
+        pixel_size = info.pixel_size(options.slide_mpp)
+        if options.mpp is not None and pixel_size.mpp is None:
             report.missing[source.name] = "it does not say how large its pixels are, so it has no place at a given mpp"
             continue
+        if info.axes is not None and not info.axes.are_square:
+            report.notes.append(
+                f"{source.name}: its pixels are {info.axes.x:g} microns wide and {info.axes.y:g} high; mpp is the mean"
+            )
+        if pixel_size.ignored_mpp is not None:
+            report.notes.append(
+                f"{source.name}: its file says {pixel_size.mpp:g} microns per pixel, which was used, not "
+                f"{pixel_size.ignored_mpp:g}; one of them is wrong"
+            )
         slide = slides.setdefault(info.fingerprint, _Slide(source, info))
         for one in _within(objects, info.size, report.left_out):
             if slide.objects.setdefault(one.id, one) is not one:
@@ -207,15 +219,17 @@ def _objects(slide: _Slide) -> list[Drawn]:
 
 def _finest(info: SlideInfo, options: Options) -> float:
     """Downsample of the windows; never below 1, for a slide has no more than it has."""
-    return 1.0 if options.mpp is None or info.mpp is None else max(options.mpp / info.mpp, 1.0)
+    mpp = info.pixel_size(options.slide_mpp).mpp
+    return 1.0 if options.mpp is None or mpp is None else max(options.mpp / mpp, 1.0)
 
 
 class _Writer:
     """Writes windows, and remembers what the tables have to say of them."""
 
-    def __init__(self, out: Path, report: Report) -> None:
+    def __init__(self, out: Path, report: Report, options: Options) -> None:
         self._out = out
         self._report = report
+        self._options = options
         self._rows: list[tuple[object, ...]] = []
         self._labels: list[tuple[object, ...]] = []
         self._slides: dict[str, dict[str, Any]] = {}
@@ -241,7 +255,8 @@ class _Writer:
         except WsiSamServerError:
             self._report.left_out[_DAMAGED] += len(placed.objects) - len(empty)
             return
-        mpp = "" if info.mpp is None else f"{info.mpp * window.downsample:.6g}"
+        slide_mpp = info.pixel_size(self._options.slide_mpp).mpp
+        mpp = "" if slide_mpp is None else f"{slide_mpp * window.downsample:.6g}"
         for layer in drawn:
             mask = f"{MASKS}/{name}-{_digest(layer)}.png"
             self._put(mask, partial(_labels_of, layer))
@@ -258,18 +273,30 @@ class _Writer:
             "name": slide.source.name,
             "uris": list(slide.source.uris),
             "size": [info.size.width, info.size.height],
-            "mpp": info.mpp,
+            "mpp": slide_mpp,
         }
 
-    def finish(self, source: dict[str, Any], options: Options) -> None:
-        """Writes the tables, the manifest last: what it names is there."""
+    def finish(self, source: dict[str, Any]) -> None:
+        """Writes the tables, the manifest last: what it names is there.
+
+        Raises:
+            HarvestError: they are empty.
+        """
+        outdated = (self._out / MANIFEST).exists() and not self._report.missing and not self._report.left_out[_DAMAGED]
+        if self._rows or outdated:
+            self._write_tables(source)
         if not self._rows:
-            raise HarvestError("; ".join(["there is nothing to make a data set of", *_reasons(self._report)]))
+            nothing = "there is nothing to make a data set of" if self._report.left_out else _NONE
+            what = f"the manifest of an earlier run, {self._out / MANIFEST}, is now an empty one"
+            what = what if outdated else "nothing was written"
+            raise HarvestError("; ".join([nothing, *_reasons(self._report), what]))
+
+    def _write_tables(self, source: dict[str, Any]) -> None:
         put(self._out / LABELS, table(_LABEL_COLUMNS, self._labels))
         record = {
             "wsisam": wsisam_server.__version__,
             "source": source,
-            "options": asdict(options),
+            "options": asdict(self._options),
             "slide_files": self._slides,
             **self._report.as_json(),
         }

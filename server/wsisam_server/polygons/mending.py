@@ -36,13 +36,15 @@ class Mender:
         self._left = units
 
     def mended(self, drawn: shapely.MultiPolygon) -> shapely.MultiPolygon:
-        """The region inside an odd number of a shape's rings.
+        """The union of a shape's parts, each of which is its shell without its own holes.
 
-        `shapely.make_valid` means the same by it, but takes minutes where a few hundred segments cross each other, and
-        fills a hole that has a piece of border in common with another ring.
+        Inside a ring is what it goes round an odd number of times. So a ring that crosses itself is what
+        `shapely.make_valid` makes of it, and parts, or holes, that lie over each other are one: counted across all
+        rings, what they share would be a hole, or an island in one. `make_valid` counts so, takes minutes where a few
+        hundred segments cross each other, and fills a hole that has a piece of border in common with another ring.
 
         Args:
-            drawn: rings of any kind.
+            drawn: rings of any kind, in level-0 pixels.
 
         Returns:
             The shape itself when it is valid. Else valid polygons, whose vertices are the shape's and where it crosses
@@ -53,7 +55,7 @@ class Mender:
         """
         if shapely.get_num_coordinates(drawn) <= FEW and drawn.is_valid:
             return drawn
-        rings = shapely.get_rings(shapely.get_parts(drawn))
+        rings, part_of = shapely.get_rings(shapely.get_parts(drawn), return_index=True)
         # NaN compares false.
         if not (np.abs(shapely.get_coordinates(rings)) <= FARTHEST).all():
             raise TangledError("a vertex is no number, or farther away than any slide reaches")
@@ -64,7 +66,7 @@ class Mender:
             if drawn.is_valid:
                 return drawn
             begun = True
-            mended = _joined(_faces(rings, work), work)
+            mended = _joined(_faces(rings, part_of, work), work)
         finally:
             # A shape that is refused for its crossings takes no more than the counting.
             self._left -= min(work.looking + begun * work.mending, work.limit)
@@ -74,8 +76,13 @@ class Mender:
         return mended
 
 
-def _faces(rings: NDArray[np.object_], work: Work) -> NDArray[np.object_]:
-    """What the rings enclose an odd number of times, in pieces that have borders in common at most.
+def _faces(rings: NDArray[np.object_], part_of: NDArray[np.int64], work: Work) -> NDArray[np.object_]:
+    """What is inside a part, in pieces that have borders in common at most.
+
+    Args:
+        rings: of all parts; of each its shell first, then its holes.
+        part_of: each ring's part.
+        work: is added to.
 
     Raises:
         TangledError: there are so many pieces that telling which are inside would take too much work.
@@ -89,12 +96,18 @@ def _faces(rings: NDArray[np.object_], work: Work) -> NDArray[np.object_]:
     # Ring by ring: what of several rings at once is inside, versions of GEOS do not agree on.
     areas = np.asarray(shapely.polygons(rings))
     shapely.prepare(areas)
-    times = np.zeros(len(pieces), int)
-    for place, ring in meeting(np.asarray(shapely.points(places)), rings):
-        work.add_pairs(len(place))
-        times += np.bincount(place[shapely.contains_xy(areas[ring], places[place])], minlength=len(pieces))
-    inside: NDArray[np.object_] = pieces[times % 2 == 1]
-    return inside
+    is_shell = np.diff(part_of, prepend=-1) != 0
+    inside = np.zeros(len(pieces), bool)
+    # A place's rings come together, so that a part's shell and holes do.
+    for at, near in meeting(np.asarray(shapely.points(places)), rings):
+        work.add_pairs(len(at))
+        within = shapely.contains_xy(areas[near], places[at])
+        place, ring = at[within], near[within]
+        of_part = place * len(rings) + part_of[ring]
+        shell = is_shell[ring]
+        inside[place[shell][~np.isin(of_part[shell], of_part[~shell])]] = True
+    found: NDArray[np.object_] = pieces[inside]
+    return found
 
 
 def _joined(pieces: NDArray[np.object_], work: Work) -> shapely.MultiPolygon:

@@ -5,6 +5,6 @@ the store, which every server that uses it then finds. It must never know of mes
 """
 
 from wsisam_server.precompute.fields import for_boxes, over
-from wsisam_server.precompute.plan import Plan, Work, planned
+from wsisam_server.precompute.plan import Done, Plan, Work, planned
 
-__all__ = ["Plan", "Work", "for_boxes", "over", "planned"]
+__all__ = ["Done", "Plan", "Work", "for_boxes", "over", "planned"]

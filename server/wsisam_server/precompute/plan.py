@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from wsisam_server.scheduler import ModelInfo
+from wsisam_server.slides import DamagedPlaceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from wsisam_server.geometry import FieldPair, Window
     from wsisam_server.scheduler import StoredFeatures
     from wsisam_server.slides import Slide
+
+    _Read = tuple[Window, Role, NDArray[np.uint8] | DamagedPlaceError | None]
 
 READERS: Final = 4
 """Threads that read the slide and the store; as many reads run ahead of the model."""
@@ -49,6 +52,19 @@ class Plan:
     missing: Sequence[tuple[Window, Role]]
     nbytes: int
     missing_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was done.
+
+    Attributes:
+        encoded: windows that were encoded: the missing ones, and those that were damaged in the store.
+        unreadable: windows that were left out, because the slide is damaged there.
+    """
+
+    encoded: int
+    unreadable: Sequence[Window]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +97,22 @@ class Work:
             spent.append(time.perf_counter() - started)
         return min(spent)
 
-    def run(self, plan: Plan, progress: Callable[[int, int], None]) -> int:
+    def run(self, plan: Plan, progress: Callable[[int, int], None]) -> Done:
         """Encodes what is not in the store; what is there is read, proved and counts as used.
 
-        Can be interrupted at any time: what was written is not encoded again.
+        Can be interrupted at any time: what was written is not encoded again. Where the slide is damaged, windows are
+        left out.
 
         Args:
             plan: from `planned`.
             progress: hears how many of how many windows are done.
 
-        Returns:
-            How many windows were encoded: the missing ones, and those that were damaged.
-
         Raises:
             OSError: the store cannot be written.
-            WsiSamServerError: of the slide.
+            WsiSamServerError: of the slide. DamagedPlaceError where none of its windows could be read.
         """
         encoded = 0
+        unreadable: list[Window] = []
         unwritten: deque[Future[None]] = deque()
         prepare = partial(torch.set_num_threads, 1)
         with ThreadPoolExecutor(1, "wsisam-writer", initializer=prepare) as writer:
@@ -105,28 +120,36 @@ class Work:
                 progress(done, len(plan.windows))
                 if pixels is None:
                     continue
+                if isinstance(pixels, DamagedPlaceError):
+                    unreadable.append(window)
+                    if len(unreadable) == len(plan.windows):
+                        raise pixels
+                    continue
                 features = self.model.features(pixels, middle=self.model.encodes_middle(role))
                 encoded += 1
-                save = partial(self.stored.save, self.slide.info.fingerprint, window, role, features)
+                save = partial(self.stored.save, self.slide.info.content_key, window, role, features)
                 unwritten.append(writer.submit(save))
                 if len(unwritten) > MOST_UNWRITTEN:
                     unwritten.popleft().result()
             for write in unwritten:
                 write.result()
         progress(len(plan.windows), len(plan.windows))
-        return encoded
+        return Done(encoded, unreadable)
 
-    def _read(self, windows: Sequence[tuple[Window, Role]]) -> Iterator[tuple[Window, Role, NDArray[np.uint8] | None]]:
-        """Windows in their order with their pixels; None for those that are in the store."""
+    def _read(self, windows: Sequence[tuple[Window, Role]]) -> Iterator[_Read]:
+        """Windows in their order with their pixels: None for those in the store, the error for damaged ones."""
 
-        def read(window: Window, role: Role) -> tuple[Window, Role, NDArray[np.uint8] | None]:
-            if self.stored.load(self.slide.info.fingerprint, window, role) is not None:
+        def read(window: Window, role: Role) -> _Read:
+            if self.stored.load(self.slide.info.content_key, window, role) is not None:
                 return window, role, None
-            return window, role, self.slide.read(window)
+            try:
+                return window, role, self.slide.read(window)
+            except DamagedPlaceError as error:
+                return window, role, error
 
         readers = ThreadPoolExecutor(READERS, "wsisam-reader")
         try:
-            running: deque[Future[tuple[Window, Role, NDArray[np.uint8] | None]]] = deque()
+            running: deque[Future[_Read]] = deque()
             for window, role in windows:
                 running.append(readers.submit(read, window, role))
                 if len(running) > READERS:
@@ -159,5 +182,5 @@ def planned(work: Work, fields: Iterable[FieldPair], *, most_bytes: int | None =
         if most_bytes is not None and nbytes > most_bytes:
             break
         windows |= more
-    missing = [part for part in windows if not work.stored.has(work.slide.info.fingerprint, *part)]
+    missing = [part for part in windows if not work.stored.has(work.slide.info.content_key, *part)]
     return Plan(list(windows), missing, sum(windows.values()), sum(windows[part] for part in missing))

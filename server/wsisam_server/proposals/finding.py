@@ -36,6 +36,7 @@ class Fate(Enum):
     OUTSIDE = "outside"
     EXISTING = "existing"
     REPEATED = "repeated"
+    UNREADABLE = "unreadable"
 
 
 Counts = Counter[Fate]

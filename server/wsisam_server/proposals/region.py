@@ -28,7 +28,7 @@ def usable_region(drawn: shapely.MultiPolygon, slide: SlideSize, mender: Mender 
         mender: of the request; one of its own if there is no more to it.
 
     Returns:
-        Valid polygons with an area; inside is what an odd number of rings encloses.
+        Valid polygons with an area: the parts' union, see `Mender.mended`.
 
     Raises:
         WsiSamServerError: INVALID_REGION, REGION_OUTSIDE_SLIDE.

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.slides import glass_threshold, overview, tissue_in
+from wsisam_server.slides import DamagedPlaceError, background_filter, overview
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from wsisam_server.geometry import Point, Window
     from wsisam_server.proposals import Tile, Wanted
     from wsisam_server.segmenter.segmenter import Segmenter
+    from wsisam_server.slides import BackgroundFilter
 
 _log = logging.getLogger(__name__)
 
@@ -55,13 +55,13 @@ class Looking:
         self._slide_id = slide_id
         self._wanted = wanted
         self._owner = owner
-        self._threshold: float | None = None
+        self._filter: BackgroundFilter | None = None
 
     async def begin(self) -> None:
-        """Looks over the slide, once and before the first window, to know what its glass is like.
+        """Looks over the slide, once and before the first window, to know what its background is like.
 
-        Where glass cannot be told from tissue, as on a slide without colour, no click is left out then; nor of
-        pixels that clients push, which are not asked for only to look.
+        Where background cannot be told from tissue, no click is left out. Nor is one on a slide in pixel mode, whose
+        pixels are not asked for only to look.
 
         Raises:
             WsiSamServerError: UNKNOWN_SLIDE_ID; SHUTTING_DOWN.
@@ -73,9 +73,9 @@ class Looking:
         patches: list[NDArray[np.uint8]] = []
         for row in overview(slides.info(self._slide_id)):
             patches += await self._segmenter.in_turn(self._owner, partial(_readable, read, row))
-        self._threshold = await asyncio.to_thread(glass_threshold, patches)
-        if self._threshold is None:
-            _log.info("glass cannot be told from tissue on a slide; all clicks are asked")
+        self._filter = await asyncio.to_thread(background_filter, patches)
+        if self._filter is None:
+            _log.info("background cannot be told from tissue on a slide; all clicks are asked")
 
     async def look(self, tile: Tile) -> View:
         """Looks at a window.
@@ -84,16 +84,17 @@ class Looking:
         that much about its clicks. Where there is none, the model would find objects, too.
 
         Raises:
-            WsiSamServerError: SLIDE_UNREADABLE, where it is damaged; UNKNOWN_SLIDE_ID; SHUTTING_DOWN.
+            DamagedPlaceError: the slide cannot be read there.
+            WsiSamServerError: UNKNOWN_SLIDE_ID; SLIDE_UNREADABLE; SHUTTING_DOWN.
         """
-        threshold = self._threshold
-        if threshold is None:
+        tells = self._filter
+        if tells is None:
             return View()
         read = self._segmenter.slides.reader(self._slide_id)
 
         def seen() -> View:
             pixels = read(tile.window)
-            tissue = tissue_in(tile.window, pixels, self._wanted.min_size, threshold)
+            tissue = tells.tissue_in(tile.window, pixels, self._wanted.min_size)
             xs, ys = np.array([(click.x, click.y) for click in tile.clicks]).T
             near = tissue.near(xs, ys, self._wanted.max_size / 2).tolist()
             on_glass = frozenset(click for click, is_near in zip(tile.clicks, near, strict=True) if not is_near)
@@ -108,7 +109,6 @@ def _readable(read: Callable[[Window], NDArray[np.uint8]], windows: Iterable[Win
     for window in windows:
         try:
             found.append(read(window))
-        except WsiSamServerError as error:
-            if error.reason is not Reason.SLIDE_UNREADABLE:
-                raise
+        except DamagedPlaceError:
+            continue
     return found

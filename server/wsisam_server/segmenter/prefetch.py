@@ -33,10 +33,16 @@ class Prefetching:
         self.encoded = 0
         self.used = 0
 
-    def fields(self, slide_id: str, model: ModelInfo, viewport: Viewport) -> list[FieldPair]:
+    def fields(self, slide_id: str, model: ModelInfo, viewport: Viewport, mpp: float | None = None) -> list[FieldPair]:
         """Fields that clicks in a viewport will likely need, the likeliest first.
 
         On a slide in pixel mode there are none: nobody shall be asked for pixels because of a guess.
+
+        Args:
+            slide_id: an open slide.
+            model: from the pool.
+            viewport: what the annotator sees.
+            mpp: microns per level-0 pixel, if known.
 
         Raises:
             WsiSamServerError: UNKNOWN_SLIDE_ID.
@@ -44,7 +50,7 @@ class Prefetching:
         info = self._slides.info(slide_id)
         if self._count == 0 or self._slides.pushed(slide_id) is not None:
             return []
-        return ahead(viewport, info.size, model.image_size, mpp=info.mpp, count=self._count)
+        return ahead(viewport, info.size, model.image_size, mpp=info.pixel_size(mpp).mpp, count=self._count)
 
     async def encode(self, slide_id: str, model: ModelInfo, field: FieldPair, owner: str) -> None:
         """Has a field encoded when nothing more urgent waits. A model that is not loaded is not loaded for a guess.
@@ -63,5 +69,6 @@ class Prefetching:
         click = SlidePrompt((PromptPoint(field.high.center, positive=True),))
         async with self._models.lease(model) as engine:
             read = self._slides.reader(slide_id)
-            await engine.prefetch(Job(slide_id, read, field, click, owner=owner, is_lasting=True))
+            key = self._slides.info(slide_id).content_key
+            await engine.prefetch(Job(key, read, field, click, owner=owner, is_lasting=True))
         self.encoded += 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsisam_server.borders import fuse, question, rings
 from wsisam_server.scheduler import StageTimes
+from wsisam_server.slides import DamagedPlaceError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -28,11 +29,13 @@ class Level:
         downsample: level-0 pixels per pixel of its windows.
         windows: how many of them were asked.
         distrusted: answers that were left out, because they contradict the coarse one; see `borders.fuse`.
+        unreadable: windows beside those asked that were left out, because the slide is damaged there.
     """
 
     downsample: float
     windows: int
     distrusted: int = 0
+    unreadable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ async def refined(
     fields = [field for ring in planned.scales for field in ring]
     turns = asyncio.Semaphore(WINDOWS_IN_FLIGHT)
     done = 0
+    damaged: set[FieldPair] = set()
     progress(done, len(fields))
 
     async def ask(field: FieldPair) -> Answer | None:
@@ -94,7 +98,12 @@ async def refined(
             one = (
                 None if prompt is None else replace(job, field=field, prompt=prompt, interactive=False, on_encode=None)
             )
-            found = None if one is None else await predict(one)
+            try:
+                found = None if one is None else await predict(one)
+            except DamagedPlaceError:
+                # Without a vote there, the coarse answer stays.
+                damaged.add(field)
+                found = None
         done += 1
         progress(done, len(fields))
         return found
@@ -104,7 +113,7 @@ async def refined(
     fine = [[(field.high, found[field].logits) for field in ring if field in found] for ring in planned.scales]
     fused = await blocking(lambda: fuse(answer.logits, high, fine))
     finer = (
-        Level(ring[0].high.downsample, len(asked), distrusted)
+        Level(ring[0].high.downsample, len(asked), distrusted, sum(field in damaged for field in ring))
         for ring, asked, distrusted in zip(planned.scales, fine, fused.distrusted, strict=True)
     )
     times = sum((one.times for one in found.values()), StageTimes())

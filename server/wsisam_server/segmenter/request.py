@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from wsisam_server.slides import PixelSize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,10 +18,12 @@ if TYPE_CHECKING:
     from wsisam_server.scheduler import ModelInfo, StageTimes
     from wsisam_server.segmenter.refining import Level
 
+_UNKNOWN: Final = PixelSize()
+
 
 @dataclass(frozen=True, slots=True)
 class OutlineOptions:
-    """How an outline is made from a mask. Lengths are microns, or level-0 pixels for a slide without a pixel size.
+    """How an outline is made from a mask. Lengths are microns, or level-0 pixels where nobody knows the pixel size.
 
     Attributes:
         tolerance: greatest distance by which simplification may move the border; None for a quarter of a mask cell.
@@ -46,6 +50,7 @@ class Request:
         earlier: an answer to this prompt's beginnings; a model that wants it gets its mask fed back, if the field is
             still the same.
         refinement: whether, and how far, the answer's border is refined in finer windows.
+        mpp: microns per level-0 pixel as the client knows it; counts where the slide's file does not say.
     """
 
     slide_id: str
@@ -58,6 +63,7 @@ class Request:
     owner: str = ""
     earlier: Outcome | None = None
     refinement: Refinement | None = None
+    mpp: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,7 @@ class Outcome:
         logits: the model's own, float32 [256, 256] over the HR window, before any refinement.
         tolerance: what was applied, in `OutlineOptions`' unit for this slide.
         in_microns: whether that unit is the micron.
+        pixel_size: what it follows from.
         polygon_ms: wall time of turning the mask into the outline.
         levels: the scales that were used, the field's first; finer ones where the border was refined.
         limited: a finer one was asked for, and would have needed more windows than allowed.
@@ -86,3 +93,4 @@ class Outcome:
     polygon_ms: float
     levels: tuple[Level, ...]
     limited: bool = False
+    pixel_size: PixelSize = _UNKNOWN

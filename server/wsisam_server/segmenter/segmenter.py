@@ -72,7 +72,16 @@ class Segmenter:
     def open_slide(
         self, uri: str, pixels: tuple[SlideSize, float | None] | None, *, owner: str = ""
     ) -> tuple[str, SlideInfo, bool]:
-        """Opens a slide by reference, or in pixel mode when that fails and the client offers pixels. Blocks.
+        """As `opened`, for who has no event loop. Blocks."""
+        try:
+            return self._by_reference(self.slides.open(uri, owner), pixels) or self._by_pixels(pixels, owner)
+        except WsiSamServerError as error:
+            return self._instead(error, pixels, owner)
+
+    async def opened(
+        self, uri: str, pixels: tuple[SlideSize, float | None] | None, *, owner: str = ""
+    ) -> tuple[str, SlideInfo, bool]:
+        """Opens a slide by reference, or in pixel mode when that fails and the client offers pixels.
 
         A file of another size than the client's image is not what the annotator sees (another file under a mapped
         path, a cropped image): then the client's own pixels are used.
@@ -86,17 +95,33 @@ class Segmenter:
             The slide's id, its geometry, and whether the server reads the file itself.
 
         Raises:
-            WsiSamServerError: SLIDE_NOT_FOUND, SLIDE_UNREADABLE or SLIDE_TOO_LARGE, without `pixels`.
+            WsiSamServerError: SLIDE_NOT_FOUND, SLIDE_UNREADABLE or SLIDE_TOO_LARGE, without `pixels`;
+                SLIDE_UNAVAILABLE: for a drive that does not answer now, no slide is opened under another id.
         """
         try:
-            slide_id, info = self.slides.open(uri)
-            if pixels is None or info.size == pixels[0]:
-                return slide_id, info, True
-            _log.info("pixel mode: the file is %s, the client's image %s", info.size, pixels[0])
+            found = await asyncio.wrap_future(self.slides.opening(uri, owner))
         except WsiSamServerError as error:
-            if pixels is None:
-                raise
-            _log.info("pixel mode: %s (%s)", error.reason.name, error.private_text, extra={"place": error.place})
+            return self._instead(error, pixels, owner)
+        return self._by_reference(found, pixels) or self._by_pixels(pixels, owner)
+
+    def _by_reference(
+        self, found: tuple[str, SlideInfo], pixels: tuple[SlideSize, float | None] | None
+    ) -> tuple[str, SlideInfo, bool] | None:
+        slide_id, info = found
+        if pixels is None or info.size == pixels[0]:
+            return slide_id, info, True
+        _log.info("pixel mode: the file is %s, the client's image %s", info.size, pixels[0])
+        return None
+
+    def _instead(
+        self, error: WsiSamServerError, pixels: tuple[SlideSize, float | None] | None, owner: str
+    ) -> tuple[str, SlideInfo, bool]:
+        if pixels is None or error.reason in {Reason.SLIDE_UNAVAILABLE, Reason.SHUTTING_DOWN}:
+            raise error
+        _log.info("pixel mode: %s (%s)", error.reason.name, error.private_text, extra={"place": error.place})
+        return self._by_pixels(pixels, owner)
+
+    def _by_pixels(self, pixels: tuple[SlideSize, float | None] | None, owner: str) -> tuple[str, SlideInfo, bool]:
         assert pixels is not None
         pushed = PushedSlide(*pixels, limit_bytes=self._limits.pushed_pixels_bytes)
         return self.slides.add_pushed(pushed, owner), pushed.info, False
@@ -142,7 +167,7 @@ class Segmenter:
             prompt,
             info.size,
             model.image_size,
-            mpp=info.mpp,
+            mpp=info.pixel_size(request.mpp).mpp,
             viewport=request.viewport,
             choice=request.choice,
         )
@@ -235,7 +260,8 @@ class Segmenter:
         )
 
     async def close(self) -> None:
-        """Closes the models and the slides."""
+        """Closes the models and the slides. A read that a drive does not answer is not waited for."""
+        self.slides.abandon()
         await self.models.close()
         self._blocking.shutdown(wait=True, cancel_futures=True)
         self._decoding.shutdown(wait=False, cancel_futures=True)
@@ -250,6 +276,8 @@ class Segmenter:
     ) -> Outcome:
         model = self.model(request.model)
         goal = self._goal(request, watcher)
+        # Also where all is cached: what a file showed that is no longer there is not answered.
+        await asyncio.wrap_future(self.slides.checking(request.slide_id, request.owner))
         pair, prompt = field, self.checked(request)
         if pair is None or pair.high.size != model.image_size:
             pair = await self.first_field(request)
@@ -304,7 +332,7 @@ class Segmenter:
 
     def _job(self, request: Request, pair: FieldPair, prompt: SlidePrompt) -> Job:
         return Job(
-            slide_id=request.slide_id,
+            slide_id=self.slide_info(request.slide_id).content_key,
             read=self.slides.reader(request.slide_id),
             field=pair,
             prompt=prompt,
@@ -337,7 +365,8 @@ class Segmenter:
         self, request: Request, model: ModelInfo, pair: FieldPair, answer: Answer, border: Refined
     ) -> Outcome:
         info = self.slide_info(request.slide_id)
-        unit = info.mpp or 1.0
+        pixel_size = info.pixel_size(request.mpp)
+        unit = pixel_size.mpp or 1.0
         tolerance = request.options.tolerance
         started = time.perf_counter()
 
@@ -367,7 +396,8 @@ class Segmenter:
             field=pair,
             model=model,
             tolerance=made.tolerance_px * unit,
-            in_microns=info.mpp is not None,
+            in_microns=pixel_size.mpp is not None,
+            pixel_size=pixel_size,
             times=answer.times + border.times,
             polygon_ms=(time.perf_counter() - started) * 1000,
             levels=border.levels,

@@ -32,12 +32,13 @@ from wsisam_server.proposals import (
 from wsisam_server.segmenter.looking import Looking, View
 from wsisam_server.segmenter.request import Outcome, OutlineOptions, Request
 from wsisam_server.segmenter.watcher import PixelsNeededError
+from wsisam_server.slides import DamagedPlaceError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
     from typing import TypeAlias
 
-    from wsisam_server.geometry import Point
+    from wsisam_server.geometry import Point, Window
     from wsisam_server.segmenter.segmenter import Segmenter
     from wsisam_server.slides import PixelWindow, SlideInfo
 
@@ -58,10 +59,11 @@ class SurveyRequest:
         slide_id: an open slide.
         region: level-0 pixels, as drawn.
         existing: objects that are there already, level-0 pixels, as drawn.
-        wanted: sizes in microns, or in level-0 pixels for a slide without a pixel size.
+        wanted: sizes in microns, or in level-0 pixels where nobody knows the pixel size.
         model: a model's name; empty for the default.
         options: how outlines are wanted.
         owner: whose turns it uses; see `Job`.
+        mpp: see `Request`.
     """
 
     slide_id: str
@@ -71,6 +73,7 @@ class SurveyRequest:
     model: str = ""
     options: OutlineOptions = field(default_factory=OutlineOptions)
     owner: str = ""
+    mpp: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,13 @@ class Step:
     Attributes:
         done: windows that are done.
         counts: what became of all outlines so far; those that are not final yet are missing.
+        unreadable: windows of this step in which the slide is damaged. None of their clicks was asked.
     """
 
     proposals: tuple[Proposal, ...] = ()
     done: int = 0
     counts: Counts = field(default_factory=Counts)
+    unreadable: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ class _Asked:
 
     number: int
     looking: asyncio.Future[View]
-    answer: asyncio.Future[Answered | None]
+    answer: asyncio.Future[Answered | DamagedPlaceError | None]
 
 
 class Survey:
@@ -136,12 +141,13 @@ class Survey:
         self._segmenter = segmenter
         self._request = request
         self._region = region
-        self._wanted = request.wanted.in_pixels(info.mpp)
+        self.pixel_size = info.pixel_size(request.mpp)
+        self._wanted = request.wanted.in_pixels(self.pixel_size.mpp)
         self._existing = shapely.STRtree(existing)
         self._counts = Counts()
         self._looking = Looking(segmenter, request.slide_id, self._wanted, request.owner)
         self.plan = plan
-        self.in_microns = info.mpp is not None
+        self.in_microns = self.pixel_size.mpp is not None
 
     @classmethod
     def planned(cls, segmenter: Segmenter, request: SurveyRequest, max_windows: int) -> Survey:
@@ -155,7 +161,7 @@ class Survey:
         # One for all: the region and each of its objects may be as bad as one shape may.
         mender = Mender()
         region = usable_region(request.region, info.size, mender)
-        wanted = request.wanted.in_pixels(info.mpp)
+        wanted = request.wanted.in_pixels(info.pixel_size(request.mpp).mpp)
         plan = tiling(region, info.size, wanted, model.image_size, max_windows=max_windows)
         existing = comparable(request.existing, wanted, mender)
         return cls(segmenter, request, region, existing, plan, info)
@@ -179,34 +185,46 @@ class Survey:
             raise PixelsNeededError(missing)
 
     async def steps(self) -> AsyncGenerator[Step, None]:
-        """Searches: yields after each window, also after one of glass alone. Close it to end the work.
+        """Searches: yields after each window, also after one of background alone. Close it to end the work.
+
+        A window in which the slide is damaged is left out and named.
 
         Raises:
-            WsiSamServerError: of the catalogue; what was yielded before stays final.
+            WsiSamServerError: of the catalogue; what was yielded before stays final. DamagedPlaceError at the end where
+                no window could be read.
         """
         chooser: Chooser[Answered] = Chooser(self.plan.tiles, self._wanted.max_overlap)
         loop = asyncio.get_running_loop()
+        unreadable = 0
         await self._looking.begin()
         async with aclosing(_in_order(self, IN_FLIGHT)) as windows:
             async for number, answers in windows:
+                damaged = next((answer for answer in answers if isinstance(answer, DamagedPlaceError)), None)
+                unreadable += damaged is not None
+                if damaged is not None and unreadable == len(self.plan.tiles):
+                    raise damaged
                 final = await loop.run_in_executor(None, self._decide, chooser, number, answers)
                 self._counts[Fate.REPEATED] = chooser.repeated
                 self._counts[Fate.PROPOSED] += len(final)
-                yield Step(tuple(final), number + 1, self._counts.copy())
+                places = () if damaged is None else (self.plan.tiles[number].window,)
+                yield Step(tuple(final), number + 1, self._counts.copy(), places)
 
     def look(self, tile: Tile) -> Awaitable[View]:
         """Looks at a window before its clicks are asked; see `Looking.look`."""
         return self._looking.look(tile)
 
-    async def ask(self, tile: Tile, click: Point, looking: Awaitable[View]) -> Answered | None:
-        """Has one click outlined; None where it lies on glass.
+    async def ask(self, tile: Tile, click: Point, looking: Awaitable[View]) -> Answered | DamagedPlaceError | None:
+        """Has one click outlined; None where it lies on background, the error where its window cannot be read.
 
         Args:
             tile: its window.
             click: which.
             looking: from `look`, shared by the clicks of the window.
         """
-        view = await looking
+        try:
+            view = await looking
+        except DamagedPlaceError as error:
+            return error
         if click in view.on_glass:
             return None
         asked = self._request
@@ -217,23 +235,31 @@ class Survey:
             options=asked.options,
             interactive=False,
             owner=asked.owner,
+            mpp=asked.mpp,
         )
-        outcome = await self._segmenter.segment(request, field=FieldPair(tile.window), at_hand=view.pixels)
+        try:
+            outcome = await self._segmenter.segment(request, field=FieldPair(tile.window), at_hand=view.pixels)
+        except DamagedPlaceError as error:
+            return error
         found = _found(outcome, click, tile, self._segmenter.slide_info(asked.slide_id))
         return found, replace(outcome, logits=_NO_LOGITS)
 
     def _decide(
-        self, chooser: Chooser[Answered], number: int, all_answers: Sequence[Answered | None]
+        self, chooser: Chooser[Answered], number: int, all_answers: Sequence[Answered | DamagedPlaceError | None]
     ) -> list[Proposal]:
-        answers = [answer for answer in all_answers if answer is not None]
-        self._counts[Fate.NOTHING] += len(all_answers) - len(answers)
+        readable = [answer for answer in all_answers if not isinstance(answer, DamagedPlaceError)]
+        answers = [answer for answer in readable if answer is not None]
+        self._counts[Fate.UNREADABLE] += len(all_answers) - len(readable)
+        self._counts[Fate.NOTHING] += len(readable) - len(answers)
         candidates, counts = judge([found for found, _ in answers], self._wanted, self._region, self._existing)
         self._counts += counts
         chosen = chooser.add(number, [(candidate, answers[candidate.number]) for candidate in candidates])
         return [_proposal(candidate, *about) for candidate, about in chosen]
 
 
-async def _in_order(survey: Survey, in_flight: int) -> AsyncGenerator[tuple[int, list[Answered | None]], None]:
+async def _in_order(
+    survey: Survey, in_flight: int
+) -> AsyncGenerator[tuple[int, list[Answered | DamagedPlaceError | None]], None]:
     """Asks all clicks, window after window, and yields each window's answers; the next clicks are begun meanwhile.
 
     Clicks begin in their order, so that a window is read and encoded once, however little the cache holds.
@@ -247,7 +273,7 @@ async def _in_order(survey: Survey, in_flight: int) -> AsyncGenerator[tuple[int,
 
     ahead = begun()
     running: deque[_Asked] = deque()
-    answers: list[Answered | None] = []
+    answers: list[Answered | DamagedPlaceError | None] = []
     try:
         while True:
             while len(running) < in_flight and (following := next(ahead, None)) is not None:

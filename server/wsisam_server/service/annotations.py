@@ -75,6 +75,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         wanted = from_proto.wanted(request.filter, "filter")
         after = from_proto.revision(request.since, "since")
         pages, left = Pages(store), request.limit or None
+        classes = await store.classes() if request.with_classes else []
         while True:
             size = ANNOTATIONS_PER_PAGE if left is None else min(left, ANNOTATIONS_PER_PAGE)
             page = await store.listing(wanted, after=after, limit=size, deleted=request.include_deleted)
@@ -87,14 +88,16 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
                         slides=part.slides,
                         revision=part.revision,
                         store_id=store.identity,
+                        classes=classes,
                     )
                 )
+                classes = []
             if left is not None:
                 left -= len(page.annotations)
             if page.complete or left == 0:
                 break
         if not parts:
-            await context.write(pb.AnnotationsListResponse(revision=after, store_id=store.identity))
+            await context.write(pb.AnnotationsListResponse(revision=after, store_id=store.identity, classes=classes))
 
     async def Delete(  # noqa: N802 - the contract's name
         self,

@@ -126,6 +126,7 @@ def survey(message: segmentation_pb2.SegmentEverythingRequest, owner: str, limit
         model=message.model,
         options=options(message.options, "options"),
         owner=owner,
+        mpp=pixel_size(message, ""),
     )
 
 
@@ -183,10 +184,22 @@ def pixel_source(message: segmentation_pb2.PixelSource, field: str) -> tuple[Sli
     if message.width > MAX_SIDE or message.height > MAX_SIDE:
         raise invalid(field, f"a side may be at most {MAX_SIDE} pixels")
     size = _valid(field, lambda: SlideSize(message.width, message.height))
+    return size, pixel_size(message, f"{field}.")
+
+
+def pixel_size(
+    message: segmentation_pb2.PixelSource
+    | segmentation_pb2.SegmentRequest
+    | segmentation_pb2.SegmentBatchRequest
+    | segmentation_pb2.SegmentEverythingRequest
+    | segmentation_pb2.Start,
+    path: str,
+) -> float | None:
+    """Microns per level-0 pixel as the client knows it; one that no microscope has counts as unknown."""
     mpp = message.mpp if message.HasField("mpp") else None
     if mpp is not None and not 0 < mpp < math.inf:
-        raise invalid(f"{field}.mpp", "it must be greater than 0; leave it unset when unknown")
-    return size, mean_mpp(mpp, mpp)
+        raise invalid(f"{path}mpp", "it must be a number greater than 0; leave it unset when unknown")
+    return mean_mpp(mpp, mpp)
 
 
 def tile(message: segmentation_pb2.PixelTile, field: str) -> tuple[PixelWindow, Encoding, bytes]:

@@ -70,15 +70,15 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         if source is not None and current_user().role is Role.READER:
             # Pixels are for outlines; the memory for them is those people's who make some.
             raise WsiSamServerError(Reason.ROLE_NOT_ALLOWED, role=Role.READER.value, method="OpenSlide with pixels")
-        slide_id, info, by_reference = await asyncio.to_thread(
-            self._segmenter.open_slide, request.uri, source, owner=current_user().name
-        )
+        slide_id, info, by_reference = await self._segmenter.opened(request.uri, source, owner=current_user().name)
         return pb.OpenSlideResponse(
             slide_id=slide_id,
             width=info.size.width,
             height=info.size.height,
             mpp=info.mpp,
             downsamples=info.downsamples,
+            mpp_x=None if info.axes is None else info.axes.x,
+            mpp_y=None if info.axes is None else info.axes.y,
             source=pb.SLIDE_SOURCE_REFERENCE if by_reference else pb.SLIDE_SOURCE_PIXELS,
         )
 
@@ -95,6 +95,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             request,
             "",
             interactive=True,
+            mpp=from_proto.pixel_size(request, ""),
         )
         with self._allowance.taken(wanted.owner):
             if request.tiles:
@@ -111,13 +112,14 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         ids = {from_proto.identifier(item.id, f"items[{n}].id", limits) for n, item in enumerate(request.items)}
         if len(ids) < len(request.items):
             raise from_proto.invalid("items", "an id is used twice")
-        options = from_proto.options(request.options, "options")
+        options, mpp = from_proto.options(request.options, "options"), from_proto.pixel_size(request, "")
         self._segmenter.model(request.model)
         self._segmenter.slide_info(request.slide_id)
 
         def wanted(number: int) -> Request:
             item = request.items[number]
-            return self._request(request.slide_id, request.model, options, item, f"items[{number}].", interactive=False)
+            path = f"items[{number}]."
+            return self._request(request.slide_id, request.model, options, item, path, interactive=False, mpp=mpp)
 
         async def answer(number: int) -> pb.SegmentBatchResponse:
             item_id = request.items[number].id
@@ -205,6 +207,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         path: str,
         *,
         interactive: bool,
+        mpp: float | None,
     ) -> Request:
         return Request(
             slide_id=slide_id,
@@ -216,6 +219,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             interactive=interactive,
             owner=current_user().name,
             refinement=from_proto.refinement(item.refine, f"{path}refine") if item.HasField("refine") else None,
+            mpp=mpp,
         )
 
     def _begun(self, numbers: Iterable[int]) -> Iterator[int]:

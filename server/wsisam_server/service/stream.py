@@ -60,6 +60,7 @@ class InteractStream:
             keeper,
             allowance,
             self._events.put_nowait,
+            mpp=from_proto.pixel_size(start, "start."),
         )
 
     def drain(self) -> None:
@@ -86,7 +87,8 @@ class InteractStream:
                 started=pb.Started(
                     model=session.model.name,
                     weights_hash=session.model.weights_hash,
-                    unit=to_proto.unit(in_microns=session.slide.mpp is not None),
+                    unit=to_proto.unit(in_microns=session.pixel_size.mpp is not None),
+                    pixel_size=to_proto.pixel_size(session.pixel_size),
                 )
             )
         )

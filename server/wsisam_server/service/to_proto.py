@@ -9,12 +9,13 @@ from wsisam_server import sessions
 from wsisam_server.interceptors import normalized
 from wsisam_server.proposals import Fate
 from wsisam_server.segmenter import Outcome, PixelsNeededError, Proposal, Step, Survey
+from wsisam_server.slides import PixelSizeSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wsisam_server.geometry import FieldPair, Window
-    from wsisam_server.slides import PixelWindow
+    from wsisam_server.slides import PixelSize, PixelWindow
     from wsisam_server.store import Saved
 
 STAGES = {
@@ -22,6 +23,12 @@ STAGES = {
     sessions.WaitingForPixels: segmentation_pb2.STAGE_WAITING_FOR_PIXELS,
     sessions.WaitingForEncoder: segmentation_pb2.STAGE_ENCODING,
     sessions.Refining: segmentation_pb2.STAGE_REFINING,
+}
+
+PIXEL_SIZE_SOURCES = {
+    PixelSizeSource.NOBODY: segmentation_pb2.PIXEL_SIZE_SOURCE_UNSPECIFIED,
+    PixelSizeSource.SLIDE: segmentation_pb2.PIXEL_SIZE_SOURCE_SLIDE,
+    PixelSizeSource.CLIENT: segmentation_pb2.PIXEL_SIZE_SOURCE_CLIENT,
 }
 
 
@@ -65,10 +72,23 @@ def outline(outcome: Outcome, saved: Saved | None = None) -> segmentation_pb2.Ou
         ),
         saved=None if saved is None else saved_annotation(saved),
         levels=[
-            segmentation_pb2.Level(downsample=level.downsample, windows=level.windows, distrusted=level.distrusted)
+            segmentation_pb2.Level(
+                downsample=level.downsample,
+                windows=level.windows,
+                distrusted=level.distrusted,
+                unreadable=level.unreadable,
+            )
             for level in outcome.levels
         ],
         limited=outcome.limited,
+        pixel_size=pixel_size(outcome.pixel_size),
+    )
+
+
+def pixel_size(value: PixelSize) -> segmentation_pb2.PixelSize:
+    """The pixel size that an answer was made with."""
+    return segmentation_pb2.PixelSize(
+        mpp=value.mpp, source=PIXEL_SIZE_SOURCES[value.source], ignored_mpp=value.ignored_mpp
     )
 
 
@@ -82,6 +102,8 @@ def survey_step(survey: Survey, step: Step) -> segmentation_pb2.SegmentEverythin
         counts=segmentation_pb2.ProposalCounts(clicks=sum(by_name.values()), **by_name),
         unit=unit(in_microns=survey.in_microns),
         downsample=survey.plan.downsample,
+        unreadable=map(window, step.unreadable),
+        pixel_size=pixel_size(survey.pixel_size),
     )
 
 

@@ -74,6 +74,7 @@ class Session:
         keeper: stores the outlines that are to be kept.
         allowance: what the user may have waiting, in all streams together.
         emit: takes each event, in order; must not block.
+        mpp: see `Request`; for all prompts.
 
     Raises:
         WsiSamServerError: UNKNOWN_SLIDE_ID, UNKNOWN_MODEL or MODEL_UNAVAILABLE.
@@ -89,9 +90,13 @@ class Session:
         keeper: Keeper,
         allowance: Allowance,
         emit: Callable[[Event], None],
+        *,
+        mpp: float | None = None,
     ) -> None:
         self.model = segmenter.model(model)
         self.slide = segmenter.slide_info(slide_id)
+        self.pixel_size = self.slide.pixel_size(mpp)
+        self._mpp = mpp
         self._segmenter = segmenter
         self._slide_id = slide_id
         self._options = options
@@ -110,7 +115,7 @@ class Session:
     def view(self, viewport: Viewport) -> None:
         """Takes note of what the annotator sees."""
         self._viewport = viewport
-        self._ahead.look(self._segmenter.prefetching.fields(self._slide_id, self.model, viewport))
+        self._ahead.look(self._segmenter.prefetching.fields(self._slide_id, self.model, viewport, self._mpp))
 
     def prompt(self, new: Revision) -> None:
         """Queues a revision; a waiting older one of the same object is superseded.
@@ -219,6 +224,7 @@ class Session:
             owner=self._owner,
             earlier=self._earlier(new),
             refinement=new.refinement,
+            mpp=self._mpp,
         )
         kept = state.field
         if new.choice is not None or kept is None or not keeps(kept, self._segmenter.checked(request), self.slide.size):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.slides.client_path import ClientPath
+from wsisam_server.slides.file import SlideFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,11 +18,26 @@ if TYPE_CHECKING:
     from wsisam_server.config import PathMapping
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a file may lie.
+
+    Attributes:
+        root: the folder in which it is looked for; None for no bounds.
+        path: the file as the URI names it, links not followed.
+        is_below: whether the path lies below the root as it is written; if not, perhaps below its real path.
+    """
+
+    root: Path | None
+    path: Path
+    is_below: bool = True
+
+
 class SlideAccess:
     """The gate between clients' paths and the server's files: nothing outside the roots is ever touched.
 
-    The roots are trusted: whoever can write there could exchange a file between the check and its opening, or name
-    files elsewhere in the index of a multi-file format. They should be read-only to clients.
+    What was found is opened folder by folder without following links, so that one which takes a file's place after
+    the check leads nowhere. Files that belong to a slide of several files must lie in the roots, too.
 
     Args:
         roots: folders whose files may be opened; a root may be, or lie behind, a symbolic link.
@@ -32,6 +49,8 @@ class SlideAccess:
 
     def __init__(self, roots: Sequence[Path], mappings: Sequence[PathMapping]) -> None:
         self._roots = tuple(Path(os.path.abspath(root)) for root in roots)  # noqa: PTH100 - lexical, resolves no link
+        # As they were last seen: of other roots than a slide's own, which may hang, nothing is asked.
+        self._real = {root: Path(os.path.realpath(root)) for root in self._roots}
         parsed = [(ClientPath.parse(mapping.client_prefix), mapping.server_prefix.absolute()) for mapping in mappings]
         self._mappings = sorted(parsed, key=lambda mapping: len(mapping[0].parts), reverse=True)
 
@@ -49,16 +68,53 @@ class SlideAccess:
             WsiSamServerError: SLIDE_NOT_FOUND for everything else, always with the same text, so that nobody learns
                 what exists outside the roots.
         """
+        for place in self.places(uri):
+            found = self.find(place)
+            if found is not None:
+                return found
+        raise not_found(uri)
+
+    def places(self, uri: str) -> Sequence[Place]:
+        """Where the file that a URI names may lie, in the order in which it is looked for. Asks no file system.
+
+        Raises:
+            WsiSamServerError: SLIDE_NOT_FOUND: nowhere in the roots.
+        """
         try:
-            path = ClientPath.parse(uri)
-            for candidate in self._candidates(path):
-                found = self._inside(candidate)
-                if found is not None:
-                    return found
-        except ValueError:
-            # No path at all, or one that the file system's encoding cannot express.
-            pass
-        raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private="refused or missing", place=uri[:300])
+            found = [place for path in self._candidates(ClientPath.parse(uri)) for place in self._below(path)]
+        except ValueError as error:  # no path at all
+            raise not_found(uri) from error
+        if not found:
+            raise not_found(uri)
+        # Below a root as it is written, if any; the others are asked only if there is none.
+        return [place for place in found if place.is_below] or found
+
+    def find(self, place: Place) -> Path | None:
+        """The real path of the regular file at a place; None where there is none, or outside the roots."""
+        root = place.root
+        assert root is not None
+        try:
+            self._real[root] = real_root = Path(os.path.realpath(root))
+            # Lexically first: only then may the file system be asked about the path, so that not even the time taken
+            # tells what exists elsewhere.
+            if not (place.path.is_relative_to(root) or place.path.is_relative_to(real_root)):
+                return None
+            real = place.path.resolve(strict=True)
+            inside = any(real.is_relative_to(one) for one in self._real.values())
+            # Before any open: opening a FIFO or a device blocks, or acts.
+            return real if inside and stat.S_ISREG(real.stat().st_mode) else None
+        except (OSError, RuntimeError, ValueError):
+            # Python before 3.13 reports a loop of links as RuntimeError; ValueError is a name that the file system's
+            # encoding cannot express.
+            return None
+
+    def open(self, path: Path) -> SlideFile:
+        """Opens what `find` found, if it is still there and no link has taken its place, or that of a folder above it.
+
+        Raises:
+            WsiSamServerError: SLIDE_NOT_FOUND; SLIDE_UNREADABLE where the server may not read it.
+        """
+        return SlideFile.open_below(path, tuple(self._real.values()))
 
     def _candidates(self, path: ClientPath) -> Iterable[Path]:
         for prefix, server_prefix in self._mappings:
@@ -69,17 +125,15 @@ class SlideAccess:
             return [path.as_local()]
         return [root.joinpath(*path.parts) for root in self._roots]
 
-    def _inside(self, candidate: Path) -> Path | None:
-        real_roots = [Path(os.path.realpath(root)) for root in self._roots]
-        # Lexically first: only then may the file system be asked about the path, so that not even the time taken
-        # tells what exists elsewhere.
-        if not any(candidate.is_relative_to(root) for root in (*self._roots, *real_roots)):
-            return None
-        try:
-            real = candidate.resolve(strict=True)
-            inside = any(real.is_relative_to(root) for root in real_roots)
-            # Before any open: opening a FIFO or a device blocks, or acts.
-            return real if inside and stat.S_ISREG(real.stat().st_mode) else None
-        except (OSError, RuntimeError):
-            # Python before 3.13 reports a loop of links as RuntimeError.
-            return None
+    def _below(self, path: Path) -> list[Place]:
+        sure = [
+            Place(root, path)
+            for root, real in self._real.items()
+            if path.is_relative_to(root) or path.is_relative_to(real)
+        ]
+        return sure or [Place(root, path, is_below=False) for root in self._roots]
+
+
+def not_found(uri: str) -> WsiSamServerError:
+    """The one error for what is missing and for what is forbidden."""
+    return WsiSamServerError(Reason.SLIDE_NOT_FOUND, private="refused or missing", place=uri[:300])

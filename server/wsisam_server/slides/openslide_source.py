@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,8 @@ import openslide
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.geometry import SlideSize
-from wsisam_server.slides.base import SlideInfo
-from wsisam_server.slides.calibration import mean_mpp
+from wsisam_server.slides.base import DamagedPlaceError, SlideInfo
+from wsisam_server.slides.calibration import Axes, believed, ome_axes
 from wsisam_server.slides.cost import TooCostlyError
 from wsisam_server.slides.fingerprint import slide_fingerprint
 from wsisam_server.slides.sampling import WHITE, Grid, best_level, sample
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_server.geometry import Window
+    from wsisam_server.slides.file import SlideFile
     from wsisam_server.slides.tiff import Layout as TiffLayout
 
 # Decoded tiles, for all slides together. Neighbouring windows share tiles, and a huge window is read in pieces whose
@@ -43,6 +44,7 @@ class OpenSlideSource:
 
     Args:
         path: a file that OpenSlide detects; of a DICOM set any one.
+        file: what keeps `path` what it is, for as long as this or a read in it lives.
         tiff: what a generic TIFF file says of its levels; all of OpenSlide's without it.
         most_pixels: see `sampling.sample`.
 
@@ -50,7 +52,13 @@ class OpenSlideSource:
         WsiSamServerError: SLIDE_UNREADABLE when OpenSlide cannot open it.
     """
 
-    def __init__(self, path: Path, tiff: TiffLayout | None = None, most_pixels: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        file: SlideFile | None = None,
+        tiff: TiffLayout | None = None,
+        most_pixels: int | None = None,
+    ) -> None:
         self._path = path
         self._most_pixels = most_pixels
         self._lock = threading.Lock()
@@ -58,23 +66,34 @@ class OpenSlideSource:
             handle = _open(path)
             self._layout = _Layout.of(handle, tiff)
             self._guard = TileGuard(path, handle.level_dimensions)
+            axes = _axes(handle.properties)
             self._info = SlideInfo(
                 size=self._layout.size,
-                mpp=mean_mpp(
-                    _number(handle.properties, openslide.PROPERTY_NAME_MPP_X),
-                    _number(handle.properties, openslide.PROPERTY_NAME_MPP_Y),
-                ),
+                mpp=None if axes is None else axes.mean,
                 downsamples=tuple((grid.scale_x + grid.scale_y) / 2 for grid in self._layout.grids),
                 fingerprint=slide_fingerprint(path, handle),
                 source=f"openslide:{handle.properties[openslide.PROPERTY_NAME_VENDOR]}",
+                frame_origin=self._layout.origin,
+                axes=axes,
             )
+            self._series: str = handle.properties.get("dicom.SeriesInstanceUID", "")
         self._handle: openslide.OpenSlide | None = handle
         self._closed = False
+        self._file = file
 
     @property
     def info(self) -> SlideInfo:
         """See `Slide.info`."""
         return self._info
+
+    @property
+    def series(self) -> str:
+        """The DICOM SeriesInstanceUID; empty for other formats."""
+        return self._series
+
+    def set_content(self, content: str) -> None:
+        """Takes note of what a set of files holds; before anybody asks for `info`."""
+        self._info = replace(self._info, content=content)
 
     @property
     def nbytes(self) -> int:
@@ -85,8 +104,8 @@ class OpenSlideSource:
         """See `Slide.read`. Reads from the coarsest level that is no coarser than the window.
 
         Raises:
-            WsiSamServerError: SLIDE_UNREADABLE when the file is damaged there, is gone, or was replaced. Other
-                windows may still be readable.
+            DamagedPlaceError: the file is damaged there.
+            WsiSamServerError: SLIDE_UNREADABLE when the file is gone or was replaced.
             ValueError: the slide is closed.
         """
         with self._lock:
@@ -104,7 +123,10 @@ class OpenSlideSource:
             fresh = _open(self._path)
             if slide_fingerprint(self._path, fresh) != self._info.fingerprint:
                 raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private="replaced while open", place=self._path)
+        try:
             patch = self._sample(fresh, window)
+        except openslide.OpenSlideError as error:
+            raise DamagedPlaceError(window, private=repr(error), place=self._path) from error
         self._replace(None, fresh)
         return patch
 
@@ -125,7 +147,7 @@ class OpenSlideSource:
         try:
             return sample(stored, self._layout.size, window, self._most_pixels)
         except TooCostlyError as error:
-            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=str(error), place=self._path) from error
+            raise DamagedPlaceError(window, private=str(error), place=self._path) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +292,13 @@ def _background(properties: Mapping[str, str]) -> NDArray[np.float32]:
     except ValueError:
         red, green, blue = WHITE, WHITE, WHITE
     return np.array([red, green, blue], np.float32)
+
+
+def _axes(properties: Mapping[str, str]) -> Axes | None:
+    """The pixel size; of OME-TIFF what its XML says, since the tags that OpenSlide reads are often a printer's."""
+    return ome_axes(properties.get("tiff.ImageDescription", "")) or believed(
+        _number(properties, openslide.PROPERTY_NAME_MPP_X), _number(properties, openslide.PROPERTY_NAME_MPP_Y)
+    )
 
 
 def _number(properties: Mapping[str, str], name: str) -> float | None:

@@ -12,13 +12,12 @@ from PIL import Image, TiffImagePlugin
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.geometry import SlideSize
 from wsisam_server.slides.base import SlideInfo
+from wsisam_server.slides.calibration import Axes, tiff_axes
 from wsisam_server.slides.decoding import is_sixteen_bit, is_supported, open_header, own_pixel_limit, to_rgb
 from wsisam_server.slides.fingerprint import file_fingerprint
 from wsisam_server.slides.sampling import Grid, sample
 from wsisam_server.slides.tiff import read_whole
 from wsisam_server.slides.tiff.pages import WHITE_IS_ZERO
-from wsisam_server.slides.tiff.source import tiff_mpp
-from wsisam_server.slides.vendor_files import refuse_plain_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +68,6 @@ class PlainImage:
     """
 
     def __init__(self, path: Path, limit: int, tiff: TiffLayout | None = None) -> None:
-        refuse_plain_name(path)
         try:
             with path.open("rb") as file, own_pixel_limit():
                 if tiff is None or tiff.for_pil:
@@ -78,11 +76,13 @@ class PlainImage:
                         image.seek(tiff.main.number)
                     _check(image.size, limit, path, image)
                     image_format = str(image.format).lower()
+                    axes = _axes(image) if tiff is None else tiff_axes(tiff.main.tags)
                     self._sixteen_bit = is_sixteen_bit(image)
                     load = partial(_load, image, tiff)
                 else:
                     _check(tiff.main.size, limit, path)
                     image_format, self._sixteen_bit = "tiff", False
+                    axes = tiff_axes(tiff.main.tags)
                     load = partial(_load_whole, path, tiff)
                 with _one_at_a_time:
                     self._image: Image.Image | None = load()
@@ -94,10 +94,11 @@ class PlainImage:
             raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=path) from error
         self._info = SlideInfo(
             size=SlideSize(self._image.width, self._image.height),
-            mpp=None if tiff is None else tiff_mpp(tiff.main.tags),
+            mpp=None if axes is None else axes.mean,
             downsamples=(1.0,),
             fingerprint=identity,
             source=f"plain:{image_format}",
+            axes=axes,
         )
         self._nbytes = self._image.width * self._image.height * _LARGEST_PIXEL
 
@@ -160,6 +161,11 @@ def _load(image: Image.Image, tiff: TiffLayout | None) -> Image.Image:
         # PIL turns over grey of 8 bits and fewer.
         return Image.fromarray(65535 - np.asarray(image).astype(np.uint16))
     return image
+
+
+def _axes(image: Image.Image) -> Axes | None:
+    """The pixel size in a TIFF's tags. The dpi of other formats is a printer's."""
+    return tiff_axes(image.tag_v2) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
 
 
 def _load_whole(path: Path, tiff: TiffLayout) -> Image.Image:

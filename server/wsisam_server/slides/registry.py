@@ -2,46 +2,70 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+import openslide
+
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.slides.opening import open_slide
+from wsisam_server.slides.access import not_found
+from wsisam_server.slides.chains import caught, done, failed, first_of, then
+from wsisam_server.slides.drives import Drives, Kind
+from wsisam_server.slides.file import SlideFile, is_settled, named
+from wsisam_server.slides.fingerprint import file_fingerprint
+from wsisam_server.slides.opening import ATTEMPTS, open_slide, still_holds
+from wsisam_server.slides.openslide_source import OpenSlideSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Hashable, Iterator
+    from typing import TypeAlias
 
     import numpy as np
     from numpy.typing import NDArray
 
     from wsisam_server.config import Limits
     from wsisam_server.geometry import Window
-    from wsisam_server.slides.access import SlideAccess
+    from wsisam_server.slides.access import Place, SlideAccess
     from wsisam_server.slides.base import Slide, SlideInfo
+    from wsisam_server.slides.file import Stamp
     from wsisam_server.slides.pushed import PushedSlide
+
+    _Found: TypeAlias = tuple[str, SlideInfo]
 
 _Kind = TypeVar("_Kind", bound="Slide", covariant=True)  # noqa: PLC0105 - the usual suffix says nothing here
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
-_Signature = tuple[int, int, int, int]
 
 # Slides, and paths, that are known without being open. Forgotten ones are opened anew; an entry takes about 1 KiB.
 _MOST_REMEMBERED = 4096
 
+# Places of one slide that are tried when it is opened again: copies that users name.
+_MOST_COPIES = 4
+
 
 @dataclass(slots=True)
 class _Entry(Generic[_Kind]):
-    """An open slide. It is closed once it is retired and no lease is left."""
+    """An open slide. It is closed once it is retired and no lease is left.
+
+    `file` is what it is read from, and `held` its stamps when its content was last known to be the slide's; without
+    one, all of its pixels are in memory.
+    """
 
     slide: _Kind
     owner: str = ""
     leases: int = 0
     retired: bool = False
+    file: SlideFile | None = None
+    held: tuple[Stamp, ...] = ()
+    is_settled: bool = True
 
 
 class Held(NamedTuple):
@@ -53,34 +77,41 @@ class Held(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
-    """How to open a slide again. The URI is kept, not the path, so that access is decided anew."""
+    """How to open a slide again, the newest way first. Places are kept, not files, so that access is decided anew."""
 
-    uri: str
+    places: tuple[Place, ...]
     info: SlideInfo
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a path held when it was last opened, and by what a change would show."""
+    """What a path held when it was last looked into, and by what a change would show."""
 
-    signature: _Signature
+    stamps: tuple[Stamp, ...]
     slide_id: str
+    members: tuple[Path, ...]
+    is_settled: bool
 
 
 class OpenSlides:
     """Opens slides by reference, keeps the most recently used ones open, and keeps those that clients push.
 
     A slide by reference has its fingerprint as its id, so that two users, two paths and two mounts share one handle.
-    All methods block, and are safe to call from several threads.
+    What is read under an id is what has that fingerprint: whether a file changed is looked at with each use, and told
+    from its content where its inode, size or times are others than before.
+
+    File systems are asked on threads of their own (`Drives`). All methods are safe to call from several threads;
+    `open`, readers and leases block, the others do not.
 
     Args:
         access: decides what may be opened.
-        limits: how many slides by reference stay open, and how large a plain image may be.
+        limits: how many slides by reference stay open, how large a plain image may be, and how long a drive may take.
     """
 
     def __init__(self, access: SlideAccess, limits: Limits) -> None:
         self._access = access
         self._limits = limits
+        self.drives = Drives(limits.file_system_seconds, probed)
         self._lock = threading.Lock()
         self._open: OrderedDict[str, _Entry[Slide]] = OrderedDict()
         self._pushed: OrderedDict[str, _Entry[PushedSlide]] = OrderedDict()
@@ -88,27 +119,73 @@ class OpenSlides:
         self._seen: OrderedDict[Path, _Seen] = OrderedDict()
         self._loading: dict[Path, Future[tuple[str, SlideInfo]]] = {}
 
-    def open(self, uri: str) -> tuple[str, SlideInfo]:
+    def open(self, uri: str, owner: str = "") -> tuple[str, SlideInfo]:
+        """As `opening`, and waits."""
+        return self.opening(uri, owner).result()
+
+    def opening(self, uri: str, owner: str = "") -> Future[tuple[str, SlideInfo]]:
         """Finds a slide by reference. A file that changed on disk is a new slide.
 
         A slide that was opened before and did not change is not opened again until it is leased.
 
-        Returns:
-            The slide's id and the facts about it.
+        Args:
+            uri: path or file URI as the client sees it.
+            owner: whose turns on the drive it uses.
 
-        Raises:
-            WsiSamServerError: SLIDE_NOT_FOUND, SLIDE_UNREADABLE or SLIDE_TOO_LARGE.
+        Returns:
+            The slide's id and the facts about it; or SLIDE_NOT_FOUND, SLIDE_UNREADABLE, SLIDE_TOO_LARGE,
+            SLIDE_UNAVAILABLE, SHUTTING_DOWN.
         """
-        path = self._access.resolve(uri)
-        signature = _signature(path)
+        silent: list[WsiSamServerError] = []
+
+        def attempt(place: Place) -> Future[_Found | None]:
+            def missing(error: WsiSamServerError) -> None:
+                if error.reason is Reason.SLIDE_UNAVAILABLE and place.is_below:
+                    silent.append(error)
+                elif error.reason not in {Reason.SLIDE_NOT_FOUND, Reason.SLIDE_UNAVAILABLE}:
+                    raise error
+
+            return caught(self._opening_at(place, owner), missing)
+
+        try:
+            places = self._access.places(uri)
+        except WsiSamServerError as error:
+            return failed(error)
+        attempts = (partial(attempt, place) for place in places)
+        found = first_of(attempts, lambda result: result is not None, lambda: silent[0] if silent else not_found(uri))
+        return then(found, lambda result: done(_certain(result)))
+
+    def checking(self, slide_id: str, owner: str = "") -> Future[None]:
+        """Looks whether a slide is still what it was when it was opened; a pushed one always is.
+
+        Returns:
+            Nothing; or UNKNOWN_SLIDE_ID; SLIDE_UNREADABLE: another file took its place; and what `opening` ends with.
+        """
         with self._lock:
-            seen = self._seen.get(path)
-            if seen is not None and seen.signature == signature:
-                origin = self._origins.get(seen.slide_id)
-                if origin is not None:
-                    self._origins.move_to_end(seen.slide_id)
-                    return seen.slide_id, origin.info
-        return self._load(uri, path)
+            if slide_id in self._pushed:
+                return done(None)
+            origin = self._origins.get(slide_id)
+        if origin is None:
+            return failed(WsiSamServerError(Reason.UNKNOWN_SLIDE_ID))
+        problems: list[WsiSamServerError] = []
+
+        def note(error: WsiSamServerError) -> None:
+            problems.append(error)
+
+        def attempt(place: Place) -> Future[_Found | None]:
+            return caught(self._opening_at(place, owner), note)
+
+        def is_it(found: _Found | None) -> bool:
+            if found is None:
+                return False
+            problems.append(_replaced(origin))
+            return found[0] == slide_id and found[1].content == origin.info.content
+
+        def changed() -> WsiSamServerError:
+            return problems[0] if problems else not_found(str(origin.places[0].path))
+
+        attempts = (partial(attempt, place) for place in origin.places)
+        return then(first_of(attempts, is_it, changed), lambda _: done(None))
 
     def info(self, slide_id: str) -> SlideInfo:
         """The facts about a slide that was opened or pushed. Does not open it again.
@@ -173,11 +250,20 @@ class OpenSlides:
         _close(unused)
 
     def reader(self, slide_id: str) -> Callable[[Window], NDArray[np.uint8]]:
-        """What reads a window of a slide, uint8 [size, size, 3] RGB, under a lease; it raises what `lease` raises."""
+        """What reads a window of a slide, uint8 [size, size, 3] RGB.
+
+        The pixels are those of the slide's id: a file that was replaced or edited meanwhile is SLIDE_UNREADABLE. It
+        also raises what `lease` raises, SLIDE_UNAVAILABLE where the drive does not answer, and SHUTTING_DOWN.
+        """
 
         def read(window: Window) -> NDArray[np.uint8]:
-            with self.lease(slide_id) as slide:
-                return slide.read(window)
+            with self._lock:
+                entry: _Entry[Slide] | None = self._open.get(slide_id) or self._pushed.get(slide_id)
+                origin = self._origins.get(slide_id)
+            if (entry is not None and entry.file is None) or origin is None:
+                with self.lease(slide_id) as slide:
+                    return slide.read(window)
+            return self.drives.run(origin.places[0].root, Kind.READ, lambda: self._read(slide_id, window))
 
         return read
 
@@ -186,17 +272,11 @@ class OpenSlides:
         """Holds a slide open for reading. One that was closed to make room is opened again.
 
         Raises:
-            WsiSamServerError: UNKNOWN_SLIDE_ID, also when the file's content has changed since; and what `open`
-                raises.
+            WsiSamServerError: UNKNOWN_SLIDE_ID; SLIDE_UNREADABLE, also when another file took its place; and what
+                `open` raises.
         """
-        entry = self._acquire(slide_id)
-        try:
+        with self._leased(slide_id) as entry:
             yield entry.slide
-        finally:
-            with self._lock:
-                entry.leases -= 1
-                unused = [entry.slide] if entry.retired and not entry.leases else self._trim()
-            _close(unused)
 
     def held(self) -> dict[str, Held]:
         """What is open now: "file" for slides by reference, "pushed" for those whose pixels clients send."""
@@ -207,8 +287,13 @@ class OpenSlides:
             }
         return {source: Held(len(ones), sum(one.nbytes for one in ones)) for source, ones in slides.items()}
 
+    def abandon(self) -> None:
+        """Ends all that asks file systems with SHUTTING_DOWN; nothing is opened or read afterwards."""
+        self.drives.close()
+
     def close(self) -> None:
         """Closes everything that is not leased now, and the rest when its lease ends."""
+        self.abandon()
         with self._lock:
             entries: list[_Entry[Slide]] = [*self._open.values(), *self._pushed.values()]
             self._open.clear()
@@ -217,6 +302,95 @@ class OpenSlides:
             self._seen.clear()
             unused = [slide for entry in entries for slide in _retire(entry)]
         _close(unused)
+
+    def _opening_at(self, place: Place, owner: str) -> Future[_Found | None]:
+        """Looks whether a slide is known, and opens or fingerprints it only where it is not, or its file changed."""
+
+        def opened(found: _Found | SlideFile | None) -> Future[_Found | None]:
+            if not isinstance(found, SlideFile):
+                return done(found)
+            return self.drives.submit(place.root, Kind.OPEN, lambda: self._identified(place, found), owner)
+
+        return then(self.drives.submit(place.root, Kind.LOOK, lambda: self._look(place), owner), opened)
+
+    def _look(self, place: Place) -> _Found | SlideFile | None:
+        path = self._access.find(place)
+        if path is None:
+            return None
+        with self._lock:
+            seen = self._seen.get(path)
+        if seen is not None and seen.is_settled and named(path, seen.members) == seen.stamps:
+            known = self._known(seen.slide_id, place)
+            if known is not None:
+                return known
+        return self._access.open(path)
+
+    def _known(self, slide_id: str, place: Place) -> _Found | None:
+        with self._lock:
+            origin = self._origins.get(slide_id)
+            if origin is None:
+                return None
+            _remember(self._origins, slide_id, _origin(place, origin.info, origin))
+            return slide_id, origin.info
+
+    def _identified(self, place: Place, file: SlideFile) -> _Found:
+        """Which slide a file is: told from its content, without decoding it where it is the one that it was."""
+        with self._lock:
+            seen = self._seen.get(file.path)
+        if seen is not None and not seen.members:
+            before = file.held()
+            if _fingerprint_of(file) == seen.slide_id and file.held() == before:
+                known = self._known(seen.slide_id, place)
+                if known is not None:
+                    with self._lock:
+                        now = _Seen(before[:1], seen.slide_id, (), is_settled(before[:1]))
+                        _remember(self._seen, file.path, now)
+                    file.close()
+                    return known
+        return self._load(place, file)
+
+    def _read(self, slide_id: str, window: Window) -> NDArray[np.uint8]:
+        """Reads under a lease; again where the file was touched meanwhile."""
+        with self._leased(slide_id) as entry:
+            for _ in range(ATTEMPTS):
+                patch = entry.slide.read(window)
+                if entry.file is None or self._is_untouched(slide_id, entry, entry.file):
+                    return patch
+            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private="it keeps changing")
+
+    def _is_untouched(self, slide_id: str, entry: _Entry[Slide], file: SlideFile) -> bool:
+        """Whether what was just read is what the slide was opened as.
+
+        Raises:
+            WsiSamServerError: SLIDE_UNREADABLE: its content is another one.
+        """
+        held = file.held()
+        untouched = held == entry.held
+        if untouched and entry.is_settled:
+            return True
+        try:
+            holds = still_holds(file, entry.slide.info)
+            private = "replaced while open"
+        except (OSError, openslide.OpenSlideError) as error:
+            holds, private = False, repr(error)
+        if not holds:
+            with self._lock:
+                unused = _retire(self._open.pop(slide_id)) if self._open.get(slide_id) is entry else []
+            _close(unused)
+            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=private, place=file.path)
+        entry.held, entry.is_settled = held, is_settled(held)
+        return untouched
+
+    @contextmanager
+    def _leased(self, slide_id: str) -> Iterator[_Entry[Slide]]:
+        entry = self._acquire(slide_id)
+        try:
+            yield entry
+        finally:
+            with self._lock:
+                entry.leases -= 1
+                unused = [entry.slide] if entry.retired and not entry.leases else self._trim()
+            _close(unused)
 
     def _acquire(self, slide_id: str) -> _Entry[Slide]:
         # More than one round is only needed when others push the slide out between its loading and its leasing.
@@ -231,26 +405,35 @@ class OpenSlides:
                 origin = self._origins.get(slide_id)
             if origin is None:
                 raise WsiSamServerError(Reason.UNKNOWN_SLIDE_ID)
-            found, _ = self._load(origin.uri, self._access.resolve(origin.uri))
-            if found != slide_id:
-                with self._lock:
-                    self._origins.pop(slide_id, None)
-                raise WsiSamServerError(Reason.UNKNOWN_SLIDE_ID, private=f"is {found} now", place=origin.uri)
+            self._load_again(slide_id, origin)
 
-    def _load(self, uri: str, path: Path) -> tuple[str, SlideInfo]:
-        """Opens a path. Who asks for it meanwhile waits for the same result: a plain image may take a gigabyte."""
+    def _load_again(self, slide_id: str, origin: _Origin) -> None:
+        problem: WsiSamServerError | None = None
+        for place in origin.places:
+            try:
+                path = self._access.find(place)
+                if path is None:
+                    problem = problem or not_found(str(place.path))
+                elif self._load(place, self._access.open(path))[0] == slide_id:
+                    return
+            except WsiSamServerError as error:
+                problem = problem or error
+        raise problem or _replaced(origin)
+
+    def _load(self, place: Place, file: SlideFile) -> _Found:
+        """Opens a file. Who asks for it meanwhile waits for the same result: a plain image may take a gigabyte."""
+        path = file.path
         with self._lock:
             loading = self._loading.get(path)
             if loading is None:
                 mine = self._loading[path] = Future[tuple[str, "SlideInfo"]]()
         if loading is not None:
+            file.close()
             return loading.result()
         try:
-            # Before opening: a file that changes meanwhile then looks changed, not current.
-            signature = _signature(path)
-            slide = open_slide(path, self._limits)
+            slide = open_slide(file, self._limits)
             result = slide.info.fingerprint, slide.info
-            unused = self._adopt(slide, _Origin(uri, slide.info), path, signature)
+            unused = self._adopt(slide, place, file)
         except BaseException as error:
             mine.set_exception(error)
             raise
@@ -262,22 +445,35 @@ class OpenSlides:
         _close(unused)
         return result
 
-    def _adopt(self, slide: Slide, origin: _Origin, path: Path, signature: _Signature) -> list[Slide]:
+    def _adopt(self, slide: Slide, place: Place, file: SlideFile) -> list[Slide]:
         """Enters an opened slide, and returns the slides that may be closed now."""
-        slide_id = origin.info.fingerprint
+        info, path, stamps = slide.info, file.path, file.read_as or file.held()
+        slide_id = info.fingerprint
+        reads_file = isinstance(slide, OpenSlideSource)
+        entry: _Entry[Slide] = _Entry(
+            slide, file=file if reads_file else None, held=stamps, is_settled=is_settled(stamps)
+        )
+        own = (stamps[0], *stamps[2:]) if file.by_path else stamps[:1]
+        if not reads_file:
+            file.close()  # all of it is in memory
         unused: list[Slide] = []
         with self._lock:
             before = self._seen.get(path)
             if before is not None and before.slide_id != slide_id and before.slide_id in self._open:
-                # The old handle may see the new bytes. If another path still has the old content, it is reopened.
+                # If another path still has the old content, it is reopened.
                 unused += _retire(self._open.pop(before.slide_id))
-            if slide_id in self._open:
+            _remember(self._seen, path, _Seen(own, slide_id, file.members, is_settled(own)))
+            known = self._open.get(slide_id)
+            if known is not None and known.slide.info.content != info.content:
+                # Files of the set were exchanged; the quick hash does not cover them.
+                unused += _retire(self._open.pop(slide_id))
+                known = None
+            if known is not None:
                 unused.append(slide)
             else:
-                self._open[slide_id] = _Entry(slide)
+                self._open[slide_id] = entry
             self._open.move_to_end(slide_id)
-            _remember(self._origins, slide_id, origin)
-            _remember(self._seen, path, _Seen(signature, slide_id))
+            _remember(self._origins, slide_id, _origin(place, info, self._origins.get(slide_id)))
             return unused + self._trim()
 
     def _trim(self) -> list[Slide]:
@@ -314,14 +510,33 @@ def _remember(memory: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> No
         memory.popitem(last=False)
 
 
-def _signature(path: Path) -> _Signature:
-    """What changes when a file is edited or replaced.
+def _origin(place: Place, info: SlideInfo, before: _Origin | None) -> _Origin:
+    others = () if before is None else tuple(one for one in before.places if one != place)
+    return _Origin((place, *others[: _MOST_COPIES - 1]), info)
 
-    Raises:
-        WsiSamServerError: SLIDE_NOT_FOUND when the file is gone.
-    """
+
+def _certain(found: _Found | None) -> _Found:
+    assert found is not None
+    return found
+
+
+def _replaced(origin: _Origin) -> WsiSamServerError:
+    return WsiSamServerError(
+        Reason.SLIDE_UNREADABLE, private="another file took its place", place=origin.places[0].path
+    )
+
+
+def _fingerprint_of(file: SlideFile) -> str:
     try:
-        status = path.stat()
+        return file_fingerprint(file.name)
     except OSError as error:
-        raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private=repr(error), place=path) from error
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=file.path) from error
+
+
+def probed(root: Hashable) -> None:
+    """Asks a drive what it cannot answer from memory."""
+    if isinstance(root, Path):
+        root.stat()
+        shutil.disk_usage(root)
+        with os.scandir(root) as entries:
+            next(entries, None)

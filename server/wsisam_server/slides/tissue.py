@@ -1,4 +1,4 @@
-"""Where on a slide there is tissue: told from colour, as glass and background have none."""
+"""Where on a slide there is tissue: what differs from the slide's own background."""
 
 from __future__ import annotations
 
@@ -10,24 +10,36 @@ import numpy as np
 from scipy import ndimage
 
 from wsisam_server.geometry import Point, Window
+from wsisam_server.slides.background import BLACK, Background, background_of, smoothed
+from wsisam_server.slides.base import DamagedPlaceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from wsisam_server.geometry import SlideSize
+    from wsisam_server.slides.base import SlideInfo
 
 SIDE: Final = 1024
 """Of the picture that is looked at; of a slide of 3 cm, a pixel is 30 microns."""
 
-GLASS: Final = 8
-PALE: Final = 25
-"""Between these the threshold lies, in steps of 0 to 255: glass and compression make less colour, the palest tissue
-more. Without such bounds, Otsu's method would divide a slide of glass alone, or of tissue alone."""
+SMOOTHED: Final = 5
+"""Pixels of it over which colours are averaged, against noise and dust."""
 
-SMOOTHING: Final = 2
-"""Pixels of it on either side over which colour is averaged, against noise and dust."""
+LEAST: Final = 8
+MOST: Final = 16
+"""Between these the threshold lies, in steps of 0 to 255. Noise and compression make less, the palest tissue has some
+20. What is taken for tissue and is none costs time; tissue that is not found is lost."""
+
+COMMON: Final = 0.005
+"""Least share of a slide that differs, where tissue can be told: less is a mark or a scale bar."""
+
+PATCHES: Final = 16
+"""Patches along the longer side of a slide that are looked at, to know its background."""
+
+PATCH: Final = 64
+"""Stored pixels along a patch: a million in all, whatever the slide's size and levels; of a pyramid's top, most."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,64 @@ class Tissue:
         return first, np.clip(np.ceil(ends / self.downsample), 0, side).astype(np.intp)
 
 
+@dataclass(frozen=True, slots=True)
+class BackgroundFilter:
+    """Tells tissue from one slide's background, window by window.
+
+    Attributes:
+        background: of the slide.
+        threshold: what differs from it by more is tissue; see `Background.difference`.
+    """
+
+    background: Background
+    threshold: float
+
+    def tissue_in(self, window: Window, pixels: NDArray[np.uint8], smallest: float) -> Tissue:
+        """Looks for tissue in a window, so that a single object of some size is not overlooked.
+
+        Colours are averaged over squares of half that size: they fit into the object, and noise and dust are lost in
+        them.
+
+        Args:
+            window: where.
+            pixels: uint8 [window.size, window.size, 3].
+            smallest: size of the objects, the diameter of the circle of their area, in level-0 pixels.
+        """
+        side = max(round(smallest / 2 / window.downsample), 1)
+        mask = self.background.difference(pixels, side) > self.threshold
+        if not self.background.dark and pixels.max() <= BLACK:
+            mask[:] = False
+        return Tissue(mask, window.downsample, Point(window.x, window.y))
+
+
+def overview(slide: SlideInfo) -> list[list[Window]]:
+    """Patches all over a slide, row by row, on the coarsest stored level that does: for `background_filter`."""
+    width, height = slide.size.width, slide.size.height
+    cell = max(width, height) / PATCHES
+    downsample = max((each for each in slide.downsamples if each <= cell / PATCH), default=slide.downsamples[0])
+    xs, ys = ((np.arange(count) + 0.5) / count for count in (math.ceil(width / cell), math.ceil(height / cell)))
+    return [[Window.about(Point(x * width, y * height), downsample, PATCH) for x in xs.tolist()] for y in ys.tolist()]
+
+
+def background_filter(patches: Sequence[NDArray[np.uint8]]) -> BackgroundFilter | None:
+    """What tells tissue from background on a slide.
+
+    Args:
+        patches: uint8 [n, n, 3], those of `overview` that can be read.
+
+    Returns:
+        None where they cannot be told apart: there is no background, or next to nothing differs from it.
+    """
+    if not patches:
+        return None
+    background = background_of(np.stack([smoothed(patch, SMOOTHED) for patch in patches]))
+    if background is None:
+        return None
+    differences = np.stack([background.difference(patch, SMOOTHED) for patch in patches])
+    threshold = _threshold(differences)
+    return BackgroundFilter(background, threshold) if (differences > threshold).mean() >= COMMON else None
+
+
 def find_tissue(size: SlideSize, read: Callable[[Window], NDArray[np.uint8]]) -> Tissue:
     """Looks for tissue on a coarse picture of a whole slide; single cells do not show on it.
 
@@ -103,45 +173,60 @@ def find_tissue(size: SlideSize, read: Callable[[Window], NDArray[np.uint8]]) ->
         size: of the slide.
         read: reads a window of it.
 
+    Returns:
+        The tissue. Where the slide is damaged there may be tissue, and counts as such.
+
     Raises:
-        WsiSamServerError: SLIDE_UNREADABLE.
+        WsiSamServerError: SLIDE_UNREADABLE. DamagedPlaceError where nothing can be read.
     """
     downsample = max(size.width, size.height, SIDE) / SIDE
-    picture = read(Window(0, 0, downsample, SIDE))
-    inside = picture[: math.ceil(size.height / downsample), : math.ceil(size.width / downsample)]
-    found = colour(inside, 2 * SMOOTHING + 1)
-    return Tissue(found > divided(found), downsample, Point(0, 0))
+    rows, columns = math.ceil(size.height / downsample), math.ceil(size.width / downsample)
+    picture, damaged = _picture(Window(0, 0, downsample, SIDE), read)
+    inside = picture[:rows, :columns]
+    # A slide without background is tissue all over, which white tells as well.
+    background = background_of(smoothed(inside, SMOOTHED)) or Background()
+    differences = background.difference(inside, SMOOTHED)
+    mask = differences > _threshold(differences)
+    if not background.dark:
+        mask &= ~_unscanned(inside)
+    mask |= damaged[:rows, :columns]
+    return Tissue(mask, downsample, Point(0, 0))
 
 
-def colour(pixels: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    """How much colour there is about each pixel: the difference of the largest and the smallest of red, green and blue.
+def _picture(
+    window: Window, read: Callable[[Window], NDArray[np.uint8]]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """A window and where in it the slide is damaged: uint8 [SIDE, SIDE, 3] and bool [SIDE, SIDE]."""
+    damaged = np.zeros((SIDE, SIDE), bool)
+    try:
+        return read(window), damaged
+    except DamagedPlaceError as error:
+        whole = error
+    picture = np.full((SIDE, SIDE, 3), 255, np.uint8)
+    for row in range(0, SIDE, PATCH):
+        for column in range(0, SIDE, PATCH):
+            here = slice(row, row + PATCH), slice(column, column + PATCH)
+            part = Window(column * window.downsample, row * window.downsample, window.downsample, PATCH)
+            try:
+                picture[here] = read(part)
+            except DamagedPlaceError:
+                damaged[here] = True
+    if damaged.all():
+        raise whole
+    return picture, damaged
 
-    It is low in glass, in shadows and in black borders alike, unlike saturation, which is anything where it is dark.
 
-    Args:
-        pixels: uint8 [h, w, 3].
-        side: of the square over which red, green and blue are averaged before, so that noise is no colour.
-
-    Returns:
-        [h, w], 0 to 255.
-    """
-    averaged = ndimage.uniform_filter(pixels.astype(np.float32), (side, side, 1), mode="nearest")
-    found: NDArray[np.float32] = averaged.max(axis=2) - averaged.min(axis=2)
-    return found
+def _threshold(differences: NDArray[np.float32]) -> float:
+    """Twice what the background has in the middle, within bounds; what lies far above does not count."""
+    pale = differences[differences <= MOST]
+    return min(max(2 * float(np.median(pale)) if pale.size else 0, LEAST), MOST)
 
 
-def divided(colours: NDArray[np.float32]) -> float:
-    """The colour that divides glass from tissue in a picture of both: Otsu's method, within bounds."""
-    return min(max(_otsu(colours), GLASS), PALE)
-
-
-def _otsu(values: NDArray[np.float32]) -> float:
-    """The threshold at which the two classes' means are farthest apart, weighed by their sizes (Otsu 1979)."""
-    counts, edges = np.histogram(values, bins=256, range=(0, 256))
-    below = counts.cumsum()[:-1]
-    above = counts.sum() - below
-    moments = (counts * np.arange(256)).cumsum()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        apart = moments[:-1] / below - (moments[-1] - moments[:-1]) / above
-    between = np.nan_to_num(below * above * apart**2, posinf=0, neginf=0)
-    return float(edges[1 + between.argmax()])
+def _unscanned(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Black that reaches the picture's edge, with the rim that averaging gives it: bool [h, w]."""
+    black, count = ndimage.label(picture.max(axis=2) <= BLACK)
+    edges = np.concatenate([black[0], black[-1], black[:, 0], black[:, -1]])
+    reached = np.zeros(count + 1, bool)
+    reached[edges] = True
+    reached[0] = False
+    return np.asarray(ndimage.binary_dilation(reached[black], np.ones((3, 3)), SMOOTHED // 2))

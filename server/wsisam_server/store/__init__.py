@@ -25,6 +25,7 @@ from wsisam_server.store.model import (
     SlideRecord,
     Target,
     Wanted,
+    class_name,
     scales_kept,
 )
 from wsisam_server.store.opening import open_store, store_name
@@ -52,6 +53,7 @@ __all__ = [
     "Target",
     "Wanted",
     "canonical",
+    "class_name",
     "default_path",
     "digest",
     "listed",

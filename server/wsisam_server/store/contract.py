@@ -120,6 +120,13 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def classes(self) -> list[str]:
+        """The names of all classes that annotations have or once had, also deleted ones, sorted; "" for no class.
+
+        A name that was listed stays listed, whatever is changed or deleted.
+        """
+
+    @abstractmethod
     def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
         """What is known of slides, in any order; those of which nothing is known are left out."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -21,17 +22,44 @@ MOST_WINDOWS: Final = 2**31 - 1
 """What every client can count to."""
 
 
+_BLANKS: Final = "\t\n\v\f\r\x1c\x1d\x1e\x1f \u1680\u2028\u2029\u205f\u3000" + "".join(
+    map(chr, (*range(0x2000, 0x2007), *range(0x2008, 0x200B)))
+)
+"""What Java's String.strip takes away: unlike Python's, not what keeps words together, such as U+00A0."""
+
+
+@lru_cache(maxsize=4096)
+def class_name(name: str) -> str:
+    """A class's name in its one form: "Tumor:Positive" is "Tumor: Positive", and " Stroma " is "Stroma".
+
+    QuPath's class is its parts, without blanks about them, written with ": " between (`PathClass.fromString`). An empty
+    part, which it refuses, is left out; so the name of a class without any part is empty.
+    """
+    return ": ".join(filter(None, (part.strip(_BLANKS) for part in name.split(":"))))
+
+
 @dataclass(frozen=True, slots=True)
 class PathClass:
     """A class as QuPath has it.
 
     Attributes:
-        name: with its parents, for example "Tumor: Positive".
+        name: with its parents, for example "Tumor: Positive"; however it is given, in the form of `class_name`.
         rgb: its colour, 0xRRGGBB, or None when nobody said.
     """
 
     name: str
     rgb: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", class_name(self.name))
+
+    @property
+    def ignored(self) -> bool:
+        """Whether it says where something is, or what does not count, and not what it is: QuPath's Region* and Ignore*.
+
+        QuPath itself leaves such classes out when it trains, as `PathClassTools.isIgnoredClass` tells them.
+        """
+        return self.name.endswith("*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +245,7 @@ class Wanted:
         uri: on a slide that was seen there.
         project: of this project; "" for those of none.
         author: their revision made by this author.
-        path_class: of this class (its name); "" for those of none.
+        path_class: of this class (its name, in any form of it); "" for those of none.
         region: whose bounding box meets this one, level-0 pixels.
     """
 
@@ -227,6 +255,10 @@ class Wanted:
     author: str | None = None
     path_class: str | None = None
     region: Box | None = None
+
+    def __post_init__(self) -> None:
+        if self.path_class is not None:
+            object.__setattr__(self, "path_class", class_name(self.path_class))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,18 +23,21 @@ _WHAT_TO_DO: Final = {
 }
 
 
-def open_store(where: str, limits: Limits | None = None, schema: Schema | None = None) -> SqlStore:
+def open_store(
+    where: str, limits: Limits | None = None, schema: Schema | None = None, *, existing: bool = False
+) -> SqlStore:
     """Opens a store, and makes it where there is none yet.
 
     Args:
         where: see `location.parse`.
         limits: bounds on what is stored.
         schema: the form that it must have.
+        existing: only if it is there already.
 
     Raises:
         StoreError: it cannot be opened; the text says what to do.
     """
-    database = open_database(where)
+    database = open_database(where, existing=existing)
     try:
         with explained(database):
             (schema or Schema()).prepare(database)

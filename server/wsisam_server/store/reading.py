@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Iterator, Sequence
 
+    from wsisam_server.store.classes import Spellings
     from wsisam_server.store.model import Scope, Wanted
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -63,7 +64,7 @@ def one(
     """
     wanted = tables.annotation.c.revision if revision is None else revision
     row = connection.execute(
-        _WHOLE.where(tables.annotation.c.id == annotation_id, tables.revision.c.number == wanted, *_seen(scope))
+        _WHOLE.where(tables.annotation.c.id == annotation_id, tables.revision.c.number == wanted, *seen(scope))
     ).one_or_none()
     if row is None:
         raise WsiSamServerError(Reason.ANNOTATION_NOT_FOUND, annotation_id=annotation_id)
@@ -80,7 +81,14 @@ def many(connection: sa.Connection, annotation_ids: Collection[uuid.UUID]) -> di
 
 
 def listing(
-    connection: sa.Connection, wanted: Wanted, after: int, limit: int, scope: Scope | None, *, deleted: bool
+    connection: sa.Connection,
+    wanted: Wanted,
+    after: int,
+    limit: int,
+    scope: Scope | None,
+    spellings: Spellings,
+    *,
+    deleted: bool,
 ) -> Page:
     """See `Store.listing`."""
     latest = _latest(connection, after)
@@ -92,25 +100,29 @@ def listing(
     if wanted.region is not None:
         # Hides the order's index: by region, the bounding boxes' index is the one to use.
         number = number + 0
-    conditions = [number > after, *_conditions(wanted, tables.annotation, slides), *_seen(scope)]
+    classes = _classes(connection, wanted, spellings)
+    conditions = [number > after, *_conditions(wanted, tables.annotation, slides, classes), *seen(scope)]
     if not deleted:
         conditions.append(~current.deleted)
     query = _WHOLE.where(tables.revision.c.number == current.revision, *conditions).order_by(number)
     return _page(connection, query, latest, limit)
 
 
-def changes(connection: sa.Connection, wanted: Wanted, after: int, limit: int, scope: Scope | None) -> Page:
+def changes(
+    connection: sa.Connection, wanted: Wanted, after: int, limit: int, scope: Scope | None, spellings: Spellings
+) -> Page:
     """See `Store.changes`."""
     latest = _latest(connection, after)
     slides = _slides(connection, wanted)
     if slides == []:
         return Page((), latest, complete=True)
     earlier = tables.revision.alias("earlier")
-    now = sa.and_(sa.true(), *_conditions(wanted, tables.revision, slides))
-    before = sa.and_(earlier.c.number.is_not(None), *_conditions(wanted, earlier, slides))
+    classes = _classes(connection, wanted, spellings)
+    now = sa.and_(sa.true(), *_conditions(wanted, tables.revision, slides, classes))
+    before = sa.and_(earlier.c.number.is_not(None), *_conditions(wanted, earlier, slides, classes))
     query = (
         _WHOLE.outerjoin(earlier, earlier.c.number == tables.revision.c.previous)
-        .where(tables.revision.c.number > after, now | before, *_seen(scope))
+        .where(tables.revision.c.number > after, now | before, *seen(scope))
         .order_by(tables.revision.c.number)
     )
     return _page(connection, query, latest, limit)
@@ -207,7 +219,14 @@ def _slides(connection: sa.Connection, wanted: Wanted) -> list[int] | None:
     return list(connection.execute(query).scalars())
 
 
-def _conditions(wanted: Wanted, table: sa.FromClause, slides: list[int] | None) -> Iterator[Condition]:
+def _classes(connection: sa.Connection, wanted: Wanted, spellings: Spellings) -> Collection[str] | None:
+    """The names of the class; None for all classes."""
+    return None if wanted.path_class is None else spellings.of(connection, wanted.path_class)
+
+
+def _conditions(
+    wanted: Wanted, table: sa.FromClause, slides: list[int] | None, classes: Collection[str] | None
+) -> Iterator[Condition]:
     column = table.c
     if slides is not None:
         yield column.slide.in_(slides)
@@ -215,8 +234,9 @@ def _conditions(wanted: Wanted, table: sa.FromClause, slides: list[int] | None) 
         yield column.project == wanted.project
     if wanted.author is not None:
         yield column.author == wanted.author
-    if wanted.path_class is not None:
-        yield column.class_name == wanted.path_class if wanted.path_class else column.class_name.is_(None)
+    if classes is not None:
+        named = column.class_name.in_(classes)
+        yield named if wanted.path_class else named | column.class_name.is_(None)
     if wanted.region is not None:
         region = wanted.region
         yield column.x0 <= region.x1
@@ -225,7 +245,7 @@ def _conditions(wanted: Wanted, table: sa.FromClause, slides: list[int] | None) 
         yield column.y1 >= region.y0
 
 
-def _seen(scope: Scope | None) -> Iterator[Condition]:
+def seen(scope: Scope | None) -> Iterator[Condition]:
     """What keeps a question within a scope; it is asked of the annotation as it is."""
     if scope is not None:
         current = tables.annotation.c

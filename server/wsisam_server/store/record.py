@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import PromptPoint, SlidePrompt
 from wsisam_server.geometry import Box, FieldPair, Point, Window
-from wsisam_server.store.model import Content, PathClass, Provenance, Scale
+from wsisam_server.store.model import Content, PathClass, Provenance, Scale, class_name
 from wsisam_server.store.shape import canonical, from_wkb, pack, to_wkb, unpack
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def content(values: Columns) -> Content:
         return Content(
             slide_id=values["slide_id"],
             shape=from_wkb(values["shape"]),
-            path_class=None if values["class_name"] is None else PathClass(values["class_name"], values["class_rgb"]),
+            path_class=_path_class(values["class_name"], values["class_rgb"]),
             rgb=values["rgb"],
             name=values["name"],
             project=values["project"],
@@ -135,6 +135,26 @@ def from_row(row: sa.RowMapping) -> Columns:
     return values
 
 
+def today(row: sa.RowMapping) -> tuple[Columns, bytes]:
+    """Columns and their digest as they would be stored now: the class's name in its one form.
+
+    Raises:
+        WsiSamServerError: STORE_DAMAGED.
+    """
+    values = from_row(row)
+    if in_form(values["class_name"]):
+        return values, row["digest"]
+    path_class = _path_class(values["class_name"], values["class_rgb"])
+    values["class_name"] = None if path_class is None else path_class.name
+    values["class_rgb"] = None if path_class is None else path_class.rgb
+    return values, digest(values)
+
+
+def in_form(name: str | None) -> bool:
+    """Whether a stored class's name has its one form; stores of before have others."""
+    return name is None or name == class_name(name)
+
+
 def restored(row: sa.RowMapping) -> Content:
     """The content of a row.
 
@@ -153,6 +173,12 @@ def _damaged(row: sa.RowMapping, problem: str) -> WsiSamServerError:
 
 def _json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _path_class(name: str | None, rgb: int | None) -> PathClass | None:
+    found = None if name is None else PathClass(name, rgb)
+    # Blanks alone, which was stored once, are no class.
+    return found if found is not None and found.name else None
 
 
 def _prompt(prompt: SlidePrompt) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
-from wsisam_server.store import checks, reading, writing
+from wsisam_server.store import checks, classes, reading, writing
 from wsisam_server.store.contract import Store
-from wsisam_server.store.model import ChangeKind
+from wsisam_server.store.model import ChangeKind, class_name
 
 if TYPE_CHECKING:
     import uuid
@@ -25,6 +25,7 @@ class SqlStore(Store):
         self._database = database
         self._limits = limits
         self._scope: Scope | None = None
+        self._spellings = classes.Spellings()
         with database.reading() as connection:
             self._identity = reading.identity(connection)
 
@@ -76,18 +77,23 @@ class SqlStore(Store):
         """See `Store`."""
         checks.wanted(wanted)
         with self._database.reading() as connection:
-            return reading.listing(connection, wanted, after, limit, self._scope, deleted=deleted)
+            return reading.listing(connection, wanted, after, limit, self._scope, self._spellings, deleted=deleted)
 
     def changes(self, wanted: Wanted, *, after: int, limit: int) -> Page:
         """See `Store`."""
         checks.wanted(wanted)
         with self._database.reading() as connection:
-            return reading.changes(connection, wanted, after, limit, self._scope)
+            return reading.changes(connection, wanted, after, limit, self._scope, self._spellings)
 
     def history(self, annotation_id: uuid.UUID, *, after: int, limit: int) -> Page:
         """See `Store`."""
         with self._database.reading() as connection:
             return reading.history(connection, annotation_id, after, limit, self._scope)
+
+    def classes(self) -> list[str]:
+        """See `Store`."""
+        with self._database.reading() as connection:
+            return sorted({class_name(one) for one in classes.names(connection, reading.seen(self._scope))})
 
     def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
         """See `Store`."""

@@ -116,6 +116,10 @@ class AsyncStore:
         """See `Store`."""
         return await self._read(self._store.history, annotation_id, after=after, limit=limit)
 
+    async def classes(self) -> list[str]:
+        """See `Store`."""
+        return await self._read(self._store.classes)
+
     async def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
         """See `Store`."""
         return await self._read(self._store.slides, slide_ids)

@@ -30,6 +30,10 @@ REMEMBERED: Final = timedelta(days=30)
 SHOWN_CONFLICTS: Final = 100
 """Annotations of one request whose stored version an error carries."""
 
+_WITH_SLIDE: Final = sa.select(*tables.revision.c, tables.slide.c.slide_id).join(
+    tables.slide, tables.slide.c.number == tables.revision.c.slide
+)
+
 _LOOKED_FOR: Final = ("author", "slide", "project", "class_name", *record.BOUNDS)
 
 
@@ -208,11 +212,9 @@ def _values(
         return change.values, change.digest
     wanted = known.head.revision if change.to_revision is None else change.to_revision
     row = connection.execute(
-        sa.select(*tables.revision.c, tables.slide.c.slide_id)
-        .join(tables.slide, tables.slide.c.number == tables.revision.c.slide)
-        .where(tables.revision.c.number == wanted, tables.revision.c.annotation_id == change.ask.id)
+        _WITH_SLIDE.where(tables.revision.c.number == wanted, tables.revision.c.annotation_id == change.ask.id)
     ).one_or_none()
-    return (None, None) if row is None else (record.from_row(row._mapping), row.digest)  # noqa: SLF001 - public
+    return (None, None) if row is None else record.today(row._mapping)  # noqa: SLF001 - public
 
 
 def _conflict(connection: sa.Connection, conflicts: list[Change]) -> RevisionConflictError:
@@ -236,6 +238,7 @@ def _current(connection: sa.Connection, changes: Sequence[Change]) -> dict[uuid.
                 annotation.creator,
                 annotation.project,
                 revision.digest,
+                revision.class_name,
                 slide.slide_id,
             )
             .join(tables.revision, revision.number == annotation.revision)
@@ -243,9 +246,15 @@ def _current(connection: sa.Connection, changes: Sequence[Change]) -> dict[uuid.
             .where(annotation.id.in_(ids))
         )
         for row in connection.execute(query):
-            head = rules.Head(row.revision, row.deleted, row.digest)
+            digest = row.digest if record.in_form(row.class_name) else _digest_today(connection, row.revision)
+            head = rules.Head(row.revision, row.deleted, digest)
             found[row.id] = _Current(head, row.slide_id, row.project, row.created, row.creator)
     return found
+
+
+def _digest_today(connection: sa.Connection, revision: int) -> bytes:
+    row = connection.execute(_WITH_SLIDE.where(tables.revision.c.number == revision)).one()
+    return record.today(row._mapping)[1]  # noqa: SLF001 - public
 
 
 def _note(connection: sa.Connection, slides: Collection[SlideRecord], used: set[str]) -> dict[str, int]:

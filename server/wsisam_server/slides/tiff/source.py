@@ -13,11 +13,11 @@ import numpy as np
 from wsisam_server.cancellation import WorkCancelledError, checkpoint
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.geometry import SlideSize
-from wsisam_server.slides.base import SlideInfo
-from wsisam_server.slides.calibration import mean_mpp
+from wsisam_server.slides.base import DamagedPlaceError, SlideInfo
+from wsisam_server.slides.calibration import tiff_axes
 from wsisam_server.slides.fingerprint import file_fingerprint
 from wsisam_server.slides.sampling import WHITE, Grid, best_level, sample
-from wsisam_server.slides.tiff.pages import EXTRA_SAMPLES, RESOLUTION_UNIT, UNASSOCIATED, X_RESOLUTION, Y_RESOLUTION
+from wsisam_server.slides.tiff.pages import EXTRA_SAMPLES, UNASSOCIATED
 from wsisam_server.slides.tiff.segments import decode_segment
 
 if TYPE_CHECKING:
@@ -27,16 +27,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_server.geometry import Window
+    from wsisam_server.slides.file import SlideFile
     from wsisam_server.slides.tiff.layout import Layout, Level
-    from wsisam_server.slides.tiff.pages import Page, Tags
+    from wsisam_server.slides.tiff.pages import Page
 
 TILE_CACHE_BYTES: Final = 64 * 1024 * 1024
 """Decoded tiles, for all slides together; see OpenSlide's, of which these files make no use."""
 
 LARGEST_BYTES: Final = 2**28
 """Of a stored tile; what is larger is no tile."""
-
-_MICRONS_PER_UNIT = {2: 25_400.0, 3: 10_000.0}
 
 
 class TiffSource:
@@ -46,13 +45,17 @@ class TiffSource:
         path: the file.
         layout: what `read_layout` found in it; tiled.
         most_pixels: see `sampling.sample`.
+        file: what keeps `path` what it is, for as long as this or a read in it lives.
 
     Raises:
         WsiSamServerError: SLIDE_UNREADABLE.
     """
 
-    def __init__(self, path: Path, layout: Layout, most_pixels: int | None = None) -> None:
+    def __init__(
+        self, path: Path, layout: Layout, most_pixels: int | None = None, file: SlideFile | None = None
+    ) -> None:
         self._path = path
+        self._held = file
         self._layout = layout
         self._most_pixels = most_pixels
         self._closed = False
@@ -60,17 +63,19 @@ class TiffSource:
         width, height = layout.main.size
         self._size = SlideSize(width, height)
         self._grids = tuple(_grid(level, self._size) for level in layout.levels)
-        with self._open() as file:
-            self._stamp = _stamp(file)
+        axes = tiff_axes(layout.main.tags)
+        with self._open() as opened:
+            self._stamp = _stamp(opened)
             # A tile of each level: what cannot be decoded at all is said now.
             for level in range(len(layout.levels)):
-                self._level(level, file).read(0, 0, 1, 1)
+                self._level(level, opened).read(0, 0, 1, 1)
         self._info = SlideInfo(
             size=self._size,
-            mpp=tiff_mpp(layout.main.tags),
+            mpp=None if axes is None else axes.mean,
             downsamples=tuple((grid.scale_x + grid.scale_y) / 2 for grid in self._grids),
             fingerprint=file_fingerprint(path),
             source="tiff",
+            axes=axes,
         )
 
     @property
@@ -87,7 +92,8 @@ class TiffSource:
         """See `Slide.read`.
 
         Raises:
-            WsiSamServerError: SLIDE_UNREADABLE when the file is damaged there, is gone, or was replaced.
+            DamagedPlaceError: the file is damaged there.
+            WsiSamServerError: SLIDE_UNREADABLE when the file is gone or was replaced.
             ValueError: the slide is closed.
         """
         if self._closed:
@@ -96,7 +102,12 @@ class TiffSource:
         with self._open() as file:
             if _stamp(file) != self._stamp:
                 raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private="replaced while open", place=self._path)
-            return sample(self._level(level, file), self._size, window, self._most_pixels)
+            try:
+                return sample(self._level(level, file), self._size, window, self._most_pixels)
+            except (WsiSamServerError, MemoryError, WorkCancelledError):
+                raise
+            except Exception as error:
+                raise DamagedPlaceError(window, private=repr(error), place=self._path) from error
 
     def close(self) -> None:
         """See `Slide.close`."""
@@ -255,14 +266,3 @@ def read_whole(path: Path, layout: Layout) -> NDArray[np.uint8]:
     """
     with path.open("rb") as file:
         return _StoredLevel(layout.levels[0], file, None).read(0, 0, *layout.main.size)
-
-
-def tiff_mpp(tags: Tags) -> float | None:
-    """Microns per pixel from a TIFF's resolution tags, where they are plausible."""
-    microns = _MICRONS_PER_UNIT.get(tags.get(RESOLUTION_UNIT, 2))
-    if microns is None:
-        return None
-    try:
-        return mean_mpp(microns / float(tags[X_RESOLUTION]), microns / float(tags[Y_RESOLUTION]))
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return None

@@ -2,6 +2,7 @@ package io.wsisam.qupath
 
 import qupath.lib.images.ImageData
 import qupath.lib.objects.PathObject
+import qupath.lib.objects.classes.PathClass
 
 /** Which annotations a script works on, as it is told at its top, on the command line or by a workflow step. */
 class Chosen {
@@ -26,8 +27,12 @@ class Chosen {
             def ids = wishes.ids.toString().split(',') as Set
             return all.findAll { it.getID().toString() in ids }
         }
-        if (which.startsWith('class:'))
-            return all.findAll { (it.getPathClass()?.toString() ?: '') == which.substring('class:'.length()) }
+        if (which.startsWith('class:')) {
+            def named = which.substring('class:'.length())
+            // In QuPath's own form, so that 'Tumor:Positive' finds 'Tumor: Positive'.
+            def name = named.isBlank() ? '' : PathClass.fromString(named).toString()
+            return all.findAll { (it.getPathClass()?.toString() ?: '') == name }
+        }
         throw new IllegalArgumentException("'which' is selected, all, class:NAME, ids or auto, not ${which}")
     }
 

@@ -1,0 +1,171 @@
+"""What a slide's background looks like, and how far a place differs from it.
+
+What flows in: pixels from all over a slide. What flows out: a `Background`, which says of any other pixels of that
+slide how far they differ. It must never know what is asked about the slide, nor of files.
+
+Three kinds of background are told: bright (glass, white, tinted or dimmed by the light or the mounting medium), dark
+(fluorescence), and none (a picture of tissue alone). Tissue differs from glass in colour or in being darker: silver
+and black chromogens have no colour. Tissue is never taken for tinted glass, because eosin and haematoxylin absorb
+green light the most, and no glass does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy import ndimage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BLACK: Final = 8
+"""What is not brighter was not scanned."""
+
+WHITE: Final = 250
+"""What is not darker was overexposed, or filled in by the reader where nothing was scanned."""
+
+STEP: Final = 8
+"""Width of a histogram's bin along each of red, green and blue. A peak is three bins wide."""
+
+DIMMEST: Final = 140
+"""Glass is at least this bright: cameras without a white balance show it at 150 or 160."""
+
+TINT: Final = 64
+"""Most by which the channels of glass differ: warm light and yellowed medium make 40."""
+
+MAGENTA: Final = 10
+"""Most by which red and blue exceed green on glass. The palest eosin has 19, a camera's bluish white 7."""
+
+PEAK: Final = 0.01
+"""Least share of the pixels in a bright peak that is glass: a small piece of it between tissue counts."""
+
+SHARP: Final = 0.5
+"""Least share of a peak in what lies around it. Glass is even; pale tissue spreads over many colours."""
+
+TINTED_BESIDE_WHITE: Final = 0.1
+"""The same where white was found, which is glass itself or filled in: then a second kind must be common."""
+
+DARKEST: Final = 60
+MOSTLY: Final = 0.2
+"""A dark background is darker, and covers at least this share."""
+
+DARKNESS: Final = 0.5
+"""Weight of being darker beside being coloured: shadows and the edge of the field of view are darker, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What surrounds tissue on one slide.
+
+    Attributes:
+        colour: red, green and blue, 0 to 255. White where none was found.
+        dark: brighter pixels differ from it, as in fluorescence; otherwise coloured and darker ones do.
+    """
+
+    colour: tuple[float, float, float] = (255.0, 255.0, 255.0)
+    dark: bool = False
+
+    def difference(self, pixels: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
+        """How far the place about each pixel differs from this background.
+
+        Beside a bright background it is the range of red, green and blue after white balance, or half of how much
+        darker the place is, whichever is greater. What is brighter than the background does not differ.
+
+        Args:
+            pixels: uint8 [h, w, 3].
+            side: of the square in pixels over which red, green and blue are averaged before, against noise and dust.
+
+        Returns:
+            float32 [h, w], 0 to 255.
+        """
+        averaged = smoothed(pixels, side)
+        own = np.array(self.colour, np.float32)
+        if self.dark:
+            return np.asarray(np.maximum(averaged - own, 0).max(axis=2), np.float32)
+        balanced = np.minimum(averaged * (np.float32(255) / own), np.float32(255))
+        brightest = balanced.max(axis=2)
+        return np.maximum(brightest - balanced.min(axis=2), np.float32(DARKNESS) * (255 - brightest))
+
+
+def smoothed(pixels: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
+    """Pixels averaged over squares: uint8 [h, w, 3] to float32 [h, w, 3]."""
+    averaged: NDArray[np.float32] = ndimage.uniform_filter(pixels.astype(np.float32), (side, side, 1), mode="nearest")
+    return averaged
+
+
+def background_of(averaged: NDArray[np.float32]) -> Background | None:
+    """The background of a slide.
+
+    Args:
+        averaged: float32 [..., 3] from `smoothed`, of all the slide or of places all over it.
+
+    Returns:
+        None where there is none: tissue everywhere, or nothing that is as even as a background.
+    """
+    colours = averaged.reshape(-1, 3)
+    if not len(colours):
+        return None
+    scanned = colours[colours.max(axis=1) > BLACK]
+    white = scanned.min(axis=1) >= WHITE
+    peak = _glass(scanned[~white], len(scanned))
+    if white.sum() >= max(PEAK * len(scanned), 1):
+        return Background(peak[0]) if peak and peak[1] >= TINTED_BESIDE_WHITE else Background()
+    return Background(peak[0]) if peak else _dark(colours)
+
+
+def _glass(colours: NDArray[np.float32], of: int) -> tuple[tuple[float, float, float], float] | None:
+    """The brightest peak that can be glass, and its share of `of` pixels."""
+    counts = _histogram(colours)
+    peaks, around = _sums(counts, 3), _sums(counts, 7)
+    is_top = ndimage.maximum_filter(peaks, 3, mode="constant") == peaks
+    tops = np.argwhere(is_top & (peaks >= max(PEAK * of, 1)) & (peaks >= SHARP * around))
+    for at in sorted(tops, key=lambda top: -int(top.sum())):
+        members = _members(colours, at)
+        red, green, blue = colour = _median(members)
+        is_bright = sum(colour) / 3 >= DIMMEST
+        if is_bright and max(colour) - min(colour) <= TINT and (red + blue) / 2 - green <= MAGENTA:
+            return colour, len(members) / of
+    return None
+
+
+def _dark(colours: NDArray[np.float32]) -> Background | None:
+    counts = _histogram(colours)
+    peaks = _sums(counts, 3)
+    members = _members(colours, _at(peaks))
+    colour = _median(members)
+    if max(colour) > DARKEST or len(members) < MOSTLY * len(colours):
+        return None
+    return Background(colour, dark=True)
+
+
+def _at(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Where the largest value is."""
+    return np.array(np.unravel_index(values.argmax(), values.shape), np.intp)
+
+
+def _members(colours: NDArray[np.float32], at: NDArray[np.intp]) -> NDArray[np.float32]:
+    """The colours in a peak."""
+    return colours[(np.abs(_bins(colours) - at) <= 1).all(axis=1)]
+
+
+def _median(colours: NDArray[np.float32]) -> tuple[float, float, float]:
+    red, green, blue = np.median(colours, axis=0).tolist()
+    return red, green, blue
+
+
+def _bins(colours: NDArray[np.float32]) -> NDArray[np.intp]:
+    return np.minimum(colours / STEP, 256 // STEP - 1).astype(np.intp)
+
+
+def _histogram(colours: NDArray[np.float32]) -> NDArray[np.float64]:
+    side = 256 // STEP
+    flat = np.ravel_multi_index(tuple(_bins(colours).T), (side, side, side))
+    return np.bincount(flat, minlength=side**3).reshape(side, side, side).astype(np.float64)
+
+
+def _sums(counts: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """About each bin, over a cube of bins."""
+    sums: NDArray[np.float64] = ndimage.uniform_filter(counts, side, mode="constant") * side**3
+    return sums

@@ -1,0 +1,297 @@
+"""Calls of file systems, on threads of their own: a drive that hangs holds up its own slides and nothing else.
+
+A thread that a network drive does not answer cannot be ended. So each call has a thread for itself, which nobody waits
+for at the end; callers wait for a future, which ends before the thread does where the drive takes too long. Each root
+has its own bounds, so that one that hangs leaves the threads of the others alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import itertools
+import logging
+import threading
+import time
+from collections import Counter, OrderedDict, deque
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from wsisam_server.errors import Reason, WsiSamServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable
+
+_log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+class Kind(Enum):
+    """What a call asks of a file system."""
+
+    LOOK = "look"
+    """Whether a file is there, and unchanged: milliseconds. One that takes long shows that the drive hangs."""
+
+    OPEN = "open"
+    """A slide's metadata, a fingerprint, a whole plain image: seconds."""
+
+    READ = "read"
+    """Pixels. The callers have bounds of their own."""
+
+
+_RUNNING: Final = {Kind.LOOK: 16, Kind.OPEN: 8, Kind.READ: 64}
+"""Calls of one root that run at once."""
+
+_RUNNING_PER_USER: Final = {Kind.LOOK: 4, Kind.OPEN: 2, Kind.READ: 64}
+"""Of them those of one user."""
+
+_WAITING_PER_USER: Final = 256
+"""Calls of one user and root that wait; more are refused."""
+
+_ABANDONED: Final = 64
+"""Threads of one root that are waited for no more. Beyond that it is asked nothing until one of them comes back."""
+
+_PATIENCE: Final = 24
+"""How many times as long as a drive may take to answer a call may take whose drive answers others meanwhile."""
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    run: Callable[[], Any]
+    context: contextvars.Context
+    kind: Kind
+    owner: str
+    future: Future[Any] = field(default_factory=Future)
+    began: float = 0.0
+    abandoned: bool = False
+
+
+class _Drive:
+    """The calls of one root. All is guarded by the lock of `Drives`."""
+
+    def __init__(self, root: Hashable) -> None:
+        self.root = root
+        self.running: set[_Call] = set()
+        self.abandoned = 0
+        self.waiting: dict[Kind, OrderedDict[str, deque[_Call]]] = {kind: OrderedDict() for kind in Kind}
+        self.hangs = False
+        self.probing: float | None = None
+        self.answered = 0.0
+
+    def take(self) -> _Call | None:
+        """The next call that may run: by kind, and within one the users in turn."""
+        counts = Counter((call.kind, call.owner) for call in self.running)
+        totals = Counter(call.kind for call in self.running)
+        for kind, owners in self.waiting.items():
+            if totals[kind] >= _RUNNING[kind]:
+                continue
+            for owner in list(owners):
+                if counts[kind, owner] >= _RUNNING_PER_USER[kind]:
+                    continue
+                calls = owners.pop(owner)
+                call = calls.popleft()
+                if calls:
+                    owners[owner] = calls  # to the end: others come first now
+                return call
+        return None
+
+    def give_up(self, calls: Iterable[_Call]) -> list[_Call]:
+        """Leaves the threads of running calls to themselves; their futures are the caller's to end."""
+        left = list(calls)
+        for call in left:
+            call.abandoned = True
+            self.running.discard(call)
+        self.abandoned += len(left)
+        return left
+
+    def drain(self) -> list[_Call]:
+        """Takes all that waits."""
+        calls = [call for owners in self.waiting.values() for some in owners.values() for call in some]
+        for owners in self.waiting.values():
+            owners.clear()
+        return calls
+
+
+class Drives:
+    """Runs what asks file systems, bounded by root and user.
+
+    Args:
+        seconds: that a drive may take to answer. One that takes longer is marked: its calls are refused with
+            SLIDE_UNAVAILABLE at once, until it answers a probe.
+        probe: asks a root anything that shows whether it answers; blocks, raises whatever it likes.
+    """
+
+    def __init__(self, seconds: float, probe: Callable[[Hashable], object]) -> None:
+        self._seconds = seconds
+        self._probe = probe
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._drives: dict[Hashable, _Drive] = {}
+        self._watching = False
+        self._closed = False
+        self._numbers = itertools.count(1)
+
+    def submit(self, root: Hashable, kind: Kind, run: Callable[[], Result], owner: str = "") -> Future[Result]:
+        """Has a call run on a thread of its own, when its turn comes. Does not block.
+
+        Args:
+            root: the drive that it asks.
+            kind: how long it may take.
+            run: blocks; does not run when the future is cancelled before its turn.
+            owner: whose turns it uses.
+
+        Returns:
+            Its result or error; SLIDE_UNAVAILABLE where the drive does not answer, SHUTTING_DOWN after `close`.
+        """
+        call = _Call(run, contextvars.copy_context(), kind, owner)
+        with self._lock:
+            drive = self._drives.setdefault(root, _Drive(root))
+            waiting = drive.waiting[kind].get(owner, ())
+            if self._closed:
+                refused = WsiSamServerError(Reason.SHUTTING_DOWN)
+            elif drive.hangs or drive.abandoned >= _ABANDONED or len(waiting) >= _WAITING_PER_USER:
+                refused = self._unavailable("it hangs, or too much waits for it")
+            else:
+                drive.waiting[kind].setdefault(owner, deque()).append(call)
+                self._begin(drive)
+                return call.future
+        call.future.set_exception(refused)
+        return call.future
+
+    def run(self, root: Hashable, kind: Kind, call: Callable[[], Result], owner: str = "") -> Result:
+        """As `submit`, and waits."""
+        return self.submit(root, kind, call, owner).result()
+
+    def hanging(self) -> set[Hashable]:
+        """The roots that do not answer now."""
+        with self._lock:
+            return {drive.root for drive in self._drives.values() if drive.hangs}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a thread still asks a file system; it ends when that answers, or with the process."""
+        with self._lock:
+            return any(drive.running or drive.abandoned or drive.hangs for drive in self._drives.values())
+
+    def close(self) -> None:
+        """Ends all calls with SHUTTING_DOWN, those that run, too; their threads are left to themselves."""
+        with self._lock:
+            self._closed = True
+            calls = [
+                call for drive in self._drives.values() for call in (*drive.give_up(drive.running), *drive.drain())
+            ]
+            self._changed.notify_all()
+        _fail(calls, lambda: WsiSamServerError(Reason.SHUTTING_DOWN))
+
+    def _begin(self, drive: _Drive) -> None:
+        """Starts what may run. Call it with the lock."""
+        while (call := drive.take()) is not None:
+            if not call.future.set_running_or_notify_cancel():
+                continue
+            call.began = time.monotonic()
+            drive.running.add(call)
+            name = f"wsisam-drive-{next(self._numbers)}"
+            try:
+                threading.Thread(target=self._work, args=(drive, call), name=name, daemon=True).start()
+            except RuntimeError as error:
+                drive.running.discard(call)
+                call.future.set_exception(WsiSamServerError(Reason.OUT_OF_MEMORY, private=repr(error)))
+        if drive.running and not self._watching:
+            with contextlib.suppress(RuntimeError):  # out of threads: with the next call
+                threading.Thread(target=self._watch, name="wsisam-drives", daemon=True).start()
+                self._watching = True
+
+    def _work(self, drive: _Drive, call: _Call) -> None:
+        result, error = None, None
+        try:
+            result = call.context.run(call.run)
+        except BaseException as raised:  # noqa: BLE001 - it is the caller's
+            error = raised
+        with self._lock:
+            drive.answered = time.monotonic()
+            if call.abandoned:
+                drive.abandoned -= 1
+                return
+            drive.running.discard(call)
+            if not self._closed:
+                self._begin(drive)
+        if error is not None:
+            call.future.set_exception(error)
+        else:
+            call.future.set_result(result)
+
+    def _watch(self) -> None:
+        """Looks for calls that take too long, as long as any run."""
+        while True:
+            with self._lock:
+                self._changed.wait(min(self._seconds / 8, 0.25))
+                if self._closed or not any(drive.running for drive in self._drives.values()):
+                    self._watching = False
+                    return
+                late = [call for drive in self._drives.values() for call in self._late(drive)]
+            _fail(late, lambda: self._unavailable(f"no answer within {self._seconds:g} s"))
+
+    def _late(self, drive: _Drive) -> list[_Call]:
+        """The calls to give up. Call it with the lock."""
+        now = time.monotonic()
+        if not any(now - call.began > self._seconds / 2 for call in drive.running):
+            return []
+        if now - drive.answered > self._seconds / 2:
+            self._ask(drive)
+        overdue = [call for call in drive.running if now - call.began > self._seconds]
+        if not overdue:
+            return []
+        hopeless = [call for call in overdue if now - call.began > _PATIENCE * self._seconds]
+        look = next((call for call in overdue if call.kind is Kind.LOOK), None)
+        silent = drive.probing is not None and now - drive.probing > self._seconds / 2
+        if look is not None or silent:
+            drive.hangs = True
+            self._ask(drive, None if look is None else look.run)
+            hopeless = [*drive.running]
+            given_up = [*hopeless, *drive.drain()]
+            _log.warning(
+                "a drive does not answer; its slides are unavailable until it does", extra={"place": drive.root}
+            )
+        else:
+            given_up = hopeless
+        drive.give_up(hopeless)
+        return given_up
+
+    def _ask(self, drive: _Drive, unanswered: Callable[[], object] | None = None) -> None:
+        """Begins a probe, and asks once more what was not answered, if anything. Call it with the lock.
+
+        One that is under way goes on: it has not been answered either.
+        """
+        if drive.probing is None:
+            work = threading.Thread(
+                target=self._asking, args=(drive, unanswered), name="wsisam-drive-probe", daemon=True
+            )
+            with contextlib.suppress(RuntimeError):  # out of threads: at the next look
+                work.start()
+                drive.probing = time.monotonic()
+
+    def _asking(self, drive: _Drive, unanswered: Callable[[], object] | None) -> None:
+        try:
+            self._probe(drive.root)
+            if unanswered is not None:
+                unanswered()
+        except Exception as error:  # noqa: BLE001 - an error is an answer
+            _log.debug("a drive's probe: %r", error)
+        with self._lock:
+            drive.probing = None
+            drive.answered = time.monotonic()
+            if drive.hangs:
+                drive.hangs = False
+                _log.warning("a drive answers again", extra={"place": drive.root})
+
+    def _unavailable(self, why: str) -> WsiSamServerError:
+        return WsiSamServerError(Reason.SLIDE_UNAVAILABLE, private=why, seconds=f"{self._seconds:g}")
+
+
+def _fail(calls: Iterable[_Call], error: Callable[[], WsiSamServerError]) -> None:
+    for call in calls:
+        with contextlib.suppress(InvalidStateError):  # its caller gave up
+            call.future.set_exception(error())  # each its own: callers add to it where it came about
