@@ -57,7 +57,7 @@ class Place:
     folder: Path
     over: threading.Event
 
-    def repeat(self, what: Callable[[Client], object], threads: int = 1) -> None:
+    def repeat(self, what: Callable[[Client], object], threads: int = 1, pause: float = 0.0) -> None:
         """Does something again and again, each thread with a client of its own; what the server refuses is fine."""
 
         def run() -> None:
@@ -66,6 +66,7 @@ class Place:
                     # At the end, the server is gone.
                     with contextlib.suppress(ServerError):
                         what(client)
+                    self.over.wait(pause)
 
         for _ in range(threads):
             threading.Thread(target=run, daemon=True).start()
@@ -109,7 +110,10 @@ def hasty_boxes(place: Place, name: str, side: int) -> None:
 
 
 def costly_tiles(place: Place) -> None:
-    """Tiles of 15 MB that take long to decode, sent in pixel mode: four in flight all the time."""
+    """Tiles of 15 MB that take long to decode, sent in pixel mode: four of them each second.
+
+    Not as many as a line carries: then the messages' bytes are what costs, whatever is in them.
+    """
     made = threading.local()
 
     def request(client: Client) -> bytes:
@@ -134,7 +138,7 @@ def costly_tiles(place: Place) -> None:
         with contextlib.suppress(grpc.RpcError):
             made.call(made.request, timeout=120)
 
-    place.repeat(send, threads=4)
+    place.repeat(send, threads=4, pause=1.0)
 
 
 def costly_tiles_of_a_file(place: Place) -> None:

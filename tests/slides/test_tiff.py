@@ -278,3 +278,25 @@ def test_faults_from_public_reports(real_slides, folder, file):
     if folder.startswith("46"):
         assert slide.info.downsamples == (1, 2, 4, 8)
     assert np.ptp(slide.read(Window(0, 0, 4, 512)).astype(int), axis=2).max() > 50
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("seed", range(3))
+def test_damaged_files_are_unreadable_or_read(tmp_path, seed):
+    """Nothing else comes out of a parser that is fed whatever bytes, nor does it take long."""
+    rng = np.random.default_rng(seed)
+    good = write_ome(tmp_path / "good.ome.tif", waves(300, 300), 2).read_bytes()
+    path, met = tmp_path / "a.ome.tif", set()
+    for _ in range(30):
+        data = bytearray(good)
+        # Tags lie at the beginning, and after the pixels.
+        for place in rng.choice([rng.integers(0, 900), rng.integers(0, len(data))], 4):
+            data[place] = rng.integers(0, 256)
+        path.write_bytes(data[: rng.choice([len(data), rng.integers(1, len(data))])])
+        try:
+            slide = open_slide(path, Limits())
+            slide.read(Window(0, 0, 1, 64))
+            slide.read(Window(0, 0, 2, 64))
+        except WsiSamServerError as error:
+            met.add(error.reason)
+    assert met <= {Reason.SLIDE_UNREADABLE, Reason.SLIDE_TOO_LARGE, Reason.VIEW_TOO_COARSE}

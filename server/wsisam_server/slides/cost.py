@@ -26,6 +26,10 @@ BYTES_PER_BYTE: Final = 2
 SLACK: Final = 1024 * 1024
 """Stored bytes for each byte of pixels, and for metadata beside them: no codec makes noise twice as large."""
 
+RUN_LENGTH_BYTES: Final = 4 * 1024 * 1024
+"""Of a BMP that is compressed by run lengths."""
+
+_BMP_COMPRESSION: Final = 30
 _CHUNK_HEADER: Final = 8
 _BLOCK: Final = 64 * 1024
 _MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
@@ -57,7 +61,7 @@ def check_cost(data: bytes, codec: Codec, pixel_bytes: int) -> None:
 
 
 def check_file_cost(file: IO[bytes]) -> None:
-    """As `check_cost`, for an image file, which may hold as much metadata as it likes. Formats but these two pass.
+    """As `check_cost`, for an image file, which may hold as much metadata as it likes. JPEG, PNG and BMP are counted.
 
     Args:
         file: seekable; its position is 0 afterwards.
@@ -71,6 +75,8 @@ def check_file_cost(file: IO[bytes]) -> None:
         _check_png(file)
     elif start[:2] == b"\xff\xd8":
         _check_jpeg(file)
+    elif start[:2] == b"BM":
+        _check_bmp(file)
     file.seek(0)
 
 
@@ -107,6 +113,13 @@ def _next_marker(file: IO[bytes], position: int, pattern: re.Pattern[bytes]) -> 
         position += len(block) - 1
         file.seek(position)
     return None
+
+
+def _check_bmp(file: IO[bytes]) -> None:
+    """PIL decodes run lengths in Python, with its lock held: a second for some megabytes."""
+    file.seek(_BMP_COMPRESSION)
+    if int.from_bytes(file.read(4), "little") in {1, 2} and file.seek(0, 2) > RUN_LENGTH_BYTES:
+        raise TooCostlyError("run lengths")
 
 
 def _check_png(file: IO[bytes]) -> None:
