@@ -66,9 +66,8 @@ class TiffSource:
         axes = tiff_axes(layout.main.tags)
         with self._open() as opened:
             self._stamp = _stamp(opened)
-            # A tile of each level: what cannot be decoded at all is said now.
-            for level in range(len(layout.levels)):
-                self._level(level, opened).read(0, 0, 1, 1)
+            for index in range(len(layout.levels)):
+                _try(self._level(index, opened))
         self._info = SlideInfo(
             size=self._size,
             mpp=None if axes is None else axes.mean,
@@ -255,6 +254,26 @@ def _grid(level: Level, size: SlideSize) -> Grid:
 def _stamp(file: IO[bytes]) -> tuple[int, int, int, int]:
     status = os.fstat(file.fileno())
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _try(level: _StoredLevel) -> None:
+    """Reads a pixel here and there: of a level of which nothing can be decoded, that is said when it is opened.
+
+    Raises:
+        Exception: whatever a decoder raises, when each of the places is damaged.
+    """
+    width, height = level.grid.width, level.grid.height
+    places = dict.fromkeys(((width // 2, height // 2), (0, 0), (width - 1, height - 1), (width - 1, 0)))
+    for number, (x, y) in enumerate(places, 1):
+        try:
+            level.read(x, y, 1, 1)
+        except WorkCancelledError:
+            raise
+        except Exception:
+            if number == len(places):
+                raise
+        else:
+            return
 
 
 def read_whole(path: Path, layout: Layout) -> NDArray[np.uint8]:
