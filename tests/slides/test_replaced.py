@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from tests.slides.images import write_pyramid
@@ -19,7 +20,8 @@ from wsisam_server.slides import OpenSlides, SlideAccess, fingerprint, known, op
 from wsisam_server.slides import file as slide_file
 
 WINDOW = Window(0, 0, 1, 64)
-KINDS = ("png", "tif")
+KINDS = ("png", "tif", "below.tif")
+"""Held in memory, read by OpenSlide, and read tile by tile from a file whose levels lie below its page."""
 
 
 @pytest.fixture
@@ -28,6 +30,10 @@ def folder(tmp_path):
     for number, shade in enumerate((60, 200)):
         image = np.full((300, 300, 3), shade, np.uint8)
         write_pyramid(tmp_path / f"{number}.tif", image, 1)
+        with tifffile.TiffWriter(tmp_path / f"{number}.below.tif") as tiff:
+            options = {"tile": (64, 64), "photometric": "rgb", "metadata": None}
+            tiff.write(image, subifds=1, **options)
+            tiff.write(image[::2, ::2], subfiletype=1, **options)
         Image.fromarray(image).save(tmp_path / f"{number}.png", compress_level=0)
     for kind in KINDS:
         assert len({(tmp_path / f"{number}.{kind}").stat().st_size for number in (0, 1)}) == 1
@@ -191,9 +197,9 @@ def test_renamed_over_during_the_decode(folder, monkeypatch):
 
     real = plain._load
 
-    def load(image):
+    def load(*given):
         renamed(folder / "1.png", folder / "0.png")
-        return real(image)
+        return real(*given)
 
     first = fingerprint(folder / "0.png")
     monkeypatch.setattr(plain, "_load", load)
@@ -205,8 +211,8 @@ def test_edited_while_it_is_opened_it_is_opened_again(folder, monkeypatch):
     real = opening.PlainImage
     edits = iter([True, False])
 
-    def once(name, limit):
-        image = real(name, limit)
+    def once(*given):
+        image = real(*given)
         if next(edits):
             in_place(folder / "1.png", folder / "0.png")
         return image
@@ -219,8 +225,8 @@ def test_edited_while_it_is_opened_it_is_opened_again(folder, monkeypatch):
 def test_one_that_keeps_changing_is_refused(folder, monkeypatch):
     real = opening.PlainImage
 
-    def always(name, limit):
-        image = real(name, limit)
+    def always(*given):
+        image = real(*given)
         os.utime(folder / "0.png")
         time.sleep(0.01)
         return image
@@ -233,7 +239,7 @@ def test_no_descriptor_is_left_open(folder):
     before = len(list(Path("/proc/self/fd").iterdir()))
     slides = OpenSlides(SlideAccess([folder], []), Limits(open_slides=1))
     for _ in range(5):
-        for name in ("0.png", "1.png", "0.tif", "1.tif"):
+        for name in (f"{number}.{kind}" for kind in KINDS for number in (0, 1)):
             slide_id, _ = slides.open(name)
             slides.reader(slide_id)(WINDOW)
     slides.close()

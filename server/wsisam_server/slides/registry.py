@@ -19,6 +19,7 @@ from wsisam_server.slides.file import is_settled
 from wsisam_server.slides.known import KnownSlides, probed, replaced
 from wsisam_server.slides.opening import ATTEMPTS, open_slide, still_holds
 from wsisam_server.slides.openslide_source import OpenSlideSource
+from wsisam_server.slides.tiff import TiffSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -335,7 +336,7 @@ class OpenSlides:
         """Enters an opened slide, and returns the slides that may be closed now."""
         info, stamps = slide.info, file.read_as or file.held()
         slide_id = info.fingerprint
-        reads_file = isinstance(slide, OpenSlideSource)
+        reads_file = isinstance(slide, (OpenSlideSource, TiffSource))
         entry: _Entry[Slide] = _Entry(
             slide, file=file if reads_file else None, held=stamps, is_settled=is_settled(stamps)
         )

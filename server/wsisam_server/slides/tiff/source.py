@@ -99,8 +99,12 @@ class TiffSource:
             raise ValueError("the slide is closed")
         level = best_level(self._grids, window.downsample)
         with self._open() as file:
-            if _stamp(file) != self._stamp:
-                raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private="replaced while open", place=self._path)
+            now = _stamp(file)
+            if now != self._stamp:
+                # Another time alone is no error.
+                if file_fingerprint(self._path) != self._info.fingerprint:
+                    raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private="replaced while open", place=self._path)
+                self._stamp = now
             try:
                 return sample(self._level(level, file), self._size, window, self._most_pixels)
             except (WsiSamServerError, MemoryError, WorkCancelledError):
