@@ -10,6 +10,7 @@ from tests.slides.images import halved, waves, write_pyramid
 from wsisam_server.config import Limits
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.geometry import SlideSize, Window
+from wsisam_server.slides import file as slide_file
 from wsisam_server.slides import open_slide
 from wsisam_server.slides.tiff import TiffSource
 from wsisam_server.slides.tiff.layout import downsample_of
@@ -265,9 +266,15 @@ def test_a_damaged_tile_costs_its_place_only(tmp_path, index, damaged, good):
     assert caught.value.reason is Reason.SLIDE_UNREADABLE
 
 
-def test_a_file_replaced_while_open_is_noticed(tmp_path):
+@pytest.mark.parametrize("has_names", [True, False], ids=["descriptors", "paths"])
+def test_of_a_file_replaced_while_open_the_old_one_is_read_or_none(tmp_path, monkeypatch, has_names):
+    if not has_names:
+        monkeypatch.setattr(slide_file, "_DESCRIPTORS", None)
     slide = open_slide(write_ome(tmp_path / "a.ome.tif", waves()), Limits())
     write_ome(tmp_path / "b.ome.tif", 255 - waves()).rename(tmp_path / "a.ome.tif")
+    if has_names:
+        assert np.array_equal(slide.read(Window(0, 0, 1, 64)), waves()[:64, :64])
+        return
     with pytest.raises(WsiSamServerError):
         slide.read(Window(0, 0, 1, 64))
 
