@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
-from wsisam_server.store import checks, reading, writing
+from wsisam_server.store import checks, places, reading, writing
 from wsisam_server.store.contract import Store
 from wsisam_server.store.model import ChangeKind
 
@@ -92,7 +92,7 @@ class SqlStore(Store):
     def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
         """See `Store`."""
         with self._database.reading() as connection:
-            return reading.slide_records(connection, slide_ids)
+            return places.slide_records(connection, slide_ids)
 
     def close(self) -> None:
         """See `Store`."""
