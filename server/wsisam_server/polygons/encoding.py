@@ -90,11 +90,11 @@ def decode_many(shapes: Sequence[Sequence[Sequence[Sequence[int]]]]) -> list[sha
 def _deltas(flat: Flat) -> tuple[NDArray[np.bool_], list[int], NDArray[np.bool_]]:
     """Which vertices are on the grid, two deltas for each vertex, and which of these fit into 32 bits."""
     units = flat.vertices * UNITS_PER_PX
-    exact: NDArray[np.bool_] = (units == np.rint(units)).all(axis=1)
+    exact = np.asarray((units == np.rint(units)).all(axis=1))
     deltas = np.diff(units, axis=0, prepend=0)
     begins = flat.rings[:-1]
     deltas[begins] = units[begins]
-    fits: NDArray[np.bool_] = (np.maximum(np.abs(units), np.abs(deltas)) <= _LIMIT).all(axis=1)
+    fits = np.asarray((np.maximum(np.abs(units), np.abs(deltas)) <= _LIMIT).all(axis=1))
     deltas[~fits] = 0
     return exact, deltas.astype(np.int64).ravel().tolist(), fits
 
