@@ -1,6 +1,6 @@
 """A slide with 100,000 annotations: what reading and syncing all of them takes of the server, and of other users.
 
-Run: PYTHONPATH=tests python benchmarks/large_slide.py [--annotations 100000] [--store sqlite|postgresql|URL] [--json OUT]
+Run: PYTHONPATH=tests python benchmarks/large_slide.py [--annotations N] [--store sqlite|postgresql|URL] [--json OUT]
 
 `wsisam serve` in a process of its own, with a model that costs nothing. The store is a SQLite file, a PostgreSQL server
 that is started for this (where it is installed), or the URL of an empty database. Outlines of nuclei of 20 to 60
@@ -26,12 +26,14 @@ import threading
 import time
 import uuid
 from dataclasses import asdict, dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
+from typing_extensions import Self
 
 from support import postgresql
 from support.server_process import ServerProcess, Starter
@@ -39,7 +41,7 @@ from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.client import Client
 from wsisam_server.geometry import SlideSize
 from wsisam_server.service import annotation_to_proto as to_proto
-from wsisam_server.store import Content, Draft, PathClass, SlideRecord, Wanted, open_store
+from wsisam_server.store import Content, Draft, PathClass, SlideRecord, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,7 +123,7 @@ class Colleague:
         self._target = target
         self._thread = threading.Thread(target=self._save)
 
-    def __enter__(self) -> Colleague:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -152,7 +154,7 @@ class Memory:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look)
 
-    def __enter__(self) -> Memory:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -272,14 +274,8 @@ def run(where: str, folder: Path, count: int) -> list[Row]:
             rows.append(measured("list", server, lambda: len(listed(client)), READ_SECONDS))
             rows.append(measured("watch", server, lambda: watched(client, count), READ_SECONDS))
             for kind in ("geojson", "coco"):
-                rows.append(
-                    measured(
-                        f"export, {kind}",
-                        server,
-                        lambda kind=kind: exported(server.target, folder, count, kind),
-                        READ_SECONDS,
-                    )
-                )
+                export = partial(exported, server.target, folder, count, kind)
+                rows.append(measured(f"export, {kind}", server, export, READ_SECONDS))
             held = listed(client)
             (nothing,) = client.annotations.List(pb.AnnotationsListRequest(filter=pb.AnnotationFilter(slide_id="")))
             fit = fitting(held, 15 * MIB)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import replace
 from datetime import timezone
@@ -45,19 +46,17 @@ KINDS = {
     pb.CHANGE_KIND_RESTORED: ChangeKind.RESTORED,
 }
 
+_UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
 RING_VERTICES = 3
 LINE_VERTICES = 2
 
 
 def annotation_id(value: str, field: str) -> uuid.UUID:
     """A UUID in its usual form, in letters of either case."""
-    try:
-        parsed = uuid.UUID(value)
-    except ValueError:
-        parsed = None
-    if parsed is None or str(parsed) != value.lower():
+    if not _UUID.fullmatch(value):
         raise invalid(field, "it must be a UUID such as 6423a977-ffff-48db-affc-cd11632010f0")
-    return parsed
+    return uuid.UUID(value)
 
 
 def revision(value: int, field: str) -> int:

@@ -35,6 +35,9 @@ MAX_URI: Final = 4096
 MAX_LEVELS: Final = 16
 """Scales of one outline: its field's, and as often as it could be halved for a border."""
 
+MAX_POINTS: Final = 1024
+"""Points of the prompt that an outline was made with; more where the server itself takes more."""
+
 MAX_RGB: Final = 0xFFFFFF
 
 MANY: Final = 1_000
@@ -131,7 +134,7 @@ def _content(draft: Draft, limits: Limits) -> None:
             _refuse("annotation", f"its texts have more than {limits.annotation_text} characters together")
         _path_class(content)
         if content.provenance is not None:
-            _provenance(content.provenance)
+            _provenance(content.provenance, limits)
         for name, number in content.measurements.items():
             if not math.isfinite(number):
                 _refuse("measurements", f"'{name}' is not a finite number; leave out what was not measured")
@@ -161,7 +164,10 @@ def _path_class(content: Content) -> None:
     _rgb("path_class.rgb", content.path_class.rgb)
 
 
-def _provenance(made: Provenance) -> None:
+def _provenance(made: Provenance, limits: Limits) -> None:
+    most = max(MAX_POINTS, limits.points_per_prompt)
+    if made.prompt is not None and len(made.prompt.points) > most:
+        _refuse("provenance.prompt.points", f"there are {len(made.prompt.points)}; the limit is {most}")
     if made.score is not None and not math.isfinite(made.score):
         _refuse("provenance.score", "it is not a finite number")
     if len(made.levels) > MAX_LEVELS:
