@@ -17,9 +17,11 @@ from wsisam_server.polygons.mending import Mender
 from wsisam_server.polygons.outline import Outline, outline, reaches_edge
 from wsisam_server.polygons.parts import oriented, polygonal
 from wsisam_server.polygons.tangle import TangledError
+from wsisam_server.polygons.validity import Looks, problem
 
 __all__ = [
     "STEP_PX",
+    "Looks",
     "Mender",
     "Outline",
     "TangledError",
@@ -34,5 +36,6 @@ __all__ = [
     "oriented",
     "outline",
     "polygonal",
+    "problem",
     "reaches_edge",
 ]

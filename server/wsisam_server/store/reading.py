@@ -238,20 +238,19 @@ def _annotations(rows: Sequence[record.Columns]) -> tuple[Annotation, ...]:
     if not rows:
         return ()
     try:
-        contents = record.contents(rows)
-    except ValueError as error:
+        return tuple(
+            Annotation(
+                id=values["annotation_id"],
+                revision=values["number"],
+                kind=ChangeKind(values["kind"]),
+                content=content,
+                author=values["author"],
+                creator=values["creator"],
+                created=to_time(values["created"]),
+                updated=to_time(values["at"]),
+            )
+            for values, content in zip(rows, record.contents(rows), strict=True)
+        )
+    except (ValueError, TypeError, OverflowError) as error:
         numbers = f"{rows[0]['number']} to {rows[-1]['number']}"
         raise WsiSamServerError(Reason.STORE_DAMAGED, private=f"revisions {numbers}: {error}") from error
-    return tuple(
-        Annotation(
-            id=values["annotation_id"],
-            revision=values["number"],
-            kind=ChangeKind(values["kind"]),
-            content=content,
-            author=values["author"],
-            creator=values["creator"],
-            created=to_time(values["created"]),
-            updated=to_time(values["at"]),
-        )
-        for values, content in zip(rows, contents, strict=True)
-    )

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.store import checks
 from wsisam_server.store.contract import Store
 from wsisam_server.store.threads import Threads
 
@@ -38,6 +39,9 @@ GOODBYE_SECONDS: Final = 0.5
 WORKERS: Final = 2
 """Threads for long work, such as the sync of an image."""
 
+CHECKERS: Final = 2
+"""Threads on which large areas are looked at."""
+
 POLL_SECONDS: Final = 1.0
 """How soon a change by another process is noticed. One of this process is noticed at once."""
 
@@ -51,6 +55,7 @@ class _Turns:
     def __init__(self) -> None:
         self.writer = Threads(1, "wsisam-store-writer")
         self.readers = Threads(READERS, "wsisam-store-reader")
+        self.checkers = Threads(CHECKERS, "wsisam-store-checker")
         self.workers = Threads(WORKERS, "wsisam-store-worker")
         self.writes = 0
         self.changed = asyncio.Event()
@@ -152,6 +157,10 @@ class AsyncStore:
         self, drafts: Sequence[Draft], *, author: str, request_id: str, slides: Collection[SlideRecord] = ()
     ) -> list[Saved]:
         """See `Store`."""
+        if checks.heavy(drafts):
+            # Seconds, perhaps: not in a turn that others wait for.
+            loop = asyncio.get_running_loop()
+            drafts = await loop.run_in_executor(self._turns.checkers, self._store.checked, drafts)
         return await self._write(self._store.save, drafts, author=author, request_id=request_id, slides=slides)
 
     async def delete(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
@@ -212,7 +221,9 @@ class AsyncStore:
             seconds: for all calls together.
         """
         turns, closer = self._turns, Threads(1, "wsisam-store-closer")
-        closed = await asyncio.gather(*(one.close(seconds) for one in (turns.workers, turns.writer, turns.readers)))
+        closed = await asyncio.gather(
+            *(one.close(seconds) for one in (turns.checkers, turns.workers, turns.writer, turns.readers))
+        )
         if not all(closed):
             _log.warning("the store does not answer: what was asked of it last was left, and may be stored or not")
         closer.submit(self._store.close)
