@@ -39,7 +39,14 @@ def test_a_rough_border_of_very_many_vertices_is_valid_and_is_taken():
 def test_what_crosses_itself_is_refused_before_all_of_it_is_looked_at(wrong, monkeypatch):
     vertices = rough(100_000, 2000)
     if wrong == "exchanged":
-        vertices[[500, 501]] = vertices[[501, 500]]
+        # Two that follow each other, where that makes the lines to their neighbours cross.
+        crossing = (
+            at
+            for at in range(1, 1000)
+            if shapely.LineString(vertices[[at - 1, at + 1]]).crosses(shapely.LineString(vertices[[at, at + 2]]))
+        )
+        at = next(crossing)
+        vertices[[at, at + 1]] = vertices[[at + 1, at]]
     else:
         vertices = np.cumsum(np.random.default_rng(0).normal(0, 5, (100_000, 2)), axis=0)
     looked = []
