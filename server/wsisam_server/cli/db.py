@@ -75,8 +75,6 @@ def _check(*, store: str, kept: tuple[int, bytes] | None) -> None:
     click.echo(
         f"{summary.where}: {summary.annotations} annotations, {summary.deleted} deleted, {summary.revisions} revisions"
     )
-    if summary.newest:
-        click.echo(f"newest digest: {summary.newest}")
     for problem in summary.problems:
         click.echo(f"PROBLEM {problem}")
     if summary.problems:
@@ -84,6 +82,8 @@ def _check(*, store: str, kept: tuple[int, bytes] | None) -> None:
             "the store is damaged, or was changed by hand: stop the server and restore the last backup"
         )
     click.echo("no problems")
+    if summary.newest:
+        click.echo(f"newest digest: {summary.newest}")
 
 
 @command.command("backup")
