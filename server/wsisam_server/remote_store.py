@@ -76,7 +76,7 @@ class RemoteStore(Store):
         request = pb.AnnotationsSaveRequest(
             request_id=request_id,
             author=author,
-            annotations=map(to_proto.sent, good),
+            annotations=to_proto.draft_list(good),
             slides=map(to_proto.slide, slides),
         )
         return _saved(self._change(self._stub.Save, request, drafts).saved)
@@ -109,7 +109,7 @@ class RemoteStore(Store):
         )
         found: list[Annotation] = []
         for message in self._stream(self._stub.List, request):
-            found += map(from_proto.annotation, message.annotations)
+            found += from_proto.annotation_list(message.annotations)
             after = message.revision
         return Page(tuple(found), after, complete=len(found) < limit)
 
@@ -120,7 +120,7 @@ class RemoteStore(Store):
         request = pb.AnnotationsWatchRequest(filter=to_proto.wanted(wanted), since=after)
         found: list[Annotation] = []
         for message in self._stream(self._stub.Watch, request):
-            found += map(from_proto.annotation, message.annotations)
+            found += from_proto.annotation_list(message.annotations)
             if len(found) > limit:
                 return Page(tuple(found[:limit]), found[limit - 1].revision, complete=False)
             # What is changed while this reads comes with the next page.
@@ -133,7 +133,7 @@ class RemoteStore(Store):
         request = pb.AnnotationsHistoryRequest(id=str(annotation_id), since=after)
         found: list[Annotation] = []
         for message in self._stream(self._stub.History, request):
-            found += map(from_proto.annotation, message.revisions)
+            found += from_proto.annotation_list(message.revisions)
             if len(found) > limit:
                 return Page(tuple(found[:limit]), found[limit - 1].revision, complete=False)
         return Page(tuple(found), found[-1].revision if found else after, complete=True)

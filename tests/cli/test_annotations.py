@@ -1,6 +1,7 @@
 """`wsisam import`, `export` and `db`, on a store and on a server."""
 
 import json
+import re
 import sqlite3
 import uuid
 from dataclasses import replace
@@ -390,6 +391,17 @@ def test_db_check_and_backup(place, slide, geojson, tmp_path):
     assert "no problems" in run("db", "check", "--store", copy)
     assert "never overwrites" in run("db", "backup", copy, status=1)
     assert "already" in run("db", "upgrade")
+
+
+@pytest.mark.usefixtures("place")
+def test_db_check_tells_a_history_that_is_not_the_one_of_an_earlier_check(slide, geojson):
+    run("import", geojson(square(0), square(20)), "--slide", slide)
+    newest = run("db", "check").splitlines()[-1].removeprefix("newest digest: ")
+    assert re.fullmatch("2:[0-9a-f]{64}", newest)
+    assert "no problems" in run("db", "check", "--kept", newest)
+    failed = run("db", "check", "--kept", "2:" + "0" * 64, status=1)
+    assert "up to revision 2" in failed
+    assert "write it as an earlier check did" in run("db", "check", "--kept", "2", status=1)
 
 
 def test_db_check_says_what_is_wrong(place, slide, geojson):

@@ -369,3 +369,24 @@ def test_a_server_without_a_store_says_so(server):
     with caller.watching() as watch:
         refuses("FAILED_PRECONDITION", "STORE_OFF", watch.next)
     caller.close()
+
+
+def test_no_reader_is_locked_out_by_how_often_a_slide_was_seen(caller):
+    """Clients take messages of 4 MiB by default."""
+    slides = [f"{number:064x}" for number in range(40)]
+    for number, slide_id in enumerate(slides):
+        uris = [f"file:///{'x' * 4000}{seen}" for seen in range(400 if number == 0 else 20)]
+        noted = [pb.AnnotatedSlide(slide_id=slide_id, uris=uris)]
+        saved = caller.save(new(slide_id=slide_id, metadata={"a": "é" * 30_000}), slides=noted).saved[0]
+    messages = caller.listed()
+    assert max(message.ByteSize() for message in messages) < 2 * 2**20
+    assert [one.slide_id for message in messages for one in message.annotations] == slides
+    told = set()
+    for message in messages:
+        told |= {one.slide_id for one in message.slides}
+        assert {one.slide_id for one in message.annotations} <= told
+    assert sum(len(message.slides) for message in messages) == len(slides)
+    assert len(caller.get(saved.id).slide.uris) == 16
+    assert len(caller.history(saved.id)) == 1
+    with caller.watching() as watch:
+        assert len(watch.revisions(40)) == 40

@@ -1,6 +1,10 @@
 """What can be wrong with a PostgreSQL server, and what a store needs of one."""
 
+import asyncio
+import gc
 import sys
+import threading
+import time
 
 import psycopg
 import pytest
@@ -8,7 +12,8 @@ import pytest
 from store.examples import draft, request
 from support import postgresql
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.store import StoreError, Wanted, open_store
+from wsisam_server.store import AsyncStore, StoreError, Wanted, open_store
+from wsisam_server.store.waiting import CLOSING_SECONDS, GOODBYE_SECONDS
 
 
 @pytest.fixture
@@ -48,6 +53,26 @@ def test_a_writer_that_holds_on_makes_the_others_busy(store, where):
         assert caught.value.reason is Reason.STORE_BUSY
         assert store.listing(Wanted(), after=0, limit=1).complete  # reading goes on
     store.save([draft()], author="a", request_id=request())
+
+
+@pytest.mark.filterwarnings("ignore:.*was deleted while still open")
+async def test_a_server_that_hangs_does_not_keep_ours_from_ending(restartable):
+    waiting = AsyncStore(open_store(restartable.database()), waiting_writes=4)
+    await waiting.save([draft()], author="a", request_id=request())
+    with restartable.hanging():
+        calls = [waiting.save([draft()], author="a", request_id=request()), waiting.get(draft().id)]
+        calls = [asyncio.ensure_future(call) for call in (*calls, waiting.work(lambda store: store.head()))]
+        await asyncio.sleep(0.5)
+        started = time.monotonic()
+        await waiting.close()
+        assert time.monotonic() - started < CLOSING_SECONDS + GOODBYE_SECONDS + 1
+        assert not any(call.done() for call in calls)
+        threads = [one for one in threading.enumerate() if one.name.startswith("wsisam-store")]
+        assert threads
+        assert all(one.daemon for one in threads)
+    await asyncio.wait(calls, timeout=20)
+    del calls, waiting
+    gc.collect()  # the connections that were left behind, here and not in another test
 
 
 def test_commits_reach_the_disk_also_where_the_server_would_not_wait(where):

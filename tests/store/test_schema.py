@@ -1,5 +1,6 @@
 """The form of a store: made once, upgraded on request, refused when it is newer."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -93,9 +94,11 @@ DIGEST_OF_FIRST = bytes.fromhex("472e9dba1672d12c4133a8fece5eb5d137b052db092f406
 def first_form(where, tmp_path):
     """A store of the first form with one annotation, and the annotation's id."""
     folder = tmp_path / "first"
-    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__", "v0002*"))
+    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__", "v000[2-9]*"))
     database = Database(parse(where))
-    Schema(folder).prepare(database)
+    with database.writing() as connection:
+        Schema(folder)._migrate(connection)
+        connection.execute(sa.insert(tables.store).values(id=1, identity=str(uuid.uuid4()), revision=0))
     (wkb,) = shape.to_wkb([FIRST.shape])
     x0, y0, x1, y1 = FIRST.shape.bounds
     said = record.to_row(record.columns(FIRST, wkb))
@@ -106,6 +109,10 @@ def first_form(where, tmp_path):
     now = {"id": new, "revision": 1, "deleted": False, "created": 0, "creator": "a"}
     with database.writing() as connection:
         connection.execute(sa.insert(tables.slide), {"number": 1, "slide_id": SLIDE})
+        place = {"slide": 1, "uri": "file:///s.svs", "digest": hashlib.sha256(b"file:///s.svs").digest()}
+        connection.execute(sa.insert(tables.slide_uri), place)
+        answered = {"request_id": "r", "fingerprint": b"f", "answer": "[[1,0]]", "at": 0}
+        connection.execute(sa.insert(tables.request), answered)
         connection.execute(sa.insert(tables.revision), row)
         connection.execute(
             sa.insert(tables.annotation),
@@ -122,7 +129,7 @@ def test_a_store_of_the_first_form_keeps_its_revisions_and_takes_levels(where, f
         open_store(where)
     with pytest.raises(StoreError, match="older"):
         upkeep.check(where)
-    assert upkeep.upgrade(where) == ("wsisam_0001", "wsisam_0002")
+    assert upkeep.upgrade(where) == ("wsisam_0001", Schema().version)
     with open_store(where) as store:
         assert same(store.get(first_form).content, FIRST)
         # Its digest is the one of then: the same again is no change.
@@ -139,7 +146,7 @@ def test_a_store_of_the_first_form_keeps_its_revisions_and_takes_levels(where, f
 def test_an_older_store_is_backed_up_before_its_upgrade(where, first_form, tmp_path):
     upkeep.backup(where, tmp_path / "before.sqlite")
     upkeep.upgrade(where)
-    assert upkeep.upgrade(str(tmp_path / "before.sqlite")) == ("wsisam_0001", "wsisam_0002")
+    assert upkeep.upgrade(str(tmp_path / "before.sqlite")) == ("wsisam_0001", Schema().version)
     with open_store(str(tmp_path / "before.sqlite")) as store:
         assert same(store.get(first_form).content, FIRST)
 

@@ -11,6 +11,7 @@ import urllib.parse
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -50,6 +51,19 @@ class Server:
     def stop(self):
         self._run("pg_ctl", "--wait", "--mode=immediate", "stop")
         shutil.rmtree(self.folder)
+
+    @contextlib.contextmanager
+    def hanging(self):
+        """It neither answers nor refuses, as on a machine that has run out of memory."""
+        main = psutil.Process(int((self.folder / "data" / "postmaster.pid").read_text().split()[0]))
+        processes = [main, *main.children(recursive=True)]
+        for one in processes:
+            one.suspend()
+        try:
+            yield
+        finally:
+            for one in processes:
+                one.resume()
 
     def database(self):
         """The URL of a new, empty schema: as good as a database of its own, and made a hundred times faster."""

@@ -337,7 +337,7 @@ class Provenance(google.protobuf.message.Message):
     """As in Outline.score."""
     @property
     def prompt(self) -> wsisam.v1.segmentation_pb2.Prompt:
-        """All that the annotator said."""
+        """All that the annotator said. At most 1,024 points, or as many as one prompt to this server may have."""
 
     @property
     def field(self) -> wsisam.v1.geometry_pb2.Field:
@@ -379,7 +379,9 @@ class AnnotatedSlide(google.protobuf.message.Message):
     height: builtins.int
     @property
     def uris(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Where the slide was seen, as clients name it, the first seen first. In Save: more of them."""
+        """Where the slide was seen, as clients name it, the first seen first. In Save: more of them. In an answer at most 16:
+        the one that was seen first, and the newest. A filter finds the slide at 256 of them, chosen in the same way.
+        """
 
     def __init__(
         self,

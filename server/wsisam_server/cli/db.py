@@ -40,19 +40,37 @@ def _upgrade(*, store: str) -> None:
     click.echo(f"{name} is at {after} already" if before == after else f"{name}: from {before} to {after}")
 
 
+def _kept(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, bytes] | None:
+    if value is None:
+        return None
+    number, _, digest = value.partition(":")
+    try:
+        return int(number), bytes.fromhex(digest)
+    except ValueError as error:
+        problem = "write it as an earlier check did: NUMBER:DIGEST"
+        raise click.BadParameter(problem, context, parameter) from error
+
+
 @command.command("check")
 @store_option()
-def _check(*, store: str) -> None:
+@click.option(
+    "--kept",
+    metavar="NUMBER:DIGEST",
+    callback=_kept,
+    help="The newest digest of an earlier check: the history up to there must still be the same.",
+)
+def _check(*, store: str, kept: tuple[int, bytes] | None) -> None:
     """Read everything in a store, and say what is wrong. Exit status 1 when something is.
 
-    The server may run meanwhile.
+    The server may run meanwhile. The newest digest stands for the whole history: keep it somewhere else, and a later
+    check with --kept tells whether anything up to there was changed, even by somebody who hid it well.
 
     Example: wsisam db check
     """
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("checking", total=None)
         summary = _explained(
-            lambda: upkeep.check(store, lambda done, total: bar.update(task, completed=done, total=total))
+            lambda: upkeep.check(store, lambda done, total: bar.update(task, completed=done, total=total), kept)
         )
     click.echo(
         f"{summary.where}: {summary.annotations} annotations, {summary.deleted} deleted, {summary.revisions} revisions"
@@ -60,8 +78,12 @@ def _check(*, store: str) -> None:
     for problem in summary.problems:
         click.echo(f"PROBLEM {problem}")
     if summary.problems:
-        raise click.ClickException("the store is damaged: stop the server and restore the last backup")
+        raise click.ClickException(
+            "the store is damaged, or was changed by hand: stop the server and restore the last backup"
+        )
     click.echo("no problems")
+    if summary.newest:
+        click.echo(f"newest digest: {summary.newest}")
 
 
 @command.command("backup")

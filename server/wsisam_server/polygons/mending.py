@@ -9,6 +9,7 @@ import shapely
 
 from wsisam_server.polygons.parts import polygonal
 from wsisam_server.polygons.tangle import TangledError, Work, count, count_hits, meeting
+from wsisam_server.polygons.validity import Looks, problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +35,7 @@ class Mender:
 
     def __init__(self, units: float = UNITS) -> None:
         self._left = units
+        self._looks = Looks()
 
     def mended(self, drawn: shapely.MultiPolygon) -> shapely.MultiPolygon:
         """The union of a shape's parts, each of which is its shell without its own holes.
@@ -59,12 +61,12 @@ class Mender:
         # NaN compares false.
         if not (np.abs(shapely.get_coordinates(rings)) <= FARTHEST).all():
             raise TangledError("a vertex is no number, or farther away than any slide reaches")
+        if not problem(drawn, self._looks):
+            return drawn
         work = Work(limit=self._left / 2)
         begun = False
         try:
             count(rings, work)
-            if drawn.is_valid:
-                return drawn
             begun = True
             mended = _joined(_faces(rings, part_of, work), work)
         finally:

@@ -15,8 +15,11 @@ import shapely
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TypeAlias
 
     from numpy.typing import NDArray
+
+    Ends: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 AT_ONCE: Final = 1_000_000
 """Pairs that one look at the index may find: 16 MB, and some 100 more while it is told which cross."""
@@ -88,15 +91,24 @@ def count(rings: NDArray[np.object_], work: Work) -> None:
     Raises:
         TangledError: before much more was counted than the limit.
     """
-    for first, second in meeting(rings, rings):
-        work.add_pairs(int(np.count_nonzero(first < second)))
-    starts, ends = _segments(rings)
-    segments = np.asarray(shapely.linestrings(np.stack([starts, ends], axis=1)))
-    for one, other in meeting(segments, segments):
+    count_rings(rings, work)
+    starts, ends = segments(rings)
+    lines = np.asarray(shapely.linestrings(np.stack([starts, ends], axis=1)))
+    for one, other in meeting(lines, lines):
         once = one < other
         first, second = one[once], other[once]
         work.add_pairs(len(first))
         work.add_crossings(int(np.count_nonzero(_divide(starts[first], ends[first], starts[second], ends[second]))))
+
+
+def count_rings(rings: NDArray[np.object_], work: Work) -> None:
+    """Adds the pairs of whole rings.
+
+    Raises:
+        TangledError: before much more was counted than the limit.
+    """
+    for first, second in meeting(rings, rings):
+        work.add_pairs(int(np.count_nonzero(first < second)))
 
 
 def count_hits(rings: NDArray[np.object_], ys: NDArray[np.float64], work: Work) -> None:
@@ -105,7 +117,7 @@ def count_hits(rings: NDArray[np.object_], ys: NDArray[np.float64], work: Work) 
     Raises:
         TangledError: it is more than the limit.
     """
-    (_, first), (_, second) = (ends.T for ends in _segments(rings))
+    (_, first), (_, second) = (ends.T for ends in segments(rings))
     low, high = np.sort(np.minimum(first, second)), np.sort(np.maximum(first, second))
     work.add_hits(int(_between(low, high, ys, ys).sum()))
 
@@ -115,10 +127,7 @@ def meeting(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Each two whose bounding boxes meet, by their numbers, some at a time."""
     tree = shapely.STRtree(others)
-    x0, y0, x1, y1 = shapely.bounds(shapes).T
-    left, bottom, right, top = np.sort(shapely.bounds(others), axis=0).T
-    # A shape meets at most those that it meets along one axis, and these are counted without looking at each.
-    at_most = np.minimum(_between(left, right, x0, x1), _between(bottom, top, y0, y1)).cumsum()
+    at_most = bounding_pairs(shapes, others).cumsum()
     start = 0
     while start < len(shapes):
         before = at_most[start - 1] if start else 0
@@ -128,7 +137,14 @@ def meeting(
         start = end
 
 
-def _segments(rings: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def bounding_pairs(shapes: NDArray[np.object_], others: NDArray[np.object_]) -> NDArray[np.int64]:
+    """How many others each shape's bounding box meets at most: along one axis, without looking at each."""
+    x0, y0, x1, y1 = shapely.bounds(shapes).T
+    left, bottom, right, top = np.sort(shapely.bounds(others), axis=0).T
+    return np.minimum(_between(left, right, x0, x1), _between(bottom, top, y0, y1))
+
+
+def segments(rings: NDArray[np.object_]) -> Ends:
     """Where the segments of rings begin and end."""
     vertices, ring_of = shapely.get_coordinates(rings, return_index=True)
     together = ring_of[:-1] == ring_of[1:]

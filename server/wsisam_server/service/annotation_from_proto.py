@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import replace
 from datetime import timezone
 from typing import TYPE_CHECKING
 
+import numpy as np
 import shapely
 
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.geometry import FieldPair, SlideSize, Window
 from wsisam_server.identity import current_user
-from wsisam_server.polygons import decode
+from wsisam_server.polygons import areas_of, decode_many
 from wsisam_server.service import from_proto
 from wsisam_server.service.from_proto import invalid
 from wsisam_server.sessions import Commit
@@ -33,6 +35,7 @@ from wsisam_server.store import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
     from wsisam.v1 import geometry_pb2, segmentation_pb2
@@ -43,19 +46,17 @@ KINDS = {
     pb.CHANGE_KIND_RESTORED: ChangeKind.RESTORED,
 }
 
+_UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
 RING_VERTICES = 3
 LINE_VERTICES = 2
 
 
 def annotation_id(value: str, field: str) -> uuid.UUID:
     """A UUID in its usual form, in letters of either case."""
-    try:
-        parsed = uuid.UUID(value)
-    except ValueError:
-        parsed = None
-    if parsed is None or str(parsed) != value.lower():
+    if not _UUID.fullmatch(value):
         raise invalid(field, "it must be a UUID such as 6423a977-ffff-48db-affc-cd11632010f0")
-    return parsed
+    return uuid.UUID(value)
 
 
 def revision(value: int, field: str) -> int:
@@ -67,36 +68,38 @@ def revision(value: int, field: str) -> int:
 
 def draft(message: pb.Annotation, field: str) -> Draft:
     """An annotation to be saved; what only the server sets is not looked at."""
-    if not message.HasField("shape"):
-        raise invalid(f"{field}.shape", "it is missing")
-    content = Content(
-        slide_id=message.slide_id,
-        shape=shape(message.shape, f"{field}.shape"),
-        path_class=path_class(message.path_class) if message.HasField("path_class") else None,
-        rgb=message.rgb if message.HasField("rgb") else None,
-        name=message.name,
-        project=message.project,
-        locked=message.locked,
-        measurements=dict(message.measurements),
-        metadata=dict(message.metadata),
-        provenance=_provenance(message.provenance, f"{field}.provenance") if message.HasField("provenance") else None,
-    )
-    return Draft(annotation_id(message.id, f"{field}.id"), content, revision(message.revision, f"{field}.revision"))
+    return draft_list([message], [field])[0]
+
+
+def draft_list(messages: Sequence[pb.Annotation], fields: Sequence[str]) -> list[Draft]:
+    """As `draft`, of many: their shapes all at once, which takes a fraction of the time."""
+    for message, field in zip(messages, fields, strict=True):
+        if not message.HasField("shape"):
+            raise invalid(f"{field}.shape", "it is missing")
+    shapes = shape_list([message.shape for message in messages], [f"{field}.shape" for field in fields])
+    return [_draft(*one) for one in zip(messages, shapes, fields, strict=True)]
 
 
 def annotation(message: pb.Annotation) -> Annotation:
     """An annotation as the server answers it."""
-    known = draft(message, "annotation")
-    return Annotation(
-        id=known.id,
-        revision=known.expected,
-        kind=KINDS[message.change],
-        content=replace(known.content, shape=canonical(known.content.shape)),
-        author=message.author,
-        creator=message.creator,
-        created=message.created.ToDatetime(timezone.utc),
-        updated=message.updated.ToDatetime(timezone.utc),
-    )
+    return annotation_list([message])[0]
+
+
+def annotation_list(messages: Sequence[pb.Annotation]) -> list[Annotation]:
+    """As `annotation`, of many."""
+    return [
+        Annotation(
+            id=known.id,
+            revision=known.expected,
+            kind=KINDS[message.change],
+            content=replace(known.content, shape=canonical(known.content.shape)),
+            author=message.author,
+            creator=message.creator,
+            created=message.created.ToDatetime(timezone.utc),
+            updated=message.updated.ToDatetime(timezone.utc),
+        )
+        for message, known in zip(messages, draft_list(messages, ["annotation"] * len(messages)), strict=True)
+    ]
 
 
 def shape(message: pb.Shape, field: str) -> BaseGeometry:
@@ -104,12 +107,28 @@ def shape(message: pb.Shape, field: str) -> BaseGeometry:
     kind = message.WhichOneof("form")
     try:
         if kind == "area":
-            return decode([[list(ring.deltas) for ring in polygon.rings] for polygon in message.area.polygons])
+            return decode_many([_rings(message.area)])[0]
         if kind == "drawn":
             return _drawn(message.drawn)
     except (ValueError, shapely.errors.ShapelyError) as error:
         raise invalid(field, str(error)) from error
     raise invalid(field, "it has no form that this server knows")
+
+
+def shape_list(messages: Sequence[pb.Shape], fields: Sequence[str]) -> list[BaseGeometry]:
+    """As `shape`, of many: all areas at once."""
+    forms = [_form(message) for message in messages]
+    try:
+        compact = iter(decode_many([_rings(messages[number].area) for number in _which(forms, "area")]))
+        drawn = iter(_drawn_areas([messages[number].drawn for number in _which(forms, "drawn areas")]))
+    except (ValueError, shapely.errors.ShapelyError):
+        # One by one: the field that is at fault is to be named.
+        return [shape(message, field) for message, field in zip(messages, fields, strict=True)]
+    areas = {"area": compact, "drawn areas": drawn}
+    return [
+        next(areas[form]) if form in areas else shape(message, field)
+        for form, message, field in zip(forms, messages, fields, strict=True)
+    ]
 
 
 def path_class(message: segmentation_pb2.PathClass) -> PathClass:
@@ -174,35 +193,67 @@ def levels(messages: Sequence[segmentation_pb2.Level], field: str) -> tuple[Scal
     return tuple(found)
 
 
+def _draft(message: pb.Annotation, form: BaseGeometry, field: str) -> Draft:
+    content = Content(
+        slide_id=message.slide_id,
+        shape=form,
+        path_class=path_class(message.path_class) if message.HasField("path_class") else None,
+        rgb=message.rgb if message.HasField("rgb") else None,
+        name=message.name,
+        project=message.project,
+        locked=message.locked,
+        measurements=dict(message.measurements),
+        metadata=dict(message.metadata),
+        provenance=_provenance(message.provenance, f"{field}.provenance") if message.HasField("provenance") else None,
+    )
+    return Draft(annotation_id(message.id, f"{field}.id"), content, revision(message.revision, f"{field}.revision"))
+
+
+def _form(message: pb.Shape) -> str:
+    areas = message.WhichOneof("form") == "drawn" and message.drawn.kind == pb.SHAPE_KIND_AREAS
+    return "drawn areas" if areas else message.WhichOneof("form") or ""
+
+
+def _which(forms: Sequence[str], wanted: str) -> list[int]:
+    return [number for number, form in enumerate(forms) if form == wanted]
+
+
+def _rings(message: geometry_pb2.MultiPolygon) -> list[list[list[int]]]:
+    return [[list(ring.deltas) for ring in polygon.rings] for polygon in message.polygons]
+
+
 def _drawn(message: pb.DrawnShape) -> BaseGeometry:
     if message.kind == pb.SHAPE_KIND_POINTS:
         return shapely.MultiPoint([vertex for path in _paths(message, 1) for vertex in path])
     if message.kind == pb.SHAPE_KIND_LINES:
         return shapely.MultiLineString(list(_paths(message, LINE_VERTICES)))
     if message.kind == pb.SHAPE_KIND_AREAS:
-        return shapely.MultiPolygon([_area(part) for part in message.parts])
+        return _drawn_areas([message])[0]
     raise ValueError("its kind must be POINTS, LINES or AREAS")
 
 
-def _paths(message: pb.DrawnShape, at_least: int) -> Iterator[list[tuple[float, float]]]:
+def _drawn_areas(messages: Sequence[pb.DrawnShape]) -> list[shapely.MultiPolygon]:
+    parts = [part for message in messages for part in message.parts]
+    if not all(part.paths for part in parts):
+        raise ValueError("an area must have an outer border")
+    paths = [_vertices(path, RING_VERTICES) for part in parts for path in part.paths]
+    vertices = np.concatenate(paths) if paths else np.empty((0, 2))
+    rings, borders = [len(path) for path in paths], [len(part.paths) for part in parts]
+    return areas_of(vertices, rings, borders, [len(message.parts) for message in messages])
+
+
+def _paths(message: pb.DrawnShape, at_least: int) -> Iterator[NDArray[np.float64]]:
     for part in message.parts:
         if len(part.paths) != 1:
             raise ValueError("a part of points or lines must have one path")
         yield _vertices(part.paths[0], at_least)
 
 
-def _area(part: pb.DrawnPart) -> shapely.Polygon:
-    if not part.paths:
-        raise ValueError("an area must have an outer border")
-    border, *holes = (_vertices(path, RING_VERTICES) for path in part.paths)
-    return shapely.Polygon(border, holes)
-
-
-def _vertices(path: pb.DrawnPath, at_least: int) -> list[tuple[float, float]]:
+def _vertices(path: pb.DrawnPath, at_least: int) -> NDArray[np.float64]:
     numbers = path.coordinates
     if len(numbers) % 2 or len(numbers) < 2 * at_least:
         raise ValueError(f"a path must be an even count of at least {2 * at_least} numbers, not {len(numbers)}")
-    return list(zip(numbers[0::2], numbers[1::2], strict=True))
+    return np.array(list(numbers)).reshape(-1, 2)
 
 
 def _provenance(message: pb.Provenance, field: str) -> Provenance:

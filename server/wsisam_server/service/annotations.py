@@ -177,7 +177,8 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
 
 
 def _to_save(request: pb.AnnotationsSaveRequest) -> tuple[list[Draft], list[SlideRecord]]:
-    drafts = [from_proto.draft(message, f"annotations[{n}]") for n, message in enumerate(request.annotations)]
+    fields = [f"annotations[{n}]" for n in range(len(request.annotations))]
+    drafts = from_proto.draft_list(request.annotations, fields)
     return drafts, [from_proto.slide(message, f"slides[{n}]") for n, message in enumerate(request.slides)]
 
 

@@ -11,7 +11,7 @@ from wsisam_server.service import annotation_from_proto as from_proto
 from wsisam_server.service import annotation_to_proto as to_proto
 from wsisam_server.service.from_proto import invalid
 from wsisam_server.store import Draft
-from wsisam_server.sync.drawings import UNUSABLE, usable
+from wsisam_server.sync.drawings import UNUSABLE, usable_list
 from wsisam_server.sync.handed import Handed, Wish
 from wsisam_server.sync.model import Drawing
 from wsisam_server.sync.plan import Direction, Resolution, Side, Verb
@@ -52,17 +52,15 @@ def asked(request: pb.AnnotationsSyncRequest) -> tuple[Handed, Wish, dict[uuid.U
         raise invalid("author", "it is empty")
     drawings: dict[uuid.UUID, Drawing] = {}
     refused: dict[uuid.UUID, str] = {}
-    mender = Mender()
-    for number, message in enumerate(request.annotations):
-        draft = from_proto.draft(message, f"annotations[{number}]")
+    drafts = from_proto.draft_list(request.annotations, [f"annotations[{n}]" for n in range(len(request.annotations))])
+    shapes = usable_list([draft.content.shape for draft in drafts], Mender())
+    for number, (draft, shape) in enumerate(zip(drafts, shapes, strict=True)):
         if draft.id in drawings or draft.id in refused:
             raise invalid(f"annotations[{number}].id", "it comes twice")
-        drawing = Drawing.of(draft.content)
-        shape = usable(drawing.shape, mender)
         if shape is None:
             refused[draft.id] = UNUSABLE
         else:
-            drawings[draft.id] = replace(drawing, shape=shape)
+            drawings[draft.id] = replace(Drawing.of(draft.content), shape=shape)
     untouchable = {from_proto.annotation_id(one, f"untouchable[{n}]") for n, one in enumerate(request.untouchable)}
     revisions = {
         from_proto.annotation_id(one.id, f"synced[{n}].id"): from_proto.revision(one.revision, f"synced[{n}].revision")
@@ -100,8 +98,10 @@ def _parts(merged: Merged, handed: Handed) -> Iterator[pb.AnnotationsSyncRespons
     for one in merged.refused.keys() - {action.id for action in merged.actions}:
         said = pb.SyncAction(id=str(one), action="left alone", reason=merged.refused[one], refused=True)
         yield pb.AnnotationsSyncResponse(actions=[said])
-    for one, drawing in merged.put.items():
-        message = to_proto.sent(Draft(one, drawing.new(handed.slide.slide_id, ""), merged.revisions[one]))
+    put = [
+        Draft(one, drawing.new(handed.slide.slide_id, ""), merged.revisions[one]) for one, drawing in merged.put.items()
+    ]
+    for message in to_proto.draft_list(put):
         yield pb.AnnotationsSyncResponse(put=[message])
     for one in merged.remove:
         yield pb.AnnotationsSyncResponse(remove=[str(one)])

@@ -48,25 +48,30 @@ class Pages:
     async def parts(self, page: Page) -> list[Part]:
         """A page's parts; the last one's revision is the page's. None for a page without annotations."""
         new = {one.content.slide_id for one in page.annotations} - self.told
-        slides = [to_proto.slide(record) for record in await self.store.slides(new)] if new else []
+        records = await self.store.slides(new) if new else []
         self.told |= new
+        slides = {record.slide_id: to_proto.slide(record) for record in records}
         # Hundreds of annotations take tens of milliseconds: not on the event loop, where others wait for outlines.
-        parts = await asyncio.to_thread(lambda: list(_parts(page)))
+        parts = await asyncio.to_thread(lambda: list(_parts(page, slides)))
         if parts:
-            parts[0].slides = slides
             parts[-1].revision = page.revision
         return parts
 
 
-def _parts(page: Page) -> Iterator[Part]:
-    messages: list[pb.Annotation] = []
+def _parts(page: Page, slides: dict[str, pb.AnnotatedSlide]) -> Iterator[Part]:
+    """A page in messages of a size that clients take; a slide comes with the first annotation on it."""
+    part = Part([], [], 0)
     size = 0
-    for one in page.annotations:
-        message = to_proto.annotation(one)
-        size += message.ByteSize()
-        if messages and size > MESSAGE_BYTES:
-            yield Part(messages, [], messages[-1].revision)
-            messages, size = [], message.ByteSize()
-        messages.append(message)
-    if messages:
-        yield Part(messages, [], messages[-1].revision)
+    for message in to_proto.annotation_list(page.annotations):
+        slide = slides.pop(message.slide_id, None)
+        more = message.ByteSize() + (0 if slide is None else slide.ByteSize())
+        if part.annotations and size + more > MESSAGE_BYTES:
+            yield part
+            part, size = Part([], [], 0), 0
+        part.annotations.append(message)
+        part.revision = message.revision
+        if slide is not None:
+            part.slides.append(slide)
+        size += more
+    if part.annotations:
+        yield part

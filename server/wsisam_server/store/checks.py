@@ -10,9 +10,8 @@ import numpy as np
 import shapely
 
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.polygons import TangledError
-from wsisam_server.polygons.mending import UNITS
-from wsisam_server.polygons.tangle import Work, count
+from wsisam_server.polygons import Looks, TangledError, problem
+from wsisam_server.polygons.validity import SMALL
 from wsisam_server.store.shape import canonical
 
 if TYPE_CHECKING:
@@ -35,10 +34,10 @@ MAX_URI: Final = 4096
 MAX_LEVELS: Final = 16
 """Scales of one outline: its field's, and as often as it could be halved for a border."""
 
-MAX_RGB: Final = 0xFFFFFF
+MAX_POINTS: Final = 1024
+"""Points of the prompt that an outline was made with; more where the server itself takes more."""
 
-MANY: Final = 1_000
-"""Vertices up to which a shape takes no time until it is known to be valid, however it was made."""
+MAX_RGB: Final = 0xFFFFFF
 
 _AREA: Final = 2
 
@@ -131,7 +130,7 @@ def _content(draft: Draft, limits: Limits) -> None:
             _refuse("annotation", f"its texts have more than {limits.annotation_text} characters together")
         _path_class(content)
         if content.provenance is not None:
-            _provenance(content.provenance)
+            _provenance(content.provenance, limits)
         for name, number in content.measurements.items():
             if not math.isfinite(number):
                 _refuse("measurements", f"'{name}' is not a finite number; leave out what was not measured")
@@ -161,7 +160,10 @@ def _path_class(content: Content) -> None:
     _rgb("path_class.rgb", content.path_class.rgb)
 
 
-def _provenance(made: Provenance) -> None:
+def _provenance(made: Provenance, limits: Limits) -> None:
+    most = max(MAX_POINTS, limits.points_per_prompt)
+    if made.prompt is not None and len(made.prompt.points) > most:
+        _refuse("provenance.prompt.points", f"there are {len(made.prompt.points)}; the limit is {most}")
     if made.score is not None and not math.isfinite(made.score):
         _refuse("provenance.score", "it is not a finite number")
     if len(made.levels) > MAX_LEVELS:
@@ -189,11 +191,12 @@ def _text(field: str, value: str, limit: int) -> None:
 def _shapes(given: Sequence[Draft], limits: Limits) -> None:
     # All at once: one by one, these checks would take longer than storing.
     shapes = np.asarray([draft.content.shape for draft in given], object)
-    _untangled(given, shapes, limits)
+    large = _large(shapes)
     parts, part_of = shapely.get_parts(shapes, return_index=True)
     coordinates, vertex_of = shapely.get_coordinates(shapes, return_index=True)
     bad = ~np.isin(shapely.get_type_id(shapes), _KINDS)
-    bad |= shapely.is_empty(shapes) | shapely.has_z(shapes) | ~shapely.is_valid(shapes)
+    bad |= shapely.is_empty(shapes) | shapely.has_z(shapes)
+    bad[~large] |= ~shapely.is_valid(shapes[~large])
     bad[part_of[shapely.is_empty(parts)]] = True
     # NaN compares false.
     bad[vertex_of[~(np.abs(coordinates) <= MAX_COORDINATE).all(axis=1)]] = True
@@ -202,24 +205,32 @@ def _shapes(given: Sequence[Draft], limits: Limits) -> None:
         draft = given[number]
         problem = next(_problems(draft.content.shape, limits))
         raise WsiSamServerError(Reason.INVALID_SHAPE, annotation_id=draft.id, problem=problem)
+    _large_ones([draft for draft, one in zip(given, large, strict=True) if one])
 
 
-def _untangled(given: Sequence[Draft], shapes: NDArray[np.object_], limits: Limits) -> None:
-    """Passes areas of which it can be told soon whether they are valid."""
-    sizes = shapely.get_num_coordinates(shapes)
-    areas = shapely.get_dimensions(shapes) == _AREA
-    work = Work(UNITS)
-    for number in np.flatnonzero(areas & (sizes > MANY) & (sizes <= limits.vertices_per_annotation)).tolist():
-        rings = shapely.get_rings(shapely.get_parts(shapes[number]))
-        if not np.isfinite(shapely.get_coordinates(rings)).all():
-            continue  # refused below
+def heavy(given: Sequence[Draft]) -> bool:
+    """Whether it may take seconds until drafts are known to be good."""
+    return bool(_large(np.asarray([draft.content.shape for draft in given], object)).any())
+
+
+def _large(shapes: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Areas of which it is not told at once whether they are valid."""
+    return np.asarray((shapely.get_dimensions(shapes) == _AREA) & (shapely.get_num_coordinates(shapes) > SMALL))
+
+
+def _large_ones(given: Sequence[Draft]) -> None:
+    """Passes areas that are valid, and of which that can be told soon."""
+    looks = Looks()
+    for draft in given:
         try:
-            count(rings, work)
+            found = problem(draft.content.shape, looks)
         except TangledError as error:
-            problem = "too many of its segments cross or lie side by side; simplify it, or store it in parts"
+            found = "too many of its segments cross or lie side by side; simplify it, or store it in parts"
             raise WsiSamServerError(
-                Reason.INVALID_SHAPE, annotation_id=given[number].id, problem=problem, private=str(error)
+                Reason.INVALID_SHAPE, annotation_id=draft.id, problem=found, private=str(error)
             ) from error
+        if found:
+            raise WsiSamServerError(Reason.INVALID_SHAPE, annotation_id=draft.id, problem=found)
 
 
 def _problems(shape: BaseGeometry, limits: Limits) -> Iterator[str]:

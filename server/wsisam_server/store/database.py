@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
+from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.store.errors import StoreError
 from wsisam_server.store.failures import translated
 from wsisam_server.store.location import is_sqlite, shown
@@ -71,10 +72,14 @@ class Database:
         """A transaction that sees one state of the store.
 
         Raises:
-            WsiSamServerError: of the store, see `failures.translated`.
+            WsiSamServerError: of the store, see `failures.translated`; STORE_DAMAGED also for values that no column of
+                its kind can have.
         """
         with translated(), self._readers.begin() as connection:
-            yield connection
+            try:
+                yield connection
+            except ValueError as error:
+                raise WsiSamServerError(Reason.STORE_DAMAGED, private=f"{type(error).__name__}: {error}") from error
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:

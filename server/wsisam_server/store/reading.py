@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
-import shapely
 import sqlalchemy as sa
 
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.geometry import SlideSize
-from wsisam_server.store import record, tables
-from wsisam_server.store.model import Annotation, ChangeKind, Page, SlideRecord
+from wsisam_server.store import chain, places, record, tables
+from wsisam_server.store.model import Annotation, ChangeKind, Page
+from wsisam_server.store.shape import vertices
 
 if TYPE_CHECKING:
     import uuid
@@ -23,22 +21,31 @@ if TYPE_CHECKING:
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
-_IN_ONE_STATEMENT: Final = 500
-"""Values in one IN list: SQLite's builds differ in how many they take."""
-
 _ROWS_AT_ONCE: Final = 50
 
 VERTICES_PER_PAGE: Final = 250_000
 """A page ends after the annotation that passes it: 4 MB of coordinates, so that a reader of many large ones, or many
 readers, take no more memory than one that is allowed to be stored."""
 
+TEXT_PER_PAGE: Final = 2_000_000
+"""Characters; as with vertices."""
+
+_TEXTS: Final = ("name", "measurements", "metadata", "prompt")
+
+_LEFT_OUT: Final = frozenset({"previous", "chain", *record.BOUNDS})
+"""What an annotation does not show."""
+
 _WHOLE: Final = (
-    sa.select(*tables.revision.c, tables.slide.c.slide_id, tables.annotation.c.created, tables.annotation.c.creator)
+    sa.select(
+        *(column for column in tables.revision.c if column.name not in _LEFT_OUT),
+        tables.slide.c.slide_id,
+        tables.annotation.c.created,
+        tables.annotation.c.creator,
+    )
     .join(tables.slide, tables.slide.c.number == tables.revision.c.slide)
     .join(tables.annotation, tables.annotation.c.id == tables.revision.c.annotation_id)
 )
 
-Item = TypeVar("Item")
 Condition = sa.ColumnElement[bool]
 
 
@@ -51,6 +58,21 @@ def head(connection: sa.Connection) -> int:
 def identity(connection: sa.Connection) -> str:
     """The store's own id."""
     found: str = connection.execute(sa.select(tables.store.c.identity)).scalar_one()
+    return found
+
+
+def newest_link(connection: sa.Connection, latest: int) -> bytes:
+    """The digest of the latest revision in the chain, for the next one.
+
+    Raises:
+        WsiSamServerError: STORE_DAMAGED.
+    """
+    if latest == 0:
+        return chain.START
+    query = sa.select(tables.revision.c.chain).where(tables.revision.c.number == latest)
+    found: bytes | None = connection.execute(query).scalar_one_or_none()
+    if found is None:
+        raise record.damaged(latest, "it is the latest, and is not there, or has no digest")
     return found
 
 
@@ -68,15 +90,17 @@ def one(
     ).one_or_none()
     if row is None:
         raise WsiSamServerError(Reason.ANNOTATION_NOT_FOUND, annotation_id=annotation_id)
-    return annotation(row)
+    return _annotations([_checked(row._fields, row)])[0]
 
 
 def many(connection: sa.Connection, annotation_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Annotation]:
     """Annotations as they are, by id; unknown ones are left out."""
     found = {}
-    for ids in chunks(list(annotation_ids)):
+    for ids in places.chunks(list(annotation_ids)):
         query = _WHOLE.where(tables.annotation.c.id.in_(ids), tables.revision.c.number == tables.annotation.c.revision)
-        found.update({row.annotation_id: annotation(row) for row in connection.execute(query)})
+        found.update(
+            {one.id: one for one in _annotations([_checked(row._fields, row) for row in connection.execute(query)])}
+        )
     return found
 
 
@@ -137,48 +161,6 @@ def history(connection: sa.Connection, annotation_id: uuid.UUID, after: int, lim
     return _page(connection, query, latest, limit)
 
 
-def slide_records(connection: sa.Connection, slide_ids: Collection[str]) -> list[SlideRecord]:
-    """See `Store.slides`."""
-    records = []
-    for ids in chunks(sorted(set(slide_ids))):
-        rows = connection.execute(sa.select(tables.slide).where(tables.slide.c.slide_id.in_(ids))).all()
-        uris: dict[int, list[str]] = {row.number: [] for row in rows}
-        query = (
-            sa.select(tables.slide_uri.c.slide, tables.slide_uri.c.uri)
-            .where(tables.slide_uri.c.slide.in_(uris))
-            .order_by(tables.slide_uri.c.number)
-        )
-        for slide, uri in connection.execute(query):
-            uris[slide].append(uri)
-        records += [
-            SlideRecord(
-                row.slide_id,
-                tuple(uris[row.number]),
-                None if row.width is None or row.height is None else SlideSize(row.width, row.height),
-            )
-            for row in rows
-        ]
-    return records
-
-
-def annotation(row: Any) -> Annotation:  # a row's type differs between SQLAlchemy 2.0 and 2.1
-    """A row of the select that all questions share.
-
-    Raises:
-        WsiSamServerError: STORE_DAMAGED.
-    """
-    return Annotation(
-        id=row.annotation_id,
-        revision=row.number,
-        kind=ChangeKind(row.kind),
-        content=record.restored(row._mapping),  # noqa: SLF001 - SQLAlchemy's public name for it
-        author=row.author,
-        creator=row.creator,
-        created=to_time(row.created),
-        updated=to_time(row.at),
-    )
-
-
 def to_time(microseconds: int) -> datetime:
     """Microseconds since 1970 as a time, exactly."""
     return _EPOCH + timedelta(microseconds=microseconds)
@@ -187,17 +169,6 @@ def to_time(microseconds: int) -> datetime:
 def from_time(time: datetime) -> int:
     """The inverse of `to_time`."""
     return (time - _EPOCH) // timedelta(microseconds=1)
-
-
-def uri_digest(uri: str) -> bytes:
-    """What a URI is looked for by."""
-    return hashlib.sha256(uri.encode()).digest()
-
-
-def chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """Items in portions that fit into one statement."""
-    for start in range(0, len(items), _IN_ONE_STATEMENT):
-        yield items[start : start + _IN_ONE_STATEMENT]
 
 
 def _latest(connection: sa.Connection, after: int) -> int:
@@ -215,7 +186,7 @@ def _slides(connection: sa.Connection, wanted: Wanted) -> list[int] | None:
     if wanted.slide_id is not None:
         query = query.where(tables.slide.c.slide_id == wanted.slide_id)
     if wanted.uri is not None:
-        query = query.join(tables.slide_uri).where(tables.slide_uri.c.digest == uri_digest(wanted.uri))
+        query = query.join(tables.slide_uri).where(tables.slide_uri.c.digest == places.uri_digest(wanted.uri))
     return list(connection.execute(query).scalars())
 
 
@@ -253,12 +224,53 @@ def seen(scope: Scope | None) -> Iterator[Condition]:
 
 
 def _page(connection: sa.Connection, query: sa.Select[Any], latest: int, limit: int) -> Page:
-    found: list[Annotation] = []
-    vertices = 0
-    with connection.execute(query.limit(limit + 1).execution_options(yield_per=_ROWS_AT_ONCE)) as rows:
-        for row in rows:
-            if len(found) == limit or vertices > VERTICES_PER_PAGE:
-                return Page(tuple(found), found[-1].revision, complete=False)
-            found.append(annotation(row))
-            vertices += int(shapely.get_num_coordinates(found[-1].content.shape))
-    return Page(tuple(found), latest, complete=True)
+    rows: list[record.Columns] = []
+    points = letters = 0
+    with connection.execute(query.limit(limit + 1).execution_options(yield_per=_ROWS_AT_ONCE)) as found:
+        names = tuple(found.keys())
+        for row in found:
+            if len(rows) == limit or points > VERTICES_PER_PAGE or letters > TEXT_PER_PAGE:
+                return Page(_annotations(rows), rows[-1]["number"], complete=False)
+            values = _checked(names, row)
+            rows.append(values)
+            points += vertices(values["shape"])
+            letters += sum(len(values[name] or "") for name in _TEXTS)
+    return Page(_annotations(rows), latest, complete=True)
+
+
+def _checked(names: Sequence[str], row: Sequence[Any]) -> record.Columns:
+    """A row by its columns' names, its content's columns as `record.from_row` returns them.
+
+    Raises:
+        WsiSamServerError: STORE_DAMAGED.
+    """
+    values = dict(zip(names, row, strict=True))
+    values.update(record.from_row(values))
+    return values
+
+
+def _annotations(rows: Sequence[record.Columns]) -> tuple[Annotation, ...]:
+    """Rows of the select that all questions share, many at once.
+
+    Args:
+        rows: with their contents' columns as `record.from_row` returned them.
+    """
+    if not rows:
+        return ()
+    try:
+        return tuple(
+            Annotation(
+                id=values["annotation_id"],
+                revision=values["number"],
+                kind=ChangeKind(values["kind"]),
+                content=content,
+                author=values["author"],
+                creator=values["creator"],
+                created=to_time(values["created"]),
+                updated=to_time(values["at"]),
+            )
+            for values, content in zip(rows, record.contents(rows), strict=True)
+        )
+    except (ValueError, TypeError, OverflowError) as error:
+        numbers = f"{rows[0]['number']} to {rows[-1]['number']}"
+        raise WsiSamServerError(Reason.STORE_DAMAGED, private=f"revisions {numbers}: {error}") from error

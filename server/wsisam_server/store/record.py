@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final
 
 from wsisam_server.errors import Reason, WsiSamServerError
@@ -13,6 +14,8 @@ from wsisam_server.store.model import Content, PathClass, Provenance, Scale, cla
 from wsisam_server.store.shape import canonical, from_wkb, pack, to_wkb, unpack
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import sqlalchemy as sa
 
 Columns = dict[str, Any]
@@ -41,6 +44,8 @@ BOUNDS: Final = ("x0", "y0", "x1", "y1")
 """The shape's bounding box, for the index; it follows from the shape."""
 
 _TAG: Final = b"wsisam annotation 1\0"
+
+_KEYS: Final = tuple((name, f'"{name}":') for name in sorted(COLUMNS) if name != "shape")
 
 
 def columns(content: Content, wkb: bytes) -> Columns:
@@ -76,8 +81,9 @@ def digest(values: Columns) -> bytes:
 
     A column without a value does not count, so that one that is added later leaves older digests as they are.
     """
-    said = {name: value for name, value in values.items() if value is not None and name != "shape"}
-    text = _json(said).encode()
+    # What json.dumps says of these columns, in a fifth of its time: every annotation that is read pays it.
+    said = [key + _value(value) for name, key in _KEYS if (value := values[name]) is not None]
+    text = f"{{{','.join(said)}}}".encode()
     return hashlib.sha256(b"".join((_TAG, len(text).to_bytes(8, "big"), text, values["shape"]))).digest()
 
 
@@ -87,25 +93,32 @@ def digest_of(content: Content) -> bytes:
     return digest(columns(content, wkb))
 
 
-def content(values: Columns) -> Content:
-    """The inverse of `columns`.
+def contents(rows: Sequence[Columns]) -> list[Content]:
+    """The inverse of `columns`, of many at once.
+
+    Args:
+        rows: as `from_row` returned them.
 
     Raises:
         ValueError: a value is damaged.
     """
+    shapes = from_wkb([values["shape"] for values in rows])
     try:
-        return Content(
-            slide_id=values["slide_id"],
-            shape=from_wkb(values["shape"]),
-            path_class=_path_class(values["class_name"], values["class_rgb"]),
-            rgb=values["rgb"],
-            name=values["name"],
-            project=values["project"],
-            locked=bool(values["locked"]),
-            measurements=json.loads(values["measurements"]),
-            metadata=json.loads(values["metadata"]),
-            provenance=_provenance(values),
-        )
+        return [
+            Content(
+                slide_id=values["slide_id"],
+                shape=shape,
+                path_class=_path_class(values["class_name"], values["class_rgb"]),
+                rgb=values["rgb"],
+                name=values["name"],
+                project=values["project"],
+                locked=values["locked"],
+                measurements=_object(values["measurements"]),
+                metadata=_object(values["metadata"]),
+                provenance=_provenance(values),
+            )
+            for values, shape in zip(rows, shapes, strict=True)
+        ]
     except (KeyError, TypeError) as error:
         raise ValueError(f"a stored annotation is damaged: {error!r}") from error
 
@@ -117,7 +130,7 @@ def to_row(values: Columns) -> Columns:
     return row
 
 
-def from_row(row: sa.RowMapping) -> Columns:
+def from_row(row: sa.RowMapping | Columns) -> Columns:
     """Columns as the database gave them, their digest checked.
 
     Raises:
@@ -127,11 +140,11 @@ def from_row(row: sa.RowMapping) -> Columns:
         values = {name: row[name] for name in COLUMNS}
         values["shape"] = unpack(values["shape"])
         values["locked"] = bool(values["locked"])
-        damaged = digest(values) != row["digest"]
+        wrong = digest(values) != row["digest"]
     except (ValueError, TypeError) as error:
-        raise _damaged(row, str(error)) from error
-    if damaged:
-        raise _damaged(row, "its content is not what was stored")
+        raise damaged(row["number"], str(error)) from error
+    if wrong:
+        raise damaged(row["number"], "its content is not what was stored")
     return values
 
 
@@ -155,20 +168,24 @@ def in_form(name: str | None) -> bool:
     return name is None or name == class_name(name)
 
 
-def restored(row: sa.RowMapping) -> Content:
-    """The content of a row.
-
-    Raises:
-        WsiSamServerError: STORE_DAMAGED.
-    """
-    try:
-        return content(from_row(row))
-    except ValueError as error:
-        raise _damaged(row, str(error)) from error
+def damaged(number: int, problem: str) -> WsiSamServerError:
+    """What is raised for a revision that is not as it was stored."""
+    return WsiSamServerError(Reason.STORE_DAMAGED, private=f"revision {number}: {problem}")
 
 
-def _damaged(row: sa.RowMapping, problem: str) -> WsiSamServerError:
-    return WsiSamServerError(Reason.STORE_DAMAGED, private=f"revision {row['number']}: {problem}")
+def _value(value: str | float) -> str:
+    """A value as JSON has it."""
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, (int, float)) else _json(value)
+
+
+def _object(text: str) -> dict[str, Any]:
+    # Most annotations have neither measurements nor metadata.
+    found: dict[str, Any] = {} if text == "{}" else json.loads(text)
+    return found
 
 
 def _json(value: object) -> str:

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from wsisam_server.store import tables
+from wsisam_server.store import chain, tables
 from wsisam_server.store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ class Schema:
                 state = self.state(connection)
                 if state is State.EMPTY:
                     self._migrate(connection)
-                    row = {"id": 1, "identity": str(uuid.uuid4()), "revision": 0}
+                    identity = str(uuid.uuid4())
+                    row = {"id": 1, "identity": identity, "revision": 0, "checksum": chain.of_store(identity)}
                     connection.execute(sa.insert(tables.store).values(row))
                     return
         self._refuse(state, database)

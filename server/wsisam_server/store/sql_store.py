@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
-from wsisam_server.store import checks, classes, reading, writing
+from wsisam_server.store import checks, classes, places, reading, writing
 from wsisam_server.store.contract import Store
-from wsisam_server.store.model import ChangeKind, class_name
+from wsisam_server.store.model import ChangeKind, Draft, class_name
 
 if TYPE_CHECKING:
     import uuid
@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
     from wsisam_server.config import Limits
     from wsisam_server.store.database import Database
-    from wsisam_server.store.model import Annotation, Draft, Page, Saved, Scope, SlideRecord, Target, Wanted
+    from wsisam_server.store.model import Annotation, Page, Saved, Scope, SlideRecord, Target, Wanted
+
+
+class Checked(tuple[Draft, ...]):
+    """Drafts that may be stored."""
+
+    __slots__ = ()
 
 
 class SqlStore(Store):
@@ -54,11 +60,19 @@ class SqlStore(Store):
         """See `Store`."""
         checks.signature(author, request_id, self._limits)
         checks.slides(slides, self._limits)
-        changes = writing.saving(checks.drafts(drafts, self._limits))
+        changes = writing.saving(self.checked(drafts))
         with self._database.writing() as connection:
             return writing.apply(
                 connection, changes, author=author, request_id=request_id, slides=slides, scope=self._scope
             )
+
+    def checked(self, drafts: Sequence[Draft]) -> Checked:
+        """Drafts that `save` will not look at again: for who has a thread on which that keeps nobody waiting.
+
+        Raises:
+            WsiSamServerError: see `Store.save`.
+        """
+        return drafts if isinstance(drafts, Checked) else Checked(checks.drafts(drafts, self._limits))
 
     def delete(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
         """See `Store`."""
@@ -98,7 +112,7 @@ class SqlStore(Store):
     def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
         """See `Store`."""
         with self._database.reading() as connection:
-            return reading.slide_records(connection, slide_ids)
+            return places.slide_records(connection, slide_ids)
 
     def close(self) -> None:
         """See `Store`."""

@@ -20,6 +20,7 @@ store = sa.Table(
     sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
     sa.Column("identity", sa.String(36), nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("checksum", sa.LargeBinary(32)),
     sa.CheckConstraint("id = 1", name="only_row"),
 )
 """One row. Whoever writes locks it first: numbers are given out, and become visible, one writer after the other."""
@@ -31,13 +32,15 @@ slide = sa.Table(
     sa.Column("slide_id", sa.String(512), nullable=False, unique=True),
     sa.Column("width", sa.Integer),
     sa.Column("height", sa.Integer),
+    sa.Column("checksum", sa.LargeBinary(32)),
 )
+"""What is known of slides. `checksum` is of a row and the slide's places, see `chain`."""
 
 slide_uri = sa.Table(
     "slide_uri",
     metadata,
     sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("slide", sa.ForeignKey("slide.number"), nullable=False),
+    sa.Column("slide", sa.ForeignKey("slide.number"), nullable=False, index=True),
     sa.Column("digest", sa.LargeBinary(32), nullable=False),
     sa.Column("uri", sa.Text, nullable=False),
     sa.UniqueConstraint("digest", "slide"),
@@ -75,9 +78,11 @@ revision = sa.Table(
     sa.Column("field", sa.Text),
     sa.Column("levels", sa.Text),
     sa.Column("digest", sa.LargeBinary(32), nullable=False),
+    sa.Column("chain", sa.LargeBinary(32)),
     sa.Index(None, "annotation_id", "number"),
 )
-"""Every revision, whole. Rows are added and never touched again."""
+"""Every revision, whole. Rows are added and never touched again. `digest` is of the content, `chain` of all that a row
+says and of the chain up to the revision before it, see `chain`."""
 
 annotation = sa.Table(
     "annotation",
@@ -111,5 +116,6 @@ request = sa.Table(
     sa.Column("fingerprint", sa.LargeBinary(32), nullable=False),
     sa.Column("answer", sa.Text, nullable=False),
     sa.Column("at", sa.BigInteger, nullable=False, index=True),
+    sa.Column("checksum", sa.LargeBinary(32)),
 )
 """What calls with a request id were answered, for their repetition."""

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from wsisam_server.errors import WsiSamServerError
-from wsisam_server.store import reading, record, tables
+from wsisam_server.store import chain, checking, tables
 from wsisam_server.store.errors import StoreError
 from wsisam_server.store.opening import explained, open_database
 from wsisam_server.store.schema import Schema, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -31,6 +30,8 @@ class Summary:
         annotations: those that are not deleted.
         deleted: those that are.
         revisions: all of them, each of which was read.
+        newest: the latest revision's number and its digest over the whole history, "NUMBER:HEX"; empty where there is
+            none.
         problems: empty for a sound store.
     """
 
@@ -38,6 +39,7 @@ class Summary:
     annotations: int
     deleted: int
     revisions: int
+    newest: str
     problems: tuple[str, ...]
 
 
@@ -54,12 +56,15 @@ def upgrade(where: str, schema: Schema | None = None) -> tuple[str, str]:
         return (schema or Schema()).upgrade(database)
 
 
-def check(where: str, progress: Callable[[int, int], None] | None = None) -> Summary:
+def check(
+    where: str, progress: Callable[[int, int], None] | None = None, kept: tuple[int, bytes] | None = None
+) -> Summary:
     """Reads all of a store and says what is wrong with it. Others may use it meanwhile.
 
     Args:
         where: see `location.parse`.
         progress: told how many revisions have been read, and how many there are.
+        kept: number and digest of an earlier `Summary.newest`; a history that does not lead through it is a problem.
 
     Raises:
         StoreError: it cannot be opened or read at all.
@@ -70,7 +75,7 @@ def check(where: str, progress: Callable[[int, int], None] | None = None) -> Sum
         database.reading() as connection,
     ):
         _present(connection, database.shown)
-        problems = list(_by_the_database(connection)) or [*_content(connection, progress), *_order(connection)]
+        problems = list(checking.problems(connection, progress, kept))
         count = sa.select(sa.func.count())
         deleted = tables.annotation.c.deleted
         return Summary(
@@ -78,8 +83,15 @@ def check(where: str, progress: Callable[[int, int], None] | None = None) -> Sum
             annotations=connection.execute(count.where(~deleted)).scalar_one(),
             deleted=connection.execute(count.where(deleted)).scalar_one(),
             revisions=connection.execute(count.select_from(tables.revision)).scalar_one(),
+            newest=_newest(connection),
             problems=tuple(problems),
         )
+
+
+def _newest(connection: sa.Connection) -> str:
+    column = tables.revision.c
+    row = connection.execute(sa.select(column.number, column.chain).order_by(column.number.desc()).limit(1)).first()
+    return "" if row is None or row.chain is None else f"{row.number}:{row.chain.hex()}"
 
 
 def backup(where: str, target: Path) -> None:
@@ -120,7 +132,7 @@ def restored(where: str) -> str:
         with database.reading() as connection:
             _present(connection, database.shown)
         with database.writing() as connection:
-            connection.execute(sa.update(tables.store).values(identity=identity))
+            connection.execute(sa.update(tables.store).values(identity=identity, checksum=chain.of_store(identity)))
     return identity
 
 
@@ -160,49 +172,3 @@ def _present(connection: sa.Connection, where: str, *allowed: State) -> None:
     state = Schema().state(connection)
     if state not in (allowed or (State.CURRENT,)):
         raise StoreError(f"{where} is not a store of this version ({state.name.lower()}); see 'wsisam db upgrade'")
-
-
-def _by_the_database(connection: sa.Connection) -> Iterator[str]:
-    """What SQLite finds by itself. PostgreSQL checks pages as they are read, if it was set up so."""
-    if connection.dialect.name != "sqlite":
-        return
-    for (line,) in connection.exec_driver_sql("PRAGMA integrity_check(20)"):
-        if line != "ok":
-            yield f"SQLite: {line}"
-    for table, row, *_ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
-        yield f"row {row} of {table} refers to a row that is missing"
-
-
-def _content(connection: sa.Connection, progress: Callable[[int, int], None] | None) -> Iterator[str]:
-    """Revisions whose content is not what was stored."""
-    total = connection.execute(sa.select(sa.func.count()).select_from(tables.revision)).scalar_one()
-    query = (
-        sa.select(*tables.revision.c, tables.slide.c.slide_id)
-        .join(tables.slide, tables.slide.c.number == tables.revision.c.slide)
-        .order_by(tables.revision.c.number)
-    )
-    for done, row in enumerate(connection.execution_options(yield_per=1000).execute(query), 1):
-        try:
-            record.restored(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
-        except WsiSamServerError as error:
-            yield error.private
-        if progress is not None:
-            progress(done, total)
-
-
-def _order(connection: sa.Connection) -> Iterator[str]:
-    """Annotations whose current state does not follow from their revisions, and numbers out of order."""
-    annotation, revision = tables.annotation.c, tables.revision.c
-    latest = (
-        sa.select(revision.annotation_id, sa.func.max(revision.number).label("number"))
-        .group_by(revision.annotation_id)
-        .subquery()
-    )
-    wrong = sa.select(latest.c.annotation_id).outerjoin(
-        tables.annotation, sa.and_(annotation.id == latest.c.annotation_id, annotation.revision == latest.c.number)
-    )
-    for (annotation_id,) in connection.execute(wrong.where(annotation.id.is_(None)).limit(20)):
-        yield f"annotation {annotation_id} is not at its latest revision"
-    highest = connection.execute(sa.select(sa.func.max(revision.number))).scalar_one() or 0
-    if highest != reading.head(connection):
-        yield f"the store counts {reading.head(connection)} revisions, and the latest is number {highest}"

@@ -10,20 +10,37 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-from concurrent.futures import ThreadPoolExecutor
+import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.store import checks
+from wsisam_server.store.contract import Store
+from wsisam_server.store.threads import Threads
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Sequence
 
     from wsisam_server.store.model import Annotation, Draft, Page, Saved, Scope, SlideRecord, Target, Wanted
     from wsisam_server.store.sql_store import SqlStore
 
+_log = logging.getLogger(__name__)
+
 READERS: Final = 4
+
+CLOSING_SECONDS: Final = 1.0
+"""How long a server that ends waits for what the store still does; it has drained its calls before."""
+
+GOODBYE_SECONDS: Final = 0.5
+"""How long it waits then until connections are closed."""
+
+WORKERS: Final = 2
+"""Threads for long work, such as the sync of an image."""
+
+CHECKERS: Final = 2
+"""Threads on which large areas are looked at."""
 
 POLL_SECONDS: Final = 1.0
 """How soon a change by another process is noticed. One of this process is noticed at once."""
@@ -36,8 +53,10 @@ class _Turns:
     """Whose turn it is, and who waits for what: shared by all views of one store."""
 
     def __init__(self) -> None:
-        self.writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wsisam-store-writer")
-        self.readers = ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="wsisam-store-reader")
+        self.writer = Threads(1, "wsisam-store-writer")
+        self.readers = Threads(READERS, "wsisam-store-reader")
+        self.checkers = Threads(CHECKERS, "wsisam-store-checker")
+        self.workers = Threads(WORKERS, "wsisam-store-worker")
         self.writes = 0
         self.changed = asyncio.Event()
         self.stamp = 0
@@ -53,6 +72,54 @@ class _Turns:
             # Asked for here too: whoever made the change may be gone, and asyncio would log its refusal as a bug.
             write.exception()
         self.wake()
+
+
+class _InTurn(Store):
+    """A store for a thread beside the event loop: it reads by itself, and its changes wait with all others."""
+
+    def __init__(self, waiting: AsyncStore, store: SqlStore, loop: asyncio.AbstractEventLoop) -> None:
+        self._waiting = waiting
+        self._store = store
+        self._loop = loop
+
+    @property
+    def identity(self) -> str:
+        return self._store.identity
+
+    def head(self) -> int:
+        return self._store.head()
+
+    def save(
+        self, drafts: Sequence[Draft], *, author: str, request_id: str, slides: Collection[SlideRecord] = ()
+    ) -> list[Saved]:
+        return self._changed(self._waiting.save(drafts, author=author, request_id=request_id, slides=slides))
+
+    def delete(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
+        return self._changed(self._waiting.delete(targets, author=author, request_id=request_id))
+
+    def restore(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
+        return self._changed(self._waiting.restore(targets, author=author, request_id=request_id))
+
+    def get(self, annotation_id: uuid.UUID, revision: int | None = None) -> Annotation:
+        return self._store.get(annotation_id, revision)
+
+    def listing(self, wanted: Wanted, *, after: int, limit: int, deleted: bool = False) -> Page:
+        return self._store.listing(wanted, after=after, limit=limit, deleted=deleted)
+
+    def changes(self, wanted: Wanted, *, after: int, limit: int) -> Page:
+        return self._store.changes(wanted, after=after, limit=limit)
+
+    def history(self, annotation_id: uuid.UUID, *, after: int, limit: int) -> Page:
+        return self._store.history(annotation_id, after=after, limit=limit)
+
+    def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
+        return self._store.slides(slide_ids)
+
+    def close(self) -> None:
+        """It is not this one's to close."""
+
+    def _changed(self, change: Coroutine[Any, Any, list[Saved]]) -> list[Saved]:
+        return asyncio.run_coroutine_threadsafe(change, self._loop).result()
 
 
 class AsyncStore:
@@ -90,6 +157,10 @@ class AsyncStore:
         self, drafts: Sequence[Draft], *, author: str, request_id: str, slides: Collection[SlideRecord] = ()
     ) -> list[Saved]:
         """See `Store`."""
+        if checks.heavy(drafts):
+            # Seconds, perhaps: not in a turn that others wait for.
+            loop = asyncio.get_running_loop()
+            drafts = await loop.run_in_executor(self._turns.checkers, self._store.checked, drafts)
         return await self._write(self._store.save, drafts, author=author, request_id=request_id, slides=slides)
 
     async def delete(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
@@ -124,9 +195,14 @@ class AsyncStore:
         """See `Store`."""
         return await self._read(self._store.slides, slide_ids)
 
-    async def work(self, call: Callable[[SqlStore], Result]) -> Result:
-        """Runs what both reads and changes the store, between other changes."""
-        return await self._write(call, self._store)
+    async def work(self, call: Callable[[Store], Result]) -> Result:
+        """Runs what both reads and changes the store. Each of its changes waits for its turn, as those of others do.
+
+        Args:
+            call: gets a store that blocks; it runs on a thread of its own kind, so that it keeps no reader waiting.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._turns.workers, call, _InTurn(self, self._store, loop))
 
     async def stir(self, stamp: int) -> None:
         """Waits until there may be something new: at once after a change here, else for a moment.
@@ -142,11 +218,20 @@ class AsyncStore:
         """Ends all waiting in `stir`."""
         self._turns.wake()
 
-    async def close(self) -> None:
-        """Lets running calls end, and closes the store."""
-        await asyncio.to_thread(self._turns.writer.shutdown)
-        await asyncio.to_thread(self._turns.readers.shutdown)
-        await asyncio.to_thread(self._store.close)
+    async def close(self, seconds: float = CLOSING_SECONDS) -> None:
+        """Lets running calls end, and closes the store. What a database that hangs keeps for longer is left behind.
+
+        Args:
+            seconds: for all calls together.
+        """
+        turns, closer = self._turns, Threads(1, "wsisam-store-closer")
+        closed = await asyncio.gather(
+            *(one.close(seconds) for one in (turns.checkers, turns.workers, turns.writer, turns.readers))
+        )
+        if not all(closed):
+            _log.warning("the store does not answer: what was asked of it last was left, and may be stored or not")
+        closer.submit(self._store.close)
+        await closer.close(GOODBYE_SECONDS)
 
     async def _write(self, call: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
         turns = self._turns

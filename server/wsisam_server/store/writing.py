@@ -12,7 +12,7 @@ import shapely
 import sqlalchemy as sa
 
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.store import reading, record, rules, tables
+from wsisam_server.store import chain, places, reading, record, rules, tables
 from wsisam_server.store.errors import Conflict, RevisionConflictError
 from wsisam_server.store.model import ChangeKind, Draft, Saved, Target
 from wsisam_server.store.rules import Verdict
@@ -118,7 +118,7 @@ def apply(
         return answered
     now = reading.from_time(datetime.now(timezone.utc))
     answers, new = _decided(connection, changes, latest, scope)
-    numbers = _note(connection, slides, {entry.values["slide_id"] for entry in new})
+    numbers = places.note(connection, slides, {entry.values["slide_id"] for entry in new})
     _add(connection, new, numbers, author, now, latest)
     if new:
         connection.execute(sa.update(tables.store).values(revision=latest + len(new)))
@@ -146,7 +146,8 @@ def _remember(connection: sa.Connection, request_id: str, fingerprint: bytes, an
     connection.execute(sa.delete(tables.request).where(tables.request.c.at < forgotten))
     answer = json.dumps([[saved.revision, int(saved.unchanged)] for saved in answers], separators=(",", ":"))
     row = {"request_id": request_id, "fingerprint": fingerprint, "answer": answer, "at": now}
-    connection.execute(sa.insert(tables.request).values(row))
+    checksum = chain.of_request(request_id, fingerprint, answer, now)
+    connection.execute(sa.insert(tables.request).values(**row, checksum=checksum))
 
 
 def _decided(
@@ -228,7 +229,7 @@ def _conflict(connection: sa.Connection, conflicts: list[Change]) -> RevisionCon
 def _current(connection: sa.Connection, changes: Sequence[Change]) -> dict[uuid.UUID, _Current]:
     found = {}
     annotation, revision, slide = tables.annotation.c, tables.revision.c, tables.slide.c
-    for ids in reading.chunks([change.ask.id for change in changes]):
+    for ids in places.chunks([change.ask.id for change in changes]):
         query = (
             sa.select(
                 annotation.id,
@@ -257,45 +258,11 @@ def _digest_today(connection: sa.Connection, revision: int) -> bytes:
     return record.today(row._mapping)[1]  # noqa: SLF001 - public
 
 
-def _note(connection: sa.Connection, slides: Collection[SlideRecord], used: set[str]) -> dict[str, int]:
-    """Adds what is new about slides; returns the numbers of those in use."""
-    known = {noted.slide_id: noted for noted in slides}
-    numbers: dict[str, int] = {}
-    for slide_id in sorted(used | set(known)):
-        row = connection.execute(sa.select(tables.slide).where(tables.slide.c.slide_id == slide_id)).one_or_none()
-        number = row.number if row is not None else _add_slide(connection, slide_id)
-        if slide_id in known:
-            _note_one(connection, number, known[slide_id])
-        numbers[slide_id] = number
-    return numbers
-
-
-def _add_slide(connection: sa.Connection, slide_id: str) -> int:
-    done = connection.execute(sa.insert(tables.slide).values(slide_id=slide_id))
-    assert done.inserted_primary_key is not None
-    number: int = done.inserted_primary_key[0]
-    return number
-
-
-def _note_one(connection: sa.Connection, number: int, noted: SlideRecord) -> None:
-    if noted.size is not None:
-        connection.execute(
-            sa.update(tables.slide)
-            .where(tables.slide.c.number == number)
-            .values(width=noted.size.width, height=noted.size.height)
-        )
-    column = tables.slide_uri.c
-    for uri in noted.uris:
-        digest = reading.uri_digest(uri)
-        seen = sa.select(column.number).where(column.digest == digest, column.slide == number)
-        if connection.execute(seen).first() is None:
-            connection.execute(sa.insert(tables.slide_uri).values(slide=number, digest=digest, uri=uri))
-
-
 def _add(
     connection: sa.Connection, new: Sequence[_New], slides: dict[str, int], author: str, now: int, latest: int
 ) -> None:
     added, changed, revisions = [], [], []
+    before = reading.newest_link(connection, latest) if new else chain.START
     bounds = shapely.bounds(shapely.from_wkb([entry.values["shape"] for entry in new])).tolist()
     for number, (entry, box) in enumerate(zip(new, bounds, strict=True), latest + 1):
         row = {
@@ -310,6 +277,7 @@ def _add(
             "slide": slides[entry.values["slide_id"]],
             "digest": entry.digest,
         }
+        row["chain"] = before = chain.link(before, row | {"slide_id": entry.values["slide_id"]})
         revisions.append(row)
         head = {
             "id": row["annotation_id"],

@@ -10,14 +10,15 @@ import numpy as np
 import shapely
 
 from wsisam_server.polygons import Mender, TangledError, polygonal
+from wsisam_server.polygons.mending import FEW
 from wsisam_server.store import PathClass
-from wsisam_server.store.shape import canonical, to_wkb
+from wsisam_server.store.shape import canonical, canonical_many, to_wkb
 from wsisam_server.sync.likeness import same_class, same_number, same_shape
 from wsisam_server.sync.model import Drawing
 from wsisam_server.sync.runner.wire import Shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
@@ -129,6 +130,19 @@ def usable(shape: BaseGeometry, mender: Mender | None = None) -> BaseGeometry | 
     except TangledError:
         return None
     return None if repaired.is_empty else canonical(repaired)
+
+
+def usable_list(shapes: Sequence[BaseGeometry], mender: Mender) -> list[BaseGeometry | None]:
+    """As `usable`, of all that somebody sends at once. What is small and valid is told for all of them together."""
+    array = np.asarray(shapes, object)
+    # Only of few vertices can it be told soon, however they lie: see `Mender`.
+    few = shapely.get_num_coordinates(array) <= FEW
+    good = few & ~shapely.is_empty(array)
+    good[good] = shapely.is_valid(array[good])
+    parts, shape_of = shapely.get_parts(array, return_index=True)
+    good[shape_of[shapely.is_empty(parts)]] = False
+    plain = canonical_many(array)
+    return [one if is_good else usable(shape, mender) for shape, one, is_good in zip(shapes, plain, good, strict=True)]
 
 
 def _drawing(said: dict[str, Any], shape: BaseGeometry) -> Drawing:

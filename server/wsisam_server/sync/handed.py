@@ -8,7 +8,12 @@ fate. There is no digest of the image's version: it is compared with the store's
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import shapely
 
 from wsisam_server.sync.model import Image
 from wsisam_server.sync.plan import Base, Case, Direction, Note, Resolution, Verb, plan
@@ -19,7 +24,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Mapping
 
-    from wsisam_server.store import SlideRecord, Store
+    from wsisam_server.store import Annotation, SlideRecord, Store
     from wsisam_server.sync.model import Drawing
     from wsisam_server.sync.plan import Action
 
@@ -88,7 +93,9 @@ def merge(store: Store, handed: Handed, wish: Wish) -> Merged:
     trusted = handed.store_id == store.identity and max(handed.revisions.values(), default=0) <= head
     revisions = dict(handed.revisions) if trusted else {}
     cases = []
-    for one in sorted({**handed.drawings, **stored, **revisions}.keys() - handed.untouchable):
+    settled = _settled(handed.drawings, stored, revisions)
+    open_ones = {**handed.drawings, **stored, **revisions}.keys() - handed.untouchable - settled
+    for one in sorted(open_ones, key=attrgetter("int")):
         base = Base(revisions[one], _NO_DIGEST) if one in revisions else None
         case = Case(one, handed.drawings.get(one), stored.get(one), base)
         if base is not None and case.needs_base:
@@ -96,7 +103,7 @@ def merge(store: Store, handed: Handed, wish: Wish) -> Merged:
         cases.append(case)
     planned = plan(cases, wish.direction, wish.resolution)
     same = [action for action in planned.actions if action.verb is Verb.UNCHANGED and action.case.project is not None]
-    merged = Merged(revisions=revisions, unchanged=len(same))
+    merged = Merged(revisions=revisions, unchanged=len(same) + len(settled))
     merged.actions = [action for action in planned.actions if action.verb is not Verb.UNCHANGED]
     if wish.dry_run:
         merged.revisions = {}
@@ -108,6 +115,21 @@ def merge(store: Store, handed: Handed, wish: Wish) -> Merged:
         if action.id not in applied.refused:
             _note(action, merged, applied)
     return merged
+
+
+def _settled(
+    drawings: Mapping[uuid.UUID, Drawing], stored: Mapping[uuid.UUID, Annotation], revisions: Mapping[uuid.UUID, int]
+) -> set[uuid.UUID]:
+    """Annotations that neither side has touched since the last sync: most of a large image. They need no plan.
+
+    One of them is left to it: an image that still has anything has not lost everything, see `plan`.
+    """
+    synced = [one for one in drawings if one in stored and revisions.get(one) == stored[one].revision]
+    here = np.asarray([drawings[one].shape for one in synced], object)
+    there = np.asarray([stored[one].content.shape for one in synced], object)
+    exact = shapely.equals_exact(here, there, tolerance=0).tolist()
+    same = (one for one, equal in zip(synced, exact, strict=True) if equal and drawings[one].says(stored[one]))
+    return set(islice(same, 1, None))
 
 
 def _note(action: Action, merged: Merged, applied: Applied) -> None:

@@ -1,0 +1,87 @@
+"""Threads that a program can leave behind: a database that hangs must not keep the server from ending."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from concurrent.futures import Executor, Future
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+class Threads(Executor):
+    """Runs calls on a few threads, in their order.
+
+    The standard library's pool waits at the end of the program for all calls that run, however long they take. These
+    threads end with the program.
+
+    Args:
+        count: of threads; each is started when it is needed.
+        name: of the threads, for people.
+    """
+
+    def __init__(self, count: int, name: str) -> None:
+        self._count = count
+        self._name = name
+        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        self._taken: set[Future[Any]] = set()
+
+    def submit(self, call: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs) -> Future[Result]:
+        """See Executor.
+
+        Raises:
+            RuntimeError: it is closed.
+        """
+        future: Future[Result] = Future()
+        with self._lock:
+            if self._closed:
+                raise RuntimeError(f"{self._name} is closed")
+            self._taken.add(future)
+            future.add_done_callback(self._taken.discard)
+            self._calls.put((future, partial(call, *args, **kwargs)))
+            if len(self._threads) < min(self._count, len(self._taken)):
+                thread = threading.Thread(target=self._run, name=f"{self._name}-{len(self._threads)}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+        return future
+
+    async def close(self, seconds: float) -> bool:
+        """Takes no more calls, lets those end that were taken, and leaves behind what takes longer.
+
+        Returns:
+            Whether all have ended.
+        """
+        with self._lock:
+            self._closed = True
+            taken = [asyncio.wrap_future(future) for future in tuple(self._taken)]
+            for _ in self._threads:
+                self._calls.put(None)
+        if not taken:
+            return True
+        ended, left = await asyncio.wait(taken, timeout=seconds)
+        for one in ended:
+            # It is the caller's; asyncio would log it as nobody's.
+            one.cancelled() or one.exception()
+        return not left
+
+    def _run(self) -> None:
+        while (item := self._calls.get()) is not None:
+            future, call = item
+            if future.set_running_or_notify_cancel():
+                try:
+                    result = call()
+                except BaseException as error:  # noqa: BLE001 - it is the caller's
+                    future.set_exception(error)
+                else:
+                    future.set_result(result)
+            del future, call, item
