@@ -86,7 +86,8 @@ class Background:
             return np.asarray(np.maximum(averaged - own, 0).max(axis=2), np.float32)
         balanced = np.minimum(averaged * (np.float32(255) / own), np.float32(255))
         brightest = balanced.max(axis=2)
-        return np.maximum(brightest - balanced.min(axis=2), np.float32(DARKNESS) * (255 - brightest))
+        coloured, darker = brightest - balanced.min(axis=2), np.float32(DARKNESS) * (255 - brightest)
+        return np.asarray(np.maximum(coloured, darker), np.float32)
 
 
 def smoothed(pixels: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
@@ -147,7 +148,7 @@ def _at(values: NDArray[np.float64]) -> NDArray[np.intp]:
 
 def _members(colours: NDArray[np.float32], at: NDArray[np.intp]) -> NDArray[np.float32]:
     """The colours in a peak."""
-    return colours[(np.abs(_bins(colours) - at) <= 1).all(axis=1)]
+    return np.asarray(colours[(np.abs(_bins(colours) - at) <= 1).all(axis=1)], np.float32)
 
 
 def _median(colours: NDArray[np.float32]) -> tuple[float, float, float]:

@@ -112,6 +112,9 @@ class _InTurn(Store):
     def history(self, annotation_id: uuid.UUID, *, after: int, limit: int) -> Page:
         return self._store.history(annotation_id, after=after, limit=limit)
 
+    def classes(self) -> list[str]:
+        return self._store.classes()
+
     def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
         return self._store.slides(slide_ids)
 
