@@ -77,6 +77,12 @@ def test_one_user_does_not_take_all_threads_of_a_drive(asked, stuck):
     assert asked.run("good", Kind.OPEN, lambda: 7, "ben") == 7
 
 
+def test_callers_without_a_name_share_all_threads_of_a_drive(asked, stuck):
+    for _ in range(drives._RUNNING[Kind.OPEN] - 1):
+        asked.submit("good", Kind.OPEN, stuck.wait)
+    assert asked.submit("good", Kind.OPEN, lambda: 7).result(0.15) == 7
+
+
 def test_turns_go_round(asked):
     order = []
     let_go = threading.Event()

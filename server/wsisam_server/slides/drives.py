@@ -46,7 +46,7 @@ _RUNNING: Final = {Kind.LOOK: 16, Kind.OPEN: 8, Kind.READ: 64}
 """Calls of one root that run at once."""
 
 _RUNNING_PER_USER: Final = {Kind.LOOK: 4, Kind.OPEN: 2, Kind.READ: 64}
-"""Of them those of one user."""
+"""Of them those of one user; without tokens, callers have no name, and nobody can be told apart."""
 
 _WAITING_PER_USER: Final = 256
 """Calls of one user and root that wait; more are refused."""
@@ -89,7 +89,7 @@ class _Drive:
             if totals[kind] >= _RUNNING[kind]:
                 continue
             for owner in list(owners):
-                if counts[kind, owner] >= _RUNNING_PER_USER[kind]:
+                if owner and counts[kind, owner] >= _RUNNING_PER_USER[kind]:
                     continue
                 calls = owners.pop(owner)
                 call = calls.popleft()
