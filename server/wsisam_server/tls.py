@@ -59,13 +59,15 @@ def channel_credentials(
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    if host == "localhost":
+    """Whether only this machine reaches an address: localhost, 127.0.0.0/8, ::1."""
+    if host.lower().removesuffix(".") == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    # Python before 3.13 does not look into IPv4 addresses that are written as IPv6 ones.
+    return address.is_loopback or bool(getattr(address, "ipv4_mapped", None) and address.ipv4_mapped.is_loopback)
 
 
 class _Files:
