@@ -82,8 +82,35 @@ def test_a_keyring_follows_its_file(file):
     assert file.revoke(one.id) == [one]
     assert refusal(keyring.user, first) is refusal(keyring.check, one.id) is Reason.TOKEN_INVALID
     assert keyring.user(second).name == "ben"
-    file.path.unlink()
-    assert refusal(keyring.user, second) is Reason.TOKEN_INVALID
+
+
+def test_a_file_that_is_gone_is_no_fault_of_the_tokens(file, caplog):
+    _, secret = make(file)
+    keyring = Keyring(file.path)
+    assert keyring.user(secret).name == "anna"
+    away = file.path.rename(file.path.with_name("away"))
+    for _ in range(3):
+        assert refusal(keyring.user, secret) is refusal(keyring.check, "x") is Reason.TOKENS_UNAVAILABLE
+    (said,) = caplog.records
+    assert (said.levelname, str(file.path) in said.message) == ("ERROR", True), "said once, and where"
+    away.rename(file.path)
+    assert keyring.user(secret).name == "anna"
+    assert caplog.records[-1].levelname == "WARNING"
+
+
+def test_one_failed_read_is_not_remembered(file, monkeypatch, caplog):
+    _, secret = make(file)
+    keyring = Keyring(file.path)
+    read = file.path.__class__.read_text
+
+    def held(path, *args, **named):
+        monkeypatch.setattr(file.path.__class__, "read_text", read)
+        raise PermissionError(13, "a virus scanner has it")
+
+    monkeypatch.setattr(file.path.__class__, "read_text", held)
+    assert refusal(keyring.user, secret) is Reason.TOKENS_UNAVAILABLE
+    assert keyring.user(secret).name == "anna", "the file is as it was"
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
 
 
 def test_a_name_stands_for_all_of_a_users_tokens(file):

@@ -100,10 +100,16 @@ class TokenFile:
         Raises:
             TokenError: the file cannot be read.
         """
+        return self.read() if self.path.exists() else []
+
+    def read(self) -> list[Token]:
+        """All tokens, the oldest first.
+
+        Raises:
+            TokenError: there is no file, or it cannot be read.
+        """
         try:
             text = self.path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return []
         except (OSError, UnicodeDecodeError) as error:
             raise TokenError(f"{self.path} cannot be read: {error}") from error
         try:
