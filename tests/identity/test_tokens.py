@@ -160,6 +160,47 @@ def test_names_that_could_forge_a_log_line(file, name):
     assert not file.path.exists()
 
 
+@pytest.mark.parametrize(
+    ("known", "name"),
+    [
+        ("anna", "\N{CYRILLIC SMALL LETTER A}nna"),
+        ("anna", "\N{FULLWIDTH LATIN SMALL LETTER A}nna"),
+        ("anna", "\N{LATIN SMALL LETTER ALPHA}nna"),
+        ("anna", "anna\N{HANGUL FILLER}"),
+        ("oscar", "\N{GREEK SMALL LETTER OMICRON}scar"),
+        ("caco", "сасо"),  # noqa: RUF001 - all of it Cyrillic
+        ("сасо", "caco"),  # noqa: RUF001
+        ("TOM", "ΤΟΜ"),  # noqa: RUF001 - all of it Greek
+        ("noël", "no\N{CYRILLIC SMALL LETTER IO}l"),
+    ],
+)
+def test_a_name_that_looks_like_another_users_is_refused(file, known, name):
+    make(file, known)
+    before = file.path.read_bytes()
+    with pytest.raises(TokenError, match=r"looks like|mixes letters"):
+        make(file, name)
+    assert file.path.read_bytes() == before
+
+
+def test_names_of_one_script_and_a_users_second_token(file):
+    names = [
+        "anna",
+        "Anna",
+        "anna1",
+        "annal",
+        "иван",
+        "іван",
+        "Ольга",
+        "νίκος",
+        "田中",
+        "田中さくら",
+        "tanaka-田中",
+        "김철수",
+    ]
+    for name in (*names, "anna", "иван", "müller@lab.example", "o_o"):
+        assert make(file, name)[0].user.name == name
+
+
 def test_several_make_tokens_at_once(file):
     threads = [threading.Thread(target=make, args=(file, f"user{number}")) for number in range(8)]
     for thread in threads:
