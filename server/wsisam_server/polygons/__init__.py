@@ -9,7 +9,8 @@ It must never know what a model, a message or a slide file is.
 Coordinates are level-0 pixels, x to the right, y down, pixel i covering [i, i + 1); vertices lie on a 1/32 px grid.
 """
 
-from wsisam_server.polygons.encoding import decode, encode
+from wsisam_server.polygons.encoding import decode, decode_many, encode, encode_many
+from wsisam_server.polygons.flat import areas_of, flattened
 from wsisam_server.polygons.geojson import collection, feature
 from wsisam_server.polygons.grid import STEP_PX
 from wsisam_server.polygons.mending import Mender
@@ -22,10 +23,14 @@ __all__ = [
     "Mender",
     "Outline",
     "TangledError",
+    "areas_of",
     "collection",
     "decode",
+    "decode_many",
     "encode",
+    "encode_many",
     "feature",
+    "flattened",
     "oriented",
     "outline",
     "polygonal",

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from itertools import accumulate, pairwise
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import shapely
 
+from wsisam_server.polygons.flat import MIN_VERTICES, areas_of, flattened
 from wsisam_server.polygons.grid import UNITS_PER_PX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import shapely
+    from numpy.typing import NDArray
+
+    from wsisam_server.polygons.flat import Flat
+
+Rings = list[list[list[int]]]
 
 _LIMIT: Final = 2**31 - 1
 """Largest magnitude of a vertex or a delta in grid units: the wire's int32. It reaches 67,108,863 px."""
 
 _BEYOND: Final = f"a vertex is beyond {_LIMIT // UNITS_PER_PX} px and does not fit into 32 bits"
 
-_MIN_VERTICES: Final = 3
 
-
-def encode(geometry: shapely.MultiPolygon) -> list[list[list[int]]]:
+def encode(geometry: shapely.MultiPolygon) -> Rings:
     """Polygons -> polygons of rings of integers, without loss.
 
     Args:
@@ -36,18 +41,21 @@ def encode(geometry: shapely.MultiPolygon) -> list[list[list[int]]]:
     """
     if geometry.is_empty:
         return []
-    _, coordinates, (ring_offsets, part_offsets, _) = shapely.to_ragged_array([geometry])
-    units = coordinates * UNITS_PER_PX
-    if not (units == np.rint(units)).all():
+    flat = flattened(np.asarray([geometry], object))
+    exact, deltas, fits = _deltas(flat)
+    if not exact.all():
         raise ValueError(f"a vertex is not a multiple of 1/{UNITS_PER_PX} px; snap the geometry first")
-    deltas = np.diff(units, axis=0, prepend=0)
-    deltas[ring_offsets[:-1]] = units[ring_offsets[:-1]]
-    if max(np.abs(units).max(), np.abs(deltas).max()) > _LIMIT:
+    if not fits.all():
         raise ValueError(_BEYOND)
-    flat: list[int] = deltas.astype(np.int64).ravel().tolist()
-    # The last vertex of each ring repeats its first.
-    rings = [flat[2 * start : 2 * (end - 1)] for start, end in pairwise(ring_offsets.tolist())]
-    return [rings[start:end] for start, end in pairwise(part_offsets.tolist())]
+    return flat.nested(deltas)[0]
+
+
+def encode_many(flat: Flat) -> list[Rings | None]:
+    """As `encode`, of many areas; None for what cannot be encoded without loss."""
+    exact, deltas, fits = _deltas(flat)
+    good = np.ones(len(flat.shapes) - 1, bool)
+    good[flat.shape_of_vertex[~(exact & fits)]] = False
+    return [rings if one else None for rings, one in zip(flat.nested(deltas), good.tolist(), strict=True)]
 
 
 def decode(polygons: Sequence[Sequence[Sequence[int]]]) -> shapely.MultiPolygon:
@@ -57,20 +65,46 @@ def decode(polygons: Sequence[Sequence[Sequence[int]]]) -> shapely.MultiPolygon:
         ValueError: a polygon has no ring, a ring has an odd count of integers or fewer than three vertices, or a
             vertex does not fit into 32 bits.
     """
-    return shapely.MultiPolygon([_decode_polygon(rings) for rings in polygons])
+    return decode_many([polygons])[0]
 
 
-def _decode_polygon(rings: Sequence[Sequence[int]]) -> shapely.Polygon:
-    if not rings:
-        raise ValueError("a polygon must have an exterior ring")
-    exterior, *holes = (_decode_ring(ring) for ring in rings)
-    return shapely.Polygon(exterior, holes)
+def decode_many(shapes: Sequence[Sequence[Sequence[Sequence[int]]]]) -> list[shapely.MultiPolygon]:
+    """As `decode`, of many shapes at once.
+
+    Raises:
+        ValueError: one of them cannot be decoded.
+    """
+    parts = [part for shape in shapes for part in shape]
+    rings = [ring for part in parts for ring in part]
+    counts = [len(ring) for ring in rings]
+    for count in counts:
+        if count % 2 or count < 2 * MIN_VERTICES:
+            raise ValueError(f"a ring must be an even count of at least {2 * MIN_VERTICES} integers, not {count}")
+    units = np.fromiter(chain.from_iterable(rings), np.int64, sum(counts)).reshape(-1, 2)
+    vertices = [count // 2 for count in counts]
+    if vertices:
+        units = _summed(units, np.asarray(vertices))
+    return areas_of(units / UNITS_PER_PX, vertices, [len(part) for part in parts], [len(shape) for shape in shapes])
 
 
-def _decode_ring(ring: Sequence[int]) -> list[tuple[float, float]]:
-    if len(ring) % 2 or len(ring) < 2 * _MIN_VERTICES:
-        raise ValueError(f"a ring must be an even count of at least {2 * _MIN_VERTICES} integers, not {len(ring)}")
-    xs, ys = list(accumulate(ring[0::2])), list(accumulate(ring[1::2]))
-    if max(map(abs, (*xs, *ys))) > _LIMIT:
+def _deltas(flat: Flat) -> tuple[NDArray[np.bool_], list[int], NDArray[np.bool_]]:
+    """Which vertices are on the grid, two deltas for each vertex, and which of these fit into 32 bits."""
+    units = flat.vertices * UNITS_PER_PX
+    exact = np.asarray((units == np.rint(units)).all(axis=1))
+    deltas = np.diff(units, axis=0, prepend=0)
+    begins = flat.rings[:-1]
+    deltas[begins] = units[begins]
+    fits = np.asarray((np.maximum(np.abs(units), np.abs(deltas)) <= _LIMIT).all(axis=1))
+    deltas[~fits] = 0
+    return exact, deltas.astype(np.int64).ravel().tolist(), fits
+
+
+def _summed(deltas: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The vertices of rings, of which each begins anew."""
+    sums = deltas.cumsum(axis=0)
+    ends = counts.cumsum()
+    before = np.concatenate([np.zeros((1, 2), np.int64), sums[ends[:-1] - 1]])
+    vertices: NDArray[np.int64] = sums - np.repeat(before, counts, axis=0)
+    if np.abs(vertices).max() > _LIMIT:
         raise ValueError(_BEYOND)
-    return [(x / UNITS_PER_PX, y / UNITS_PER_PX) for x, y in zip(xs, ys, strict=True)]
+    return vertices
