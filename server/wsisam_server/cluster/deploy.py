@@ -20,7 +20,7 @@ from ray.serve.config import AutoscalingConfig, RequestRouterConfig
 from ray.serve.exceptions import RayServeException
 
 from wsisam_server.cluster.errors import ClusterError, ReplicaLostError
-from wsisam_server.cluster.reaching import JOIN_SECONDS, check_head, within
+from wsisam_server.cluster.reaching import JOIN_SECONDS, within
 from wsisam_server.cluster.replica import Replica
 
 if TYPE_CHECKING:
@@ -85,8 +85,6 @@ class RayReplicas:
         if alone:
             # Ray has its workers give way to all else on a machine; here people wait for them.
             os.environ.setdefault("RAY_worker_niceness", "0")
-        else:
-            check_head(str(self._settings.address))
         join = partial(
             ray.init,
             self._settings.address or "local",

@@ -93,6 +93,10 @@ def _place(address: str) -> str:
     if named:
         return named.rpartition("://")[2]
     try:
-        return (Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir())) / "ray" / "ray_current_cluster").read_text()
+        return (
+            (Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir())) / "ray" / "ray_current_cluster")
+            .read_text()
+            .strip()
+        )
     except OSError:
         return address
