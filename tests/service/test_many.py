@@ -3,6 +3,7 @@
 import threading
 import uuid
 
+import grpc
 import pytest
 
 from support.annotations import Caller, Serving
@@ -10,9 +11,10 @@ from support.server import around, point
 from wsisam.v1 import annotations_pb2 as an
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.client import ServerError
+from wsisam_server.client import ServerError, server_error
 from wsisam_server.config import Limits
 from wsisam_server.errors import WsiSamServerError
+from wsisam_server.interceptors.maps import MOST_ENTRIES, TooManyEntriesError, check_maps
 from wsisam_server.service import annotation_from_proto, from_proto, segmentation
 from wsisam_server.service.converting import LARGE, count_vertices
 
@@ -151,3 +153,56 @@ def test_metadata_of_a_commit_are_counted(client, slide, made):
     request = pb.SegmentRequest(slide_id=slide.slide_id, prompt=around("a"), commit=commit)
     assert refusal(client.segment, request) == "INVALID_FIELD"
     assert not any(name == "annotation_id" for name, _ in made)
+
+
+def with_map(message, path, count):
+    """The bytes of a message with a map of many different entries, which takes protobuf itself too long to make."""
+    kind, *rest = path
+    field = message.DESCRIPTOR.fields_by_name[kind]
+    if rest:
+        inner = with_map(field.message_type._concrete_class(), rest, count)
+        return message.SerializeToString() + _field(field.number, inner)
+    keys = (f"{number:08x}".encode() for number in range(count))
+    return b"".join(_field(field.number, _field(1, key)) for key in keys)
+
+
+def _field(number, content):
+    def varint(value):
+        start = b""
+        while value > 127:
+            start += bytes([value & 127 | 128])
+            value >>= 7
+        return start + bytes([value])
+
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+@pytest.mark.parametrize(
+    ("message", "path"),
+    [
+        (pb.SegmentRequest(), ("commit", "metadata")),
+        (pb.SegmentBatchRequest(), ("items", "commit", "metadata")),
+        (pb.InteractRequest(), ("prompt", "commit", "metadata")),
+        (an.AnnotationsSaveRequest(), ("annotations", "metadata")),
+        (an.AnnotationsSaveRequest(), ("annotations", "measurements")),
+        (an.AnnotationsSyncRequest(), ("annotations", "metadata")),
+    ],
+)
+def test_a_map_of_many_entries_is_found_before_it_is_read(message, path):
+    with pytest.raises(TooManyEntriesError, match=path[-1]):
+        check_maps(message.DESCRIPTOR, with_map(message, path, MOST_ENTRIES + 1))
+    check_maps(message.DESCRIPTOR, with_map(message, path, MOST_ENTRIES))
+
+
+def test_many_parts_that_may_have_maps_are_not_looked_through():
+    data = times(an.AnnotationsSaveRequest(), "annotations", an.Annotation(), 300_000).SerializeToString()
+    with pytest.raises(TooManyEntriesError, match="annotations"):
+        check_maps(an.AnnotationsSaveRequest.DESCRIPTOR, data)
+
+
+def test_a_call_with_a_map_of_many_entries_is_refused(server):
+    data = with_map(pb.SegmentRequest(slide_id="x"), ("commit", "metadata"), 200_000)
+    with grpc.insecure_channel(server.target) as channel, pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary("/wsisam.v1.Segmentation/Segment")(data, timeout=30)
+    error = server_error(caught.value)
+    assert (error.reason, error.details["field"]) == ("INVALID_FIELD", "metadata")

@@ -16,6 +16,7 @@ from grpc_status import rpc_status
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.interceptors import request_id
+from wsisam_server.interceptors.maps import MOST_ENTRIES, TooManyEntriesError, check_maps
 from wsisam_server.interceptors.status import normalized, to_status
 
 if TYPE_CHECKING:
@@ -193,10 +194,14 @@ def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], A
     if deserialize is None:
         return None
 
+    descriptor = getattr(getattr(deserialize, "__self__", None), "DESCRIPTOR", None)
+
     def call(data: bytes) -> Any:
         try:
+            if descriptor is not None:
+                check_maps(descriptor, data)
             return deserialize(data)
-        except (DecodeError, MemoryError) as error:
+        except (DecodeError, MemoryError, TooManyEntriesError) as error:
             return _Unread(error)
 
     return call
@@ -207,6 +212,9 @@ def _checked(request: object) -> object:
         return request
     if isinstance(request.error, MemoryError):
         raise request.error
+    if isinstance(request.error, TooManyEntriesError):
+        problem = f"it holds more than {MOST_ENTRIES} entries, or the message too many parts"
+        raise WsiSamServerError(Reason.INVALID_FIELD, field=str(request.error), problem=problem)
     raise WsiSamServerError(
         Reason.INVALID_FIELD,
         private=str(request.error),
