@@ -204,6 +204,8 @@ class App:
             await asyncio.gather(self._watching, return_exceptions=True)
         if self._endpoint is not None:
             await asyncio.to_thread(self._endpoint.close)
+        if self._servicers is not None:
+            self._servicers[0].close()
         await self.segmenter.close()
         if self._store is not None:
             await self._store.close()

@@ -6,6 +6,7 @@ never know how the server computes anything; it shares with it only the contract
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import uuid
@@ -20,17 +21,19 @@ from grpc_status import rpc_status
 from typing_extensions import Self
 
 from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, geometry_pb2, segmentation_pb2, segmentation_pb2_grpc
+from wsisam_server.channel import can_be_sent, open_channel
+from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.polygons import STEP_PX, decode, encode, polygonal
-from wsisam_server.tls import channel_credentials, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
-MESSAGE_BYTES = 64 * 1024 * 1024
-
 Reply = TypeVar("Reply")
+
+SECONDS_TO_COME_BACK = 20.0
+"""How long a batch tries to reach a server again that was lost."""
 
 
 class ServerError(Exception):
@@ -63,6 +66,17 @@ class ServerError(Exception):
         self.conflicts = conflicts
 
 
+class ForkedClientError(RuntimeError):
+    """A client was used in another process than the one that made it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this client belongs to the process from which this one was forked, and gRPC's connections do not survive "
+            "a fork. Each process needs its own: make a Client there, in a DataLoader for example in its "
+            "worker_init_fn, or start processes with 'spawn'"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class BatchAnswer:
     """One item's answer of a batch: an outline or an error."""
@@ -73,7 +87,14 @@ class BatchAnswer:
 
 
 class Client:
-    """A connection to one server. Use as a context manager; safe to use from several threads.
+    """A connection to one server. Use as a context manager; safe to use from several threads of one process.
+
+    A line that was cut says nothing. The client looks for the server after a minute of silence, and half a minute later
+    all its calls, streams too, end with UNAVAILABLE. The next call connects again.
+
+    Proxies are as the environment says, by gRPC's rules: `grpc_proxy`, `https_proxy` or `http_proxy`, and
+    `no_grpc_proxy` or `no_proxy` for hosts without one. This machine (localhost, 127.0.0.0/8, ::1) is always reached
+    without one.
 
     Args:
         target: HOST:PORT, or https://HOST:PORT for an encrypted connection.
@@ -85,6 +106,7 @@ class Client:
         token: who the caller is.
 
     Raises:
+        ServerError: TOKEN_INVALID, as the server would say: the token has characters that cannot be sent.
         TlsError: a file cannot be used.
         ValueError: a token would cross the network readable for everybody, or a client's certificate would not be
             shown.
@@ -100,35 +122,15 @@ class Client:
         key: Path | None = None,
         token: str | None = None,
     ) -> None:
-        scheme, separator, place = target.rpartition("://")
-        encrypted = scheme == "https" or ca is not None
-        if (separator and scheme not in {"http", "https"}) or (scheme == "http" and encrypted):
-            raise ValueError(f"{target!r} is no address for this: write HOST:PORT, or https://HOST:PORT to encrypt")
-        if not encrypted and (certificate is not None or key is not None):
-            raise ValueError(
-                "a certificate is for encrypted connections: give --tls-ca, or https:// before the address"
-            )
-        options = (
-            ("grpc.max_receive_message_length", MESSAGE_BYTES),
-            ("grpc.max_send_message_length", MESSAGE_BYTES),
-        )
-        security = channel_credentials(ca, certificate, key) if encrypted else None
-        if token is not None and token.strip():
-            if security is None:
-                # gRPC sends tokens over credentials only; these are for this machine, and refuse any other.
-                if not is_loopback(place.rpartition(":")[0].strip("[]")):
-                    raise ValueError(
-                        "the token would cross the network readable for everybody: give --tls-ca, or write "
-                        f"https://{place}"
-                    )
-                security = grpc.local_channel_credentials()
-            security = grpc.composite_channel_credentials(security, grpc.access_token_call_credentials(token.strip()))
-        self._channel = (
-            grpc.insecure_channel(place, options) if security is None else grpc.secure_channel(place, security, options)
-        )
+        token = "" if token is None else token.strip()
+        if not can_be_sent(token):
+            invalid = WsiSamServerError(Reason.TOKEN_INVALID)
+            raise ServerError(invalid.code.name, invalid.reason.name, invalid.public_text, invalid.details)
+        self._channel = open_channel(target, ca=ca, certificate=certificate, key=key, token=token)
+        self._process = os.getpid()
         self._timeout = timeout
-        self.stub = segmentation_pb2_grpc.SegmentationStub(self._channel)
-        self.annotations = annotations_pb2_grpc.AnnotationsStub(self._channel)
+        self._segmentation = segmentation_pb2_grpc.SegmentationStub(self._channel)
+        self._annotations = annotations_pb2_grpc.AnnotationsStub(self._channel)
 
     def __enter__(self) -> Self:
         return self
@@ -139,8 +141,33 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Ends the connection."""
-        self._channel.close()
+        """Ends the connection. In a forked process it does nothing: the connection is the parent's."""
+        if os.getpid() == self._process:
+            self._channel.close()
+
+    @property
+    def stub(self) -> segmentation_pb2_grpc.SegmentationStub:
+        """The methods of Segmentation, as gRPC generates them.
+
+        Raises:
+            ForkedClientError: the client is the parent process's.
+        """
+        self._check_process()
+        return self._segmentation
+
+    @property
+    def annotations(self) -> annotations_pb2_grpc.AnnotationsStub:
+        """The methods of Annotations, as gRPC generates them.
+
+        Raises:
+            ForkedClientError: the client is the parent process's.
+        """
+        self._check_process()
+        return self._annotations
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise ForkedClientError
 
     def about(self) -> segmentation_pb2.ListModelsResponse:
         """The server's version, and the models that it knows, the default first."""
@@ -168,15 +195,38 @@ class Client:
         return reply.outline
 
     def segment_batch(self, request: segmentation_pb2.SegmentBatchRequest) -> Iterator[BatchAnswer]:
-        """Answers many prompts, each as soon as it is ready."""
-        try:
-            for reply in self.stub.SegmentBatch(request):
-                failed = reply.WhichOneof("outcome") == "error"
-                yield BatchAnswer(
-                    reply.id, None if failed else reply.outline, item_error(reply.error) if failed else None
-                )
-        except grpc.RpcError as error:
-            raise server_error(error) from error
+        """Answers many prompts, each as soon as it is ready.
+
+        Where the line is cut on the way, the batch goes on: the client connects again and asks for the items that have
+        no answer yet. Each item is answered once. An item whose outline the server had stored when the line broke is
+        asked again, which stores nothing new. Tiles are sent once; an item whose pixels the server has lost is then
+        answered with PIXELS_NEEDED. A line that was cut is noticed after 90 s without a byte.
+
+        Raises:
+            ServerError: the call failed, or the server could not be reached again within 20 s after it was lost.
+        """
+        missing = {item.id: item for item in request.items}
+        asked, strange, lost = frozenset(missing), False, None
+        while True:
+            try:
+                for reply in self.stub.SegmentBatch(request):
+                    strange |= reply.id not in asked
+                    missing.pop(reply.id, None)
+                    lost = None
+                    yield _batch_answer(reply)
+            except grpc.RpcError as error:
+                failed = server_error(error)
+                if not missing and not strange and _is_lost(failed):
+                    return
+                lost = lost or _Lost(request)
+                if not missing or not lost.may_ask_again(failed, answered=len(missing) < len(asked)):
+                    raise failed from error
+            else:
+                return
+            request = segmentation_pb2.SegmentBatchRequest(
+                slide_id=request.slide_id, model=request.model, options=request.options, items=missing.values()
+            )
+            lost.wait()
 
     def segment_everything(
         self, request: segmentation_pb2.SegmentEverythingRequest
@@ -274,6 +324,35 @@ class Client:
                 if failed.reason != "TOO_MANY_MESSAGES":
                     raise failed from error
             time.sleep(float(failed.details["retry_seconds"]))
+
+
+class _Lost:
+    """A batch whose line was cut: how long it is tried to get it back."""
+
+    def __init__(self, request: segmentation_pb2.SegmentBatchRequest) -> None:
+        self._until = time.monotonic() + SECONDS_TO_COME_BACK
+        self._pause = 0.0
+        # What has come of the tiles is not known before the first answer, and no tile may be sent twice.
+        self._has_tiles = bool(request.tiles)
+
+    def may_ask_again(self, error: ServerError, *, answered: bool) -> bool:
+        known = _is_lost(error) or error.reason == "STARTING"
+        return known and (answered or not self._has_tiles) and time.monotonic() + self._pause < self._until
+
+    def wait(self) -> None:
+        """Not at all at first, then longer each time."""
+        time.sleep(self._pause)
+        self._pause = 2 * self._pause or 1.0
+
+
+def _is_lost(error: ServerError) -> bool:
+    """Whether gRPC, and not the server, says that a call cannot be answered."""
+    return error.status == "UNAVAILABLE" and not error.reason
+
+
+def _batch_answer(reply: segmentation_pb2.SegmentBatchResponse) -> BatchAnswer:
+    failed = reply.WhichOneof("outcome") == "error"
+    return BatchAnswer(reply.id, None if failed else reply.outline, item_error(reply.error) if failed else None)
 
 
 def server_error(error: Any) -> ServerError:

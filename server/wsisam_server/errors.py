@@ -310,7 +310,8 @@ class Reason(Enum):
     )
     OUT_OF_MEMORY = Entry(
         Code.RESOURCE_EXHAUSTED,
-        "The server is out of memory for this request. Try again in a moment; if it persists, tell the administrator.",
+        "The server has no memory, threads or open files left for this request. Try again in a moment; if it persists, "
+        "tell the administrator.",
         5,
     )
     STARTING = Entry(Code.UNAVAILABLE, "The server is loading its model. Connect again in a few seconds.", 5)

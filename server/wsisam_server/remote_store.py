@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from wsisam.v1 import segmentation_pb2
+    from wsisam.v1.annotations_pb2_grpc import AnnotationsStub
 
 Reply = TypeVar("Reply")
 
@@ -55,7 +56,6 @@ class RemoteStore(Store):
     def __init__(self, client: Client, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._client = client
-        self._stub = client.annotations
         self._identity, _ = self._state()
 
     @property
@@ -167,6 +167,10 @@ class RemoteStore(Store):
     def close(self) -> None:
         """See `Store`."""
         self._client.close()
+
+    @property
+    def _stub(self) -> AnnotationsStub:
+        return self._client.annotations
 
     def _state(self) -> tuple[str, int]:
         """The store's own id and its latest revision."""

@@ -59,13 +59,15 @@ def channel_credentials(
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    if host == "localhost":
+    """Whether only this machine reaches an address: localhost, 127.0.0.0/8, ::1."""
+    if host.lower().removesuffix(".") == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    # Python before 3.13 does not look into IPv4 addresses that are written as IPv6 ones.
+    return address.is_loopback or bool(getattr(address, "ipv4_mapped", None) and address.ipv4_mapped.is_loopback)
 
 
 class _Files:
@@ -77,18 +79,22 @@ class _Files:
         # Stamps are taken before the files are read: what is written in between is seen at the next look.
         self._seen = self._stamps()
         self._shown = self._read()
+        self._failed: tuple[tuple[int, ...], ...] | None = None
 
     def current(self) -> grpc.ServerCertificateConfiguration:
         """What the files hold; while that cannot be used, what they held before. gRPC asks before each handshake."""
         with self._lock:
             stamps = self._stamps()
             if stamps != self._seen:
-                self._seen = stamps
                 try:
                     self._shown = self._read()
                 except TlsError as error:
-                    _log.error("the certificate was not renewed, and the one before stays in use: %s", error)
+                    # Not remembered as seen: what a copy or a virus scanner holds now can be read the next time.
+                    if stamps != self._failed:
+                        self._failed = stamps
+                        _log.error("the certificate was not renewed, and the one before stays in use: %s", error)
                 else:
+                    self._seen, self._failed = stamps, None
                     _log.info("the certificate %s was renewed", self._tls.certificate)
             return self._shown
 
@@ -115,7 +121,9 @@ def _pair(certificate: Path, key: Path) -> tuple[bytes, bytes]:
     own_key, chain = _read(key), _read(certificate)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
-    except (ssl.SSLError, ValueError) as error:
+    except FileNotFoundError as error:  # replaced since it was read
+        raise TlsError(f"{certificate} or {key} cannot be read: {error.strerror}") from error
+    except (ssl.SSLError, OSError, ValueError) as error:
         raise TlsError(
             f"{certificate} and {key} are no certificate and its key, in PEM and without a password: {error}"
         ) from error
@@ -126,7 +134,7 @@ def _authority(path: Path) -> bytes:
     content = _read(path)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except ssl.SSLError as error:
+    except (ssl.SSLError, OSError) as error:
         raise TlsError(f"{path} holds no certificates in PEM: {error}") from error
     return content
 

@@ -273,6 +273,36 @@ async def test_all_devices_fail_and_what_lies_on_the_disk_is_not_encoded_again(r
     assert not set(failed) & set(replicas())
 
 
+def test_a_second_server_of_the_same_name_is_refused(running, monkeypatch):
+    monkeypatch.setattr("wsisam_server.cluster.deploy.SECONDS_TO_TAKE_OVER", 1.0)
+    before = set(replicas())
+    models = ClusterModels(Recipe(load, None), None, Ray(name=NAME), LIMITS)
+
+    async def begin():
+        try:
+            await models.start(load)
+        finally:
+            await models.close()
+
+    with pytest.raises(ClusterError, match=f"application name '{NAME}'"):
+        asyncio.run(begin())
+    assert set(replicas()) == before, "the first one's replicas run"
+
+
+async def test_replicas_that_may_not_start_are_said_quickly(running, engine, caplog):
+    """The last one with these replicas: none comes back."""
+    failing_device.change_model(running.root / "flags")
+    for process in replicas():
+        process.kill()
+    until(lambda: "this machine has the model" in caplog.text, 120)
+    began = time.monotonic()
+    with pytest.raises(WsiSamServerError) as caught:
+        await engine.predict(job(99_000.0, SLIDE))
+    assert caught.value.reason is Reason.ENGINE_UNAVAILABLE
+    assert "this machine has the model" in caught.value.private
+    assert time.monotonic() - began < 30, "not the two minutes that a call may take"
+
+
 def test_the_program_serves_as_it_is_told_to_and_stops(cluster, tmp_path):
     slide = tmp_path / "discs.png"
     Image.fromarray(picture()).save(slide)

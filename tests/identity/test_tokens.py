@@ -82,8 +82,35 @@ def test_a_keyring_follows_its_file(file):
     assert file.revoke(one.id) == [one]
     assert refusal(keyring.user, first) is refusal(keyring.check, one.id) is Reason.TOKEN_INVALID
     assert keyring.user(second).name == "ben"
-    file.path.unlink()
-    assert refusal(keyring.user, second) is Reason.TOKEN_INVALID
+
+
+def test_a_file_that_is_gone_is_no_fault_of_the_tokens(file, caplog):
+    _, secret = make(file)
+    keyring = Keyring(file.path)
+    assert keyring.user(secret).name == "anna"
+    away = file.path.rename(file.path.with_name("away"))
+    for _ in range(3):
+        assert refusal(keyring.user, secret) is refusal(keyring.check, "x") is Reason.TOKENS_UNAVAILABLE
+    (said,) = caplog.records
+    assert (said.levelname, str(file.path) in said.message) == ("ERROR", True), "said once, and where"
+    away.rename(file.path)
+    assert keyring.user(secret).name == "anna"
+    assert caplog.records[-1].levelname == "WARNING"
+
+
+def test_one_failed_read_is_not_remembered(file, monkeypatch, caplog):
+    _, secret = make(file)
+    keyring = Keyring(file.path)
+    read = file.path.__class__.read_text
+
+    def held(path, *args, **named):
+        monkeypatch.setattr(file.path.__class__, "read_text", read)
+        raise PermissionError(13, "a virus scanner has it")
+
+    monkeypatch.setattr(file.path.__class__, "read_text", held)
+    assert refusal(keyring.user, secret) is Reason.TOKENS_UNAVAILABLE
+    assert keyring.user(secret).name == "anna", "the file is as it was"
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
 
 
 def test_a_name_stands_for_all_of_a_users_tokens(file):
@@ -131,6 +158,47 @@ def test_names_that_could_forge_a_log_line(file, name):
     with pytest.raises(TokenError):
         make(file, name)
     assert not file.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("known", "name"),
+    [
+        ("anna", "\N{CYRILLIC SMALL LETTER A}nna"),
+        ("anna", "\N{FULLWIDTH LATIN SMALL LETTER A}nna"),
+        ("anna", "\N{LATIN SMALL LETTER ALPHA}nna"),
+        ("anna", "anna\N{HANGUL FILLER}"),
+        ("oscar", "\N{GREEK SMALL LETTER OMICRON}scar"),
+        ("caco", "сасо"),  # noqa: RUF001 - all of it Cyrillic
+        ("сасо", "caco"),  # noqa: RUF001
+        ("TOM", "ΤΟΜ"),  # noqa: RUF001 - all of it Greek
+        ("noël", "no\N{CYRILLIC SMALL LETTER IO}l"),
+    ],
+)
+def test_a_name_that_looks_like_another_users_is_refused(file, known, name):
+    make(file, known)
+    before = file.path.read_bytes()
+    with pytest.raises(TokenError, match=r"looks like|mixes letters"):
+        make(file, name)
+    assert file.path.read_bytes() == before
+
+
+def test_names_of_one_script_and_a_users_second_token(file):
+    names = [
+        "anna",
+        "Anna",
+        "anna1",
+        "annal",
+        "иван",
+        "іван",
+        "Ольга",
+        "νίκος",
+        "田中",
+        "田中さくら",
+        "tanaka-田中",
+        "김철수",
+    ]
+    for name in (*names, "anna", "иван", "müller@lab.example", "o_o"):
+        assert make(file, name)[0].user.name == name
 
 
 def test_several_make_tokens_at_once(file):

@@ -4,6 +4,8 @@ import asyncio
 import json
 import re
 import socket
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -195,3 +197,45 @@ def test_the_port_is_free_again_after_a_stop(model, tmp_path):
     stop()
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(url, timeout=30)
+
+
+WITHOUT_FILES = """
+import os, resource, socket, threading, time
+from prometheus_client import CollectorRegistry
+from wsisam_server.metrics import Endpoint
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+endpoint = Endpoint(CollectorRegistry(), "127.0.0.1", 0)
+clients = [socket.socket() for _ in range(4)]
+taken = []
+try:
+    while True:
+        taken.append(os.dup(0))
+except OSError:
+    pass
+start = getattr(threading.Thread, "start")
+for number, client in enumerate(clients):
+    if number == 2:  # as many files as it likes, and no threads
+        for one in taken:
+            os.close(one)
+        def no_thread(self):
+            raise RuntimeError("can't start new thread")
+        threading.Thread.start = no_thread
+    client.settimeout(10)
+    client.connect(("127.0.0.1", endpoint.port))
+    client.sendall(b"GET /metrics HTTP/1.0\\r\\n\\r\\n")
+    print(client.recv(100).split(b"\\r\\n")[0].decode())
+    client.close()
+used, began = time.process_time(), time.monotonic()
+time.sleep(0.5)
+print("idle", time.process_time() - used < 0.1)
+endpoint.close()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
+def test_the_page_is_shown_without_files_and_threads_left():
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_FILES], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.split("\n")[:-1] == ["HTTP/1.0 200 OK"] * 4 + ["idle True"], done.stderr

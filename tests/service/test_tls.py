@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import time
+from pathlib import Path
 
 import grpc
 import pytest
@@ -188,6 +189,23 @@ def test_files_that_cannot_be_used_leave_the_certificate_as_it_is(renewing, pki,
     assert caplog.text.count("was not renewed") == 3
     put("other-server.pem", "other-server.key")
     assert answers(running, other)
+
+
+def test_one_failed_read_of_a_certificate_is_not_remembered(renewing, pki, monkeypatch, caplog):
+    running, put = renewing
+    read, failing = Path.read_bytes, [True]
+
+    def held(path):
+        if path.name == "server.pem" and failing.pop():
+            raise PermissionError(13, "a virus scanner has it")
+        return read(path)
+
+    put("other-server.pem", "other-server.key")
+    monkeypatch.setattr(Path, "read_bytes", held)
+    assert answers(running, pki / "lab-ca.pem")
+    assert "was not renewed" in caplog.text
+    monkeypatch.setattr(Path, "read_bytes", read)
+    assert answers(running, pki / "other-ca.pem"), "the files are as they were"
 
 
 def test_the_command_line_reaches_it(lab, pki, secret, tmp_path, monkeypatch):

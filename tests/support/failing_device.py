@@ -1,14 +1,24 @@
-"""A device that fails while its process goes on, as a GPU does: the double is inside a real replica, at each step."""
+"""A device that fails while its process goes on, as a GPU does: the double is inside a real replica, at each step.
+
+And a machine that gets other weights than the server's.
+"""
 
 import os
 
 from support.one_window import one_window
 from wsisam_server.scheduler import Device
 
+OTHER = "other model"
+
 
 def fail(flags, pid):
     """Has the device of a process fail from now on."""
     (flags / str(pid)).touch()
+
+
+def change_model(flags):
+    """Has processes that load the model from now on load another one."""
+    (flags / OTHER).touch()
 
 
 def load(flags):
@@ -24,4 +34,7 @@ def load(flags):
         return await real(device, ticket, step)
 
     Device.run = run
-    return one_window()
+    model = one_window()
+    if (flags / OTHER).exists():
+        model.set_low_reading("middle")
+    return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -39,16 +40,23 @@ class Reach:
             click.ClickException: the options do not fit together, or a file cannot be used.
         """
         # Not above: this loads the geometry library, which commands without a server do not need.
-        from wsisam_server.client import Client  # noqa: PLC0415
+        from wsisam_server.client import Client, ServerError  # noqa: PLC0415
         from wsisam_server.tls import TlsError  # noqa: PLC0415
 
         try:
             token = self.token
             if token is None and self.token_file is not None:
-                token = self.token_file.read_text(encoding="utf-8")
+                token = _text(self.token_file)
             return Client(server, ca=self.tls_ca, certificate=self.tls_cert, key=self.tls_key, token=token, **more)
-        except (TlsError, OSError, ValueError) as error:
+        except (TlsError, ServerError, OSError, ValueError) as error:
             raise click.ClickException(str(error)) from error
+
+
+def _text(file: Path) -> str:
+    """A file's text, in any of the encodings that editors and shells write."""
+    content = file.read_bytes()
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    return content.decode(encoding, errors="replace")
 
 
 def connection_options(command: Command) -> Command:

@@ -127,10 +127,11 @@ def _port(port: int) -> list[Finding]:
 
 
 def _who(port: int) -> list[Finding]:
-    from wsisam_server.client import Client, ServerError  # noqa: PLC0415 - not needed on a free port
+    from wsisam_server.channel import open_channel  # noqa: PLC0415 - not needed on a free port
+    from wsisam_server.client import Client, ServerError  # noqa: PLC0415
 
     target = f"127.0.0.1:{port}"
-    with grpc.insecure_channel(target) as channel:
+    with open_channel(target) as channel:
         try:
             reply = health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(service="wsisam.v1.Segmentation"), timeout=2

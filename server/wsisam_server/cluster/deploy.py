@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 # Before Ray is imported: it would tell its makers that it was started.
@@ -19,6 +20,7 @@ from ray.serve.config import AutoscalingConfig, RequestRouterConfig
 from ray.serve.exceptions import RayServeException
 
 from wsisam_server.cluster.errors import ClusterError, ReplicaLostError
+from wsisam_server.cluster.reaching import JOIN_SECONDS, within
 from wsisam_server.cluster.replica import Replica
 
 if TYPE_CHECKING:
@@ -44,6 +46,12 @@ DEPLOYMENT: Final = "replica"
 SECONDS_BETWEEN_LOOKS: Final = 0.5
 FAREWELL_SECONDS: Final = 5.0
 
+SECONDS_TO_TAKE_OVER: Final = 10.0
+"""How long Ray may take to notice that a server has ended whose name another wants."""
+
+FAILED: Final = "failed to start"
+"""What Ray says of a deployment whose replicas raise as they are made."""
+
 
 class RayReplicas:
     """Starts, calls and ends the replicas.
@@ -56,6 +64,8 @@ class RayReplicas:
         self._settings = settings
         self._handle: DeploymentHandle[Any] | None = None
         self._count = 0
+        self._failed = ""
+        self._owner: Any = None
         self._connected = False
 
     @property
@@ -75,14 +85,16 @@ class RayReplicas:
         if alone:
             # Ray has its workers give way to all else on a machine; here people wait for them.
             os.environ.setdefault("RAY_worker_niceness", "0")
+        join = partial(
+            ray.init,
+            self._settings.address or "local",
+            include_dashboard=False if alone else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
         try:
-            ray.init(
-                self._settings.address or "local",
-                include_dashboard=False if alone else None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+            within(JOIN_SECONDS, join)
+        except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
             raise ClusterError(
                 f"no Ray cluster at {self._settings.address}: {error}. This machine must be one of its nodes "
                 "('ray start --address=HEAD:6379 --num-cpus=0' lets it join without working), and have the cluster's "
@@ -97,6 +109,7 @@ class RayReplicas:
             ClusterError: there is no room for them, or one cannot start.
         """
         settings = self._settings
+        self._take_name()
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         # No port for HTTP: prompts come in through this server alone.
         serve.start(proxy_location="Disabled", logging_config={"enable_access_log": False})
@@ -129,11 +142,16 @@ class RayReplicas:
         return windows
 
     def look(self) -> None:
-        """Asks Ray how many replicas run. Blocks."""
+        """Asks Ray how many replicas run, and why no other does. Blocks."""
         try:
-            self._status()
+            _, why = self._status()
         except Exception as error:  # noqa: BLE001 - whatever ails Ray, the server goes on with what it knew
             _log.warning("Ray does not say how many replicas run: %s", error)
+            return
+        failed = _last_words(why) if FAILED in why else ""
+        if failed and failed != self._failed:
+            _log.error("a replica could not be started: %s", why)
+        self._failed = failed
 
     def close(self) -> None:
         """Ends the replicas, and Ray if it was started here. Blocks."""
@@ -142,9 +160,43 @@ class RayReplicas:
                 serve.delete(self._settings.name)
             except (RayError, RayServeException) as error:
                 _log.warning("the replicas could not be ended: %s", error)
+        if self._owner is not None:
+            try:
+                ray.kill(self._owner)
+            except RayError as error:
+                _log.warning("the application's name is given up with this process only: %s", error)
+            self._owner = None
         if self._connected:
             ray.shutdown()
             self._connected = False
+
+    def _take_name(self) -> None:
+        """Makes the application's name this server's: Ray would put the replicas of a second in the place of ours.
+
+        The name is that of an actor which does nothing, and which Ray ends with this process, however that ends.
+
+        Raises:
+            ClusterError: another server has it, and runs.
+        """
+
+        class Owner:  # in here, so that no node has to import this module
+            pass
+
+        options = {"name": f"server of {self._settings.name}", "namespace": "wsisam", "num_cpus": 0}
+        deadline = time.monotonic() + SECONDS_TO_TAKE_OVER
+        while True:
+            try:
+                self._owner = ray.remote(Owner).options(**options).remote()
+            except ValueError as error:
+                if time.monotonic() < deadline:  # of a server that has just ended, perhaps
+                    time.sleep(SECONDS_BETWEEN_LOOKS)
+                    continue
+                raise ClusterError(
+                    f"another server on this cluster has the application name {self._settings.name!r}, and would lose "
+                    "its replicas to this one. Give this one another name (name in the configuration's part 'ray', or "
+                    "WSISAM_RAY__NAME)"
+                ) from error
+            return
 
     def _deployment(self) -> serve.Deployment:
         settings = self._settings
@@ -183,8 +235,7 @@ class RayReplicas:
         status, problem = self._status()
         if status == "DEPLOY_FAILED":
             _log.error("a replica could not be started: %s", problem)
-            lines = [line.strip() for line in problem.splitlines() if line.strip()]
-            raise ClusterError(f"a replica could not be started: {lines[-1] if lines else 'Ray does not say why'}")
+            raise ClusterError(f"a replica could not be started: {_last_words(problem)}")
         return status == "RUNNING" and self._count >= self._settings.replicas
 
     def _status(self) -> tuple[str, str]:
@@ -199,6 +250,11 @@ class RayReplicas:
         why = "" if deployment is None else deployment.message
         return application.status.name, why or application.message
 
+    @property
+    def _hopeless(self) -> str:
+        """Why nobody will answer; empty where somebody may."""
+        return f"no replica runs, and none can be started: {self._failed}" if self._failed and not self._count else ""
+
     async def _ask(self, method: str, call: Call, *payload: object, by_reference: bool) -> Any:
         assert self._handle is not None
         handle = self._handle.options(method_name=method, session_id=call.place, _by_reference=by_reference)
@@ -207,14 +263,17 @@ class RayReplicas:
         answer = asyncio.ensure_future(_result(response))
         # Its error is asked for here too: nobody does whose call was cancelled.
         answer.add_done_callback(lambda task: task.cancelled() or task.exception())
+        deadline = time.monotonic() + self._settings.answer_seconds
         try:
-            await asyncio.wait({answer}, timeout=self._settings.answer_seconds)
+            while not answer.done() and (left := deadline - time.monotonic()) > 0 and not self._hopeless:
+                await asyncio.wait({answer}, timeout=min(left, SECONDS_BETWEEN_LOOKS))
         finally:
             if not answer.done():
                 response.cancel()  # type: ignore[no-untyped-call]
                 answer.cancel()
         if not answer.done():
-            raise ReplicaLostError(f"{method}: no answer in {self._settings.answer_seconds:g} s")
+            why = self._hopeless or f"no answer in {self._settings.answer_seconds:g} s"
+            raise ReplicaLostError(f"{method}: {why}")
         if answer.cancelled():
             raise ReplicaLostError(f"{method}: cancelled by Ray")
         try:
@@ -223,6 +282,12 @@ class RayReplicas:
             raise
         except (RayError, RayServeException, grpc.RpcError) as error:
             raise ReplicaLostError(f"{method}: {type(error).__name__}: {error}") from error
+
+
+def _last_words(problem: str) -> str:
+    """The line of a traceback that says what is wrong."""
+    lines = [line.strip() for line in problem.splitlines() if line.strip()]
+    return lines[-1] if lines else "Ray does not say why"
 
 
 async def _result(response: Any) -> Any:

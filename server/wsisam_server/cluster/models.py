@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from wsisam_server.cluster.engine import ClusterEngine
 from wsisam_server.cluster.errors import ClusterError
+from wsisam_server.cluster.reaching import check_head
 from wsisam_server.cluster.recipe import Equipment, Recipe
 from wsisam_server.cluster.remote import RemoteDevice
 from wsisam_server.config import MIB
@@ -48,7 +49,7 @@ class ClusterModels:
         store: folder of each node, its own or a shared one, where replicas keep encodings; None for nowhere.
 
     Raises:
-        ClusterError: Ray is not installed.
+        ClusterError: Ray is not installed, or there is no cluster at the address.
     """
 
     def __init__(
@@ -62,6 +63,9 @@ class ClusterModels:
         known: Collection[str] = (),
         store: Path | None = None,
     ) -> None:
+        # Before anything that takes time: importing Ray, loading the model.
+        if settings.address is not None:
+            check_head(settings.address)
         self._replicas = _replicas(settings)
         cache_bytes = max(settings.replicas, settings.max_replicas or 0) * limits.embedding_cache_bytes
         self.device = RemoteDevice(self._replicas, settings.calls_per_replica, cache_bytes, has_store=store is not None)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import filelock
 import platformdirs
 
+from wsisam_server.identity.look_alikes import look_alike, mixes_scripts
 from wsisam_server.identity.user import Role, User
 from wsisam_server.whole_file import write_whole
 
@@ -100,10 +101,16 @@ class TokenFile:
         Raises:
             TokenError: the file cannot be read.
         """
+        return self.read() if self.path.exists() else []
+
+    def read(self) -> list[Token]:
+        """All tokens, the oldest first.
+
+        Raises:
+            TokenError: there is no file, or it cannot be read.
+        """
         try:
             text = self.path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return []
         except (OSError, UnicodeDecodeError) as error:
             raise TokenError(f"{self.path} cannot be read: {error}") from error
         try:
@@ -123,10 +130,16 @@ class TokenFile:
             What is kept of it, and the token itself, which nobody can look up later.
 
         Raises:
-            TokenError: the name or a project is none, or the file cannot be written.
+            TokenError: the name or a project is none, the name looks like another user's, or the file cannot be
+                written.
         """
         if not _NAME.fullmatch(name):
             raise TokenError(f"{name!r} is no name: give 1 to 64 letters, digits and . _ - @")
+        if mixes_scripts(name):
+            raise TokenError(
+                f"{name!r} mixes letters of several scripts, such as Latin and Cyrillic ones, which look alike. "
+                "Write it in one of them"
+            )
         for project in projects:
             if not 0 < len(project) <= _LONGEST_PROJECT or not project.isprintable():
                 raise TokenError(f"{project!r} is no project: give 1 to {_LONGEST_PROJECT} characters")
@@ -135,7 +148,14 @@ class TokenFile:
         created = datetime.now(timezone.utc).replace(microsecond=0)
         token = Token(identity, User(name, role, projects, identity), created, expires, digest(secret))
         with self._changing():
-            self._write([*self.tokens(), token])
+            before = self.tokens()
+            for known in sorted({kept.user.name for kept in before}):
+                if look_alike(name, known):
+                    raise TokenError(
+                        f"{name!r} looks like {known!r}, who has a token, and would be another user. Choose another "
+                        "name, or copy that one from: token list"
+                    )
+            self._write([*before, token])
         return token, secret
 
     def revoke(self, name_or_id: str) -> list[Token]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ METADATA_KEY: Final = "authorization"
 
 _SCHEME: Final = "bearer "
 _SECONDS_BETWEEN_LOOKS: Final = 0.5
+_SECONDS_WITHOUT_TOKENS: Final = 5.0
+"""How long calls go on whose token cannot be looked up, because the file is being replaced or looked through."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +63,7 @@ class Access:
         self._streams = streams
         self._pace = pace
         self._visits: set[Visit] = set()
+        self._unknown_since: float | None = None
 
     def admit(self, method: str, metadata: Iterable[tuple[str, str | bytes]], *, stream: bool = False) -> Visit:
         """Lets a call in.
@@ -139,16 +143,32 @@ class Access:
         return self._keyring.user(text[len(_SCHEME) :].strip())
 
     def _sweep(self) -> None:
-        for visit in list(self._visits):
-            if not visit.user.token_id or self._keyring is None or visit.task is None:
+        known = [visit for visit in self._visits if visit.user.token_id and visit.task is not None]
+        if not known:
+            self._unknown_since = None
+        for visit in known:
+            error = self._refusal(visit.user.token_id)
+            if error is None:
                 continue
-            try:
-                self._keyring.check(visit.user.token_id)
-            except WsiSamServerError as error:
-                if visit.ended_by is None:
-                    _log.warning("a call of %s is ended: %s", visit.user.name, error)
-                # Again with each look until it has ended: Python 3.10's wait_for can swallow a cancellation.
-                _end(visit, error)
+            if visit.ended_by is None:
+                _log.warning("a call of %s is ended: %s", visit.user.name, error)
+            # Again with each look until it has ended: Python 3.10's wait_for can swallow a cancellation.
+            _end(visit, error)
+
+    def _refusal(self, token_id: str) -> WsiSamServerError | None:
+        """Why calls with a token must end; None where they may go on."""
+        assert self._keyring is not None
+        refusal = None
+        try:
+            self._keyring.check(token_id)
+        except WsiSamServerError as error:
+            refusal = error
+        if refusal is None or refusal.reason is not Reason.TOKENS_UNAVAILABLE:
+            self._unknown_since = None
+            return refusal
+        if self._unknown_since is None:
+            self._unknown_since = time.monotonic()
+        return refusal if time.monotonic() - self._unknown_since >= _SECONDS_WITHOUT_TOKENS else None
 
 
 def _end(visit: Visit, error: WsiSamServerError) -> None:

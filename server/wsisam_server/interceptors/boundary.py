@@ -16,6 +16,7 @@ from grpc_status import rpc_status
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.interceptors import request_id
+from wsisam_server.interceptors.maps import MOST_ENTRIES, TooManyEntriesError, check_maps
 from wsisam_server.interceptors.status import normalized, to_status
 
 if TYPE_CHECKING:
@@ -31,13 +32,13 @@ where it stands when its client leaves, whereas a generator waits for the garbag
 
 
 @dataclass(frozen=True, slots=True)
-class _Malformed:
-    """Stands for a message whose bytes are not a valid message of its type.
+class _Unread:
+    """Stands for a message that could not be made of its bytes.
 
-    gRPC itself would answer INTERNAL, which in our API means a bug of the server.
+    gRPC itself would answer INTERNAL or UNKNOWN, which in our API mean a bug of the server.
     """
 
-    problem: str
+    error: Exception
 
 
 class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
@@ -75,13 +76,17 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             return handler
         try:
             self._access.caller(handler_call_details.method, handler_call_details.invocation_metadata or ())
-        except WsiSamServerError as error:
+        except Exception as error:  # noqa: BLE001 - gRPC would answer nothing at all
             handler = _refusing(error)
         wrapped: dict[str, Any] = {"request_deserializer": _tolerant(handler.request_deserializer)}
         for kind, check in _KINDS.items():
             behavior = getattr(handler, kind)
             if behavior is not None:
                 stream = kind != "unary_unary"
+                if not stream:
+                    # Made into bytes within the guard: outside, gRPC answers UNKNOWN when there is no memory for them.
+                    behavior = _in_bytes(behavior, handler.response_serializer)
+                    wrapped["response_serializer"] = None
                 wrapped[kind] = self._guarded(handler_call_details.method, behavior, check, stream=stream)
         return handler._replace(**wrapped)
 
@@ -89,10 +94,10 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         ours = method.startswith(self._prefix)
 
         async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
-            await self._begin(method, context)
             started = time.perf_counter()
             ended, visit = ("CANCELLED", ""), None
             try:
+                await self._begin(method, context)
                 visit = self._access.admit(method, context.invocation_metadata() or (), stream=stream)
                 if ours:
                     self._gate.check()
@@ -161,11 +166,22 @@ async def _run(behavior: Behavior, request: Any, context: grpc.aio.ServicerConte
     return None
 
 
+def _in_bytes(behavior: Behavior, serialize: Callable[[Any], bytes] | None) -> Behavior:
+    """A method of one answer, which is made into bytes at once."""
+    if serialize is None:
+        return behavior
+
+    async def call(request: Any, context: grpc.aio.ServicerContext) -> bytes:
+        return serialize(await behavior(request, context))
+
+    return call
+
+
 def _why_ended(visit: Visit | None) -> WsiSamServerError | None:
     return None if visit is None else visit.ended_by
 
 
-def _refusing(error: WsiSamServerError) -> grpc.RpcMethodHandler:
+def _refusing(error: Exception) -> grpc.RpcMethodHandler:
     """Fails calls of any kind before their message is read: gRPC would keep what strangers send of it."""
 
     async def refuse(_requests: AsyncIterator[object], _context: grpc.aio.ServicerContext) -> None:
@@ -178,24 +194,33 @@ def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], A
     if deserialize is None:
         return None
 
+    descriptor = getattr(getattr(deserialize, "__self__", None), "DESCRIPTOR", None)
+
     def call(data: bytes) -> Any:
         try:
+            if descriptor is not None:
+                check_maps(descriptor, data)
             return deserialize(data)
-        except DecodeError as error:
-            return _Malformed(str(error))
+        except (DecodeError, MemoryError, TooManyEntriesError) as error:
+            return _Unread(error)
 
     return call
 
 
 def _checked(request: object) -> object:
-    if isinstance(request, _Malformed):
-        raise WsiSamServerError(
-            Reason.INVALID_FIELD,
-            private=request.problem,
-            field="message",
-            problem="its bytes are not a message of the type that this method takes",
-        )
-    return request
+    if not isinstance(request, _Unread):
+        return request
+    if isinstance(request.error, MemoryError):
+        raise request.error
+    if isinstance(request.error, TooManyEntriesError):
+        problem = f"it holds more than {MOST_ENTRIES} entries, or the message too many parts"
+        raise WsiSamServerError(Reason.INVALID_FIELD, field=str(request.error), problem=problem)
+    raise WsiSamServerError(
+        Reason.INVALID_FIELD,
+        private=str(request.error),
+        field="message",
+        problem="its bytes are not a message of the type that this method takes",
+    )
 
 
 async def _checked_all(requests: AsyncIterator[object]) -> AsyncIterator[object]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
@@ -16,20 +17,42 @@ if TYPE_CHECKING:
 
 DOMAIN = "wsisam"
 
+_EXHAUSTED: Final = frozenset({errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOBUFS})
+_EXHAUSTED_TEXTS: Final = (
+    "can't start new thread",  # Python's RuntimeError
+    "bad_alloc",  # of libraries in C++
+    "DefaultCPUAllocator",  # torch's RuntimeError
+    "annot allocate memory",
+    "Too many open files",  # as OpenSlide and databases pass them on
+)
+
 _log = logging.getLogger(__name__)
 
 
 def normalized(error: Exception) -> WsiSamServerError:
     """An error of the catalogue: the given one, or INTERNAL, and a traceback in the log, for any other."""
+    if is_exhausted(error):
+        _log.error("out of memory, threads or open files: %s", error, exc_info=error)
+        return WsiSamServerError(Reason.OUT_OF_MEMORY)
     if isinstance(error, WsiSamServerError):
         if error.private_text:
             _log.info("%s (%s)", error, error.private_text, extra={"place": error.place})
         return error
-    if isinstance(error, MemoryError):
-        _log.error("out of memory", exc_info=error)
-        return WsiSamServerError(Reason.OUT_OF_MEMORY)
     _log.error("unexpected error", exc_info=error)
     return WsiSamServerError(Reason.INTERNAL, request_id=current_request_id())
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Whether an error, or what it was raised from, means that this process has all that the system gives it.
+
+    A slide that cannot be opened for the lack of a file descriptor is not damaged, whatever was made of that error.
+    """
+    known = isinstance(error, WsiSamServerError)
+    if known and error.__cause__ is not None:
+        return is_exhausted(error.__cause__)
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _EXHAUSTED
+    return isinstance(error, MemoryError) or (not known and any(text in str(error) for text in _EXHAUSTED_TEXTS))
 
 
 def error_info(error: WsiSamServerError) -> error_details_pb2.ErrorInfo:

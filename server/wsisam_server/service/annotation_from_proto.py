@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from wsisam.v1 import geometry_pb2, segmentation_pb2
+    from wsisam_server.config import Limits
 
 KINDS = {
     pb.CHANGE_KIND_SAVED: ChangeKind.SAVED,
@@ -165,8 +166,10 @@ def target(message: pb.AnnotationTarget | pb.RestoreTarget, field: str) -> Targe
     return Target(annotation_id(message.id, f"{field}.id"), revision(message.revision, f"{field}.revision"), earlier)
 
 
-def commit(message: segmentation_pb2.Commit, field: str) -> Commit:
+def commit(message: segmentation_pb2.Commit, field: str, limits: Limits) -> Commit:
     """How an outline is to be kept."""
+    if len(message.metadata) > limits.annotation_text:
+        raise invalid(f"{field}.metadata", f"it has {len(message.metadata)} entries, and so many cannot be stored")
     author = current_user().author(message.author)
     if not author:
         raise invalid(f"{field}.author", "it is empty")

@@ -12,13 +12,14 @@ from wsisam_server.identity import current_user
 from wsisam_server.service import annotation_from_proto as from_proto
 from wsisam_server.service import annotation_to_proto as to_proto
 from wsisam_server.service import image_sync
+from wsisam_server.service.from_proto import invalid
 from wsisam_server.service.pages import ANNOTATIONS_PER_PAGE, Pages
 from wsisam_server.service.to_proto import saved_annotation
 from wsisam_server.service.watch import WatchStream
 from wsisam_server.sync.handed import merge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sized
 
     import grpc
 
@@ -47,6 +48,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
     ) -> pb.AnnotationsSaveResponse:
         """See the proto."""
         store = self._keeper.store
+        _check_count(request.annotations, "annotations", self._limits)
         drafts, slides = await asyncio.to_thread(_to_save, request)
         saved = await store.save(
             drafts, author=current_user().author(request.author), request_id=request.request_id, slides=slides
@@ -106,6 +108,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
     ) -> pb.AnnotationsDeleteResponse:
         """See the proto."""
         store = self._keeper.store
+        _check_count(request.targets, "targets", self._limits)
         targets = _targets(request.targets)
         saved = await store.delete(targets, author=current_user().author(request.author), request_id=request.request_id)
         return pb.AnnotationsDeleteResponse(saved=map(saved_annotation, saved), store_id=store.identity)
@@ -117,6 +120,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
     ) -> pb.AnnotationsRestoreResponse:
         """See the proto."""
         store = self._keeper.store
+        _check_count(request.targets, "targets", self._limits)
         targets = _targets(request.targets)
         saved = await store.restore(
             targets, author=current_user().author(request.author), request_id=request.request_id
@@ -180,6 +184,12 @@ def _to_save(request: pb.AnnotationsSaveRequest) -> tuple[list[Draft], list[Slid
     fields = [f"annotations[{n}]" for n in range(len(request.annotations))]
     drafts = from_proto.draft_list(request.annotations, fields)
     return drafts, [from_proto.slide(message, f"slides[{n}]") for n, message in enumerate(request.slides)]
+
+
+def _check_count(messages: Sized, field: str, limits: Limits) -> None:
+    """Refuses more than a change may have, before anything is made of them. The store says where there are none."""
+    if len(messages) > limits.annotations_per_request:
+        raise invalid(field, f"there must be 1 to {limits.annotations_per_request}")
 
 
 def _targets(messages: Iterable[pb.AnnotationTarget | pb.RestoreTarget]) -> list[Target]:

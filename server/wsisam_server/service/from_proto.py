@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,13 +20,14 @@ from wsisam_server.fields import (
     SlidePrompt,
 )
 from wsisam_server.geometry import Box, Point, SlideSize, Viewport, Window
-from wsisam_server.polygons import decode
+from wsisam_server.polygons import decode, decode_many
 from wsisam_server.proposals import MAX_SIZE_RATIO, Wanted
 from wsisam_server.segmenter import OutlineOptions, SurveyRequest
+from wsisam_server.service.converting import count_vertices
 from wsisam_server.slides import Encoding, PixelWindow, mean_mpp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import shapely
 
@@ -36,6 +38,9 @@ MAX_SIDE = 2**26 - 1
 """Pixels; what a ring's 32-bit deltas in 1/32 px can reach."""
 
 MAX_AREA = 1e12
+
+AREAS_AT_ONCE = 1000
+"""So many are made in about a millisecond, and leave little for Python's garbage collector to look through."""
 
 Value = TypeVar("Value")
 
@@ -71,8 +76,16 @@ def viewport(message: geometry_pb2.Viewport, field: str) -> Viewport:
     return _valid(f"{field}.downsample", lambda: Viewport(region, message.downsample))
 
 
-def prompt(message: segmentation_pb2.Prompt, field: str) -> SlidePrompt:
-    """A prompt whose parts are each valid; whether it makes sense on the slide is checked elsewhere."""
+def prompt(message: segmentation_pb2.Prompt, field: str, most: int | None = None) -> SlidePrompt:
+    """A prompt whose parts are each valid; whether it makes sense on the slide is checked elsewhere.
+
+    Args:
+        message: the prompt.
+        field: its path in the request.
+        most: points that it may have; more are refused before any is looked at.
+    """
+    if most is not None and len(message.points) > most:
+        raise WsiSamServerError(Reason.TOO_MANY_POINTS, count=len(message.points), limit=most)
     points = []
     for number, point in enumerate(message.points):
         path = f"{field}.points[{number}]"
@@ -102,7 +115,25 @@ def options(message: segmentation_pb2.OutlineOptions, field: str) -> OutlineOpti
 
 def areas(message: geometry_pb2.MultiPolygon, field: str) -> shapely.MultiPolygon:
     """Polygons as they were drawn, valid or not."""
-    return _valid(field, lambda: decode([[list(ring.deltas) for ring in part.rings] for part in message.polygons]))
+    return _valid(field, lambda: decode(_rings(message)))
+
+
+def _areas_of(messages: Sequence[geometry_pb2.MultiPolygon], field: str) -> list[shapely.MultiPolygon]:
+    """Many areas, some at once, which takes a fraction of the time of one by one."""
+    made: list[shapely.MultiPolygon] = []
+    for begin in range(0, len(messages), AREAS_AT_ONCE):
+        part = messages[begin : begin + AREAS_AT_ONCE]
+        try:
+            made += decode_many([_rings(message) for message in part])
+        except ValueError:
+            # One by one: the one that is at fault is to be named.
+            made += [areas(message, f"{field}[{number}]") for number, message in enumerate(part, begin)]
+        time.sleep(0)  # other threads' turn
+    return made
+
+
+def _rings(message: geometry_pb2.MultiPolygon) -> list[list[list[int]]]:
+    return [[list(ring.deltas) for ring in part.rings] for part in message.polygons]
 
 
 def survey(message: segmentation_pb2.SegmentEverythingRequest, owner: str, limits: Limits) -> SurveyRequest:
@@ -111,17 +142,15 @@ def survey(message: segmentation_pb2.SegmentEverythingRequest, owner: str, limit
     Raises:
         WsiSamServerError: INVALID_FIELD; INVALID_REGION where it has too many vertices.
     """
-    shapes = (message.region, *message.existing)
-    vertices = sum(len(ring.deltas) // 2 for shape in shapes for part in shape.polygons for ring in part.rings)
-    if vertices > limits.vertices_per_annotation:
-        problem = (
-            f"with the existing objects it has {vertices} vertices, and the limit is {limits.vertices_per_annotation}"
-        )
+    most = limits.vertices_per_annotation
+    # Before anything is made of them: each takes memory and time, and most of an empty one.
+    if len(message.existing) > most or count_vertices((message.region, *message.existing), most) > most:
+        problem = f"with the existing objects it has more than {most} vertices, which is the limit"
         raise WsiSamServerError(Reason.INVALID_REGION, problem=problem)
     return SurveyRequest(
         slide_id=message.slide_id,
         region=areas(message.region, "region"),
-        existing=[areas(shape, f"existing[{number}]") for number, shape in enumerate(message.existing)],
+        existing=_areas_of(message.existing, "existing"),
         wanted=proposal_filter(message.filter, "filter"),
         model=message.model,
         options=options(message.options, "options"),

@@ -13,6 +13,7 @@ from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.identity import Role, current_user
 from wsisam_server.segmenter import OutlineOptions, Request, Segmenter, Step, Survey, by_field
 from wsisam_server.service import annotation_from_proto, catalogue, from_proto, to_proto
+from wsisam_server.service.converting import LARGE, Converter
 from wsisam_server.service.stream import InteractStream
 from wsisam_server.sessions import Allowance, SessionIds
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     import grpc
 
-    from wsisam_server.config import Settings
+    from wsisam_server.config import Limits, Settings
     from wsisam_server.identity import Pace
     from wsisam_server.sessions import Keeper
     from wsisam_server.slides import PixelWindow
@@ -47,6 +48,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         self._keeper = keeper
         self._pace = pace
         self._settings = settings
+        self._converter = Converter()
         self._session_ids = SessionIds()
         self._allowance = Allowance(settings.limits.queued_prompts_per_user)
         self._streams: set[InteractStream] = set()
@@ -109,9 +111,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         limits = self._settings.limits
         if not 1 <= len(request.items) <= limits.prompts_per_batch:
             raise from_proto.invalid("items", f"there must be 1 to {limits.prompts_per_batch}")
-        ids = {from_proto.identifier(item.id, f"items[{n}].id", limits) for n, item in enumerate(request.items)}
-        if len(ids) < len(request.items):
-            raise from_proto.invalid("items", "an id is used twice")
+        await self._converter.run(len(request.items), lambda: _check_ids(request.items, limits))
         options, mpp = from_proto.options(request.options, "options"), from_proto.pixel_size(request, "")
         self._segmenter.model(request.model)
         self._segmenter.slide_info(request.slide_id)
@@ -142,7 +142,9 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
     ) -> None:
         """See the proto."""
         limits = self._settings.limits
-        wanted = from_proto.survey(request, current_user().name, limits)
+        owner = current_user().name
+        # Any region has many parts: counting them takes as long as making something of a small one.
+        wanted = await self._converter.run(LARGE, lambda: from_proto.survey(request, owner, limits))
         survey = await asyncio.to_thread(Survey.planned, self._segmenter, wanted, limits.windows_per_region)
         if request.tiles:
             await self._push(request.slide_id, survey.pixel_windows(), request.tiles)
@@ -183,6 +185,10 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         for stream in self._streams:
             stream.drain()
 
+    def close(self) -> None:
+        """Ends what runs beside the loop, once no call does."""
+        self._converter.close()
+
     def hand_back(self) -> None:
         """Answers the prompts of Interact streams that still wait with SHUTTING_DOWN; after `drain`."""
         for stream in self._streams:
@@ -192,7 +198,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         """Answers one prompt, and keeps the outline where that is asked for."""
         if not item.HasField("commit"):
             return to_proto.outline(await self._segmenter.segment(request))
-        commit = annotation_from_proto.commit(item.commit, f"{path}commit")
+        commit = annotation_from_proto.commit(item.commit, f"{path}commit", self._settings.limits)
         slide = self._segmenter.slide_info(request.slide_id)
         self._keeper.check(commit, slide)
         outcome = await self._segmenter.segment(request)
@@ -212,7 +218,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         return Request(
             slide_id=slide_id,
             model=model,
-            prompt=from_proto.prompt(item.prompt, f"{path}prompt"),
+            prompt=from_proto.prompt(item.prompt, f"{path}prompt", self._settings.limits.points_per_prompt),
             viewport=from_proto.viewport(item.viewport, f"{path}viewport") if item.HasField("viewport") else None,
             choice=from_proto.field_choice(item.field, f"{path}field"),
             options=options,
@@ -248,6 +254,12 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
                 await self._segmenter.push(slide_id, window, encoding, data)
             except WsiSamServerError as error:
                 raise error.at(**about) from error
+
+
+def _check_ids(items: Sequence[pb.BatchItem], limits: Limits) -> None:
+    ids = {from_proto.identifier(item.id, f"items[{n}].id", limits) for n, item in enumerate(items)}
+    if len(ids) < len(items):
+        raise from_proto.invalid("items", "an id is used twice")
 
 
 async def _as_completed(

@@ -175,10 +175,10 @@ class InteractStream:
         return Revision(
             object_id=from_proto.identifier(message.object_id, "prompt.object_id", self._limits),
             revision=message.revision,
-            prompt=from_proto.prompt(message.prompt, "prompt.prompt"),
+            prompt=from_proto.prompt(message.prompt, "prompt.prompt", self._limits.points_per_prompt),
             viewport=from_proto.viewport(message.viewport, "prompt.viewport") if message.HasField("viewport") else None,
             choice=from_proto.field_choice(message.field, "prompt.field"),
-            commit=annotation_from_proto.commit(message.commit, "prompt.commit")
+            commit=annotation_from_proto.commit(message.commit, "prompt.commit", self._limits)
             if message.HasField("commit")
             else None,
             refinement=from_proto.refinement(message.refine, "prompt.refine") if message.HasField("refine") else None,

@@ -240,9 +240,9 @@ class AsyncStore:
         turns = self._turns
         if turns.writes >= self._waiting_writes:
             raise WsiSamServerError(Reason.STORE_BUSY, private=f"{turns.writes} changes wait")
-        turns.writes += 1
         loop = asyncio.get_running_loop()
         running = loop.run_in_executor(turns.writer, partial(call, *args, **kwargs))
+        turns.writes += 1  # not before: without a thread for it, it would count for ever
         running.add_done_callback(turns.written)
         return await asyncio.shield(running)
 
