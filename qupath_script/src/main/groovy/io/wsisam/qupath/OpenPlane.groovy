@@ -179,7 +179,7 @@ class OpenPlane {
         void onStarted(SessionInfo started) {
             info = started
             drafts.each { it.resume() }
-            desk.changed()
+            desk.started(OpenPlane.this)
         }
     }
 }
