@@ -257,6 +257,8 @@ class Desk {
         if (plane == null)
             return
         step(plane.draft())
+        if (plane.isResized() && !plane.opening && reached)
+            open(plane)         // the draft is asked again there
         if (plane.state == SessionState.FAILED || plane.state == SessionState.CLOSED)
             retryNow()
         changed()
