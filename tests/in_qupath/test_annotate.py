@@ -1,5 +1,6 @@
 """WsiSamAnnotate.groovy and what is recorded, in a real QuPath without a window."""
 
+import json
 import shutil
 
 import pytest
@@ -8,6 +9,26 @@ from support.server import DISCS, iou
 from wsisam_server.qupath import find_bundle
 
 pytestmark = [pytest.mark.qupath, pytest.mark.timeout(900)]
+
+MORE = """
+import qupath.lib.objects.PathObjects
+import qupath.lib.objects.classes.PathClass
+import qupath.lib.regions.ImagePlane
+import qupath.lib.roi.ROIs
+
+def plane = ImagePlane.getDefaultPlane()
+def add = { roi, name, className ->
+    def one = PathObjects.createAnnotationObject(roi, className ? PathClass.fromString(className) : null)
+    one.setName(name)
+    getCurrentHierarchy().addObject(one)
+}
+add(ROIs.createRectangleROI(120, 120, 160, 160, plane), 'region', 'Region*')
+add(ROIs.createRectangleROI(140, 140, 120, 120, plane), 'artefact', 'Ignore*')
+add(ROIs.createLineROI(150, 150, 250, 250, plane), 'line', 'Tumor')
+add(ROIs.createPolylineROI([150, 200, 250] as double[], [150, 240, 150] as double[], plane), 'polyline', '')
+add(ROIs.createPointsROI([590, 610] as double[], [250, 250] as double[], plane), 'clicks', 'Tumor')
+add(ROIs.createPointsROI([680, 140, 20] as double[], [170, 140, 590] as double[], plane), 'not this', 'Ignore*')
+"""
 
 
 @pytest.fixture
@@ -35,6 +56,33 @@ def test_boxes_become_outlines_and_keep_who_they_are(annotate, project, drawn, d
         assert '"box":' in metadata["wsisam.prompts"]
         assert 0 < float(metadata["wsisam.score"]) <= 1.5
     assert now["b"] == drawn["b"]
+
+
+def test_nothing_selected_changes_nothing_and_says_so(annotate, project, drawn, dump):
+    """Not even with -s. What an earlier script's top says means the same."""
+    for said in (annotate(), annotate("which=auto")):
+        assert "no annotation is selected, so nothing was changed" in said
+    assert dump(project) == (drawn, [])
+
+
+def test_only_what_is_an_object_is_outlined(annotate, qupath, project, dump, tmp_path):
+    """Lines stay lines; Region* and Ignore* stay what they are; points of Ignore* are negative clicks for what is near."""
+    (more := tmp_path / "more.groovy").write_text(MORE)
+    qupath.script(more, project=project, save=True)
+    before, _ = dump(project)
+    said = annotate("which=all")
+    assert "3 of 3 annotations refined." in said
+    for reason in ("1 locked", "2 a line", "1 of class Region*", "2 of class Ignore*"):
+        assert reason in said
+    now, _ = dump(project)
+    changed = {name for name, one in now.items() if one != before[name]}
+    assert changed == {"a", "c", "clicks"}
+    assert iou(now["clicks"]["geometry"], "b") > 0.8
+    # Of three negative points one is near the clicks, another is in the box of `a`, the third is far from all.
+    prompts = {name: json.loads(now[name]["metadata"]["wsisam.prompts"]) for name in changed}
+    assert prompts["clicks"] == [{"points": [[590, 250, 1], [610, 250, 1], [680, 170, 0]]}]
+    assert prompts["a"] == [{"box": [134, 134, 266, 266], "points": [[140, 140, 0]]}]
+    assert set(prompts["c"][0]) == {"box"}
 
 
 def test_a_run_for_a_project_does_each_image(annotate, make_project, server, drawn, dump):

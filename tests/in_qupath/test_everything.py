@@ -43,6 +43,17 @@ def test_a_disc_is_found_in_its_box_and_again_by_the_recorded_step_nothing(
     assert set(dump(project)[0]) == set(now)
 
 
+def test_sizes_are_microns_where_only_qupath_knows_the_pixel_size(everything, qupath, project, drawn, dump, tmp_path):
+    """The file has none. A disc 90 px wide is 45 microns there, on a server of any release."""
+    (resize := tmp_path / "resize.groovy").write_text("setPixelSizeMicrons(0.5, 0.5)\n")
+    qupath.script(resize, project=project, save=True)
+    said = everything("which=class:Stroma", "minSize=35", "maxSize=75", "tolerance=0.5")
+    assert "1 object proposed in 1 of 1 annotations." in said
+    now, _ = dump(project)
+    (found,) = (one for name, one in now.items() if name not in drawn)
+    assert iou(found["geometry"], "c") > 0.8
+
+
 def test_a_server_that_is_not_there_changes_nothing(everything, project, drawn, dump):
     with pytest.raises(AssertionError, match="No server answers"):
         everything("which=class:Stroma", *SIZES, target="127.0.0.1:1")

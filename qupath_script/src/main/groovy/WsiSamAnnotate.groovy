@@ -1,10 +1,11 @@
 /*
  * WSI-SAM: outline annotations that are there already, each from its box or its points.
  *
- * Works in the window (select annotations first, or none for all), with 'Run for project', and without a window:
+ * Works in the window (select annotations first), with 'Run for project' (say which), and without a window:
  *   QuPath script -p project.qpproj -s --args which=class:Tumor WsiSamAnnotate.groovy
  *
- * An annotation keeps its id, name and class and gets the outline that the model sees in it. Locked ones are left alone.
+ * An annotation keeps its id, name and class and gets the outline that the model sees in it. Never changed are locked ones, lines, and
+ * those of class Region* or Ignore*; points of class Ignore* are negative clicks for what they lie in or near.
  */
 import io.wsisam.qupath.Notes
 import io.wsisam.qupath.Refine
@@ -16,7 +17,7 @@ import qupath.lib.gui.TaskRunnerFX
 // ---- What you may want to change ------------------------------------------------------------------------------------
 
 def wishes = [
-    which    : 'auto',      // 'selected', 'all', 'class:Tumor' ..., or 'auto': the selected ones if there are any, else all
+    which    : 'selected',  // 'selected', 'all' or 'class:Tumor' ...; what is hand-drawn is rewritten, so 'all' must be said
     margin   : 0,           // microns by which an annotation's box is widened (pixels for an image without calibration)
     border   : 0,           // microns for each pixel at which the borders of large objects are looked at again (slow); 0 = they are not
     model    : '',          // '' = the server's default

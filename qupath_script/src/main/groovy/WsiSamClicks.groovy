@@ -449,9 +449,10 @@ class Palette {
 
     /** The scales at which the border was looked at. */
     private static String border(outline, slide) {
-        def size = slide?.mpp()?.isPresent() ? slide.mpp().getAsDouble() : 1d
+        def mpp = slide?.pixelSize()?.mpp()
+        def size = mpp?.isPresent() ? mpp.getAsDouble() : 1d
         def scale = { level -> (outline.cell(level) * size as BigDecimal).round(new MathContext(2)).stripTrailingZeros().toPlainString() }
-        def unit = slide?.mpp()?.isPresent() ? '\u00b5m/px' : 'px'
+        def unit = mpp?.isPresent() ? '\u00b5m/px' : 'px'
         def limit = outline.limited() ? ' (finer would need too many)' : ''
         outline.isRefined() ? " \u2013 border at ${scale(outline.levels()[-1])} instead of ${scale(outline.levels()[0])} ${unit}, ${outline.borderWindows()} windows${limit}" : limit
     }

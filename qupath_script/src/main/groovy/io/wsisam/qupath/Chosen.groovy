@@ -9,18 +9,17 @@ class Chosen {
     /** Ids that a workflow step may name; a step is code, and Java limits its length. */
     private static final int MOST_IDS = 1000
 
+    private static final String REGION = 'Region*'
+
     /**
-     * @param wishes which ('selected', 'all', 'class:NAME', 'ids', or 'auto': the selected ones if there are any, else all), and ids
-     *        (joined by commas)
+     * @param wishes which ('selected', 'all', 'class:NAME' or 'ids'; 'auto', of scripts that were changed earlier, is 'selected': nothing
+     *        selected must never mean all that somebody has drawn), and ids (joined by commas)
      */
     static List<PathObject> of(ImageData imageData, Map wishes) {
         def all = imageData.getHierarchy().getAnnotationObjects().toList()
-        def selected = imageData.getHierarchy().getSelectionModel().getSelectedObjects().findAll { it.isAnnotation() }.toList()
         def which = wishes.which.toString()
-        if (which == 'auto')
-            return selected ?: all
-        if (which == 'selected')
-            return selected
+        if (isSelection(which))
+            return imageData.getHierarchy().getSelectionModel().getSelectedObjects().findAll { it.isAnnotation() }.toList()
         if (which == 'all')
             return all
         if (which == 'ids') {
@@ -33,13 +32,32 @@ class Chosen {
             def name = named.isBlank() ? '' : PathClass.fromString(named).toString()
             return all.findAll { (it.getPathClass()?.toString() ?: '') == name }
         }
-        throw new IllegalArgumentException("'which' is selected, all, class:NAME, ids or auto, not ${which}")
+        throw new IllegalArgumentException("'which' is selected, all, class:NAME or ids, not ${which}")
+    }
+
+    /** Whether it is what is selected in the viewer, of which there is none without a window and in 'Run for project'. */
+    static boolean isSelection(which) {
+        which.toString() in ['selected', 'auto']
+    }
+
+    /** Whether an annotation says where to look, and not what is there: of class Region*, or of one derived from it. */
+    static boolean isRegion(PathObject annotation) {
+        names(annotation).any { it == REGION }
+    }
+
+    /** Whether an annotation marks what is of no interest: of class Ignore*, or another whose name ends in *, as QuPath has it. */
+    static boolean isIgnored(PathObject annotation) {
+        names(annotation).any { it.endsWith('*') && it != REGION }
+    }
+
+    private static List<String> names(PathObject annotation) {
+        (annotation.getPathClass()?.toString() ?: '').split(': ').toList()
     }
 
     /** The wishes as a workflow step repeats them: a selection, which is gone by then, by its ids. */
     static Map repeatable(Map wishes, List<PathObject> chosen) {
         def values = wishes + [which: wishes.which.toString()]
-        if (values.which in ['auto', 'selected']) {
+        if (isSelection(values.which)) {
             boolean few = chosen.size() <= MOST_IDS
             values.which = few ? 'ids' : 'selected'
             values.ids = few ? chosen*.getID().join(',') : ''

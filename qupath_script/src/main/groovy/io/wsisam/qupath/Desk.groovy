@@ -42,6 +42,7 @@ class Desk {
     private final List<OpenPlane> planes = new CopyOnWriteArrayList<>()
     /** The viewers with our overlay. */
     final List<QuPathViewer> viewers = new CopyOnWriteArrayList<>()
+    private final Set<ImageData> warned = Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()))
     private final Map<String, Map> accepted = new ConcurrentHashMap<>()
     private final ExecutorService worker = Executors.newSingleThreadExecutor { task ->
         def thread = new Thread(task, 'wsisam-desk')
@@ -256,6 +257,8 @@ class Desk {
         if (plane == null)
             return
         step(plane.draft())
+        if (plane.isResized() && !plane.opening && reached)
+            open(plane)         // the draft is asked again there
         if (plane.state == SessionState.FAILED || plane.state == SessionState.CLOSED)
             retryNow()
         changed()
@@ -373,6 +376,14 @@ class Desk {
                     plane.end(draft)
             }
         }
+        changed()
+    }
+
+    /** A session has begun. Of an image whose file says another pixel size, the user hears once. */
+    void started(OpenPlane plane) {
+        def said = plane.slide.pixelSize().warning()
+        if (said && warned.add(plane.imageData))
+            tell("${nameOf(plane.imageData)}: ${said}")
         changed()
     }
 

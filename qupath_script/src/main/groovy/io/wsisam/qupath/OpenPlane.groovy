@@ -72,6 +72,12 @@ class OpenPlane {
         current
     }
 
+    /** Whether the user has set another pixel size since the image was opened on the server: lengths are told with that one. */
+    boolean isResized() {
+        def now = imageData.getServer().getPixelCalibration().getAveragedPixelSizeMicrons().doubleValue()
+        slide != null && Double.compare(slide.reference().mpp().orElse(Double.NaN), now) != 0
+    }
+
     /** The outline to draw for a draft, in level-0 pixels, or null. */
     Shape outline(Draft draft) {
         outlines.get(draft.id())
@@ -179,7 +185,7 @@ class OpenPlane {
         void onStarted(SessionInfo started) {
             info = started
             drafts.each { it.resume() }
-            desk.changed()
+            desk.started(OpenPlane.this)
         }
     }
 }

@@ -3,6 +3,7 @@ package io.wsisam.qupath
 import io.wsisam.client.Answer
 import io.wsisam.client.AnnotationShape
 import io.wsisam.client.SegmentOptions
+import io.wsisam.client.Slide
 import io.wsisam.client.SurveyListener
 import io.wsisam.client.SurveyResult
 import io.wsisam.client.SurveyWish
@@ -33,6 +34,7 @@ class Propose {
 
     private final ImageData imageData
     private final Map wishes
+    private Slide slide         // as it was opened last
 
     /**
      * @param wishes which and ids (the regions, as `Chosen` takes them), minSize and maxSize (microns, or
@@ -53,7 +55,10 @@ class Propose {
     String run(monitor) {
         if (!(wishes.kind in ['annotation', 'detection']))
             throw new IllegalArgumentException("'kind' is annotation or detection, not ${wishes.kind}")
-        def regions = Chosen.of(imageData, wishes).findAll { it.getROI()?.isArea() && !it.getROI().isEmpty() }
+        // What is marked as of no interest is looked in only when somebody points at it.
+        def regions = Chosen.of(imageData, wishes).findAll {
+            it.getROI()?.isArea() && !it.getROI().isEmpty() && !(wishes.which == 'all' && Chosen.isIgnored(it))
+        }
         if (regions.isEmpty())
             return 'WSI-SAM: no annotation with an area to look in. Select one, or say which with \'which\'.'
         def found = [:]
@@ -75,14 +80,15 @@ class Propose {
             monitor?.pluginCompleted('')
         }
         def count = found.values().sum { it.size() }
-        "WSI-SAM: ${objects(count)} proposed in ${found.size()} of ${regions.size()} annotations." + (cancelled ? ' Cancelled before the end.' : '')
+        "WSI-SAM: ${objects(count)} proposed in ${found.size()} of ${regions.size()} annotations." +
+                [slide.pixelSize().warning(), cancelled ? 'Cancelled before the end.' : ''].findAll().collect { " ${it}" }.join('')
     }
 
     /** What was proposed in regions before counts as existing: they may overlap. */
     private SurveyResult survey(WsiSamClient client, PathObject region, Map<PathObject, List<PathObject>> before, Queue<Answer> answers, monitor,
                                 double start, double share) {
         def plane = region.getROI().getImagePlane()
-        def slide = WsiSamClient.await(client.openSlide(Images.reference(imageData, plane, Settings.user().sendPixels())))
+        slide = WsiSamClient.await(client.openSlide(Images.reference(imageData, plane, Settings.user().sendPixels())))
         def options = new SegmentOptions(wishes.model.toString(), set('tolerance'), null)
         def wish = new SurveyWish(wishes.minSize as double, wishes.maxSize as double, set('minScore'), set('minStability'), set('minAgreement'), null)
         double told = start
@@ -111,12 +117,12 @@ class Propose {
         (wishes[name] as double) > 0 ? wishes[name] as Double : null
     }
 
-    /** Areas on the region's plane that meet its bounds, but for itself; those of quite another size, the server leaves out. */
+    /** Areas on the region's plane that meet its bounds, but for itself and those that only say where to look; those of quite another size, the server leaves out. */
     private List<AnnotationShape> existing(PathObject region, Map<PathObject, List<PathObject>> before) {
         def roi = region.getROI()
         def meets = { PathObject one ->
             def other = one.getROI()
-            !one.is(region) && other?.isArea() && !other.isEmpty() && other.getImagePlane() == roi.getImagePlane() &&
+            !one.is(region) && !Chosen.isRegion(one) && other?.isArea() && !other.isEmpty() && other.getImagePlane() == roi.getImagePlane() &&
                     other.getBoundsX() < roi.getBoundsX() + roi.getBoundsWidth() && roi.getBoundsX() < other.getBoundsX() + other.getBoundsWidth() &&
                     other.getBoundsY() < roi.getBoundsY() + roi.getBoundsHeight() && roi.getBoundsY() < other.getBoundsY() + other.getBoundsHeight()
         }

@@ -24,7 +24,8 @@ import java.util.concurrent.CancellationException
 import java.util.concurrent.ConcurrentHashMap
 
 /**
- * Annotations that are there already, outlined anew: each one's box, or its points, is the prompt.
+ * Annotations that are there already, outlined anew: each one's box, or its points, is the prompt, and points of an ignored
+ * class near it are negative clicks. What is locked, a line, or of class Region* or another ignored one, is never changed.
  *
  * The image is changed once, at the end, in one step that QuPath undoes as one; when the work is cancelled or the server
  * fails as a whole, it is not changed at all. For scripts: blocks until it is done, so never on the JavaFX thread.
@@ -32,13 +33,21 @@ import java.util.concurrent.ConcurrentHashMap
 class Refine {
     private static final int MOST_REASONS = 3
 
+    /**
+     * How far from an annotation's points a negative click counts at least, in microns and in pixels: half of what the server
+     * reads about a click that comes without a view. One farther away would only make it read more coarsely.
+     */
+    private static final double NEAR_MICRONS = 64, NEAR_PIXELS = 128
+
     /** What to do; all plain values, so that a workflow step can hold it. */
     static Map defaults() {
-        [which: 'auto', ids: '', margin: 0d, border: 0d, model: '', tolerance: 0d]
+        [which: 'selected', ids: '', margin: 0d, border: 0d, model: '', tolerance: 0d]
     }
 
     private final ImageData imageData
     private final Map wishes
+    private final List<ROI> ignored
+    private Slide slide         // as it was opened last
     private final Map<String, Answer> answers = new ConcurrentHashMap<>()
     private final Map<String, WsiSamException> failures = new ConcurrentHashMap<>()
 
@@ -50,6 +59,7 @@ class Refine {
     Refine(ImageData imageData, Map wishes) {
         this.imageData = imageData
         this.wishes = defaults() + wishes
+        ignored = imageData.getHierarchy().getAnnotationObjects().findAll { it.getROI()?.isPoint() && Chosen.isIgnored(it) }*.getROI()
     }
 
     /** @return a sentence or two for the user */
@@ -59,10 +69,12 @@ class Refine {
 
     String run(monitor) {
         def chosen = Chosen.of(imageData, wishes)
-        def open = chosen.findAll { !it.isLocked() && prompt(it) != null }
-        def skipped = chosen.size() - open.size()
+        if (chosen.isEmpty() && Chosen.isSelection(wishes.which))
+            return 'WSI-SAM: no annotation is selected, so nothing was changed. Select those to outline, or say which: all, or class:NAME.'
+        def (left, open) = chosen.split { whyNot(it) != null }
+        def skipped = left ? " ${left.size()} skipped: ${left.countBy { whyNot(it) }.collect { reason, n -> "${n} ${reason}" }.join(', ')}.".toString() : ''
         if (open.isEmpty())
-            return 'WSI-SAM: no annotation to refine' + (skipped ? ", ${skipped} locked or without a usable region." : '.')
+            return "WSI-SAM: no annotation to refine.${skipped}".toString()
         def before = open.collectEntries { [(it.getID()): it.getROI()] }
         monitor?.startMonitoring('WSI-SAM: refining annotations', open.size() + 1, true)
         try {
@@ -79,20 +91,45 @@ class Refine {
 
     // -- What to ask -----------------------------------------------------------------------------------------------
 
-    /** Points as clicks, any other region as its box; null when there is nothing to ask for. */
+    /** Why an annotation stays as it is, in a word or two; null when it does not. */
+    private String whyNot(PathObject annotation) {
+        if (annotation.isLocked())
+            return 'locked'
+        if (Chosen.isRegion(annotation) || Chosen.isIgnored(annotation))
+            return "of class ${annotation.getPathClass()}".toString()
+        if (annotation.getROI()?.isLine())
+            return 'a line'
+        prompt(annotation) == null ? 'without a usable region' : null
+    }
+
+    /** Points as clicks, any other region as its box, with the negative clicks near it; null when there is nothing to ask for. */
     private Prompt prompt(PathObject annotation) {
         def roi = annotation.getROI()
         if (roi == null || roi.isEmpty())
             return null
-        if (roi.isPoint())
-            return new Prompt(roi.getAllPoints().collect { new PointPrompt(it.getX(), it.getY(), true) }, null)
+        if (roi.isPoint()) {
+            double near = Math.max(Math.max(roi.getBoundsWidth(), roi.getBoundsHeight()) / 2,
+                    imageData.getServer().getPixelCalibration().hasPixelSizeMicrons() ? pixels(NEAR_MICRONS) : NEAR_PIXELS)
+            return new Prompt(roi.getAllPoints().collect { new PointPrompt(it.getX(), it.getY(), true) } +
+                    negatives(roi, roi.getBoundsX() - near, roi.getBoundsY() - near,
+                              roi.getBoundsX() + roi.getBoundsWidth() + near, roi.getBoundsY() + roi.getBoundsHeight() + near), null)
+        }
         def server = imageData.getServer()
         double margin = pixels(wishes.margin)
         def x0 = Math.max(0d, roi.getBoundsX() - margin)
         def y0 = Math.max(0d, roi.getBoundsY() - margin)
         def x1 = Math.min(server.getWidth() as double, roi.getBoundsX() + roi.getBoundsWidth() + margin)
         def y1 = Math.min(server.getHeight() as double, roi.getBoundsY() + roi.getBoundsHeight() + margin)
-        x0 < x1 && y0 < y1 ? new Prompt([], new BoxPrompt(x0, y0, x1, y1)) : null
+        x0 < x1 && y0 < y1 ? new Prompt(negatives(roi, x0, y0, x1, y1), new BoxPrompt(x0, y0, x1, y1)) : null
+    }
+
+    /** The points of ignored classes on a region's plane that lie between these edges and on the image. */
+    private List<PointPrompt> negatives(ROI roi, double x0, double y0, double x1, double y1) {
+        def server = imageData.getServer()
+        ignored.findAll { it.getImagePlane() == roi.getImagePlane() }.collectMany { it.getAllPoints() }
+                .findAll { it.getX() >= Math.max(0d, x0) && it.getY() >= Math.max(0d, y0) && it.getX() <= x1 && it.getY() <= y1 &&
+                        it.getX() < server.getWidth() && it.getY() < server.getHeight() }
+                .collect { new PointPrompt(it.getX(), it.getY(), false) }
     }
 
     private double pixels(length) {
@@ -109,9 +146,9 @@ class Refine {
     }
 
     private boolean askPlane(WsiSamClient client, ImagePlane plane, List<PathObject> annotations, SegmentOptions options, monitor) {
-        def slide = WsiSamClient.await(client.openSlide(Images.reference(imageData, plane, Settings.user().sendPixels())))
+        slide = WsiSamClient.await(client.openSlide(Images.reference(imageData, plane, Settings.user().sendPixels())))
         if ((wishes.border as double) > 0)
-            return annotations.every { askBorder(client, slide, it, options, monitor) }
+            return annotations.every { askBorder(client, it, options, monitor) }
         def items = annotations.collect { new BatchItem(it.getID().toString(), Ask.of(prompt(it))) }
         def batch = client.segmentBatch(slide, items, options, new BatchListener() {
             @Override
@@ -130,7 +167,7 @@ class Refine {
     }
 
     /** One with its border refined: on a stream, which a slide by pixels needs for it, and which waits for each window anew. */
-    private boolean askBorder(WsiSamClient client, Slide slide, PathObject annotation, SegmentOptions options, monitor) {
+    private boolean askBorder(WsiSamClient client, PathObject annotation, SegmentOptions options, monitor) {
         def id = annotation.getID().toString()
         def asked = client.replay(slide, [Ask.of(prompt(annotation)).refined(Refinement.to(pixels(wishes.border)))], options)
         try {
@@ -183,11 +220,9 @@ class Refine {
         Steps.add(imageData, WorkflowStep.of('WSI-SAM refine annotations', Chosen.repeatable(wishes, annotations), call, ')\n'))
     }
 
-    private String report(int changed, int asked, int skipped) {
+    private String report(int changed, int asked, String skipped) {
         def empty = answers.values().count { it.outline().isEmpty() }
-        def text = new StringBuilder("WSI-SAM: ${changed} of ${asked} annotations refined.")
-        if (skipped)
-            text << " ${skipped} skipped: locked, or without a usable region."
+        def text = new StringBuilder("WSI-SAM: ${changed} of ${asked} annotations refined.${skipped}")
         if (empty)
             text << " ${empty} left as they were: the model found nothing there."
         def finer = answers.values().collect { it.outline() }.findAll { it.isRefined() }
@@ -203,6 +238,9 @@ class Refine {
         def moved = asked - changed - empty - failures.size()
         if (moved > 0)
             text << " ${moved} changed or removed meanwhile: left alone."
+        def size = slide.pixelSize().warning()
+        if (size)
+            text << " ${size}"
         text.toString()
     }
 }

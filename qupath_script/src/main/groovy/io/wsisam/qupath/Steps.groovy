@@ -53,6 +53,8 @@ class Steps {
             if (object.name)
                 annotation.setName(object.name)
             imageData.getHierarchy().addObject(annotation)
+            if (slide.pixelSize().warning())
+                println "WSI-SAM: ${slide.pixelSize().warning()}"
         }
     }
 

@@ -188,8 +188,9 @@ public final class Batch {
         SegmentBatchRequest.newBuilder()
             .setSlideId(slide.id())
             .setModel(options.model())
-            .setOptions(Wire.options(options))
+            .setOptions(Wire.options(options, slide.lengths()))
             .addAllTiles(tiles);
+    slide.reference().mpp().ifPresent(request::setMpp);
     part.forEach(item -> request.addItems(Wire.item(item)));
     String requestId = Connection.newRequestId();
     ClientCall<SegmentBatchRequest, SegmentBatchResponse> fresh =
@@ -249,7 +250,9 @@ public final class Batch {
     private final List<BatchItem> items;
     private final String slideId;
     private final String requestId;
+    private final Lengths sent = slide.lengths();
     private boolean slideForgotten;
+    private boolean misread;
 
     Part(List<BatchItem> items, String slideId, String requestId) {
       this.items = items;
@@ -267,7 +270,9 @@ public final class Batch {
       backoff.reset();
       trouble = null;
       watch();
-      if (response.hasOutline()) {
+      if (response.hasOutline() && isMisread(response.getOutline())) {
+        misread = true; // asked again when the part has ended, its lengths in the server's unit
+      } else if (response.hasOutline()) {
         unanswered.remove(item.id());
         outlined++;
         Answer answer =
@@ -282,6 +287,11 @@ public final class Batch {
       } else {
         failed(item, Errors.of(response.getError(), requestId));
       }
+    }
+
+    private boolean isMisread(io.wsisam.v1.Outline outline) {
+      PixelSize size = Wire.pixelSize(outline.hasPixelSize(), outline.getPixelSize());
+      return slide.misread(outline.getUnit(), size, sent) && options.hasLengths();
     }
 
     private void failed(BatchItem item, WsiSamException error) {
@@ -311,7 +321,10 @@ public final class Batch {
     @Override
     public void onCompleted() {
       boolean left = items.stream().anyMatch(this::isLeft);
-      if (left && !over) {
+      if (left && misread && !over) {
+        putBack();
+        next();
+      } else if (left && !over) {
         again(slideForgotten);
       } else {
         goOn();
@@ -324,13 +337,17 @@ public final class Batch {
 
     /** Puts back what this call left unanswered, and goes on after a while. */
     private void again(boolean reopen) {
+      putBack();
+      connection.pause(backoff.next(), reopen ? this::reopen : Batch.this::next);
+    }
+
+    private void putBack() {
       call = null;
       for (int i = items.size() - 1; i >= 0; i--) {
         if (isLeft(items.get(i))) {
           waiting.addFirst(items.get(i));
         }
       }
-      connection.pause(backoff.next(), reopen ? this::reopen : Batch.this::next);
     }
 
     private void reopen() {

@@ -37,10 +37,6 @@ final class Connection {
   /** After a wish to connect at once: what waits goes on then, connected or not. */
   private static final Duration RECONNECTING = Duration.ofSeconds(2);
 
-  /** The server allows one ping a minute; with some room, so that a clock that runs fast does not break the rule. */
-  private static final Duration KEEPALIVE = Duration.ofSeconds(75);
-
-  private static final Duration KEEPALIVE_ANSWER = Duration.ofSeconds(20);
   private static final Metadata.Key<String> REQUEST_ID =
       Metadata.Key.of("x-request-id", Metadata.ASCII_STRING_MARSHALLER);
 
@@ -60,14 +56,17 @@ final class Connection {
     callOptions = credentials(options);
     ChannelCredentials security = security(options);
     threads = new Threads();
+    Routes routes = new Routes(options.address());
     channel =
         OkHttpChannelBuilder.forAddress(options.address().host(), options.address().port(), security)
             .executor(threads.work)
             .scheduledExecutorService(threads.work)
             .transportExecutor(threads.network)
             .offloadExecutor(threads.network)
-            .keepAliveTime(KEEPALIVE.toSeconds(), TimeUnit.SECONDS)
-            .keepAliveTimeout(KEEPALIVE_ANSWER.toSeconds(), TimeUnit.SECONDS)
+            .proxyDetector(routes)
+            .socketFactory(routes)
+            .keepAliveTime(options.keepalive().toNanos(), TimeUnit.NANOSECONDS)
+            .keepAliveTimeout(options.keepaliveAnswer().toNanos(), TimeUnit.NANOSECONDS)
             .maxInboundMessageSize(LARGEST_MESSAGE)
             .disableServiceConfigLookUp() // one look-up less in a hospital's name service
             .userAgent("wsisam-qupath-client/" + WsiSamClient.version())
@@ -250,7 +249,7 @@ final class Connection {
           "",
           Map.of());
     }
-    return CallOptions.DEFAULT.withCallCredentials(new BearerToken(options.token().strip()));
+    return CallOptions.DEFAULT.withCallCredentials(BearerToken.of(options.token().strip()));
   }
 
   private static ChannelCredentials security(ClientOptions options) {

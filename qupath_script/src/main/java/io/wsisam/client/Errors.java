@@ -35,6 +35,9 @@ final class Errors {
   private static final Pattern NOT_GRPC =
       Pattern.compile("HTTP status code|invalid content-type|error in frame handler");
 
+  /** What gRPC says when it cannot tunnel through a proxy. */
+  private static final Pattern OF_A_PROXY = Pattern.compile("^(?:Response returned from proxy|Failed trying to connect with proxy)");
+
   private final ServerAddress address;
 
   Errors(ServerAddress address) {
@@ -187,6 +190,14 @@ final class Errors {
           ClientReason.TLS_FAILED,
           "No encrypted connection to " + address + ": " + rootMessage(status.getCause())
               + ". Check that the server uses TLS and that its certificate is trusted here.",
+          requestId);
+    }
+    if (OF_A_PROXY.matcher(text).find()) {
+      return own(
+          "UNAVAILABLE",
+          ClientReason.UNREACHABLE,
+          "The proxy of this computer's Java settings (https.proxyHost) did not connect to " + address + ": "
+              + text.lines().findFirst().orElse("") + ". A server in the lab's own network belongs into http.nonProxyHosts.",
           requestId);
     }
     if (hasCause(status.getCause(), UnknownHostException.class)

@@ -43,9 +43,13 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
   final Set<Integer> flying = new LinkedHashSet<>();
 
   final String slideId;
+
+  /** How lengths were sent with its start. */
+  final Lengths lengths;
+
   private final Connection connection;
   private final PixelReader reader;
-  private final PixelProvider pixels;
+  private final Slide slide;
   private final Owner owner;
   private final String requestId = Connection.newRequestId();
   private final Set<PixelWindow> asked = new LinkedHashSet<>();
@@ -55,11 +59,12 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
   private boolean started;
   private boolean over;
 
-  InteractStream(Connection connection, PixelReader reader, PixelProvider pixels, String slideId, Owner owner) {
+  InteractStream(Connection connection, PixelReader reader, Slide slide, Owner owner) {
     this.connection = connection;
     this.reader = reader;
-    this.pixels = pixels;
-    this.slideId = slideId;
+    this.slide = slide;
+    slideId = slide.id();
+    lengths = slide.lengths();
     this.owner = owner;
   }
 
@@ -68,13 +73,13 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
         connection.stream(SegmentationGrpc.getInteractMethod(), requestId);
     ClientCalls.asyncBidiStreamingCall(call, this);
     // A new id each time: the server may not have noticed yet that the stream before this one is gone.
-    Start start =
+    Start.Builder start =
         Start.newBuilder()
             .setSessionId(UUID.randomUUID().toString())
             .setSlideId(slideId)
             .setModel(options.model())
-            .setOptions(Wire.options(options))
-            .build();
+            .setOptions(Wire.options(options, lengths));
+    slide.reference().mpp().ifPresent(start::setMpp);
     send(InteractRequest.newBuilder().setStart(start).build());
     startTimer =
         connection.threads.later(
@@ -203,7 +208,7 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
 
   private void sendTile(PixelWindow window) {
     asked.add(window);
-    reader.read(pixels, window).whenComplete((tile, failure) -> tileRead(window, tile, failure));
+    reader.read(slide.reference().pixels(), window).whenComplete((tile, failure) -> tileRead(window, tile, failure));
   }
 
   private void tileRead(PixelWindow window, PixelTile tile, Throwable failure) {

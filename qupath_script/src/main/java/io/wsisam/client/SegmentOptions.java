@@ -1,8 +1,8 @@
 package io.wsisam.client;
 
 /**
- * How outlines are made. Lengths are microns and areas square microns, or level-0 pixels where the slide has no pixel
- * size.
+ * How outlines are made. Lengths are microns and areas square microns, or level-0 pixels where the image here
+ * ({@link SlideReference#mpp}) has no pixel size; they are sent in the server's unit.
  *
  * @param model a model's name; "" for the server's default
  * @param tolerance greatest distance by which simplification may move the border, or null for the server's choice
@@ -17,6 +17,10 @@ public record SegmentOptions(String model, Double tolerance, Double minArea) {
   /** All as the server chooses. */
   public static SegmentOptions defaults() {
     return new SegmentOptions("", null, null);
+  }
+
+  boolean hasLengths() {
+    return tolerance != null || minArea != null;
   }
 
   /** With a model. */

@@ -2,6 +2,7 @@ package io.wsisam.client;
 
 import io.wsisam.v1.PixelTile;
 import io.wsisam.v1.SegmentRequest;
+import io.wsisam.v1.SegmentResponse;
 import io.wsisam.v1.SegmentationGrpc;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -10,7 +11,7 @@ import java.util.concurrent.CompletableFuture;
 
 /** Single prompts: opens the slide again when the server has forgotten it, and sends pixels that are missing. */
 final class Segmenter {
-  /** A prompt reads two windows; a third round means that the server does not keep what it gets. */
+  /** A prompt reads two windows, and its lengths may have to be sent in another unit; more rounds mean that nothing is kept. */
   private static final int ROUNDS = 3;
 
   private final Connection connection;
@@ -34,14 +35,19 @@ final class Segmenter {
   private CompletableFuture<Outline> attempt(
       Slide slide, Ask ask, SegmentOptions options, List<PixelTile> tiles, Duration left, int rounds) {
     String id = slide.id();
-    SegmentRequest request = Wire.request(id, ask, options).addAllTiles(tiles).build();
+    Lengths sent = slide.lengths();
+    SegmentRequest request = Wire.request(slide, ask, options).addAllTiles(tiles).build();
     return connection
         .call(SegmentationGrpc.getSegmentMethod(), request, left)
-        .thenApply(response -> Wire.outline(response.getOutline()))
+        .thenApply(SegmentResponse::getOutline)
         .handle(
             (outline, failure) -> {
               if (failure == null) {
-                return CompletableFuture.completedFuture(outline);
+                PixelSize size = Wire.pixelSize(outline.hasPixelSize(), outline.getPixelSize());
+                boolean misread = slide.misread(outline.getUnit(), size, sent) && options.hasLengths();
+                return misread && rounds > 0
+                    ? attempt(slide, ask, options, tiles, left, rounds - 1)
+                    : CompletableFuture.completedFuture(Wire.outline(outline));
               }
               WsiSamException error = WsiSamException.of(failure);
               if (rounds == 0) {

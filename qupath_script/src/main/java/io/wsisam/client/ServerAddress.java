@@ -68,6 +68,11 @@ public record ServerAddress(String host, int port, boolean tls) {
     }
   }
 
+  /** Whether the way there does not leave this computer: {@link #isLoopback}, or 0.0.0.0, as a server names itself. */
+  boolean isThisComputer() {
+    return isLoopback() || host.equals("0.0.0.0") || host.equals("::");
+  }
+
   /** As the user would write it. */
   @Override
   public String toString() {

@@ -167,7 +167,7 @@ public final class Session implements AutoCloseable {
       return;
     }
     become(SessionState.CONNECTING, null);
-    stream = new InteractStream(connection, reader, slide.reference().pixels(), slide.id(), new Hearing());
+    stream = new InteractStream(connection, reader, slide, new Hearing());
     stream.open(options);
   }
 
@@ -364,6 +364,12 @@ public final class Session implements AutoCloseable {
     @Override
     public void started(Started started) {
       reopened = false;
+      PixelSize size = Wire.pixelSize(started.hasPixelSize(), started.getPixelSize());
+      if (slide.misread(started.getUnit(), size, stream.lengths) && options.hasLengths()) {
+        stream.drop(); // before anything was asked on it: again, with lengths in the server's unit
+        connect();
+        return;
+      }
       become(SessionState.READY, null);
       SessionInfo info =
           new SessionInfo(started.getModel(), started.getWeightsHash(), Wire.inMicrons(started.getUnit()));

@@ -1,5 +1,6 @@
 package io.wsisam.client;
 
+import io.wsisam.v1.LengthUnit;
 import java.util.OptionalDouble;
 
 /** An image that is open on the server. It stays usable when the server is restarted: it is then opened again. */
@@ -13,6 +14,8 @@ public final class Slide {
 
   private final SlideReference reference;
   private volatile Opened opened;
+  private volatile LengthUnit unit = LengthUnit.LENGTH_UNIT_UNSPECIFIED;
+  private volatile PixelSize said;
 
   Slide(SlideReference reference, Opened opened) {
     this.reference = reference;
@@ -34,9 +37,42 @@ public final class Slide {
     return opened.height();
   }
 
-  /** Microns per level-0 pixel as the server knows it. */
+  /** Microns per level-0 pixel as the server's file says; empty where it does not. */
   public OptionalDouble mpp() {
     return opened.mpp();
+  }
+
+  /** The pixel size that lengths are taken with, as far as the server has told. */
+  public PixelSize pixelSize() {
+    PixelSize told = said;
+    if (told != null) {
+      return told;
+    }
+    boolean inPixels = unit == LengthUnit.LENGTH_UNIT_PIXEL;
+    return inPixels ? PixelSize.unknown() : PixelSize.of(opened.mpp(), reference.mpp());
+  }
+
+  /** How lengths are sent, as far as the server has told. It is taken for one that uses the pixel size which it is sent. */
+  Lengths lengths() {
+    boolean known = opened.mpp().isPresent() || reference.mpp().isPresent();
+    boolean microns = unit == LengthUnit.LENGTH_UNIT_UNSPECIFIED ? known : Wire.inMicrons(unit);
+    return Lengths.of(reference.mpp(), opened.mpp(), microns);
+  }
+
+  /**
+   * Takes what a reply says of lengths.
+   *
+   * @param sent how lengths were sent with the request
+   * @return whether the server read them in another unit than they were meant in
+   */
+  boolean misread(LengthUnit inReply, PixelSize inReplyOrNull, Lengths sent) {
+    if (inReply == LengthUnit.LENGTH_UNIT_MICRON || inReply == LengthUnit.LENGTH_UNIT_PIXEL) {
+      unit = inReply;
+    }
+    if (inReplyOrNull != null) {
+      said = inReplyOrNull;
+    }
+    return !lengths().equals(sent);
   }
 
   /** Whether the server reads this image's pixels from here; false: it opened the file itself. */
@@ -59,6 +95,8 @@ public final class Slide {
 
   void reopened(Opened again) {
     opened = again;
+    unit = LengthUnit.LENGTH_UNIT_UNSPECIFIED; // perhaps of another release by now
+    said = null;
   }
 
   @Override

@@ -14,7 +14,7 @@ import java.util.Set;
  * @param uris where it lies, as this computer sees it; those that a server may open first
  * @param width level-0 width in pixels
  * @param height level-0 height in pixels
- * @param mpp microns per level-0 pixel, where known
+ * @param mpp microns per level-0 pixel, where known; sent with each request, it counts where the server's file has none
  * @param pixels gives its pixels where the server cannot open it, or null: it is then opened by reference only
  */
 public record SlideReference(

@@ -28,6 +28,8 @@ public final class Survey {
   private final PixelReader reader;
   private final Slide slide;
   private final SegmentEverythingRequest request;
+  private final SurveyWish wish;
+  private final SegmentOptions options;
   private final SurveyListener listener;
   private final CompletableFuture<SurveyResult> result = new CompletableFuture<>();
 
@@ -40,12 +42,25 @@ public final class Survey {
   private int done;
   private int total;
 
+  /**
+   * Begins it.
+   *
+   * @param request all but sizes, options and pixels
+   */
   Survey(
-      Connection connection, PixelReader reader, Slide slide, SegmentEverythingRequest request, SurveyListener listener) {
+      Connection connection,
+      PixelReader reader,
+      Slide slide,
+      SegmentEverythingRequest request,
+      SurveyWish wish,
+      SegmentOptions options,
+      SurveyListener listener) {
     this.connection = connection;
     this.reader = reader;
     this.slide = slide;
     this.request = request;
+    this.wish = wish;
+    this.options = options;
     this.listener = listener;
     if (!connection.threads.work(this::start)) {
       throw Errors.closed();
@@ -76,7 +91,14 @@ public final class Survey {
     ClientCall<SegmentEverythingRequest, SegmentEverythingResponse> fresh =
         connection.stream(SegmentationGrpc.getSegmentEverythingMethod(), requestId);
     call = fresh;
-    ClientCalls.asyncServerStreamingCall(fresh, request.toBuilder().addAllTiles(tiles).build(), new Answers(requestId));
+    Lengths lengths = slide.lengths();
+    SegmentEverythingRequest whole =
+        request.toBuilder()
+            .setFilter(Wire.filter(wish, lengths))
+            .setOptions(Wire.options(options, lengths))
+            .addAllTiles(tiles)
+            .build();
+    ClientCalls.asyncServerStreamingCall(fresh, whole, new Answers(requestId, lengths, tiles));
   }
 
   private void finish(boolean cancelled) {
@@ -132,17 +154,29 @@ public final class Survey {
   private final class Answers implements StreamObserver<SegmentEverythingResponse> {
     private final long asked = System.nanoTime();
     private final String requestId;
+    private final Lengths sent;
+    private final List<PixelTile> tiles;
+    private boolean misread;
 
-    Answers(String requestId) {
+    Answers(String requestId, Lengths sent, List<PixelTile> tiles) {
       this.requestId = requestId;
+      this.sent = sent;
+      this.tiles = tiles;
     }
 
     @Override
     public void onNext(SegmentEverythingResponse response) {
-      if (over) {
+      if (over || misread) {
         return;
       }
       connection.answered();
+      PixelSize size = Wire.pixelSize(response.hasPixelSize(), response.getPixelSize());
+      if (slide.misread(response.getUnit(), size, sent)) {
+        misread = true; // the first answer comes before any window is read: again, with sizes in the server's unit
+        call.cancel("asked again in another unit", null);
+        ask(tiles);
+        return;
+      }
       for (Proposal proposal : response.getProposalsList()) {
         proposed++;
         Duration waited = Duration.ofNanos(System.nanoTime() - asked);
@@ -164,7 +198,7 @@ public final class Survey {
 
     @Override
     public void onError(Throwable failure) {
-      if (over) {
+      if (over || misread) {
         return;
       }
       WsiSamException error = connection.errors.of(failure, requestId);
@@ -177,7 +211,9 @@ public final class Survey {
 
     @Override
     public void onCompleted() {
-      finish(false);
+      if (!misread) {
+        finish(false);
+      }
     }
   }
 }

@@ -2,7 +2,7 @@ package io.wsisam.client;
 
 /**
  * Which objects of a region are proposed. Sizes are diameters of circles of the objects' area, in microns, or in level-0
- * pixels where the slide has no pixel size. What is null is the server's choice.
+ * pixels where the image here has no pixel size; they are sent in the server's unit. What is null is the server's choice.
  *
  * @param minSize of the smallest; greater than 0
  * @param maxSize of the largest; greater than minSize, at most 16 times as large

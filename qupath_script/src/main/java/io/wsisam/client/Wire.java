@@ -5,6 +5,7 @@ import io.wsisam.v1.LengthUnit;
 import io.wsisam.v1.Model;
 import io.wsisam.v1.MultiPolygon;
 import io.wsisam.v1.OutlineOptions;
+import io.wsisam.v1.PixelSizeSource;
 import io.wsisam.v1.PixelSource;
 import io.wsisam.v1.PixelsNeeded;
 import io.wsisam.v1.Point;
@@ -19,6 +20,7 @@ import io.wsisam.v1.SegmentRequest;
 import io.wsisam.v1.Window;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalDouble;
 
 /** This client's values as messages of the contract, and back. */
 final class Wire {
@@ -97,13 +99,13 @@ final class Wire {
     return new FieldWindow(message.getX(), message.getY(), message.getDownsample(), message.getSize());
   }
 
-  static OutlineOptions options(SegmentOptions options) {
+  static OutlineOptions options(SegmentOptions options, Lengths lengths) {
     OutlineOptions.Builder message = OutlineOptions.newBuilder();
     if (options.tolerance() != null) {
-      message.setTolerance(options.tolerance());
+      message.setTolerance(lengths.length(options.tolerance()));
     }
     if (options.minArea() != null) {
-      message.setMinArea(options.minArea());
+      message.setMinArea(lengths.area(options.minArea()));
     }
     return message.build();
   }
@@ -115,13 +117,14 @@ final class Wire {
     return message.build();
   }
 
-  static SegmentRequest.Builder request(String slideId, Ask ask, SegmentOptions options) {
+  static SegmentRequest.Builder request(Slide slide, Ask ask, SegmentOptions options) {
     SegmentRequest.Builder message =
         SegmentRequest.newBuilder()
-            .setSlideId(slideId)
+            .setSlideId(slide.id())
             .setModel(options.model())
             .setPrompt(prompt(ask.prompt()))
-            .setOptions(options(options));
+            .setOptions(options(options, slide.lengths()));
+    slide.reference().mpp().ifPresent(message::setMpp);
     if (ask.viewport() != null) {
       message.setViewport(viewport(ask.viewport()));
     }
@@ -235,9 +238,11 @@ final class Wire {
     return message.build();
   }
 
-  static ProposalFilter filter(SurveyWish wish) {
+  static ProposalFilter filter(SurveyWish wish, Lengths lengths) {
     ProposalFilter.Builder message =
-        ProposalFilter.newBuilder().setMinSize(wish.minSize()).setMaxSize(wish.maxSize());
+        ProposalFilter.newBuilder()
+            .setMinSize(lengths.length(wish.minSize()))
+            .setMaxSize(lengths.length(wish.maxSize()));
     if (wish.minScore() != null) {
       message.setMinScore(wish.minScore());
     }
@@ -266,6 +271,16 @@ final class Wire {
 
   static boolean inMicrons(LengthUnit unit) {
     return unit == LengthUnit.LENGTH_UNIT_MICRON;
+  }
+
+  /** Null when a reply has none: the server is of an earlier release. */
+  static PixelSize pixelSize(boolean there, io.wsisam.v1.PixelSize message) {
+    return there
+        ? new PixelSize(
+            message.hasMpp() ? OptionalDouble.of(message.getMpp()) : OptionalDouble.empty(),
+            message.getSource() == PixelSizeSource.PIXEL_SIZE_SOURCE_SLIDE,
+            message.hasIgnoredMpp() ? OptionalDouble.of(message.getIgnoredMpp()) : OptionalDouble.empty())
+        : null;
   }
 
   static ModelInfo model(Model model) {

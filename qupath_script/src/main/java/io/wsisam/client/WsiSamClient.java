@@ -62,7 +62,7 @@ public final class WsiSamClient implements AutoCloseable {
   /**
    * A client with other options. Nothing is sent before the first call.
    *
-   * @throws WsiSamException TOKEN_NEEDS_TLS, BAD_CERTIFICATES
+   * @throws WsiSamException TOKEN_NEEDS_TLS, TOKEN_INVALID, BAD_CERTIFICATES
    */
   public static WsiSamClient connect(ClientOptions options) {
     return new WsiSamClient(options);
@@ -156,11 +156,10 @@ public final class WsiSamClient implements AutoCloseable {
         SegmentEverythingRequest.newBuilder()
             .setSlideId(slide.id())
             .setModel(options.model())
-            .setOptions(Wire.options(options))
-            .setFilter(Wire.filter(wish))
             .setRegion(areas(region));
+    slide.reference().mpp().ifPresent(request::setMpp);
     existing.forEach(one -> request.addExisting(areas(one)));
-    return new Survey(connection, reader, slide, request.build(), Objects.requireNonNull(listener));
+    return new Survey(connection, reader, slide, request.build(), wish, options, Objects.requireNonNull(listener));
   }
 
   private static MultiPolygon areas(AnnotationShape shape) {

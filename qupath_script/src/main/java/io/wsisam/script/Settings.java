@@ -5,6 +5,9 @@ import io.wsisam.client.SegmentOptions;
 import io.wsisam.client.ServerAddress;
 import io.wsisam.client.WsiSamException;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.Charset;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.prefs.Preferences;
@@ -131,10 +134,19 @@ public final class Settings {
 
   private static String token(String file) {
     try {
-      return Files.readString(Path.of(file)).strip();
+      byte[] bytes = Files.readAllBytes(Path.of(file));
+      return text(bytes).strip();
     } catch (IOException unreadable) {
       throw WsiSamException.badTokenFile(file, unreadable);
     }
+  }
+
+  /** UTF-8, or UTF-16 as Windows' shell writes what a command printed; without the mark at the start that says which. */
+  private static String text(byte[] bytes) throws IOException {
+    boolean wide = bytes.length >= 2 && (bytes[0] & bytes[1]) == (byte) 0xFE && bytes[0] != bytes[1];
+    Charset charset = wide ? StandardCharsets.UTF_16 : StandardCharsets.UTF_8;
+    String text = charset.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+    return text.startsWith("\uFEFF") ? text.substring(1) : text;
   }
 
   private static boolean isAddress(String text) {

@@ -72,6 +72,26 @@ class ValuesTest {
     assertThrows(IllegalArgumentException.class, () -> readable.withCallTimeout(Duration.ZERO));
   }
 
+  /** gRPC would put question marks in the place of some of these, and break the connection at others. */
+  @ParameterizedTest
+  @CsvSource({
+    "'wsisam_caf\u00e9', 11 of 11 is none of these",
+    "'wsisam_\u0430b', 8 of 9 is none of these",
+    "'two\nlines', 4 of 9 is the end of a line",
+    "'two words', 4 of 9 is a space",
+    "'bell\u0007', 5 of 5 is no character of text",
+    "'\ufeffwsisam_ab', 1 of 10 is none of these",
+  })
+  void aTokenThatNoHeaderCarriesIsRefusedBeforeItIsSent(String token, String said) {
+    ClientOptions options = ClientOptions.to("127.0.0.1:1").withToken(token);
+    WsiSamException error = assertThrows(WsiSamException.class, () -> WsiSamClient.connect(options));
+    assertEquals("UNAUTHENTICATED", error.status());
+    assertEquals("TOKEN_INVALID", error.reason());
+    assertTrue(error.text().contains("character " + said), error.text());
+    assertFalse(error.text().contains("wsisam_"), error.text());
+    WsiSamClient.connect(options.withToken(" wsisam_4f-A_9\n")).close();
+  }
+
   @Test
   void ringsAreDecodedWithTheirHoles() {
     Ring outer = Ring.newBuilder().addAllDeltas(List.of(6400, 3200, 320, 0, 0, 320)).build();

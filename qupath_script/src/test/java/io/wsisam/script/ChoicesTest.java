@@ -9,6 +9,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.wsisam.client.ClientReason;
 import io.wsisam.client.WsiSamException;
 import java.io.IOException;
+import java.nio.charset.Charset;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -99,6 +101,14 @@ class ChoicesTest {
     settings.tokenFile(file.toString());
     assertEquals("secret", settings.clientOptions().token());
     assertFalse(settings.clientOptions().toString().contains("secret"));
+    // As Windows' own programs write it, with a mark at the start.
+    for (Charset charset : List.of(StandardCharsets.UTF_8, StandardCharsets.UTF_16LE, StandardCharsets.UTF_16BE)) {
+      Files.writeString(file, "\ufeffsecret\r\n", charset);
+      assertEquals("secret", settings.clientOptions().token());
+    }
+    Files.write(file, new byte[] {'s', (byte) 0xE9});
+    assertEquals(
+        ClientReason.BAD_TOKEN_FILE, assertThrows(WsiSamException.class, settings::clientOptions).reason());
     settings.tokenFile(folder.resolve("gone").toString());
     WsiSamException error = assertThrows(WsiSamException.class, settings::clientOptions);
     assertEquals(ClientReason.BAD_TOKEN_FILE, error.reason());
