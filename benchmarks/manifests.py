@@ -52,21 +52,45 @@ BCSS_CUT = {"1127": 1, "1128": 1, "1130": 1, "1135": 2, "1137": 1, "1142": 2}
 """Of these regions so many of the largest objects are left out: the annotation ends in straight lines there."""
 
 
-def parts(mask: NDArray[np.bool_], min_pixels: int, *, filled: bool = False) -> NDArray[np.int32]:
-    """The connected parts of a mask, each by itself with its holes filled if wanted; smaller ones left out."""
+def parts(mask: NDArray[np.bool_], min_pixels: int) -> NDArray[np.int32]:
+    """The connected parts of a mask; smaller ones left out."""
     regions, _ = ndimage.label(mask, _TOUCHING)
     labels = np.zeros(mask.shape, np.int32)
     count = 0
     for number, where in enumerate(ndimage.find_objects(regions), 1):
         part = regions[where] == number
-        if part.sum() < min_pixels:
-            continue
-        count += 1
-        view = labels[where]
-        # what lies in the hole of another stays itself
-        drawn = ndimage.binary_fill_holes(part) & (view == 0) if filled else part
-        view[drawn | part] = count
+        if part.sum() >= min_pixels:
+            count += 1
+            labels[where][part] = count
     return labels
+
+
+def filled(labels: NDArray[np.int32], big_hole: int) -> NDArray[np.int32]:
+    """Each object by itself with its holes filled, also those that the image's border cuts open.
+
+    Objects with more than one hole of `big_hole` pixels are left out: two that touch, with what is between them.
+    """
+    whole = np.zeros_like(labels)
+    for number, where in enumerate(ndimage.find_objects(labels), 1):
+        part = labels[where] == number
+        closed = part.copy()
+        for edge, side in (
+            (where[0].start == 0, closed[0]),
+            (where[0].stop == labels.shape[0], closed[-1]),
+            (where[1].start == 0, closed[:, 0]),
+            (where[1].stop == labels.shape[1], closed[:, -1]),
+        ):
+            along = np.flatnonzero(side)
+            if edge and along.size:
+                side[along[0] : along[-1] + 1] = True
+        drawn = ndimage.binary_fill_holes(closed)
+        holes, _ = ndimage.label(drawn & ~part)
+        if (np.bincount(holes.ravel())[1:] >= big_hole).sum() > 1:
+            continue
+        # what lies in the hole of another stays itself
+        drawn &= np.isin(labels[where], (0, number))
+        whole[where][drawn] = number
+    return whole
 
 
 def natural(path: Path) -> list[int | str]:
@@ -215,11 +239,12 @@ def rings(data: Path) -> Iterator[Labelled]:
         yield Labelled(image, labels, "val" if image.name.startswith("P3") else "train")
 
 
-def _testis(data: Path, *, filled: bool) -> Iterator[Labelled]:
+def _testis(data: Path, *, whole: bool) -> Iterator[Labelled]:
     for image in sorted((data / "testis_tubules/images").iterdir()):
         mask = grey(data / "testis_tubules/masks" / f"{image.stem}.png") > _HALF
         check_epithelium(image, mask)
-        labels = parts(ndimage.binary_opening(mask, np.ones((5, 5))), 2500, filled=filled)
+        labels = parts(ndimage.binary_opening(mask, np.ones((5, 5))), 2500)
+        labels = filled(labels, 1500) if whole else labels
         split = "train" if image.name.startswith("M04") else "val"
         yield Labelled(image, labels, split, TESTIS_WHITES.get(image.stem[:5], "173 174 172"))
 
@@ -240,12 +265,12 @@ def check_epithelium(image: Path, mask: NDArray[np.bool_]) -> None:
 
 def testis_rings(data: Path) -> Iterator[Labelled]:
     """Epithelium of testis tubules, rings about a lumen; mink M04 trains, mink M02 and polar bears validate."""
-    return _testis(data, filled=False)
+    return _testis(data, whole=False)
 
 
 def testis_tubules(data: Path) -> Iterator[Labelled]:
     """The same images, whole tubules, lumen included: a click in the ring is ambiguous between the two on purpose."""
-    return _testis(data, filled=True)
+    return _testis(data, whole=True)
 
 
 SETS: dict[Callable[[Path], Iterator[Labelled]], str] = {

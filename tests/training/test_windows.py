@@ -87,6 +87,17 @@ def test_a_stain_changes_tissue_and_not_glass():
     assert (more[1:] == 255).all()
 
 
+def test_a_darker_white_darkens_glass_and_tissue_alike():
+    image = np.full((4, 4, 3), 250, np.uint8)
+    image[0] = (150, 80, 160)
+    dark = Augmentation(white=(0.64, 0.6, 0.62)).stain(image)
+    assert tuple(dark[3, 3]) == (160, 150, 155)
+    assert tuple(dark[0, 0]) == (96, 48, 99)
+    whites = [Augmentation.draw(np.random.default_rng(seed)).white for seed in range(300)]
+    assert 0.2 < np.mean([white != (1.0, 1.0, 1.0) for white in whites]) < 0.4
+    assert 0.5 < np.min(whites) < 0.65
+
+
 def test_one_image_more_changes_no_draw_of_the_others():
     one, other = windows.generator(0, "a.png", 0), windows.generator(0, "b.png", 0)
     assert windows.generator(0, "a.png", 0).random() == one.random() != other.random()

@@ -15,6 +15,7 @@ from wsisam_server.training.losses import objective
 from wsisam_server.training.network import Network, stack
 from wsisam_server.training.schedule import rate_factor
 from wsisam_server.training.session import Session
+from wsisam_server.training.start import begin_with
 from wsisam_server.training.validation import base_answer
 from wsisam_server.training.windows import generator
 
@@ -41,15 +42,24 @@ class Trainer:
         examples: at least one.
         options: of the run.
         device: where the network trains.
+        start: weights to begin with, see `start_tensors`.
     """
 
     def __init__(
-        self, base: Modules, store: Examples, examples: Sequence[Example], options: TrainOptions, device: torch.device
+        self,
+        base: Modules,
+        store: Examples,
+        examples: Sequence[Example],
+        options: TrainOptions,
+        device: torch.device,
+        start: dict[str, Tensor] | None = None,
     ) -> None:
         if not examples:
             raise TrainingError("there is no window to train on; do the manifests hold objects in split 'train'?")
         torch.manual_seed(options.seed)  # the additions' first weights
-        self.network = Network(base, options.trained, low=options.low_share > 0).to(device)
+        self.network = Network(base, options.trained, low=options.low_share > 0)
+        begin_with(self.network, start or {})
+        self.network.to(device)
         self.average = Average(self.network, options.average_decay)
         self.step = 0
         self._join = round(options.additions_from * options.steps)
