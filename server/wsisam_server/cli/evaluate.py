@@ -51,6 +51,12 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
 @click.option("--json", "json_path", type=OUTPUT, help="Write the numbers here.")
 @click.option("--plot", "plot_path", type=OUTPUT, help="Write a picture of them here (PNG, SVG or PDF).")
 @click.option(
+    "--sheet",
+    "sheet_path",
+    type=OUTPUT,
+    help="Only look at the data: draw its objects on its images here (PNG), and say what looks wrong.",
+)
+@click.option(
     "--worst", type=click.Path(file_okay=False, path_type=Path), help="Write pictures of the worst answers here."
 )
 @model_options
@@ -67,6 +73,7 @@ def command(
     no_feedback: bool,
     json_path: Path | None,
     plot_path: Path | None,
+    sheet_path: Path | None,
     worst: Path | None,
     **model: Any,
 ) -> None:
@@ -75,6 +82,9 @@ def command(
     MANIFEST is a CSV file with the columns image,mask and, if wanted, mpp and split. A mask is a label image of the
     image's size: 0 is background, each other value one object.
 
+    With --sheet, look before you train or measure: masks the wrong way round, grey glass and masks that do not fit
+    their image have each cost somebody a model.
+
     Example: wsisam evaluate val.csv --prompts box,1,3 --max-objects 100 --json val.json --plot val.png
     """
     try:
@@ -82,7 +92,10 @@ def command(
         from wsisam_server.evaluation import Options, WorstCases, plot  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise click.ClickException(f'{error.name} is not installed; run: pip install "wsisam[train]"') from error
-    _check_outputs(json_path, plot_path)
+    _check_outputs(json_path, plot_path, sheet_path)
+    if sheet_path is not None:
+        _look(manifest, split, sheet_path, connected_parts=connected_parts)
+        return
     try:
         options = Options(
             prompts=tuple(part.strip() for part in prompts.split(",")),
@@ -115,9 +128,29 @@ def command(
     _show(report)
 
 
-def _check_outputs(json_path: Path | None, plot_path: Path | None) -> None:
+def _look(manifest: Path, split: str | None, path: Path, *, connected_parts: bool) -> None:
+    from wsisam_server.datasets import DatasetError, read_manifest  # noqa: PLC0415 - the extra may be missing
+    from wsisam_server.evaluation import contact_sheet  # noqa: PLC0415
+
+    if path.suffix.lower() != ".png":
+        raise click.UsageError(f"--sheet {path}: the name must end in .png")
+    try:
+        rows = read_manifest(manifest, split=split)
+        with console.status("looking through the images"):
+            sheet, findings = contact_sheet(rows, connected_parts=connected_parts)
+        sheet.save(path)
+    except DatasetError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"cannot write: {error}") from error
+    for finding in findings:
+        click.echo(finding)
+    click.echo(f"{path}: {len(rows)} images, {len(findings) or 'no'} warnings")
+
+
+def _check_outputs(json_path: Path | None, plot_path: Path | None, sheet_path: Path | None) -> None:
     """What would otherwise fail after hours."""
-    for path in (json_path, plot_path):
+    for path in (json_path, plot_path, sheet_path):
         if path is not None and not path.absolute().parent.is_dir():
             raise click.ClickException(f"{path}: its folder does not exist; make it first")
     if plot_path is None:

@@ -14,6 +14,7 @@ from wsisam_server.evaluation.plot import plot
 from wsisam_server.evaluation.protocol import Case
 from wsisam_server.evaluation.report import Difference, Report, Result
 from wsisam_server.evaluation.scores import dice, iou
+from wsisam_server.evaluation.sheet import contact_sheet
 from wsisam_server.evaluation.variants import Variant, variants_of
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Result",
     "Variant",
     "WorstCases",
+    "contact_sheet",
     "dice",
     "evaluate",
     "iou",
