@@ -37,6 +37,20 @@ def test_objects_take_the_shares_of_the_window_that_the_planner_gives_them(sampl
         assert (read_labels(sample, each.field.high, each.augmentation) == item.label).any()
 
 
+def test_wide_views_show_objects_small_and_cut(sample):
+    (item,) = objects(sample.labels)
+    extent = item.box[2] - item.box[0]
+    random = np.random.default_rng(0)
+    drawn = [windows.draw(sample, [item], 256, random, wide=True) for _ in range(300)]
+    shares = np.array([extent / each.field.high.extent for each in drawn])
+    assert 1 / 12 <= shares.min() < 0.1
+    assert 1.5 < shares.max() <= 1.6
+    assert 0.25 < (shares < 0.25).mean() < 0.45
+    assert 0.05 < (shares > 1).mean() < 0.15
+    for each in drawn:
+        assert (read_labels(sample, each.field.high, each.augmentation) == item.label).sum() > 40
+
+
 def test_a_window_is_no_larger_than_the_image_needs():
     labels = np.zeros((100, 160), np.int32)
     labels[10:90, 10:150] = 1

@@ -116,6 +116,18 @@ console = Console(stderr=True)
 @click.option(
     "--vary-stain/--same-stain", default=True, show_default=True, help="Change the stains' amounts in the windows."
 )
+@click.option(
+    "--wide-views",
+    is_flag=True,
+    help="Show objects at up to 12 times their size, and cut by the border, too: for clicks without zooming in.",
+)
+@click.option(
+    "--click-weight",
+    type=Number(0, 10),
+    default=0.0,
+    show_default=True,
+    help="How much the places of the clicks count in the loss, so that clicks are honoured.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint, to the same numbers.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores if not given.")

@@ -115,6 +115,7 @@ class Run:
             encode_now=levels,
             vary_scale=options.vary_scale,
             vary_stain=options.vary_stain,
+            wide=options.wide_views,
         )
 
     def run(self, *, resume: bool = False) -> Outcome:

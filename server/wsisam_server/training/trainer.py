@@ -11,12 +11,13 @@ import torch
 from wsisam_model.prompt_batch import batches
 from wsisam_server.training.average import Average
 from wsisam_server.training.errors import TrainingError
-from wsisam_server.training.losses import objective
+from wsisam_server.training.losses import click_places, objective
 from wsisam_server.training.network import Network, stack
 from wsisam_server.training.schedule import rate_factor
 from wsisam_server.training.session import Session
 from wsisam_server.training.start import begin_with
 from wsisam_server.training.validation import base_answer
+from wsisam_server.training.views import LABEL_SIDE
 from wsisam_server.training.windows import generator
 
 if TYPE_CHECKING:
@@ -150,7 +151,9 @@ class Trainer:
         wanted_low = [example.low == session.label for example, session in zip(examples, sessions, strict=True)]
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._has_bfloat16):
             masks = self.network(high, low, prompts, additions=self.joined, want_low=low_mask)
-        loss = objective(masks, self._masks(wanted), self._masks(wanted_low) if low_mask else None).sum()
+        clicked = click_places([session.clicks for session in sessions], LABEL_SIDE).to(self._device)
+        wanted_masks, low_masks = self._masks(wanted), self._masks(wanted_low) if low_mask else None
+        loss = objective(masks, wanted_masks, low_masks, clicked, options.click_weight).sum()
         loss = loss / options.batch
         loss.backward()  # type: ignore[no-untyped-call]
         for index, session, mask, logits in zip(
