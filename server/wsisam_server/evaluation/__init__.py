@@ -8,6 +8,7 @@ The protocol is fixed: `protocol` says how an object is prompted, `survey` which
 """
 
 from wsisam_server.evaluation.evaluate import evaluate
+from wsisam_server.evaluation.journal import Journal, JournalError
 from wsisam_server.evaluation.options import BOX, MAX_CLICKS, Options
 from wsisam_server.evaluation.pictures import WorstCases, picture
 from wsisam_server.evaluation.plot import plot
@@ -22,6 +23,8 @@ __all__ = [
     "MAX_CLICKS",
     "Case",
     "Difference",
+    "Journal",
+    "JournalError",
     "Options",
     "Report",
     "Result",
