@@ -53,6 +53,10 @@ def test_parts_holes_and_the_largest_part(answer):
     found = measure(case(answer, (60, 60, True)))
     assert (found.parts, found.holes, found.score) == (2, 1, 0.7)
     assert found.largest == pytest.approx(3500 / 3900)
+    answer[30, 30:33] = answer[230, 230:234] = True
+    answer[100, 100:103] = False
+    dusty = measure(case(answer, (60, 60, True)))
+    assert (dusty.parts, dusty.holes) == (3, 1)  # of four cells and more
     nothing = measure(case(np.zeros((256, 256), bool), (60, 60, True)))
     assert (nothing.parts, nothing.holes, nothing.largest) == (0, 0, 1.0)
     assert measure(case(np.ones((256, 256), bool), (60, 60, True))).holes == 0

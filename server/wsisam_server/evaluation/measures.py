@@ -19,6 +19,9 @@ _AROUND: Final = np.array(
 )
 """A click and eight points one mask cell from it."""
 
+DUST_CELLS: Final = 4
+"""Parts and holes of fewer mask cells are not counted: the server leaves them out of its outlines."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -29,8 +32,8 @@ class Measured:
         dice: Dice.
         iou: intersection over union.
         score: what the model takes its IoU for.
-        parts: connected parts (8-connected); 0 for an empty answer.
-        holes: background that the answer encloses, in parts (4-connected).
+        parts: connected parts (8-connected) of `DUST_CELLS` or more; 0 for an empty answer.
+        holes: background that the answer encloses, in parts (4-connected) of as many.
         largest: the largest part's share of the answer's area; 1 for an empty answer.
         positives: positive clicks in the prompt.
         positives_honoured: of those, the ones that lie inside the answer by at least one mask cell.
@@ -53,7 +56,8 @@ class Measured:
 
 def measure(case: Case) -> Measured:
     """Measures an answer: its shape in image pixels, its clicks in cells of the mask."""
-    regions, parts = ndimage.label(case.answer, np.ones((3, 3), bool))
+    dust = DUST_CELLS * (case.field.high.extent / case.logits.shape[0]) ** 2
+    regions, _ = ndimage.label(case.answer, np.ones((3, 3), bool))
     areas = np.bincount(regions.ravel())[1:]
     kept = [(point.positive, honoured(case, point)) for point in case.prompt.points]
     return Measured(
@@ -61,9 +65,9 @@ def measure(case: Case) -> Measured:
         dice=case.dice,
         iou=case.iou,
         score=case.score,
-        parts=int(parts),
-        holes=_holes(case.answer),
-        largest=float(areas.max() / areas.sum()) if parts else 1.0,
+        parts=int((areas >= dust).sum()),
+        holes=_holes(case.answer, dust),
+        largest=float(areas.max() / areas.sum()) if areas.size else 1.0,
         positives=sum(positive for positive, _ in kept),
         positives_honoured=sum(positive and good for positive, good in kept),
         negatives=sum(not positive for positive, _ in kept),
@@ -81,7 +85,9 @@ def honoured(case: Case, point: PromptPoint) -> bool:
     return bool((values > 0).all()) if point.positive else bool(values[0] <= 0)
 
 
-def _holes(answer: NDArray[np.bool_]) -> int:
+def _holes(answer: NDArray[np.bool_], dust: float) -> int:
     """Parts of the background that do not reach the border of the region."""
-    _, count = ndimage.label(~np.pad(answer, 1))
-    return int(count) - 1
+    background, _ = ndimage.label(~np.pad(answer, 1))
+    areas = np.bincount(background.ravel())[1:]
+    areas[background[0, 0] - 1] = 0
+    return int((areas >= max(dust, 1)).sum())
