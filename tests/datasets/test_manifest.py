@@ -36,6 +36,11 @@ def test_lines_are_those_of_the_file(manifest):
     assert [row.line for row in rows] == [3, 5]
 
 
+def test_a_white_is_one_number_or_three(manifest):
+    rows = read_manifest(manifest("image,mask,white\na,a,165 152 157\nb,b,170.5\nc,c,\n"))
+    assert [row.white for row in rows] == [(165, 152, 157), (170.5, 170.5, 170.5), None]
+
+
 def test_a_split(manifest):
     path = manifest("image,mask,split\na,a,train\nb,b,val\nc,c,\n")
     assert [row.image.name for row in read_manifest(path, split="val")] == ["b"]
@@ -59,6 +64,11 @@ def test_a_split(manifest):
         ("image,mask,mpp\na,b,-1\n", 2, "above 0"),
         ("image,mask,mpp\na,b,nan\n", 2, "above 0"),
         ("image,mask,mpp\na,b,inf\n", 2, "above 0"),
+        ("image,mask,white\na,b,grey\n", 2, "'grey'"),
+        ("image,mask,white\na,b,165 152\n", 2, "three numbers"),
+        ("image,mask,white\na,b,165 0 157\n", 2, "above 0"),
+        ("image,mask,white\na,b,256\n", 2, "up to 255"),
+        ("image,mask,white\na,b,nan\n", 2, "above 0"),
     ],
 )
 def test_errors_name_the_line_and_say_what_to_do(manifest, text, line, says):

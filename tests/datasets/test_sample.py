@@ -1,5 +1,7 @@
 """Images and masks: the forms that are taken, and the words for those that are not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,6 +21,18 @@ def test_pixels_and_labels(row):
     assert set(np.unique(sample.labels)) == {0, 1, 7}
     assert sample.mpp == 0.5
     assert tuple(sample.image[10, 10]) == (120, 60, 140)
+
+
+def test_a_dark_white_is_scaled_to_that_of_slides(row):
+    image = np.full((30, 40, 3), (165, 152, 157), np.uint8)
+    image[5:15, 5:15] = (80, 40, 90)
+    image[0, 0] = 180
+    Image.fromarray(image).save(row.image)
+    scaled = load(replace(row, white=(165, 152, 157))).image
+    assert tuple(scaled[20, 20]) == (250, 250, 250)
+    assert tuple(scaled[10, 10]) == (121, 66, 143)
+    assert tuple(scaled[0, 0]) == (255, 255, 255)
+    assert (load(row).image == image).all()
 
 
 def test_sixteen_bit_labels(row):

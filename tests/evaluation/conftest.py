@@ -22,6 +22,7 @@ class FakeModel:
     """
 
     uses_low: bool = True
+    wants_low: bool = True
     trained: bool = True
     name: str = "fake"
     weights_hash: str = "ab" * 32
@@ -40,12 +41,12 @@ class FakeModel:
         if not self.trained:
             return self.decode_sam(high, prompt)
         self.seen.append(("hr" if low is None else "hr+lr", prompt))
-        return SimpleNamespace(logits=high)
+        return SimpleNamespace(logits=high, iou=0.9)
 
     def decode_sam(self, image, prompt):
         self.seen.append(("sam", prompt))
         sees = prompt.box is not None or len(prompt.points) > 1
-        return SimpleNamespace(logits=image if sees else np.full_like(image, -1.0))
+        return SimpleNamespace(logits=image if sees else np.full_like(image, -1.0), iou=0.6)
 
 
 @pytest.fixture

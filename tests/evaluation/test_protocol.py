@@ -154,7 +154,7 @@ def test_a_field_is_encoded_once_for_all_prompts_and_variants(model, rows):
 
 def test_which_variants_there_are(model):
     assert variants_of(model, against_sam=True) == ("sam", "hr", "hr+lr")
-    model.uses_low = False
+    model.wants_low = False
     assert variants_of(model, against_sam=True) == ("sam", "hr")
     assert variants_of(model, against_sam=False) == ("hr",)
     model.trained = False

@@ -37,6 +37,20 @@ def test_objects_take_the_shares_of_the_window_that_the_planner_gives_them(sampl
         assert (read_labels(sample, each.field.high, each.augmentation) == item.label).any()
 
 
+def test_wide_views_show_objects_small_and_cut(sample):
+    (item,) = objects(sample.labels)
+    extent = item.box[2] - item.box[0]
+    random = np.random.default_rng(0)
+    drawn = [windows.draw(sample, [item], 256, random, wide=True) for _ in range(300)]
+    shares = np.array([extent / each.field.high.extent for each in drawn])
+    assert 1 / 12 <= shares.min() < 0.1
+    assert 1.5 < shares.max() <= 1.6
+    assert 0.25 < (shares < 0.25).mean() < 0.45
+    assert 0.05 < (shares > 1).mean() < 0.15
+    for each in drawn:
+        assert (read_labels(sample, each.field.high, each.augmentation) == item.label).sum() > 40
+
+
 def test_a_window_is_no_larger_than_the_image_needs():
     labels = np.zeros((100, 160), np.int32)
     labels[10:90, 10:150] = 1
@@ -85,6 +99,17 @@ def test_a_stain_changes_tissue_and_not_glass():
     more = Augmentation(amounts=(1.25, 1.0, 1.0)).stain(image)
     assert (more[0] < image[0]).all()
     assert (more[1:] == 255).all()
+
+
+def test_a_darker_white_darkens_glass_and_tissue_alike():
+    image = np.full((4, 4, 3), 250, np.uint8)
+    image[0] = (150, 80, 160)
+    dark = Augmentation(white=(0.64, 0.6, 0.62)).stain(image)
+    assert tuple(dark[3, 3]) == (160, 150, 155)
+    assert tuple(dark[0, 0]) == (96, 48, 99)
+    whites = [Augmentation.draw(np.random.default_rng(seed)).white for seed in range(300)]
+    assert 0.2 < np.mean([white != (1.0, 1.0, 1.0) for white in whites]) < 0.4
+    assert 0.5 < np.min(whites) < 0.65
 
 
 def test_one_image_more_changes_no_draw_of_the_others():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from wsisam_model import WsiSam
     from wsisam_server.datasets import Row
-    from wsisam_server.evaluation import Options, Report, WorstCases
+    from wsisam_server.evaluation import Journal, Options, Report, WorstCases
 
 console = Console(stderr=True)
 
@@ -48,8 +50,21 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
 @click.option("--split", help="Only the manifest's rows of this split.")
 @click.option("--connected-parts", is_flag=True, help="The masks are binary; each connected part is an object.")
 @click.option("--no-feedback", is_flag=True, help="Do not feed the previous answer's logits to the next click.")
+@click.option("--noc", is_flag=True, help="Count the clicks to an IoU of 85 and 90 %, at most 20. Takes longer.")
+@click.option(
+    "--journal",
+    "journal_path",
+    type=OUTPUT,
+    help="Note each object here at once; the same command with the same file goes on after a stop.",
+)
 @click.option("--json", "json_path", type=OUTPUT, help="Write the numbers here.")
 @click.option("--plot", "plot_path", type=OUTPUT, help="Write a picture of them here (PNG, SVG or PDF).")
+@click.option(
+    "--sheet",
+    "sheet_path",
+    type=OUTPUT,
+    help="Only look at the data: draw its objects on its images here (PNG), and say what looks wrong.",
+)
 @click.option(
     "--worst", type=click.Path(file_okay=False, path_type=Path), help="Write pictures of the worst answers here."
 )
@@ -65,8 +80,11 @@ def command(
     split: str | None,
     connected_parts: bool,
     no_feedback: bool,
+    noc: bool,
+    journal_path: Path | None,
     json_path: Path | None,
     plot_path: Path | None,
+    sheet_path: Path | None,
     worst: Path | None,
     **model: Any,
 ) -> None:
@@ -75,14 +93,20 @@ def command(
     MANIFEST is a CSV file with the columns image,mask and, if wanted, mpp and split. A mask is a label image of the
     image's size: 0 is background, each other value one object.
 
+    With --sheet, look before you train or measure: masks the wrong way round, grey glass and masks that do not fit
+    their image have each cost somebody a model.
+
     Example: wsisam evaluate val.csv --prompts box,1,3 --max-objects 100 --json val.json --plot val.png
     """
     try:
         from wsisam_server.datasets import DatasetError, read_manifest  # noqa: PLC0415 - the extra may be missing
-        from wsisam_server.evaluation import Options, WorstCases, plot  # noqa: PLC0415
+        from wsisam_server.evaluation import JournalError, Options, WorstCases, plot  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise click.ClickException(f'{error.name} is not installed; run: pip install "wsisam[train]"') from error
-    _check_outputs(json_path, plot_path)
+    _check_outputs(json_path, plot_path, sheet_path, journal_path)
+    if sheet_path is not None:
+        _look(manifest, split, sheet_path, connected_parts=connected_parts)
+        return
     try:
         options = Options(
             prompts=tuple(part.strip() for part in prompts.split(",")),
@@ -92,6 +116,7 @@ def command(
             feedback=not no_feedback,
             connected_parts=connected_parts,
             against_sam=against is not None,
+            noc=noc,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
@@ -100,7 +125,8 @@ def command(
         rows = read_manifest(manifest, split=split)
         with console.status("loading the model"):
             loaded = load_model(**model)
-        report = _run(loaded, rows, options, None if worst is None else pictures)
+        journal = None if journal_path is None else _journal(journal_path, loaded, manifest, split, options)
+        report = _run(loaded, rows, options, None if worst is None else pictures, journal)
         numbers = report.to_json() | {"manifest": str(manifest), "split": split}
         if json_path is not None:
             json_path.write_text(json.dumps(numbers, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -108,16 +134,52 @@ def command(
             plot(report, plot_path)
         if worst is not None:
             pictures.write(worst)
-    except DatasetError as error:
+    except (DatasetError, JournalError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"cannot write: {error}") from error
     _show(report)
 
 
-def _check_outputs(json_path: Path | None, plot_path: Path | None) -> None:
+def _look(manifest: Path, split: str | None, path: Path, *, connected_parts: bool) -> None:
+    from wsisam_server.datasets import DatasetError, read_manifest  # noqa: PLC0415 - the extra may be missing
+    from wsisam_server.evaluation import contact_sheet  # noqa: PLC0415
+
+    if path.suffix.lower() != ".png":
+        raise click.UsageError(f"--sheet {path}: the name must end in .png")
+    try:
+        rows = read_manifest(manifest, split=split)
+        with console.status("looking through the images"):
+            sheet, findings = contact_sheet(rows, connected_parts=connected_parts)
+        sheet.save(path)
+    except DatasetError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"cannot write: {error}") from error
+    for finding in findings:
+        click.echo(finding)
+    click.echo(f"{path}: {len(rows)} images, {len(findings) or 'no'} warnings")
+
+
+def _journal(path: Path, model: WsiSam, manifest: Path, split: str | None, options: Options) -> Journal:
+    from wsisam_server.evaluation import Journal  # noqa: PLC0415 - the extra may be missing
+
+    identity = {
+        "weights": model.weights_hash,
+        "low": [model.settings.read_low, model.settings.low_middle],
+        "manifest": hashlib.sha256(manifest.read_bytes()).hexdigest(),
+        "split": split,
+        # a larger draw holds the smaller one
+        "options": {name: value for name, value in asdict(options).items() if name != "max_objects"},
+    }
+    return Journal(path, identity)
+
+
+def _check_outputs(
+    json_path: Path | None, plot_path: Path | None, sheet_path: Path | None, journal_path: Path | None
+) -> None:
     """What would otherwise fail after hours."""
-    for path in (json_path, plot_path):
+    for path in (json_path, plot_path, sheet_path, journal_path):
         if path is not None and not path.absolute().parent.is_dir():
             raise click.ClickException(f"{path}: its folder does not exist; make it first")
     if plot_path is None:
@@ -128,7 +190,9 @@ def _check_outputs(json_path: Path | None, plot_path: Path | None) -> None:
         raise click.ClickException('--plot needs matplotlib; run: pip install "wsisam[train]"')
 
 
-def _run(model: WsiSam, rows: Sequence[Row], options: Options, pictures: WorstCases | None) -> Report:
+def _run(
+    model: WsiSam, rows: Sequence[Row], options: Options, pictures: WorstCases | None, journal: Journal | None
+) -> Report:
     from wsisam_server.evaluation import evaluate  # noqa: PLC0415 - the extra may be missing
 
     with Progress(
@@ -145,7 +209,7 @@ def _run(model: WsiSam, rows: Sequence[Row], options: Options, pictures: WorstCa
         def progress(done: int, total: int) -> None:
             bar.update(task, description="objects", completed=done, total=total)
 
-        return evaluate(model, rows, options, progress=progress, observer=pictures)
+        return evaluate(model, rows, options, progress=progress, observer=pictures, journal=journal)
 
 
 def _show(report: Report) -> None:
@@ -165,7 +229,25 @@ def _show(report: Report) -> None:
             highlight=False,
             markup=False,
         )
+    for sums in report.interaction:
+        out.print(_sums(sums), highlight=False, markup=False)
     if report.images_without_objects:
         click.echo(f"{report.images_without_objects} images have no object and were skipped", err=True)
     if report.variants == ("sam",):
         click.echo(f"{report.model} answers as its frozen SAM does: there is no HR or LR variant to report", err=True)
+
+
+def _sums(sums: dict[str, Any]) -> str:
+    """One line of what a variant is like to work with."""
+    parts = [f"{share:.0%} {kind} after {count}" for count, kind, share in _honoured(sums) if share is not None]
+    line = f"{sums['variant']}: clicks honoured: {', '.join(parts)}"
+    if sums["worse"] is not None:
+        line += f"; {sums['worse']:.1%} of {sums['steps']} further clicks cost more than 0.05 Dice"
+    for target in (85, 90):
+        if f"noc{target}" in sums:
+            line += f"; NoC@{target} {sums[f'noc{target}']:.1f}, {sums[f'failed{target}']:.0%} failed"
+    return line
+
+
+def _honoured(sums: dict[str, Any]) -> list[tuple[str, str, float | None]]:
+    return [(count, kind, share) for count, kinds in sums["honoured"].items() for kind, share in kinds.items()]

@@ -41,6 +41,12 @@ console = Console(stderr=True)
 )
 @click.option("--box-only", is_flag=True, help="Train the weights that answer prompts of a box alone.")
 @click.option("--beside", type=FILE, help="Additions file whose other weights (clicks or boxes) are kept.")
+@click.option(
+    "--from",
+    "start",
+    type=FILE,
+    help="Additions file to go on from: of another run, or the default model's, instead of the base's own weights.",
+)
 @click.option("--steps", type=click.IntRange(1), default=1000, show_default=True, help="Optimizer steps.")
 @click.option("--batch", type=click.IntRange(1), default=4, show_default=True, help="Prompts a step.")
 @click.option(
@@ -110,6 +116,18 @@ console = Console(stderr=True)
 @click.option(
     "--vary-stain/--same-stain", default=True, show_default=True, help="Change the stains' amounts in the windows."
 )
+@click.option(
+    "--wide-views",
+    is_flag=True,
+    help="Show objects at up to 12 times their size, and cut by the border, too: for clicks without zooming in.",
+)
+@click.option(
+    "--click-weight",
+    type=Number(0, 10),
+    default=0.0,
+    show_default=True,
+    help="How much the places of the clicks count in the loss, so that clicks are honoured.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint, to the same numbers.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores if not given.")
@@ -121,6 +139,7 @@ def command(
     sam: Path | None,
     weights_dir: Path,
     beside: Path | None,
+    start: Path | None,
     resume: bool,
     device: str,
     threads: int | None,
@@ -149,10 +168,12 @@ def command(
     try:
         out.mkdir(parents=True, exist_ok=True)
         base = load(sam if sam is not None else frozen_sam(WeightsFolder(weights_dir), model))
-        kept = None if beside is None else Additions.read(beside, base=base.weights_hash)
+        kept, begun = (
+            None if path is None else Additions.read(path, base=base.weights_hash) for path in (beside, start)
+        )
         with watching(console) as shown:
             observer = with_board(out / "tensorboard", shown)
-            run = Run(base, sources, options, out, device=chosen, observer=observer, beside=kept)
+            run = Run(base, sources, options, out, device=chosen, observer=observer, beside=kept, start=begun)
             outcome = run.run(resume=resume)
         page = write_report(out, shlex.join(["wsisam", *sys.argv[1:]]), options, outcome, run.store.pixels)
     except (DatasetError, TrainingError, WeightsError, WsiSamError) as error:

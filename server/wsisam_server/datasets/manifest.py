@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REQUIRED = ("image", "mask")
-OPTIONAL = ("mpp", "split")
+OPTIONAL = ("mpp", "split", "white")
+
+_BRIGHTEST = 255
+_CHANNELS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Row:
         mask: the label image of the same size: 0 is background, each other value one object.
         mpp: microns per pixel, if known.
         split: which part of the data set it belongs to, usually "train" or "val"; None when the manifest has none.
+        white: red, green and blue of empty glass in the image where it is darker than on a slide; see `load`.
     """
 
     line: int
@@ -34,14 +38,15 @@ class Row:
     mask: Path
     mpp: float | None = None
     split: str | None = None
+    white: tuple[float, float, float] | None = None
 
 
 def read_manifest(path: Path, *, split: str | None = None) -> list[Row]:
     """Reads a manifest; no image is opened.
 
     Args:
-        path: UTF-8 CSV with a header; columns image, mask and, if wanted, mpp and split, in any order; others are
-            ignored. Files are relative to the manifest's folder.
+        path: UTF-8 CSV with a header; columns image, mask and, if wanted, mpp, split and white, in any order; others
+            are ignored. Files are relative to the manifest's folder.
         split: only the rows of this split.
 
     Returns:
@@ -100,7 +105,28 @@ def _row(path: Path, line: int, header: list[str], cells: list[str]) -> Row:
         mask=path.parent / values["mask"],
         mpp=_mpp(path, line, values.get("mpp", "")),
         split=values.get("split") or None,
+        white=_white(path, line, values.get("white", "")),
     )
+
+
+def _white(path: Path, line: int, text: str) -> tuple[float, float, float] | None:
+    """One number for all channels, or three with spaces between them."""
+    if not text:
+        return None
+    try:
+        levels = [float(each) for each in text.split()]
+    except ValueError:
+        levels = []
+    if len(levels) == 1:
+        levels *= _CHANNELS
+    if len(levels) != _CHANNELS or not all(0 < level <= _BRIGHTEST for level in levels):
+        raise DatasetError(
+            path,
+            line,
+            f"white is {text!r}; write the red, green and blue of empty glass as three numbers above 0 and up to 255 "
+            "with spaces between them, or leave it empty",
+        )
+    return levels[0], levels[1], levels[2]
 
 
 def _mpp(path: Path, line: int, text: str) -> float | None:

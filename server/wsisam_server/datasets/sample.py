@@ -26,6 +26,10 @@ CONNECTED: Final = np.ones((3, 3), bool)
 JPEG_THRESHOLD: Final = 127
 """A pixel of a JPEG mask above this is object. Compression blurs 0 and 255; the middle is where the edge was."""
 
+WHITE: Final = 250
+"""What the white of an image that names one is scaled to: empty glass on scanned slides is at 236 to 252."""
+
+_BRIGHTEST = 255
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 _LABEL_MODES = frozenset({"1", "L", "P", "I"})
 _MOST_LABELS = 2**16
@@ -50,7 +54,8 @@ class Sample:
 def load(row: Row, *, connected_parts: bool = False) -> Sample:
     """Reads an image and its mask.
 
-    Alpha that is opaque everywhere is dropped. An orientation tag in EXIF is ignored, as on slides.
+    Alpha that is opaque everywhere is dropped. An orientation tag in EXIF is ignored, as on slides. Where the row names
+    a white, each channel is multiplied so that this white becomes `WHITE`, and clipped at 255.
 
     Args:
         row: which files.
@@ -60,7 +65,7 @@ def load(row: Row, *, connected_parts: bool = False) -> Sample:
     Raises:
         DatasetError: a file is missing, damaged or of another kind than `Row` says, or the sizes differ.
     """
-    image = _image(row)
+    image = _whitened(_image(row), row.white)
     labels = _labels(row, connected_parts=connected_parts)
     if labels.shape != image.shape[:2]:
         raise DatasetError(
@@ -83,6 +88,14 @@ def _image(row: Row) -> NDArray[np.uint8]:
                 row.image, row.line, "parts of the image are transparent; save it without an alpha channel"
             )
     return to_rgb(image, sixteen_bit=is_sixteen_bit(image))
+
+
+def _whitened(image: NDArray[np.uint8], white: tuple[float, float, float] | None) -> NDArray[np.uint8]:
+    if white is None:
+        return image
+    levels = np.arange(_BRIGHTEST + 1)[:, None] * (WHITE / np.array(white))
+    table = np.minimum(np.rint(levels), _BRIGHTEST).astype(np.uint8)
+    return np.asarray(table[image, np.arange(image.shape[2])])
 
 
 def _labels(row: Row, *, connected_parts: bool) -> NDArray[np.int32]:

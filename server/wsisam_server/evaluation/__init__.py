@@ -8,12 +8,14 @@ The protocol is fixed: `protocol` says how an object is prompted, `survey` which
 """
 
 from wsisam_server.evaluation.evaluate import evaluate
+from wsisam_server.evaluation.journal import Journal, JournalError
 from wsisam_server.evaluation.options import BOX, MAX_CLICKS, Options
 from wsisam_server.evaluation.pictures import WorstCases, picture
 from wsisam_server.evaluation.plot import plot
 from wsisam_server.evaluation.protocol import Case
 from wsisam_server.evaluation.report import Difference, Report, Result
 from wsisam_server.evaluation.scores import dice, iou
+from wsisam_server.evaluation.sheet import contact_sheet
 from wsisam_server.evaluation.variants import Variant, variants_of
 
 __all__ = [
@@ -21,11 +23,14 @@ __all__ = [
     "MAX_CLICKS",
     "Case",
     "Difference",
+    "Journal",
+    "JournalError",
     "Options",
     "Report",
     "Result",
     "Variant",
     "WorstCases",
+    "contact_sheet",
     "dice",
     "evaluate",
     "iou",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsisam_server.datasets import ImageSlide, load
+from wsisam_server.evaluation.measures import measure
 from wsisam_server.evaluation.patches import Patches
 from wsisam_server.evaluation.protocol import Trial, cases, view
 from wsisam_server.evaluation.report import Report, Scores
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 
     from wsisam_model import WsiSam
     from wsisam_server.datasets import ObjectMask, Row, Sample
+    from wsisam_server.evaluation.journal import Journal
+    from wsisam_server.evaluation.measures import Measured
     from wsisam_server.evaluation.options import Options
     from wsisam_server.evaluation.protocol import Case
+    from wsisam_server.evaluation.variants import Variant
 
     Progress = Callable[[int, int], None]
     Observer = Callable[[Row, Sample, ObjectMask, Case], None]
@@ -32,6 +36,7 @@ def evaluate(
     *,
     progress: Progress | None = None,
     observer: Observer | None = None,
+    journal: Journal | None = None,
 ) -> Report:
     """Measures a model on drawn objects. The same arguments give the same report on the same machine.
 
@@ -40,7 +45,8 @@ def evaluate(
         rows: of one manifest, at least one.
         options: the conditions.
         progress: called with the objects done and the objects to do, first with none done.
-        observer: sees each answer with where it belongs, to draw it for example.
+        observer: sees each reported answer with where it belongs, to draw it for example.
+        journal: what is in it is not measured again, nor seen by the observer; what is measured goes into it.
 
     Raises:
         DatasetError: a row cannot be used, or there is no object in any of them.
@@ -52,17 +58,27 @@ def evaluate(
     if progress is not None:
         progress(done, found.count)
     for row, items in found.drawn:
+        known = {item.label: journal.get(row.line, item.label) for item in items} if journal is not None else {}
         sample = load(row, connected_parts=options.connected_parts)
         slide = ImageSlide(sample.image, sample.mpp)
         for item in items:
+            answers = known.get(item.label)
+            if answers is not None:
+                scores.add(answers)
+                done += 1
+                continue
             # An object's viewport must not depend on which others were drawn.
             viewport = view(item, options.context, np.random.default_rng((options.seed, row.line, item.label)))
             trial = Trial(model, Patches(model, slide), sample, item, viewport, options.feedback)
+            found_here: dict[Variant, list[Measured]] = {variant: [] for variant in variants}
             for variant in variants:
                 for case in cases(trial, variant, options):
-                    scores.add(variant, case.name, case.dice, case.iou)
-                    if observer is not None:
+                    found_here[variant].append(measure(case))
+                    if observer is not None and case.name in options.prompts:
                         observer(row, sample, item, case)
+            scores.add(found_here)
+            if journal is not None:
+                journal.add(row.line, item.label, found_here)
             done += 1
             if progress is not None:
                 progress(done, found.count)

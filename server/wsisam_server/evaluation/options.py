@@ -26,6 +26,7 @@ class Options:
         feedback: give the logits of the answer before to the next click in the same field.
         connected_parts: the masks are binary; see `datasets.load`.
         against_sam: report the frozen SAM too, beside a model that has something to add to it.
+        noc: measure the number of clicks too, see `interaction`; needs a prompt that is a number of clicks.
 
     Raises:
         ValueError: an attribute is out of its range.
@@ -38,6 +39,7 @@ class Options:
     feedback: bool = True
     connected_parts: bool = False
     against_sam: bool = False
+    noc: bool = False
 
     def __post_init__(self) -> None:
         if not self.prompts or len(set(self.prompts)) != len(self.prompts):
@@ -47,6 +49,8 @@ class Options:
                 prompt.isdecimal() and str(int(prompt)) == prompt and 1 <= int(prompt) <= MAX_CLICKS
             ):
                 raise ValueError(f"a prompt is {BOX!r} or a number of clicks from 1 to {MAX_CLICKS}, not {prompt!r}")
+        if self.noc and not self.clicks:
+            raise ValueError("the number of clicks needs a prompt that is a number of clicks, such as 1")
         if self.max_objects is not None and self.max_objects < 1:
             raise ValueError(f"max_objects must be at least 1, not {self.max_objects}")
         if self.seed < 0:

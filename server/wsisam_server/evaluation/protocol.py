@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from wsisam_model import Prompt
 from wsisam_server.datasets import crop, first_click, next_click
+from wsisam_server.evaluation.interaction import CAP, TARGETS
 from wsisam_server.evaluation.masks import Region, predicted
 from wsisam_server.evaluation.options import BOX
 from wsisam_server.evaluation.scores import dice, iou
@@ -57,6 +58,7 @@ class Case:
         answer: bool, of the same shape.
         dice: of the two, over the whole image.
         iou: of the two, over the whole image.
+        score: the IoU that the model takes its answer to have.
     """
 
     variant: Variant
@@ -69,6 +71,7 @@ class Case:
     answer: NDArray[np.bool_]
     dice: float
     iou: float
+    score: float
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -108,14 +111,21 @@ def view(item: ObjectMask, context: float, random: np.random.Generator) -> Viewp
 
 
 def cases(trial: Trial, variant: Variant, options: Options) -> Iterator[Case]:
-    """Prompts for the object in every way that the options ask for, and yields the answers."""
+    """Prompts for the object in every way that the options ask for, and yields the answers.
+
+    All numbers of clicks up to the last are among them, also those that are not reported. For the number of clicks they
+    go on until both of its targets are reached.
+    """
     if BOX in options.prompts:
         x0, y0, x1, y1 = trial.item.box
         prompt = SlidePrompt(box=Box(x0, y0, x1, y1))
         yield _case(trial, variant, BOX, prompt, _plan(trial, prompt))
     if options.clicks:
         last = max(options.clicks)
-        yield from (case for case in _clicks(trial, variant, last) if int(case.name) in options.clicks)
+        for case in _clicks(trial, variant, max(last, CAP) if options.noc else last):
+            yield case
+            if int(case.name) >= last and case.iou >= max(TARGETS):
+                return
 
 
 def _clicks(trial: Trial, variant: Variant, last: int) -> Iterator[Case]:
@@ -151,7 +161,7 @@ def _case(
     mask: NDArray[np.float32] | None = None,
 ) -> Case:
     points, labels, box = prompt.to_model(field.high)
-    logits = answer(
+    logits, score = answer(
         trial.model,
         variant,
         trial.patches.high(field.high),
@@ -161,4 +171,6 @@ def _case(
     region = Region.about(trial.item.box, field.high, trial.patches.size)
     truth = trial.sample.labels[region.y0 : region.y1, region.x0 : region.x1] == trial.item.label
     found = predicted(logits, field.high, region)
-    return Case(variant, name, prompt, field, logits, region, truth, found, dice(truth, found), iou(truth, found))
+    return Case(
+        variant, name, prompt, field, logits, region, truth, found, dice(truth, found), iou(truth, found), score
+    )

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wsisam_server.evaluation.interaction import interaction, shape_and_score
+from wsisam_server.evaluation.options import BOX
 from wsisam_server.evaluation.scores import interval
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from wsisam_server.evaluation.measures import Measured
     from wsisam_server.evaluation.options import Options
     from wsisam_server.evaluation.survey import Survey
     from wsisam_server.evaluation.variants import Variant
@@ -69,6 +72,8 @@ class Report:
         images: rows looked through.
         images_without_objects: rows skipped because nothing is drawn on them.
         objects_found: objects in all rows, of which `Result.n` were drawn.
+        interaction: of each variant, what `interaction` sums up.
+        answers: of each variant and prompt, what `shape_and_score` sums up.
     """
 
     model: str
@@ -80,6 +85,8 @@ class Report:
     images: int
     images_without_objects: int
     objects_found: int
+    interaction: tuple[dict[str, Any], ...] = ()
+    answers: tuple[dict[str, Any], ...] = ()
 
     def result(self, variant: Variant, prompt: str) -> Result:
         """The result of a variant and a prompt that were measured."""
@@ -110,6 +117,8 @@ class Report:
                 }
                 for found in self.differences
             ],
+            "interaction": list(self.interaction),
+            "answers": list(self.answers),
             "weights_hash": self.weights_hash,
             "seed": self.options.seed,
             "context": self.options.context,
@@ -121,32 +130,43 @@ class Report:
 
 
 class Scores:
-    """Collects Dice and IoU, one pair for each object, variant and prompt."""
+    """Collects what was measured, object by object."""
 
     def __init__(self) -> None:
-        self._pairs: dict[tuple[Variant, str], list[tuple[float, float]]] = {}
+        self._objects: list[Mapping[Variant, Sequence[Measured]]] = []
 
-    def add(self, variant: Variant, prompt: str, dice: float, iou: float) -> None:
-        """Notes an object's scores; objects come in the same order for every variant and prompt."""
-        self._pairs.setdefault((variant, prompt), []).append((dice, iou))
+    def add(self, answers: Mapping[Variant, Sequence[Measured]]) -> None:
+        """Notes an object's answers; of clicks, all from 1 to the last."""
+        self._objects.append(answers)
+
+    def _answers(self, variant: Variant, prompt: str) -> list[Measured]:
+        return [next(each for each in answers[variant] if each.prompt == prompt) for answers in self._objects]
+
+    def _dice(self, variant: Variant, prompt: str) -> list[float]:
+        return [each.dice for each in self._answers(variant, prompt)]
+
+    def _trails(self, variant: Variant) -> list[dict[int, Measured]]:
+        return [
+            {int(each.prompt): each for each in answers[variant] if each.prompt != BOX} for answers in self._objects
+        ]
 
     def result(self, variant: Variant, prompt: str, seed: int) -> Result:
         """Means and interval over the objects noted."""
-        pairs = self._pairs[variant, prompt]
-        count, dice = len(pairs), [pair[0] for pair in pairs]
+        answers = self._answers(variant, prompt)
+        count, dice = len(answers), [each.dice for each in answers]
         return Result(
             variant=variant,
             prompt=prompt,
             dice=sum(dice) / count,
-            iou=sum(pair[1] for pair in pairs) / count,
+            iou=sum(each.iou for each in answers) / count,
             n=count,
             ci=interval(dice, seed),
         )
 
     def difference(self, variant: Variant, against: Variant, prompt: str, seed: int) -> Difference:
         """Mean and interval of the differences, object by object."""
-        pairs = zip(self._pairs[variant, prompt], self._pairs[against, prompt], strict=True)
-        gains = [own[0] - other[0] for own, other in pairs]
+        pairs = zip(self._dice(variant, prompt), self._dice(against, prompt), strict=True)
+        gains = [own - other for own, other in pairs]
         return Difference(variant, against, prompt, sum(gains) / len(gains), interval(gains, seed))
 
     def report(
@@ -169,4 +189,14 @@ class Scores:
             images=images,
             images_without_objects=found.without_objects,
             objects_found=found.found,
+            interaction=tuple(
+                {"variant": variant} | interaction(self._trails(variant), sorted(options.clicks), noc=options.noc)
+                for variant in variants
+                if options.clicks
+            ),
+            answers=tuple(
+                {"variant": variant, "prompt": prompt} | shape_and_score(self._answers(variant, prompt))
+                for variant in variants
+                for prompt in options.prompts
+            ),
         )

@@ -29,14 +29,14 @@ def variants_of(model: WsiSam, *, against_sam: bool) -> tuple[Variant, ...]:
     """
     if _answers_as_sam(model):
         return ("sam",)
-    own: tuple[Variant, ...] = ("hr", "hr+lr") if model.uses_low else ("hr",)
+    own: tuple[Variant, ...] = ("hr", "hr+lr") if model.wants_low else ("hr",)
     return ("sam", *own) if against_sam else own
 
 
 def answer(
     model: WsiSam, variant: Variant, high: Embedding, low: Embedding | None, prompt: Prompt
-) -> NDArray[np.float32]:
-    """Logits [256, 256] over the HR window.
+) -> tuple[NDArray[np.float32], float]:
+    """Logits [256, 256] over the HR window, and the IoU that the model takes them to have.
 
     Args:
         model: the model.
@@ -46,8 +46,10 @@ def answer(
         prompt: in the HR patch's pixels.
     """
     if variant == "sam":
-        return model.decode_sam(high, prompt).logits
-    return model.decode(high, low if variant == "hr+lr" else None, prompt).logits
+        plain = model.decode_sam(high, prompt)
+        return plain.logits, plain.iou
+    found = model.decode(high, low if variant == "hr+lr" else None, prompt)
+    return found.logits, found.iou
 
 
 def _answers_as_sam(model: WsiSam) -> bool:

@@ -29,6 +29,9 @@ Level: TypeAlias = Literal["high", "low"]
 MIN_SHARE, MAX_SHARE = 0.2, 0.85
 """An object beside the one that a window was chosen for can be asked for if its extent is such a part of the side."""
 
+WIDE_MIN_SHARE = 1 / 12
+"""The least where views are wide."""
+
 MIN_INSIDE = 0.9  # of such an object's box, along x and along y
 MIN_PIXELS = 40  # of an object on the mask; fewer are hidden or beyond the edge
 
@@ -70,6 +73,7 @@ class Examples:
         encode_now: which views are encoded when an example is made, the others at their first use.
         vary_scale: see `windows.draw`.
         vary_stain: see `windows.draw`.
+        wide: see `windows.draw`.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Examples:
         encode_now: Collection[Level] = ("high", "low"),
         vary_scale: bool = True,
         vary_stain: bool = True,
+        wide: bool = False,
     ) -> None:
         self._cache = cache
         self._encode = encode
@@ -90,7 +95,7 @@ class Examples:
         self.image_size = image_size
         self.connected_parts = connected_parts
         self._encode_now = tuple(encode_now)
-        self._vary_scale, self._vary_stain = vary_scale, vary_stain
+        self._vary_scale, self._vary_stain, self._wide = vary_scale, vary_stain, wide
         self.skipped: list[Row] = []
 
     def draw(self, source: Source, rows: Sequence[Row], count: int, seed: int) -> Iterator[Example]:
@@ -122,6 +127,7 @@ class Examples:
                     random,
                     vary_scale=self._vary_scale,
                     vary_stain=self._vary_stain,
+                    wide=self._wide,
                 )
                 yield self.make(source.name, row, sample, window)
 
@@ -136,7 +142,7 @@ class Examples:
             high=high,
             low=read_labels(sample, window.field.low, window.augmentation),
             own=window.label,
-            others=_others(sample, window, high),
+            others=_others(sample, window, high, WIDE_MIN_SHARE if self._wide else MIN_SHARE),
         )
         for level in self._encode_now:
             self._features(example, level, sample)
@@ -168,17 +174,19 @@ class Examples:
         return self._cache.get(json.dumps(key, sort_keys=True), make)
 
 
-def _others(sample: Sample, window: TrainingWindow, labels: NDArray[np.uint16]) -> tuple[int, ...]:
+def _others(sample: Sample, window: TrainingWindow, labels: NDArray[np.uint16], min_share: float) -> tuple[int, ...]:
     counts = np.bincount(labels.ravel())
     there = {int(label) for label in np.flatnonzero(counts >= MIN_PIXELS)} - {0, window.label}
     return tuple(
-        item.label for item in objects(sample.labels) if item.label in there and _fits(item, window.field.high)
+        item.label
+        for item in objects(sample.labels)
+        if item.label in there and _fits(item, window.field.high, min_share)
     )
 
 
-def _fits(item: ObjectMask, window: Window) -> bool:
+def _fits(item: ObjectMask, window: Window, min_share: float) -> bool:
     x0, y0, x1, y1 = item.box
-    if not MIN_SHARE <= max(x1 - x0, y1 - y0) / window.extent <= MAX_SHARE:
+    if not min_share <= max(x1 - x0, y1 - y0) / window.extent <= MAX_SHARE:
         return False
     region = window.region
     inside_x = min(x1, region.x1) - max(x0, region.x0)

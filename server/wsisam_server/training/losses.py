@@ -1,4 +1,4 @@
-"""What training makes small: focal cross entropy and Dice of each mask, and the error of the quality estimate."""
+"""What training makes small: how wrong each mask is, all over and about the clicks, and the error of its estimate."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody reads
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from wsisam_model.dual import DualMasks
@@ -17,21 +19,46 @@ _FOCAL, _DICE = 2.0, 1.0
 _SAM_MASK = 0.5  # the mask of SAM's own token, which the answer adds to
 _LOW_MASK = 0.5
 _QUALITY = 0.2
+_CLICK_SIGMA = 5.0  # mask pixels
 
 
-def objective(masks: DualMasks, high: Tensor, low: Tensor | None) -> Tensor:
+def objective(
+    masks: DualMasks, high: Tensor, low: Tensor | None, clicked: Tensor | None = None, click_weight: float = 0.0
+) -> Tensor:
     """The loss of P prompts' answers: [P].
 
     Args:
         masks: what the decoder answered; `low_logits` set if `low` is.
         high: [P, 256, 256] bool, the object in the HR view.
         low: the same in the LR view; None to leave that mask out.
+        clicked: from `click_places`.
+        click_weight: how much the clicked places count.
     """
     loss = mask_loss(masks.logits, high) + _SAM_MASK * mask_loss(masks.sam_logits, high)
     loss = loss + _QUALITY * (masks.iou - overlap(masks.logits.detach(), high)).square()
     if low is not None and masks.low_logits is not None:
         loss = loss + _LOW_MASK * mask_loss(masks.low_logits, low)
+    if clicked is not None and click_weight > 0:
+        entropy = F.binary_cross_entropy_with_logits(masks.logits, high.float(), reduction="none")
+        # the 1 is for a box without clicks
+        loss = loss + click_weight * (entropy * clicked).sum(dim=(1, 2)) / clicked.sum(dim=(1, 2)).clamp(min=1)
     return loss
+
+
+def click_places(clicks: Sequence[Sequence[tuple[float, float, int]]], side: int) -> Tensor:
+    """How near each pixel of P masks is to a click: [P, side, side], 1 at a click and falling as a Gaussian.
+
+    Args:
+        clicks: of each prompt, (x, y, label) in mask pixels, pixel i covering [i, i + 1).
+        side: of the masks.
+    """
+    middle = torch.arange(side) + 0.5
+    places = torch.zeros(len(clicks), side, side)
+    for place, those in zip(places, clicks, strict=True):
+        for x, y, _ in those:
+            across, down = (torch.exp(-((middle - value) ** 2) / (2 * _CLICK_SIGMA**2)) for value in (x, y))
+            torch.maximum(place, torch.outer(down, across), out=place)
+    return places
 
 
 def mask_loss(logits: Tensor, mask: Tensor) -> Tensor:

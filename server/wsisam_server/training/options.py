@@ -34,6 +34,8 @@ class TrainOptions:
         draw_seed: decides the windows and the validation objects instead of `seed`, so that runs share them.
         vary_scale: show objects at other zooms too than the one that the server chooses for them.
         vary_stain: change the stains' amounts.
+        wide_views: show objects at up to 12 times their size, and cut by the window's border, too.
+        click_weight: how much the places of the clicks count in the loss, beside all of the mask.
         skip_low: write into the file that LR images shall not be read, see `ModelSettings.read_low`.
         connected_parts: masks are binary; their connected parts are the objects.
         save_every: steps between checkpoints.
@@ -60,6 +62,8 @@ class TrainOptions:
     draw_seed: int | None = None
     vary_scale: bool = True
     vary_stain: bool = True
+    wide_views: bool = False
+    click_weight: float = 0.0
     skip_low: bool = False
     connected_parts: bool = False
     save_every: int = 50

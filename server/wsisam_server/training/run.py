@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from wsisam_model import ModelSettings
@@ -16,6 +16,7 @@ from wsisam_server.training.errors import TrainingError
 from wsisam_server.training.examples import Examples
 from wsisam_server.training.export import export, weakened
 from wsisam_server.training.history import History, Validation
+from wsisam_server.training.start import digest, route_of, start_tensors
 from wsisam_server.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -71,7 +72,9 @@ class Run:
         folder: where everything goes; made if missing.
         device: where the network trains.
         observer: is told what happens.
-        beside: additions whose other route is kept in the file.
+        beside: additions whose other route is kept in the file; if not given, those of `start` are.
+        start: additions that the run begins with. They are validated before the first step, so that a run which makes
+            them worse hands them back.
 
     Attributes:
         store: the examples' features.
@@ -87,6 +90,7 @@ class Run:
         device: torch.device,
         observer: Observer,
         beside: Additions | None = None,
+        start: Additions | None = None,
     ) -> None:
         self._base = base
         self._data = data
@@ -94,10 +98,14 @@ class Run:
         self._folder = folder
         self._device = device
         self._observer = observer
-        self._beside = beside
+        self._beside = beside or start
+        self._settings = ModelSettings() if start is None else start.settings
+        self._start = None if start is None else start_tensors(start, options)
         self._history = History()
         self._best: dict[str, Tensor] | None = None
-        levels: tuple[Level, ...] = ("high", "low") if options.low_share > 0 else ("high",)
+        # where the additions join late, most LR images are never asked for
+        early = options.low_share > 0 and options.additions_from <= 0.5  # noqa: PLR2004
+        levels: tuple[Level, ...] = ("high", "low") if early else ("high",)
         self.store = Examples(
             FeatureCache(folder / "features"),
             frozen_encoder(base, device),
@@ -107,6 +115,7 @@ class Run:
             encode_now=levels,
             vary_scale=options.vary_scale,
             vary_stain=options.vary_stain,
+            wide=options.wide_views,
         )
 
     def run(self, *, resume: bool = False) -> Outcome:
@@ -126,11 +135,13 @@ class Run:
         splits = [(source, *sources.split_rows(source)) for source in self._data]
         examples = self._examples(splits)
         cases = self._cases(splits)
-        trainer = Trainer(self._base, self.store, examples, self._options, self._device)
+        trainer = Trainer(self._base, self.store, examples, self._options, self._device, self._start)
         if resume:
             state = load_state(checkpoint, identity)
             trainer.restore(state["trainer"])
             self._history, self._best = History.restored(state["history"]), state["best"]
+        elif self._start is not None:
+            self._validate(trainer, cases)
         while trainer.step < self._options.steps and not self._is_patience_over():
             self._history.losses.append(trainer.train_step())
             self._observer.stepped(trainer.step, self._options.steps, self._history.losses[-1])
@@ -188,13 +199,23 @@ class Run:
         self._additions.parent.mkdir(parents=True, exist_ok=True)
         export(
             self._additions,
-            "boxes" if self._options.box_only else "clicks",
+            route_of(self._options),
             self._options.trained,
-            self._best,
+            self._untrained() | self._best,
             base=self._base.weights_hash,
-            settings=ModelSettings(mask_feedback=self._options.feedback > 0, read_low=not self._options.skip_low),
+            settings=replace(
+                self._settings,
+                mask_feedback=self._options.feedback > 0,
+                read_low=self._settings.read_low and not self._options.skip_low,
+            ),
             beside=self._beside,
         )
+
+    def _untrained(self) -> dict[str, Tensor]:
+        """What the run began with and leaves as it was: the LR additions, where no prompt sees an LR image."""
+        if self._start is None or self._options.low_share > 0:
+            return {}
+        return {name: value for name, value in self._start.items() if name.startswith("low.")}
 
     def _answers(self, trainer: Trainer, cases: Sequence[Example]) -> Iterator[Answered]:
         low = self._options.low_share > 0
@@ -217,5 +238,8 @@ class Run:
         """Identifies all that decides the loss curve: base, settings, and the manifests' bytes."""
         settings = {name: value for name, value in asdict(self._options).items() if name not in _WITHOUT_INFLUENCE}
         manifests = [(hashlib.sha256(each.manifest.read_bytes()).hexdigest(), each.weight) for each in self._data]
-        text = json.dumps([self._base.weights_hash, settings, manifests], sort_keys=True)
+        decisive = [self._base.weights_hash, settings, manifests]
+        if self._start is not None:
+            decisive.append(digest(self._start))
+        text = json.dumps(decisive, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -11,11 +11,13 @@ import torch
 from wsisam_model.prompt_batch import batches
 from wsisam_server.training.average import Average
 from wsisam_server.training.errors import TrainingError
-from wsisam_server.training.losses import objective
+from wsisam_server.training.losses import click_places, objective
 from wsisam_server.training.network import Network, stack
 from wsisam_server.training.schedule import rate_factor
 from wsisam_server.training.session import Session
+from wsisam_server.training.start import begin_with
 from wsisam_server.training.validation import base_answer
+from wsisam_server.training.views import LABEL_SIDE
 from wsisam_server.training.windows import generator
 
 if TYPE_CHECKING:
@@ -41,15 +43,24 @@ class Trainer:
         examples: at least one.
         options: of the run.
         device: where the network trains.
+        start: weights to begin with, see `start_tensors`.
     """
 
     def __init__(
-        self, base: Modules, store: Examples, examples: Sequence[Example], options: TrainOptions, device: torch.device
+        self,
+        base: Modules,
+        store: Examples,
+        examples: Sequence[Example],
+        options: TrainOptions,
+        device: torch.device,
+        start: dict[str, Tensor] | None = None,
     ) -> None:
         if not examples:
             raise TrainingError("there is no window to train on; do the manifests hold objects in split 'train'?")
         torch.manual_seed(options.seed)  # the additions' first weights
-        self.network = Network(base, options.trained, low=options.low_share > 0).to(device)
+        self.network = Network(base, options.trained, low=options.low_share > 0)
+        begin_with(self.network, start or {})
+        self.network.to(device)
         self.average = Average(self.network, options.average_decay)
         self.step = 0
         self._join = round(options.additions_from * options.steps)
@@ -140,7 +151,9 @@ class Trainer:
         wanted_low = [example.low == session.label for example, session in zip(examples, sessions, strict=True)]
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._has_bfloat16):
             masks = self.network(high, low, prompts, additions=self.joined, want_low=low_mask)
-        loss = objective(masks, self._masks(wanted), self._masks(wanted_low) if low_mask else None).sum()
+        clicked = click_places([session.clicks for session in sessions], LABEL_SIDE).to(self._device)
+        wanted_masks, low_masks = self._masks(wanted), self._masks(wanted_low) if low_mask else None
+        loss = objective(masks, wanted_masks, low_masks, clicked, options.click_weight).sum()
         loss = loss / options.batch
         loss.backward()  # type: ignore[no-untyped-call]
         for index, session, mask, logits in zip(

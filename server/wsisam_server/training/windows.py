@@ -21,6 +21,10 @@ SHARES = ((0.08, 0.25, 0.12), (0.25, 0.70, 0.76), (0.70, 0.80, 0.12))
 """(low, high, probability): the object's part of the window's side. The planner aims at 0.5 within a factor of
 sqrt(2) when the viewport shows twice the object, so most windows lie there; the rest is for other zooms."""
 
+WIDE_SHARES = ((1 / 12, 0.25, 0.35), (0.25, 0.70, 0.43), (0.70, 1.00, 0.12), (1.00, 1.60, 0.10))
+"""The same for somebody who has not zoomed in, or so far that the object does not fit into the window. Where the image
+is too small for the first, which it is for all but nuclei, as much of it is shown as there is."""
+
 _SHARE_AIMED_AT = 0.5
 
 OFF_CENTER = 1 / 8
@@ -52,6 +56,7 @@ def draw(
     *,
     vary_scale: bool = True,
     vary_stain: bool = True,
+    wide: bool = False,
 ) -> TrainingWindow:
     """Draws a window about one of an image's objects.
 
@@ -62,14 +67,16 @@ def draw(
         random: where chance comes from.
         vary_scale: without, the object is always half the window's side.
         vary_stain: see `Augmentation.draw`.
+        wide: draw from `WIDE_SHARES` instead of `SHARES`.
     """
     item = items[int(random.integers(len(items)))]
     x0, y0, x1, y1 = item.box
     extent = max(x1 - x0, y1 - y0)
     height, width = sample.labels.shape
-    share = _share(random)
+    share = _share(random, WIDE_SHARES if wide else SHARES)
     side = min(extent / (share if vary_scale else _SHARE_AIMED_AT), float(max(width, height)))
-    if random.random() < _ABOUT_CLICK:
+    # an object that does not fit is seen about a click on it: no box about it could be drawn
+    if random.random() < _ABOUT_CLICK or extent > side:
         x, y = interior_point(crop(sample.labels, item), random)
         center_x, center_y = x0 + x, y0 + y
     else:
@@ -107,6 +114,6 @@ def generator(seed: int, *names: object) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
-def _share(random: np.random.Generator) -> float:
-    low, high, _ = SHARES[int(random.choice(len(SHARES), p=[probability for *_, probability in SHARES]))]
+def _share(random: np.random.Generator, shares: tuple[tuple[float, float, float], ...]) -> float:
+    low, high, _ = shares[int(random.choice(len(shares), p=[probability for *_, probability in shares]))]
     return float(random.uniform(low, high))
