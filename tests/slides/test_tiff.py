@@ -265,11 +265,15 @@ def test_a_damaged_tile_costs_its_place_only(tmp_path, index, damaged, good):
     assert caught.value.reason is Reason.SLIDE_UNREADABLE
 
 
-def test_a_file_replaced_while_open_is_noticed(tmp_path):
+def test_a_file_replaced_while_open_is_never_shown_as_the_slide(tmp_path):
     slide = open_slide(write_ome(tmp_path / "a.ome.tif", waves()), Limits())
     write_ome(tmp_path / "b.ome.tif", 255 - waves()).rename(tmp_path / "a.ome.tif")
-    with pytest.raises(WsiSamServerError):
-        slide.read(Window(0, 0, 1, 64))
+    try:
+        pixels = slide.read(Window(0, 0, 1, 64))
+    except WsiSamServerError:
+        return
+    # Read from the descriptor that was opened.
+    assert np.array_equal(pixels, waves()[:64, :64])
 
 
 @pytest.mark.parametrize(
