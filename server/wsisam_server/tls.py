@@ -67,8 +67,8 @@ def is_loopback(host: str) -> bool:
     except ValueError:
         return False
     # Python before 3.13 does not look into IPv4 addresses that are written as IPv6 ones.
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return address.is_loopback or (mapped is not None and mapped.is_loopback)
+    inner = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return address.is_loopback or (inner is not None and inner.is_loopback)
 
 
 class _Files:

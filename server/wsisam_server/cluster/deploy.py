@@ -93,7 +93,10 @@ class RayReplicas:
             logging_level=logging.ERROR,
         )
         try:
-            within(JOIN_SECONDS, join)
+            if alone:
+                join()  # on this thread: what Ray starts ends with the thread that started it
+            else:
+                within(JOIN_SECONDS, join)
         except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
             raise ClusterError(
                 f"no Ray cluster at {self._settings.address}: {error}. This machine must be one of its nodes "
