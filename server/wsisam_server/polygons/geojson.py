@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import shapely
 
 if TYPE_CHECKING:
@@ -82,7 +83,13 @@ def _geometry(geometry: BaseGeometry) -> dict[str, Any]:
 
 
 def _vertices(geometry: BaseGeometry) -> list[list[float]]:
-    return [[_number(x), _number(y)] for x, y in shapely.get_coordinates(geometry).tolist()]
+    """Pairs of numbers, ints where they are whole, as QuPath writes them."""
+    coordinates = shapely.get_coordinates(geometry)
+    pairs: list[list[float]] = coordinates.tolist()
+    whole = np.isfinite(coordinates) & (coordinates == np.rint(coordinates))
+    for vertex, axis in np.argwhere(whole).tolist():
+        pairs[vertex][axis] = int(pairs[vertex][axis])
+    return pairs
 
 
 _COORDINATES: Final[dict[str, Callable[[Any], list[Any]]]] = {
@@ -90,11 +97,6 @@ _COORDINATES: Final[dict[str, Callable[[Any], list[Any]]]] = {
     "LineString": _vertices,
     "Polygon": lambda part: [_vertices(ring) for ring in (part.exterior, *part.interiors)],
 }
-
-
-def _number(value: float) -> float:
-    """An int where it is whole, as QuPath writes it."""
-    return int(value) if value.is_integer() else value
 
 
 def _classification(name: str | None, color: tuple[int, int, int] | None) -> str | dict[str, Any]:

@@ -54,6 +54,8 @@ def translated() -> Iterator[None]:
         raise WsiSamServerError(
             reason(error), private=f"{type(error.orig).__name__}: {error.orig}"[:LONGEST]
         ) from error
+    except UnicodeDecodeError as error:  # a damaged schema, of which SQLite's own message is no text
+        raise WsiSamServerError(Reason.STORE_DAMAGED, private=str(error)) from error
     except sa.exc.TimeoutError as error:  # no connection of the pool came free
         raise WsiSamServerError(Reason.STORE_BUSY, private=str(error)) from error
 
