@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from support.server import DISCS, iou
 from wsisam_server.cli import main
+from wsisam_server.client import Client, ServerError
 from wsisam_server.polygons import collection, feature
 
 SIZES = ("--min-size", 70, "--max-size", 150)
@@ -48,6 +49,37 @@ def test_existing_objects_are_left_alone(slide, target, tmp_path):
     assert done.exit_code == 0, done.output
     assert "existing" in done.stdout
     assert json.loads(out.read_text())["features"] == []
+
+
+def test_what_was_answered_before_a_connection_is_lost_is_written(slide, target, tmp_path, monkeypatch):
+    whole, part = tmp_path / "whole.geojson", tmp_path / "part.geojson"
+    options = ("--box", "100,100,400,300", *SIZES, "--server", target, "--geojson")
+    assert run(slide, *options, whole).exit_code == 0
+    answered = Client.segment_everything
+
+    def cut(client, request):
+        for number, answer in enumerate(answered(client, request)):
+            if number and number == answer.windows_total:
+                raise ServerError("UNAVAILABLE", "", "the line was cut", {})
+            yield answer
+
+    monkeypatch.setattr(Client, "segment_everything", cut)
+    done = run(slide, *options, part)
+    assert done.exit_code == 1
+    assert "What was found before is kept." in done.output
+    before = json.loads(part.read_text())["features"]
+    everything = [one["geometry"] for one in json.loads(whole.read_text())["features"]]
+    assert all(one["geometry"] in everything for one in before)
+
+    monkeypatch.setattr(Client, "segment_everything", lambda *_: _refused())
+    untouched = part.read_text()
+    assert run(slide, *options, part).exit_code == 1
+    assert part.read_text() == untouched
+
+
+def _refused():
+    yield from ()
+    raise ServerError("UNAVAILABLE", "", "no line at all", {})
 
 
 @pytest.mark.parametrize(

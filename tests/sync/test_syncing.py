@@ -408,6 +408,7 @@ def test_an_id_of_another_slide_is_refused_and_the_rest_goes_on(world):
     report = world.sync()
     assert report.status == 2
     assert "another slide" in report.images[1].failures[0]
+    assert "sync again" not in report.images[1].failures[0]
     assert world.stored().keys() == {one, two}
     assert world.store.get(one).content.slide_id == world.slide_id("1")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,10 +111,11 @@ def command(
         mpp=slide_mpp,
     )
     answers = _by_server(server, slide, request, model, reach) if server else _here(slide, request, model)
-    proposals, damaged, last = _collect(answers, server)
-    click.echo(_summary(last))
-    say_pixel_size(last.pixel_size)
-    warn_of_damage(slide, damaged)
+    found = _collect(answers, server)
+    proposals = found.proposals
+    click.echo(_summary(found.last))
+    say_pixel_size(found.last.pixel_size)
+    warn_of_damage(slide, found.damaged)
     if geojson is not None:
         name = class_name and one_name(class_name)
         features = [_feature(proposal, name or None) for proposal in proposals]
@@ -122,6 +124,25 @@ def command(
         # Where there are none, the region as it is: an earlier run's picture would be taken for this one's.
         results = [Result(proposal.prompt, proposal.outline) for proposal in proposals]
         draw_on(slide, results, overlay, None if results else where.bounds)
+    if found.problem is not None:
+        raise found.problem
+
+
+@dataclass
+class _Found:
+    """What was answered.
+
+    Attributes:
+        proposals: all that became final.
+        damaged: windows that could not be read.
+        last: the last answer.
+        problem: why the rest was not answered.
+    """
+
+    proposals: list[pb.Proposal] = field(default_factory=list)
+    damaged: list[geo.Window] = field(default_factory=list)
+    last: pb.SegmentEverythingResponse = field(default_factory=pb.SegmentEverythingResponse)
+    problem: click.ClickException | None = None
 
 
 def _areas(path: Path, slide: Path) -> list[shapely.MultiPolygon]:
@@ -152,22 +173,27 @@ def _box(box: Numbers | None) -> shapely.MultiPolygon:
     return shapely.MultiPolygon([shapely.box(x0, y0, x1, y1)])
 
 
-def _collect(
-    answers: Iterator[pb.SegmentEverythingResponse], server: str | None
-) -> tuple[list[pb.Proposal], list[geo.Window], pb.SegmentEverythingResponse]:
-    """All proposals, the windows that could not be read, and the last answer. What came before Ctrl-C is kept."""
-    proposals: list[pb.Proposal] = []
-    damaged: list[geo.Window] = []
-    last = pb.SegmentEverythingResponse()
+def _collect(answers: Iterator[pb.SegmentEverythingResponse], server: str | None) -> _Found:
+    """All that is answered. What came before Ctrl-C, a lost connection or another error is kept.
+
+    Raises:
+        click.ClickException: nothing was answered.
+    """
+    found = _Found()
     try:
         with refusals(server), counted(console, "windows") as tell, contextlib.closing(answers):  # type: ignore[type-var]
             for last in answers:
-                proposals += last.proposals
-                damaged += last.unreadable
+                found.last = last
+                found.proposals += last.proposals
+                found.damaged += last.unreadable
                 tell(last.windows_done, last.windows_total)
     except KeyboardInterrupt:
         click.echo("stopped; what was found so far is kept", err=True)
-    return proposals, damaged, last
+    except click.ClickException as error:
+        if not found.last.windows_done:
+            raise
+        found.problem = click.ClickException(f"{error.message} What was found before is kept.")
+    return found
 
 
 def _by_server(

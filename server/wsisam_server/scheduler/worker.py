@@ -130,7 +130,14 @@ class Worker:
         while self._has_room() and (item := self._queue.take(self._busy())) is not None:
             self._running.add(item)
             loop = asyncio.get_running_loop()
-            running = item.ended = loop.run_in_executor(self._pool, item.run)
+            try:
+                running = item.ended = loop.run_in_executor(self._pool, item.run)
+            except RuntimeError as error:
+                # The system gives no thread. The pool may yet run the call, for nobody.
+                self._running.discard(item)
+                item.given_up.set()
+                item.done.set_exception(error)
+                return
             running.add_done_callback(partial(self._ended, item))
             if self._spare:
                 loop.call_later(PATIENCE, self._look_at, item)

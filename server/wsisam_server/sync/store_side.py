@@ -18,7 +18,7 @@ from wsisam_server.sync.steps import Step
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from wsisam_server.store import Annotation, Saved, SlideRecord, Store
+    from wsisam_server.store import Annotation, Conflict, Saved, SlideRecord, Store
     from wsisam_server.sync.model import Image
     from wsisam_server.sync.plan import Action
     from wsisam_server.sync.steps import Watcher
@@ -32,10 +32,14 @@ _VERTEX_BYTES: Final = 16
 _TRIES: Final = 4
 _PATIENCE: Final = (Reason.STORE_BUSY, Reason.STORE_UNAVAILABLE, Reason.STARTING, Reason.SHUTTING_DOWN)
 
-_MEANWHILE: Final = (
-    "it was changed in the store meanwhile, or the store has another annotation with this id, on another slide; "
-    "sync again"
+_MEANWHILE: Final = "it was changed in the store meanwhile; sync again"
+_ELSEWHERE: Final = (
+    "the store has an annotation with this id on another slide ({slide}), as when objects are copied with their ids. "
+    "It stays as it is in the image, and is not synced. To sync it, give it an id of its own: select it in QuPath and run "
+    "getSelectedObject().refreshID() in the script editor"
 )
+_SHOWN_ID: Final = 12
+"""Characters of a slide's id that tell it from others."""
 
 Change = TypeVar("Change", Draft, Target)
 
@@ -154,7 +158,7 @@ class StoreSide:
                 for saved in _patiently(call, changes):
                     applied.revisions[saved.id] = saved.revision
             except RevisionConflictError as error:
-                refused = dict.fromkeys((conflict.stored.id for conflict in error.conflicts), _MEANWHILE)
+                refused = {conflict.stored.id: _why(conflict) for conflict in error.conflicts}
             except WsiSamServerError as error:
                 one = error.details.get("annotation_id")
                 if error.reason not in {Reason.INVALID_SHAPE, Reason.INVALID_FIELD} or one is None:
@@ -164,6 +168,13 @@ class StoreSide:
                 return
             applied.refused |= refused
             changes = [change for change in changes if change.id not in refused]
+
+
+def _why(conflict: Conflict) -> str:
+    there = conflict.stored.content.slide_id
+    if isinstance(conflict.sent, Draft) and conflict.sent.content.slide_id != there:
+        return _ELSEWHERE.format(slide=there[:_SHOWN_ID])
+    return _MEANWHILE
 
 
 def _patiently(call: Callable[[Sequence[Change], str], list[Saved]], changes: Sequence[Change]) -> list[Saved]:
