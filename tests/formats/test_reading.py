@@ -81,6 +81,7 @@ def test_packed_files():
         (zipped({"picture.png": "x"}), "no .geojson"),
         (zipped({}), "no .geojson"),
     ],
+    ids=["cut gz", "no gz", "cut zip", "a picture", "nothing"],  # archives hold the time at which they are made
 )
 def test_archives_of_which_nothing_can_be_read(data, problem):
     with pytest.raises(FormatError, match=problem):

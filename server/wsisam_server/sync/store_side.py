@@ -35,8 +35,8 @@ _PATIENCE: Final = (Reason.STORE_BUSY, Reason.STORE_UNAVAILABLE, Reason.STARTING
 _MEANWHILE: Final = "it was changed in the store meanwhile; sync again"
 _ELSEWHERE: Final = (
     "the store has an annotation with this id on another slide ({slide}), as when objects are copied with their ids. "
-    "It stays as it is in the image, and is not synced. To sync it, give it an id of its own: select it in QuPath and run "
-    "getSelectedObject().refreshID() in the script editor"
+    "It stays as it is in the image, and is not synced. To sync it, give it an id of its own: select it in QuPath and "
+    "run getSelectedObject().refreshID() in the script editor"
 )
 _SHOWN_ID: Final = 12
 """Characters of a slide's id that tell it from others."""
