@@ -184,8 +184,8 @@ async def test_looking_waits_behind_clicks_and_ends_when_it_is_cancelled(planned
 async def test_looking_takes_its_turn(planned, segmenter, slide):
     device, free = segmenter.models.device, threading.Event()
     busy = [
-        asyncio.ensure_future(device.read(Ticket([Claim(Priority.BATCH, "bob")]), lambda: free.wait(30)))
-        for _ in range(4)
+        asyncio.ensure_future(device.read(Ticket([Claim(Priority.BATCH, owner)]), lambda: free.wait(30)))
+        for owner in ("bob", "bob", "carol", "carol")
     ]
     await asyncio.sleep(0)
     searching = asyncio.ensure_future(searched(planned(ON_GLASS)))

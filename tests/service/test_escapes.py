@@ -2,7 +2,7 @@
 
 import grpc
 import pytest
-from PIL import Image
+import tifffile
 
 from support.escapes import ESCAPES, lay
 from support.server import picture, start
@@ -16,7 +16,7 @@ from wsisam_server.config import PathMapping
 def lab(model, tmp_path_factory):
     folder = lay(tmp_path_factory.mktemp("lab"))
     for name in ("slides/a.svs", "secret.svs", "slides-secret/s.svs"):
-        Image.fromarray(picture()).save(folder / name, format="PNG")
+        tifffile.imwrite(folder / name, picture(), tile=(256, 256), photometric="rgb", metadata=None)
     mappings = (PathMapping("Z:\\Slides", folder / "slides"), PathMapping("\\\\NAS\\share", folder / "slides"))
     running, stop = start(model, folder, slide_roots=(folder / "slides",), path_mappings=mappings)
     yield running

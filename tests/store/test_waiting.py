@@ -135,11 +135,12 @@ async def test_closing_lets_a_running_change_end(store, where, monkeypatch):
 
 
 async def test_changes_for_which_there_was_no_thread_are_not_counted_for_ever(waiting, monkeypatch):
-    def no_thread(_pool):
-        raise RuntimeError("can't start new thread")
+    class NoThread(threading.Thread):
+        def start(self):
+            raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as full:
-        full.setattr("concurrent.futures.thread.ThreadPoolExecutor._adjust_thread_count", no_thread)
+        full.setattr("wsisam_server.store.threads.threading.Thread", NoThread)
         for _ in range(5):  # one more than may wait
             with pytest.raises(RuntimeError, match="new thread"):
                 await save(waiting)

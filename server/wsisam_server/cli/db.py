@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from wsisam_server.cli.store import store_option
-from wsisam_server.store import StoreError, store_name, upkeep
+from wsisam_server.store import StoreError, chain, store_name, upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,11 +44,14 @@ def _kept(context: click.Context, parameter: click.Parameter, value: str | None)
     if value is None:
         return None
     number, _, digest = value.partition(":")
+    problem = click.BadParameter("write it as an earlier check did: NUMBER:DIGEST", context, parameter)
     try:
-        return int(number), bytes.fromhex(digest)
+        kept = int(number), bytes.fromhex(digest)
     except ValueError as error:
-        problem = "write it as an earlier check did: NUMBER:DIGEST"
-        raise click.BadParameter(problem, context, parameter) from error
+        raise problem from error
+    if len(kept[1]) != len(chain.START):
+        raise problem
+    return kept
 
 
 @command.command("check")

@@ -47,9 +47,10 @@ def is_exhausted(error: BaseException) -> bool:
 
     A slide that cannot be opened for the lack of a file descriptor is not damaged, whatever was made of that error.
     """
-    known = isinstance(error, WsiSamServerError)
-    if known and error.__cause__ is not None:
-        return is_exhausted(error.__cause__)
+    # An error that is raised again with more details is its own cause.
+    known, cause = isinstance(error, WsiSamServerError), error.__cause__
+    if known and cause is not None and cause is not error:
+        return is_exhausted(cause)
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _EXHAUSTED
     return isinstance(error, MemoryError) or (not known and any(text in str(error) for text in _EXHAUSTED_TEXTS))

@@ -40,7 +40,7 @@ class Threads(Executor):
         """See Executor.
 
         Raises:
-            RuntimeError: it is closed.
+            RuntimeError: it is closed, or the system gives no thread.
         """
         future: Future[Result] = Future()
         with self._lock:
@@ -51,8 +51,15 @@ class Threads(Executor):
             self._calls.put((future, partial(call, *args, **kwargs)))
             if len(self._threads) < min(self._count, len(self._taken)):
                 thread = threading.Thread(target=self._run, name=f"{self._name}-{len(self._threads)}", daemon=True)
-                self._threads.append(thread)
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError:
+                    # The system gives no more. Those that run take the call, if there are any.
+                    if not self._threads:
+                        future.cancel()
+                        raise
+                else:
+                    self._threads.append(thread)
         return future
 
     async def close(self, seconds: float) -> bool:
