@@ -9,7 +9,7 @@ from wsisam_server.training import Run, Source, TrainingError
 from wsisam_server.training.export import export
 from wsisam_server.training.network import Network
 from wsisam_server.training.observer import Quiet
-from wsisam_server.training.start import start_tensors
+from wsisam_server.training.start import blended, start_tensors
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,26 @@ def test_additions_that_join_later_start_anew(start, options):
     whole, later = (start_tensors(start, options(additions_from=share)) for share in (0.0, 0.5))
     assert {name.split(".")[0] for name in whole} == {"decoder", "prompt_encoder", "high", "low"}
     assert {name.split(".")[0] for name in later} == {"decoder", "prompt_encoder"}
+
+
+def test_additions_that_never_join_stay_as_they_were(run, base, start):
+    found = tensors_of(run(additions_from=1.0, save_every=1, validate_every=1, rate=1e-2, steps=2).run(), base)
+    names = [name for name in start.checkpoint.tensors if name.startswith(("clicks.high.", "clicks.low."))]
+    assert len(names) == 50
+    assert all(torch.equal(found.checkpoint.tensors[name], start.checkpoint.tensors[name]) for name in names)
+
+
+def test_a_part_of_the_start_is_kept():
+    start, trained = {"a": torch.zeros(2), "b": torch.ones(2)}, {"a": torch.ones(2), "c": torch.ones(2)}
+    found = blended(trained, start, 0.25)
+    assert found["a"].tolist() == [0.75, 0.75]
+    assert found["c"].tolist() == [1, 1]
+    assert blended(trained, start, 0.0)["a"].tolist() == [1, 1]
+
+
+def test_a_run_that_keeps_all_of_its_start_hands_it_back(run, base, start):
+    found = tensors_of(run(keep_start=1.0, additions_from=1.0, rate=1e-2).run(), base)
+    assert all(torch.equal(value, start.checkpoint.tensors[name]) for name, value in found.checkpoint.tensors.items())
 
 
 def test_a_start_of_another_kind_is_refused(base, start, options):

@@ -47,6 +47,13 @@ console = Console(stderr=True)
     type=FILE,
     help="Additions file to go on from: of another run, or the default model's, instead of the base's own weights.",
 )
+@click.option(
+    "--keep-start",
+    type=Number(0, 1),
+    default=0.0,
+    show_default=True,
+    help="With --from: how much of those weights is kept, by averaging; a half forgets less of what they knew.",
+)
 @click.option("--steps", type=click.IntRange(1), default=1000, show_default=True, help="Optimizer steps.")
 @click.option("--batch", type=click.IntRange(1), default=4, show_default=True, help="Prompts a step.")
 @click.option(
@@ -81,7 +88,7 @@ console = Console(stderr=True)
     type=Number(0, 1),
     default=0.0,
     show_default=True,
-    help="Part of the run that trains SAM's own mask alone, at half the time a step.",
+    help="Part of the run that trains SAM's own mask alone, at half the time a step; 1 leaves those of --from alone.",
 )
 @click.option(
     "--strength",

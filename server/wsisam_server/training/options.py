@@ -24,7 +24,7 @@ class TrainOptions:
         box_share: of objects that are first asked for by a box.
         box_only: ask by boxes alone, without clicks after them: for weights that answer nothing else.
         additions_from: share of the run after which HR and LR additions join. Before it only SAM's own mask trains,
-            at half the time a step.
+            at half the time a step. At 1 they never do: a start's stay as they are.
         low_share: of prompts that see the LR image too; the others train the HR token alone.
         low_mask_share: of those, the part whose LR mask is trained as well.
         feedback: of the clicks after the first, the share that comes with the previous mask.
@@ -34,6 +34,7 @@ class TrainOptions:
         draw_seed: decides the windows and the validation objects instead of `seed`, so that runs share them.
         vary_scale: show objects at other zooms too than the one that the server chooses for them.
         vary_stain: change the stains' amounts.
+        keep_start: part of the weights that a run started from in the weights that it writes, see `start.blended`.
         wide_views: show objects at up to 12 times their size, and cut by the window's border, too.
         click_weight: how much the places of the clicks count in the loss, beside all of the mask.
         skip_low: write into the file that LR images shall not be read, see `ModelSettings.read_low`.
@@ -62,6 +63,7 @@ class TrainOptions:
     draw_seed: int | None = None
     vary_scale: bool = True
     vary_stain: bool = True
+    keep_start: float = 0.0
     wide_views: bool = False
     click_weight: float = 0.0
     skip_low: bool = False

@@ -16,7 +16,7 @@ from wsisam_server.training.errors import TrainingError
 from wsisam_server.training.examples import Examples
 from wsisam_server.training.export import export, weakened
 from wsisam_server.training.history import History, Validation
-from wsisam_server.training.start import digest, route_of, start_tensors
+from wsisam_server.training.start import blended, digest, route_of, start_tensors
 from wsisam_server.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -189,6 +189,7 @@ class Run:
     def _validate(self, trainer: Trainer, cases: Sequence[Example]) -> None:
         """Measures the averaged weights, and writes them if they are the best so far."""
         weights = weakened(trainer.average.tensors, self._options.strength)
+        weights = blended(weights, self._start or {}, self._options.keep_start)
         with trainer.average.applied(weights):
             found = Validation.of(trainer.step, self._answers(trainer, cases))
         self._history.validations.append(found)
@@ -220,7 +221,10 @@ class Run:
     def _answers(self, trainer: Trainer, cases: Sequence[Example]) -> Iterator[Answered]:
         low = self._options.low_share > 0
         answer = validation.network_answer(
-            trainer.network, self.store, low=low and trainer.joined, additions=trainer.joined
+            trainer.network,
+            self.store,
+            low=low and trainer.joined,
+            additions=trainer.joined or (self._start is not None and self._options.additions_from == 1),
         )
         for case in cases:
             yield from validation.answers(

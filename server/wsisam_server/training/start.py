@@ -28,7 +28,7 @@ def start_tensors(start: Additions, options: TrainOptions) -> dict[str, Tensor]:
     """The tensors of a file that a run begins with, float32, under their names in `Network`.
 
     HR and LR additions that join later in the run (`TrainOptions.additions_from`) are not among them: the weights that
-    they were trained beside have changed by then.
+    they were trained beside have changed by then. Those that never join are, and stay as they are.
 
     Raises:
         TrainingError: the file holds nothing for these prompts, or other parts of the model than the run trains.
@@ -47,7 +47,7 @@ def start_tensors(start: Additions, options: TrainOptions) -> dict[str, Tensor]:
         for name, value in start.checkpoint.tensors.items()
         if name.startswith(prefix)
     }
-    if options.additions_from > 0:
+    if 0 < options.additions_from < 1:
         tensors = {name: value for name, value in tensors.items() if not name.startswith(_ADDED)}
     return tensors
 
@@ -64,6 +64,22 @@ def begin_with(network: Network, tensors: dict[str, Tensor]) -> None:
         if name not in parameters or parameters[name].shape != value.shape:
             raise TrainingError(f"the file to start from does not fit this base: {name} is of another size or unknown")
         parameters[name].copy_(value)
+
+
+def blended(tensors: dict[str, Tensor], start: dict[str, Tensor], keep: float) -> dict[str, Tensor]:
+    """Weights between those of the start and those that were trained (Wortsman et al. 2022, WiSE-FT).
+
+    They forget less of what the start knew than the trained ones, and have most of what was learnt.
+
+    Args:
+        tensors: trained parameters, under their names in `Network`.
+        start: from `start_tensors`; what is not in it stays as trained.
+        keep: the start's part, from 0 to 1.
+    """
+    return {
+        name: torch.lerp(value, start[name].to(value), keep) if name in start else value
+        for name, value in tensors.items()
+    }
 
 
 def digest(tensors: dict[str, Tensor]) -> str:

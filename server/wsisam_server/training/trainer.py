@@ -63,7 +63,8 @@ class Trainer:
         self.network.to(device)
         self.average = Average(self.network, options.average_decay)
         self.step = 0
-        self._join = round(options.additions_from * options.steps)
+        never = options.steps + 1
+        self._join = round(options.additions_from * options.steps) if options.additions_from < 1 else never
         self._store = store
         self._base_answer = base_answer(base, store)
         self._examples = examples
