@@ -131,8 +131,11 @@ def test_61_tinted_background_is_background(opened):
     assert find_tissue(slide.info.size, slide.read).share == pytest.approx(0.16, abs=0.02)
 
 
-def test_33_commands_of_this_machine_read_such_a_view_in_parts(opened):
-    slide = opened("32-ome-channels/channels.ome.tif")
-    with closing(slide):
-        window = Window(0, 0, 2, 128)
-        assert np.array_equal(read_in_parts(slide.read, window), slide.read(window))
+def test_33_commands_of_this_machine_read_such_a_view_in_parts(faults, opened):
+    name = "32-ome-channels/channels.ome.tif"
+    window = Window(0, 0, 1, 200)
+    with closing(open_slide(faults / name, Limits(read_pixels=20_000))) as bounded:
+        with pytest.raises(WsiSamServerError) as caught:
+            bounded.read(window)
+        assert caught.value.reason is Reason.VIEW_TOO_COARSE
+        assert np.array_equal(read_in_parts(bounded.read, window), opened(name).read(window))

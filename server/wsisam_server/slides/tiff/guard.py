@@ -11,7 +11,7 @@ import numpy as np
 
 from wsisam_server.slides.cost import TooCostlyError, check_cost
 from wsisam_server.slides.tiff.layout import is_tiff
-from wsisam_server.slides.tiff.pages import JPEG, Page, Pages
+from wsisam_server.slides.tiff.pages import JPEG, LARGEST_BYTES, Page, Pages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,9 +23,6 @@ SMALL_SHARE: Final = 1 / 8
 """Of the bytes of its pixels: a tile that is stored in fewer bytes is not looked at. Few scans fit into them."""
 
 LEAST_BYTES: Final = 32 * 1024
-
-LARGEST_BYTES: Final = 2**28
-"""Of a stored tile; what is larger is none."""
 
 
 class TileGuard:

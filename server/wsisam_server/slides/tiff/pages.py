@@ -53,6 +53,9 @@ _KEPT: Final = (
     SUBSAMPLING,
 }
 
+LARGEST_BYTES: Final = 2**28
+"""Of a stored tile; what is larger is no tile."""
+
 MAGIC: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MOST_TAGS: Final = 4096
 _ASCII: Final = 2

@@ -17,7 +17,7 @@ from wsisam_server.slides.base import DamagedPlaceError, SlideInfo
 from wsisam_server.slides.calibration import tiff_axes
 from wsisam_server.slides.fingerprint import file_fingerprint
 from wsisam_server.slides.sampling import WHITE, Grid, best_level, sample
-from wsisam_server.slides.tiff.pages import EXTRA_SAMPLES, UNASSOCIATED
+from wsisam_server.slides.tiff.pages import EXTRA_SAMPLES, LARGEST_BYTES, UNASSOCIATED
 from wsisam_server.slides.tiff.segments import decode_segment
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 TILE_CACHE_BYTES: Final = 64 * 1024 * 1024
 """Decoded tiles, for all slides together; see OpenSlide's, of which these files make no use."""
-
-LARGEST_BYTES: Final = 2**28
-"""Of a stored tile; what is larger is no tile."""
 
 
 class TiffSource:
