@@ -15,7 +15,7 @@ TESTS_AT_ONCE ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
 # A cluster of several nodes: Ray gives each half a minute to start, which a machine full of other tests exceeds.
 ALONE := tests/cluster/test_ray.py
 
-.PHONY: help demo test jar java-tools lint protos breaking bench clean
+.PHONY: help demo test jar java-tools lint protos docs breaking bench clean
 
 help:
 	@echo "make demo    install into $(VENV) and run the whole chain once on a real slide"
@@ -23,6 +23,7 @@ help:
 	@echo "make jar     build QuPath's client jar (needs a JDK and Maven)"
 	@echo "make lint    formatting, style, types, import order, the contract"
 	@echo "make protos  generate server/wsisam/v1 from protos/"
+	@echo "make docs    write docs/configuration.md from the settings' declarations"
 	@echo "make bench   what we claim about speed, measured here; SLIDE=path adds what needs a slide"
 
 demo: $(VENV)/.installed
@@ -72,6 +73,9 @@ protos: $(VENV)/.installed-test
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos \
 		--python_out=server --grpc_python_out=server --mypy_out=server --mypy_grpc_out=server \
 		protos/wsisam/v1/*.proto
+
+docs: $(VENV)/.installed
+	$(BIN)/python -m wsisam_server.cli.configuration_page > docs/configuration.md
 
 # make bench SLIDE=path adds what needs a real slide.
 bench: $(VENV)/.installed-test

@@ -165,7 +165,7 @@ STATES: dict[str, Callable[[Place], None]] = {
 def server(folder: Path, *, real: bool) -> Iterator[ServerProcess]:
     (folder / "wsisam.toml").write_text(f"[limits]\ndrain_seconds = {DRAIN}\n")
     arguments = ["--config", folder / "wsisam.toml", "--slides", folder, "--port", 0, "--store", "none"]
-    arguments += ["--tokens", folder / "tokens.json", "--threads", 1, "--cache-mib", 256]
+    arguments += ["--tokens", folder / "tokens.json", "--threads", 1, "--embedding-cache-bytes", "256MiB"]
     log = folder / "log"
     if real:
         with command(log, *arguments) as running:

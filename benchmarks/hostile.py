@@ -73,7 +73,7 @@ def server(folder: Path, log: Path, *, real: bool) -> Iterator[ServerProcess]:
         "--store",
         folder / "annotations.sqlite",
     ]
-    arguments += ["--threads", 1, "--cache-mib", 256, "--tokens", folder / "tokens.json"]
+    arguments += ["--threads", 1, "--embedding-cache-bytes", "256MiB", "--tokens", folder / "tokens.json"]
     if real:
         with command(log, *arguments) as running:
             yield running

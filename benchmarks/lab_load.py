@@ -350,7 +350,7 @@ def main() -> None:
             "--model",
             options.model,
         ]
-        wanted += ["--store", folder / "annotations.sqlite", "--cache-mib", options.cache_mib]
+        wanted += ["--store", folder / "annotations.sqlite", "--embedding-cache-bytes", f"{options.cache_mib}MiB"]
         wanted += ["--threads", options.threads]
         wanted += [word for place in {tissue.path.parent for tissue in tissues} for word in ("--slides", place)]
         with command(options.log or folder / "log", *wanted) as server:

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, segmentation_pb2, segmentation_pb2_grpc
 from wsisam_model import available_models
+from wsisam_server.config import NONE
 from wsisam_server.embeddings import EmbeddingStore
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.identity import Keyring, Pace
@@ -81,16 +82,16 @@ def build_segmenter(
     Raises:
         StartError: a root or a path mapping makes no sense.
     """
-    if settings.path_mappings and not settings.slide_roots:
+    if settings.map and not settings.slides:
         raise StartError("a path mapping leads to files below the slide folders, and there is none: give --slides too")
     try:
-        access = access or SlideAccess(settings.slide_roots, settings.path_mappings)
+        access = access or SlideAccess(settings.slides, settings.map)
     except ValueError as error:
         raise StartError(str(error)) from error
     limits, place = settings.limits, settings.embedding_store
     store = None if place is None else EmbeddingStore(place, limits.embedding_store_bytes)
     models = models or ModelPool(
-        Device(limits.embedding_cache_bytes, settings.threads, store),
+        Device(limits.embedding_cache_bytes, settings.model.threads, store),
         limits.model_bytes,
         source,
         known=[model.name for model in available_models()],
@@ -269,7 +270,7 @@ class App:
 
     async def _open_store(self) -> AsyncStore | None:
         where, limits = self._settings.store, self._settings.limits
-        if where is None:
+        if where == NONE:
             return None
         try:
             return AsyncStore(await asyncio.to_thread(open_store, where, limits), limits.waiting_writes)

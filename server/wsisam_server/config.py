@@ -1,41 +1,90 @@
-"""The server's settings: limits, places and devices. Immutable; every room gets what it needs from here.
+"""The settings of `wsisam serve`, declared once: names, types, bounds, defaults, meanings, and which are options.
 
-What flows in: values from the command line. What flows out: one frozen `Settings`. It must never open, read or
-start anything.
+What is read from a file, the environment and the command line, what is checked, printed and explained, and the page
+docs/configuration.md all follow from the fields below. What flows in: values. What flows out: one frozen `Settings`;
+every module gets what it needs from there. It must never open or start anything.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
-from typing import Annotated, Any, ClassVar, TypeAlias
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
-from pydantic import BeforeValidator, ByteSize, ConfigDict, Field, TypeAdapter
+import platformdirs
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, TypeAdapter, ValidationError
 
 MIB = 1024 * 1024
+
+NONE: Final = "none"
+"""The store that keeps nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """Marks a field that is an option of the command line, too.
+
+    Attributes:
+        name: such as --port; made of the field's name if empty.
+        metavar: what stands for its value in the help; made of the field's type if empty.
+    """
+
+    name: str = ""
+    metavar: str = ""
+
+
+def user_data(name: str) -> Path:
+    """A file or folder in the user's folder for application data, as the platform has it."""
+    return platformdirs.user_data_path("wsisam", appauthor=False) / name
 
 
 def _nbytes(value: Any) -> int:
     """A number of bytes, or a text such as "8GiB"."""
-    return int(TypeAdapter(ByteSize).validate_python(value))
+    problem = "write a size as 8GiB, 500MB or a number of bytes"
+    try:
+        nbytes = int(TypeAdapter(ByteSize).validate_python(value))
+    except ValidationError as error:
+        raise ValueError(problem) from error
+    if nbytes < 1:
+        raise ValueError(problem)
+    return nbytes
 
 
-Bytes: TypeAlias = Annotated[int, BeforeValidator(_nbytes), Field(gt=0)]
+def _listed(value: Any) -> Any:
+    """Names with commas between them, as a list."""
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+Bytes: TypeAlias = Annotated[int, BeforeValidator(_nbytes)]
 Count: TypeAlias = Annotated[int, Field(gt=0)]
-Seconds: TypeAlias = Annotated[float, Field(gt=0)]
+Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Port: TypeAlias = Annotated[int, Field(ge=0, le=65535)]
 
 
 @dataclass(frozen=True, slots=True)
 class PathMapping:
-    r"""How a path as the client sees it becomes a path as the server sees it.
+    r"""How a path as the client sees it becomes a path as the server sees it."""
 
-    Attributes:
-        client_prefix: what the client's path or URI starts with, for example `Z:\slides` or `/mnt/share`.
-        server_prefix: what takes its place on the server.
-    """
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    client_prefix: str
-    server_prefix: Path
+    client: Annotated[
+        str,
+        Field(min_length=1, description=r"What the client's path or URI starts with, such as Z:\slides or /mnt/share."),
+    ]
+    server: Annotated[Path, Field(description="The folder on the server that is meant.")]
+
+
+def _mapping(value: Any) -> Any:
+    """What `--map` says, as a mapping."""
+    if not isinstance(value, str):
+        return value
+    client, separator, server = value.partition("=")
+    if not separator or not client or not Path(server).is_absolute():
+        raise ValueError("write it as CLIENT_PREFIX=/server/folder")
+    return PathMapping(client, Path(server))
+
+
+Mapping: TypeAlias = Annotated[PathMapping, BeforeValidator(_mapping)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +95,14 @@ class Limits:
 
     message_bytes: Annotated[Bytes, Field(description="Of one message from or to a client.")] = 16 * MIB
     embedding_cache_bytes: Annotated[
-        Bytes, Field(description="Of all embeddings that are kept for the next prompt.")
+        Bytes, Option(), Field(description="Of all embeddings that are kept for the next prompt.")
     ] = 1024 * MIB
     embedding_store_bytes: Annotated[
-        Bytes, Field(description="Of the embeddings on the disk, if there is a folder for them.")
+        Bytes, Option(), Field(description="Of the embeddings on the disk, if there is a folder for them.")
     ] = 64 * 1024 * MIB
-    model_bytes: Annotated[Bytes, Field(description="Of the weights of the loaded models together.")] = 8192 * MIB
+    model_bytes: Annotated[Bytes, Option(), Field(description="Of the weights of the loaded models together.")] = (
+        8192 * MIB
+    )
     model_room_seconds: Annotated[
         Seconds, Field(description="That a model waits to be loaded while others in use take that memory.")
     ] = 30.0
@@ -142,6 +193,7 @@ class Ray:
 
     address: Annotated[
         str | None,
+        Option("--ray-address", "ADDRESS"),
         Field(
             description="Of the Ray cluster: auto (the one that this machine is in) or HOST:6379. Not set: Ray is "
             "started on this machine, and ends with the server."
@@ -150,9 +202,13 @@ class Ray:
     name: Annotated[
         str, Field(min_length=1, description="Of the application on the cluster; another for each server that uses it.")
     ] = "wsisam"
-    replicas: Annotated[Count, Field(description="Replicas of the model that always run, one a device.")] = 1
+    replicas: Annotated[
+        Count, Option("--ray-replicas"), Field(description="Replicas of the model that always run, one a device.")
+    ] = 1
     max_replicas: Annotated[
-        Count | None, Field(description="Most that run when there is much to do. Not set: as many as `replicas`.")
+        Count | None,
+        Option("--ray-max-replicas"),
+        Field(description="Most that run when there is much to do. Not set: as many as `replicas`."),
     ] = None
     ongoing_per_replica: Annotated[
         float, Field(gt=0, description="Prompts and encodings at a replica that Ray aims at when it adds some.")
@@ -161,8 +217,16 @@ class Ray:
     downscale_seconds: Annotated[
         Seconds, Field(description="That there must be less to do before one is taken away, with what it has cached.")
     ] = 600.0
-    cpus: Annotated[float, Field(gt=0, description="CPU cores that a replica takes of its node.")] = 1.0
-    gpus: Annotated[float, Field(ge=0, description="GPUs that a replica takes; 0.5 lets two share one.")] = 0.0
+    cpus: Annotated[
+        float,
+        Option("--ray-cpus"),
+        Field(gt=0, allow_inf_nan=False, description="CPU cores that a replica takes of its node."),
+    ] = 1.0
+    gpus: Annotated[
+        float,
+        Option("--ray-gpus"),
+        Field(ge=0, allow_inf_nan=False, description="GPUs that a replica takes; 0.5 lets two share one."),
+    ] = 0.0
     calls_per_replica: Annotated[
         int,
         Field(
@@ -188,29 +252,136 @@ class Tls:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     certificate: Annotated[
-        Path, Field(description="The server's certificate (PEM), with those between it and its authority.")
+        Path,
+        Option("--tls-cert"),
+        Field(description="The server's certificate (PEM), with those between it and its authority."),
     ]
-    key: Annotated[Path, Field(description="Its private key (PEM, without a password).")]
+    key: Annotated[Path, Option("--tls-key"), Field(description="Its private key (PEM, without a password).")]
     client_ca: Annotated[
-        Path | None, Field(description="Let in only clients with a certificate that this authority (PEM) signed.")
+        Path | None,
+        Option("--tls-client-ca"),
+        Field(description="Let in only clients with a certificate that this authority (PEM) signed."),
     ] = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Where the server listens and what it serves; the models come from whoever starts it."""
+class ModelChoice(BaseModel):
+    """Which model is loaded, and where it runs. The same options for every command that loads one."""
 
-    host: str = "127.0.0.1"
-    port: int = 8765
-    insecure: bool = False
-    tls: Tls | None = None
-    tokens: Path | None = None  # the file of bearer tokens; None: no token is known
-    require_tokens: bool = False  # also on loopback
-    slide_roots: tuple[Path, ...] = ()
-    path_mappings: tuple[PathMapping, ...] = ()
-    embedding_store: Path | None = None  # a folder; None: embeddings are kept in memory only
-    threads: int | None = None  # CPU threads of a model's step; None: all cores
-    store: str | None = None  # a SQLite file, or a URL; None: annotations are not stored
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int | None = None  # numbers for Prometheus; None: nowhere
-    limits: Limits = field(default_factory=Limits)
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Option("--model"), Field(description="Name of a model: wsisam weights list.")] = "wsisam-lite"
+    sam: Annotated[
+        Path | None, Option(), Field(description="SAM checkpoint (MobileSAM, ViT-B, L or H), in place of --model.")
+    ] = None
+    high: Annotated[
+        Path | None, Option(), Field(description="With --sam: WSI-SAM's high-resolution decoder, net_high.pth.")
+    ] = None
+    low: Annotated[
+        Path | None, Option(), Field(description="With --sam and --high: its low-resolution decoder, net_low.pth.")
+    ] = None
+    additions: Annotated[
+        Path | None, Option(), Field(description="What `wsisam train` made for that --model or --sam.")
+    ] = None
+    low_resolution: Annotated[
+        Literal["auto", "none", "middle", "whole"],
+        Option(),
+        Field(description="How much of the low-resolution image is read. auto: what the weights ask for."),
+    ] = "auto"
+    device: Annotated[str, Option(), Field(description="auto, cpu, cuda or cuda:N.")] = "auto"
+    dtype: Annotated[
+        Literal["auto", "float32", "float16", "bfloat16"],
+        Option(),
+        Field(
+            description="Number type of the model. auto is float32; others' masks differ a little: docs/performance.md."
+        ),
+    ] = "auto"
+    threads: Annotated[Count | None, Option(), Field(description="CPU threads of the model. Not set: all cores.")] = (
+        None
+    )
+
+
+class Settings(BaseModel):
+    """All that `wsisam serve` can be told. Frozen; names, bounds and meanings are the fields' own.
+
+    Raises:
+        pydantic.ValidationError: a value is not one, or a name is not known.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: Annotated[str, Option(), Field(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[Port, Option(), Field(description="0 for any free port.")] = 8765
+    slides: Annotated[
+        tuple[Path, ...],
+        Option(metavar="FOLDER"),
+        Field(description="Folders whose slides may be opened. Without one, clients send pixels."),
+    ] = ()
+    insecure: Annotated[
+        bool, Option(), Field(description="Allow an address other than loopback without encryption and tokens.")
+    ] = False
+    tokens: Annotated[
+        Path | None,
+        Option(metavar="FILE"),
+        Field(description="The file of tokens (wsisam token create). Not set: tokens.json in the user's data folder."),
+    ] = Field(default_factory=lambda: user_data("tokens.json"))
+    require_tokens: Annotated[
+        bool, Option(), Field(description="Ask for tokens also on loopback, for example behind a proxy.")
+    ] = False
+    store: Annotated[
+        str,
+        Option(metavar="PATH|URL|none"),
+        Field(
+            min_length=1,
+            description="Where annotations are kept: a SQLite file, postgresql://USER:PASSWORD@HOST/DATABASE, or none. "
+            "Not set: annotations.sqlite in the user's data folder.",
+        ),
+    ] = Field(default_factory=lambda: str(user_data("annotations.sqlite")))
+    embedding_store: Annotated[
+        Path | None,
+        Option(metavar="FOLDER"),
+        Field(description="A folder for embeddings, which then outlive the server. Not set: memory only."),
+    ] = None
+    weights_dir: Annotated[
+        Path,
+        Option(metavar="FOLDER"),
+        Field(description="Folder of the models that were added. Not set: weights in the user's data folder."),
+    ] = Field(default_factory=lambda: user_data("weights"))
+    models: Annotated[
+        Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)] | None,
+        Option(metavar="NAME,..."),
+        Field(
+            description="The models that clients may name, the first the default unless --model or --sam is given. "
+            "Not set: all that were added."
+        ),
+    ] = None
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Option(), Field(description="What goes to standard error.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["text", "json"], Option(), Field(description="Lines for people, or one JSON object each.")
+    ] = "text"
+    log_hide_paths: Annotated[
+        bool, Option(), Field(description="Write slides' paths to the log as hashes: names may be patients'.")
+    ] = False
+    metrics_host: Annotated[
+        str,
+        Option(),
+        Field(description="Address of the numbers for Prometheus. They need no token, and name users."),
+    ] = "127.0.0.1"
+    metrics_port: Annotated[
+        Port | None, Option(), Field(description="Port of the numbers for Prometheus. Not set: there are none.")
+    ] = None
+    engine: Annotated[
+        Literal["local", "ray"],
+        Option(),
+        Field(description="What runs the model: this machine, or Ray Serve replicas (extra: ray; docs/scale.md)."),
+    ] = "local"
+    map: Annotated[
+        tuple[Mapping, ...],
+        Option(metavar="CLIENT=SERVER"),
+        Field(description="How clients' paths become the server's, such as 'Z:\\slides=/data/slides'."),
+    ] = ()
+    tls: Annotated[Tls | None, Field(description="Encryption: PEM files.")] = None
+    model: Annotated[ModelChoice, Field(description="The default model, and where models run.")] = ModelChoice()
+    limits: Annotated[Limits, Field(description="Upper bounds. Bytes may have a unit, such as 8GiB.")] = Limits()
+    ray: Annotated[Ray, Field(description="With the engine ray: where the model runs (docs/scale.md).")] = Ray()

@@ -137,13 +137,13 @@ class Reason(Enum):
     MODEL_TOO_LARGE = Entry(
         Code.FAILED_PRECONDITION,
         "The model '{model}' takes {needed_mib} MiB of memory, and this server gives all its models {limit_mib} MiB. "
-        "Choose a smaller one, or ask the administrator for a higher --model-memory.",
+        "Choose a smaller one, or ask the administrator for a higher --model-bytes.",
     )
     MODELS_BUSY = Entry(
         Code.RESOURCE_EXHAUSTED,
         "There is no room for the model '{model}': the loaded ones are answering other users and take all the memory "
         "that models may have. Try again in a moment; if it persists, ask the administrator for a higher "
-        "--model-memory.",
+        "--model-bytes.",
         5,
     )
     INVALID_FIELD = Entry(Code.INVALID_ARGUMENT, "The field '{field}' is not valid: {problem}.")

@@ -10,8 +10,27 @@ from click.testing import CliRunner
 from pydantic import TypeAdapter
 
 from wsisam_server.cli import main
-from wsisam_server.cli.configuration import Configuration, Mapped, configuration, printed
-from wsisam_server.config import Limits, Tls
+from wsisam_server.cli.configuration import configuration, printed
+from wsisam_server.cli.configuration_page import page
+from wsisam_server.cli.options import all_settings
+from wsisam_server.cli.serve import command
+from wsisam_server.config import Limits, ModelChoice, PathMapping, Settings, Tls, user_data
+
+SAID = {
+    "slides": '["/data"]',
+    "map": '[{"client": "Z:", "server": "/data"}]',
+    "models": '["a"]',
+    "insecure": "true",
+    "require_tokens": "true",
+    "log_hide_paths": "true",
+    "log_level": "error",
+    "log_format": "json",
+    "engine": "ray",
+    "low_resolution": "whole",
+    "dtype": "float16",
+    "gpus": "7.0",
+    "cpus": "7.0",
+}
 
 FILE = r"""
 host = "192.0.2.7"
@@ -49,7 +68,9 @@ def file(tmp_path):
 def test_without_anything_it_is_what_the_rooms_have():
     wanted = configuration(None, {})
     assert wanted.limits == Limits()
-    assert (wanted.host, wanted.port, wanted.slides, wanted.tls, wanted.store) == ("127.0.0.1", 8765, (), None, None)
+    assert wanted.model == ModelChoice()
+    assert (wanted.host, wanted.port, wanted.slides, wanted.tls) == ("127.0.0.1", 8765, (), None)
+    assert wanted.store == str(user_data("annotations.sqlite"))
 
 
 def test_a_file_is_read(file):
@@ -62,7 +83,7 @@ def test_a_file_is_read(file):
     )
     assert wanted.limits == Limits(open_slides=3, model_bytes=2 * 2**30)
     assert wanted.tls == Tls(Path("/etc/server.pem"), Path("/etc/server.key"))
-    assert wanted.map == (Mapped(client="Z:\\slides", server=Path("/data/slides")),)
+    assert wanted.map == (PathMapping("Z:\\slides", Path("/data/slides")),)
 
 
 def test_the_environment_goes_before_the_file_and_flags_before_both(file, monkeypatch):
@@ -119,7 +140,7 @@ def test_any_limit_comes_back(tmp_path):
 
 
 def test_everything_is_described():
-    schema = TypeAdapter(Configuration).json_schema()
+    schema = TypeAdapter(Settings).json_schema()
     for kind in (schema, *schema["$defs"].values()):
         assert all(one.get("description") for one in kind["properties"].values()), kind["title"]
 
@@ -131,7 +152,17 @@ def test_a_password_is_not_printed():
 
 
 def test_the_command_prints_flags_over_the_environment_over_the_file(file):
-    options = ["--config", str(file()), "--print-config", "--port", "1", "--cache-mib", "64", "--map", r"Y:\x=/data"]
+    options = [
+        "--config",
+        str(file()),
+        "--print-config",
+        "--port",
+        "1",
+        "--embedding-cache-bytes",
+        "64MiB",
+        "--map",
+        r"Y:\x=/data",
+    ]
     done = CliRunner(env={"WSISAM_LIMITS__OPEN_SLIDES": "7"}).invoke(main, ["serve", *options])
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
@@ -145,7 +176,7 @@ def test_the_command_prints_flags_over_the_environment_over_the_file(file):
         f"client = {json.dumps('Y:' + chr(92) + 'x')}",
     ):
         assert line in lines
-    assert "Z:" not in done.output
+    assert 'client = "Z:' not in done.output
 
 
 def test_folders_of_slides_that_are_not_there_are_said_so(file):
@@ -155,7 +186,18 @@ def test_folders_of_slides_that_are_not_there_are_said_so(file):
 
 
 def test_rays_flags_go_into_its_section():
-    options = ["--engine", "ray", "--ray-address", "auto", "--ray-replicas", "2-8", "--ray-gpus", "0.5"]
+    options = [
+        "--engine",
+        "ray",
+        "--ray-address",
+        "auto",
+        "--ray-replicas",
+        "2",
+        "--ray-max-replicas",
+        "8",
+        "--ray-gpus",
+        "0.5",
+    ]
     done = CliRunner().invoke(main, ["serve", *options, "--print-config"])
     assert done.exit_code == 0, done.output
     section = done.output.split("[ray]")[1].splitlines()
@@ -164,8 +206,60 @@ def test_rays_flags_go_into_its_section():
         assert line in section
 
 
-@pytest.mark.parametrize("wrong", ["0", "8-2", "many", "2-", "-3"])
-def test_a_number_of_replicas_that_is_none_is_said_so(wrong):
-    done = CliRunner().invoke(main, ["serve", f"--ray-replicas={wrong}", "--print-config"])
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--ray-replicas=0", "greater than 0"),
+        ("--ray-replicas=many", "integer"),
+        ("--ray-cpus=nan", "finite"),
+        ("--ray-gpus=inf", "finite"),
+        ("--ray-gpus=-1", "greater than or equal to 0"),
+        ("--port=70000", "65535"),
+        ("--model-bytes=many", "8GiB"),
+        ("--map=Z:", "CLIENT_PREFIX=/server/folder"),
+        ("--log-level=loud", "debug"),
+        ("--models=,", "at least 1"),
+    ],
+)
+def test_a_value_that_is_none_is_said_so(option, said):
+    done = CliRunner().invoke(main, ["serve", option, "--print-config"])
     assert done.exit_code == 2
-    assert "write it as 4, or as 2-8" in done.output
+    assert said in " ".join(done.output.split())
+
+
+def test_the_models_options_are_settings_too(monkeypatch):
+    monkeypatch.setenv("WSISAM_MODEL__DEVICE", "cuda:1")
+    monkeypatch.setenv("WSISAM_MODELS", '["a", "b"]')
+    done = CliRunner().invoke(main, ["serve", "--threads", "3", "--model", "our-glands", "--print-config"])
+    assert done.exit_code == 0, done.output
+    lines = done.output.splitlines()
+    for line in ('device = "cuda:1"', "threads = 3", 'name = "our-glands"', 'models = ["a", "b"]'):
+        assert line in lines
+
+
+def test_every_option_is_declared_once():
+    settings = list(all_settings())
+    flags = [setting.flag for setting in settings if setting.flag]
+    assert len(flags) == len(set(flags)) > 30
+    options = {name: one for one in command.params for name in one.opts}
+    assert set(options) == {*flags, "--config", "--print-config"}
+    assert all(options[one.flag].help == one.info.description for one in settings if one.flag)
+
+
+@pytest.mark.parametrize("setting", list(all_settings()), ids=lambda one: ".".join(one.path))
+def test_each_variable_is_read(setting, monkeypatch, tmp_path):
+    """What a variable says arrives in the setting whose variable it is."""
+    if setting.path[0] == "tls":
+        monkeypatch.setenv("WSISAM_TLS__CERTIFICATE", "a.pem")
+        monkeypatch.setenv("WSISAM_TLS__KEY", "b.pem")
+    value = SAID.get(setting.path[-1], "7")
+    monkeypatch.setenv(setting.variable, value)
+    found = configuration(None, {})
+    for name in setting.path:
+        found = getattr(found, name)
+    assert found != setting.default
+    assert str(found).lower() == value or json.loads(value)
+
+
+def test_the_page_of_all_settings_is_current(repository):
+    assert (repository / "docs" / "configuration.md").read_text(encoding="utf-8") == page()

@@ -7,11 +7,10 @@ import shlex
 
 import pytest
 
-from wsisam_server.cli.configuration import PREFIX, Configuration
+from wsisam_server.cli.options import PREFIX, all_settings
 from wsisam_server.cli.serve import command
-from wsisam_server.weights.place import VARIABLE
 
-KNOWN = {f"{PREFIX}{name.upper()}" for name in Configuration.model_fields} | {VARIABLE}
+KNOWN = {setting.variable for setting in all_settings()}
 
 
 def understood(options):

@@ -29,7 +29,7 @@ ON_GLASS = shapely.box(40_000, 5_000, 40_900, 5_900)
 
 @pytest.fixture
 async def segmenter(tmp_path):
-    segmenter = build_segmenter(Settings(slide_roots=(tmp_path,)))
+    segmenter = build_segmenter(Settings(slides=(tmp_path,)))
     await segmenter.models.start(DarkParts)
     yield segmenter
     await segmenter.close()
@@ -201,7 +201,7 @@ async def test_looking_takes_its_turn(planned, segmenter, slide):
 
 
 async def test_glass_of_a_real_slide_is_left_out(real_slides):
-    segmenter = build_segmenter(Settings(slide_roots=(real_slides,)))
+    segmenter = build_segmenter(Settings(slides=(real_slides,)))
     await segmenter.models.start(DarkParts)
     slide_id, _, _ = segmenter.open_slide(str(real_slides / "CMU-1-Small-Region.svs"), None)
 

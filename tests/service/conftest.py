@@ -30,7 +30,7 @@ def server(model, tmp_path_factory):
     running, stop = start(
         model,
         root,
-        path_mappings=(PathMapping("Z:\\slides", root),),
+        map=(PathMapping("Z:\\slides", root),),
         limits=Limits(
             message_bytes=4 * MIB,
             embedding_cache_bytes=128 * MIB,

@@ -18,7 +18,7 @@ def lab(model, tmp_path_factory):
     for name in ("slides/a.svs", "secret.svs", "slides-secret/s.svs"):
         tifffile.imwrite(folder / name, picture(), tile=(256, 256), photometric="rgb", metadata=None)
     mappings = (PathMapping("Z:\\Slides", folder / "slides"), PathMapping("\\\\NAS\\share", folder / "slides"))
-    running, stop = start(model, folder, slide_roots=(folder / "slides",), path_mappings=mappings)
+    running, stop = start(model, folder, slides=(folder / "slides",), map=mappings)
     yield running
     stop()
 

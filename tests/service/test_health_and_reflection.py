@@ -37,7 +37,7 @@ def test_reflection_names_the_service(server):
 
 def test_a_port_that_is_taken_is_said_so(server, model):
     port = int(server.target.rsplit(":", 1)[1])
-    app = App(Settings(port=port), lambda: model)
+    app = App(Settings(port=port, store="none"), lambda: model)
 
     async def run():
         try:
@@ -93,7 +93,7 @@ def test_while_the_model_loads_the_port_answers_that_it_does(model):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    app = App(Settings(port=port), load)
+    app = App(Settings(port=port, store="none"), load)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

@@ -180,7 +180,7 @@ def test_without_being_asked_for_there_are_none(server):
 
 def test_a_port_that_is_taken_is_said_so(model):
     async def run(port):
-        app = App(Settings(port=0, metrics_port=port), lambda: model)
+        app = App(Settings(port=0, metrics_port=port, store="none"), lambda: model)
         try:
             await app.start()
         finally:

@@ -53,7 +53,7 @@ def start(model, root, source=None, models=None, **settings):
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="server")
     thread.start()
-    settings.setdefault("slide_roots", (root,))
+    settings = {"slides": (root,), "store": "none", "tokens": None, **settings}
     app = App(Settings(port=0, **settings), model if callable(model) else lambda: model, source, models)
     port = asyncio.run_coroutine_threadsafe(app.start(), loop).result(120)
 

@@ -18,9 +18,13 @@ from support.models import add_plain, add_trained, mib, two_models
 from support.server import around, picture
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli import main
-from wsisam_server.cli.size import Size, shown
+from wsisam_server.cli.options import Checked
+from wsisam_server.cli.size import shown
 from wsisam_server.client import Client
+from wsisam_server.config import Bytes
 from wsisam_server.weights import WeightsFolder
+
+SIZE = Checked(Bytes, "SIZE")
 
 
 @pytest.fixture
@@ -140,13 +144,13 @@ def test_doctor_knows_the_models(folder):
     [("8GiB", 8 << 30), ("500MB", 500_000_000), ("2.5 gb", 2_500_000_000), ("1024", 1024), ("64k", 64_000)],
 )
 def test_sizes(text, nbytes):
-    assert Size().convert(text, None, None) == nbytes
+    assert SIZE.convert(text, None, None) == nbytes
 
 
 @pytest.mark.parametrize("text", ["", "0", "many", "-1GB", "5 apples", "1e9", "GiB"])
 def test_what_is_no_size(text):
     with pytest.raises(click.BadParameter, match="8GiB"):
-        Size().convert(text, None, None)
+        SIZE.convert(text, None, None)
 
 
 def test_sizes_are_shown():
@@ -157,10 +161,10 @@ def test_sizes_are_shown():
     ("arguments", "text"),
     [
         (["--models", "nothing,plain"], "there is no model 'nothing'; there are: wsisam-lite, plain"),
-        (["--models", ","], "there is no model"),
+        (["--models", ","], "at least 1 item"),
         (["--model", "nothing"], "Choose one of wsisam-lite, plain"),
-        (["--model-memory", "many"], "8GiB"),
-        (["--model-memory", "10MiB"], "--model-memory"),
+        (["--model-bytes", "many"], "8GiB"),
+        (["--model-bytes", "10MiB"], "--model-bytes"),
     ],
 )
 def test_serve_refuses_with_what_to_do(folder, arguments, text):
@@ -191,7 +195,7 @@ def test_a_served_program_takes_its_models_from_the_environment(tmp_path):
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "wsisam_server", "serve", "--port", "0", "--slides", str(tmp_path)),
-            *("--models", "plain,trained", "--model-memory", f"{one}MiB"),
+            *("--models", "plain,trained", "--model-bytes", f"{one}MiB"),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

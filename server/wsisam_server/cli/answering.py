@@ -14,7 +14,7 @@ from wsisam_server.app import build_segmenter
 from wsisam_server.cli.model import load_model
 from wsisam_server.cli.pixel_size import say_if_not_square
 from wsisam_server.client import ServerError
-from wsisam_server.config import Settings
+from wsisam_server.config import ModelChoice, Settings
 from wsisam_server.errors import WsiSamServerError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def model_here(slide: Path, model: dict[str, Any]) -> Iterator[Here]:
     if not slide.is_file():
         raise click.ClickException(f"{slide}: no such file")
     path = slide.resolve()
-    settings = Settings(slide_roots=(path.parent,), threads=model["threads"])
+    settings = Settings(slides=(path.parent,), model=ModelChoice(threads=model["threads"]))
     load = {name: value for name, value in model.items() if name != "threads"}
     with closing(asyncio.new_event_loop()) as loop:
         segmenter = build_segmenter(settings)

@@ -1,38 +1,13 @@
-"""The options that say where embeddings are kept on a disk, shared by the commands that read or write them there."""
+"""The options that say where embeddings are kept on a disk, for the commands that write them there without a server."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
-import click
-
-from wsisam_server.cli.configuration import PREFIX, SEPARATOR
-from wsisam_server.cli.size import Size
-from wsisam_server.config import Limits
-
-Command = TypeVar("Command", bound=Callable[..., Any])
+from wsisam_server.cli.options import PREFIX, SEPARATOR, settings_options
 
 FOLDER_VARIABLE: Final = f"{PREFIX}EMBEDDING_STORE"
 BYTES_VARIABLE: Final = f"{PREFIX}LIMITS{SEPARATOR}EMBEDDING_STORE_BYTES"
 
-
-def embedding_store_options(command: Command) -> Command:
-    """Adds --embedding-store and --embedding-store-bytes."""
-    folder = click.option(
-        "--embedding-store",
-        type=click.Path(file_okay=False, path_type=Path),
-        metavar="FOLDER",
-        envvar=FOLDER_VARIABLE,
-        help=f"Keep embeddings in this folder, so that they outlive the server; ${FOLDER_VARIABLE}.",
-    )
-    nbytes = click.option(
-        "--embedding-store-bytes",
-        type=Size(),
-        metavar="SIZE",
-        envvar=BYTES_VARIABLE,
-        help=f"What they may take there ({Limits().embedding_store_bytes // 2**30}GiB unless configured); those not "
-        f"used for longest go. ${BYTES_VARIABLE}.",
-    )
-    return folder(nbytes(command))
+embedding_store_options = settings_options("embedding_store", "limits.embedding_store_bytes", envvar=True)
+"""Adds --embedding-store and --embedding-store-bytes."""

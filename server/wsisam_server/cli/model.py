@@ -4,58 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 import torch
 
 from wsisam_model import Dtype, LowReading, WsiSam, WsiSamError
-from wsisam_server.weights import VARIABLE, ServedModels, WeightsError, WeightsFolder, default_folder, load
+from wsisam_server.cli.options import settings_options
+from wsisam_server.weights import ServedModels, WeightsError, WeightsFolder, load
+
+if TYPE_CHECKING:
+    from wsisam_server.config import ModelChoice
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
-weights_dir_option = click.option(
-    "--weights-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=default_folder,
-    help=f"Folder of the models that were added; ${VARIABLE}, or one of the user's own, if not given.",
-)
+weights_dir_option = settings_options("weights_dir", envvar=True)
+"""Adds --weights-dir, passed on as a path."""
 
 
 def model_options(command: Command) -> Command:
-    """Adds the options from --model to --threads."""
-    for option in reversed(
-        (
-            click.option(
-                "--model", default="wsisam-lite", show_default=True, help="Name of a model: wsisam weights list."
-            ),
-            click.option("--sam", type=FILE, help="SAM checkpoint (MobileSAM, ViT-B, L or H); instead of --model."),
-            click.option("--high", type=FILE, help="With --sam: WSI-SAM's high-resolution decoder, net_high.pth."),
-            click.option("--low", type=FILE, help="With --sam and --high: its low-resolution decoder, net_low.pth."),
-            click.option("--additions", type=FILE, help="What `wsisam train` made for that --model or --sam."),
-            click.option(
-                "--low-resolution",
-                type=click.Choice(["auto", *get_args(LowReading)]),
-                default="auto",
-                show_default=True,
-                help="How much of the low-resolution image that model reads; auto: what its weights ask for.",
-            ),
-            weights_dir_option,
-            click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."),
-            click.option(
-                "--dtype",
-                type=click.Choice(["auto", "float32", "float16", "bfloat16"]),
-                default="auto",
-                show_default=True,
-                help="Number type of the model; auto is float32. Others' masks differ slightly: docs/performance.md.",
-            ),
-            click.option("--threads", type=click.IntRange(1), help="CPU threads of the model; all cores if not given."),
-        )
-    ):
-        command = option(command)
-    return command
+    """Adds the options from --model to --threads, and --weights-dir."""
+    return settings_options("model")(weights_dir_option(command))
+
+
+def loading(choice: ModelChoice, weights_dir: Path) -> dict[str, Any]:
+    """What `load_model` takes, from the settings."""
+    return {"weights_dir": weights_dir, "model": choice.name, **choice.model_dump(exclude={"name"})}
 
 
 def load_model(
@@ -82,6 +58,9 @@ def load_model(
     number_type = choose_dtype(dtype)
     if sam is None and (high is not None or low is not None):
         raise click.UsageError("--high and --low need --sam")
+    for option, file in (("--sam", sam), ("--high", high), ("--low", low), ("--additions", additions)):
+        if file is not None and not file.is_file():
+            raise click.BadParameter(f"there is no file {file}", param_hint=option)
     if additions is not None and high is not None:
         raise click.UsageError("--additions takes the place of --high and --low")
     try:

@@ -76,7 +76,7 @@ def command(
     dry_run: bool,
     as_many_as_fit: bool,
     embedding_store: Path | None,
-    embedding_store_bytes: int | None,
+    embedding_store_bytes: int,
     **model: Any,
 ) -> None:
     """Encode the windows of a slide that prompts will need, into the store of `wsisam serve --embedding-store`.
@@ -109,13 +109,13 @@ def command(
         raise click.ClickException(f"{slide}: {error.public_text}") from error
 
 
-def _store(folder: Path | None, nbytes: int | None) -> EmbeddingStore:
+def _store(folder: Path | None, nbytes: int) -> EmbeddingStore:
     if folder is None:
         raise click.UsageError(f"say where the server keeps embeddings: --embedding-store, or ${FOLDER_VARIABLE}")
     there = _nearest(folder)
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise click.ClickException(f"{folder}: cannot be written; run this as the server's user, or choose another")
-    return EmbeddingStore(folder, nbytes or Limits().embedding_store_bytes)
+    return EmbeddingStore(folder, nbytes)
 
 
 def _nearest(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server import sessions
 from wsisam_server.app import build_segmenter
 from wsisam_server.client import ServerError, geometry
-from wsisam_server.config import Settings
+from wsisam_server.config import ModelChoice, Settings
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import ExactWindow
 from wsisam_server.geometry import FieldPair, Window
@@ -136,7 +136,7 @@ class Here:
         self._finder = finder
         self._files = _Files()
         self._loop = asyncio.new_event_loop()
-        settings = Settings(threads=threads)
+        settings = Settings(model=ModelChoice(threads=threads))
         self._most_windows = settings.limits.refinement_windows
         self._segmenter = build_segmenter(settings, access=self._files)
         try:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from wsisam_server.cli.connection import Reach, connection_options
+from wsisam_server.config import NONE
 from wsisam_server.errors import WsiSamServerError
 from wsisam_server.store import Store, StoreError, default_path, open_store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-NONE: Final = "none"
 
 
 def store_option(*, optional: bool = False) -> Callable[[Command], Command]:

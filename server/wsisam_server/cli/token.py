@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from wsisam_server.identity import EVERY_PROJECT, Role, Token, TokenError, TokenFile, default_tokens
+from wsisam_server.cli.options import settings_options
+from wsisam_server.identity import EVERY_PROJECT, Role, Token, TokenError, TokenFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
 _DAYS: Final = re.compile(r"([1-9][0-9]{0,4})d")
 
@@ -39,15 +39,8 @@ def _day(value: str) -> datetime:
     return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=timezone.utc)
 
 
-def tokens_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --tokens, passed on as a path."""
-    return click.option(
-        "--tokens",
-        type=click.Path(dir_okay=False, path_type=Path),
-        default=default_tokens,
-        metavar="FILE",
-        help="The file of tokens; in $WSISAM_TOKENS or your data folder if not given. The server must use the same.",
-    )(command)
+tokens_option = settings_options("tokens", envvar=True)
+"""Adds --tokens, passed on as a path."""
 
 
 @click.group("token")

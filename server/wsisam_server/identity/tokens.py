@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import filelock
-import platformdirs
 
+from wsisam_server.config import user_data
 from wsisam_server.identity.look_alikes import look_alike, mixes_scripts
 from wsisam_server.identity.user import Role, User
 from wsisam_server.whole_file import write_whole
@@ -71,7 +71,7 @@ class Token:
 def default_tokens() -> Path:
     """The file in $WSISAM_TOKENS, or else one in the user's data folder, beside the default store."""
     named = os.environ.get(VARIABLE)
-    return Path(named) if named else platformdirs.user_data_path("wsisam", appauthor=False) / "tokens.json"
+    return Path(named) if named else user_data("tokens.json")
 
 
 def digest(secret: str) -> str:

@@ -51,7 +51,7 @@ class SlideAccess:
         self._roots = tuple(Path(os.path.abspath(root)) for root in roots)  # noqa: PTH100 - lexical, resolves no link
         # As they were last seen: of other roots than a slide's own, which may hang, nothing is asked.
         self._real = {root: Path(os.path.realpath(root)) for root in self._roots}
-        parsed = [(ClientPath.parse(mapping.client_prefix), mapping.server_prefix.absolute()) for mapping in mappings]
+        parsed = [(ClientPath.parse(mapping.client), mapping.server.absolute()) for mapping in mappings]
         self._mappings = sorted(parsed, key=lambda mapping: len(mapping[0].parts), reverse=True)
 
     def resolve(self, uri: str) -> Path:

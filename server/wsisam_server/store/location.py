@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-import platformdirs
 import sqlalchemy as sa
 
+from wsisam_server.config import user_data
 from wsisam_server.store.errors import StoreError
 
 _POSTGRESQL: Final = ("postgresql", "postgres", "postgresql+psycopg")
@@ -19,7 +19,7 @@ def default_path() -> Path:
     In the user's data folder: that is where a program may keep what must not be lost without asking; neither the
     working folder, which differs from start to start, nor a folder of slides, which is often shared or read-only.
     """
-    return platformdirs.user_data_path("wsisam", appauthor=False) / "annotations.sqlite"
+    return user_data("annotations.sqlite")
 
 
 def parse(text: str) -> sa.URL:
