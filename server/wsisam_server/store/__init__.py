@@ -31,6 +31,8 @@ from wsisam_server.store.model import (
 from wsisam_server.store.opening import open_store, store_name
 from wsisam_server.store.record import digest_of as digest
 from wsisam_server.store.shape import canonical
+from wsisam_server.store.standing import Standing
+from wsisam_server.store.standing import same as same_contents
 from wsisam_server.store.waiting import AsyncStore
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "Scale",
     "Scope",
     "SlideRecord",
+    "Standing",
     "Store",
     "StoreError",
     "Target",
@@ -58,6 +61,7 @@ __all__ = [
     "digest",
     "listed",
     "open_store",
+    "same_contents",
     "scales_kept",
     "store_name",
 ]

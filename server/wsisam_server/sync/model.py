@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from wsisam_server.geometry import SlideSize
-    from wsisam_server.store import Annotation, PathClass
+    from wsisam_server.store import PathClass
 
 
 class Kind(Enum):
@@ -92,12 +92,17 @@ class Drawing:
             metadata=dict(self.metadata),
         )
 
-    def says(self, stored: Annotation) -> bool:
-        """Whether an annotation says the same, to the last bit, apart from its shape."""
-        content = stored.content
-        return not stored.deleted and (
-            (self.path_class, self.rgb, self.name, self.locked, self.measurements, self.metadata)
-            == (content.path_class, content.rgb, content.name, content.locked, content.measurements, content.metadata)
+    def bare(self, slide_id: str) -> Content:
+        """As `new`, without a project, of a drawing whose shape is in its one form already."""
+        return Content(
+            slide_id=slide_id,
+            shape=self.shape,
+            path_class=self.path_class,
+            rgb=self.rgb,
+            name=self.name,
+            locked=self.locked,
+            measurements=self.measurements,
+            metadata=self.metadata,
         )
 
     @cached_property
