@@ -30,7 +30,7 @@ from wsisam_server.store.model import (
 )
 from wsisam_server.store.opening import open_store, store_name
 from wsisam_server.store.record import digest_of as digest
-from wsisam_server.store.shape import canonical
+from wsisam_server.store.shape import canonical, canonical_many
 from wsisam_server.store.standing import Standing
 from wsisam_server.store.standing import same as same_contents
 from wsisam_server.store.waiting import AsyncStore
@@ -56,6 +56,7 @@ __all__ = [
     "Target",
     "Wanted",
     "canonical",
+    "canonical_many",
     "class_name",
     "default_path",
     "digest",

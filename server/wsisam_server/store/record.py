@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from json.encoder import encode_basestring
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import PromptPoint, SlidePrompt
@@ -14,11 +14,45 @@ from wsisam_server.store.model import Content, PathClass, Provenance, Scale, cla
 from wsisam_server.store.shape import canonical, from_wkb, pack, to_wkb, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import sqlalchemy as sa
+    from shapely.geometry.base import BaseGeometry
 
 Columns = dict[str, Any]
+
+
+class Seen(Protocol):
+    """What an image shows of an annotation; see `Content`."""
+
+    @property
+    def shape(self) -> BaseGeometry:
+        """Its shape."""
+
+    @property
+    def path_class(self) -> PathClass | None:
+        """Its class."""
+
+    @property
+    def rgb(self) -> int | None:
+        """Its own colour."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def locked(self) -> bool:
+        """Whether it is locked."""
+
+    @property
+    def measurements(self) -> Mapping[str, float]:
+        """Numbers by name."""
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """Texts by key."""
+
 
 COLUMNS: Final = (
     "slide_id",
@@ -58,21 +92,29 @@ def columns(content: Content, wkb: bytes) -> Columns:
     made = content.provenance
     return {
         "slide_id": content.slide_id,
-        "shape": wkb,
-        "class_name": None if content.path_class is None else content.path_class.name,
-        "class_rgb": None if content.path_class is None else content.path_class.rgb,
-        "rgb": content.rgb,
-        "name": content.name,
+        **seen_columns(content, wkb),
         "project": content.project,
-        "locked": content.locked,
-        "measurements": _json({name: float(value) for name, value in content.measurements.items()}),
-        "metadata": _json(dict(content.metadata)),
         "model": None if made is None else made.model,
         "weights_hash": None if made is None else made.weights_hash,
         "score": None if made is None or made.score is None else float(made.score),
         "prompt": None if made is None or made.prompt is None else _json(_prompt(made.prompt)),
         "field": None if made is None or made.field is None else _json(_field(made.field)),
         "levels": None if made is None or not made.levels else _json(_levels(made.levels)),
+    }
+
+
+def seen_columns(seen: Seen, wkb: bytes) -> Columns:
+    """Of `columns` those of what an image shows: not which slide's and project's it is, nor how it was made."""
+    path_class = seen.path_class
+    return {
+        "shape": wkb,
+        "class_name": None if path_class is None else path_class.name,
+        "class_rgb": None if path_class is None else path_class.rgb,
+        "rgb": seen.rgb,
+        "name": seen.name,
+        "locked": seen.locked,
+        "measurements": _json({name: float(value) for name, value in seen.measurements.items()}),
+        "metadata": _json(dict(seen.metadata)),
     }
 
 

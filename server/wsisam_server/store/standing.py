@@ -14,7 +14,7 @@ from wsisam_server.store.shape import to_wkb
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wsisam_server.store.model import Annotation, Content
+    from wsisam_server.store.model import Annotation
 
 UNSAID: Final = ("project", "model", "weights_hash", "score", "prompt", "field", "levels")
 """Columns of what an image does not hold: an annotation's project, and how it was made."""
@@ -45,19 +45,25 @@ def of(annotation: Annotation) -> Standing:
     return Standing(annotation.revision, annotation.deleted, record.digest(values), unsaid)
 
 
-def same(standings: Sequence[Standing], contents: Sequence[Content]) -> list[bool]:
-    """Of each pair, whether the annotation is there and says exactly what the content says, apart from `UNSAID`.
+def same(standings: Sequence[Standing], slide_id: str, images: Sequence[record.Seen]) -> list[bool]:
+    """Of each pair, whether the annotation is there and says exactly what an image shows of it.
 
     Where it is in doubt (a class's name that was stored in an older form, say), the answer is no.
 
     Args:
-        standings: of annotations.
-        contents: one for each, on the same slide, with shapes in their one form (`shape.canonical`).
+        standings: of annotations on one slide.
+        slide_id: the slide's.
+        images: one for each, with shapes in their one form (`shape.canonical`).
     """
-    shapes = to_wkb([content.shape for content in contents])
+    shapes = to_wkb([seen.shape for seen in images])
     return [
-        not standing.deleted
-        and record.digest({**record.columns(content, wkb), **dict(zip(UNSAID, standing.unsaid, strict=True))})
-        == standing.digest
-        for standing, content, wkb in zip(standings, contents, shapes, strict=True)
+        not standing.deleted and _digest(standing, slide_id, seen, wkb) == standing.digest
+        for standing, seen, wkb in zip(standings, images, shapes, strict=True)
     ]
+
+
+def _digest(standing: Standing, slide_id: str, seen: record.Seen, wkb: bytes) -> bytes:
+    values = record.seen_columns(seen, wkb)
+    values["slide_id"] = slide_id
+    values.update(zip(UNSAID, standing.unsaid, strict=True))
+    return record.digest(values)

@@ -129,8 +129,8 @@ def _told_apart(
     """
     drawings = handed.drawings
     synced = [one for one in drawings if one in standings and revisions.get(one) == standings[one].revision]
-    bare = [drawings[one].bare(handed.slide.slide_id) for one in synced]
-    equal = same_contents([standings[one] for one in synced], bare)
+    shown = [drawings[one] for one in synced]
+    equal = same_contents([standings[one] for one in synced], handed.slide.slide_id, shown)
     settled = {one for one, is_equal in zip(synced, equal, strict=True) if is_equal}
     forgotten = {one for one, standing in standings.items() if standing.deleted} - drawings.keys() - revisions.keys()
     told = settled | forgotten | handed.untouchable

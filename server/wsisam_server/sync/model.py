@@ -92,19 +92,6 @@ class Drawing:
             metadata=dict(self.metadata),
         )
 
-    def bare(self, slide_id: str) -> Content:
-        """As `new`, without a project, of a drawing whose shape is in its one form already."""
-        return Content(
-            slide_id=slide_id,
-            shape=self.shape,
-            path_class=self.path_class,
-            rgb=self.rgb,
-            name=self.name,
-            locked=self.locked,
-            measurements=self.measurements,
-            metadata=self.metadata,
-        )
-
     @cached_property
     def digest(self) -> str:
         """32 hex digits that tell whether anything, if only a vertex's order, is not as it was."""
