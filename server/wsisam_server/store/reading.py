@@ -109,7 +109,10 @@ def many(
     for ids in places.chunks(list(annotation_ids)):
         query = _WHOLE.where(tables.annotation.c.id.in_(ids), current, *seen(scope))
         found.update(
-            {one.id: one for one in _annotations([_checked(row._fields, row) for row in connection.execute(query)])}
+            {
+                one.id: one
+                for one in _annotations([_checked(row._fields, row) for row in connection.execute(query).all()])
+            }
         )
     return found
 

@@ -38,6 +38,11 @@ def differences(first: Drawing, second: Drawing) -> frozenset[Kind]:
 
 def differing_words(first: Drawing, second: Drawing) -> frozenset[Kind]:
     """As `differences`, but for the shapes."""
+    if first.path_class == second.path_class and (
+        (first.rgb, first.name, first.locked, first.measurements, first.metadata)
+        == (second.rgb, second.name, second.locked, second.measurements, second.metadata)
+    ):
+        return frozenset()  # most are, and this is sooner told
     found = {
         Kind.CLASS: not same_class(first.path_class, second.path_class),
         Kind.NAME: first.name != second.name,
