@@ -37,6 +37,7 @@ from wsisam_server.store import (
     Target,
     Wanted,
     model,
+    same_contents,
 )
 
 BOWTIE = shapely.Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])
@@ -87,6 +88,60 @@ class StoreContract:
             call(*args, **kwargs)
         assert caught.value.reason is reason
         return caught.value
+
+    # What stands
+
+    def test_standings_tell_what_says_the_same_without_contents(self, store, again):
+        whole, plain, gone = Draft(uuid.uuid4(), EVERYTHING), draft(), draft()
+        self.save(store, whole, plain, gone, draft(slide_id=OTHER_SLIDE))
+        (deleted,) = store.delete([Target(gone.id, 3)], author="anna", request_id=request())
+        for reader in (store, again()):
+            found, revision = reader.standings(SLIDE)
+            assert revision == store.head()
+            assert {one: (at.revision, at.deleted) for one, at in found.items()} == {
+                whole.id: (1, False),
+                plain.id: (2, False),
+                gone.id: (deleted.revision, True),
+            }
+            said = [(whole, EVERYTHING), (plain, plain.content), (gone, gone.content), (plain, EVERYTHING)]
+            unmade = [(at, replace(content, project="another", provenance=None)) for at, content in said]
+            for pairs in (said, unmade):
+                standings, contents = [found[one.id] for one, _ in pairs], [content for _, content in pairs]
+                assert same_contents(standings, SLIDE, contents) == [True, True, False, False]
+                assert not any(same_contents(standings, OTHER_SLIDE, contents))
+        assert store.standings("nowhere") == ({}, store.head())
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"shape": SQUARE},
+            {"shape": shapely.transform(HOLED, lambda xy: xy + 1e-9)},
+            {"path_class": None},
+            {"path_class": PathClass("Tumor: Positive", 1)},
+            {"rgb": None},
+            {"name": ""},
+            {"locked": False},
+            {"measurements": {}},
+            {"metadata": {"empty": ""}},
+        ],
+        ids=str,
+    )
+    def test_a_standing_tells_every_change(self, store, change):
+        new = Draft(uuid.uuid4(), EVERYTHING)
+        self.save(store, new)
+        found, _ = store.standings(SLIDE)
+        assert same_contents([found[new.id]], SLIDE, [replace(EVERYTHING, **change)]) == [False]
+
+    def test_some_are_those_that_are_known(self, store):
+        drafts = [draft(name=str(number)) for number in range(3)]
+        self.save(store, *drafts)
+        store.delete([Target(drafts[1].id, 2)], author="anna", request_id=request())
+        found = store.some([drafts[1].id, uuid.uuid4(), drafts[2].id])
+        assert {(one.id, one.content.name, one.deleted) for one in found} == {
+            (drafts[1].id, "1", True),
+            (drafts[2].id, "2", False),
+        }
+        assert store.some([]) == []
 
     # What is kept
 

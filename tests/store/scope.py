@@ -55,6 +55,11 @@ class ScopeContract:
         assert store.classes() == ["Gland", "Secret"]
         assert bens.classes() == ["Gland"]
 
+    def test_standings_and_contents_are_those_of_what_is_seen(self, bens, annas):
+        found, _ = bens.standings(annas[0].content.slide_id)
+        assert found.keys() == {annas[0].id}
+        assert [one.id for one in bens.some([one.id for one in annas])] == [annas[0].id]
+
     def test_what_is_not_seen_does_not_exist(self, bens, annas):
         for hidden in annas[1:]:
             refuses(Reason.ANNOTATION_NOT_FOUND, bens.get, hidden.id)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sync.model import drawing
 from wsisam_server.store import PathClass
-from wsisam_server.sync.likeness import differences, same_class, same_shape
+from wsisam_server.sync.likeness import alike, differences, same_class, same_shape
 from wsisam_server.sync.model import Kind
 
 HOLED = shapely.Polygon(
@@ -54,6 +54,18 @@ def test_a_rounded_and_turned_copy_is_the_same(shape, start, flip):
     for copy in rounded(shape):
         assert same_shape(shape, turned(copy, start, flip=flip))
         assert same_shape(turned(copy, start, flip=flip), shape)
+
+
+@given(st.lists(blobs().filter(lambda shape: shape.is_valid and shape.area > 5), max_size=4), st.booleans())
+def test_many_are_told_as_each_is_and_in_doubt_differ(shapes, moved):
+    step = 0.5 if moved else 0.0
+    copies = [shapely.transform(rounded(shape)[1], lambda xy: xy + step) for shape in shapes]
+    first, second = [drawing(shape=shape) for shape in shapes], [drawing(shape=copy) for copy in copies]
+    assert alike(first, second) == [not differences(*pair) for pair in zip(first, second, strict=True)]
+    renamed = [drawing(shape=copy, name="another") for copy in copies]
+    turned_about = [drawing(shape=turned(copy, 3, flip=True)) for copy in copies]
+    assert not any(alike(first, renamed))
+    assert not any(alike(first, turned_about)), "that takes longer to tell"
 
 
 @given(blobs().filter(lambda shape: shape.is_valid and shape.area > 50), st.data())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -150,6 +151,9 @@ async def _serve(app: App, settings: Settings) -> None:
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             port = starting.result()
+            # Modules and models stay: whoever looks for cycles among all objects need not look at them again and again.
+            gc.collect()
+            gc.freeze()
             names = ", ".join(listed.offer.info.name for listed in app.segmenter.models.listed())
             click.echo(f"wsisam: serving {names} on {settings.host}:{port}")
             kept = f"in {store_name(settings.store)}" if settings.store != NONE else "nowhere (--store none)"

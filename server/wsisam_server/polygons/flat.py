@@ -43,13 +43,13 @@ class Flat:
         ends = self.rings[self.parts[self.shapes]]
         return np.repeat(np.arange(len(self.shapes) - 1), np.diff(ends))
 
-    def nested(self, values: Sequence[Item]) -> list[Nested[Item]]:
+    def nested(self, values: list[Item]) -> list[Nested[Item]]:
         """For each shape its polygons' rings, as slices.
 
         Args:
             values: two for each vertex. The vertex that closes a ring is left out.
         """
-        rings = [list(values[2 * start : 2 * (end - 1)]) for start, end in pairwise(self.rings.tolist())]
+        rings = [values[2 * start : 2 * (end - 1)] for start, end in pairwise(self.rings.tolist())]
         parts = [rings[start:end] for start, end in pairwise(self.parts.tolist())]
         return [parts[start:end] for start, end in pairwise(self.shapes.tolist())]
 

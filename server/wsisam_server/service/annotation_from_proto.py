@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import uuid
-from dataclasses import replace
-from datetime import timezone
+from datetime import datetime, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
+from google.protobuf import timestamp_pb2
 
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.geometry import FieldPair, SlideSize, Window
@@ -29,7 +30,7 @@ from wsisam_server.store import (
     SlideRecord,
     Target,
     Wanted,
-    canonical,
+    canonical_many,
 )
 
 if TYPE_CHECKING:
@@ -74,10 +75,14 @@ def draft(message: pb.Annotation, field: str) -> Draft:
 
 def draft_list(messages: Sequence[pb.Annotation], fields: Sequence[str]) -> list[Draft]:
     """As `draft`, of many: their shapes all at once, which takes a fraction of the time."""
-    for message, field in zip(messages, fields, strict=True):
-        if not message.HasField("shape"):
-            raise invalid(f"{field}.shape", "it is missing")
-    shapes = shape_list([message.shape for message in messages], [f"{field}.shape" for field in fields])
+    return _drafts(messages, fields, one_form=False)
+
+
+def _drafts(messages: Sequence[pb.Annotation], fields: Sequence[str], *, one_form: bool) -> list[Draft]:
+    """As `draft_list`, perhaps with shapes in their one form (see `canonical`)."""
+    shapes = _shapes_of(messages, fields)
+    if one_form:
+        shapes = canonical_many(np.asarray(shapes, object)).tolist()
     return [_draft(*one) for one in zip(messages, shapes, fields, strict=True)]
 
 
@@ -93,14 +98,38 @@ def annotation_list(messages: Sequence[pb.Annotation]) -> list[Annotation]:
             id=known.id,
             revision=known.expected,
             kind=KINDS[message.change],
-            content=replace(known.content, shape=canonical(known.content.shape)),
+            content=known.content,
             author=message.author,
             creator=message.creator,
-            created=message.created.ToDatetime(timezone.utc),
-            updated=message.updated.ToDatetime(timezone.utc),
+            created=_time(message.created.seconds, message.created.nanos),
+            updated=_time(message.updated.seconds, message.updated.nanos),
         )
-        for message, known in zip(messages, draft_list(messages, ["annotation"] * len(messages)), strict=True)
+        for message, known in zip(
+            messages, _drafts(messages, ["annotation"] * len(messages), one_form=True), strict=True
+        )
     ]
+
+
+@lru_cache(maxsize=4096)
+def _path_class(name: str, rgb: int | None) -> PathClass:
+    return PathClass(name, rgb)
+
+
+@lru_cache(maxsize=256)  # what was stored together has one time
+def _time(seconds: int, nanos: int) -> datetime:
+    return timestamp_pb2.Timestamp(seconds=seconds, nanos=nanos).ToDatetime(timezone.utc)
+
+
+def shapes_of(messages: Sequence[pb.Annotation], field: str) -> list[BaseGeometry]:
+    """The shapes of annotations that all lie in one field of a request."""
+    return _shapes_of(messages, [f"{field}[{number}]" for number in range(len(messages))])
+
+
+def _shapes_of(messages: Sequence[pb.Annotation], fields: Sequence[str]) -> list[BaseGeometry]:
+    for message, field in zip(messages, fields, strict=True):
+        if not message.HasField("shape"):
+            raise invalid(f"{field}.shape", "it is missing")
+    return shape_list([message.shape for message in messages], [f"{field}.shape" for field in fields])
 
 
 def shape(message: pb.Shape, field: str) -> BaseGeometry:
@@ -134,7 +163,7 @@ def shape_list(messages: Sequence[pb.Shape], fields: Sequence[str]) -> list[Base
 
 def path_class(message: segmentation_pb2.PathClass) -> PathClass:
     """A class."""
-    return PathClass(message.name, message.rgb if message.HasField("rgb") else None)
+    return _path_class(message.name, message.rgb if message.HasField("rgb") else None)
 
 
 def slide(message: pb.AnnotatedSlide, field: str) -> SlideRecord:

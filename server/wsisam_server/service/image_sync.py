@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from wsisam.v1 import annotations_pb2 as pb
@@ -19,6 +18,8 @@ from wsisam_server.sync.plan import Direction, Resolution, Side, Verb
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Iterator
+
+    from shapely.geometry.base import BaseGeometry
 
     from wsisam_server.sync.handed import Merged
     from wsisam_server.sync.plan import Action
@@ -52,18 +53,22 @@ def asked(request: pb.AnnotationsSyncRequest) -> tuple[Handed, Wish, dict[uuid.U
         raise invalid("author", "it is empty")
     drawings: dict[uuid.UUID, Drawing] = {}
     refused: dict[uuid.UUID, str] = {}
-    drafts = from_proto.draft_list(request.annotations, [f"annotations[{n}]" for n in range(len(request.annotations))])
-    shapes = usable_list([draft.content.shape for draft in drafts], Mender())
-    for number, (draft, shape) in enumerate(zip(drafts, shapes, strict=True)):
-        if draft.id in drawings or draft.id in refused:
+    messages = request.annotations
+    ids: dict[str, uuid.UUID] = {}
+    shapes = usable_list(from_proto.shapes_of(messages, "annotations"), Mender())
+    for number, (message, shape) in enumerate(zip(messages, shapes, strict=True)):
+        one = ids[message.id] = from_proto.annotation_id(message.id, f"annotations[{number}].id")
+        if one in drawings or one in refused:
             raise invalid(f"annotations[{number}].id", "it comes twice")
         if shape is None:
-            refused[draft.id] = UNUSABLE
+            refused[one] = UNUSABLE
         else:
-            drawings[draft.id] = replace(Drawing.of(draft.content), shape=shape)
+            drawings[one] = _drawing(message, shape)
     untouchable = {from_proto.annotation_id(one, f"untouchable[{n}]") for n, one in enumerate(request.untouchable)}
     revisions = {
-        from_proto.annotation_id(one.id, f"synced[{n}].id"): from_proto.revision(one.revision, f"synced[{n}].revision")
+        ids.get(one.id) or from_proto.annotation_id(one.id, f"synced[{n}].id"): from_proto.revision(
+            one.revision, f"synced[{n}].revision"
+        )
         for n, one in enumerate(request.synced)
     }
     handed = Handed(slide, drawings, frozenset(untouchable | refused.keys()), revisions, request.store_id)
@@ -77,6 +82,18 @@ def asked(request: pb.AnnotationsSyncRequest) -> tuple[Handed, Wish, dict[uuid.U
         dry_run=request.dry_run,
     )
     return handed, wish, refused
+
+
+def _drawing(message: pb.Annotation, shape: BaseGeometry) -> Drawing:
+    return Drawing(
+        shape=shape,
+        path_class=from_proto.path_class(message.path_class) if message.HasField("path_class") else None,
+        rgb=message.rgb if message.HasField("rgb") else None,
+        name=message.name,
+        locked=message.locked,
+        measurements=dict(message.measurements),
+        metadata=dict(message.metadata),
+    )
 
 
 def answers(merged: Merged, handed: Handed, store_id: str) -> list[pb.AnnotationsSyncResponse]:

@@ -30,7 +30,9 @@ from wsisam_server.store.model import (
 )
 from wsisam_server.store.opening import open_store, store_name
 from wsisam_server.store.record import digest_of as digest
-from wsisam_server.store.shape import canonical
+from wsisam_server.store.shape import canonical, canonical_many
+from wsisam_server.store.standing import Standing
+from wsisam_server.store.standing import same as same_contents
 from wsisam_server.store.waiting import AsyncStore
 
 __all__ = [
@@ -48,16 +50,19 @@ __all__ = [
     "Scale",
     "Scope",
     "SlideRecord",
+    "Standing",
     "Store",
     "StoreError",
     "Target",
     "Wanted",
     "canonical",
+    "canonical_many",
     "class_name",
     "default_path",
     "digest",
     "listed",
     "open_store",
+    "same_contents",
     "scales_kept",
     "store_name",
 ]

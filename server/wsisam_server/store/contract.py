@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import Self
+
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.store import standing
+from wsisam_server.store.model import Wanted
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Sequence
     from types import TracebackType
 
-    from wsisam_server.store.model import Annotation, Draft, Page, Saved, SlideRecord, Target, Wanted
+    from wsisam_server.store.model import Annotation, Draft, Page, Saved, SlideRecord, Target
+    from wsisam_server.store.standing import Standing
+
+_AT_ONCE: Final = 1000
 
 
 class Store(ABC):
@@ -118,6 +125,34 @@ class Store(ABC):
         Raises:
             WsiSamServerError: ANNOTATION_NOT_FOUND.
         """
+
+    def standings(self, slide_id: str) -> tuple[dict[uuid.UUID, Standing], int]:
+        """All annotations on a slide, deleted ones, too, without their contents; and the revision up to which it holds.
+
+        Raises:
+            WsiSamServerError: INVALID_FIELD.
+        """
+        found: dict[uuid.UUID, Standing] = {}
+        after, complete = 0, False
+        while not complete:
+            page = self.listing(Wanted(slide_id=slide_id), after=after, limit=_AT_ONCE, deleted=True)
+            found.update((one.id, standing.of(one)) for one in page.annotations)
+            after, complete = page.revision, page.complete
+        return found, after
+
+    def some(self, annotation_ids: Collection[uuid.UUID]) -> list[Annotation]:
+        """Annotations as they are, deleted or not, in any order; unknown ones are left out.
+
+        Not for many thousands at once: all of them are in memory then.
+        """
+        found = []
+        for one in annotation_ids:
+            try:
+                found.append(self.get(one))
+            except WsiSamServerError as error:
+                if error.reason is not Reason.ANNOTATION_NOT_FOUND:
+                    raise
+        return found
 
     @abstractmethod
     def classes(self) -> list[str]:

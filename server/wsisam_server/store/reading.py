@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.store import chain, places, record, tables
 from wsisam_server.store.model import Annotation, ChangeKind, Page
 from wsisam_server.store.shape import vertices
+from wsisam_server.store.standing import UNSAID, Standing
 
 if TYPE_CHECKING:
     import uuid
@@ -23,14 +25,14 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 _ROWS_AT_ONCE: Final = 50
 
+_HEADS_AT_ONCE: Final = 1000
+
 VERTICES_PER_PAGE: Final = 250_000
 """A page ends after the annotation that passes it: 4 MB of coordinates, so that a reader of many large ones, or many
 readers, take no more memory than one that is allowed to be stored."""
 
 TEXT_PER_PAGE: Final = 2_000_000
 """Characters; as with vertices."""
-
-_TEXTS: Final = ("name", "measurements", "metadata", "prompt")
 
 _LEFT_OUT: Final = frozenset({"previous", "chain", *record.BOUNDS})
 """What an annotation does not show."""
@@ -45,6 +47,11 @@ _WHOLE: Final = (
     .join(tables.slide, tables.slide.c.number == tables.revision.c.slide)
     .join(tables.annotation, tables.annotation.c.id == tables.revision.c.annotation_id)
 )
+
+_STANDING: Final = sa.select(
+    tables.annotation.c.id,
+    *(tables.revision.c[name] for name in ("number", "kind", "digest", *UNSAID)),
+).join(tables.revision, tables.revision.c.number == tables.annotation.c.revision)
 
 Condition = sa.ColumnElement[bool]
 
@@ -93,15 +100,37 @@ def one(
     return _annotations([_checked(row._fields, row)])[0]
 
 
-def many(connection: sa.Connection, annotation_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Annotation]:
+def many(
+    connection: sa.Connection, annotation_ids: Collection[uuid.UUID], scope: Scope | None = None
+) -> dict[uuid.UUID, Annotation]:
     """Annotations as they are, by id; unknown ones are left out."""
     found = {}
+    current = tables.revision.c.number == tables.annotation.c.revision
     for ids in places.chunks(list(annotation_ids)):
-        query = _WHOLE.where(tables.annotation.c.id.in_(ids), tables.revision.c.number == tables.annotation.c.revision)
+        query = _WHOLE.where(tables.annotation.c.id.in_(ids), current, *seen(scope))
         found.update(
-            {one.id: one for one in _annotations([_checked(row._fields, row) for row in connection.execute(query)])}
+            {
+                one.id: one
+                for one in _annotations([_checked(row._fields, row) for row in connection.execute(query).all()])
+            }
         )
     return found
+
+
+def standings(connection: sa.Connection, slide_id: str, scope: Scope | None) -> tuple[dict[uuid.UUID, Standing], int]:
+    """See `Store`."""
+    latest = head(connection)
+    query = (
+        _STANDING.join(tables.slide, tables.slide.c.number == tables.annotation.c.slide)
+        .where(tables.slide.c.slide_id == slide_id, *seen(scope))
+        .execution_options(yield_per=_HEADS_AT_ONCE)
+    )
+    deleted = ChangeKind.DELETED.value
+    with connection.execute(query) as rows:
+        return {
+            one: Standing(number, kind == deleted, digest, () if kind == deleted else tuple(unsaid))
+            for one, number, kind, digest, *unsaid in rows
+        }, latest
 
 
 def listing(
@@ -161,6 +190,7 @@ def history(connection: sa.Connection, annotation_id: uuid.UUID, after: int, lim
     return _page(connection, query, latest, limit)
 
 
+@lru_cache(maxsize=256)  # what was stored together has one time
 def to_time(microseconds: int) -> datetime:
     """Microseconds since 1970 as a time, exactly."""
     return _EPOCH + timedelta(microseconds=microseconds)
@@ -234,7 +264,8 @@ def _page(connection: sa.Connection, query: sa.Select[Any], latest: int, limit: 
             values = _checked(names, row)
             rows.append(values)
             points += vertices(values["shape"])
-            letters += sum(len(values[name] or "") for name in _TEXTS)
+            letters += len(values["name"]) + len(values["measurements"]) + len(values["metadata"])
+            letters += len(values["prompt"] or "")
     return Page(_annotations(rows), latest, complete=True)
 
 
@@ -245,7 +276,7 @@ def _checked(names: Sequence[str], row: Sequence[Any]) -> record.Columns:
         WsiSamServerError: STORE_DAMAGED.
     """
     values = dict(zip(names, row, strict=True))
-    values.update(record.from_row(values))
+    record.check(values, values["digest"], values["number"])
     return values
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wsisam_server.store import checks, classes, places, reading, writing
 from wsisam_server.store.contract import Store
-from wsisam_server.store.model import ChangeKind, Draft, class_name
+from wsisam_server.store.model import ChangeKind, Draft, Wanted, class_name
 
 if TYPE_CHECKING:
     import uuid
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from wsisam_server.config import Limits
     from wsisam_server.store.database import Database
-    from wsisam_server.store.model import Annotation, Page, Saved, Scope, SlideRecord, Target, Wanted
+    from wsisam_server.store.model import Annotation, Page, Saved, Scope, SlideRecord, Target
+    from wsisam_server.store.standing import Standing
 
 
 class Checked(tuple[Draft, ...]):
@@ -103,6 +104,17 @@ class SqlStore(Store):
         """See `Store`."""
         with self._database.reading() as connection:
             return reading.history(connection, annotation_id, after, limit, self._scope)
+
+    def standings(self, slide_id: str) -> tuple[dict[uuid.UUID, Standing], int]:
+        """See `Store`."""
+        checks.wanted(Wanted(slide_id=slide_id))
+        with self._database.reading() as connection:
+            return reading.standings(connection, slide_id, self._scope)
+
+    def some(self, annotation_ids: Collection[uuid.UUID]) -> list[Annotation]:
+        """See `Store`."""
+        with self._database.reading() as connection:
+            return list(reading.many(connection, annotation_ids, self._scope).values())
 
     def classes(self) -> list[str]:
         """See `Store`."""

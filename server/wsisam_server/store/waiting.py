@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from wsisam_server.store.model import Annotation, Draft, Page, Saved, Scope, SlideRecord, Target, Wanted
     from wsisam_server.store.sql_store import SqlStore
+    from wsisam_server.store.standing import Standing
 
 _log = logging.getLogger(__name__)
 
@@ -111,6 +112,12 @@ class _InTurn(Store):
 
     def history(self, annotation_id: uuid.UUID, *, after: int, limit: int) -> Page:
         return self._store.history(annotation_id, after=after, limit=limit)
+
+    def standings(self, slide_id: str) -> tuple[dict[uuid.UUID, Standing], int]:
+        return self._store.standings(slide_id)
+
+    def some(self, annotation_ids: Collection[uuid.UUID]) -> list[Annotation]:
+        return self._store.some(annotation_ids)
 
     def classes(self) -> list[str]:
         return self._store.classes()

@@ -8,14 +8,13 @@ fate. There is no digest of the image's version: it is compared with the store's
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import compress, islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-import shapely
-
-from wsisam_server.sync.model import Image
+from wsisam_server.store import same_contents
+from wsisam_server.sync.likeness import alike
+from wsisam_server.sync.model import Drawing, Image
 from wsisam_server.sync.plan import Base, Case, Direction, Note, Resolution, Verb, plan
 from wsisam_server.sync.steps import Unwatched
 from wsisam_server.sync.store_side import Applied, StoreSide
@@ -24,11 +23,13 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Mapping
 
-    from wsisam_server.store import Annotation, SlideRecord, Store
-    from wsisam_server.sync.model import Drawing
+    from wsisam_server.store import Annotation, SlideRecord, Standing, Store
     from wsisam_server.sync.plan import Action
 
 _NO_DIGEST: Final = ""
+
+_TOLD: Final = 500
+"""Annotations that are compared by their digests at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,11 @@ def merge(store: Store, handed: Handed, wish: Wish) -> Merged:
         WsiSamServerError: of the store. What was done until then stays, and the next sync goes on from there.
     """
     side = StoreSide(store, wish.author, wish.project, Unwatched())
-    stored, head = side.on_slide(handed.slide.slide_id)
+    standings, head = side.standings(handed.slide.slide_id)
     trusted = handed.store_id == store.identity and max(handed.revisions.values(), default=0) <= head
     revisions = dict(handed.revisions) if trusted else {}
     cases = []
-    settled = _settled(handed.drawings, stored, revisions)
+    settled, stored = _told_apart(side, handed, revisions, standings)
     open_ones = {**handed.drawings, **stored, **revisions}.keys() - handed.untouchable - settled
     for one in sorted(open_ones, key=attrgetter("int")):
         base = Base(revisions[one], _NO_DIGEST) if one in revisions else None
@@ -117,19 +118,53 @@ def merge(store: Store, handed: Handed, wish: Wish) -> Merged:
     return merged
 
 
-def _settled(
+def _told_apart(
+    side: StoreSide,
+    handed: Handed,
+    revisions: Mapping[uuid.UUID, int],
+    standings: Mapping[uuid.UUID, Standing],
+) -> tuple[set[uuid.UUID], dict[uuid.UUID, Annotation]]:
+    """Annotations that need no plan, and those of the store that do, with their contents.
+
+    Neither side has touched the first since the last sync: most of a large image. Contents are read only where the
+    digests do not show that, and kept only where the plan needs them. What is deleted, and of which the image never
+    heard, needs none, either.
+    """
+    drawings = handed.drawings
+    synced = [one for one in drawings if one in standings and revisions.get(one) == standings[one].revision]
+    settled: set[uuid.UUID] = set()
+    for start in range(0, len(synced), _TOLD):
+        some = synced[start : start + _TOLD]
+        shown = [drawings[one] for one in some]
+        equal = same_contents([standings[one] for one in some], handed.slide.slide_id, shown)
+        settled |= set(compress(some, equal))
+        if not any(equal):
+            break  # QuPath has rounded them all: their contents tell
+    forgotten = {one for one, standing in standings.items() if standing.deleted} - drawings.keys() - revisions.keys()
+    told = settled | forgotten | handed.untouchable
+    doubtful = [one for one in standings if one not in told]
+    stored: dict[uuid.UUID, Annotation] = {}
+    for read in side.contents(doubtful):
+        there = {one.id: one for one in read}
+        settled |= _alike(drawings, there, revisions)
+        stored.update((one, annotation) for one, annotation in there.items() if one not in settled)
+    # One of them is left to the plan: an image that still has anything has not lost everything, see there.
+    for read in side.contents(list(islice(settled, 1))):
+        stored.update((one.id, one) for one in read)
+    return settled - stored.keys(), stored
+
+
+def _alike(
     drawings: Mapping[uuid.UUID, Drawing], stored: Mapping[uuid.UUID, Annotation], revisions: Mapping[uuid.UUID, int]
 ) -> set[uuid.UUID]:
-    """Annotations that neither side has touched since the last sync: most of a large image. They need no plan.
-
-    One of them is left to it: an image that still has anything has not lost everything, see `plan`.
-    """
-    synced = [one for one in drawings if one in stored and revisions.get(one) == stored[one].revision]
-    here = np.asarray([drawings[one].shape for one in synced], object)
-    there = np.asarray([stored[one].content.shape for one in synced], object)
-    exact = shapely.equals_exact(here, there, tolerance=0).tolist()
-    same = (one for one, equal in zip(synced, exact, strict=True) if equal and drawings[one].says(stored[one]))
-    return set(islice(same, 1, None))
+    """Which annotations neither side has touched: as QuPath has rounded them."""
+    synced = [
+        one
+        for one, annotation in stored.items()
+        if one in drawings and not annotation.deleted and revisions.get(one) == annotation.revision
+    ]
+    here, there = [drawings[one] for one in synced], [Drawing.of(stored[one].content) for one in synced]
+    return {one for one, is_alike in zip(synced, alike(here, there), strict=True) if is_alike}
 
 
 def _note(action: Action, merged: Merged, applied: Applied) -> None:

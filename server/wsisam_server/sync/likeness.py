@@ -16,7 +16,7 @@ import shapely
 from wsisam_server.sync.model import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from shapely.geometry.base import BaseGeometry
 
@@ -32,8 +32,18 @@ _MEASURED: Final = 1e-6
 
 def differences(first: Drawing, second: Drawing) -> frozenset[Kind]:
     """In what two versions differ. A class's colour does not count: QuPath has one for it, wherever it is used."""
+    shape = frozenset() if same_shape(first.shape, second.shape) else frozenset({Kind.GEOMETRY})
+    return shape | differing_words(first, second)
+
+
+def differing_words(first: Drawing, second: Drawing) -> frozenset[Kind]:
+    """As `differences`, but for the shapes."""
+    if first.path_class == second.path_class and (
+        (first.rgb, first.name, first.locked, first.measurements, first.metadata)
+        == (second.rgb, second.name, second.locked, second.measurements, second.metadata)
+    ):
+        return frozenset()  # most are, and this is sooner told
     found = {
-        Kind.GEOMETRY: not same_shape(first.shape, second.shape),
         Kind.CLASS: not same_class(first.path_class, second.path_class),
         Kind.NAME: first.name != second.name,
         Kind.COLOUR: first.rgb != second.rgb,
@@ -42,6 +52,18 @@ def differences(first: Drawing, second: Drawing) -> frozenset[Kind]:
         Kind.METADATA: dict(first.metadata) != dict(second.metadata),
     }
     return frozenset(kind for kind, differs in found.items() if differs)
+
+
+def alike(first: Sequence[Drawing], second: Sequence[Drawing]) -> list[bool]:
+    """Of each pair, whether `differences` are none and that is soon told: what is in doubt is said to differ."""
+    here = np.asarray([one.shape for one in first], object)
+    there = np.asarray([one.shape for one in second], object)
+    bounds = np.abs(np.hstack([shapely.bounds(here), shapely.bounds(there)]))
+    tolerance = ROUNDING_PX + np.spacing(bounds.max(axis=1, initial=0).astype(np.float32)).astype(np.float64)
+    close = shapely.equals_exact(here, there, tolerance).tolist()
+    return [
+        is_close and not differing_words(one, other) for one, other, is_close in zip(first, second, close, strict=True)
+    ]
 
 
 def same_class(first: PathClass | None, second: PathClass | None) -> bool:

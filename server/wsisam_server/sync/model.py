@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from wsisam_server.geometry import SlideSize
-    from wsisam_server.store import Annotation, PathClass
+    from wsisam_server.store import PathClass
 
 
 class Kind(Enum):
@@ -90,14 +90,6 @@ class Drawing:
             locked=self.locked,
             measurements=dict(self.measurements),
             metadata=dict(self.metadata),
-        )
-
-    def says(self, stored: Annotation) -> bool:
-        """Whether an annotation says the same, to the last bit, apart from its shape."""
-        content = stored.content
-        return not stored.deleted and (
-            (self.path_class, self.rgb, self.name, self.locked, self.measurements, self.metadata)
-            == (content.path_class, content.rgb, content.name, content.locked, content.measurements, content.metadata)
         )
 
     @cached_property

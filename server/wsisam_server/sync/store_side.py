@@ -18,7 +18,7 @@ from wsisam_server.sync.steps import Step
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from wsisam_server.store import Annotation, Conflict, Saved, SlideRecord, Store
+    from wsisam_server.store import Annotation, Conflict, Saved, SlideRecord, Standing, Store
     from wsisam_server.sync.model import Image
     from wsisam_server.sync.plan import Action
     from wsisam_server.sync.steps import Watcher
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _BATCH: Final = 1000
 _BATCH_BYTES: Final = 4 * MIB
 """Of one request, about: messages may have 16 MiB."""
+
+_READ: Final = 250
+"""Contents that are read at once."""
 
 _VERTEX_BYTES: Final = 16
 
@@ -75,6 +78,15 @@ class StoreSide:
     def on_slide(self, slide_id: str, after: int = 0) -> tuple[dict[uuid.UUID, Annotation], int]:
         """Everything on a slide, deleted or not, that was changed after a revision; and up to which all is known."""
         return listed(self._store, Wanted(slide_id=slide_id), after=after, deleted=True)
+
+    def standings(self, slide_id: str) -> tuple[dict[uuid.UUID, Standing], int]:
+        """Everything on a slide, deleted or not, without contents; and up to which revision all is known."""
+        return self._store.standings(slide_id)
+
+    def contents(self, annotation_ids: Sequence[uuid.UUID]) -> Iterator[list[Annotation]]:
+        """Annotations as they are, some at a time; unknown ones are left out."""
+        for start in range(0, len(annotation_ids), _READ):
+            yield self._store.some(annotation_ids[start : start + _READ])
 
     def has_news(self, slide_id: str, after: int) -> bool:
         """Whether anything on a slide was changed after a revision."""
