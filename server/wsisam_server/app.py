@@ -79,16 +79,20 @@ def build_segmenter(
         models: what runs the models, in place of this machine's device and `source`.
 
     Raises:
-        StartError: a root or a path mapping makes no sense.
+        StartError: a root is no folder, or a path mapping makes no sense; a file lies where embeddings should.
     """
     if settings.path_mappings and not settings.slide_roots:
         raise StartError("a path mapping leads to files below the slide folders, and there is none: give --slides too")
+    limits, place = settings.limits, settings.embedding_store
     try:
-        access = access or SlideAccess(settings.slide_roots, settings.path_mappings)
+        access = access or SlideAccess(settings.slide_roots, settings.path_mappings, limits.file_system_seconds)
     except ValueError as error:
         raise StartError(str(error)) from error
-    limits, place = settings.limits, settings.embedding_store
+    if access.missing:
+        raise StartError(f"there is no folder of slides {', '.join(map(str, access.missing))}")
     store = None if place is None else EmbeddingStore(place, limits.embedding_store_bytes)
+    if models is None and store is not None and store.is_in_the_way:
+        raise StartError(f"{place} is a file; embeddings need a folder: --embedding-store FOLDER")
     models = models or ModelPool(
         Device(limits.embedding_cache_bytes, settings.threads, store),
         limits.model_bytes,

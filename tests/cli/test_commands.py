@@ -80,7 +80,7 @@ def test_doctor_says_what_to_do_about_a_taken_port():
         (["--map", "Z:/slides"], "CLIENT_PREFIX="),
         (["--map", "Z:/slides=/data"], "--slides"),
         (["--map", "Z:/slides=relative"], "CLIENT_PREFIX="),
-        (["--slides", "/nothing/here"], "does not exist"),
+        (["--slides", "/nothing/here"], "no folder of slides /nothing/here"),
         (["--store", "mysql://lab@host/annotations"], "postgresql://"),
         (["--store", "/nothing/here/annotations.sqlite"], "no folder"),
         (["--store", __file__], "no store at all"),

@@ -22,7 +22,7 @@ def embedding_store_options(command: Command) -> Command:
     """Adds --embedding-store and --embedding-store-bytes."""
     folder = click.option(
         "--embedding-store",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=Path,  # nothing is asked of it here: a network drive may hang
         metavar="FOLDER",
         envvar=FOLDER_VARIABLE,
         help=f"Keep embeddings in this folder, so that they outlive the server; ${FOLDER_VARIABLE}.",

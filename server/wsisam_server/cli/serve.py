@@ -57,7 +57,8 @@ def _mappings(values: tuple[str, ...]) -> tuple[Mapped, ...]:
 @click.option(
     "--slides",
     "roots",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=Path,  # nothing is asked of it before there is a deadline: a network drive may hang
+    metavar="FOLDER",
     multiple=True,
     help="A folder whose slides may be opened; repeatable. Without one, clients send pixels.",
 )
@@ -173,7 +174,7 @@ def command(
     Example: wsisam serve --slides /data/slides --port 8765
     """
     flags = {
-        "slides": tuple(root.resolve() for root in roots),
+        "slides": tuple(root.absolute() for root in roots),
         "map": _mappings(mappings),
         "host": host,
         "port": port,
@@ -264,9 +265,6 @@ def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _settings(wanted: Configuration, threads: int | None) -> Settings:
-    missing = [str(root) for root in wanted.slides if not root.is_dir()]
-    if missing:
-        raise click.ClickException(f"there is no folder of slides {', '.join(missing)}")
     return Settings(
         host=wanted.host,
         port=wanted.port,
@@ -274,7 +272,7 @@ def _settings(wanted: Configuration, threads: int | None) -> Settings:
         tls=wanted.tls,
         tokens=wanted.tokens or default_tokens(),
         require_tokens=wanted.require_tokens,
-        slide_roots=tuple(root.resolve() for root in wanted.slides),
+        slide_roots=tuple(root.absolute() for root in wanted.slides),
         path_mappings=tuple(PathMapping(mapping.client, mapping.server) for mapping in wanted.map),
         embedding_store=wanted.embedding_store,
         threads=threads,
