@@ -26,7 +26,7 @@ from wsisam_server.segmenter import Observers, Segmenter
 from wsisam_server.service import AnnotationsServicer, SegmentationServicer, status_details
 from wsisam_server.sessions import Keeper
 from wsisam_server.slides import OpenSlides, SlideAccess
-from wsisam_server.store import AsyncStore, StoreError, open_store
+from wsisam_server.store import AsyncStore, StoreError
 from wsisam_server.tls import TlsError, credentials, is_loopback
 from wsisam_server.tracing import spans
 
@@ -276,7 +276,7 @@ class App:
         if where is None:
             return None
         try:
-            return AsyncStore(await asyncio.to_thread(open_store, where, limits), limits.waiting_writes)
+            return await AsyncStore.opened(where, limits)
         except StoreError as error:
             raise StartError(f"no store: {error}") from error
 

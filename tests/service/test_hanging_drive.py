@@ -110,3 +110,21 @@ def test_others_work_on_and_the_process_ends(place):
         assert time.monotonic() - started < 2 + 5
         assert {one.result(10)[0] for one in opening} == {"UNAVAILABLE"}
     assert "Traceback" not in (folder / "log").read_text()
+
+
+def test_it_ends_while_its_store_is_being_opened(tmp_path):
+    (tmp_path / "hangs").touch()
+    command = [sys.executable, "-m", "support.hanging_server", str(tmp_path / "slow"), str(tmp_path / "hangs")]
+    command += ["--port", "0", "--store", str(tmp_path / "slow" / "annotations.sqlite")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=TESTS) as server:
+        try:
+            assert server.stderr.readline() == "wsisam: loading the model\n"
+            time.sleep(0.5)
+            started = time.monotonic()
+            server.send_signal(signal.SIGTERM)
+            output, errors = server.communicate(timeout=30)
+            assert time.monotonic() - started < 5
+        finally:
+            server.kill()
+    assert (server.returncode, output) == (0, "wsisam: stopping\n")
+    assert "Traceback" not in errors

@@ -16,7 +16,7 @@ from wsisam_model import available_models
 from wsisam_server.app import App, StartError
 from wsisam_server.cli.configuration import Configuration, Mapped, configuration, printed
 from wsisam_server.cli.embedding_store import embedding_store_options
-from wsisam_server.cli.leaving import SECONDS_TO_LEAVE, leave_now, leave_within
+from wsisam_server.cli.leaving import SECONDS_TO_LEAVE, are_threads_left, leave_now, leave_within
 from wsisam_server.cli.model import load_model, model_options, served_models
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.size import Size
@@ -210,8 +210,8 @@ def command(
         asyncio.run(_serve(app, settings))
     except (StartError, ClusterError) as error:
         raise click.ClickException(str(error)) from error
-    if app.segmenter.slides.drives.is_busy:
-        leave_now()  # libraries must not be unloaded under threads that a drive may yet answer
+    if are_threads_left():
+        leave_now()  # libraries must not be unloaded under threads that a drive or a database may yet answer
 
 
 def _allow_files() -> None:

@@ -7,7 +7,7 @@ import logging
 import threading
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLateError  # Python 3.11's is the built-in one
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ class Patience:
         self._folder = folder
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._late: set[Future[object]] = set()
+        self._late: set[Future[Any]] = set()
 
     def ask(self, call: Callable[[], Result], otherwise: Result) -> Result:
         """The result of a call, or raises its error; another value where the folder does not answer."""
