@@ -8,7 +8,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.tangles import comb, nested, zigzags
+from support.tangles import comb, crossed, nested, zigzags
 from wsisam_server.polygons import Mender, TangledError
 from wsisam_server.polygons.tangle import Work, count
 
@@ -118,6 +118,8 @@ def test_shapes_that_were_drawn_carelessly(parts, area):
 def test_what_is_valid_stays_as_it_is():
     for shape in (shapely.MultiPolygon([BOX(0, 0, 1, 1)]), shapely.MultiPolygon([shapely.Point(0, 0).buffer(9, 500)])):
         assert Mender().mended(shape) is shape
+    teeth = shapely.MultiPolygon([comb(60_000)])
+    assert Mender().mended(teeth) is teeth
 
 
 def test_a_thousand_crossings_are_mended():
@@ -126,7 +128,7 @@ def test_a_thousand_crossings_are_mended():
     assert len(found.geoms) > 700
 
 
-@pytest.mark.parametrize("shape", [zigzags(1000, 900, 700), comb(60_000)], ids=["crossing", "side by side"])
+@pytest.mark.parametrize("shape", [zigzags(1000, 900, 700), crossed(comb(60_000))], ids=["crossing", "side by side"])
 def test_what_would_take_hours_is_counted_and_refused(shape):
     rings = shapely.get_rings(shape)
     work = Work(limit=1000)

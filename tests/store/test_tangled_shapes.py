@@ -6,18 +6,11 @@ import shapely
 import shapely.affinity
 
 from store.examples import draft
-from support.tangles import comb, nested, zigzags
+from support.tangles import comb, crossed, nested, zigzags
 from wsisam_server.config import Limits
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.polygons import Mender, problem, validity
 from wsisam_server.store import checks
-
-
-def crossed(shape):
-    """Two far vertices of a border are exchanged."""
-    vertices = shapely.get_coordinates(shape)
-    vertices[[5000, 9000]] = vertices[[9000, 5000]]
-    return shapely.Polygon(vertices)
 
 
 def on_the_grid(shape):
