@@ -27,7 +27,7 @@ from wsisam_server.segmenter import Observers, Segmenter
 from wsisam_server.service import AnnotationsServicer, SegmentationServicer, status_details
 from wsisam_server.sessions import Keeper
 from wsisam_server.slides import OpenSlides, SlideAccess
-from wsisam_server.store import AsyncStore, StoreError, open_store
+from wsisam_server.store import AsyncStore, StoreError
 from wsisam_server.tls import TlsError, credentials, is_loopback
 from wsisam_server.tracing import spans
 
@@ -80,16 +80,20 @@ def build_segmenter(
         models: what runs the models, in place of this machine's device and `source`.
 
     Raises:
-        StartError: a root or a path mapping makes no sense.
+        StartError: a root is no folder, or a path mapping makes no sense; a file lies where embeddings should.
     """
     if settings.map and not settings.slides:
         raise StartError("a path mapping leads to files below the slide folders, and there is none: give --slides too")
+    limits, place = settings.limits, settings.embedding_store
     try:
-        access = access or SlideAccess(settings.slides, settings.map)
+        access = access or SlideAccess(settings.slides, settings.map, limits.file_system_seconds)
     except ValueError as error:
         raise StartError(str(error)) from error
-    limits, place = settings.limits, settings.embedding_store
+    if access.missing:
+        raise StartError(f"there is no folder of slides {', '.join(map(str, access.missing))}")
     store = None if place is None else EmbeddingStore(place, limits.embedding_store_bytes)
+    if models is None and store is not None and store.is_in_the_way:
+        raise StartError(f"{place} is a file; embeddings need a folder: --embedding-store FOLDER")
     models = models or ModelPool(
         Device(limits.embedding_cache_bytes, settings.model.threads, store),
         limits.model_bytes,
@@ -273,7 +277,7 @@ class App:
         if where == NONE:
             return None
         try:
-            return AsyncStore(await asyncio.to_thread(open_store, where, limits), limits.waiting_writes)
+            return await AsyncStore.opened(where, limits)
         except StoreError as error:
             raise StartError(f"no store: {error}") from error
 

@@ -173,6 +173,10 @@ class Limits:
     waiting_writes: Annotated[
         Count, Field(description="Changes that wait for the store; more are refused with STORE_BUSY.")
     ] = 256
+    store_seconds: Annotated[
+        Seconds,
+        Field(description="That the store may take to answer; then calls end with STORE_UNAVAILABLE until it does."),
+    ] = 30.0
     drain_seconds: Annotated[
         Seconds,
         Field(description="That accepted work may take once the server is told to stop; then it is handed back."),

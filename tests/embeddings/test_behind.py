@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 
 from wsisam_server.embeddings import Behind
 from wsisam_server.embeddings.behind import MOST_WAITING
@@ -29,3 +30,17 @@ def test_failures_are_logged_once_until_one_succeeds(caplog):
         behind.close()
     assert behind.failed == 3
     assert [record.message.count("No space") for record in caplog.records] == [1, 1]
+
+
+def test_a_write_that_hangs_is_not_waited_for_at_the_end(caplog):
+    behind, gate = Behind(), threading.Event()
+    for _ in range(3):
+        behind.later(gate.wait)
+    started = time.monotonic()
+    behind.close(0.2)
+    assert time.monotonic() - started < 5
+    assert "3 are not written" in caplog.text
+    behind.later(gate.wait)
+    assert behind.left_out == 4
+    assert all(one.daemon for one in threading.enumerate() if one.name == "wsisam-behind")
+    gate.set()

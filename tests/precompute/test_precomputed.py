@@ -10,9 +10,11 @@ import sys
 import time
 import uuid
 
+import numpy as np
 import pytest
 import shapely
 from click.testing import CliRunner
+from PIL import Image
 
 from support.one_window import one_window
 from support.server import box, clicks, start
@@ -215,3 +217,36 @@ def test_the_store_must_be_named_and_one_that_can_be_written(tmp_path, monkeypat
     refused = precompute(tmp_path / "file" / "embeddings", __file__)
     assert refused.exit_code == 1
     assert "cannot be written" in refused.output
+
+
+def test_a_slide_replaced_between_two_starts_is_answered_from_its_own_pixels(model, place, tmp_path):
+    """Of the same name, size, bytes and time: only the content tells them apart."""
+    slides, at, prompt = tmp_path / "slides", 1_700_000_000, box(150, 150, 360, 360)
+    slides.mkdir()
+    for number, radius in enumerate((90, 60)):
+        y, x = np.mgrid[:512, :512]
+        dark = np.hypot(x - 255, y - 255)[..., None] < radius
+        image = Image.fromarray(np.where(dark, (120, 60, 130), (235, 205, 220)).astype(np.uint8))
+        image.save(tmp_path / f"{number}.png", compress_level=0)
+
+    def answer(number, store):
+        (slides / "a.png").write_bytes((tmp_path / f"{number}.png").read_bytes())  # in place: the inode stays
+        os.utime(slides / "a.png", (at, at))
+        server, stop = start(model, slides, embedding_store=store, limits=Limits(prefetched_fields=0))
+        try:
+            with Client(server.target, timeout=120) as client:
+                slide = client.open_slide("a.png")
+                outline = client.segment(pb.SegmentRequest(slide_id=slide.slide_id, prompt=prompt))
+        finally:
+            stop()
+        return outline.timings.encoder_runs, geometry(outline.geometry)
+
+    first, second = answer(0, place), answer(1, place)
+    assert len({(tmp_path / f"{number}.png").stat().st_size for number in (0, 1)}) == 1
+    assert (first[0], second[0]) == (1, 1)
+    assert second[1].equals(answer(1, None)[1])
+    assert not second[1].equals(first[1])
+    for number, outline in enumerate((first[1], second[1])):
+        runs, again = answer(number, place)
+        assert runs == 0
+        assert again.equals(outline)

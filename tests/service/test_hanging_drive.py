@@ -24,13 +24,14 @@ CALLERS = 24
 
 @pytest.fixture
 def place(tmp_path):
-    """Two roots, and a server of them in a process of its own; `hangs` is there while "slow" hangs."""
+    """Two roots, and a server of them in a process of its own; `hangs` is there while "slow" hangs, from the start."""
     place = tmp_path.resolve()
     for name in ("slow", "good"):
         (place / name).mkdir()
         write_pyramid(place / name / f"{name}.tif", picture(int(name == "slow")), 1)
     for number in range(CALLERS):
         Image.fromarray(picture()[:50, number : number + 50]).save(place / "slow" / f"{number}.png")
+    (place / "hangs").touch()
     (place / "wsisam.toml").write_text("[limits]\nfile_system_seconds = 1\ndrain_seconds = 2\n")
     command = [sys.executable, "-m", "support.hanging_server", str(place / "slow"), str(place / "hangs"), "--port", "0"]
     command += ["--slides", str(place / "slow"), "--slides", str(place / "good")]
@@ -49,13 +50,27 @@ def reason(call):
     return caught.value.status, caught.value.reason, caught.value.details.get("retry_seconds")
 
 
+def answers_again(folder, client):
+    (folder / "hangs").unlink()
+    for _ in range(100):
+        try:
+            return client.open_slide("slow.tif")
+        except ServerError:
+            time.sleep(0.1)
+    raise AssertionError("the drive answers, and the server does not notice")
+
+
 UNAVAILABLE = ("UNAVAILABLE", "SLIDE_UNAVAILABLE", "5")
 
 
 def test_others_work_on_and_the_process_ends(place):
     folder, server, target = place
     with Client(target) as client, closing(Caller(target)) as caller, ThreadPoolExecutor(CALLERS) as callers:
-        slow, good = client.open_slide("slow.tif"), client.open_slide("good.tif")
+        # It has not answered since the start, which did not wait for it.
+        assert f"the drive of {folder / 'slow'} does not answer" in (folder / "log").read_text()
+        assert reason(lambda: client.open_slide(str(folder / "slow" / "slow.tif"))) == UNAVAILABLE
+        good = client.open_slide("good.tif")
+        slow = answers_again(folder, client)
 
         def click(slide, name="a"):
             return client.segment(pb.SegmentRequest(slide_id=slide.slide_id, prompt=around(name)))
@@ -83,13 +98,7 @@ def test_others_work_on_and_the_process_ends(place):
             UNAVAILABLE
         )
         assert time.monotonic() - started < 1
-        (folder / "hangs").unlink()
-        for _ in range(100):
-            try:
-                assert client.open_slide("slow.tif").slide_id == slow.slide_id
-                break
-            except ServerError:
-                time.sleep(0.1)
+        assert answers_again(folder, client).slide_id == slow.slide_id
         assert click(slow).geometry.polygons
         # And once more, to be stopped.
         (folder / "hangs").touch()
@@ -101,3 +110,21 @@ def test_others_work_on_and_the_process_ends(place):
         assert time.monotonic() - started < 2 + 5
         assert {one.result(10)[0] for one in opening} == {"UNAVAILABLE"}
     assert "Traceback" not in (folder / "log").read_text()
+
+
+def test_it_ends_while_its_store_is_being_opened(tmp_path):
+    (tmp_path / "hangs").touch()
+    command = [sys.executable, "-m", "support.hanging_server", str(tmp_path / "slow"), str(tmp_path / "hangs")]
+    command += ["--port", "0", "--store", str(tmp_path / "slow" / "annotations.sqlite")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=TESTS) as server:
+        try:
+            assert server.stderr.readline() == "wsisam: loading the model\n"
+            time.sleep(0.5)
+            started = time.monotonic()
+            server.send_signal(signal.SIGTERM)
+            output, errors = server.communicate(timeout=30)
+            assert time.monotonic() - started < 5
+        finally:
+            server.kill()
+    assert (server.returncode, output) == (0, "wsisam: stopping\n")
+    assert "Traceback" not in errors

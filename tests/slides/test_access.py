@@ -1,3 +1,5 @@
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,24 @@ def test_root_may_be_a_link_and_may_appear_later(disk):
     (disk / "linked").symlink_to(disk / "slides")
     assert access.resolve(f"{disk}/linked/a.svs") == disk / "slides" / "a.svs"
     assert access.resolve(f"{disk}/slides/a.svs") == disk / "slides" / "a.svs"
+
+
+def test_a_root_that_hangs_is_known_as_silent_until_it_is_asked_again(disk, monkeypatch):
+    (disk / "linked").symlink_to(disk / "slides")
+    let_go, real = threading.Event(), os.path.realpath
+
+    def hanging(path, **more):
+        if path == disk / "linked":
+            let_go.wait()
+        return real(path, **more)
+
+    monkeypatch.setattr(os.path, "realpath", hanging)
+    access = SlideAccess([disk / "linked", disk / "more", disk / "nowhere"], [], seconds=0.2)
+    assert access.silent == (disk / "linked",)
+    assert access.missing == (disk / "nowhere",)
+    let_go.set()
+    monkeypatch.undo()
+    assert access.resolve(f"{disk}/linked/a.svs") == disk / "slides" / "a.svs"
 
 
 def test_no_roots_open_nothing(disk):

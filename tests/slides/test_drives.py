@@ -10,6 +10,7 @@ from PIL import Image
 from wsisam_server.config import Limits
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.geometry import Window
+from wsisam_server.interceptors import LogContext
 from wsisam_server.slides import OpenSlides, SlideAccess, drives
 from wsisam_server.slides.drives import Drives, Kind
 
@@ -62,6 +63,19 @@ def test_all_that_runs_and_waits_ends_and_what_comes_is_refused_at_once(asked, s
     stuck.set()
     assert answers_again(asked)
     assert asked.run("slow", kind, lambda: 7) == 7
+
+
+def test_a_root_that_is_marked_is_refused_until_it_answers_and_the_log_names_it(asked, stuck, caplog):
+    caplog.handler.addFilter(LogContext(hide_paths=True))
+    asked.mark("slow")
+    assert reason(asked.submit("slow", Kind.LOOK, lambda: 1), 0) is Reason.SLIDE_UNAVAILABLE
+    stuck.set()
+    assert answers_again(asked)
+    assert asked.run("slow", Kind.LOOK, lambda: 7) == 7
+    assert [record.message.split(record.place) for record in caplog.records] == [
+        ["the drive of ", " does not answer; its slides are unavailable until it does"],
+        ["the drive of ", " answers again"],
+    ]
 
 
 def test_others_go_on_while_it_hangs(asked, stuck):

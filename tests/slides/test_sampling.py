@@ -46,6 +46,32 @@ def test_any_window_is_its_share_of_the_slide(x, y, downsample, size, scale):
     assert level.largest <= 2304**2
 
 
+class RandomLevel(ConstantLevel):
+    """A raster of noise that notes the regions asked of it."""
+
+    def __init__(self, grid):
+        super().__init__(grid)
+        self.pixels = np.random.default_rng(0).integers(0, 256, (grid.height, grid.width, 3), np.uint8)
+        self.asked = []
+
+    def read(self, x, y, width, height):
+        self.asked.append((x, y, width, height))
+        return self.pixels[int(y) : int(y) + height, int(x) : int(x) + width]
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_stored_pixels_as_they_are_take_no_neighbours(scale):
+    """A window that ends where a tile does is read of that tile alone: the next one may be damaged."""
+    level = RandomLevel(Grid(0, 0, scale, scale, 512, 512))
+    patch = sample(level, SlideSize(512 * scale, 512 * scale), Window(256 * scale, 128 * scale, scale, 64))
+    assert level.asked == [(256, 128, 64, 64)]
+    assert np.array_equal(patch, level.pixels[128:192, 256:320])
+    sample(level, SlideSize(512 * scale, 512 * scale), Window((256 + 0.5) * scale, 128 * scale, scale, 64))
+    ((x, y, width, height),) = level.asked[1:]
+    assert (x, x + width) == (253, 324)  # as far as the filter reaches
+    assert (y, height) == (128, 64)
+
+
 class StepLevel(ConstantLevel):
     """Black on the left half, grey on the right."""
 

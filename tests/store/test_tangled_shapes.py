@@ -3,17 +3,52 @@
 import numpy as np
 import pytest
 import shapely
+import shapely.affinity
 
 from store.examples import draft
-from support.tangles import comb, nested, zigzags
+from support.tangles import comb, crossed, nested, zigzags
 from wsisam_server.config import Limits
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.polygons import Mender, problem, validity
 from wsisam_server.store import checks
 
 
+def on_the_grid(shape):
+    return shapely.transform(shape, lambda at: np.rint(at * 1024) / 1024)
+
+
+COMBS = {
+    "teeth at 45 degrees": comb(100_000),
+    "at 65 degrees": shapely.affinity.rotate(comb(100_000), 20, origin=(0, 0)),
+    "on the grid": on_the_grid(shapely.affinity.rotate(comb(100_000), 100, origin=(0, 0))),
+}
+
+
+@pytest.mark.parametrize("shape", COMBS.values(), ids=COMBS)
+def test_slanting_teeth_side_by_side_are_taken_and_crossing_ones_refused(shape):
+    assert problem(shape) == ""
+    assert problem(crossed(shape)).startswith("Self-intersection[")
+
+
+def test_a_comb_that_touches_itself_in_the_middle_of_a_tooth_is_seen_where_nothing_is_rounded():
+    """No two segments cross there, and only GEOS tells."""
+    vertices = shapely.get_coordinates(on_the_grid(comb(100_000)))
+    vertices[50_001] = vertices[[50_003, 50_004]].mean(axis=0)
+    touching = shapely.Polygon(vertices)
+    said = problem(touching)
+    assert "Self-intersection[" in said
+    x, y = map(float, said.partition("[")[2].rstrip("]").split())
+    assert touching.exterior.distance(shapely.Point(x, y)) < 1e-6
+
+
+TWO_COMBS = shapely.MultiPolygon(
+    [comb(50_000), shapely.affinity.translate(shapely.affinity.rotate(comb(50_000), 90, origin=(0, 0)), -99, 0)]
+)
+"""Valid, and whichever way one looks at it, the boxes of one of them meet."""
+
+
 @pytest.mark.parametrize(
-    "shape", [comb(100_000), nested(20_000), zigzags(700, 900, 700)], ids=["comb", "nested", "zigzags"]
+    "shape", [TWO_COMBS, nested(20_000), zigzags(700, 900, 700)], ids=["combs", "nested", "zigzags"]
 )
 def test_an_area_of_which_it_could_not_be_told_for_minutes_whether_it_is_valid_is_refused(shape):
     with pytest.raises(WsiSamServerError) as caught:

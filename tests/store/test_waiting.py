@@ -8,9 +8,11 @@ import time
 import pytest
 
 from store.examples import draft, request
+from wsisam_server.config import Limits
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.store import AsyncStore, Wanted, open_store
-from wsisam_server.store.waiting import POLL_SECONDS
+from wsisam_server.store import AsyncStore, StoreError, Wanted, open_store
+from wsisam_server.store import waiting as waiting_module
+from wsisam_server.store.waiting import POLL_SECONDS, READERS, WORKERS
 
 
 @pytest.fixture
@@ -146,3 +148,105 @@ async def test_changes_for_which_there_was_no_thread_are_not_counted_for_ever(wa
                 await save(waiting)
     (saved,) = await save(waiting)
     assert saved.revision
+
+
+class Hanging:
+    """A database that takes calls and ends none of some kind until it is let go."""
+
+    def __init__(self, store, monkeypatch, *names):
+        self.go, self.begun = threading.Event(), []
+        for name in names:
+            monkeypatch.setattr(store, name, self._hang(name, getattr(store, name)))
+
+    def _hang(self, name, real):
+        def call(*arguments, **more):
+            self.begun.append(name)
+            assert self.go.wait(20)
+            return real(*arguments, **more)
+
+        return call
+
+
+async def unavailable(call):
+    with pytest.raises(WsiSamServerError) as caught:
+        await call
+    return caught.value.reason is Reason.STORE_UNAVAILABLE
+
+
+async def until(condition):
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come true")
+
+
+@pytest.fixture
+async def impatient(store):
+    waiting = AsyncStore(store, waiting_writes=9, seconds=0.2)
+    yield waiting
+    await waiting.close()
+
+
+async def test_a_store_that_hangs_ends_no_call_late_and_is_not_asked_again_until_it_answers(
+    store, impatient, monkeypatch
+):
+    first, second, new = draft(), draft(), draft()
+    await save(impatient, first)
+    hanging = Hanging(store, monkeypatch, "save", "get")
+    key = request()
+    writes = [
+        impatient.save([second], author="a", request_id=key),  # begun
+        save(impatient, new),  # waits
+    ]
+    calls = [
+        asyncio.ensure_future(unavailable(call)) for call in (*writes, *(impatient.get(first.id) for _ in range(9)))
+    ]
+    assert await asyncio.wait_for(asyncio.gather(*calls), 5) == [True] * 11
+    assert sorted(hanging.begun) == ["get"] * READERS + ["save"]
+    started = time.monotonic()
+    assert await unavailable(save(impatient))
+    assert await unavailable(impatient.listing(Wanted(), after=0, limit=5))  # no thread is left for it
+    assert time.monotonic() - started < 0.1
+    hanging.go.set()
+    await until(lambda: not (impatient._turns.writer.is_stuck(0) or impatient._turns.readers.is_stuck(0)))
+    (again,) = await impatient.save([second], author="a", request_id=key)
+    assert again.revision == 2  # as it was made then
+    assert {one.id for one in (await impatient.listing(Wanted(), after=0, limit=5)).annotations} == {
+        first.id,
+        second.id,
+    }
+
+
+async def test_long_work_ends_where_the_store_hangs_and_not_where_it_computes(store, impatient, monkeypatch):
+    assert await impatient.work(lambda inner: time.sleep(0.6) or inner.classes()) == []
+    hanging = Hanging(store, monkeypatch, "classes")
+    calls = [
+        asyncio.ensure_future(unavailable(impatient.work(lambda inner: inner.classes()))) for _ in range(WORKERS + 2)
+    ]
+    assert all(await asyncio.wait_for(asyncio.gather(*calls), 5))
+    assert await unavailable(impatient.work(lambda inner: inner.classes()))
+    assert len(hanging.begun) == WORKERS
+    hanging.go.set()
+    await until(lambda: not impatient._turns.working)
+    assert await impatient.work(lambda inner: inner.classes()) == []
+
+
+async def test_one_call_that_takes_long_is_waited_for_while_others_are_answered(store, impatient, monkeypatch):
+    hanging = Hanging(store, monkeypatch, "classes")
+    slow = asyncio.ensure_future(impatient.classes())
+    for _ in range(10):
+        await impatient.slides(["a" * 64])
+        await asyncio.sleep(0.05)
+    assert not slow.done()
+    hanging.go.set()
+    assert await slow == []
+
+
+async def test_a_store_that_hangs_while_it_is_opened_is_an_error_in_time(where, monkeypatch):
+    go = threading.Event()
+    monkeypatch.setattr(waiting_module, "open_store", lambda *_: go.wait(20))
+    with pytest.raises(StoreError, match=r"annotations.* did not answer within 0.2 s\. Check the drive"):
+        await AsyncStore.opened(where, Limits(store_seconds=0.2))
+    assert [one.daemon for one in threading.enumerate() if one.name.startswith("wsisam-store-opener")] == [True]
+    go.set()

@@ -19,6 +19,13 @@ def comb(count, size=10_000):
     return shapely.Polygon([*teeth, (size / 10 + 0.5, -size / 10 - 1), (-1, -2)])
 
 
+def crossed(shape):
+    """Two far vertices of a border are exchanged."""
+    vertices = shapely.get_coordinates(shape)
+    vertices[[5000, 9000]] = vertices[[9000, 5000]]
+    return shapely.Polygon(vertices)
+
+
 def nested(count):
     """Valid: squares one in another."""
     sides = 2.0 * np.arange(1, count + 1)

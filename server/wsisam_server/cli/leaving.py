@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SECONDS_TO_LEAVE: Final = 4.5
 """That a stop may take beyond what accepted work has (`drain_seconds`)."""
 
+_TIMER: Final = "wsisam-leaving"
+
 _log = logging.getLogger(__name__)
 
 
@@ -37,9 +39,15 @@ def leave_within(seconds: float, leave: Callable[[int], None] = os._exit) -> thr
 
     timer = threading.Timer(seconds, left)
     timer.daemon = True
-    timer.name = "wsisam-leaving"
+    timer.name = _TIMER
     timer.start()
     return timer
+
+
+def are_threads_left() -> bool:
+    """Whether a thread of ours still waits for a drive or a database; Python would not wait for it."""
+    ours = (thread for thread in threading.enumerate() if thread.daemon and thread.name.startswith("wsisam-"))
+    return any(thread.name != _TIMER for thread in ours)
 
 
 def leave_now(leave: Callable[[int], None] = os._exit) -> None:

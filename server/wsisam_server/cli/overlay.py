@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -14,13 +14,11 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.config import Limits
 from wsisam_server.errors import WsiSamServerError
 from wsisam_server.geometry import Window
-from wsisam_server.slides import DamagedPlaceError, open_slide, read_in_parts
+from wsisam_server.slides import open_slide, read_around_damage, read_in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from wsisam_server.cli.prompts import Result
     from wsisam_server.slides import Slide
@@ -35,6 +33,7 @@ PIECE = 100
 """Side of the pieces in which a damaged region is read; divides SIDE."""
 
 DAMAGED = 128
+"""Grey where the slide is damaged."""
 
 COLORS = ("#ffd400", "#00c2ff", "#ff5ad1", "#6cff3d", "#ff8a00", "#b48cff")
 
@@ -53,7 +52,8 @@ def draw(slide: Slide, results: Sequence[Result], path: Path, region: Extent | N
         region: is shown, too.
     """
     view, height, width = _view(slide, results, region)
-    picture = Image.fromarray(np.ascontiguousarray(_readable(slide, view)[:height, :width]))
+    pixels, _ = read_around_damage(partial(read_in_parts, slide.read), view, PIECE, DAMAGED)
+    picture = Image.fromarray(np.ascontiguousarray(pixels[:height, :width]))
     fill = Image.new("RGBA", picture.size)
     for number, result in enumerate(results):
         _fill(ImageDraw.Draw(fill), result, view, COLORS[number % len(COLORS)])
@@ -63,19 +63,6 @@ def draw(slide: Slide, results: Sequence[Result], path: Path, region: Extent | N
         _lines(pen, result, view, COLORS[number % len(COLORS)])
         _prompt(pen, result.prompt, view)
     picture.save(path)
-
-
-def _readable(slide: Slide, view: Window) -> NDArray[np.uint8]:
-    """The pixels of a window; grey where the slide is damaged."""
-    with contextlib.suppress(DamagedPlaceError):
-        return read_in_parts(slide.read, view)
-    picture = np.full((view.size, view.size, 3), DAMAGED, np.uint8)
-    for row in range(0, view.size, PIECE):
-        for column in range(0, view.size, PIECE):
-            part = Window(view.x + column * view.downsample, view.y + row * view.downsample, view.downsample, PIECE)
-            with contextlib.suppress(DamagedPlaceError):
-                picture[row : row + PIECE, column : column + PIECE] = read_in_parts(slide.read, part)
-    return picture
 
 
 def draw_on(slide: Path, results: Sequence[Result], path: Path, region: Extent | None = None) -> None:

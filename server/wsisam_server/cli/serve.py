@@ -16,7 +16,7 @@ import click
 from wsisam_model import available_models
 from wsisam_server.app import App, StartError
 from wsisam_server.cli.configuration import configuration, printed
-from wsisam_server.cli.leaving import SECONDS_TO_LEAVE, leave_now, leave_within
+from wsisam_server.cli.leaving import SECONDS_TO_LEAVE, are_threads_left, leave_now, leave_within
 from wsisam_server.cli.model import load_model, loading, served_models
 from wsisam_server.cli.options import given, settings_options
 from wsisam_server.cluster import ClusterError, ClusterModels, Recipe
@@ -53,15 +53,15 @@ def command(*, file: Path | None, print_config: bool, **options: Any) -> None:
         click.echo(printed(settings), nl=False)
         return
     _log_to_stderr(settings)
-    settings = settings.model_copy(update={"slides": _folders(settings), "model": _default_model(settings)})
+    settings = settings.model_copy(update={"model": _default_model(settings)})
     _allow_files()
     try:
         app = _app(settings)
         asyncio.run(_serve(app, settings))
     except (StartError, ClusterError) as error:
         raise click.ClickException(str(error)) from error
-    if app.segmenter.slides.drives.is_busy:
-        leave_now()  # libraries must not be unloaded under threads that a drive may yet answer
+    if are_threads_left():
+        leave_now()  # libraries must not be unloaded under threads that a drive or a database may yet answer
 
 
 def _allow_files() -> None:
@@ -79,13 +79,6 @@ def _log_to_stderr(settings: Settings) -> None:
     handler.addFilter(LogContext(hide_paths=settings.log_hide_paths))
     handler.setFormatter(JsonLines() if settings.log_format == "json" else logging.Formatter(TEXT))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
-
-
-def _folders(settings: Settings) -> tuple[Path, ...]:
-    missing = [str(root) for root in settings.slides if not root.is_dir()]
-    if missing:
-        raise click.ClickException(f"there is no folder of slides {', '.join(missing)}")
-    return tuple(root.resolve() for root in settings.slides)
 
 
 def _app(settings: Settings) -> App:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -16,9 +16,14 @@ MOST_WAITING: Final = 8
 """Writes that wait. Each holds its values in memory; where the disk is slower than the model, further ones are left
 out, and computed again one day."""
 
+CLOSING_SECONDS: Final = 2.0
+"""That the writes which wait may take at the end. A disk that hangs is not waited for: what it lacks is computed."""
+
 
 class Behind:
     """Runs writes one after the other on a thread of their own. They may fail: it is logged, once, and goes on.
+
+    The thread ends with the process, also where a write hangs.
 
     Args:
         prepare: called first on the thread.
@@ -29,9 +34,12 @@ class Behind:
     """
 
     def __init__(self, prepare: Callable[[], None] | None = None) -> None:
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wsisam-behind", initializer=prepare)
+        self._prepare = prepare
+        self._writes: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._waiting = 0
+        self._closed = False
         self._is_failing = False
         self.failed = 0
         self.left_out = 0
@@ -39,15 +47,46 @@ class Behind:
     def later(self, write: Callable[[], None]) -> None:
         """Has something written when those before it are; left out when too many wait. Does not block."""
         with self._lock:
-            if self._waiting >= MOST_WAITING:
+            if self._closed or self._waiting >= MOST_WAITING or not self._is_running():
                 self.left_out += 1
                 return
             self._waiting += 1
-        self._thread.submit(self._run, write)
+            self._writes.put(write)
 
-    def close(self) -> None:
-        """Writes what waits, and ends. Blocks."""
-        self._thread.shutdown(wait=True)
+    def close(self, seconds: float = CLOSING_SECONDS) -> None:
+        """Writes what waits, and ends. Blocks.
+
+        Args:
+            seconds: that it may take; what then waits is left out.
+        """
+        with self._lock:
+            self._closed = True
+        if self._thread is None:
+            return
+        self._writes.put(None)
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            with self._lock:
+                self.left_out += self._waiting
+            _log.warning("the disk for embeddings does not answer: %d are not written", self._waiting)
+
+    def _is_running(self) -> bool:
+        """Starts the thread with the first write. Call it with the lock."""
+        if self._thread is None:
+            thread = threading.Thread(target=self._work, name="wsisam-behind", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system gives none: with the next write
+                return False
+            self._thread = thread
+        return True
+
+    def _work(self) -> None:
+        if self._prepare is not None:
+            self._prepare()
+        while (write := self._writes.get()) is not None:
+            self._run(write)
+            del write  # its values
 
     def _run(self, write: Callable[[], None]) -> None:
         try:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import filelock
 
+from wsisam_server.embeddings.patience import Patience
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -36,6 +38,9 @@ _SIZE: Final = ".size"
 
 LOCK_SECONDS: Final = 10.0
 """That a write waits for other processes'; then it is given up."""
+
+PATIENCE_SECONDS: Final = 2.0
+"""That a read may take. Computing an entry anew takes about as long, so that a disk which takes longer is of no use."""
 
 SLACK: Final = 16
 """When room must be made, a sixteenth of the limit is made free: looking through all entries takes its time."""
@@ -73,17 +78,21 @@ class _Entry(NamedTuple):
 class EmbeddingStore:
     """Least recently used entries on a disk, within a byte limit. Blocks; safe from several threads.
 
+    On a disk that hangs, `put` hangs, too: it is for a thread of its own (`Behind`). All else then finds nothing.
+
     Args:
         folder: where they lie, alone; made with the first of them.
         limit_bytes: the files together never hold more than this, also when several processes with the same limit
             write.
+        seconds: that the disk may take to answer.
     """
 
-    def __init__(self, folder: Path, limit_bytes: int) -> None:
+    def __init__(self, folder: Path, limit_bytes: int, seconds: float = PATIENCE_SECONDS) -> None:
         self.folder = folder
         self.limit = limit_bytes
         self.counters = StoreCounters()
         self._counting = threading.Lock()
+        self._patience = Patience(folder, seconds)
         self._lock = filelock.FileLock(folder / _LOCK, timeout=LOCK_SECONDS)
         self._complained = False
         self._looked = False
@@ -94,16 +103,28 @@ class EmbeddingStore:
         return self.limit - self.limit // SLACK
 
     @property
+    def is_in_the_way(self) -> bool:
+        """Whether a file lies where the folder should be."""
+        return self._patience.ask(self.folder.is_file, otherwise=False)
+
+    @property
     def nbytes(self) -> int:
         """Bytes held, as the last writer left them; 0 where nothing was ever written."""
-        return self._noted() or 0
+        return self._patience.ask(self._noted, None) or 0
 
     def __contains__(self, key: EntryKey) -> bool:
         """Whether there is such an entry, damaged or not. Looks at the disk."""
-        return self._path(key).is_file()
+        return self._patience.ask(self._path(key).is_file, otherwise=False)
 
     def get(self, key: EntryKey) -> bytes | None:
         """An entry's very bytes, or None. One that is not what was written is removed; nothing is ever raised."""
+        answer = self._patience.ask(lambda: (self._get(key),), None)
+        if answer is None:
+            self._count("misses")
+            return None
+        return answer[0]
+
+    def _get(self, key: EntryKey) -> bytes | None:
         path = self._path(key)
         try:
             content = path.read_bytes()
@@ -116,7 +137,7 @@ class EmbeddingStore:
             return None
         data = content[OVERHEAD:]
         if content[:OVERHEAD] != _head(key, data):
-            self.discard(key, "it is not what was written")
+            self._discard(key, "it is not what was written")
             return None
         self._count("hits")
         # On a disk that cannot be written, others decide what goes.
@@ -156,6 +177,9 @@ class EmbeddingStore:
 
     def discard(self, key: EntryKey, why: str) -> None:
         """Removes an entry that is of no use, and says so in the log."""
+        self._patience.ask(lambda: self._discard(key, why), None)
+
+    def _discard(self, key: EntryKey, why: str) -> None:
         self._count("damaged")
         _log.warning("an embedding on the disk is removed, %s: %s", why, self._path(key))
         with suppress(OSError):

@@ -20,6 +20,9 @@ UNITS: Final = 80_000
 FARTHEST: Final = 2.0**31
 """Pixels; beyond it, where segments cross could not be told to a part of a pixel, and products overflow."""
 
+_RECTANGLE: Final = 5
+"""Vertices of a rectangle, the last one being the first."""
+
 FEW: Final = 200
 """Vertices with which a shape takes no time until it is known to be invalid; nothing is counted before."""
 
@@ -98,18 +101,27 @@ def _faces(rings: NDArray[np.object_], part_of: NDArray[np.int64], work: Work) -
     # Ring by ring: what of several rings at once is inside, versions of GEOS do not agree on.
     areas = np.asarray(shapely.polygons(rings))
     shapely.prepare(areas)
+    hollow = np.array([_is_hollow(ring) for ring in rings], bool)
     is_shell = np.diff(part_of, prepend=-1) != 0
     inside = np.zeros(len(pieces), bool)
     # A place's rings come together, so that a part's shell and holes do.
     for at, near in meeting(np.asarray(shapely.points(places)), rings):
         work.add_pairs(len(at))
-        within = shapely.contains_xy(areas[near], places[at])
+        within = shapely.contains_xy(areas[near], places[at]) & ~hollow[near]
         place, ring = at[within], near[within]
         of_part = place * len(rings) + part_of[ring]
         shell = is_shell[ring]
         inside[place[shell][~np.isin(of_part[shell], of_part[~shell])]] = True
     found: NDArray[np.object_] = pieces[inside]
     return found
+
+
+def _is_hollow(ring: shapely.LinearRing) -> bool:
+    """Whether a ring goes forth and back with one corner. GEOS takes it for a rectangle where that is a right angle."""
+    if shapely.get_num_coordinates(ring) != _RECTANGLE:
+        return False
+    first, second, third, fourth, _ = shapely.get_coordinates(ring).tolist()
+    return bool(second == fourth or first == third)
 
 
 def _joined(pieces: NDArray[np.object_], work: Work) -> shapely.MultiPolygon:

@@ -36,6 +36,17 @@ _SAMPLES: Final = 1_000
 _SAMPLED: Final = 300_000
 """Pairs of them at most."""
 
+_AXIS: Final = 4096
+"""Length of the axis along which an area is looked at whose bounding boxes meet too often: a whole number each way."""
+
+_GRID: Final = 2.0**20
+_EXACT: Final = 2.0**40
+"""Coordinates on a grid of so fine a part of a pixel, and no farther out than so many of its steps, are turned without
+rounding. Outlines of the server are, and whole and half pixels; decimal fractions are not."""
+
+_CLEAR: Final = 2.0**-40
+"""Of the farthest coordinate: a thousand times what rounding moves a vertex by."""
+
 _AHEAD: Final = 4
 """Segments that each is compared with along its border: two vertices that are exchanged are found so."""
 
@@ -74,11 +85,63 @@ def problem(area: BaseGeometry, looks: Looks | None = None) -> str:
                 x, y = shapely.get_coordinates(where)[0]
                 return f"Self-intersection[{x:.15g} {y:.15g}]"
         looks = looks or Looks()
+        turned = _turned(area, ends) if expected > looks.pairs else None
+        if turned is not None:
+            _, needed = _sampled(segments(shapely.get_rings(shapely.get_parts(turned.area))))
+            said = turned.said() if needed <= looks.pairs else ""
+            if said or (needed <= looks.pairs and turned.is_sure):
+                looks.pairs -= needed
+                return said
         if expected > looks.pairs:
             raise TangledError(f"some {expected:.0f} pairs of segments lie close, and {looks.pairs:.0f} may")
         looks.pairs -= expected
     said = str(shapely.is_valid_reason(area))
     return "" if said == _VALID else said
+
+
+@dataclass(frozen=True, slots=True)
+class _Turned:
+    """An area in other axes: (x, y) lies at (a x + b y, a y - b x), but for rounding."""
+
+    area: BaseGeometry
+    a: int
+    b: int
+    is_exact: bool
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the area as it was is valid if this is: nothing lies so close that rounding could matter."""
+        if self.is_exact:
+            return True
+        far = float(np.abs(shapely.get_coordinates(self.area)).max())
+        return float(shapely.minimum_clearance(self.area)) > _CLEAR * far
+
+    def said(self) -> str:
+        """What `problem` says of the area as it was."""
+        said = str(shapely.is_valid_reason(self.area))
+        what, _, where = said.partition("[")
+        if said == _VALID or not where:
+            return "" if said == _VALID else said
+        u, v = map(float, where.rstrip("]").split()[:2])
+        share = self.a**2 + self.b**2
+        return f"{what}[{(self.a * u - self.b * v) / share:.15g} {(self.b * u + self.a * v) / share:.15g}]"
+
+
+def _turned(area: BaseGeometry, ends: Ends) -> _Turned | None:
+    """An area along most of its segments; None where they have no direction.
+
+    Of slanting segments side by side, as a comb's teeth, all bounding boxes meet; along them, few do.
+    """
+    units = shapely.get_coordinates(area) * _GRID
+    is_exact = bool(np.abs(units).max() < _EXACT and np.array_equal(units, np.rint(units)))
+    along = (ends[1] - ends[0]) @ np.array([1, 1j])
+    # The angle doubled: to and fro are one direction. Weighted by the square of the length.
+    direction = np.sqrt(np.sum(along**2))
+    direction *= _AXIS / (abs(direction) or 1.0)
+    a, b = round(direction.real), round(direction.imag)
+    if not (a or b):
+        return None
+    return _Turned(shapely.transform(area, lambda at: at @ np.array([[a, -b], [b, a]], np.float64)), a, b, is_exact)
 
 
 def _sampled(ends: Ends) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64]], float]:

@@ -21,7 +21,7 @@ from wsisam_server.slides.decoding import Encoding, decode_tile
 from wsisam_server.slides.file import SlideFile
 from wsisam_server.slides.fingerprint import fingerprint
 from wsisam_server.slides.opening import open_slide
-from wsisam_server.slides.parts import read_in_parts
+from wsisam_server.slides.parts import read_around_damage, read_in_parts
 from wsisam_server.slides.pushed import PixelWindow, PushedSlide
 from wsisam_server.slides.registry import OpenSlides
 from wsisam_server.slides.tissue import BackgroundFilter, Tissue, background_filter, find_tissue, overview
@@ -51,5 +51,6 @@ __all__ = [
     "mean_mpp",
     "open_slide",
     "overview",
+    "read_around_damage",
     "read_in_parts",
 ]

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wsisam_server.config import Limits
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.slides.client_path import ClientPath
 from wsisam_server.slides.file import SlideFile
+from wsisam_server.slides.roots import look_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,15 +44,25 @@ class SlideAccess:
     Args:
         roots: folders whose files may be opened; a root may be, or lie behind, a symbolic link.
         mappings: client prefixes and what takes their place. A mapping grants nothing: its target must lie in a root.
+        seconds: that the roots may take to answer now; one that does not may do so later.
+
+    Attributes:
+        missing: roots that are no folders.
+        silent: roots that did not answer.
 
     Raises:
         ValueError: a mapping's client prefix is no path.
     """
 
-    def __init__(self, roots: Sequence[Path], mappings: Sequence[PathMapping]) -> None:
+    def __init__(
+        self, roots: Sequence[Path], mappings: Sequence[PathMapping], seconds: float = Limits().file_system_seconds
+    ) -> None:
         self._roots = tuple(Path(os.path.abspath(root)) for root in roots)  # noqa: PTH100 - lexical, resolves no link
+        known = look_at(self._roots, seconds)
+        self.missing = tuple(root for root, found in known.items() if not found.is_folder)
+        self.silent = tuple(root for root in self._roots if root not in known)
         # As they were last seen: of other roots than a slide's own, which may hang, nothing is asked.
-        self._real = {root: Path(os.path.realpath(root)) for root in self._roots}
+        self._real = {root: known[root].real if root in known else root for root in self._roots}
         parsed = [(ClientPath.parse(mapping.client), mapping.server.absolute()) for mapping in mappings]
         self._mappings = sorted(parsed, key=lambda mapping: len(mapping[0].parts), reverse=True)
 

@@ -165,6 +165,11 @@ class Drives:
         """As `submit`, and waits."""
         return self.submit(root, kind, call, owner).result()
 
+    def mark(self, root: Hashable) -> None:
+        """Takes note that a root did not answer when something else asked it: it is refused until it does."""
+        with self._lock:
+            self._hangs(self._drives.setdefault(root, _Drive(root)))
+
     def hanging(self) -> set[Hashable]:
         """The roots that do not answer now."""
         with self._lock:
@@ -248,17 +253,22 @@ class Drives:
         look = next((call for call in overdue if call.kind is Kind.LOOK), None)
         silent = drive.probing is not None and now - drive.probing > self._seconds / 2
         if look is not None or silent:
-            drive.hangs = True
-            self._ask(drive, None if look is None else look.run)
+            self._hangs(drive, None if look is None else look.run)
             hopeless = [*drive.running]
             given_up = [*hopeless, *drive.drain()]
-            _log.warning(
-                "a drive does not answer; its slides are unavailable until it does", extra={"place": drive.root}
-            )
         else:
             given_up = hopeless
         drive.give_up(hopeless)
         return given_up
+
+    def _hangs(self, drive: _Drive, unanswered: Callable[[], object] | None = None) -> None:
+        """Marks a drive until it answers. Call it with the lock."""
+        drive.hangs = True
+        self._ask(drive, unanswered)
+        place = str(drive.root)
+        _log.warning(
+            "the drive of %s does not answer; its slides are unavailable until it does", place, extra={"place": place}
+        )
 
     def _ask(self, drive: _Drive, unanswered: Callable[[], object] | None = None) -> None:
         """Begins a probe, and asks once more what was not answered, if anything. Call it with the lock.
@@ -285,7 +295,8 @@ class Drives:
             drive.answered = time.monotonic()
             if drive.hangs:
                 drive.hangs = False
-                _log.warning("a drive answers again", extra={"place": drive.root})
+                place = str(drive.root)
+                _log.warning("the drive of %s answers again", place, extra={"place": place})
 
     def _unavailable(self, why: str) -> WsiSamServerError:
         return WsiSamServerError(Reason.SLIDE_UNAVAILABLE, private=why, seconds=f"{self._seconds:g}")

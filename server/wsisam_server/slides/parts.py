@@ -1,4 +1,4 @@
-"""Windows of which one read would cost too much, in several reads: for whoever waits for nothing else."""
+"""Windows in several reads: where one would cost too much, for whoever waits for nothing else, or meets damage."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.geometry import Window
+from wsisam_server.slides.base import DamagedPlaceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,3 +45,36 @@ def read_in_parts(read: Callable[[Window], NDArray[np.uint8]], window: Window) -
             part = read_in_parts(read, Window(x, y, window.downsample, half))
             picture[top : top + half, left : left + half] = part
     return picture
+
+
+def read_around_damage(
+    read: Callable[[Window], NDArray[np.uint8]], window: Window, piece: int, fill: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Reads a window, in pieces where the slide is damaged.
+
+    Args:
+        read: of a slide; see `Slide.read`.
+        window: what to read.
+        piece: side of the pieces; divides the window's.
+        fill: what a piece shows that cannot be read.
+
+    Returns:
+        uint8 [window.size, window.size, 3], RGB; and which pixels could not be read: bool [window.size, window.size].
+
+    Raises:
+        WsiSamServerError: see `Slide.read`, but for damage.
+    """
+    damaged = np.zeros((window.size, window.size), bool)
+    try:
+        return read(window), damaged
+    except DamagedPlaceError:
+        picture = np.full((window.size, window.size, 3), fill, np.uint8)
+    for row in range(0, window.size, piece):
+        for column in range(0, window.size, piece):
+            here = slice(row, row + piece), slice(column, column + piece)
+            x, y = window.x + column * window.downsample, window.y + row * window.downsample
+            try:
+                picture[here] = read(Window(x, y, window.downsample, piece))
+            except DamagedPlaceError:
+                damaged[here] = True
+    return picture, damaged

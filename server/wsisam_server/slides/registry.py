@@ -82,6 +82,8 @@ class OpenSlides:
         self._access = access
         self._limits = limits
         self.drives = Drives(limits.file_system_seconds, probed)
+        for root in access.silent:
+            self.drives.mark(root)
         self._lock = threading.Lock()
         self._open: OrderedDict[str, _Entry[Slide]] = OrderedDict()
         self._pushed: OrderedDict[str, _Entry[PushedSlide]] = OrderedDict()

@@ -195,7 +195,9 @@ class _Axis:
         step = downsample / scale
         start = (position - origin) / scale + inside.start * step
         count = inside.stop - inside.start
-        margin = _KERNEL_RADIUS * max(step, 1.0) + 1
+        # Stored pixels as they are: no filter, so no neighbour, whose tile may be damaged and takes time to decode.
+        is_copy = step == 1.0 and start == math.floor(start)
+        margin = 0.0 if is_copy else _KERNEL_RADIUS * max(step, 1.0) + 1
         # Beyond the slide a raster may hold padding, which must not bleed in.
         lowest = max(0, math.floor(-origin / scale))
         highest = max(lowest + 1, min(length, math.ceil((slide - origin) / scale)))

@@ -12,6 +12,8 @@ from scipy import ndimage
 from wsisam_server.geometry import Point, Window
 from wsisam_server.slides.background import BLACK, Background, background_of, smoothed
 from wsisam_server.slides.base import DamagedPlaceError
+from wsisam_server.slides.parts import read_around_damage
+from wsisam_server.slides.sampling import WHITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -181,7 +183,10 @@ def find_tissue(size: SlideSize, read: Callable[[Window], NDArray[np.uint8]]) ->
     """
     downsample = max(size.width, size.height, SIDE) / SIDE
     rows, columns = math.ceil(size.height / downsample), math.ceil(size.width / downsample)
-    picture, damaged = _picture(Window(0, 0, downsample, SIDE), read)
+    window = Window(0, 0, downsample, SIDE)
+    picture, damaged = read_around_damage(read, window, PATCH, WHITE)
+    if damaged.all():
+        raise DamagedPlaceError(window, private="no part of it can be read")
     inside = picture[:rows, :columns]
     # A slide without background is tissue all over, which white tells as well.
     background = background_of(smoothed(inside, SMOOTHED)) or Background()
@@ -191,29 +196,6 @@ def find_tissue(size: SlideSize, read: Callable[[Window], NDArray[np.uint8]]) ->
         mask &= ~_unscanned(inside)
     mask |= damaged[:rows, :columns]
     return Tissue(mask, downsample, Point(0, 0))
-
-
-def _picture(
-    window: Window, read: Callable[[Window], NDArray[np.uint8]]
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """A window and where in it the slide is damaged: uint8 [SIDE, SIDE, 3] and bool [SIDE, SIDE]."""
-    damaged = np.zeros((SIDE, SIDE), bool)
-    try:
-        return read(window), damaged
-    except DamagedPlaceError as error:
-        whole = error
-    picture = np.full((SIDE, SIDE, 3), 255, np.uint8)
-    for row in range(0, SIDE, PATCH):
-        for column in range(0, SIDE, PATCH):
-            here = slice(row, row + PATCH), slice(column, column + PATCH)
-            part = Window(column * window.downsample, row * window.downsample, window.downsample, PATCH)
-            try:
-                picture[here] = read(part)
-            except DamagedPlaceError:
-                damaged[here] = True
-    if damaged.all():
-        raise whole
-    return picture, damaged
 
 
 def _threshold(differences: NDArray[np.float32]) -> float:

@@ -24,6 +24,17 @@ _log = logging.getLogger(__name__)
 WAIT_SECONDS: Final = 10
 """How long a writer waits for the others before it gives up with STORE_BUSY."""
 
+_CONNECTION: Final = {
+    "application_name": "wsisam",
+    "connect_timeout": WAIT_SECONDS,
+    # A server that is gone without a word, as behind a cut line, is noticed within half a minute.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
+"""What libpq is told, unless the URL says otherwise."""
+
 _PAUSE_SECONDS: Final = 0.02
 
 _WRITES: Final = "wsisam_writes"
@@ -145,7 +156,7 @@ def _postgresql(url: sa.URL) -> sa.Engine:
     engine = sa.create_engine(
         url,
         pool_pre_ping=True,  # after a restart of the database server
-        connect_args={"connect_timeout": WAIT_SECONDS, "application_name": "wsisam"},
+        connect_args={name: value for name, value in _CONNECTION.items() if name not in url.query},
     )
 
     @sa.event.listens_for(engine, "first_connect")

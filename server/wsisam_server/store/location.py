@@ -51,6 +51,11 @@ def shown(url: sa.URL) -> str:
     return url.set(drivername="postgresql").render_as_string(hide_password=True)
 
 
+def plain_name(text: str) -> str:
+    """What `shown` says of what people wrote, without asking a file system, which may hang."""
+    return shown(sa.make_url(text)) if "://" in text else text
+
+
 def is_sqlite(url: sa.URL) -> bool:
     """Whether it is a SQLite file."""
     return url.get_backend_name() == "sqlite"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from concurrent.futures import Executor, Future
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -35,6 +36,8 @@ class Threads(Executor):
         self._lock = threading.Lock()
         self._closed = False
         self._taken: set[Future[Any]] = set()
+        self._began: dict[Future[Any], float] = {}
+        self._ended = 0.0
 
     def submit(self, call: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs) -> Future[Result]:
         """See Executor.
@@ -62,6 +65,24 @@ class Threads(Executor):
                     self._threads.append(thread)
         return future
 
+    def run_seconds(self, future: Future[Any]) -> float:
+        """For how long a call has been running; 0 for one that is not."""
+        with self._lock:
+            began = self._began.get(future)
+        return 0.0 if began is None else time.monotonic() - began
+
+    def silent_seconds(self) -> float:
+        """For how long calls have been running of which none has ended; 0 where none runs."""
+        with self._lock:
+            began = min(self._began.values(), default=None)
+            return 0.0 if began is None else time.monotonic() - max(began, self._ended)
+
+    def is_stuck(self, seconds: float) -> bool:
+        """Whether all threads run calls that take longer than so many seconds."""
+        with self._lock:
+            now = time.monotonic()
+            return sum(now - began > seconds for began in self._began.values()) >= self._count
+
     async def close(self, seconds: float) -> bool:
         """Takes no more calls, lets those end that were taken, and leaves behind what takes longer.
 
@@ -85,10 +106,18 @@ class Threads(Executor):
         while (item := self._calls.get()) is not None:
             future, call = item
             if future.set_running_or_notify_cancel():
+                with self._lock:
+                    self._began[future] = time.monotonic()
                 try:
-                    result = call()
+                    result, problem = call(), None
                 except BaseException as error:  # noqa: BLE001 - it is the caller's
-                    future.set_exception(error)
-                else:
+                    result, problem = None, error
+                with self._lock:
+                    del self._began[future]
+                    self._ended = time.monotonic()
+                if problem is None:
                     future.set_result(result)
+                else:
+                    future.set_exception(problem)
+                del result, problem
             del future, call, item

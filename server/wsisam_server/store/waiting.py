@@ -11,17 +11,23 @@ import asyncio
 import contextlib
 import copy
 import logging
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
+from wsisam_server.config import Limits
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.store import checks
 from wsisam_server.store.contract import Store
+from wsisam_server.store.errors import StoreError
+from wsisam_server.store.location import plain_name
+from wsisam_server.store.opening import open_store
 from wsisam_server.store.threads import Threads
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Collection, Coroutine, Sequence
+    from concurrent.futures import Future
 
     from wsisam_server.store.model import Annotation, Draft, Page, Saved, Scope, SlideRecord, Target, Wanted
     from wsisam_server.store.sql_store import SqlStore
@@ -43,6 +49,9 @@ WORKERS: Final = 2
 CHECKERS: Final = 2
 """Threads on which large areas are looked at."""
 
+LONGEST: Final = 4
+"""How many times as long as the store may take to answer one call may take while others are answered."""
+
 POLL_SECONDS: Final = 1.0
 """How soon a change by another process is noticed. One of this process is noticed at once."""
 
@@ -59,6 +68,7 @@ class _Turns:
         self.checkers = Threads(CHECKERS, "wsisam-store-checker")
         self.workers = Threads(WORKERS, "wsisam-store-worker")
         self.writes = 0
+        self.working: set[_InTurn] = set()
         self.changed = asyncio.Event()
         self.stamp = 0
 
@@ -69,10 +79,12 @@ class _Turns:
 
     def written(self, write: asyncio.Future[Any]) -> None:
         self.writes -= 1
-        if not write.cancelled():
-            # Asked for here too: whoever made the change may be gone, and asyncio would log its refusal as a bug.
-            write.exception()
+        _seen(write)
         self.wake()
+
+    def are_workers_stuck(self, seconds: float) -> bool:
+        working = tuple(self.working)
+        return len(working) >= WORKERS and all(one.asking_seconds > seconds for one in working)
 
 
 class _InTurn(Store):
@@ -82,13 +94,20 @@ class _InTurn(Store):
         self._waiting = waiting
         self._store = store
         self._loop = loop
+        self._asked: float | None = None
+
+    @property
+    def asking_seconds(self) -> float:
+        """For how long it has been waiting for the store; 0 while it does not."""
+        asked = self._asked
+        return 0.0 if asked is None else time.monotonic() - asked
 
     @property
     def identity(self) -> str:
         return self._store.identity
 
     def head(self) -> int:
-        return self._store.head()
+        return self._read(self._store.head)
 
     def save(
         self, drafts: Sequence[Draft], *, author: str, request_id: str, slides: Collection[SlideRecord] = ()
@@ -102,16 +121,16 @@ class _InTurn(Store):
         return self._changed(self._waiting.restore(targets, author=author, request_id=request_id))
 
     def get(self, annotation_id: uuid.UUID, revision: int | None = None) -> Annotation:
-        return self._store.get(annotation_id, revision)
+        return self._read(self._store.get, annotation_id, revision)
 
     def listing(self, wanted: Wanted, *, after: int, limit: int, deleted: bool = False) -> Page:
-        return self._store.listing(wanted, after=after, limit=limit, deleted=deleted)
+        return self._read(self._store.listing, wanted, after=after, limit=limit, deleted=deleted)
 
     def changes(self, wanted: Wanted, *, after: int, limit: int) -> Page:
-        return self._store.changes(wanted, after=after, limit=limit)
+        return self._read(self._store.changes, wanted, after=after, limit=limit)
 
     def history(self, annotation_id: uuid.UUID, *, after: int, limit: int) -> Page:
-        return self._store.history(annotation_id, after=after, limit=limit)
+        return self._read(self._store.history, annotation_id, after=after, limit=limit)
 
     def standings(self, slide_id: str) -> tuple[dict[uuid.UUID, Standing], int]:
         return self._store.standings(slide_id)
@@ -120,13 +139,20 @@ class _InTurn(Store):
         return self._store.some(annotation_ids)
 
     def classes(self) -> list[str]:
-        return self._store.classes()
+        return self._read(self._store.classes)
 
     def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
-        return self._store.slides(slide_ids)
+        return self._read(self._store.slides, slide_ids)
 
     def close(self) -> None:
         """It is not this one's to close."""
+
+    def _read(self, call: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        self._asked = time.monotonic()
+        try:
+            return call(*args, **kwargs)
+        finally:
+            self._asked = None
 
     def _changed(self, change: Coroutine[Any, Any, list[Saved]]) -> list[Saved]:
         return asyncio.run_coroutine_threadsafe(change, self._loop).result()
@@ -135,17 +161,41 @@ class _InTurn(Store):
 class AsyncStore:
     """A store whose methods are coroutines; see `Store` for what they do. Used from one event loop.
 
-    A change whose caller is cancelled is made nevertheless.
+    A change whose caller is cancelled is made nevertheless. A database that hangs ends no call by itself. So calls end
+    with STORE_UNAVAILABLE once it has answered nothing for too long, and at once when no thread is left. A change that
+    then waits for its turn is not made. One that has begun may be: asking for it again with its request id is safe.
 
     Args:
         store: closed with this.
         waiting_writes: how many changes may wait for their turn; more fail with STORE_BUSY.
+        seconds: that the store may take to answer.
     """
 
-    def __init__(self, store: SqlStore, waiting_writes: int) -> None:
+    def __init__(self, store: SqlStore, waiting_writes: int, seconds: float = Limits().store_seconds) -> None:
         self._store = store
         self._waiting_writes = waiting_writes
+        self._seconds = seconds
         self._turns = _Turns()
+
+    @classmethod
+    async def opened(cls, where: str, limits: Limits) -> AsyncStore:
+        """Opens a store. One that hangs keeps a thread, which ends with the program, and nobody else.
+
+        Raises:
+            StoreError: see `open_store`; also when it does not answer in time.
+        """
+        opener, seconds = Threads(1, "wsisam-store-opener"), limits.store_seconds
+        try:
+            opening = asyncio.wrap_future(opener.submit(open_store, where, limits))
+            store = await asyncio.wait_for(opening, seconds)
+        except asyncio.TimeoutError as error:
+            raise StoreError(
+                f"{plain_name(where)} did not answer within {seconds:g} s. Check the drive that it lies on, or the "
+                "database server, and start again"
+            ) from error
+        finally:
+            await opener.close(0)
+        return cls(store, limits.waiting_writes, seconds)
 
     def within(self, scope: Scope) -> AsyncStore:
         """The same store as `SqlStore.within` has it. Not to be closed: that is for the one that it was made of."""
@@ -211,8 +261,23 @@ class AsyncStore:
         Args:
             call: gets a store that blocks; it runs on a thread of its own kind, so that it keeps no reader waiting.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._turns.workers, call, _InTurn(self, self._store, loop))
+        turns, mine = self._turns, _InTurn(self, self._store, asyncio.get_running_loop())
+
+        def hangs() -> bool:
+            if mine in turns.working:
+                return mine.asking_seconds > self._seconds
+            return turns.are_workers_stuck(self._seconds)
+
+        def run() -> Result:
+            turns.working.add(mine)
+            try:
+                return call(mine)
+            finally:
+                turns.working.discard(mine)
+
+        if hangs():
+            raise _silent()
+        return await self._answer(turns.workers.submit(run), hangs)
 
     async def stir(self, stamp: int) -> None:
         """Waits until there may be something new: at once after a change here, else for a moment.
@@ -247,12 +312,51 @@ class AsyncStore:
         turns = self._turns
         if turns.writes >= self._waiting_writes:
             raise WsiSamServerError(Reason.STORE_BUSY, private=f"{turns.writes} changes wait")
-        loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(turns.writer, partial(call, *args, **kwargs))
+        if turns.writer.is_stuck(self._seconds):
+            raise _silent()
+        running = turns.writer.submit(call, *args, **kwargs)
         turns.writes += 1  # not before: without a thread for it, it would count for ever
-        running.add_done_callback(turns.written)
-        return await asyncio.shield(running)
+        asyncio.wrap_future(running).add_done_callback(turns.written)
+        return await self._answer(running, partial(self._hangs, turns.writer, running), keep=True)
 
     async def _read(self, call: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._turns.readers, partial(call, *args, **kwargs))
+        readers = self._turns.readers
+        if readers.is_stuck(self._seconds):
+            raise _silent()
+        running = readers.submit(call, *args, **kwargs)
+        return await self._answer(running, partial(self._hangs, readers, running))
+
+    def _hangs(self, threads: Threads, running: Future[Any]) -> bool:
+        late = threads.run_seconds(running) > LONGEST * self._seconds
+        return late or threads.silent_seconds() > self._seconds
+
+    async def _answer(self, running: Future[Result], hangs: Callable[[], bool], *, keep: bool = False) -> Result:
+        """The result of a call of a thread, or its error; STORE_UNAVAILABLE once it hangs.
+
+        Args:
+            running: the call; it is dropped where it has not begun.
+            hangs: whether it does.
+            keep: whether it is made also where the caller is cancelled.
+        """
+        answer = asyncio.wrap_future(running)
+        answer.add_done_callback(_seen)
+        try:
+            while not (await asyncio.wait({answer}, timeout=self._seconds / 4))[0]:
+                if hangs():
+                    running.cancel()
+                    raise _silent()
+        except asyncio.CancelledError:
+            if not keep:
+                running.cancel()
+            raise
+        return answer.result()
+
+
+def _seen(answer: asyncio.Future[Any]) -> None:
+    """Nobody may be left to take an error: asyncio would log it as a bug."""
+    if not answer.cancelled():
+        answer.exception()
+
+
+def _silent() -> WsiSamServerError:
+    return WsiSamServerError(Reason.STORE_UNAVAILABLE, private="it does not answer")
