@@ -43,38 +43,37 @@ NICE = 5
 
 @dataclass(frozen=True)
 class Place:
-    """What a state has to work with: the server's address, and its folder of slides."""
+    """What a state has to work with: the server's address, and its folder of slides. One user has one connection."""
 
     target: str
     folder: Path
 
     def repeat(self, what: Callable[[Client], object], threads: int = 1, pause: float = 0.0) -> None:
-        """Does something again and again, each thread with a client of its own; what the server refuses is fine."""
+        """Does something again and again, in several threads; what the server refuses is fine."""
+        client = Client(self.target, timeout=60)
 
         def run() -> None:
-            with Client(self.target, timeout=60) as client:
-                while True:
-                    with contextlib.suppress(ServerError):
-                        what(client)
-                    time.sleep(pause)
+            while True:
+                with contextlib.suppress(ServerError):
+                    what(client)
+                time.sleep(pause)
 
         for _ in range(threads):
             threading.Thread(target=run, daemon=True).start()
 
     def send(self, method: str, message: bytes, threads: int = THREADS, pause: float = 0.0) -> None:
         """Sends the same bytes again and again: what it takes to make them is not the question."""
-        options = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
+        channel = grpc.insecure_channel(self.target, [("grpc.max_send_message_length", -1)])
         streams = method.endswith(("SegmentBatch", "SegmentEverything"))
+        call = (channel.unary_stream if streams else channel.unary_unary)(method)
 
         def run() -> None:
-            with grpc.insecure_channel(self.target, options) as channel:
-                call = (channel.unary_stream if streams else channel.unary_unary)(method)
-                while True:
-                    with contextlib.suppress(grpc.RpcError):
-                        answer = call(message, timeout=120)
-                        for _ in answer if streams else ():
-                            pass
-                    time.sleep(pause)
+            while True:
+                with contextlib.suppress(grpc.RpcError):
+                    answer = call(message, timeout=120)
+                    for _ in answer if streams else ():
+                        pass
+                time.sleep(pause)
 
         for _ in range(threads):
             threading.Thread(target=run, daemon=True).start()

@@ -72,7 +72,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         if source is not None and current_user().role is Role.READER:
             # Pixels are for outlines; the memory for them is those people's who make some.
             raise WsiSamServerError(Reason.ROLE_NOT_ALLOWED, role=Role.READER.value, method="OpenSlide with pixels")
-        slide_id, info, by_reference = await self._segmenter.opened(request.uri, source, owner=current_user().name)
+        slide_id, info, by_reference = await self._segmenter.opened(request.uri, source, owner=current_user().principal)
         return pb.OpenSlideResponse(
             slide_id=slide_id,
             width=info.size.width,
@@ -142,7 +142,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
     ) -> None:
         """See the proto."""
         limits = self._settings.limits
-        owner = current_user().name
+        owner = current_user().principal
         # Any region has many parts: counting them takes as long as making something of a small one.
         wanted = await self._converter.run(LARGE, lambda: from_proto.survey(request, owner, limits))
         survey = await asyncio.to_thread(Survey.planned, self._segmenter, wanted, limits.windows_per_region)
@@ -223,7 +223,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             choice=from_proto.field_choice(item.field, f"{path}field"),
             options=options,
             interactive=interactive,
-            owner=current_user().name,
+            owner=current_user().principal,
             refinement=from_proto.refinement(item.refine, f"{path}refine") if item.HasField("refine") else None,
             mpp=mpp,
         )
