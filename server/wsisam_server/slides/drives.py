@@ -20,7 +20,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.giving_way import give_way
+from wsisam_server.giving_way import give_way, processor_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -53,7 +53,7 @@ _WAITING_PER_USER: Final = 256
 """Calls of one user and root that wait; more are refused."""
 
 _LONG: Final = 0.05
-"""Seconds after which a call's thread gives way to others: a click's read takes less."""
+"""Seconds of the processor's time after which a call's thread gives way to others: a click's read takes less."""
 
 _ABANDONED: Final = 64
 """Threads of one root that are waited for no more. Beyond that it is asked nothing until one of them comes back."""
@@ -71,7 +71,7 @@ class _Call:
     future: Future[Any] = field(default_factory=Future)
     began: float = 0.0
     abandoned: bool = False
-    thread: int | None = None
+    thread: threading.Thread | None = None
     gives_way: bool = False
 
 
@@ -212,7 +212,7 @@ class Drives:
 
     def _work(self, drive: _Drive, call: _Call) -> None:
         result, error = None, None
-        call.thread = threading.get_native_id()
+        call.thread = threading.current_thread()
         try:
             result = call.context.run(call.run)
         except BaseException as raised:  # noqa: BLE001 - it is the caller's
@@ -250,10 +250,9 @@ class Drives:
 
     def _lower(self) -> None:
         """Has the threads of long calls give way. Call it with the lock: none of them ends meanwhile."""
-        now = time.monotonic()
         for drive in self._drives.values():
             for call in drive.running:
-                if call.thread is not None and not call.gives_way and now - call.began > _LONG:
+                if call.thread is not None and not call.gives_way and processor_seconds(call.thread) > _LONG:
                     give_way(call.thread)
                     call.gives_way = True
 
