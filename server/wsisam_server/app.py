@@ -213,7 +213,7 @@ class App:
         if self._endpoint is not None:
             await asyncio.to_thread(self._endpoint.close)
         if self._servicers is not None:
-            self._servicers[0].close()
+            await asyncio.gather(*(servicer.close() for servicer in self._servicers))
         await self.segmenter.close()
         if self._store is not None:
             await self._store.close()

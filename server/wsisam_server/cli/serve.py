@@ -204,6 +204,8 @@ def command(
     settings = _settings(wanted, model.pop("threads"))
     only = _only(served, model)
     _allow_files()
+    # A thread that computes in Python lets the loop that answers everybody go on after a millisecond, not five.
+    sys.setswitchinterval(0.001)
     try:
         app = _app(wanted, settings, only, model)
         asyncio.run(_serve(app, settings))

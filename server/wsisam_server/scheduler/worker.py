@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import threading
 import time
@@ -38,12 +39,17 @@ class _Item:
     call: Callable[[], object]
     done: asyncio.Future[object]
     owners: frozenset[str]
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
     given_up: threading.Event = field(default_factory=threading.Event)
     is_long: bool = False
     is_slow: bool = False
     ended: asyncio.Future[object] | None = None
 
     def run(self) -> object:
+        """In the caller's context."""
+        return self.context.run(self._run)
+
+    def _run(self) -> object:
         with cancellable(self.given_up):
             return self.call()
 

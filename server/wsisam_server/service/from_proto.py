@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from wsisam.v1 import geometry_pb2, segmentation_pb2
 from wsisam_server.borders import Refinement
+from wsisam_server.cancellation import checkpoint
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import (
     MAX_DOWNSAMPLE,
@@ -122,6 +123,7 @@ def _areas_of(messages: Sequence[geometry_pb2.MultiPolygon], field: str) -> list
     """Many areas, some at once, which takes a fraction of the time of one by one."""
     made: list[shapely.MultiPolygon] = []
     for begin in range(0, len(messages), AREAS_AT_ONCE):
+        checkpoint()
         part = messages[begin : begin + AREAS_AT_ONCE]
         try:
             made += decode_many([_rings(message) for message in part])

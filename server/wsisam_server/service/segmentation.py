@@ -10,7 +10,7 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam.v1 import segmentation_pb2_grpc
 from wsisam_server import __version__
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.identity import Role, current_user
+from wsisam_server.identity import Pace, Role, current_user
 from wsisam_server.segmenter import OutlineOptions, Request, Segmenter, Step, Survey, by_field
 from wsisam_server.service import annotation_from_proto, catalogue, from_proto, to_proto
 from wsisam_server.service.converting import LARGE, Converter
@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     import grpc
 
     from wsisam_server.config import Limits, Settings
-    from wsisam_server.identity import Pace
     from wsisam_server.sessions import Keeper
     from wsisam_server.slides import PixelWindow
+
+ERRORS_PER_SECOND, ERRORS_AT_ONCE = 500, 2000
+"""Items of one user's batches that end with an error: a hundred thousand that cost nothing else would fill the loop."""
 
 BATCH_IN_FLIGHT = 8
 """Items of one batch that are on their way at once: enough that reading, the model and outlines overlap."""
@@ -51,6 +53,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         self._converter = Converter()
         self._session_ids = SessionIds()
         self._allowance = Allowance(settings.limits.queued_prompts_per_user)
+        self._errors = Pace(ERRORS_PER_SECOND, ERRORS_AT_ONCE)
         self._streams: set[InteractStream] = set()
         self._draining = False
 
@@ -127,13 +130,14 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
                 outline = await self._outline(wanted(number), request.items[number], f"items[{number}].")
                 return pb.SegmentBatchResponse(id=item_id, outline=outline)
             except Exception as error:  # noqa: BLE001 - an item's error must not end the others
+                await self._errors.wait(current_user().principal)
                 return pb.SegmentBatchResponse(id=item_id, error=to_proto.item_error(error))
 
         if request.tiles:
             # Planning tens of thousands of fields takes seconds: not on the event loop.
-            needed = await asyncio.to_thread(self._needed, wanted, len(request.items))
+            needed = await self._converter.run(LARGE, lambda: self._needed(wanted, len(request.items)))
             await self._push(request.slide_id, needed, request.tiles)
-        order = await asyncio.to_thread(by_field, self._segmenter, wanted, len(request.items))
+        order = await self._converter.run(LARGE, lambda: by_field(self._segmenter, wanted, len(request.items)))
         async for response in _as_completed(answer, self._begun(order), BATCH_IN_FLIGHT):
             await context.write(response)
 
@@ -145,7 +149,9 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         owner = current_user().principal
         # Any region has many parts: counting them takes as long as making something of a small one.
         wanted = await self._converter.run(LARGE, lambda: from_proto.survey(request, owner, limits))
-        survey = await asyncio.to_thread(Survey.planned, self._segmenter, wanted, limits.windows_per_region)
+        survey = await self._converter.run(
+            LARGE, lambda: Survey.planned(self._segmenter, wanted, limits.windows_per_region)
+        )
         if request.tiles:
             await self._push(request.slide_id, survey.pixel_windows(), request.tiles)
         survey.check_pixels()
@@ -185,9 +191,9 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         for stream in self._streams:
             stream.drain()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Ends what runs beside the loop, once no call does."""
-        self._converter.close()
+        await self._converter.close()
 
     def hand_back(self) -> None:
         """Answers the prompts of Interact streams that still wait with SHUTTING_DOWN; after `drain`."""
