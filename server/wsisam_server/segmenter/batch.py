@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wsisam_server.cancellation import checkpoint
 from wsisam_server.errors import WsiSamServerError
 
 if TYPE_CHECKING:
@@ -24,9 +25,13 @@ def by_field(segmenter: Segmenter, wanted: Callable[[int], Request], count: int)
         segmenter: plans the fields.
         wanted: the request of a number.
         count: of prompts; their numbers are 0 to count - 1.
+
+    Raises:
+        WorkCancelledError: see `cancellation.checkpoint`.
     """
 
     def place(number: int) -> tuple[float, float, float, int]:
+        checkpoint()
         try:
             high = segmenter.field_for(wanted(number))[0].high
         except WsiSamServerError:

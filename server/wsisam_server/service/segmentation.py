@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wsisam_server.sessions import Keeper
     from wsisam_server.slides import PixelWindow
 
-ERRORS_PER_SECOND, ERRORS_AT_ONCE = 500, 2000
+ERRORS_PER_SECOND, ERRORS_AT_ONCE = 200, 2000
 """Items of one user's batches that end with an error: a hundred thousand that cost nothing else would fill the loop."""
 
 BATCH_IN_FLIGHT = 8
