@@ -10,10 +10,11 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam.v1 import segmentation_pb2_grpc
 from wsisam_server import __version__
 from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.identity import Pace, Role, current_user
+from wsisam_server.identity import Role, current_user
 from wsisam_server.segmenter import OutlineOptions, Request, Segmenter, Step, Survey, by_field
 from wsisam_server.service import annotation_from_proto, catalogue, from_proto, to_proto
 from wsisam_server.service.converting import LARGE, Converter
+from wsisam_server.service.failures import Failures
 from wsisam_server.service.stream import InteractStream
 from wsisam_server.sessions import Allowance, SessionIds
 
@@ -23,11 +24,9 @@ if TYPE_CHECKING:
     import grpc
 
     from wsisam_server.config import Limits, Settings
+    from wsisam_server.identity import Pace
     from wsisam_server.sessions import Keeper
     from wsisam_server.slides import PixelWindow
-
-ERRORS_PER_SECOND, ERRORS_AT_ONCE = 200, 2000
-"""Items of one user's batches that end with an error: a hundred thousand that cost nothing else would fill the loop."""
 
 BATCH_IN_FLIGHT = 8
 """Items of one batch that are on their way at once: enough that reading, the model and outlines overlap."""
@@ -53,7 +52,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         self._converter = Converter()
         self._session_ids = SessionIds()
         self._allowance = Allowance(settings.limits.queued_prompts_per_user)
-        self._errors = Pace(ERRORS_PER_SECOND, ERRORS_AT_ONCE)
+        self._failures = Failures()
         self._streams: set[InteractStream] = set()
         self._draining = False
 
@@ -103,9 +102,13 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             mpp=from_proto.pixel_size(request, ""),
         )
         with self._allowance.taken(wanted.owner):
-            if request.tiles:
-                await self._push(request.slide_id, self._segmenter.pixel_windows(wanted), request.tiles)
-            return pb.SegmentResponse(outline=await self._outline(wanted, request, ""))
+            try:
+                if request.tiles:
+                    await self._push(request.slide_id, self._segmenter.pixel_windows(wanted), request.tiles)
+                return pb.SegmentResponse(outline=await self._outline(wanted, request, ""))
+            except WsiSamServerError as error:
+                await self._failures.call(error)
+                raise
 
     async def SegmentBatch(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
         self, request: pb.SegmentBatchRequest, context: grpc.aio.ServicerContext
@@ -130,7 +133,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
                 outline = await self._outline(wanted(number), request.items[number], f"items[{number}].")
                 return pb.SegmentBatchResponse(id=item_id, outline=outline)
             except Exception as error:  # noqa: BLE001 - an item's error must not end the others
-                await self._errors.wait(current_user().principal)
+                await self._failures.item(error)
                 return pb.SegmentBatchResponse(id=item_id, error=to_proto.item_error(error))
 
         if request.tiles:
