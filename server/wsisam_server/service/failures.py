@@ -7,11 +7,11 @@ from typing import Final
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.identity import Pace, current_user
 
-PER_SECOND: Final = 200
-AT_ONCE: Final = 2000
+PER_SECOND: Final = 100
+AT_ONCE: Final = 500
 """Items of one user's batches that fail: a hundred thousand that cost nothing else would fill the loop."""
 
-READ: Final = 10
+READ: Final = 20
 """What a read that failed counts as: it was begun each time."""
 
 _READS: Final = frozenset({Reason.SLIDE_UNREADABLE, Reason.TILE_UNREADABLE})
