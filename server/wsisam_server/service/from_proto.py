@@ -43,6 +43,9 @@ MAX_AREA = 1e12
 AREAS_AT_ONCE = 1000
 """So many are made in about a millisecond, and leave little for Python's garbage collector to look through."""
 
+PAUSE = 0.02
+"""Seconds after so many, which take about as long."""
+
 Value = TypeVar("Value")
 
 TILE_ENCODINGS: dict[int, Encoding] = {
@@ -130,7 +133,8 @@ def _areas_of(messages: Sequence[geometry_pb2.MultiPolygon], field: str) -> list
         except ValueError:
             # One by one: the one that is at fault is to be named.
             made += [areas(message, f"{field}[{number}]") for number, message in enumerate(part, begin)]
-        time.sleep(0)  # other threads' turn
+        if len(messages) > AREAS_AT_ONCE:
+            time.sleep(PAUSE)  # the turn of the loop that answers everybody
     return made
 
 
