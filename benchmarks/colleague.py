@@ -1,15 +1,13 @@
-"""A colleague's click while somebody else does what costs the server much, and how long the server takes to stop then.
+"""A colleague's click and Save while somebody else does what costs the server much, and how long a stop takes then.
 
 Run: PYTHONPATH=tests python benchmarks/colleague.py [--only NAME ...] [--clicks 40] [--real-model] [--json OUT]
 
-For each state of the table `STATES`: a server of its own (`wsisam serve`), clicks of a colleague on a slide of their
-own before, during and after it, and at last SIGTERM while it lasts. Each click is at a new place, so that it reads the
-slide. Printed are the median and the 95th percentile in milliseconds, the ratio to those before in the same run, and
-the seconds from SIGTERM to the process's end. Must be reached: a median of at most `RATIO` times that before, during
-and after; an end within `drain_seconds` (`DRAIN`, here) and 5 s.
-
-A state is a function of a `Place`: it begins to do its harm, with clients and threads of its own, and returns; the harm
-goes on until `Place.over` is set. To add one, write such a function and enter it in `STATES`.
+For each state of the table `STATES` (colleague_states.py, each in a process of its own): a server of its own (`wsisam
+serve`), clicks and Saves of a colleague on a slide of their own before, during and after it, and at last SIGTERM while
+it lasts. Each click is at a new place, so that it reads the slide. Printed are the median and the 95th percentile in
+milliseconds, the ratio to those before in the same run, and the seconds from SIGTERM to the process's end. Must be
+reached: medians of at most `RATIO` times those before, during and after; an end within `drain_seconds` (`DRAIN`, here)
+and 5 s. All are without tokens, as on a computer of one's own: then each connection is a user.
 
 The model finds what is dark and costs nothing, so that what is measured is the server; --real-model takes the default
 model instead.
@@ -19,25 +17,24 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import json
+import subprocess
 import sys
 import tempfile
-import threading
 import time
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import numpy as np
 import psutil
+from colleague_states import STATES, box
 
-from support.heavy import huge_slide, jpeg_of_many_scans
+from support.annotations import Caller, new
+from support.heavy import huge_slide
 from support.server_process import ServerProcess, Starter, command
-from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.client import Client, ServerError
+from wsisam_server.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,123 +45,15 @@ RATIO = 2.0
 SIDE = 16_384
 """Of the colleague's slide: room for places that were not read yet."""
 
-
-@dataclass(frozen=True)
-class Place:
-    """What a state has to work with: the server's address, its folder of slides, and what its end sets."""
-
-    target: str
-    folder: Path
-    over: threading.Event
-
-    def repeat(self, what: Callable[[Client], object], threads: int = 1, pause: float = 0.0) -> None:
-        """Does something again and again, each thread with a client of its own; what the server refuses is fine."""
-
-        def run() -> None:
-            with Client(self.target, timeout=60) as client:
-                while not self.over.is_set():
-                    # At the end, the server is gone.
-                    with contextlib.suppress(ServerError):
-                        what(client)
-                    self.over.wait(pause)
-
-        for _ in range(threads):
-            threading.Thread(target=run, daemon=True).start()
-
-
-def box(x: float, y: float, side: float) -> pb.Prompt:
-    return pb.Prompt(box=geo.Box(x0=x, y0=y, x1=x + side, y1=y + side))
-
-
-def nothing(place: Place) -> None:
-    """For comparison."""
-
-
-def zoomed_out_boxes(place: Place) -> None:
-    """Boxes over all of a slide of one huge level, given up after a second and asked again."""
-    huge_slide(place.folder / "huge.svs", 131_072)
-    hasty_boxes(place, "huge.svs", 131_072)
-
-
-def boxes_at_the_limit(place: Place) -> None:
-    """As many pixels of one level as one window may take."""
-    huge_slide(place.folder / "limit.svs", 16_384)
-    hasty_boxes(place, "limit.svs", 16_384)
-
-
-def hasty_boxes(place: Place, name: str, side: int) -> None:
-    offsets = itertools.count()
-
-    def ask(client: Client) -> None:
-        slide_id = client.open_slide(name).slide_id
-        prompt = box(100 + next(offsets) % 400, 100, side - 1000)
-        client.stub.Segment(pb.SegmentRequest(slide_id=slide_id, prompt=prompt), timeout=1.0)
-
-    def give_up(client: Client) -> None:
-        try:
-            ask(client)
-        except Exception:  # noqa: BLE001 - given up, or refused; a refusal comes at once
-            time.sleep(0.05)
-
-    place.repeat(give_up, threads=3)
-
-
-def costly_tiles(place: Place) -> None:
-    """Tiles of 15 MB that take long to decode, sent in pixel mode: four of them each second.
-
-    Not as many as a line carries: then the messages' bytes are what costs, whatever is in them.
-    """
-    made = threading.local()
-
-    def request(client: Client) -> bytes:
-        """Made once a thread: what the sender spends is not the question."""
-        opened = client.open_slide("nowhere.svs", pixels=pb.PixelSource(width=4096, height=4096))
-        asked = pb.SegmentRequest(slide_id=opened.slide_id, prompt=box(1000, 1000, 200))
-        try:
-            client.segment(asked)
-        except ServerError as error:
-            if error.pixels_needed is None:
-                raise
-            for window in error.pixels_needed.windows:
-                data = jpeg_of_many_scans(window.tile_width, 1_000_000)
-                asked.tiles.add(window=window, encoding=pb.TILE_ENCODING_JPEG, data=data)
-        return asked.SerializeToString()
-
-    def send(client: Client) -> None:
-        if not hasattr(made, "call"):
-            made.request = request(client)
-            options = [("grpc.max_send_message_length", -1)]
-            made.call = grpc.insecure_channel(place.target, options).unary_unary("/wsisam.v1.Segmentation/Segment")
-        with contextlib.suppress(grpc.RpcError):
-            made.call(made.request, timeout=120)
-
-    place.repeat(send, threads=4, pause=1.0)
-
-
-def costly_tiles_of_a_file(place: Place) -> None:
-    """A slide whose every tile takes seconds to decode."""
-    huge_slide(place.folder / "scans.svs", 16_384, data=jpeg_of_many_scans(1024, 100_000))
-
-    def ask(client: Client) -> None:
-        slide_id = client.open_slide("scans.svs").slide_id
-        client.segment(pb.SegmentRequest(slide_id=slide_id, prompt=box(2000, 2000, 500)))
-
-    place.repeat(ask, threads=4)
-
-
-STATES: dict[str, Callable[[Place], None]] = {
-    "nothing": nothing,
-    "zoomed-out boxes on one huge level": zoomed_out_boxes,
-    "boxes of as many pixels as may be read": boxes_at_the_limit,
-    "tiles of clients that take long to decode": costly_tiles,
-    "tiles of a file that take long to decode": costly_tiles_of_a_file,
-}
+SETTLE = 3.0
+"""Seconds between a state's begin, or end, and the next click."""
 
 
 @contextlib.contextmanager
 def server(folder: Path, *, real: bool) -> Iterator[ServerProcess]:
     (folder / "wsisam.toml").write_text(f"[limits]\ndrain_seconds = {DRAIN}\n")
-    arguments = ["--config", folder / "wsisam.toml", "--slides", folder, "--port", 0, "--store", "none"]
+    arguments = ["--config", folder / "wsisam.toml", "--slides", folder, "--port", 0]
+    arguments += ["--store", folder / "annotations.sqlite"]
     arguments += ["--tokens", folder / "tokens.json", "--threads", 1, "--embedding-cache-bytes", "256MiB"]
     log = folder / "log"
     if real:
@@ -175,49 +64,71 @@ def server(folder: Path, *, real: bool) -> Iterator[ServerProcess]:
             yield starter.start(*arguments)
 
 
-class Colleague:
-    """Clicks at places of a slide that nobody has asked for yet."""
+@contextlib.contextmanager
+def state(name: str, target: str, folder: Path) -> Iterator[None]:
+    """The state lasts as long as the block; its process ends as if its computer was switched off."""
+    words = [sys.executable, str(Path(__file__).with_name("colleague_states.py")), name, target, str(folder)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            if process.stdout.readline() != "begun\n":
+                raise RuntimeError(f"{name}: did not begin")
+            time.sleep(SETTLE)
+            yield
+        finally:
+            process.kill()
 
-    def __init__(self, client: Client, seed: int) -> None:
+
+class Colleague:
+    """Clicks at places of a slide that nobody has asked for yet, and saves annotations."""
+
+    def __init__(self, client: Client, caller: Caller, seed: int) -> None:
         self._client = client
+        self._caller = caller
         self._rng = np.random.default_rng(seed)
         self._slide_id = client.open_slide("own.svs").slide_id
 
-    def clicks(self, count: int, pause: float = 0.05) -> dict[str, float]:
-        """Milliseconds that clicks take: median and 95th percentile."""
-        taken = []
+    def click(self) -> None:
+        """A box at a place of its own."""
+        x, y = self._rng.uniform(500, SIDE - 500, 2)
+        self._client.segment(pb.SegmentRequest(slide_id=self._slide_id, prompt=box(x, y, 60)))
+
+    def save(self) -> None:
+        """One annotation more."""
+        self._caller.save(new(slide_id=self._slide_id))
+
+    def measured(self, count: int) -> dict[str, dict[str, float]]:
+        """Milliseconds that clicks and Saves take, in turn: median and 95th percentile."""
+        calls: dict[str, Callable[[], None]] = {"click": self.click, "save": self.save}
+        taken: dict[str, list[float]] = {name: [] for name in calls}
         for _ in range(count):
-            x, y = self._rng.uniform(500, SIDE - 500, 2)
-            request = pb.SegmentRequest(slide_id=self._slide_id, prompt=box(x, y, 60))
-            started = time.perf_counter()
-            self._client.segment(request)
-            taken.append((time.perf_counter() - started) * 1000)
-            time.sleep(pause)
-        return {"p50": float(np.percentile(taken, 50)), "p95": float(np.percentile(taken, 95))}
+            for name, call in calls.items():
+                started = time.perf_counter()
+                call()
+                taken[name].append((time.perf_counter() - started) * 1000)
+                time.sleep(0.03)
+        return {
+            name: {"p50": float(np.percentile(times, 50)), "p95": float(np.percentile(times, 95))}
+            for name, times in taken.items()
+        }
 
 
-def measured(begin: Callable[[Place], None], clicks: int, *, real: bool) -> dict[str, Any]:
-    """One state: clicks before, during and after it, and a stop during it."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+def measured(name: str, clicks: int, *, real: bool) -> dict[str, Any]:
+    """One state: the colleague before, during and after it, and a stop during it."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
         huge_slide(folder / "own.svs", SIDE, 256)
         with server(folder, real=real) as running:
-            with Client(running.target, timeout=120) as client:
-                colleague = Colleague(client, 1)
-                colleague.clicks(10)
-                found: dict[str, Any] = {"before": colleague.clicks(clicks)}
-                first = Place(running.target, folder, threading.Event())
-                begin(first)
-                time.sleep(2)
-                found["during"] = colleague.clicks(clicks)
-                first.over.set()
-                time.sleep(3)
-                found["after"] = colleague.clicks(clicks)
-            second = Place(running.target, folder, threading.Event())
-            begin(second)
-            time.sleep(2)
-            found["stop"] = seconds_to_end(running.process)
-            second.over.set()
+            with Client(running.target, timeout=120) as client, closing(Caller(running.target)) as caller:
+                colleague = Colleague(client, caller, 1)
+                colleague.measured(10)
+                found: dict[str, Any] = {"before": colleague.measured(clicks)}
+                with state(name, running.target, folder):
+                    found["during"] = colleague.measured(clicks)
+                time.sleep(SETTLE)
+                found["after"] = colleague.measured(clicks)
+            with state(name, running.target, folder):
+                found["stop"] = seconds_to_end(running.process)
     return found
 
 
@@ -240,17 +151,17 @@ def main() -> None:
     arguments.add_argument("--json", type=Path)
     options = arguments.parse_args()
     results, wrong = {}, []
-    print(f"{'':44s}{'before':>14s}{'during':>22s}{'after':>22s}{'SIGTERM':>10s}")
+    print(f"{'':48s}{'before':>12s}{'during':>20s}{'after':>20s}{'SIGTERM':>10s}")
     for name in options.only:
-        found = results[name] = measured(STATES[name], options.clicks, real=options.real_model)
-        before = found["before"]
-        line = f"{name:44s}{before['p50']:7.0f}{before['p95']:7.0f}"
-        for when in ("during", "after"):
-            ratio = found[when]["p50"] / before["p50"]
-            line += f"{found[when]['p50']:8.0f}{found[when]['p95']:7.0f} ({ratio:.1f}x)"
-            if ratio > RATIO:
-                wrong.append(f"{name}: {when} {ratio:.1f} times the median before")
-        print(f"{line}{found['stop']:8.1f} s", flush=True)
+        found = results[name] = measured(name, options.clicks, real=options.real_model)
+        for call, before in found["before"].items():
+            line = f"{name + ', ' + call:48s}{before['p50']:6.0f}{before['p95']:6.0f}"
+            for when in ("during", "after"):
+                ratio = found[when][call]["p50"] / before["p50"]
+                line += f"{found[when][call]['p50']:7.0f}{found[when][call]['p95']:6.0f} ({ratio:.1f}x)"
+                if ratio > RATIO:
+                    wrong.append(f"{name}, {call}: {when} {ratio:.1f} times the median before")
+            print(f"{line}{found['stop']:8.1f} s", flush=True)
         if found["stop"] > STOP:
             wrong.append(f"{name}: stops after {found['stop']:.1f} s")
     if options.json is not None:

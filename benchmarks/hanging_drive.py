@@ -47,10 +47,15 @@ def server(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     words = [sys.executable, "-m", "support.hanging_server", slow, folder / "hangs", "--port", 0, "--slides", slow]
     words += ["--slides", good, "--config", folder / "wsisam.toml", "--store", folder / "annotations.sqlite"]
     tests = Path(__file__).parents[1] / "tests"
-    with subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, text=True, cwd=tests) as process:
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, stderr=log, text=True, cwd=tests) as process,
+    ):
         assert process.stdout is not None
-        yield process, process.stdout.readline().rsplit(" ", 1)[-1].strip()
-        process.kill()
+        try:
+            yield process, process.stdout.readline().rsplit(" ", 1)[-1].strip()
+        finally:
+            process.kill()
 
 
 def timed(call: Callable[[], object]) -> float:

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, segmentation_pb2, segmentation_pb2_grpc
 from wsisam_model import available_models
-from wsisam_server.config import NONE
+from wsisam_server.config import MIB, NONE
 from wsisam_server.embeddings import EmbeddingStore
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.identity import Keyring, Pace
@@ -58,6 +58,9 @@ FAREWELL_SECONDS = 1.0
 
 KEEPALIVE_SECONDS = 60
 """How often the server looks whether a silent client is still there, and how often clients may look."""
+
+BURST_SECONDS = 8
+"""Of what a user's messages may have in a second, so much may come at once after a silence."""
 
 SECONDS_BETWEEN_LOOKS = 0.2
 """How often the server looks whether gRPC still listens, and tries to open the port again if it does not."""
@@ -140,7 +143,11 @@ class App:
         self.requires_tokens = required
         limits = settings.limits
         self._pace = Pace(limits.messages_per_second_per_user, limits.message_burst_per_user)
-        self._access = Access(keyring, required=required, streams=limits.streams_per_user, pace=self._pace)
+        mib_per_second = limits.message_bytes_per_second_per_user / MIB
+        volume = Pace(mib_per_second, BURST_SECONDS * mib_per_second)
+        self._access = Access(
+            keyring, required=required, streams=limits.streams_per_user, pace=self._pace, volume=volume
+        )
         self._watching: asyncio.Task[None] | None = None
         self._load_model = load_model
         self._metrics = CollectorRegistry()
@@ -210,7 +217,7 @@ class App:
         if self._endpoint is not None:
             await asyncio.to_thread(self._endpoint.close)
         if self._servicers is not None:
-            self._servicers[0].close()
+            await asyncio.gather(*(servicer.close() for servicer in self._servicers))
         await self.segmenter.close()
         if self._store is not None:
             await self._store.close()

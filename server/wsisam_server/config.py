@@ -142,6 +142,9 @@ class Limits:
     message_burst_per_user: Annotated[
         Count, Field(description="Of them those that may come at once after a silence.")
     ] = 2000
+    message_bytes_per_second_per_user: Annotated[
+        Bytes, Field(description="Of one user's messages, in the long run; eight seconds' worth may come at once.")
+    ] = 20 * MIB
     prefetched_fields: Annotated[
         int,
         Field(

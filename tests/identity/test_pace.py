@@ -4,6 +4,7 @@ import pytest
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.identity import Pace
+from wsisam_server.identity.pace import MOST_USERS
 
 RATE, BURST = 4, 3
 
@@ -79,3 +80,25 @@ async def test_who_must_be_read_is_read_later(pace, clock, monkeypatch):
     for _ in range(BURST + 3):
         await pace.wait("anna")
     assert slept == pytest.approx([1 / RATE] * 3)
+
+
+async def test_a_large_message_counts_as_several(pace, clock, monkeypatch):
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    monkeypatch.setattr("asyncio.sleep", sleep)
+    await pace.wait("anna", BURST + 2.5)
+    assert slept == pytest.approx([2.5 / RATE])
+    assert allowed(pace, "ben") == BURST
+
+
+def test_those_who_send_nothing_any_more_are_forgotten(pace, clock):
+    for number in range(MOST_USERS):
+        pace.allows(str(number))
+    clock.now += 1 / RATE
+    allowed(pace, "anna")
+    pace.allows("ben")
+    assert set(pace._due) == {"anna", "ben"}
+    assert not pace.allows("anna")

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsisam_server.scheduler import Claim, Priority, Ticket
+from wsisam_server.scheduler import Claim, Priority, Ticket, fair_queue
 from wsisam_server.scheduler.fair_queue import FairQueue
 
 DECODE, ENCODE, BATCH = Priority.INTERACTIVE_DECODE, Priority.INTERACTIVE_ENCODE, Priority.BATCH
@@ -102,3 +102,13 @@ def test_nobody_is_passed_twice_by_the_same_owner(steps):
                 passes[owner] += 1
                 assert passes[owner] == 1
     assert not waiting
+
+
+def test_of_very_many_owners_those_served_last_are_remembered(monkeypatch):
+    monkeypatch.setattr(fair_queue, "MOST_SERVED", 10)
+    queue = queue_of(*[(BATCH, str(number)) for number in range(100)])
+    assert list(iter(queue.take, None)) == list(range(100))
+    assert len(queue._served) <= 11
+    queue.put(Ticket([Claim(BATCH, "99")]), "late")
+    queue.put(Ticket([Claim(BATCH, "0")]), "early")
+    assert list(iter(queue.take, None)) == ["early", "late"]

@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
 from wsisam_server.cancellation import WorkCancelledError, checkpoint
 from wsisam_server.scheduler import Claim, Priority, Ticket
+from wsisam_server.scheduler import readers as readers_module
 from wsisam_server.scheduler import worker as worker_module
 from wsisam_server.scheduler.readers import PER_OWNER, READERS, SPARE, Readers
 
@@ -43,6 +45,28 @@ async def test_one_reader_is_left_for_another_user(readers, gate):
     assert not begun.acquire(blocking=False)
     gate.set()
     await asyncio.gather(*held)
+
+
+async def test_of_a_user_whose_reads_take_long_fewer_run_at_once(monkeypatch):
+    monkeypatch.setattr(worker_module, "LONG", 0.02)
+    monkeypatch.setattr(readers_module, "LONG_PER_OWNER", 1)
+    readers, running, most = Readers(), [], []
+
+    def hold():
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.1)
+        running.pop()
+
+    await begin(readers, hold, "anna")
+    await asyncio.gather(*(begin(readers, hold, "anna") for _ in range(3)), begin(readers, hold, "ben"))
+    assert max(most) == 2  # one of each
+    # A quick one, and all is as before.
+    await begin(readers, lambda: None, "anna")
+    most.clear()
+    await asyncio.gather(*(begin(readers, hold, "anna") for _ in range(PER_OWNER)))
+    assert max(most) == PER_OWNER
+    await readers.close()
 
 
 @pytest.mark.parametrize("owner", ["", "ben"])

@@ -13,7 +13,7 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli.leaving import leave_within
 from wsisam_server.client import Client, ServerError
 from wsisam_server.scheduler import worker
-from wsisam_server.scheduler.readers import READERS
+from wsisam_server.scheduler.readers import PER_OWNER, READERS
 from wsisam_server.slides.plain import PlainImage
 
 
@@ -44,19 +44,20 @@ def test_a_colleague_is_answered_and_the_server_stops_while_reads_hang(tmp_path,
     running, stop = start(DarkParts(), tmp_path)
     stopped = False
     try:
-        with Client(running.target, timeout=30) as client:
+        # Without tokens, each connection is a user.
+        with Client(running.target, timeout=30) as client, Client(running.target, timeout=30) as colleague:
             slow, own = (client.open_slide(name).slide_id for name in ("slow.png", "discs.png"))
             asked = []
             for number in range(READERS + 1):
                 prompt = pb.SegmentRequest(slide_id=slow, prompt=box(100 * number + 1, 50, 100 * number + 60, 100))
                 asked.append(client.stub.Segment.future(prompt))
-            for _ in range(READERS):
+            for _ in range(PER_OWNER):
                 assert hanging.acquire(timeout=10)
-            assert ask(client, own, around("a"), timeout=20).outline.geometry.polygons
+            assert ask(colleague, own, around("a"), timeout=20).outline.geometry.polygons
             for call in asked:
                 call.cancel()
             # Given up, but still hanging.
-            assert ask(client, own, around("b"), timeout=20).outline.geometry.polygons
+            assert ask(colleague, own, around("b"), timeout=20).outline.geometry.polygons
             started = time.monotonic()
             stopped = True
             stop()

@@ -12,7 +12,7 @@ from wsisam_server.cancellation import WorkCancelledError, cancellable
 from wsisam_server.config import Limits
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.geometry import Window
-from wsisam_server.slides import open_slide, read_in_parts
+from wsisam_server.slides import OpenSlides, SlideAccess, open_slide, read_in_parts
 from wsisam_server.slides.openslide_source import _StoredLevel
 from wsisam_server.slides.tiff import source
 
@@ -54,6 +54,25 @@ def test_with_levels_any_view_is_read(tmp_path, write):
     with pytest.raises(WsiSamServerError) as caught:
         slide.read(Window(0, 0, 4, 512))
     assert caught.value.reason is Reason.VIEW_TOO_COARSE
+
+
+def test_giving_up_reaches_the_thread_that_asks_the_drive(tmp_path, monkeypatch):
+    huge_slide(tmp_path / "huge.svs", 16_384)
+    slides = OpenSlides(SlideAccess((tmp_path,), ()), Limits())
+    slide_id, _ = slides.open("huge.svs")
+    given_up, original = threading.Event(), _StoredLevel.read
+    reads = []
+
+    def read(*arguments):
+        reads.append(1)
+        given_up.set()
+        return original(*arguments)
+
+    monkeypatch.setattr(_StoredLevel, "read", read)
+    with cancellable(given_up), pytest.raises(WorkCancelledError):
+        slides.reader(slide_id)(Window(0, 0, 16, 1024))
+    slides.close()
+    assert len(reads) == 1
 
 
 def test_a_read_that_was_given_up_ends_after_the_piece(tmp_path, monkeypatch):

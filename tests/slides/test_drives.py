@@ -1,5 +1,7 @@
 """A drive that hangs: its own calls end, and nobody else notices."""
 
+import os
+import sys
 import threading
 import time
 
@@ -210,3 +212,26 @@ def test_slides_of_other_roots_are_opened_and_read_meanwhile(roots, stuck):
     assert answers_again(slides.drives, roots / "slow")
     assert slides.open("slow.png")[0] == known
     slides.close()
+
+
+def niceness():
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
+def lowered():
+    """Computes until its thread has given way."""
+    before, until = niceness(), time.monotonic() + 5
+    while niceness() == before and time.monotonic() < until:
+        sum(range(10_000))
+    return niceness() - before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+def test_a_call_that_takes_long_gives_way_and_those_after_it_do_not(asked):
+    before = niceness()
+    long = [asked.submit("good", Kind.OPEN, lowered, "anna") for _ in range(2)]
+    after = asked.submit("good", Kind.OPEN, niceness, "anna")  # waits for its turn, until one of them has ended
+    assert not after.done()
+    assert all(one.result(10) > 0 for one in long)
+    assert after.result(10) == before
+    assert asked.run("good", Kind.READ, niceness) == before

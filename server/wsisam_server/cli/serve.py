@@ -55,6 +55,8 @@ def command(*, file: Path | None, print_config: bool, **options: Any) -> None:
     _log_to_stderr(settings)
     settings = settings.model_copy(update={"model": _default_model(settings)})
     _allow_files()
+    # A thread that computes in Python lets the loop that answers everybody go on after a millisecond, not five.
+    sys.setswitchinterval(0.001)
     try:
         app = _app(settings)
         asyncio.run(_serve(app, settings))

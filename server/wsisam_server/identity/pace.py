@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wsisam_server.errors import Reason, WsiSamServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+MOST_USERS: Final = 10_000
+"""That are remembered before those are forgotten who send nothing: without tokens, each connection is a user."""
 
 
 class Pace:
@@ -21,7 +24,7 @@ class Pace:
         clock: seconds that never go back.
     """
 
-    def __init__(self, per_second: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, per_second: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_second = per_second
         self._interval = 1 / per_second
         self._ahead = burst / per_second
@@ -47,12 +50,16 @@ class Pace:
         if not self.allows(user):
             raise WsiSamServerError(Reason.TOO_MANY_MESSAGES, limit=f"{self._per_second:g}")
 
-    async def wait(self, user: str) -> None:
-        """Counts one more message in any case, and returns when it may be read."""
-        due = self._due[user] = self._next(user)
+    async def wait(self, user: str, count: float = 1.0) -> None:
+        """Counts one more message, or a large one as several, in any case, and returns when it may be read."""
+        due = self._due[user] = self._next(user, count)
         early = due - self._ahead - self._clock()
         if early > 0:
             await asyncio.sleep(early)
 
-    def _next(self, user: str) -> float:
-        return max(self._due.get(user, 0.0), self._clock()) + self._interval
+    def _next(self, user: str, count: float = 1.0) -> float:
+        now = self._clock()
+        if len(self._due) > MOST_USERS:
+            # Those whose bucket is full again are as if they had never been here.
+            self._due = {known: due for known, due in self._due.items() if due > now}
+        return max(self._due.get(user, 0.0), now) + count * self._interval

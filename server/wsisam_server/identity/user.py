@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
@@ -34,12 +34,19 @@ class User:
         role: what they may call.
         projects: whose annotations are theirs beside their own; may hold `EVERY_PROJECT`.
         token_id: of the token that they gave; empty for none.
+        peer: where they call from, for those without a name; empty where nobody calls.
     """
 
     name: str
     role: Role
     projects: frozenset[str] = frozenset()
     token_id: str = ""
+    peer: str = field(default="", compare=False)
+
+    @property
+    def principal(self) -> str:
+        """Whose share of the server a call takes: the user's; without a token, that of where it comes from."""
+        return self.name or self.peer
 
     @property
     def sees_all(self) -> bool:

@@ -7,12 +7,14 @@ import logging
 import time
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.identity import LOCAL, User, set_user
 from wsisam_server.interceptors.rights import RIGHTS
+from wsisam_server.tls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from wsisam_server.identity import Keyring, Pace
 
 METADATA_KEY: Final = "authorization"
+
+MIB: Final = 1024 * 1024
 
 _SCHEME: Final = "bearer "
 _SECONDS_BETWEEN_LOOKS: Final = 0.5
@@ -53,39 +57,57 @@ class Access:
     Args:
         keyring: knows the tokens; None where no token is known.
         required: whether callers without a token are refused what is not for anyone.
-        streams: how many one user may have open; callers without a token are one user.
+        streams: how many one user may have open.
         pace: how fast one user may call.
+        volume: how many MiB one user's messages may have in a second; None for any number.
+
+    Callers without a token are told apart by where they call from (`caller_place`).
     """
 
-    def __init__(self, keyring: Keyring | None, *, required: bool, streams: int, pace: Pace) -> None:
+    def __init__(
+        self, keyring: Keyring | None, *, required: bool, streams: int, pace: Pace, volume: Pace | None = None
+    ) -> None:
         self._keyring = keyring
         self._required = required
         self._streams = streams
         self._pace = pace
+        self._volume = volume
         self._visits: set[Visit] = set()
         self._unknown_since: float | None = None
 
-    def admit(self, method: str, metadata: Iterable[tuple[str, str | bytes]], *, stream: bool = False) -> Visit:
+    def admit(
+        self, method: str, metadata: Iterable[tuple[str, str | bytes]], *, stream: bool = False, peer: str = ""
+    ) -> Visit:
         """Lets a call in.
 
         Args:
             method: its full name, "/package.Service/Method".
             metadata: with the token, or without.
             stream: whether it is more than one message each way.
+            peer: where it comes from, as gRPC says it.
 
         Raises:
             WsiSamServerError: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, TOKENS_UNAVAILABLE or ROLE_NOT_ALLOWED;
                 TOO_MANY_MESSAGES or TOO_MANY_STREAMS.
         """
-        user = self.caller(method, metadata)
+        user = self.caller(method, metadata, peer)
         if user is None:
-            return Visit(LOCAL, method, stream)
-        self._pace.take(user.name)
-        if stream and sum(visit.stream and visit.user.name == user.name for visit in self._visits) >= self._streams:
+            return Visit(replace(LOCAL, peer=caller_place(peer)), method, stream)
+        mine = user.principal
+        self._pace.take(mine)
+        if stream and sum(visit.stream and visit.user.principal == mine for visit in self._visits) >= self._streams:
             raise WsiSamServerError(Reason.TOO_MANY_STREAMS, limit=self._streams)
         return Visit(user, method, stream)
 
-    def caller(self, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> User | None:
+    async def weigh(self, visit: Visit, nbytes: int) -> None:
+        """Counts the bytes of a call's message, and returns when something may be made of them.
+
+        Taking large ones off the wire costs the loop that answers everybody: whoever sends many waits for each.
+        """
+        if self._volume is not None:
+            await self._volume.wait(visit.user.principal, nbytes / MIB)
+
+    def caller(self, method: str, metadata: Iterable[tuple[str, str | bytes]], peer: str = "") -> User | None:
         """Who calls, if they may call this method; None where it is for anyone. The log knows them from now on.
 
         Raises:
@@ -95,6 +117,8 @@ class Access:
         if None in allowed:
             return None
         user = self._user(metadata)
+        if not user.name:
+            user = replace(user, peer=caller_place(peer))
         set_user(user)
         if user.role not in allowed:
             raise WsiSamServerError(Reason.ROLE_NOT_ALLOWED, role=user.role.value, method=method.rsplit("/", 1)[-1])
@@ -169,6 +193,19 @@ class Access:
         if self._unknown_since is None:
             self._unknown_since = time.monotonic()
         return refusal if time.monotonic() - self._unknown_since >= _SECONDS_WITHOUT_TOKENS else None
+
+
+def caller_place(peer: str) -> str:
+    """Where a call comes from: the computer; of this computer, the connection, as all its users call from here.
+
+    Args:
+        peer: as gRPC says it, such as `ipv4:10.0.0.7:50431`.
+    """
+    kind, _, address = unquote(peer).partition(":")
+    host, _, port = address.rpartition(":")
+    if kind not in {"ipv4", "ipv6"} or not port.isdecimal() or is_loopback(host.strip("[]")):
+        return peer
+    return host
 
 
 def _end(visit: Visit, error: WsiSamServerError) -> None:

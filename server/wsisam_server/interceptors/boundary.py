@@ -32,13 +32,15 @@ where it stands when its client leaves, whereas a generator waits for the garbag
 
 
 @dataclass(frozen=True, slots=True)
-class _Unread:
-    """Stands for a message that could not be made of its bytes.
+class _Received:
+    """A message, and how many bytes it had; or why it could not be made of them.
 
-    gRPC itself would answer INTERNAL or UNKNOWN, which in our API mean a bug of the server.
+    gRPC itself would answer INTERNAL or UNKNOWN then, which in our API mean a bug of the server.
     """
 
-    error: Exception
+    nbytes: int
+    message: Any = None
+    error: Exception | None = None
 
 
 class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
@@ -79,7 +81,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - gRPC would answer nothing at all
             handler = _refusing(error)
         wrapped: dict[str, Any] = {"request_deserializer": _tolerant(handler.request_deserializer)}
-        for kind, check in _KINDS.items():
+        for kind in _KINDS:
             behavior = getattr(handler, kind)
             if behavior is not None:
                 stream = kind != "unary_unary"
@@ -87,22 +89,25 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                     # Made into bytes within the guard: outside, gRPC answers UNKNOWN when there is no memory for them.
                     behavior = _in_bytes(behavior, handler.response_serializer)
                     wrapped["response_serializer"] = None
-                wrapped[kind] = self._guarded(handler_call_details.method, behavior, check, stream=stream)
+                wrapped[kind] = self._guarded(handler_call_details.method, behavior, kind)
         return handler._replace(**wrapped)
 
-    def _guarded(self, method: str, behavior: Behavior, check: Callable[[Any], Any], *, stream: bool) -> Behavior:
-        ours = method.startswith(self._prefix)
+    def _guarded(self, method: str, behavior: Behavior, kind: str) -> Behavior:
+        ours, stream = method.startswith(self._prefix), kind != "unary_unary"
+        taken = self._all_taken if kind.startswith("stream") else self._taken
 
         async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
             started = time.perf_counter()
             ended, visit = ("CANCELLED", ""), None
             try:
                 await self._begin(method, context)
-                visit = self._access.admit(method, context.invocation_metadata() or (), stream=stream)
+                metadata = context.invocation_metadata() or ()
+                visit = self._access.admit(method, metadata, stream=stream, peer=context.peer())
                 if ours:
                     self._gate.check()
                 with self._access.visiting(visit):
-                    reply = await _run(behavior, check(request), context)
+                    messages = taken(visit, request)
+                    reply = await _run(behavior, await messages if inspect.isawaitable(messages) else messages, context)
             except asyncio.CancelledError:
                 known = _why_ended(visit)
                 if known is None:
@@ -128,6 +133,14 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             raise known  # not reached: aborting raises
 
         return _while_there(call)
+
+    async def _taken(self, visit: Visit, request: _Received) -> object:
+        await self._access.weigh(visit, request.nbytes)
+        return _checked(request)
+
+    async def _all_taken(self, visit: Visit, requests: AsyncIterator[_Received]) -> AsyncIterator[object]:
+        async for request in requests:
+            yield await self._taken(visit, request)
 
     async def _begin(self, method: str, context: grpc.aio.ServicerContext) -> None:
         metadata = context.invocation_metadata() or ()
@@ -190,26 +203,23 @@ def _refusing(error: Exception) -> grpc.RpcMethodHandler:
     return grpc.stream_stream_rpc_method_handler(refuse)
 
 
-def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
-    if deserialize is None:
-        return None
-
+def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], _Received]:
     descriptor = getattr(getattr(deserialize, "__self__", None), "DESCRIPTOR", None)
 
-    def call(data: bytes) -> Any:
+    def call(data: bytes) -> _Received:
         try:
             if descriptor is not None:
                 check_maps(descriptor, data)
-            return deserialize(data)
+            return _Received(len(data), data if deserialize is None else deserialize(data))
         except (DecodeError, MemoryError, TooManyEntriesError) as error:
-            return _Unread(error)
+            return _Received(len(data), error=error)
 
     return call
 
 
-def _checked(request: object) -> object:
-    if not isinstance(request, _Unread):
-        return request
+def _checked(request: _Received) -> object:
+    if request.error is None:
+        return request.message
     if isinstance(request.error, MemoryError):
         raise request.error
     if isinstance(request.error, TooManyEntriesError):
@@ -223,15 +233,5 @@ def _checked(request: object) -> object:
     )
 
 
-async def _checked_all(requests: AsyncIterator[object]) -> AsyncIterator[object]:
-    async for request in requests:
-        yield _checked(request)
-
-
-_KINDS: Final = {
-    "unary_unary": _checked,
-    "unary_stream": _checked,
-    "stream_unary": _checked_all,
-    "stream_stream": _checked_all,
-}
-"""A handler's four kinds of behaviour, and what is done to the messages that it is given."""
+_KINDS: Final = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+"""A handler's four kinds of behaviour."""

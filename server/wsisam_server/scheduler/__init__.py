@@ -14,7 +14,7 @@ from wsisam_server.scheduler.offers import Listed, ModelSource, Offer, find_offe
 from wsisam_server.scheduler.pool import ModelPool
 from wsisam_server.scheduler.readers import Readers
 from wsisam_server.scheduler.stored import StoredFeatures
-from wsisam_server.scheduler.worker import timed
+from wsisam_server.scheduler.worker import Worker, timed
 
 __all__ = [
     "Answer",
@@ -36,6 +36,7 @@ __all__ = [
     "StageTimes",
     "StoredFeatures",
     "Ticket",
+    "Worker",
     "Workplace",
     "find_offer",
     "timed",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from wsisam_server.scheduler.engine import Priority
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 Item = TypeVar("Item")
+
+MOST_SERVED: Final = 10_000
+"""Turns that are remembered."""
 
 
 class Claim(NamedTuple):
@@ -45,7 +48,6 @@ class FairQueue(Generic[Item]):
         self._items: dict[Ticket, Item] = {}
         self._arrivals = itertools.count()
         self._turns = itertools.count(1)
-        # Owners are people who hold tokens: so few that none needs to be forgotten.
         self._served: dict[Claim, int] = {}
 
     def __len__(self) -> int:
@@ -80,6 +82,10 @@ class FairQueue(Generic[Item]):
         claim = self.next(without)
         if claim is None:
             return None
+        if len(self._served) > MOST_SERVED:
+            # Without tokens, each connection is an owner. Those served longest ago are next either way.
+            latest = sorted(self._served, key=self._served.__getitem__)[-MOST_SERVED // 2 :]
+            self._served = {known: self._served[known] for known in latest}
         self._served[claim] = next(self._turns)
         return self._remove(next(iter(self._lines[claim])))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import threading
 import time
@@ -27,6 +28,9 @@ Result = TypeVar("Result")
 PATIENCE: Final = 1.0
 """Seconds after which a call counts as slow, where spare threads are there for such."""
 
+LONG: Final = 0.25
+"""Seconds after which a call is long: of an owner whose last one was, fewer run at once."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -35,11 +39,17 @@ class _Item:
     call: Callable[[], object]
     done: asyncio.Future[object]
     owners: frozenset[str]
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
     given_up: threading.Event = field(default_factory=threading.Event)
+    is_long: bool = False
     is_slow: bool = False
     ended: asyncio.Future[object] | None = None
 
     def run(self) -> object:
+        """In the caller's context."""
+        return self.context.run(self._run)
+
+    def _run(self) -> object:
         with cancellable(self.given_up):
             return self.call()
 
@@ -58,6 +68,7 @@ class Worker:
         spare: further threads, for when calls take longer than `PATIENCE`: one that reads from a drive that does not
             answer, or decodes a hundred million pixels, then no longer counts among `threads`.
         per_owner: calls of one owner that run at once, at most; owners without a name are not counted.
+        long_per_owner: the same, of an owner whose last call was a long one.
     """
 
     def __init__(
@@ -68,12 +79,15 @@ class Worker:
         *,
         spare: int = 0,
         per_owner: int | None = None,
+        long_per_owner: int | None = None,
     ) -> None:
         self._queue: FairQueue[_Item] = FairQueue()
         self._running: set[_Item] = set()
         self._threads = threads
         self._spare = spare
         self._per_owner = per_owner
+        self._long_per_owner = per_owner if long_per_owner is None else long_per_owner
+        self._have_long: set[str] = set()
         self._pool = ThreadPoolExecutor(max_workers=threads + spare, thread_name_prefix=name, initializer=prepare)
         self._closed = False
 
@@ -140,6 +154,7 @@ class Worker:
                 return
             running.add_done_callback(partial(self._ended, item))
             if self._spare:
+                loop.call_later(LONG, self._note_long, item)
                 loop.call_later(PATIENCE, self._look_at, item)
 
     def _has_room(self) -> bool:
@@ -148,10 +163,16 @@ class Worker:
 
     def _busy(self) -> set[str]:
         """Owners of whom no more calls are begun now."""
-        if self._per_owner is None:
+        if self._per_owner is None or self._long_per_owner is None:
             return set()
         counts = Counter(owner for item in self._running for owner in item.owners if owner)
-        return {owner for owner, count in counts.items() if count >= self._per_owner}
+        limits = {True: self._long_per_owner, False: self._per_owner}
+        return {owner for owner, count in counts.items() if count >= limits[owner in self._have_long]}
+
+    def _note_long(self, item: _Item) -> None:
+        if item in self._running:
+            item.is_long = True
+            self._have_long |= item.owners
 
     def _look_at(self, item: _Item) -> None:
         if item in self._running and not self._closed:
@@ -160,6 +181,8 @@ class Worker:
 
     def _ended(self, item: _Item, running: asyncio.Future[object]) -> None:
         self._running.discard(item)
+        if not item.is_long:
+            self._have_long -= item.owners
         if not self._closed:
             self._begin()
         error = running.exception()

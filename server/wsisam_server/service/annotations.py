@@ -12,6 +12,7 @@ from wsisam_server.identity import current_user
 from wsisam_server.service import annotation_from_proto as from_proto
 from wsisam_server.service import annotation_to_proto as to_proto
 from wsisam_server.service import image_sync
+from wsisam_server.service.converting import LARGE, Converter, count_parts
 from wsisam_server.service.from_proto import invalid
 from wsisam_server.service.pages import ANNOTATIONS_PER_PAGE, Pages
 from wsisam_server.service.to_proto import saved_annotation
@@ -39,6 +40,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
     def __init__(self, keeper: Keeper, limits: Limits) -> None:
         self._keeper = keeper
         self._limits = limits
+        self._converter = Converter()
         self._streams: set[WatchStream] = set()
 
     async def Save(  # noqa: N802 - the contract's name
@@ -49,10 +51,10 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         """See the proto."""
         store = self._keeper.store
         _check_count(request.annotations, "annotations", self._limits)
-        drafts, slides = await asyncio.to_thread(_to_save, request)
-        saved = await store.save(
-            drafts, author=current_user().author(request.author), request_id=request.request_id, slides=slides
-        )
+        author, parts = current_user().author(request.author), count_parts(request.annotations)
+        async with self._converter.alone(parts):
+            drafts, slides = await self._converter.run(parts, lambda: _to_save(request))
+            saved = await store.save(drafts, author=author, request_id=request.request_id, slides=slides)
         return pb.AnnotationsSaveResponse(saved=map(saved_annotation, saved), store_id=store.identity)
 
     async def Get(  # noqa: N802 - the contract's name
@@ -151,7 +153,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
     ) -> None:
         """See the proto."""
         store = self._keeper.store
-        handed, wish, refused = await asyncio.to_thread(image_sync.asked, request)
+        handed, wish, refused = await self._converter.run(LARGE, lambda: image_sync.asked(request))
         wish = replace(wish, author=current_user().author(wish.author))
         merged = await store.work(lambda place: merge(place, handed, wish))
         merged.refused |= refused
@@ -173,6 +175,10 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
             await stream.run(context.write)
         finally:
             self._streams.discard(stream)
+
+    async def close(self) -> None:
+        """Ends what runs beside the loop, once no call does."""
+        await self._converter.close()
 
     def end_streams(self) -> None:
         """Ends all open Watch streams with SHUTTING_DOWN: they would not end by themselves."""

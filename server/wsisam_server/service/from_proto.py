@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from wsisam.v1 import geometry_pb2, segmentation_pb2
 from wsisam_server.borders import Refinement
+from wsisam_server.cancellation import checkpoint
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.fields import (
     MAX_DOWNSAMPLE,
@@ -41,6 +42,9 @@ MAX_AREA = 1e12
 
 AREAS_AT_ONCE = 1000
 """So many are made in about a millisecond, and leave little for Python's garbage collector to look through."""
+
+PAUSE = 0.02
+"""Seconds after so many, which take about as long."""
 
 Value = TypeVar("Value")
 
@@ -122,13 +126,15 @@ def _areas_of(messages: Sequence[geometry_pb2.MultiPolygon], field: str) -> list
     """Many areas, some at once, which takes a fraction of the time of one by one."""
     made: list[shapely.MultiPolygon] = []
     for begin in range(0, len(messages), AREAS_AT_ONCE):
+        checkpoint()
         part = messages[begin : begin + AREAS_AT_ONCE]
         try:
             made += decode_many([_rings(message) for message in part])
         except ValueError:
             # One by one: the one that is at fault is to be named.
             made += [areas(message, f"{field}[{number}]") for number, message in enumerate(part, begin)]
-        time.sleep(0)  # other threads' turn
+        if len(messages) > AREAS_AT_ONCE:
+            time.sleep(PAUSE)  # the turn of the loop that answers everybody
     return made
 
 

@@ -14,6 +14,7 @@ from wsisam_server.identity import Role, current_user
 from wsisam_server.segmenter import OutlineOptions, Request, Segmenter, Step, Survey, by_field
 from wsisam_server.service import annotation_from_proto, catalogue, from_proto, to_proto
 from wsisam_server.service.converting import LARGE, Converter
+from wsisam_server.service.failures import Failures
 from wsisam_server.service.stream import InteractStream
 from wsisam_server.sessions import Allowance, SessionIds
 
@@ -51,6 +52,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         self._converter = Converter()
         self._session_ids = SessionIds()
         self._allowance = Allowance(settings.limits.queued_prompts_per_user)
+        self._failures = Failures()
         self._streams: set[InteractStream] = set()
         self._draining = False
 
@@ -72,7 +74,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         if source is not None and current_user().role is Role.READER:
             # Pixels are for outlines; the memory for them is those people's who make some.
             raise WsiSamServerError(Reason.ROLE_NOT_ALLOWED, role=Role.READER.value, method="OpenSlide with pixels")
-        slide_id, info, by_reference = await self._segmenter.opened(request.uri, source, owner=current_user().name)
+        slide_id, info, by_reference = await self._segmenter.opened(request.uri, source, owner=current_user().principal)
         return pb.OpenSlideResponse(
             slide_id=slide_id,
             width=info.size.width,
@@ -100,9 +102,13 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             mpp=from_proto.pixel_size(request, ""),
         )
         with self._allowance.taken(wanted.owner):
-            if request.tiles:
-                await self._push(request.slide_id, self._segmenter.pixel_windows(wanted), request.tiles)
-            return pb.SegmentResponse(outline=await self._outline(wanted, request, ""))
+            try:
+                if request.tiles:
+                    await self._push(request.slide_id, self._segmenter.pixel_windows(wanted), request.tiles)
+                return pb.SegmentResponse(outline=await self._outline(wanted, request, ""))
+            except WsiSamServerError as error:
+                await self._failures.call(error)
+                raise
 
     async def SegmentBatch(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
         self, request: pb.SegmentBatchRequest, context: grpc.aio.ServicerContext
@@ -127,13 +133,14 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
                 outline = await self._outline(wanted(number), request.items[number], f"items[{number}].")
                 return pb.SegmentBatchResponse(id=item_id, outline=outline)
             except Exception as error:  # noqa: BLE001 - an item's error must not end the others
+                await self._failures.item(error)
                 return pb.SegmentBatchResponse(id=item_id, error=to_proto.item_error(error))
 
         if request.tiles:
             # Planning tens of thousands of fields takes seconds: not on the event loop.
-            needed = await asyncio.to_thread(self._needed, wanted, len(request.items))
+            needed = await self._converter.run(LARGE, lambda: self._needed(wanted, len(request.items)))
             await self._push(request.slide_id, needed, request.tiles)
-        order = await asyncio.to_thread(by_field, self._segmenter, wanted, len(request.items))
+        order = await self._converter.run(LARGE, lambda: by_field(self._segmenter, wanted, len(request.items)))
         async for response in _as_completed(answer, self._begun(order), BATCH_IN_FLIGHT):
             await context.write(response)
 
@@ -142,10 +149,12 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
     ) -> None:
         """See the proto."""
         limits = self._settings.limits
-        owner = current_user().name
+        owner = current_user().principal
         # Any region has many parts: counting them takes as long as making something of a small one.
         wanted = await self._converter.run(LARGE, lambda: from_proto.survey(request, owner, limits))
-        survey = await asyncio.to_thread(Survey.planned, self._segmenter, wanted, limits.windows_per_region)
+        survey = await self._converter.run(
+            LARGE, lambda: Survey.planned(self._segmenter, wanted, limits.windows_per_region)
+        )
         if request.tiles:
             await self._push(request.slide_id, survey.pixel_windows(), request.tiles)
         survey.check_pixels()
@@ -185,9 +194,9 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         for stream in self._streams:
             stream.drain()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Ends what runs beside the loop, once no call does."""
-        self._converter.close()
+        await self._converter.close()
 
     def hand_back(self) -> None:
         """Answers the prompts of Interact streams that still wait with SHUTTING_DOWN; after `drain`."""
@@ -223,7 +232,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             choice=from_proto.field_choice(item.field, f"{path}field"),
             options=options,
             interactive=interactive,
-            owner=current_user().name,
+            owner=current_user().principal,
             refinement=from_proto.refinement(item.refine, f"{path}refine") if item.HasField("refine") else None,
             mpp=mpp,
         )

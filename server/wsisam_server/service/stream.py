@@ -45,7 +45,7 @@ class InteractStream:
     ) -> None:
         self._limits = limits
         self._pace = pace
-        self._user = current_user().name
+        self._user = current_user().principal
         self._finishing: asyncio.Task[None] | None = None
         self._unseen: geometry_pb2.Viewport | None = None
         self._events: asyncio.Queue[Event | _End | WsiSamServerError] = asyncio.Queue()

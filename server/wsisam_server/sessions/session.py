@@ -103,7 +103,7 @@ class Session:
         self._limits = limits
         self._keeper = keeper
         self._allowance = allowance
-        self._owner = current_user().name
+        self._owner = current_user().principal
         self._emit = emit
         self._objects: dict[str, _Object] = {}
         self._tasks: set[asyncio.Task[None]] = set()

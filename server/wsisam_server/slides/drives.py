@@ -20,6 +20,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.giving_way import give_way, processor_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -51,6 +52,9 @@ _RUNNING_PER_USER: Final = {Kind.LOOK: 4, Kind.OPEN: 2, Kind.READ: 64}
 _WAITING_PER_USER: Final = 256
 """Calls of one user and root that wait; more are refused."""
 
+_LONG: Final = 0.05
+"""Seconds of the processor's time after which a call's thread gives way to others: a click's read takes less."""
+
 _ABANDONED: Final = 64
 """Threads of one root that are waited for no more. Beyond that it is asked nothing until one of them comes back."""
 
@@ -67,6 +71,8 @@ class _Call:
     future: Future[Any] = field(default_factory=Future)
     began: float = 0.0
     abandoned: bool = False
+    thread: threading.Thread | None = None
+    gives_way: bool = False
 
 
 class _Drive:
@@ -211,6 +217,7 @@ class Drives:
 
     def _work(self, drive: _Drive, call: _Call) -> None:
         result, error = None, None
+        call.thread = threading.current_thread()
         try:
             result = call.context.run(call.run)
         except BaseException as raised:  # noqa: BLE001 - it is the caller's
@@ -221,7 +228,10 @@ class Drives:
                 drive.abandoned -= 1
                 return
             drive.running.discard(call)
-            if not self._closed:
+            if call.gives_way:
+                # What it starts would give way, too.
+                self._changed.notify_all()
+            elif not self._closed:
                 self._begin(drive)
         if error is not None:
             call.future.set_exception(error)
@@ -229,15 +239,27 @@ class Drives:
             call.future.set_result(result)
 
     def _watch(self) -> None:
-        """Looks for calls that take too long, as long as any run."""
+        """Looks for calls that take long, and for those that take too long, as long as any run."""
         while True:
             with self._lock:
-                self._changed.wait(min(self._seconds / 8, 0.25))
+                self._changed.wait(min(self._seconds / 8, _LONG))
+                if not self._closed:
+                    for drive in self._drives.values():
+                        self._begin(drive)
                 if self._closed or not any(drive.running for drive in self._drives.values()):
                     self._watching = False
                     return
+                self._lower()
                 late = [call for drive in self._drives.values() for call in self._late(drive)]
             _fail(late, lambda: self._unavailable(f"no answer within {self._seconds:g} s"))
+
+    def _lower(self) -> None:
+        """Has the threads of long calls give way. Call it with the lock: none of them ends meanwhile."""
+        for drive in self._drives.values():
+            for call in drive.running:
+                if call.thread is not None and not call.gives_way and processor_seconds(call.thread) > _LONG:
+                    give_way(call.thread)
+                    call.gives_way = True
 
     def _late(self, drive: _Drive) -> list[_Call]:
         """The calls to give up. Call it with the lock."""

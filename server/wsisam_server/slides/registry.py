@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import openslide
 
+from wsisam_server.cancellation import uncancellable
 from wsisam_server.errors import Reason, WsiSamServerError
 from wsisam_server.slides.access import not_found
 from wsisam_server.slides.chains import done, failed
@@ -320,7 +321,8 @@ class OpenSlides:
             file.close()
             return loading.result()
         try:
-            slide = open_slide(file, self._limits)
+            with uncancellable():
+                slide = open_slide(file, self._limits)
             result = slide.info.fingerprint, slide.info
             unused = self._adopt(slide, place, file)
         except BaseException as error:

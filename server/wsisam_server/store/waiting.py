@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from wsisam_server.config import Limits
 from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.giving_way import give_way
 from wsisam_server.store import checks
 from wsisam_server.store.contract import Store
 from wsisam_server.store.errors import StoreError
@@ -220,7 +221,7 @@ class AsyncStore:
         if checks.heavy(drafts):
             # Seconds, perhaps: not in a turn that others wait for.
             loop = asyncio.get_running_loop()
-            drafts = await loop.run_in_executor(self._turns.checkers, self._store.checked, drafts)
+            drafts = await loop.run_in_executor(self._turns.checkers, self._checked, drafts)
         return await self._write(self._store.save, drafts, author=author, request_id=request_id, slides=slides)
 
     async def delete(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
@@ -307,6 +308,10 @@ class AsyncStore:
             _log.warning("the store does not answer: what was asked of it last was left, and may be stored or not")
         closer.submit(self._store.close)
         await closer.close(GOODBYE_SECONDS)
+
+    def _checked(self, drafts: Sequence[Draft]) -> Sequence[Draft]:
+        give_way()  # the threads on which this is done do nothing else
+        return self._store.checked(drafts)
 
     async def _write(self, call: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
         turns = self._turns

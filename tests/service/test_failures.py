@@ -1,0 +1,44 @@
+"""Who asks for what fails is answered more slowly, and nobody else is."""
+
+import pytest
+
+from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.identity import Role, User
+from wsisam_server.identity.user import set_user
+from wsisam_server.service import failures
+from wsisam_server.service.failures import READ, Failures
+
+UNREADABLE, EMPTY = WsiSamServerError(Reason.SLIDE_UNREADABLE), WsiSamServerError(Reason.EMPTY_PROMPT)
+
+
+@pytest.fixture
+def slept(monkeypatch):
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    monkeypatch.setattr("asyncio.sleep", sleep)
+    monkeypatch.setattr(failures, "PER_SECOND", 0.001)
+    monkeypatch.setattr(failures, "AT_ONCE", READ)
+    return slept
+
+
+async def test_a_read_that_failed_counts_as_several_items(slept):
+    counted = Failures()
+    for _ in range(READ + 1):
+        await counted.call(EMPTY)
+    await counted.call(UNREADABLE)
+    assert not slept
+    await counted.item(EMPTY)
+    await counted.call(UNREADABLE)
+    assert slept == pytest.approx([1000, 1000 * (READ + 1)], rel=0.01)
+
+
+async def test_failures_of_one_user_are_not_anothers(slept):
+    counted = Failures()
+    for _ in range(READ):
+        await counted.item(EMPTY)
+    set_user(User("ben", Role.ANNOTATOR))
+    await counted.item(EMPTY)
+    assert not slept
