@@ -38,10 +38,10 @@ from typing_extensions import Self
 from support import postgresql
 from support.server_process import ServerProcess, Starter
 from wsisam.v1 import annotations_pb2 as pb
+from wsisam_server.annotations.store import Content, Draft, PathClass, SlideRecord, open_store
 from wsisam_server.client import Client
-from wsisam_server.geometry import SlideSize
-from wsisam_server.service import annotation_to_proto as to_proto
-from wsisam_server.store import Content, Draft, PathClass, SlideRecord, open_store
+from wsisam_server.core.geometry import SlideSize
+from wsisam_server.wire import annotation_to_proto as to_proto
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from wsisam_server.whole_file import write_whole
+from wsisam_server.core.files import write_whole
 
 
 def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import shapely
 
-from wsisam_server.borders import Goal, Refinement, fuse, question, rings
-from wsisam_server.geometry import Box, SlideSize, Viewport, Window
-from wsisam_server.polygons import outline
+from wsisam_server.core.geometry import Box, SlideSize, Viewport, Window
+from wsisam_server.segmentation.outlines import outline
+from wsisam_server.segmentation.refinement import Goal, Refinement, fuse, question, rings
 
 SLIDE = SlideSize(4096, 4096)
 COARSE = Window(0, 0, 16, 256)

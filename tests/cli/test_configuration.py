@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from wsisam_server.cli import main
 from wsisam_server.cli.configuration import Configuration, Mapped, configuration, printed
-from wsisam_server.config import Limits, Tls
+from wsisam_server.core.settings import Limits, Tls
 
 FILE = r"""
 host = "192.0.2.7"

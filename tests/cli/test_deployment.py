@@ -9,7 +9,7 @@ import pytest
 
 from wsisam_server.cli.configuration import PREFIX, Configuration
 from wsisam_server.cli.serve import command
-from wsisam_server.weights.place import VARIABLE
+from wsisam_server.inference.weights.place import VARIABLE
 
 KNOWN = {f"{PREFIX}{name.upper()}" for name in Configuration.model_fields} | {VARIABLE}
 

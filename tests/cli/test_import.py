@@ -16,9 +16,9 @@ from support.annotations import Serving
 from support.damaged_files import made
 from support.server import picture
 from support.sparse_slide import sparse_slide
+from wsisam_server.annotations.store import Wanted, open_store
 from wsisam_server.cli import main
-from wsisam_server.config import Limits
-from wsisam_server.store import Wanted, open_store
+from wsisam_server.core.settings import Limits
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BOWTIE = [[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]

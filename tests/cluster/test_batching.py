@@ -7,10 +7,10 @@ from support.engine_contract import pixels
 from support.one_window import one_window
 from support.with_ray import ray
 from wsisam_model import Prompt
-from wsisam_server.cluster.batching import Asked, BatchingEngine
-from wsisam_server.config import MIB
-from wsisam_server.geometry import Window
-from wsisam_server.scheduler import Claim, Device, Priority
+from wsisam_server.core.geometry import Window
+from wsisam_server.core.settings import MIB
+from wsisam_server.inference.cluster.batching import Asked, BatchingEngine
+from wsisam_server.inference.scheduler import Claim, Device, Priority
 
 __all__ = ["ray"]  # looked for before what needs it
 

@@ -12,14 +12,14 @@ from support.models import add_plain
 from support.one_window import one_window
 from support.replicas import InThisProcess, equipment, make
 from wsisam_model import WsiSam
-from wsisam_server.cluster import ClusterError, remote
-from wsisam_server.cluster import engine as cluster_engine
-from wsisam_server.cluster.engine import ClusterEngine
-from wsisam_server.cluster.remote import RemoteDevice
-from wsisam_server.config import MIB
-from wsisam_server.errors import Code, Reason, WsiSamServerError
-from wsisam_server.scheduler import Device, LocalEngine, ModelInfo, Priority
-from wsisam_server.weights import ServedModels, WeightsFolder
+from wsisam_server.core.errors import Code, Reason, WsiSamServerError
+from wsisam_server.core.settings import MIB
+from wsisam_server.inference.cluster import ClusterError, remote
+from wsisam_server.inference.cluster import engine as cluster_engine
+from wsisam_server.inference.cluster.engine import ClusterEngine
+from wsisam_server.inference.cluster.remote import RemoteDevice
+from wsisam_server.inference.scheduler import Device, LocalEngine, ModelInfo, Priority
+from wsisam_server.inference.weights import ServedModels, WeightsFolder
 
 __all__ = ["slide"]  # a fixture of the contract
 

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from support.with_ray import ray
-from wsisam_server.cluster.errors import ReplicaLostError
-from wsisam_server.config import Ray
+from wsisam_server.core.settings import Ray
+from wsisam_server.inference.cluster.errors import ReplicaLostError
 
-WORDS = "wsisam_server.cluster.errors.ClusterError: this machine has the model other"
+WORDS = "wsisam_server.inference.cluster.errors.ClusterError: this machine has the model other"
 FAILURE = f"A replica failed to start with exception. Retrying. Error:\nTraceback (most recent call last):\n{WORDS}\n"
 
 
@@ -34,7 +34,7 @@ class Silent:
 @pytest.fixture
 def replicas(monkeypatch):
     """Replicas of which Ray says what the test tells it to."""
-    from wsisam_server.cluster.deploy import DEPLOYMENT, RayReplicas
+    from wsisam_server.inference.cluster.deploy import DEPLOYMENT, RayReplicas
 
     replicas = RayReplicas(Ray(answer_seconds=60.0))
     replicas._handle = Silent()

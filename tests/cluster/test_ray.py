@@ -23,11 +23,11 @@ from support.server import DISCS, around, iou, picture, start
 from support.with_ray import ray
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, geometry
-from wsisam_server.cluster import ClusterError, ClusterModels, Recipe
-from wsisam_server.config import MIB, Limits, Ray
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.scheduler import Device, LocalEngine
-from wsisam_server.weights import ServedModels, WeightsFolder
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.settings import MIB, Limits, Ray
+from wsisam_server.inference.cluster import ClusterError, ClusterModels, Recipe
+from wsisam_server.inference.scheduler import Device, LocalEngine
+from wsisam_server.inference.weights import ServedModels, WeightsFolder
 
 __all__ = ["slide"]  # a fixture of the contract
 
@@ -274,7 +274,7 @@ async def test_all_devices_fail_and_what_lies_on_the_disk_is_not_encoded_again(r
 
 
 def test_a_second_server_of_the_same_name_is_refused(running, monkeypatch):
-    monkeypatch.setattr("wsisam_server.cluster.deploy.SECONDS_TO_TAKE_OVER", 1.0)
+    monkeypatch.setattr("wsisam_server.inference.cluster.deploy.SECONDS_TO_TAKE_OVER", 1.0)
     before = set(replicas())
     models = ClusterModels(Recipe(load, None), None, Ray(name=NAME), LIMITS)
 

@@ -9,9 +9,9 @@ from concurrent import futures
 import grpc
 import pytest
 
-from wsisam_server.cluster import ClusterError, ClusterModels, reaching
-from wsisam_server.cluster.reaching import check_head, within
-from wsisam_server.config import Limits, Ray
+from wsisam_server.core.settings import Limits, Ray
+from wsisam_server.inference.cluster import ClusterError, ClusterModels, reaching
+from wsisam_server.inference.cluster.reaching import check_head, within
 
 
 @pytest.fixture
@@ -51,10 +51,10 @@ def test_where_nothing_listens(free, monkeypatch):
     for address in (free, f"ray://{free}"):
         with pytest.raises(ClusterError, match=f"no Ray cluster at {free}: nothing answers"):
             check_head(address)
-    monkeypatch.delitem(sys.modules, "wsisam_server.cluster.deploy", raising=False)
+    monkeypatch.delitem(sys.modules, "wsisam_server.inference.cluster.deploy", raising=False)
     with pytest.raises(ClusterError, match="no Ray cluster"):
         ClusterModels(None, None, Ray(address=free), Limits())
-    assert "wsisam_server.cluster.deploy" not in sys.modules, "Ray is not imported for it"
+    assert "wsisam_server.inference.cluster.deploy" not in sys.modules, "Ray is not imported for it"
 
 
 def test_where_something_else_listens(silent, monkeypatch):

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from wsisam_server.cluster.turns import Turns
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.scheduler import Claim, Priority, Ticket
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.inference.cluster.turns import Turns
+from wsisam_server.inference.scheduler import Claim, Priority, Ticket
 
 
 class Line:

@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 EVERYTHING = """
-import pkgutil, sys, wsisam_server, wsisam_server.cluster, wsisam_server.cluster.replica, wsisam_model
-import wsisam_server.app, wsisam_server.cli
+import pkgutil, sys, wsisam_server, wsisam_server.inference.cluster, wsisam_server.inference.cluster.replica, wsisam_model
+import wsisam_server.cli.app, wsisam_server.cli
 from wsisam_server.cli import COMMANDS, main
 for name in COMMANDS:
     main.get_command(None, name)

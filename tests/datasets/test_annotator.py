@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from wsisam_server.datasets import first_click, jittered_box, next_click
+from wsisam_server.learning.datasets import first_click, jittered_box, next_click
 
 
 def grid(height=60, width=80):

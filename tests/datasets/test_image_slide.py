@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsisam_server.config import Limits
-from wsisam_server.datasets import ImageSlide
-from wsisam_server.geometry import Window
+from wsisam_server.core.geometry import Window
+from wsisam_server.core.settings import Limits
+from wsisam_server.learning.datasets import ImageSlide
 from wsisam_server.slides import open_slide
 
 

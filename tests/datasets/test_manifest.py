@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsisam_server.datasets import DatasetError, Row, read_manifest
+from wsisam_server.learning.datasets import DatasetError, Row, read_manifest
 
 
 def test_paths_are_relative_to_the_manifest(manifest, folder):

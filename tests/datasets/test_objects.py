@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from wsisam_server.datasets import ObjectMask, crop, objects
+from wsisam_server.learning.datasets import ObjectMask, crop, objects
 
 
 def test_boxes_and_areas():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsisam_server.datasets import DatasetError, Row, load
+from wsisam_server.learning.datasets import DatasetError, Row, load
 
 
 @pytest.fixture

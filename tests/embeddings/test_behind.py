@@ -3,8 +3,8 @@
 import logging
 import threading
 
-from wsisam_server.embeddings import Behind
-from wsisam_server.embeddings.behind import MOST_WAITING
+from wsisam_server.inference.embeddings import Behind
+from wsisam_server.inference.embeddings.behind import MOST_WAITING
 
 
 def test_too_many_are_left_out_and_the_rest_is_written_in_turn():

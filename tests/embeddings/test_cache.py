@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsisam_server.embeddings import EmbeddingCache
+from wsisam_server.inference.embeddings import EmbeddingCache
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from embeddings.writer import data, key
-from wsisam_server.embeddings import EmbeddingStore, EntryKey
-from wsisam_server.embeddings.store import OVERHEAD
+from wsisam_server.inference.embeddings import EmbeddingStore, EntryKey
+from wsisam_server.inference.embeddings.store import OVERHEAD
 
 WRITER = Path(__file__).with_name("writer.py")
 SIZE = 10_000

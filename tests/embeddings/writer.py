@@ -7,7 +7,7 @@ import itertools
 import sys
 from pathlib import Path
 
-from wsisam_server.embeddings import EmbeddingStore, EntryKey
+from wsisam_server.inference.embeddings import EmbeddingStore, EntryKey
 
 
 def key(number):

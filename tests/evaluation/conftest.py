@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsisam_server.datasets import Row
+from wsisam_server.learning.datasets import Row
 
 SIDE = 256
 

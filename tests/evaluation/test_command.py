@@ -117,7 +117,7 @@ def test_a_full_disk(run, monkeypatch):
 
 
 def test_the_extra_is_missing(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "wsisam_server.evaluation", None)
+    monkeypatch.setitem(sys.modules, "wsisam_server.learning.evaluation", None)
     done = run()
     assert done.exit_code == 1
     assert 'pip install "wsisam[train]"' in done.output

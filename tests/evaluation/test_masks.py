@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from wsisam_server.evaluation.masks import Region, predicted
-from wsisam_server.geometry import SlideSize, Window
+from wsisam_server.core.geometry import SlideSize, Window
+from wsisam_server.learning.evaluation.masks import Region, predicted
 
 SIZE = SlideSize(300, 200)
 

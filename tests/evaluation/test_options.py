@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsisam_server.evaluation import Options
+from wsisam_server.learning.evaluation import Options
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsisam_server.evaluation import Options, WorstCases, evaluate, picture, plot
-from wsisam_server.evaluation.pictures import SIDE, TRUTH
+from wsisam_server.learning.evaluation import Options, WorstCases, evaluate, picture, plot
+from wsisam_server.learning.evaluation.pictures import SIDE, TRUTH
 
 
 @pytest.mark.parametrize("ending", [".png", ".svg", ".pdf"])

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsisam_server.datasets import DatasetError, ObjectMask, Row
-from wsisam_server.evaluation import Options, evaluate, variants_of
-from wsisam_server.evaluation.protocol import VIEW_OCTAVES, VIEW_SHIFT, view
-from wsisam_server.evaluation.survey import survey
-from wsisam_server.fields import keeps
-from wsisam_server.geometry import SlideSize
+from wsisam_server.core.geometry import SlideSize
+from wsisam_server.learning.datasets import DatasetError, ObjectMask, Row
+from wsisam_server.learning.evaluation import Options, evaluate, variants_of
+from wsisam_server.learning.evaluation.protocol import VIEW_OCTAVES, VIEW_SHIFT, view
+from wsisam_server.learning.evaluation.survey import survey
+from wsisam_server.segmentation.fields import keeps
 
 
 def watched(model, rows, **options):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from wsisam_server.evaluation import dice, iou
-from wsisam_server.evaluation.scores import interval
+from wsisam_server.learning.evaluation import dice, iou
+from wsisam_server.learning.evaluation.scores import interval
 
 
 def mask(*ones):

@@ -6,9 +6,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from wsisam_server.cli import main
-from wsisam_server.datasets import Row
-from wsisam_server.evaluation import contact_sheet
-from wsisam_server.evaluation.sheet import CELL
+from wsisam_server.learning.datasets import Row
+from wsisam_server.learning.evaluation import contact_sheet
+from wsisam_server.learning.evaluation.sheet import CELL
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsisam_server.fields import PromptPoint, SlidePrompt, ahead, keeps, plan, shared
-from wsisam_server.fields.ahead import _places
-from wsisam_server.fields.lattice import REACH
-from wsisam_server.fields.plan import ROUNDING
-from wsisam_server.geometry import Box, Point, SlideSize, Viewport
+from wsisam_server.core.geometry import Box, Point, SlideSize, Viewport
+from wsisam_server.segmentation.fields import PromptPoint, SlidePrompt, ahead, keeps, plan, shared
+from wsisam_server.segmentation.fields.ahead import _places
+from wsisam_server.segmentation.fields.lattice import REACH
+from wsisam_server.segmentation.fields.plan import ROUNDING
 
 SLIDE = SlideSize(100_000, 80_000)
 VIEW = Viewport(Box(40_000, 30_000, 43_000, 32_000), 3.0)

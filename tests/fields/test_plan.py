@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.fields import AtDownsample, ExactWindow, PromptPoint, SlidePrompt, checked, keeps, plan
-from wsisam_server.fields.plan import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE
-from wsisam_server.geometry import Box, Point, SlideSize, Viewport, Window
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import Box, Point, SlideSize, Viewport, Window
+from wsisam_server.segmentation.fields import AtDownsample, ExactWindow, PromptPoint, SlidePrompt, checked, keeps, plan
+from wsisam_server.segmentation.fields.plan import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE
 
 SLIDE = SlideSize(100_000, 80_000)
 

@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.fields import PromptPoint, SlidePrompt, checked
-from wsisam_server.geometry import Box, Point, SlideSize, Viewport, Window
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import Box, Point, SlideSize, Viewport, Window
+from wsisam_server.segmentation.fields import PromptPoint, SlidePrompt, checked
 
 SLIDE = SlideSize(1000, 800)
 

@@ -3,8 +3,8 @@
 import pytest
 import shapely
 
-from wsisam_server.formats import FormatError, asap
-from wsisam_server.store import PathClass
+from wsisam_server.annotations.formats import FormatError, asap
+from wsisam_server.annotations.store import PathClass
 
 SLIDE = "5e" * 32
 

@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw
 
 from formats.test_geojson import annotation
 from store.examples import HOLED, SLIDE, content
-from wsisam_server.formats import FormatError, categories, coco
-from wsisam_server.geometry import SlideSize
-from wsisam_server.store import PathClass, SlideRecord
+from wsisam_server.annotations.formats import FormatError, categories, coco
+from wsisam_server.annotations.store import PathClass, SlideRecord
+from wsisam_server.core.geometry import SlideSize
 
 RECORD = SlideRecord(SLIDE, ("file:///old.svs", "file:///slides/case%207.svs"), SlideSize(1000, 800))
 

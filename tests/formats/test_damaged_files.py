@@ -3,10 +3,10 @@
 import re
 
 from support.damaged_files import made
+from wsisam_server.annotations.formats import FormatError, reading
+from wsisam_server.annotations.store import digest
 from wsisam_server.cli.annotation_files import Entry
 from wsisam_server.cli.storable import storable
-from wsisam_server.formats import FormatError, reading
-from wsisam_server.store import digest
 
 FILES = 1000
 SLIDE = "5e" * 32

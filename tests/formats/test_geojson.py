@@ -10,8 +10,8 @@ import pytest
 from hypothesis import strategies as st
 
 from store.examples import EVERYTHING, SHAPES, SLIDE, content, contents, same
-from wsisam_server.formats import FormatError, geojson, provenance
-from wsisam_server.store import Annotation, ChangeKind, PathClass, Scale, canonical
+from wsisam_server.annotations.formats import FormatError, geojson, provenance
+from wsisam_server.annotations.store import Annotation, ChangeKind, PathClass, Scale, canonical
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from wsisam_server.formats import FormatError, FrameError, archives, reading
+from wsisam_server.annotations.formats import FormatError, FrameError, archives, reading
 
 POINT = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]}, "properties": {"name": "Drüse"}}
 TEXT = json.dumps(POINT, ensure_ascii=False)

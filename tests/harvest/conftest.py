@@ -2,7 +2,7 @@ import pytest
 from PIL import Image
 
 from support.server import picture
-from wsisam_server.harvest import DrawnSlide, Gathered, Options, SlideFinder, make
+from wsisam_server.learning.dataset_export import DrawnSlide, Gathered, Options, SlideFinder, make
 
 
 @pytest.fixture

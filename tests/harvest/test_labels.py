@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.drawn import drawn, square
-from wsisam_server.geometry import Window
-from wsisam_server.harvest.labels import GRAZING, layers
-from wsisam_server.harvest.placing import Placed
+from wsisam_server.core.geometry import Window
+from wsisam_server.learning.dataset_export.labels import GRAZING, layers
+from wsisam_server.learning.dataset_export.placing import Placed
 
 
 def placed(*objects, x=0.0, y=0.0, downsample=1.0, size=128, width=None, height=None):

@@ -13,8 +13,8 @@ from PIL import Image
 
 from support.drawn import drawn, square
 from support.server import picture
-from wsisam_server.datasets import load, objects, read_manifest
-from wsisam_server.harvest import HarvestError
+from wsisam_server.learning.dataset_export import HarvestError
+from wsisam_server.learning.datasets import load, objects, read_manifest
 
 SQUARES = [square(20, 30, 40, 1), square(500, 400, 60, 2), square(700, 100, 50, 3), square(840, 650, 40, 4)]
 
@@ -147,7 +147,7 @@ def test_copies_of_a_slide_count_as_one(slide_file, making, tmp_path):
 
 
 def test_another_file_under_the_old_name_is_refused(slide_file, tmp_path):
-    from wsisam_server.harvest import DrawnSlide, SlideFinder
+    from wsisam_server.learning.dataset_export import DrawnSlide, SlideFinder
 
     path = slide_file(0)
     wanted = DrawnSlide(path.name, (path.as_uri(),), tuple(SQUARES), identity="0" * 64)
@@ -156,7 +156,7 @@ def test_another_file_under_the_old_name_is_refused(slide_file, tmp_path):
 
 
 def test_a_moved_slide_is_found_by_its_name_and_content(slide_file, tmp_path):
-    from wsisam_server.harvest import DrawnSlide, SlideFinder
+    from wsisam_server.learning.dataset_export import DrawnSlide, SlideFinder
     from wsisam_server.slides import fingerprint
 
     slide_file(0, name="case 7.png", folder=tmp_path / "a")

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.drawn import drawn, square
-from wsisam_server.geometry import Box
-from wsisam_server.harvest.placing import SHARE, place
+from wsisam_server.core.geometry import Box
+from wsisam_server.learning.dataset_export.placing import SHARE, place
 
 SLIDE = Box(0, 0, 5000, 3000)
 

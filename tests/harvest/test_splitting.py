@@ -3,9 +3,9 @@
 import pytest
 
 from support.drawn import square
-from wsisam_server.geometry import SlideSize
-from wsisam_server.harvest import HarvestError
-from wsisam_server.harvest.splitting import cases, divided, validating
+from wsisam_server.core.geometry import SlideSize
+from wsisam_server.learning.dataset_export import HarvestError
+from wsisam_server.learning.dataset_export.splitting import cases, divided, validating
 
 SIZE = SlideSize(10_000, 4_000)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.identity import Pace
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.service.identity import Pace
 
 RATE, BURST = 4, 3
 

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.identity import LOCAL, Keyring, Role, TokenError, TokenFile
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.service.identity import LOCAL, Keyring, Role, TokenError, TokenFile
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import grpc
 import pytest
 
 from wsisam_server.client import server_error
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.identity import Pace
-from wsisam_server.interceptors import Access, BoundaryInterceptor, Gate, normalized
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.service.identity import Pace
+from wsisam_server.service.interceptors import Access, BoundaryInterceptor, Gate, normalized
 
 
 def failing(error):

@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.interceptors import JsonLines, LogContext, normalized
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.service.interceptors import JsonLines, LogContext, normalized
 
 PATH = "/data/slides/Müller, Anna 1957/biopsy 'a'.svs"
 

@@ -1,7 +1,7 @@
 import pytest
 import shapely
 
-from wsisam_server.polygons import decode, encode
+from wsisam_server.core.shapes import decode, encode
 
 HOLED = shapely.Polygon([(0, 0), (10, 0), (10, 10), (0, 10)], [[(2, 2), (2, 4.03125), (4, 4)]])
 

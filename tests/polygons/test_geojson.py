@@ -5,8 +5,9 @@ import pytest
 import shapely
 from shapely.geometry import shape
 
-from wsisam_server.geometry import SlideSize, Window
-from wsisam_server.polygons import collection, feature, outline
+from wsisam_server.core.geometry import SlideSize, Window
+from wsisam_server.core.shapes import collection, feature
+from wsisam_server.segmentation.outlines import outline
 
 UUID = "5fd1d0a6-40ea-4a2e-a8a5-2c2bb4cd9a4d"
 SQUARE = shapely.box(1, 2, 3.03125, 4)

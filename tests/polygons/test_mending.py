@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.tangles import comb, nested, zigzags
-from wsisam_server.polygons import Mender, TangledError
-from wsisam_server.polygons.tangle import Work, count
+from wsisam_server.core.shapes import Mender, TangledError
+from wsisam_server.core.shapes.tangle import Work, count
 
 BOX = shapely.box
 BOWTIE = shapely.Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import shapely
 
-from wsisam_server.geometry import SlideSize, Window
-from wsisam_server.polygons import outline
+from wsisam_server.core.geometry import SlideSize, Window
+from wsisam_server.segmentation.outlines import outline
 
 SLIDE = SlideSize(10_000, 8_000)
 FULL = np.ones((256, 256), np.float32)

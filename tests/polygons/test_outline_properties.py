@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from wsisam_server.geometry import SlideSize, Window
-from wsisam_server.polygons import decode, encode, outline
+from wsisam_server.core.geometry import SlideSize, Window
+from wsisam_server.core.shapes import decode, encode
+from wsisam_server.segmentation.outlines import outline
 
 SLIDE = SlideSize(5_000, 4_000)
 

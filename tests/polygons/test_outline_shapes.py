@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import shapely
 
-from wsisam_server.geometry import SlideSize, Window
-from wsisam_server.polygons import outline
+from wsisam_server.core.geometry import SlideSize, Window
+from wsisam_server.segmentation.outlines import outline
 
 SLIDE = SlideSize(200_000, 150_000)
 DOWNSAMPLES = [0.05, 0.25, 1, 7.3, 64]

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import shapely
 
-from wsisam_server.geometry import SlideSize, Window
-from wsisam_server.polygons import decode, encode, outline
+from wsisam_server.core.geometry import SlideSize, Window
+from wsisam_server.core.shapes import decode, encode
+from wsisam_server.segmentation.outlines import outline
 
 # File, left, top and side of the square, in the mask's pixels.
 FIELDS = [

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import shapely
 
-from wsisam_server.geometry import SlideSize, Window
-from wsisam_server.polygons.contour import zero_contour
-from wsisam_server.polygons.parts import polygonal
-from wsisam_server.polygons.simplify import simplify
-from wsisam_server.polygons.snap import snap_into
+from wsisam_server.core.geometry import SlideSize, Window
+from wsisam_server.core.shapes.parts import polygonal
+from wsisam_server.core.shapes.simplify import simplify
+from wsisam_server.core.shapes.snap import snap_into
+from wsisam_server.segmentation.outlines.contour import zero_contour
 
 SLIDE = SlideSize(10_000, 8_000)
 # A part in the mouth of a notch: simplifying the notch away alone would cover the part.

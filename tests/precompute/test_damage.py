@@ -7,9 +7,9 @@ import pytest
 import tifffile
 
 from wsisam_server.cli.damage import warn_of_damage
-from wsisam_server.config import Limits
-from wsisam_server.geometry import FieldPair, Window
-from wsisam_server.precompute import Work, planned
+from wsisam_server.core.geometry import FieldPair, Window
+from wsisam_server.core.settings import Limits
+from wsisam_server.segmentation.precompute import Work, planned
 from wsisam_server.slides import DamagedPlaceError, open_slide
 
 SIDE, TILE = 768, 256

@@ -21,8 +21,8 @@ from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli import main
 from wsisam_server.client import Client, geometry
-from wsisam_server.config import Limits
-from wsisam_server.polygons import collection, feature
+from wsisam_server.core.settings import Limits
+from wsisam_server.core.shapes import collection, feature
 
 COARSE = ("--downsample", "8")
 VIEW = geo.Viewport(region=geo.Box(x0=100, y0=200, x1=2148, y1=2248), downsample=3)

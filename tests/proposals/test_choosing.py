@@ -6,8 +6,8 @@ import random
 import pytest
 import shapely
 
-from wsisam_server.geometry import Point, SlideSize
-from wsisam_server.proposals import Candidate, Chooser, Fate, Found, Wanted, comparable, judge, tiling
+from wsisam_server.core.geometry import Point, SlideSize
+from wsisam_server.segmentation.proposals import Candidate, Chooser, Fate, Found, Wanted, comparable, judge, tiling
 
 REGION = shapely.MultiPolygon([shapely.box(0, 0, 1000, 1000)])
 WANTED = Wanted(30, 90, min_score=0.5, min_stability=0.5, min_agreement=0.5, max_overlap=0.3)

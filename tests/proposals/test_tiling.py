@@ -5,9 +5,9 @@ import math
 import pytest
 import shapely
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.geometry import SlideSize
-from wsisam_server.proposals import Wanted, tiling, usable_region
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import SlideSize
+from wsisam_server.segmentation.proposals import Wanted, tiling, usable_region
 
 SLIDE = SlideSize(2000, 1500)
 WANTED = Wanted(30, 90)

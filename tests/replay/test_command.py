@@ -13,11 +13,11 @@ from support.models import two_models
 from support.one_window import one_window
 from support.server import around, clicks, iou, picture, start
 from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.annotations.store import Draft, Target, open_store
 from wsisam_server.cli import main
 from wsisam_server.client import Client
-from wsisam_server.config import Limits
-from wsisam_server.store import Draft, Target, open_store
-from wsisam_server.weights import ServedModels
+from wsisam_server.core.settings import Limits
+from wsisam_server.inference.weights import ServedModels
 
 
 @pytest.fixture(autouse=True)

@@ -8,13 +8,23 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsisam_server.borders import Refinement
-from wsisam_server.fields import PromptPoint, SlidePrompt
-from wsisam_server.formats import provenance
-from wsisam_server.geometry import Box, FieldPair, Point, Window
-from wsisam_server.replay import LeftAlone, Redrawn, RefusedError, refinement, replay, steps
-from wsisam_server.replay.report import dice
-from wsisam_server.store import Content, Draft, PathClass, Provenance, Scale, SlideRecord, Target, Wanted, open_store
+from wsisam_server.annotations.formats import provenance
+from wsisam_server.annotations.store import (
+    Content,
+    Draft,
+    PathClass,
+    Provenance,
+    Scale,
+    SlideRecord,
+    Target,
+    Wanted,
+    open_store,
+)
+from wsisam_server.core.geometry import Box, FieldPair, Point, Window
+from wsisam_server.learning.replay import LeftAlone, Redrawn, RefusedError, refinement, replay, steps
+from wsisam_server.learning.replay.report import dice
+from wsisam_server.segmentation.fields import PromptPoint, SlidePrompt
+from wsisam_server.segmentation.refinement import Refinement
 
 SLIDE = "5e" * 32
 OLD = shapely.box(10, 10, 110, 110)

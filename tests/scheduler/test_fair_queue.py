@@ -5,8 +5,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsisam_server.scheduler import Claim, Priority, Ticket
-from wsisam_server.scheduler.fair_queue import FairQueue
+from wsisam_server.inference.scheduler import Claim, Priority, Ticket
+from wsisam_server.inference.scheduler.fair_queue import FairQueue
 
 DECODE, ENCODE, BATCH = Priority.INTERACTIVE_DECODE, Priority.INTERACTIVE_ENCODE, Priority.BATCH
 

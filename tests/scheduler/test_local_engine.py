@@ -9,9 +9,9 @@ import torch
 
 from support.engine_contract import EngineContract, job, pixels, slide
 from support.one_window import one_window
-from wsisam_server.config import MIB
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.scheduler import Device, LocalEngine
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.settings import MIB
+from wsisam_server.inference.scheduler import Device, LocalEngine
 
 __all__ = ["slide"]  # a fixture of the contract
 

@@ -11,12 +11,12 @@ import torch
 
 from support.models import add_plain, mib, two_models
 from support.one_window import one_window
-from wsisam_server.config import MIB
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.fields import SlidePrompt
-from wsisam_server.geometry import Box, FieldPair, Window
-from wsisam_server.scheduler import Claim, Device, Job, LocalEngine, ModelPool, Priority, Ticket
-from wsisam_server.weights import ServedModels
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import Box, FieldPair, Window
+from wsisam_server.core.settings import MIB
+from wsisam_server.inference.scheduler import Claim, Device, Job, LocalEngine, ModelPool, Priority, Ticket
+from wsisam_server.inference.weights import ServedModels
+from wsisam_server.segmentation.fields import SlidePrompt
 
 
 class Watched(ServedModels):

@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
-from wsisam_server.cancellation import WorkCancelledError, checkpoint
-from wsisam_server.scheduler import Claim, Priority, Ticket
-from wsisam_server.scheduler import worker as worker_module
-from wsisam_server.scheduler.readers import PER_OWNER, READERS, SPARE, Readers
+from wsisam_server.core.cancellation import WorkCancelledError, checkpoint
+from wsisam_server.inference.scheduler import Claim, Priority, Ticket
+from wsisam_server.inference.scheduler import worker as worker_module
+from wsisam_server.inference.scheduler.readers import PER_OWNER, READERS, SPARE, Readers
 
 
 @pytest.fixture

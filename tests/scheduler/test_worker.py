@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.scheduler import Claim, Priority, Ticket
-from wsisam_server.scheduler.worker import Worker
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.inference.scheduler import Claim, Priority, Ticket
+from wsisam_server.inference.scheduler.worker import Worker
 
 
 @pytest.fixture

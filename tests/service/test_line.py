@@ -11,13 +11,12 @@ import pytest
 from support.line import Line, Proxy
 from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, segmentation_pb2_grpc
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server import channel
-from wsisam_server import client as client_module
-from wsisam_server.client import Client, ServerError
-from wsisam_server.config import Limits
-from wsisam_server.errors import WsiSamServerError
-from wsisam_server.remote_store import RemoteStore
-from wsisam_server.store import Wanted
+from wsisam_server.annotations.store import Wanted
+from wsisam_server.client import Client, ServerError, channel
+from wsisam_server.client import client as client_module
+from wsisam_server.client.remote_store import RemoteStore
+from wsisam_server.core.errors import WsiSamServerError
+from wsisam_server.core.settings import Limits
 
 QUICK = (("grpc.http2.min_recv_ping_interval_without_data_ms", 100), ("grpc.keepalive_permit_without_calls", 1))
 FIRST = 2

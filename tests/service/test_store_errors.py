@@ -7,7 +7,7 @@ import pytest
 from support import postgresql
 from support.annotations import Caller, Serving, new
 from wsisam_server.client import ServerError
-from wsisam_server.config import Limits
+from wsisam_server.core.settings import Limits
 
 
 @pytest.fixture

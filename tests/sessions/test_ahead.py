@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from wsisam_server.geometry import FieldPair, Window
-from wsisam_server.sessions import ahead
-from wsisam_server.sessions.ahead import Ahead
+from wsisam_server.core.geometry import FieldPair, Window
+from wsisam_server.service.sessions import ahead
+from wsisam_server.service.sessions.ahead import Ahead
 
 A, B, C = (FieldPair(Window(256.0 * number, 0, 1, 256)) for number in range(3))
 

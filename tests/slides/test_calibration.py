@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from wsisam_server.config import Limits
-from wsisam_server.geometry import SlideSize
+from wsisam_server.core.geometry import SlideSize
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides import PixelSize, PixelSizeSource, PushedSlide, differs, open_slide
 from wsisam_server.slides.calibration import Axes, ome_axes
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from wsisam_server.config import Limits
-from wsisam_server.store import open_store
+from wsisam_server.annotations.store import open_store
+from wsisam_server.core.settings import Limits
 
 LIMITS = Limits(annotations_per_request=300, vertices_per_annotation=1000)
 

@@ -24,9 +24,7 @@ from store.examples import (
     request,
     same,
 )
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.geometry import Box, SlideSize
-from wsisam_server.store import (
+from wsisam_server.annotations.store import (
     ChangeKind,
     Draft,
     PathClass,
@@ -38,6 +36,8 @@ from wsisam_server.store import (
     Wanted,
     model,
 )
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import Box, SlideSize
 
 BOWTIE = shapely.Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])
 

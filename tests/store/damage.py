@@ -4,8 +4,8 @@ import dataclasses
 
 from store.contract import ALL, all_changes, everything
 from store.examples import OTHER_SLIDE, SLIDE
-from wsisam_server.geometry import Box
-from wsisam_server.store import Wanted, open_store
+from wsisam_server.annotations.store import Wanted, open_store
+from wsisam_server.core.geometry import Box
 
 WANTED = [
     ALL,

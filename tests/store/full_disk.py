@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.store import Content, Draft, Wanted, open_store
-from wsisam_server.store.upkeep import check
+from wsisam_server.annotations.store import Content, Draft, Wanted, open_store
+from wsisam_server.annotations.store.upkeep import check
+from wsisam_server.core.errors import Reason, WsiSamServerError
 
 
 def drafts(seed):

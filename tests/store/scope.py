@@ -3,8 +3,8 @@
 import pytest
 
 from store.examples import SQUARE, content, draft, request
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.store import Draft, PathClass, Scope, Target, Wanted
+from wsisam_server.annotations.store import Draft, PathClass, Scope, Target, Wanted
+from wsisam_server.core.errors import Reason, WsiSamServerError
 
 ALL = Wanted()
 

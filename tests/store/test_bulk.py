@@ -9,13 +9,23 @@ import sqlalchemy as sa
 
 from store.contract import ALL, everything
 from store.examples import OTHER_SLIDE, SLIDE, draft, request
-from wsisam_server.config import Limits
-from wsisam_server.fields import PromptPoint, SlidePrompt
-from wsisam_server.geometry import Point
-from wsisam_server.service import annotation_to_proto as to_proto
-from wsisam_server.service.annotation_from_proto import annotation_list, draft_list
-from wsisam_server.store import Draft, Provenance, SlideRecord, Wanted, checks, open_store, places, reading, tables
-from wsisam_server.store.upkeep import check
+from wsisam_server.annotations.store import (
+    Draft,
+    Provenance,
+    SlideRecord,
+    Wanted,
+    checks,
+    open_store,
+    places,
+    reading,
+    tables,
+)
+from wsisam_server.annotations.store.upkeep import check
+from wsisam_server.core.geometry import Point
+from wsisam_server.core.settings import Limits
+from wsisam_server.segmentation.fields import PromptPoint, SlidePrompt
+from wsisam_server.wire import annotation_to_proto as to_proto
+from wsisam_server.wire.annotation_from_proto import annotation_list, draft_list
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

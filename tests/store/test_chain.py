@@ -8,9 +8,9 @@ import pytest
 
 from store.damage import answers
 from store.examples import EVERYTHING, OTHER_SLIDE, SLIDE, draft, request
-from wsisam_server.geometry import SlideSize
-from wsisam_server.store import Draft, SlideRecord, StoreError, Target, open_store
-from wsisam_server.store.upkeep import check
+from wsisam_server.annotations.store import Draft, SlideRecord, StoreError, Target, open_store
+from wsisam_server.annotations.store.upkeep import check
+from wsisam_server.core.geometry import SlideSize
 
 EDITS = {
     "author": "UPDATE revision SET author = 'eve' WHERE number = 2",

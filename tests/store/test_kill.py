@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from store.writer import BATCH, content
-from wsisam_server.store import Wanted, open_store
-from wsisam_server.store.upkeep import check
+from wsisam_server.annotations.store import Wanted, open_store
+from wsisam_server.annotations.store.upkeep import check
 
 WRITER = Path(__file__).with_name("writer.py")
 KILLS = int(os.environ.get("WSISAM_KILLS", "40"))

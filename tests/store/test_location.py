@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from wsisam_server.store import StoreError, default_path, open_store
-from wsisam_server.store.location import parse, shown
+from wsisam_server.annotations.store import StoreError, default_path, open_store
+from wsisam_server.annotations.store.location import parse, shown
 
 
 @pytest.mark.parametrize("text", ["{}/a b.sqlite", "sqlite:///{}/a b.sqlite"])

@@ -4,7 +4,7 @@ import pytest
 
 from store.contract import ALL, all_changes, everything
 from store.examples import draft, request
-from wsisam_server.store import reading
+from wsisam_server.annotations.store import reading
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -11,9 +11,9 @@ import pytest
 
 from store.examples import draft, request
 from support import postgresql
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.store import AsyncStore, StoreError, Wanted, open_store
-from wsisam_server.store.waiting import CLOSING_SECONDS, GOODBYE_SECONDS
+from wsisam_server.annotations.store import AsyncStore, StoreError, Wanted, open_store
+from wsisam_server.annotations.store.waiting import CLOSING_SECONDS, GOODBYE_SECONDS
+from wsisam_server.core.errors import Reason, WsiSamServerError
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from hypothesis import stateful
 from hypothesis import strategies as st
 
 from store.examples import content, request
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.store import ChangeKind, Draft, Target, Wanted, open_store
+from wsisam_server.annotations.store import ChangeKind, Draft, Target, Wanted, open_store
+from wsisam_server.core.errors import Reason, WsiSamServerError
 
 IDS = [uuid.UUID(int=number) for number in range(1, 5)]
 NAMES = st.sampled_from("abc")

@@ -9,10 +9,10 @@ from store.conftest import LIMITS
 from store.contract import StoreContract
 from store.examples import draft, request
 from support.annotations import Serving
+from wsisam_server.annotations.store import PathClass
 from wsisam_server.client import Client
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.remote_store import RemoteStore
-from wsisam_server.store import PathClass
+from wsisam_server.client.remote_store import RemoteStore
+from wsisam_server.core.errors import Reason, WsiSamServerError
 
 
 @pytest.fixture

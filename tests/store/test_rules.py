@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from wsisam_server.store.rules import Head, Verdict, deleting, restoring, saving
+from wsisam_server.annotations.store.rules import Head, Verdict, deleting, restoring, saving
 
 OLD, NEW = b"old", b"new"
 HEADS = [None, *(Head(5, deleted, OLD) for deleted in (False, True))]

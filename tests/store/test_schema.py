@@ -14,10 +14,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from store.examples import EVERYTHING, SLIDE, draft, request, same
-from wsisam_server.store import Draft, Scale, StoreError, open_store, record, shape, tables, upkeep
-from wsisam_server.store.database import Database
-from wsisam_server.store.location import parse
-from wsisam_server.store.schema import MIGRATIONS, VERSION_TABLE, Schema
+from wsisam_server.annotations.store import Draft, Scale, StoreError, open_store, record, shape, tables, upkeep
+from wsisam_server.annotations.store.database import Database
+from wsisam_server.annotations.store.location import parse
+from wsisam_server.annotations.store.schema import MIGRATIONS, VERSION_TABLE, Schema
 
 NEXT = '''
 """A form that does not exist yet."""
@@ -202,7 +202,7 @@ def test_several_who_make_a_store_at_once_make_one(where):
 
 
 def test_several_programs_that_make_a_store_at_once_make_one(where):
-    code = "import sys; from wsisam_server.store import open_store; print(open_store(sys.argv[1]).identity)"
+    code = "import sys; from wsisam_server.annotations.store import open_store; print(open_store(sys.argv[1]).identity)"
     programs = [
         subprocess.Popen([sys.executable, "-c", code, where], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(3)

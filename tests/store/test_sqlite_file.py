@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from store.examples import draft, request
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.store import StoreError, Wanted, open_store
+from wsisam_server.annotations.store import StoreError, Wanted, open_store
+from wsisam_server.core.errors import Reason, WsiSamServerError
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_a_writer_waits_for_another(store, sqlite_path):
 def test_a_folder_that_one_may_not_write(where):
     code = (
         "import os, sys\n"
-        "from wsisam_server.store import StoreError, open_store\n"
+        "from wsisam_server.annotations.store import StoreError, open_store\n"
         "open_store(sys.argv[2]).close()\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"
         "try: open_store(sys.argv[1])\n"

@@ -6,10 +6,10 @@ import shapely
 
 from store.examples import draft
 from support.tangles import comb, nested, zigzags
-from wsisam_server.config import Limits
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.polygons import Mender, problem, validity
-from wsisam_server.store import checks
+from wsisam_server.annotations.store import checks
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.settings import Limits
+from wsisam_server.core.shapes import Mender, problem, validity
 
 
 @pytest.mark.parametrize(

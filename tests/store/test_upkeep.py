@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from store.examples import EVERYTHING, draft, request, same
-from wsisam_server.store import Draft, StoreError, Target, Wanted, open_store
-from wsisam_server.store.upkeep import backup, check, restored
+from wsisam_server.annotations.store import Draft, StoreError, Target, Wanted, open_store
+from wsisam_server.annotations.store.upkeep import backup, check, restored
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -8,9 +8,9 @@ import time
 import pytest
 
 from store.examples import draft, request
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.store import AsyncStore, Wanted, open_store
-from wsisam_server.store.waiting import POLL_SECONDS
+from wsisam_server.annotations.store import AsyncStore, Wanted, open_store
+from wsisam_server.annotations.store.waiting import POLL_SECONDS
+from wsisam_server.core.errors import Reason, WsiSamServerError
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ async def test_changes_for_which_there_was_no_thread_are_not_counted_for_ever(wa
             raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as full:
-        full.setattr("wsisam_server.store.threads.threading.Thread", NoThread)
+        full.setattr("wsisam_server.annotations.store.threads.threading.Thread", NoThread)
         for _ in range(5):  # one more than may wait
             with pytest.raises(RuntimeError, match="new thread"):
                 await save(waiting)

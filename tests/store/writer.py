@@ -11,7 +11,7 @@ import uuid
 
 import shapely
 
-from wsisam_server.store import Content, Draft, open_store
+from wsisam_server.annotations.store import Content, Draft, open_store
 
 BATCH = 3
 

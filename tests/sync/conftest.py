@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from sync.worlds import DoubleTools, RealTools, World, environment
-from wsisam_server.store import open_store
+from wsisam_server.annotations.store import open_store
 
 
 @pytest.fixture(scope="session")

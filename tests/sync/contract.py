@@ -9,12 +9,12 @@ import shapely
 
 from sync.model import drawing
 from sync.worlds import hexed
-from wsisam_server.store import PathClass
-from wsisam_server.sync.drawings import Edits
-from wsisam_server.sync.errors import ImageError, NotKeptError
-from wsisam_server.sync.likeness import differences, same_shape
-from wsisam_server.sync.project import Project
-from wsisam_server.sync.steps import Unwatched
+from wsisam_server.annotations.store import PathClass
+from wsisam_server.annotations.sync.drawings import Edits
+from wsisam_server.annotations.sync.errors import ImageError, NotKeptError
+from wsisam_server.annotations.sync.likeness import differences, same_shape
+from wsisam_server.annotations.sync.project import Project
+from wsisam_server.annotations.sync.steps import Unwatched
 
 SQUARE = shapely.box(10, 10, 60, 50)
 HOLED = shapely.Polygon([(10, 10), (90, 10), (90, 90), (10, 90)], [[(20.5, 20.5), (20.5, 40), (40, 40)]])

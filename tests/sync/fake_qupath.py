@@ -1,4 +1,4 @@
-"""The double of the program in `wsisam_server.sync.runner`: the same requests and answers, on projects of `double`."""
+"""The double of the program in `wsisam_server.annotations.sync.runner`: the same requests and answers, on projects of `double`."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ import shapely
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from sync import double
-from wsisam_server.sync.runner import wire
+from wsisam_server.annotations.sync.runner import wire
 
 
 class Program:

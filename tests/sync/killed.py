@@ -12,11 +12,11 @@ import signal
 import sys
 from pathlib import Path
 
-from wsisam_server.store import open_store
-from wsisam_server.sync.options import Options
-from wsisam_server.sync.plan import Resolution, Side
-from wsisam_server.sync.process import QuPathProcess
-from wsisam_server.sync.syncing import sync
+from wsisam_server.annotations.store import open_store
+from wsisam_server.annotations.sync.options import Options
+from wsisam_server.annotations.sync.plan import Resolution, Side
+from wsisam_server.annotations.sync.process import QuPathProcess
+from wsisam_server.annotations.sync.syncing import sync
 
 OPTIONS = {"persist_ids": True, "resolution": Resolution(Side.STORE)}
 

@@ -6,9 +6,9 @@ from datetime import datetime, timezone
 
 import shapely
 
-from wsisam_server.store import Annotation, ChangeKind, Content, PathClass
-from wsisam_server.sync.model import Drawing
-from wsisam_server.sync.plan import Base, Case, Note, plan
+from wsisam_server.annotations.store import Annotation, ChangeKind, Content, PathClass
+from wsisam_server.annotations.sync.model import Drawing
+from wsisam_server.annotations.sync.plan import Base, Case, Note, plan
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 

@@ -9,7 +9,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from wsisam_server.sync.runner import wire
+from wsisam_server.annotations.sync.runner import wire
 
 answers = os.fdopen(os.dup(1), "wb")
 os.dup2(2, 1)

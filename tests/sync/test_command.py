@@ -7,10 +7,10 @@ import shapely
 from click.testing import CliRunner
 
 from support.annotations import Serving
+from wsisam_server.annotations.store import PathClass, open_store
 from wsisam_server.cli import main
 from wsisam_server.cli import sync as command
-from wsisam_server.config import Limits
-from wsisam_server.store import PathClass, open_store
+from wsisam_server.core.settings import Limits
 
 SQUARE = shapely.box(10, 10, 60, 50)
 BIGGER = shapely.box(10, 10, 80, 50)

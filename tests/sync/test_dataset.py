@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from wsisam_server.cli import dataset as command
 from wsisam_server.cli import main
-from wsisam_server.datasets import load, objects, read_manifest
+from wsisam_server.learning.datasets import load, objects, read_manifest
 
 RING = shapely.box(100, 100, 180, 160) - shapely.box(120, 120, 140, 140)
 

@@ -13,9 +13,9 @@ import shapely
 
 from sync.killed import OPTIONS
 from sync.worlds import World
-from wsisam_server.store import open_store
-from wsisam_server.sync.likeness import same_shape
-from wsisam_server.sync.steps import Step
+from wsisam_server.annotations.store import open_store
+from wsisam_server.annotations.sync.likeness import same_shape
+from wsisam_server.annotations.sync.steps import Step
 
 PROGRAM = Path(__file__).with_name("killed.py")
 PROJECT, STORE = "Colon/project.qpproj", "annotations.sqlite"

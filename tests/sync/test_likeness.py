@@ -7,9 +7,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sync.model import drawing
-from wsisam_server.store import PathClass
-from wsisam_server.sync.likeness import differences, same_class, same_shape
-from wsisam_server.sync.model import Kind
+from wsisam_server.annotations.store import PathClass
+from wsisam_server.annotations.sync.likeness import differences, same_class, same_shape
+from wsisam_server.annotations.sync.model import Kind
 
 HOLED = shapely.Polygon(
     [(10, 10), (90, 10), (90, 90), (10, 90)], [[(20, 20), (20, 40), (40, 40)], [(60, 60), (60, 70), (70, 70)]]

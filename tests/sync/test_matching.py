@@ -9,13 +9,13 @@ import shapely
 from PIL import Image as Picture
 
 from sync.worlds import World
-from wsisam_server.geometry import SlideSize
+from wsisam_server.annotations.store import Content, Draft, SlideRecord
+from wsisam_server.annotations.sync.matching import Matcher, UnmatchedError
+from wsisam_server.annotations.sync.model import Image
+from wsisam_server.annotations.sync.record import SlideSeen
+from wsisam_server.annotations.sync.report import Outcome
+from wsisam_server.core.geometry import SlideSize
 from wsisam_server.slides import fingerprint
-from wsisam_server.store import Content, Draft, SlideRecord
-from wsisam_server.sync.matching import Matcher, UnmatchedError
-from wsisam_server.sync.model import Image
-from wsisam_server.sync.record import SlideSeen
-from wsisam_server.sync.report import Outcome
 
 SIZE = SlideSize(900, 700)
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.model import Sides, drawing, ids
-from wsisam_server.store import PathClass
-from wsisam_server.sync.likeness import differences
-from wsisam_server.sync.model import SUBSTANCE, Kind
-from wsisam_server.sync.plan import ALL_GONE, Direction, Note, Resolution, Side, Verb, plan
+from wsisam_server.annotations.store import PathClass
+from wsisam_server.annotations.sync.likeness import differences
+from wsisam_server.annotations.sync.model import SUBSTANCE, Kind
+from wsisam_server.annotations.sync.plan import ALL_GONE, Direction, Note, Resolution, Side, Verb, plan
 
 BASE = drawing(name="gland", measurements={"Area": 2000.0}, metadata={"note": "first"})
 EDITS = {

@@ -11,8 +11,8 @@ import pytest
 import shapely
 
 from sync.worlds import DOUBLE, World
-from wsisam_server.sync.errors import SyncError
-from wsisam_server.sync.process import COMMAND, QuPathProcess
+from wsisam_server.annotations.sync.errors import SyncError
+from wsisam_server.annotations.sync.process import COMMAND, QuPathProcess
 
 SQUARE = shapely.box(10, 10, 60, 50)
 
@@ -46,7 +46,7 @@ def test_without_paquo(tmp_path):
         [
             sys.executable,
             "-c",
-            f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import runpy; runpy.run_module('wsisam_server.sync.runner', run_name='__main__')",
+            f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import runpy; runpy.run_module('wsisam_server.annotations.sync.runner', run_name='__main__')",
         ]
     )
     with pytest.raises(SyncError, match="sync needs paquo"):
@@ -95,7 +95,7 @@ def test_a_program_that_says_nonsense():
 def test_it_ends_when_whoever_started_it_is_gone():
     """Killed: nobody is left to end it."""
     code = (
-        "import sys; from wsisam_server.sync.process import QuPathProcess\n"
+        "import sys; from wsisam_server.annotations.sync.process import QuPathProcess\n"
         f"process = QuPathProcess({list(DOUBLE)!r}); process.start(); print(process._process.pid, flush=True)\n"
         "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     )

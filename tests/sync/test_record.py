@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsisam_server.geometry import SlideSize
-from wsisam_server.sync.errors import SyncError
-from wsisam_server.sync.files import Stamp, remove_leftovers, replace_text, stamp, unchanged
-from wsisam_server.sync.model import Image
-from wsisam_server.sync.plan import Base
-from wsisam_server.sync.record import ImageRecord, ProjectRecord, Records, SlideSeen, Synced
+from wsisam_server.annotations.sync.errors import SyncError
+from wsisam_server.annotations.sync.files import Stamp, remove_leftovers, replace_text, stamp, unchanged
+from wsisam_server.annotations.sync.model import Image
+from wsisam_server.annotations.sync.plan import Base
+from wsisam_server.annotations.sync.record import ImageRecord, ProjectRecord, Records, SlideSeen, Synced
+from wsisam_server.core.geometry import SlideSize
 
 numbers = st.integers(0, 2**53)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)

@@ -7,8 +7,8 @@ import sys
 import pytest
 import shapely
 
-from wsisam_server.sync.report import Outcome
-from wsisam_server.sync.running import running
+from wsisam_server.annotations.sync.report import Outcome
+from wsisam_server.annotations.sync.running import running
 
 SQUARE = shapely.box(10, 10, 60, 50)
 

@@ -8,13 +8,13 @@ import pytest
 import shapely
 
 from sync.worlds import hexed, path_class
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.store import ChangeKind, Target, open_store, upkeep
-from wsisam_server.sync.likeness import same_shape
-from wsisam_server.sync.plan import Direction, Resolution, Side, Verb
-from wsisam_server.sync.process import QuPathProcess
-from wsisam_server.sync.report import Outcome
-from wsisam_server.sync.steps import Step
+from wsisam_server.annotations.store import ChangeKind, Target, open_store, upkeep
+from wsisam_server.annotations.sync.likeness import same_shape
+from wsisam_server.annotations.sync.plan import Direction, Resolution, Side, Verb
+from wsisam_server.annotations.sync.process import QuPathProcess
+from wsisam_server.annotations.sync.report import Outcome
+from wsisam_server.annotations.sync.steps import Step
+from wsisam_server.core.errors import Reason, WsiSamServerError
 
 SQUARE = shapely.box(10, 10, 60, 50)
 BIGGER = shapely.box(10, 10, 80, 50)
@@ -698,7 +698,7 @@ def test_what_is_saved_in_qupath_while_it_syncs_is_not_overwritten(world, step):
 
 
 def test_a_store_that_is_busy_is_waited_for(world, monkeypatch):
-    monkeypatch.setattr("wsisam_server.sync.store_side.time.sleep", lambda _: None)
+    monkeypatch.setattr("wsisam_server.annotations.sync.store_side.time.sleep", lambda _: None)
     drawn = world.draw(SQUARE)
     save, asked = world.store.save, []
 
@@ -716,8 +716,8 @@ def test_a_store_that_is_busy_is_waited_for(world, monkeypatch):
 
 
 def test_many_annotations_go_in_requests_that_messages_allow(world, monkeypatch):
-    monkeypatch.setattr("wsisam_server.sync.store_side._BATCH", 3)
-    monkeypatch.setattr("wsisam_server.store.lists.PAGE", 2)
+    monkeypatch.setattr("wsisam_server.annotations.sync.store_side._BATCH", 3)
+    monkeypatch.setattr("wsisam_server.annotations.store.lists.PAGE", 2)
     drawn = {world.draw(shapely.box(20 * number, 0, 20 * number + 9, 9)) for number in range(7)}
     batches = []
     save = world.store.save
@@ -725,7 +725,7 @@ def test_many_annotations_go_in_requests_that_messages_allow(world, monkeypatch)
     assert world.sync().status == 0
     assert batches == [3, 3, 1]
     assert world.stored().keys() == drawn
-    monkeypatch.setattr("wsisam_server.sync.store_side._BATCH_BYTES", 1)
+    monkeypatch.setattr("wsisam_server.annotations.sync.store_side._BATCH_BYTES", 1)
     for one in drawn:
         world.edit(one, name="new")
     world.sync()

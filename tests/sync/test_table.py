@@ -7,10 +7,10 @@ import pytest
 from rich.console import Console
 
 from sync.model import annotation, drawing
+from wsisam_server.annotations.sync.model import Image
+from wsisam_server.annotations.sync.plan import Action, Case, Verb
+from wsisam_server.annotations.sync.report import ImageReport, Outcome, Report
 from wsisam_server.cli.sync_table import MOST_LINES, show
-from wsisam_server.sync.model import Image
-from wsisam_server.sync.plan import Action, Case, Verb
-from wsisam_server.sync.report import ImageReport, Outcome, Report
 
 LONG = "TCGA-AA-3941-01Z-00-DX1.7c445fb8-53ee-4813-9ca8-8f7c3cc0bdde.svs"
 

@@ -12,13 +12,13 @@ import pytest
 import shapely
 
 from sync.double import Editor
+from wsisam_server.annotations.store import Content, Draft, PathClass, Target, Wanted
+from wsisam_server.annotations.sync.errors import SyncError
+from wsisam_server.annotations.sync.options import Options
+from wsisam_server.annotations.sync.process import COMMAND, QuPathProcess
+from wsisam_server.annotations.sync.runner import wire
+from wsisam_server.annotations.sync.syncing import sync
 from wsisam_server.slides import fingerprint
-from wsisam_server.store import Content, Draft, PathClass, Target, Wanted
-from wsisam_server.sync.errors import SyncError
-from wsisam_server.sync.options import Options
-from wsisam_server.sync.process import COMMAND, QuPathProcess
-from wsisam_server.sync.runner import wire
-from wsisam_server.sync.syncing import sync
 
 HERE = Path(__file__).parent
 DOUBLE = (sys.executable, str(HERE / "fake_qupath.py"))

@@ -15,8 +15,8 @@ from support.dark_parts import DarkParts
 from support.server import around, picture, start
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError
-from wsisam_server.config import Limits
-from wsisam_server.tracing import VARIABLES, spans
+from wsisam_server.core.settings import Limits
+from wsisam_server.service.tracing import VARIABLES, spans
 
 SLIDE = "patient-4711.png"
 
@@ -127,7 +127,7 @@ def test_nobody_asked_for_them(environment):
 
 def test_without_being_asked_for_nothing_of_it_is_imported(tmp_path):
     code = (
-        "import sys; from wsisam_server.app import App; from wsisam_server.config import Settings;"
+        "import sys; from wsisam_server.cli.app import App; from wsisam_server.core.settings import Settings;"
         "App(Settings(), lambda: None); print([name for name in sys.modules if name.startswith('opentelemetry')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
@@ -135,6 +135,6 @@ def test_without_being_asked_for_nothing_of_it_is_imported(tmp_path):
 
 
 def test_where_it_is_not_installed_that_is_said(monkeypatch, caplog):
-    monkeypatch.setitem(sys.modules, "wsisam_server.tracing.spans", None)
+    monkeypatch.setitem(sys.modules, "wsisam_server.service.tracing.spans", None)
     assert spans({VARIABLES[1]: "http://127.0.0.1:4318/v1/traces"}) is None
     assert "pip install 'wsisam[otel]'" in caplog.text

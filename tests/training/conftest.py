@@ -11,10 +11,10 @@ from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransfor
 
 from wsisam_model.loading import load
 from wsisam_model.tiny_vit import TinyVitEncoder
-from wsisam_server.training import TrainOptions
-from wsisam_server.training.cache import FeatureCache, Features
-from wsisam_server.training.examples import Examples
-from wsisam_server.training.sources import Source
+from wsisam_server.learning.training import TrainOptions
+from wsisam_server.learning.training.cache import FeatureCache, Features
+from wsisam_server.learning.training.examples import Examples
+from wsisam_server.learning.training.sources import Source
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -97,7 +97,7 @@ def store(tmp_path, encode):
 @pytest.fixture
 def examples(store, manifest):
     """Makes this many training examples of discs."""
-    from wsisam_server.training.sources import split_rows
+    from wsisam_server.learning.training.sources import split_rows
 
     source = Source(manifest("examples"))
 

@@ -11,8 +11,8 @@ from wsisam_model import CheckpointError, ModelSettings, Prompt, WsiSam
 from wsisam_model.additions import Additions, pack
 from wsisam_model.embedding import Embedding
 from wsisam_model.encoder import EncoderOutput
-from wsisam_server.training.export import export, weakened
-from wsisam_server.training.network import Network, stack
+from wsisam_server.learning.training.export import export, weakened
+from wsisam_server.learning.training.network import Network, stack
 
 BOX = Prompt(box=(40, 50, 180, 200))
 CLICK = Prompt(points=[(100, 120)], labels=[1])

@@ -5,9 +5,9 @@ import errno
 import pytest
 import torch
 
-from wsisam_server.training import TrainingError
-from wsisam_server.training.cache import FeatureCache, Features
-from wsisam_server.training.checkpoint import load_state, save_state
+from wsisam_server.learning.training import TrainingError
+from wsisam_server.learning.training.cache import FeatureCache, Features
+from wsisam_server.learning.training.checkpoint import load_state, save_state
 
 
 class Maker:

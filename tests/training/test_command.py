@@ -20,7 +20,7 @@ TINY = {
 @pytest.fixture
 def run(sam_file, tmp_path, monkeypatch):
     # tracing the encoder for OpenVINO takes longer than encoding two windows
-    monkeypatch.setattr("wsisam_server.training.encoder._has_openvino", lambda _: False)
+    monkeypatch.setattr("wsisam_server.learning.training.encoder._has_openvino", lambda _: False)
 
     def call(*arguments):
         command = ["train", "--sam", sam_file, "--out", tmp_path / "out", "--box-only", *arguments]

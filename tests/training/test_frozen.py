@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from wsisam_server.training.trainer import Trainer
+from wsisam_server.learning.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 TRAINED_PARTS = {
@@ -35,7 +35,7 @@ def test_without_low_share_the_low_branch_is_not_trained(base, store, examples, 
 
 def test_training_starts_from_the_base_own_masks(base, store, examples, options):
     from wsisam_model import Prompt
-    from wsisam_server.training.validation import network_answer
+    from wsisam_server.learning.training.validation import network_answer
 
     (example,) = examples(1)
     network = Trainer(base, store, [example], options(), CPU).network

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from wsisam_server.training import TrainingError
-from wsisam_server.training.cache import Features
-from wsisam_server.training.trainer import Trainer
+from wsisam_server.learning.training import TrainingError
+from wsisam_server.learning.training.cache import Features
+from wsisam_server.learning.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from wsisam_model.dual import DualMasks
-from wsisam_server.training.losses import click_places, objective
+from wsisam_server.learning.training.losses import click_places, objective
 
 
 @pytest.fixture

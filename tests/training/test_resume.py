@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from wsisam_server.training import Run, Source, TrainingError
-from wsisam_server.training.observer import Quiet
+from wsisam_server.learning.training import Run, Source, TrainingError
+from wsisam_server.learning.training.observer import Quiet
 
 
 class Killed(BaseException):
@@ -22,7 +22,7 @@ class KillAfter(Quiet):
 
 @pytest.fixture
 def run(base, encode, manifest, options, tmp_path, monkeypatch):
-    monkeypatch.setattr("wsisam_server.training.run.frozen_encoder", lambda *_: encode)
+    monkeypatch.setattr("wsisam_server.learning.training.run.frozen_encoder", lambda *_: encode)
     path = manifest()
 
     def make(name, observer=None, **changes):

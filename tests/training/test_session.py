@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wsisam_server.training.session import Session
+from wsisam_server.learning.training.session import Session
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import pytest
 
-from wsisam_server.datasets import Row
-from wsisam_server.training import Source, TrainingError
-from wsisam_server.training.sources import allot, shares, split_rows
+from wsisam_server.learning.datasets import Row
+from wsisam_server.learning.training import Source, TrainingError
+from wsisam_server.learning.training.sources import allot, shares, split_rows
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import torch
 
 from wsisam_model import ModelSettings
 from wsisam_model.additions import Additions
-from wsisam_server.training import Run, Source, TrainingError
-from wsisam_server.training.export import export
-from wsisam_server.training.network import Network
-from wsisam_server.training.observer import Quiet
-from wsisam_server.training.start import blended, start_tensors
+from wsisam_server.learning.training import Run, Source, TrainingError
+from wsisam_server.learning.training.export import export
+from wsisam_server.learning.training.network import Network
+from wsisam_server.learning.training.observer import Quiet
+from wsisam_server.learning.training.start import blended, start_tensors
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def start(base, tmp_path_factory):
 
 @pytest.fixture
 def run(base, encode, manifest, options, tmp_path, monkeypatch, start):
-    monkeypatch.setattr("wsisam_server.training.run.frozen_encoder", lambda *_: encode)
+    monkeypatch.setattr("wsisam_server.learning.training.run.frozen_encoder", lambda *_: encode)
     path = manifest()
 
     def make(**changes):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from wsisam_server.datasets import Sample, objects
-from wsisam_server.geometry import Window
-from wsisam_server.training import windows
-from wsisam_server.training.augment import Augmentation
-from wsisam_server.training.views import labels_in, read_labels, read_pixels
+from wsisam_server.core.geometry import Window
+from wsisam_server.learning.datasets import Sample, objects
+from wsisam_server.learning.training import windows
+from wsisam_server.learning.training.augment import Augmentation
+from wsisam_server.learning.training.views import labels_in, read_labels, read_pixels
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 
 from support import models
-from wsisam_server.weights import WeightsFolder
+from wsisam_server.inference.weights import WeightsFolder
 
 
 @pytest.fixture

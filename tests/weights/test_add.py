@@ -15,8 +15,8 @@ import torch
 from support.models import Quiet, add_plain, add_trained
 from wsisam_model import WsiSam
 from wsisam_model.branch import WsiParts
-from wsisam_server.weights import Wanted, WeightsError, WeightsFolder, add, load, verify
-from wsisam_server.weights.staging import leftovers, write_error
+from wsisam_server.inference.weights import Wanted, WeightsError, WeightsFolder, add, load, verify
+from wsisam_server.inference.weights.staging import leftovers, write_error
 
 
 class Hostile:
@@ -211,7 +211,7 @@ def test_an_interrupted_copy_leaves_nothing(folder, sam, everything):
 KILLED = """
 import sys, time
 from support.models import Quiet
-from wsisam_server.weights import Wanted, WeightsFolder, add
+from wsisam_server.inference.weights import Wanted, WeightsFolder, add
 from pathlib import Path
 
 class Halfway(Quiet):

@@ -20,7 +20,7 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli import main
 from wsisam_server.cli.size import Size, shown
 from wsisam_server.client import Client
-from wsisam_server.weights import WeightsFolder
+from wsisam_server.inference.weights import WeightsFolder
 
 
 @pytest.fixture

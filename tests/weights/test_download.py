@@ -8,7 +8,7 @@ import pytest
 
 from support.http import serving
 from support.models import Quiet
-from wsisam_server.weights import RECIPES, Wanted, WeightsError, add, verify
+from wsisam_server.inference.weights import RECIPES, Wanted, WeightsError, add, verify
 
 
 @pytest.fixture(scope="module")

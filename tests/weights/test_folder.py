@@ -5,8 +5,17 @@ import json
 import pytest
 
 from support.models import Quiet, add_plain, add_trained, files
-from wsisam_server.weights import Wanted, WeightsError, WeightsFolder, add, default_folder, load, overview, verify
-from wsisam_server.weights.record import RECORD
+from wsisam_server.inference.weights import (
+    Wanted,
+    WeightsError,
+    WeightsFolder,
+    add,
+    default_folder,
+    load,
+    overview,
+    verify,
+)
+from wsisam_server.inference.weights.record import RECORD
 
 
 @pytest.fixture

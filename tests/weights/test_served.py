@@ -8,10 +8,10 @@ import pytest
 
 from support.models import Quiet, add_plain, add_trained
 from wsisam_model import WsiSam
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.scheduler import Device, LocalEngine
-from wsisam_server.weights import ServedModels, Wanted, add
-from wsisam_server.weights.record import RECORD
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.inference.scheduler import Device, LocalEngine
+from wsisam_server.inference.weights import ServedModels, Wanted, add
+from wsisam_server.inference.weights.record import RECORD
 
 
 async def test_an_offer_is_what_the_loaded_model_is(folder):

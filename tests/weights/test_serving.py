@@ -12,8 +12,8 @@ from support.server import around, iou, picture, start
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_model import WsiSam
 from wsisam_server.client import Client, ServerError, geometry
-from wsisam_server.config import MIB, Limits
-from wsisam_server.weights import ServedModels
+from wsisam_server.core.settings import MIB, Limits
+from wsisam_server.inference.weights import ServedModels
 
 
 class Held(ServedModels):

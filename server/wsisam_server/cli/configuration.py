@@ -13,9 +13,9 @@ import click
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
 
+from wsisam_server.annotations.store import store_name
 from wsisam_server.cli.store import NONE
-from wsisam_server.config import Limits, Ray, Tls
-from wsisam_server.store import store_name
+from wsisam_server.core.settings import Limits, Ray, Tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,7 +10,7 @@ import click
 
 from wsisam_server.cli.configuration import PREFIX, SEPARATOR
 from wsisam_server.cli.size import Size
-from wsisam_server.config import Limits
+from wsisam_server.core.settings import Limits
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -10,7 +10,7 @@ import click
 import torch
 
 from wsisam_model import Dtype, LowReading, WsiSam, WsiSamError
-from wsisam_server.weights import VARIABLE, ServedModels, WeightsError, WeightsFolder, default_folder, load
+from wsisam_server.inference.weights import VARIABLE, ServedModels, WeightsError, WeightsFolder, default_folder, load
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from wsisam_model import available_models
-from wsisam_server.app import App, StartError
+from wsisam_server.annotations.store import default_path, store_name
+from wsisam_server.cli.app import App, StartError
 from wsisam_server.cli.configuration import Configuration, Mapped, configuration, printed
 from wsisam_server.cli.embedding_store import embedding_store_options
 from wsisam_server.cli.leaving import SECONDS_TO_LEAVE, leave_now, leave_within
@@ -22,12 +23,11 @@ from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.size import Size
 from wsisam_server.cli.store import NONE, store_option
 from wsisam_server.cli.token import tokens_option
-from wsisam_server.cluster import ClusterError, ClusterModels, Recipe
-from wsisam_server.config import MIB, PathMapping, Settings
-from wsisam_server.identity import default_tokens
-from wsisam_server.interceptors import TEXT, JsonLines, LogContext
-from wsisam_server.store import default_path, store_name
-from wsisam_server.weights import WeightsError, WeightsFolder, built_in
+from wsisam_server.core.settings import MIB, PathMapping, Settings
+from wsisam_server.inference.cluster import ClusterError, ClusterModels, Recipe
+from wsisam_server.inference.weights import WeightsError, WeightsFolder, built_in
+from wsisam_server.service.identity import default_tokens
+from wsisam_server.service.interceptors import TEXT, JsonLines, LogContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

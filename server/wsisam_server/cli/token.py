@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from wsisam_server.identity import EVERY_PROJECT, Role, Token, TokenError, TokenFile, default_tokens
+from wsisam_server.service.identity import EVERY_PROJECT, Role, Token, TokenError, TokenFile, default_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image
 
-from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.slides.cost import check_cost, check_file_cost
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.core.errors import Reason, WsiSamServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable

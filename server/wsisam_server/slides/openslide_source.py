@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import openslide
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.geometry import SlideSize
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import SlideSize
 from wsisam_server.slides.base import DamagedPlaceError, SlideInfo
 from wsisam_server.slides.calibration import Axes, believed, ome_axes
 from wsisam_server.slides.cost import TooCostlyError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsisam_server.geometry import Window
+    from wsisam_server.core.geometry import Window
     from wsisam_server.slides.file import SlideFile
     from wsisam_server.slides.tiff import Layout as TiffLayout
 

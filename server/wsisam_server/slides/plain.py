@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.geometry import SlideSize
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import SlideSize
 from wsisam_server.slides.base import SlideInfo
 from wsisam_server.slides.calibration import Axes, tiff_axes
 from wsisam_server.slides.decoding import is_sixteen_bit, is_supported, open_header, own_pixel_limit, to_rgb
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsisam_server.geometry import Window
+    from wsisam_server.core.geometry import Window
     from wsisam_server.slides.tiff import Layout as TiffLayout
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.slides.base import SlideInfo
 from wsisam_server.slides.decoding import wrong_size
 from wsisam_server.slides.sampling import WHITE, Grid, sample
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsisam_server.geometry import SlideSize, Window
+    from wsisam_server.core.geometry import SlideSize, Window
 
 
 @dataclass(frozen=True, slots=True)

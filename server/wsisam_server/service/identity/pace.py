@@ -1,0 +1,58 @@
+"""How fast each user may send."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from wsisam_server.core.errors import Reason, WsiSamServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Pace:
+    """A bucket of messages for each user, which fills at a rate. Used from one event loop.
+
+    Args:
+        per_second: messages of one user, in the long run.
+        burst: messages that may come at once after a silence.
+        clock: seconds that never go back.
+    """
+
+    def __init__(self, per_second: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_second = per_second
+        self._interval = 1 / per_second
+        self._ahead = burst / per_second
+        self._clock = clock
+        # When all that a user has sent would have come at exactly the rate: the whole bucket in one number.
+        self._due: dict[str, float] = {}
+
+    def allows(self, user: str) -> bool:
+        """Counts one more message, unless it comes too early."""
+        due = self._next(user)
+        # A hair's breadth for rounding, which must not cost the last message of a burst.
+        if due - self._clock() > self._ahead + self._interval / 1000:
+            return False
+        self._due[user] = due
+        return True
+
+    def take(self, user: str) -> None:
+        """Counts one more message.
+
+        Raises:
+            WsiSamServerError: TOO_MANY_MESSAGES; it is then not counted.
+        """
+        if not self.allows(user):
+            raise WsiSamServerError(Reason.TOO_MANY_MESSAGES, limit=f"{self._per_second:g}")
+
+    async def wait(self, user: str) -> None:
+        """Counts one more message in any case, and returns when it may be read."""
+        due = self._due[user] = self._next(user)
+        early = due - self._ahead - self._clock()
+        if early > 0:
+            await asyncio.sleep(early)
+
+    def _next(self, user: str) -> float:
+        return max(self._due.get(user, 0.0), self._clock()) + self._interval
