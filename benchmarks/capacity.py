@@ -237,8 +237,8 @@ def job(field: int) -> Job:
     import numpy as np  # noqa: PLC0415
 
     from wsisam_server.core.geometry import Box, FieldPair, Window  # noqa: PLC0415
+    from wsisam_server.core.prompt import SlidePrompt  # noqa: PLC0415
     from wsisam_server.inference.scheduler import Job  # noqa: PLC0415
-    from wsisam_server.segmentation.fields import SlidePrompt  # noqa: PLC0415
 
     x = 1000.0 * field
     image = np.full((256, 256, 3), 230, np.uint8)

@@ -24,12 +24,12 @@ from PIL import Image, ImageDraw
 from wsisam_model import WsiSam
 from wsisam_server.cli.app import build_segmenter
 from wsisam_server.core.geometry import SlideSize, Window
+from wsisam_server.core.requests import SurveyRequest, Wanted
 from wsisam_server.core.settings import Settings
 from wsisam_server.learning.datasets import crop, objects, read_manifest
 from wsisam_server.learning.evaluation.scores import RESAMPLES
 from wsisam_server.segmentation.outlines import outline
-from wsisam_server.segmentation.proposals import Wanted
-from wsisam_server.segmentation.segmenter import Survey, SurveyRequest
+from wsisam_server.segmentation.segmenter import Survey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -22,12 +22,14 @@ from scipy import ndimage
 
 from wsisam_model import LowReading, Prompt, WsiSam
 from wsisam_server.core.geometry import Box
+from wsisam_server.core.prompt import SlidePrompt
+from wsisam_server.core.requests import Goal
 from wsisam_server.learning.datasets.image_slide import ImageSlide
 from wsisam_server.learning.evaluation.masks import Region, predicted
 from wsisam_server.learning.evaluation.patches import Patches
 from wsisam_server.learning.evaluation.scores import dice, interval
-from wsisam_server.segmentation.fields import SlidePrompt, plan
-from wsisam_server.segmentation.refinement import Goal, fuse, question, rings
+from wsisam_server.segmentation.fields import plan
+from wsisam_server.segmentation.refinement import fuse, question, rings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

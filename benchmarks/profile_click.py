@@ -29,10 +29,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from wsisam_model import Prompt, WsiSam, two_way
 from wsisam_server.core.geometry import Box
+from wsisam_server.core.prompt import SlidePrompt
 from wsisam_server.core.settings import Limits
 from wsisam_server.core.shapes import encode
 from wsisam_server.inference.scheduler import ModelInfo
-from wsisam_server.segmentation.fields import SlidePrompt, plan
+from wsisam_server.segmentation.fields import plan
 from wsisam_server.segmentation.outlines import outline
 from wsisam_server.slides import open_slide
 

@@ -23,12 +23,12 @@ from claims import Claim, note
 
 from wsisam_model import WsiSam
 from wsisam_server.core.geometry import Box, FieldPair, Window
+from wsisam_server.core.prompt import SlidePrompt
 from wsisam_server.core.settings import MIB, Limits, Ray
 from wsisam_server.inference.cluster import ClusterModels, Recipe
 from wsisam_server.inference.cluster.engine import ClusterEngine
 from wsisam_server.inference.scheduler import Device, Job, LocalEngine
 from wsisam_server.inference.weights import ServedModels, WeightsFolder
-from wsisam_server.segmentation.fields import SlidePrompt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable

@@ -5,8 +5,9 @@ import pytest
 import shapely
 
 from wsisam_server.core.geometry import Box, SlideSize, Viewport, Window
+from wsisam_server.core.requests import Goal, Refinement
 from wsisam_server.segmentation.outlines import outline
-from wsisam_server.segmentation.refinement import Goal, Refinement, fuse, question, rings
+from wsisam_server.segmentation.refinement import fuse, question, rings
 
 SLIDE = SlideSize(4096, 4096)
 COARSE = Window(0, 0, 16, 256)

@@ -23,9 +23,9 @@ from wsisam_server.annotations.store import (
 )
 from wsisam_server.cli import main
 from wsisam_server.core.geometry import Box
+from wsisam_server.core.prompt import SlidePrompt
 from wsisam_server.core.settings import Limits
 from wsisam_server.learning.datasets import read_manifest
-from wsisam_server.segmentation.fields import SlidePrompt
 from wsisam_server.slides import fingerprint
 
 

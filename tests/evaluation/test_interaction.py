@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from wsisam_server.core.geometry import FieldPair, Point, Window
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.learning.evaluation import Journal, JournalError, Options, evaluate
 from wsisam_server.learning.evaluation.interaction import (
     auroc,
@@ -15,7 +16,6 @@ from wsisam_server.learning.evaluation.interaction import (
 from wsisam_server.learning.evaluation.masks import Region
 from wsisam_server.learning.evaluation.measures import Measured, measure
 from wsisam_server.learning.evaluation.protocol import Case
-from wsisam_server.segmentation.fields import PromptPoint, SlidePrompt
 
 
 def measured(prompt="1", dice=0.9, iou=0.8, score=0.8, **changes):

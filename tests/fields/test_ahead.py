@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsisam_server.core.geometry import Box, Point, SlideSize, Viewport
-from wsisam_server.segmentation.fields import PromptPoint, SlidePrompt, ahead, keeps, plan, shared
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
+from wsisam_server.segmentation.fields import ahead, keeps, plan, shared
 from wsisam_server.segmentation.fields.ahead import _places
 from wsisam_server.segmentation.fields.lattice import REACH
 from wsisam_server.segmentation.fields.plan import ROUNDING

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsisam_server.core.geometry import Box, Point, SlideSize
-from wsisam_server.segmentation.fields import Lattice, PromptPoint, SlidePrompt, plan, shared
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
+from wsisam_server.segmentation.fields import Lattice, plan, shared
 
 SLIDE = SlideSize(100_000, 80_000)
 X, Y = 4_608.0, 4_096.0

@@ -7,7 +7,8 @@ import shapely
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import SlideSize
-from wsisam_server.segmentation.proposals import Wanted, tiling, usable_region
+from wsisam_server.core.requests import Wanted
+from wsisam_server.segmentation.proposals import tiling, usable_region
 
 SLIDE = SlideSize(2000, 1500)
 WANTED = Wanted(30, 90)

@@ -21,10 +21,10 @@ from wsisam_server.annotations.store import (
     open_store,
 )
 from wsisam_server.core.geometry import Box, FieldPair, Point, Window
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
+from wsisam_server.core.requests import Refinement
 from wsisam_server.learning.replay import LeftAlone, Redrawn, RefusedError, refinement, replay, steps
 from wsisam_server.learning.replay.report import dice
-from wsisam_server.segmentation.fields import PromptPoint, SlidePrompt
-from wsisam_server.segmentation.refinement import Refinement
 
 SLIDE = "5e" * 32
 OLD = shapely.box(10, 10, 110, 110)

@@ -13,10 +13,10 @@ from support.models import add_plain, mib, two_models
 from support.one_window import one_window
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box, FieldPair, Window
+from wsisam_server.core.prompt import SlidePrompt
 from wsisam_server.core.settings import MIB
 from wsisam_server.inference.scheduler import Claim, Device, Job, LocalEngine, ModelPool, Priority, Ticket
 from wsisam_server.inference.weights import ServedModels
-from wsisam_server.segmentation.fields import SlidePrompt
 
 
 class Watched(ServedModels):

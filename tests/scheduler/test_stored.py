@@ -11,10 +11,10 @@ import torch
 from support.one_window import one_window
 from wsisam_model import EmbeddingError, EncoderOutput, WsiSam
 from wsisam_server.core.geometry import Box, FieldPair, Window
+from wsisam_server.core.prompt import SlidePrompt
 from wsisam_server.core.settings import MIB
 from wsisam_server.inference.embeddings import EmbeddingStore
 from wsisam_server.inference.scheduler import Device, Job, LocalEngine, ModelInfo, StoredFeatures
-from wsisam_server.segmentation.fields import SlidePrompt
 
 SLIDE = "5" * 64
 

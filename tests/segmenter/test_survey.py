@@ -10,12 +10,13 @@ import shapely
 from support.dark_parts import DarkParts
 from support.drawn_slide import DrawnSlide, opened
 from wsisam_server.cli.app import build_segmenter
+from wsisam_server.core.answers import Fate
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box
+from wsisam_server.core.requests import SurveyRequest, Wanted
 from wsisam_server.core.settings import Settings
 from wsisam_server.inference.scheduler import Claim, Priority, Ticket
-from wsisam_server.segmentation.proposals import Fate, Wanted
-from wsisam_server.segmentation.segmenter import Survey, SurveyRequest
+from wsisam_server.segmentation.segmenter import Survey
 
 SIZE = (60_000, 40_000)
 TISSUE = Box(2_000, 10_000, 12_000, 30_000)

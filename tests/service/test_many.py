@@ -16,8 +16,9 @@ from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.settings import Limits
 from wsisam_server.service.interceptors.maps import MOST_ENTRIES, TooManyEntriesError, check_maps
 from wsisam_server.service.servicers import segmentation
-from wsisam_server.service.servicers.converting import LARGE, count_vertices
+from wsisam_server.service.servicers.converting import LARGE
 from wsisam_server.wire import annotation_from_proto, from_proto
+from wsisam_server.wire.from_proto import count_vertices
 
 MANY = 600_000
 LIMITS = Limits()

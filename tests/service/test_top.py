@@ -19,7 +19,7 @@ from wsisam_server.cli.top_table import screen
 from wsisam_server.client import Client, ServerError
 from wsisam_server.core.settings import Limits
 from wsisam_server.service.identity import Role, TokenFile
-from wsisam_server.service.metrics import Reading, ReadingError, Spell, read
+from wsisam_server.service.metrics.reading import Reading, ReadingError, Spell, read
 
 
 @pytest.fixture(scope="module")

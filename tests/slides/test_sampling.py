@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsisam_server.core.geometry import SlideSize, Window
-from wsisam_server.slides.calibration import mean_mpp
+from wsisam_server.core.pixel_size import mean_mpp
 from wsisam_server.slides.sampling import Grid, sample
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from wsisam_server.annotations.store import Content, Draft, PathClass, Provenance, Scale, class_name
 from wsisam_server.core.geometry import Box, FieldPair, Point, Window
-from wsisam_server.segmentation.fields import PromptPoint, SlidePrompt
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 
 SLIDE = "5e" * 32
 OTHER_SLIDE = "file:///C:/slides/only%20the%20client%20opens.ndpi"

@@ -22,8 +22,8 @@ from wsisam_server.annotations.store import (
 )
 from wsisam_server.annotations.store.upkeep import check
 from wsisam_server.core.geometry import Point
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.core.settings import Limits
-from wsisam_server.segmentation.fields import PromptPoint, SlidePrompt
 from wsisam_server.wire import annotation_to_proto as to_proto
 from wsisam_server.wire.annotation_from_proto import annotation_list, draft_list
 

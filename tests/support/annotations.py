@@ -17,7 +17,6 @@ from wsisam_server.client import server_error
 from wsisam_server.service.identity import Pace
 from wsisam_server.service.interceptors import Access, BoundaryInterceptor, Gate
 from wsisam_server.service.servicers import AnnotationsServicer
-from wsisam_server.service.sessions import Keeper
 from wsisam_server.wire.details import status_details
 
 SLIDE = "5e" * 32
@@ -71,7 +70,7 @@ class Serving:
 
     async def _start(self, place, limits, port):
         self.store = AsyncStore(open_store(place, limits), limits.waiting_writes)
-        self._servicer = AnnotationsServicer(Keeper(self.store), limits)
+        self._servicer = AnnotationsServicer(self.store, limits)
         gate = Gate()
         gate.open()
         self._server = grpc.aio.server(

@@ -12,8 +12,8 @@ import pytest
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box, FieldPair, Point, Window
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.inference.scheduler import Job
-from wsisam_server.segmentation.fields import PromptPoint, SlidePrompt
 
 _slides = count()
 

@@ -1,4 +1,4 @@
-"""App room: builds everything from the settings, starts it, stops it.
+"""Composes the server: builds everything from the settings, starts it, stops it.
 
 What flows in: settings. What flows out: a running server. It must never decide anything about a prompt.
 """
@@ -24,7 +24,9 @@ from wsisam_server.inference.scheduler import Device, ModelPool
 from wsisam_server.segmentation.segmenter import Observers, Segmenter
 from wsisam_server.service.identity import Keyring, Pace
 from wsisam_server.service.interceptors import Access, BoundaryInterceptor, Gate
-from wsisam_server.service.metrics import Current, Endpoint, Recorder
+from wsisam_server.service.metrics.current import Current
+from wsisam_server.service.metrics.endpoint import Endpoint
+from wsisam_server.service.metrics.recorder import Recorder
 from wsisam_server.service.servicers import AnnotationsServicer, SegmentationServicer
 from wsisam_server.service.sessions import Keeper
 from wsisam_server.service.tracing import spans
@@ -166,10 +168,9 @@ class App:
         """
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         self._store = await self._open_store()
-        keeper = Keeper(self._store)
         self._servicers = (
-            SegmentationServicer(self.segmenter, keeper, self._pace, self._settings),
-            AnnotationsServicer(keeper, self._settings.limits),
+            SegmentationServicer(self.segmenter, Keeper(self._store), self._pace, self._settings),
+            AnnotationsServicer(self._store, self._settings.limits),
         )
         self._server = self._build_server(*self._servicers)
         port = self._bind(self._server, self._settings.port)

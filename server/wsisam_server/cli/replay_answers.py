@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.annotations.store import Provenance, scales_kept
+from wsisam_server.annotations.store import Provenance, provenance, scales_kept
 from wsisam_server.cli.app import build_segmenter
 from wsisam_server.client import ServerError, geometry
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import FieldPair, Window
+from wsisam_server.core.requests import ExactWindow, Request
 from wsisam_server.core.settings import Settings
 from wsisam_server.learning.dataset_export import HarvestError, SlideFinder, as_drawn
 from wsisam_server.learning.replay import Redrawn, RefusedError, refinement, steps, windows_used
-from wsisam_server.segmentation.fields import ExactWindow
-from wsisam_server.segmentation.segmenter import Request
-from wsisam_server.service import sessions
 from wsisam_server.slides import Place, SlideAccess, SlideFile
 from wsisam_server.wire import annotation_from_proto, annotation_to_proto, to_proto
 
@@ -30,9 +28,9 @@ if TYPE_CHECKING:
     from wsisam_model import WsiSam
     from wsisam_server.annotations.store import Scale, SlideRecord
     from wsisam_server.cli.connection import Reach
-    from wsisam_server.segmentation.fields import SlidePrompt
-    from wsisam_server.segmentation.refinement import Refinement
-    from wsisam_server.segmentation.segmenter import Outcome
+    from wsisam_server.core.answers import Outcome
+    from wsisam_server.core.prompt import SlidePrompt
+    from wsisam_server.core.requests import Refinement
 
 
 class There:
@@ -177,7 +175,7 @@ class Here:
         except HarvestError as error:
             raise RefusedError(str(error)) from error
         assert outcome is not None
-        return Redrawn(outcome.outline.geometry, sessions.provenance(prompt, outcome), limited=outcome.limited)
+        return Redrawn(outcome.outline.geometry, provenance(prompt, outcome), limited=outcome.limited)
 
     def close(self) -> None:
         """Closes the model."""

@@ -18,10 +18,10 @@ from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
 from wsisam_server.cli.prompts import BoxType, Numbers, PointType, Result, describe, prompts
+from wsisam_server.core.answers import CELLS
 from wsisam_server.core.errors import WsiSamServerError
+from wsisam_server.core.requests import Request
 from wsisam_server.core.shapes import collection
-from wsisam_server.segmentation.refinement import CELLS
-from wsisam_server.segmentation.segmenter import Request
 from wsisam_server.wire import from_proto, to_proto
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ import openslide
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import SlideSize
+from wsisam_server.core.pixel_size import Axes, believed
 from wsisam_server.slides.base import DamagedPlaceError, SlideInfo
-from wsisam_server.slides.calibration import Axes, believed, ome_axes
+from wsisam_server.slides.calibration import ome_axes
 from wsisam_server.slides.cost import TooCostlyError
 from wsisam_server.slides.fingerprint import slide_fingerprint
 from wsisam_server.slides.sampling import WHITE, Grid, best_level, sample

@@ -15,6 +15,7 @@ from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.annotations.store import (
     Annotation,
     ChangeKind,
+    Commit,
     Content,
     Draft,
     PathClass,
@@ -27,8 +28,6 @@ from wsisam_server.annotations.store import (
 )
 from wsisam_server.core.geometry import FieldPair, SlideSize, Window
 from wsisam_server.core.shapes import areas_of, decode_many
-from wsisam_server.service.identity import current_user
-from wsisam_server.service.sessions import Commit
 from wsisam_server.wire import from_proto
 from wsisam_server.wire.from_proto import invalid
 
@@ -166,11 +165,17 @@ def target(message: pb.AnnotationTarget | pb.RestoreTarget, field: str) -> Targe
     return Target(annotation_id(message.id, f"{field}.id"), revision(message.revision, f"{field}.revision"), earlier)
 
 
-def commit(message: segmentation_pb2.Commit, field: str, limits: Limits) -> Commit:
-    """How an outline is to be kept."""
+def commit(message: segmentation_pb2.Commit, field: str, limits: Limits, author: str) -> Commit:
+    """How an outline is to be kept.
+
+    Args:
+        message: what the client says.
+        field: its path in the request.
+        limits: how much of its text can be stored.
+        author: who keeps it; the message names one, who counts only where callers are not known.
+    """
     if len(message.metadata) > limits.annotation_text:
         raise invalid(f"{field}.metadata", f"it has {len(message.metadata)} entries, and so many cannot be stored")
-    author = current_user().author(message.author)
     if not author:
         raise invalid(f"{field}.author", "it is empty")
     return Commit(

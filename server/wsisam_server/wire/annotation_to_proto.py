@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         Wanted,
     )
     from wsisam_server.core.geometry import Box
-    from wsisam_server.segmentation.fields import SlidePrompt
+    from wsisam_server.core.prompt import SlidePrompt
 
 KINDS = {
     ChangeKind.SAVED: pb.CHANGE_KIND_SAVED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wsisam_server.annotations.store import RevisionConflictError
-from wsisam_server.segmentation.segmenter import PixelsNeededError
+from wsisam_server.core.pixels import PixelsNeededError
 from wsisam_server.wire import annotation_to_proto, to_proto
 
 if TYPE_CHECKING:

@@ -5,29 +5,30 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from wsisam.v1 import geometry_pb2, segmentation_pb2
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box, Point, SlideSize, Viewport, Window
-from wsisam_server.core.shapes import decode, decode_many
-from wsisam_server.segmentation.fields import (
+from wsisam_server.core.pixel_size import mean_mpp
+from wsisam_server.core.pixels import Encoding, PixelWindow
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
+from wsisam_server.core.requests import (
     MAX_DOWNSAMPLE,
+    MAX_SIZE_RATIO,
     MIN_DOWNSAMPLE,
     AtDownsample,
     ExactWindow,
     FieldChoice,
-    PromptPoint,
-    SlidePrompt,
+    OutlineOptions,
+    Refinement,
+    SurveyRequest,
+    Wanted,
 )
-from wsisam_server.segmentation.proposals import MAX_SIZE_RATIO, Wanted
-from wsisam_server.segmentation.refinement import Refinement
-from wsisam_server.segmentation.segmenter import OutlineOptions, SurveyRequest
-from wsisam_server.service.servicers.converting import count_vertices
-from wsisam_server.slides import Encoding, PixelWindow, mean_mpp
+from wsisam_server.core.shapes import decode, decode_many
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import shapely
 
@@ -41,6 +42,9 @@ MAX_AREA = 1e12
 
 AREAS_AT_ONCE = 1000
 """So many are made in about a millisecond, and leave little for Python's garbage collector to look through."""
+
+RING_VERTICES: Final = 3
+"""Of a ring at least."""
 
 Value = TypeVar("Value")
 
@@ -134,6 +138,21 @@ def _areas_of(messages: Sequence[geometry_pb2.MultiPolygon], field: str) -> list
 
 def _rings(message: geometry_pb2.MultiPolygon) -> list[list[list[int]]]:
     return [[list(ring.deltas) for ring in part.rings] for part in message.polygons]
+
+
+def count_vertices(shapes: Iterable[geometry_pb2.MultiPolygon], enough: int) -> int:
+    """The vertices of shapes, or some number above `enough` where there are more.
+
+    Each ring counts as at least a triangle, and each polygon as at least one ring: no number of empty ones passes.
+    """
+    count = 0
+    for shape in shapes:
+        for part in shape.polygons:
+            rings = part.rings
+            count += sum(max(len(ring.deltas) // 2, RING_VERTICES) for ring in rings[: enough + 1]) or RING_VERTICES
+            if count > enough:
+                return count
+    return count
 
 
 def survey(message: segmentation_pb2.SegmentEverythingRequest, owner: str, limits: Limits) -> SurveyRequest:

@@ -5,25 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wsisam.v1 import geometry_pb2, segmentation_pb2
-from wsisam_server.segmentation.proposals import Fate
-from wsisam_server.segmentation.segmenter import Outcome, PixelsNeededError, Proposal, Step, Survey
-from wsisam_server.service import sessions
-from wsisam_server.service.interceptors import normalized
-from wsisam_server.slides import PixelSizeSource
+from wsisam_server.core.answers import Fate, Outcome, Proposal, Step
+from wsisam_server.core.pixel_size import PixelSizeSource
+from wsisam_server.core.pixels import PixelsNeededError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wsisam_server.annotations.store import Saved
+    from wsisam_server.core.errors import WsiSamServerError
     from wsisam_server.core.geometry import FieldPair, Window
-    from wsisam_server.slides import PixelSize, PixelWindow
-
-STAGES = {
-    sessions.WaitingForModel: segmentation_pb2.STAGE_LOADING_MODEL,
-    sessions.WaitingForPixels: segmentation_pb2.STAGE_WAITING_FOR_PIXELS,
-    sessions.WaitingForEncoder: segmentation_pb2.STAGE_ENCODING,
-    sessions.Refining: segmentation_pb2.STAGE_REFINING,
-}
+    from wsisam_server.core.pixel_size import PixelSize
+    from wsisam_server.core.pixels import PixelWindow
 
 PIXEL_SIZE_SOURCES = {
     PixelSizeSource.NOBODY: segmentation_pb2.PIXEL_SIZE_SOURCE_UNSPECIFIED,
@@ -92,18 +85,27 @@ def pixel_size(value: PixelSize) -> segmentation_pb2.PixelSize:
     )
 
 
-def survey_step(survey: Survey, step: Step) -> segmentation_pb2.SegmentEverythingResponse:
-    """What became final in a region, and how far its search is."""
+def survey_step(
+    step: Step, *, windows_total: int, downsample: float, found_with: PixelSize
+) -> segmentation_pb2.SegmentEverythingResponse:
+    """What became final in a region, and how far its search is.
+
+    Args:
+        step: what became final.
+        windows_total: windows of the whole search.
+        downsample: of each of them.
+        found_with: the pixel size that lengths follow from.
+    """
     by_name = {fate.value: step.counts[fate] for fate in Fate}
     return segmentation_pb2.SegmentEverythingResponse(
         proposals=map(_proposal, step.proposals),
         windows_done=step.done,
-        windows_total=len(survey.plan.tiles),
+        windows_total=windows_total,
         counts=segmentation_pb2.ProposalCounts(clicks=sum(by_name.values()), **by_name),
-        unit=unit(in_microns=survey.in_microns),
-        downsample=survey.plan.downsample,
+        unit=unit(in_microns=found_with.mpp is not None),
+        downsample=downsample,
         unreadable=map(window, step.unreadable),
-        pixel_size=pixel_size(survey.pixel_size),
+        pixel_size=pixel_size(found_with),
     )
 
 
@@ -148,35 +150,11 @@ def place(value: PixelWindow) -> dict[str, int]:
     return {"x": value.x, "y": value.y, "width": value.width, "height": value.height}
 
 
-def item_error(error: Exception) -> segmentation_pb2.Error:
+def item_error(error: WsiSamServerError) -> segmentation_pb2.Error:
     """The error of one item of a stream."""
-    known = normalized(error)
     message = segmentation_pb2.Error(
-        code=known.code.value, reason=known.reason.name, message=known.public_text, details=known.details
+        code=error.code.value, reason=error.reason.name, message=error.public_text, details=error.details
     )
-    if isinstance(known, PixelsNeededError):
-        message.pixels_needed.CopyFrom(pixels_needed(known.windows))
+    if isinstance(error, PixelsNeededError):
+        message.pixels_needed.CopyFrom(pixels_needed(error.windows))
     return message
-
-
-def event(value: sessions.Event) -> segmentation_pb2.InteractResponse:
-    """What happened in a session."""
-    reply = segmentation_pb2.InteractResponse
-    if isinstance(value, sessions.OutlineReady):
-        return reply(
-            outline=segmentation_pb2.ObjectOutline(
-                object_id=value.object_id, revision=value.revision, outline=outline(value.outcome, value.saved)
-            )
-        )
-    if isinstance(value, sessions.Failed):
-        return reply(
-            error=segmentation_pb2.ObjectError(
-                object_id=value.object_id, revision=value.revision, error=item_error(value.error)
-            )
-        )
-    if isinstance(value, sessions.PixelsWanted):
-        return reply(pixels_needed=pixels_needed(value.windows))
-    progress = segmentation_pb2.Progress(object_id=value.object_id, revision=value.revision, stage=STAGES[type(value)])
-    if isinstance(value, sessions.Refining):
-        progress.windows_done, progress.windows_total = value.done, value.total
-    return reply(progress=progress)

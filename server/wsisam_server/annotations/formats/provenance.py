@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wsisam_server.annotations.store import Provenance, Scale
 from wsisam_server.core.geometry import Box, FieldPair, Point, Window
-from wsisam_server.segmentation.fields import PromptPoint, SlidePrompt
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

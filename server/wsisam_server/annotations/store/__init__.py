@@ -7,6 +7,7 @@ It must never know of messages, models or QuPath.
 `model` is the domain, `rules` its decisions, `contract` the interface; the other modules put them on a SQL database.
 """
 
+from wsisam_server.annotations.store.commit import Commit, provenance
 from wsisam_server.annotations.store.contract import Store
 from wsisam_server.annotations.store.errors import Conflict, RevisionConflictError, StoreError
 from wsisam_server.annotations.store.lists import listed
@@ -37,6 +38,7 @@ __all__ = [
     "Annotation",
     "AsyncStore",
     "ChangeKind",
+    "Commit",
     "Conflict",
     "Content",
     "Draft",
@@ -58,6 +60,7 @@ __all__ = [
     "digest",
     "listed",
     "open_store",
+    "provenance",
     "scales_kept",
     "store_name",
 ]

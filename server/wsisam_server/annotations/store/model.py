@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from wsisam_server.core.geometry import Box, FieldPair, SlideSize
-    from wsisam_server.segmentation.fields import SlidePrompt
+    from wsisam_server.core.prompt import SlidePrompt
 
 MOST_WINDOWS: Final = 2**31 - 1
 """What every client can count to."""

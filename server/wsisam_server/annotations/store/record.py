@@ -11,7 +11,7 @@ from wsisam_server.annotations.store.model import Content, PathClass, Provenance
 from wsisam_server.annotations.store.shape import canonical, from_wkb, pack, to_wkb, unpack
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box, FieldPair, Point, Window
-from wsisam_server.segmentation.fields import PromptPoint, SlidePrompt
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

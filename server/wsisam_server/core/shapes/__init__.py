@@ -1,10 +1,8 @@
-"""Polygons room: logits in, valid polygons in slide coordinates out, and the two forms in which polygons travel.
+"""Shapes in slide coordinates: simplified, snapped to the grid, made valid, and the two forms in which they travel.
 
-Also what people drew, made valid in bounded time (`Mender`).
-
-What flows in: a matrix of logits, the window it covers, the slide's size. What flows out: an `Outline` whose geometry
-is valid and inside the slide, its integer form for the wire, its GeoJSON for QuPath.
-It must never know what a model, a message or a slide file is.
+What flows in: polygons, from a model or as people drew them. What flows out: valid ones, in bounded time (`Mender`),
+their integer form for the wire, their GeoJSON for QuPath. It must never know what a model, a message or a slide file
+is.
 
 Coordinates are level-0 pixels, x to the right, y down, pixel i covering [i, i + 1); vertices lie on a 1/32 px grid.
 """

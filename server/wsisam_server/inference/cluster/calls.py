@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_server.core.geometry import FieldPair, Window
+    from wsisam_server.core.prompt import SlidePrompt
     from wsisam_server.inference.scheduler import ModelInfo, Priority
-    from wsisam_server.segmentation.fields import SlidePrompt
 
     Pixels: TypeAlias = dict[Window, NDArray[np.uint8]]
 

@@ -8,9 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from wsisam_server.core.answers import StageTimes
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.inference.cluster.calls import Call, Lacking
-from wsisam_server.inference.scheduler import Answer, Claim, Prepared, Priority, StageTimes, Ticket
+from wsisam_server.inference.scheduler import Answer, Claim, Prepared, Priority, Ticket
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ nor where models lie on disk.
 """
 
 from wsisam_server.inference.scheduler.device import Device
-from wsisam_server.inference.scheduler.engine import Answer, Engine, Job, ModelInfo, Prepared, Priority, StageTimes
+from wsisam_server.inference.scheduler.engine import Answer, Engine, Job, ModelInfo, Prepared, Priority
 from wsisam_server.inference.scheduler.fair_queue import Claim, FairQueue, Ticket
 from wsisam_server.inference.scheduler.local import LocalEngine
 from wsisam_server.inference.scheduler.models import Models, Workplace
@@ -33,7 +33,6 @@ __all__ = [
     "Prepared",
     "Priority",
     "Readers",
-    "StageTimes",
     "StoredFeatures",
     "Ticket",
     "Workplace",

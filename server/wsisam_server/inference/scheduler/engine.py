@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
+from wsisam_server.core.answers import StageTimes
 from wsisam_server.core.geometry import Window
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from wsisam_model import ModelSettings, WsiSam
     from wsisam_server.core.geometry import FieldPair
-    from wsisam_server.segmentation.fields import SlidePrompt
+    from wsisam_server.core.prompt import SlidePrompt
 
 
 class Priority(IntEnum):
@@ -31,30 +32,6 @@ class Priority(IntEnum):
     def passes(self) -> bool:
         """Whether nobody is known to come back to what is encoded for it."""
         return self in {Priority.PREFETCH, Priority.BATCH}
-
-
-@dataclass(slots=True)
-class StageTimes:
-    """Wall time of one job's stages in milliseconds, and the encoder runs that it waited for.
-
-    What was encoded before and comes from a disk counts as read, with what is prepared of it, and as no run.
-    """
-
-    queue: float = 0.0
-    read: float = 0.0
-    encode: float = 0.0
-    decode: float = 0.0
-    encoder_runs: int = 0
-
-    def __add__(self, other: StageTimes) -> StageTimes:
-        """The times of two jobs, one after the other."""
-        return StageTimes(
-            self.queue + other.queue,
-            self.read + other.read,
-            self.encode + other.encode,
-            self.decode + other.decode,
-            self.encoder_runs + other.encoder_runs,
-        )
 
 
 @dataclass(slots=True)

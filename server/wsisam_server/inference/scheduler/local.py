@@ -11,7 +11,8 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from wsisam_model import Embedding, ModelSettings, Prediction, Prompt, Role, WsiSam
-from wsisam_server.inference.scheduler.engine import Answer, Job, ModelInfo, Prepared, Priority, StageTimes
+from wsisam_server.core.answers import StageTimes
+from wsisam_server.inference.scheduler.engine import Answer, Job, ModelInfo, Prepared, Priority
 from wsisam_server.inference.scheduler.fair_queue import Claim, Ticket
 from wsisam_server.inference.scheduler.stored import StoredFeatures
 

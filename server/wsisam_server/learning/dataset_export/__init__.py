@@ -1,4 +1,4 @@
-"""Harvest room: annotated slides as training data.
+"""Dataset export: annotated slides as training data.
 
 What flows in: annotations, of the store or of a QuPath project, and where slides lie. What flows out: image windows,
 label images, the manifest that training and evaluation read, and beside it what each label was made of.

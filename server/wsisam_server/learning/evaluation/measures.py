@@ -11,8 +11,8 @@ from scipy import ndimage
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from wsisam_server.core.prompt import PromptPoint
     from wsisam_server.learning.evaluation.protocol import Case
-    from wsisam_server.segmentation.fields import PromptPoint
 
 _AROUND: Final = np.array(
     [(0.0, 0.0), *((np.cos(angle), np.sin(angle)) for angle in np.arange(8) * np.pi / 4)], np.float64

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from wsisam_model import Prompt
 from wsisam_server.core.geometry import Box, FieldPair, Point, Viewport
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.learning.datasets import crop, first_click, next_click
 from wsisam_server.learning.evaluation.interaction import CAP, TARGETS
 from wsisam_server.learning.evaluation.masks import Region, predicted
 from wsisam_server.learning.evaluation.options import BOX
 from wsisam_server.learning.evaluation.scores import dice, iou
 from wsisam_server.learning.evaluation.variants import answer
-from wsisam_server.segmentation.fields import PromptPoint, SlidePrompt, keeps, plan
+from wsisam_server.segmentation.fields import keeps, plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from wsisam_server.core.answers import CELLS
+from wsisam_server.core.prompt import SlidePrompt
+from wsisam_server.core.requests import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE, USUAL_WINDOWS, Refinement
 from wsisam_server.core.settings import Limits
-from wsisam_server.segmentation.fields import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE, SlidePrompt
-from wsisam_server.segmentation.refinement import CELLS, USUAL_WINDOWS, Refinement
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry

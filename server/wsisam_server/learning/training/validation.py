@@ -15,13 +15,14 @@ from wsisam_model import Prompt
 from wsisam_model.branch import BranchInput
 from wsisam_model.prompt_batch import PromptBatch
 from wsisam_server.core.geometry import Box, Point, SlideSize, Viewport
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.learning.datasets import first_click, load, next_click, objects
 from wsisam_server.learning.evaluation import dice
 from wsisam_server.learning.training import sources, windows
 from wsisam_server.learning.training.augment import Augmentation
 from wsisam_server.learning.training.network import stack
 from wsisam_server.learning.training.views import LABEL_SIDE
-from wsisam_server.segmentation.fields import PromptPoint, SlidePrompt, plan
+from wsisam_server.segmentation.fields import plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -4,28 +4,12 @@ Pure arithmetic in slide coordinates. It must never read a pixel, and knows of a
 """
 
 from wsisam_server.segmentation.fields.ahead import ahead
+from wsisam_server.segmentation.fields.checking import checked
 from wsisam_server.segmentation.fields.lattice import Lattice, shared
-from wsisam_server.segmentation.fields.plan import (
-    MAX_DOWNSAMPLE,
-    MIN_DOWNSAMPLE,
-    AtDownsample,
-    ExactWindow,
-    FieldChoice,
-    keeps,
-    onto_slide,
-    plan,
-)
-from wsisam_server.segmentation.fields.prompt import PromptPoint, SlidePrompt, checked
+from wsisam_server.segmentation.fields.plan import keeps, onto_slide, plan
 
 __all__ = [
-    "MAX_DOWNSAMPLE",
-    "MIN_DOWNSAMPLE",
-    "AtDownsample",
-    "ExactWindow",
-    "FieldChoice",
     "Lattice",
-    "PromptPoint",
-    "SlidePrompt",
     "ahead",
     "checked",
     "keeps",

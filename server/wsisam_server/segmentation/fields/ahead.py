@@ -7,9 +7,9 @@ import math
 from typing import TYPE_CHECKING
 
 from wsisam_server.core.geometry import Point
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.segmentation.fields.lattice import REACH, Lattice
 from wsisam_server.segmentation.fields.plan import plan
-from wsisam_server.segmentation.fields.prompt import PromptPoint, SlidePrompt
 
 if TYPE_CHECKING:
     from wsisam_server.core.geometry import FieldPair, SlideSize, Viewport, Window

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from wsisam_server.core.geometry import Box, Point, Viewport
-from wsisam_server.segmentation.fields.plan import AtDownsample, plan
-from wsisam_server.segmentation.fields.prompt import PromptPoint, SlidePrompt
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
+from wsisam_server.core.requests import AtDownsample
+from wsisam_server.segmentation.fields.plan import plan
 
 if TYPE_CHECKING:
     from wsisam_server.core.geometry import FieldPair, SlideSize

@@ -8,18 +8,15 @@ colleague at the next desk meet the same windows, whose embeddings are then cach
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import FieldPair, SlideSize, Viewport, Window
+from wsisam_server.core.requests import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE, AtDownsample, ExactWindow, FieldChoice
 
 if TYPE_CHECKING:
-    from wsisam_server.segmentation.fields.prompt import SlidePrompt
+    from wsisam_server.core.prompt import SlidePrompt
 
-MIN_DOWNSAMPLE = 1 / 64
-MAX_DOWNSAMPLE = 2.0**18
-"""At 256 px a window of 67 million pixels: the widest slide whose outlines the contract can carry."""
 
 ROUNDING = 1e-9
 """Share of its coordinates by which a caller's window may miss a prompt on its very edge: windows travel to clients and
@@ -46,23 +43,6 @@ away from its edges; nearer than that, the object itself would soon be cut."""
 BLIND_MPP = 0.5
 """Working resolution of a click without a viewport, in microns per pixel: the usual 20x, at which glands and small
 lesions fit a patch."""
-
-
-@dataclass(frozen=True, slots=True)
-class AtDownsample:
-    """The caller chose the working downsample of the HR window; the planner places it."""
-
-    downsample: float
-
-
-@dataclass(frozen=True, slots=True)
-class ExactWindow:
-    """The caller chose the HR window itself, usually the one that an earlier answer named."""
-
-    window: Window
-
-
-FieldChoice = AtDownsample | ExactWindow | None
 
 
 def plan(

@@ -1,5 +1,8 @@
-"""Outlines: logits over a window in, a valid outline in level-0 pixels out. Pure."""
+"""Outlines: a matrix of logits, the window it covers and the slide's size in; an `Outline` out.
 
-from wsisam_server.segmentation.outlines.outline import Outline, outline, reaches_edge
+Its geometry is valid and inside the slide. Pure: it must never know what a model, a message or a slide file is.
+"""
 
-__all__ = ["Outline", "outline", "reaches_edge"]
+from wsisam_server.segmentation.outlines.outline import outline, reaches_edge
+
+__all__ = ["outline", "reaches_edge"]

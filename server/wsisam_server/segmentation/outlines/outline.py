@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
+from wsisam_server.core.answers import Outline
 from wsisam_server.core.shapes.grid import STEP_PX
 from wsisam_server.core.shapes.parts import oriented
 from wsisam_server.core.shapes.simplify import simplify
@@ -19,27 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_server.core.geometry import SlideSize, Window
-
-
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """An object's outline in slide coordinates.
-
-    Attributes:
-        geometry: level-0 pixels; OGC-valid, every vertex on the 1/32 px grid and inside the slide. Exteriors run
-            counter-clockwise in (x, y), holes clockwise (RFC 7946). May be empty.
-        touches_window_edge: the geometry reaches an edge of the window beyond which the slide goes on, so that the
-            object may be cut by the field.
-        tolerance_px: how far simplification was allowed to move the outline, in level-0 pixels.
-        dropped_parts: parts left out because they are smaller than the minimum area.
-        dropped_holes: holes filled, in the parts that are left, because they are smaller than the minimum area.
-    """
-
-    geometry: shapely.MultiPolygon
-    touches_window_edge: bool
-    tolerance_px: float
-    dropped_parts: int
-    dropped_holes: int
 
 
 def outline(

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsisam_server.core.errors import WsiSamServerError
-from wsisam_server.segmentation.fields import SlidePrompt, checked, plan
+from wsisam_server.core.prompt import SlidePrompt
+from wsisam_server.segmentation.fields import plan
+from wsisam_server.segmentation.fields.checking import checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,21 +6,16 @@ pixels. It must never know what a model, a message or a pixel is.
 """
 
 from wsisam_server.segmentation.proposals.choosing import Chooser
-from wsisam_server.segmentation.proposals.finding import Candidate, Counts, Fate, Found, judge, stability
+from wsisam_server.segmentation.proposals.finding import Candidate, Found, judge, stability
 from wsisam_server.segmentation.proposals.region import comparable, usable_region
 from wsisam_server.segmentation.proposals.tiling import Tile, Tiling, tiling
-from wsisam_server.segmentation.proposals.wanted import MAX_SIZE_RATIO, Wanted
 
 __all__ = [
-    "MAX_SIZE_RATIO",
     "Candidate",
     "Chooser",
-    "Counts",
-    "Fate",
     "Found",
     "Tile",
     "Tiling",
-    "Wanted",
     "comparable",
     "judge",
     "stability",

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
+from wsisam_server.core.answers import Counts, Fate
 from wsisam_server.core.shapes import STEP_PX, polygonal
-from wsisam_server.segmentation.proposals.wanted import AGREEMENT_IOU, INSIDE_SHARE, Wanted, size_of
+from wsisam_server.segmentation.proposals.wanted import AGREEMENT_IOU, INSIDE_SHARE, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,27 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_server.core.geometry import Point, Window
+    from wsisam_server.core.requests import Wanted
 
 STABILITY_STEP = 1.0
 """How far the threshold of the logits is moved, up and down."""
-
-
-class Fate(Enum):
-    """What became of a click's outline."""
-
-    PROPOSED = "proposed"
-    NOTHING = "nothing"
-    TOO_SMALL = "too_small"
-    TOO_LARGE = "too_large"
-    CUT = "cut"
-    WEAK = "weak"
-    OUTSIDE = "outside"
-    EXISTING = "existing"
-    REPEATED = "repeated"
-    UNREADABLE = "unreadable"
-
-
-Counts = Counter[Fate]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ import shapely
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.shapes import Mender, TangledError, polygonal
-from wsisam_server.segmentation.proposals.wanted import OTHER_KIND, Wanted, size_of
+from wsisam_server.segmentation.proposals.wanted import OTHER_KIND, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wsisam_server.core.geometry import SlideSize
+    from wsisam_server.core.requests import Wanted
 
 
 _TANGLED: Final = "cross themselves or lie over each other too often; simplify them, or draw less at once"

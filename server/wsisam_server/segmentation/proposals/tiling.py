@@ -12,13 +12,14 @@ import shapely
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Point, Window
-from wsisam_server.segmentation.fields import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE, onto_slide
+from wsisam_server.core.requests import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE
+from wsisam_server.segmentation.fields import onto_slide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wsisam_server.core.geometry import SlideSize
-    from wsisam_server.segmentation.proposals.wanted import Wanted
+    from wsisam_server.core.requests import Wanted
 
 WINDOW_SHARE = 2.0
 """Side of a window, in sizes of the largest wanted object. The default model was trained on objects of a quarter to

@@ -1,4 +1,4 @@
-"""Borders room: a coarse answer in; the finer windows along its border, what to ask there, and one mosaic out.
+"""Refinement: a coarse answer in; the finer windows along its border, what to ask there, and one mosaic out.
 
 What flows in: logits over a field, the slide's size, how fine and how much it may cost; then the logits of the finer
 windows. What flows out: windows, prompts, and logits in which coarse and fine are merged without seams. It is pure: it
@@ -7,6 +7,6 @@ must never know a model, pixels, messages, or who waits.
 
 from wsisam_server.segmentation.refinement.mosaic import Fused, fuse
 from wsisam_server.segmentation.refinement.prompting import question
-from wsisam_server.segmentation.refinement.windows import CELLS, USUAL_WINDOWS, Goal, Refinement, Rings, rings
+from wsisam_server.segmentation.refinement.windows import Rings, rings
 
-__all__ = ["CELLS", "USUAL_WINDOWS", "Fused", "Goal", "Refinement", "Rings", "fuse", "question", "rings"]
+__all__ = ["Fused", "Rings", "fuse", "question", "rings"]

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from wsisam_server.core.geometry import Box, Point
-from wsisam_server.segmentation.fields import PromptPoint, SlidePrompt
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.segmentation.refinement.resampling import centers, read
 
 if TYPE_CHECKING:

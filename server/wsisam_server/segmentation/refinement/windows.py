@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from wsisam_server.core.geometry import FieldPair, SlideSize, Window
-from wsisam_server.segmentation.fields import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE, onto_slide
+from wsisam_server.segmentation.fields import onto_slide
 from wsisam_server.segmentation.refinement.resampling import centers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from wsisam_server.core.geometry import Viewport
+    from wsisam_server.core.requests import Goal
+
 
 STRIDE: Final = 0.5
 """From one window to the next, in sides of the window: weights that fall to 0 at the edges then add up to 1 inside."""
@@ -23,58 +24,10 @@ STRIDE: Final = 0.5
 REACH: Final = 0.25
 """A window is read if the border passes through its middle, up to this share of its side from the centre."""
 
-USUAL_WINDOWS: Final = 64
-"""Bound on the windows of one border where nobody says another: on a CPU, a minute."""
-
-CELLS: Final = 256
-"""Along a mask's side, whatever the size of the images that a model takes."""
 
 MAX_OCTAVES: Final = 4
 """The finest cell is a 16th of the coarse one: an object that takes half the coarse field then has the extent of 8
 windows, and a mosaic over the whole field, the worst case, 4,096 cells a side."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refinement:
-    """How far a border shall be refined.
-
-    Attributes:
-        downsample: level-0 pixels per cell of the finest mask; None for the viewport's, or 1 without a viewport.
-        max_windows: most windows that are read for it, of all scales together, at least 1; None for `USUAL_WINDOWS`,
-            or what the server allows if that is less.
-    """
-
-    downsample: float | None = None
-    max_windows: int | None = None
-
-    def goal(self, viewport: Viewport | None, most: int) -> Goal:
-        """What it comes to.
-
-        Args:
-            viewport: what the annotator sees, if known.
-            most: windows that the server allows.
-
-        Raises:
-            ValueError: it wants none, or more than that.
-        """
-        windows = min(USUAL_WINDOWS, most) if self.max_windows is None else self.max_windows
-        if not 1 <= windows <= most:
-            raise ValueError(f"it must lie between 1 and {most}")
-        downsample = self.downsample or (1.0 if viewport is None else viewport.downsample)
-        return Goal(min(max(downsample, MIN_DOWNSAMPLE), MAX_DOWNSAMPLE), windows)
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """A refinement in which nothing is left open.
-
-    Attributes:
-        downsample: level-0 pixels per cell of the finest mask wanted; the nearest of the scales is taken.
-        max_windows: bound on the windows of all scales together.
-    """
-
-    downsample: float
-    max_windows: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from wsisam_server.core.errors import WsiSamServerError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wsisam_server.segmentation.segmenter.request import Request
+    from wsisam_server.core.requests import Request
     from wsisam_server.segmentation.segmenter.segmenter import Segmenter
 
 

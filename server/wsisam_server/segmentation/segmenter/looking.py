@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_server.core.geometry import Point, Window
-    from wsisam_server.segmentation.proposals import Tile, Wanted
+    from wsisam_server.core.requests import Wanted
+    from wsisam_server.segmentation.proposals import Tile
     from wsisam_server.segmentation.segmenter.segmenter import Segmenter
     from wsisam_server.slides import BackgroundFilter
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from wsisam_server.core.errors import Reason, WsiSamServerError
 
 if TYPE_CHECKING:
-    from wsisam_server.segmentation.segmenter.request import Outcome, Request
+    from wsisam_server.core.answers import Outcome
+    from wsisam_server.core.requests import Request
 
 
 class Observer(Protocol):

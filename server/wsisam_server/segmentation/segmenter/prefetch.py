@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.inference.scheduler import Job
-from wsisam_server.segmentation.fields import PromptPoint, SlidePrompt, ahead
+from wsisam_server.segmentation.fields import ahead
 
 if TYPE_CHECKING:
     from wsisam_server.core.geometry import FieldPair, Viewport

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from wsisam_server.inference.scheduler import StageTimes
+from wsisam_server.core.answers import Level, StageTimes
 from wsisam_server.segmentation.refinement import fuse, question, rings
 from wsisam_server.slides import DamagedPlaceError
 
@@ -14,28 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from wsisam_server.core.geometry import FieldPair, SlideSize
+    from wsisam_server.core.requests import Goal
     from wsisam_server.inference.scheduler import Answer, Job
-    from wsisam_server.segmentation.refinement import Fused, Goal
+    from wsisam_server.segmentation.refinement import Fused
 
 WINDOWS_IN_FLIGHT = 3
 """Enough that one is read while another is encoded and a third decoded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """A scale at which an object was looked at.
-
-    Attributes:
-        downsample: level-0 pixels per pixel of its windows.
-        windows: how many of them were asked.
-        distrusted: answers that were left out, because they contradict the coarse one; see `borders.fuse`.
-        unreadable: windows beside those asked that were left out, because the slide is damaged there.
-    """
-
-    downsample: float
-    windows: int
-    distrusted: int = 0
-    unreadable: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
+from wsisam_server.core.answers import Level, Outcome, Outline, StageTimes
 from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.pixels import Encoding, PixelsNeededError, PixelWindow
+from wsisam_server.core.prompt import SlidePrompt
 from wsisam_server.core.shapes import encode
-from wsisam_server.inference.scheduler import Answer, Claim, Job, ModelInfo, Models, Priority, StageTimes, Ticket
-from wsisam_server.segmentation.fields import SlidePrompt, checked, plan, shared
-from wsisam_server.segmentation.outlines import Outline, outline
+from wsisam_server.inference.scheduler import Answer, Claim, Job, ModelInfo, Models, Priority, Ticket
+from wsisam_server.segmentation.fields import plan, shared
+from wsisam_server.segmentation.fields.checking import checked
+from wsisam_server.segmentation.outlines import outline
 from wsisam_server.segmentation.segmenter.observer import Observer, Observers
 from wsisam_server.segmentation.segmenter.prefetch import Prefetching
-from wsisam_server.segmentation.segmenter.refining import Level, Refined, refined
-from wsisam_server.segmentation.segmenter.request import Outcome, Request
-from wsisam_server.segmentation.segmenter.watcher import NoPixels, PixelsNeededError, Watcher
-from wsisam_server.slides import Encoding, OpenSlides, PixelWindow, PushedSlide, SlideInfo, decode_tile
+from wsisam_server.segmentation.segmenter.refining import Refined, refined
+from wsisam_server.segmentation.segmenter.watcher import NoPixels, Watcher
+from wsisam_server.slides import OpenSlides, PushedSlide, SlideInfo, decode_tile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -28,8 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_server.core.geometry import FieldPair, SlideSize, Window
+    from wsisam_server.core.requests import Goal, Request
     from wsisam_server.core.settings import Limits
-    from wsisam_server.segmentation.refinement import Goal
 
 _log = logging.getLogger(__name__)
 

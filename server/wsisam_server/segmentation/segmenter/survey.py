@@ -5,25 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import shapely
 
+from wsisam_server.core.answers import Counts, Fate, Outcome, Proposal, Step
 from wsisam_server.core.geometry import FieldPair
+from wsisam_server.core.pixels import PixelsNeededError
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
+from wsisam_server.core.requests import Request, SurveyRequest
 from wsisam_server.core.shapes import Mender, encode, oriented
-from wsisam_server.segmentation.fields import PromptPoint, SlidePrompt
 from wsisam_server.segmentation.outlines import reaches_edge
 from wsisam_server.segmentation.proposals import (
     Candidate,
     Chooser,
-    Counts,
-    Fate,
     Found,
     Tile,
     Tiling,
-    Wanted,
     comparable,
     judge,
     stability,
@@ -31,17 +31,16 @@ from wsisam_server.segmentation.proposals import (
     usable_region,
 )
 from wsisam_server.segmentation.segmenter.looking import Looking, View
-from wsisam_server.segmentation.segmenter.request import Outcome, OutlineOptions, Request
-from wsisam_server.segmentation.segmenter.watcher import PixelsNeededError
 from wsisam_server.slides import DamagedPlaceError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
     from typing import TypeAlias
 
-    from wsisam_server.core.geometry import Point, Window
+    from wsisam_server.core.geometry import Point
+    from wsisam_server.core.pixels import PixelWindow
     from wsisam_server.segmentation.segmenter.segmenter import Segmenter
-    from wsisam_server.slides import PixelWindow, SlideInfo
+    from wsisam_server.slides import SlideInfo
 
     Answered: TypeAlias = tuple[Found, Outcome]
 
@@ -50,64 +49,6 @@ IN_FLIGHT: Final = 4
 next window is read while the last clicks of one are answered."""
 
 _NO_LOGITS: Final = np.empty((0, 0), np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class SurveyRequest:
-    """A region that is to be searched.
-
-    Attributes:
-        slide_id: an open slide.
-        region: level-0 pixels, as drawn.
-        existing: objects that are there already, level-0 pixels, as drawn.
-        wanted: sizes in microns, or in level-0 pixels where nobody knows the pixel size.
-        model: a model's name; empty for the default.
-        options: how outlines are wanted.
-        owner: whose turns it uses; see `Job`.
-        mpp: see `Request`.
-    """
-
-    slide_id: str
-    region: shapely.MultiPolygon
-    existing: Sequence[shapely.MultiPolygon]
-    wanted: Wanted
-    model: str = ""
-    options: OutlineOptions = field(default_factory=OutlineOptions)
-    owner: str = ""
-    mpp: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """An object that was found.
-
-    Attributes:
-        outcome: its outline, clipped to the region; without logits.
-        click: where it was found.
-        stability: see `proposals.stability`.
-        agreement: see `proposals.judge`.
-    """
-
-    outcome: Outcome
-    click: Point
-    stability: float
-    agreement: float
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What became final with one more window.
-
-    Attributes:
-        done: windows that are done.
-        counts: what became of all outlines so far; those that are not final yet are missing.
-        unreadable: windows of this step in which the slide is damaged. None of their clicks was asked.
-    """
-
-    proposals: tuple[Proposal, ...] = ()
-    done: int = 0
-    counts: Counts = field(default_factory=Counts)
-    unreadable: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.pixels import PixelsNeededError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wsisam_server.slides import PixelWindow
+    from wsisam_server.core.pixels import PixelWindow
 
 
 class Watcher(Protocol):
@@ -34,14 +34,6 @@ class Watcher(Protocol):
             WsiSamServerError: the caller cannot wait for pixels (PIXELS_NEEDED).
         """
         ...
-
-
-class PixelsNeededError(WsiSamServerError):
-    """PIXELS_NEEDED with the windows, for callers that cannot wait for them."""
-
-    def __init__(self, windows: Sequence[PixelWindow]) -> None:
-        super().__init__(Reason.PIXELS_NEEDED, count=len(windows))
-        self.windows = tuple(windows)
 
 
 class NoPixels:

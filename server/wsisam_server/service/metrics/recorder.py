@@ -12,7 +12,8 @@ from wsisam_server.service.metrics.labels import method_label, user_label
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wsisam_server.segmentation.segmenter import Outcome, Request
+    from wsisam_server.core.answers import Outcome
+    from wsisam_server.core.requests import Request
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Seconds: from a warm decode on a GPU to a cold encode of the largest model on two cores."""

@@ -13,6 +13,7 @@ from wsisam_server.service.identity import current_user
 from wsisam_server.service.servicers import image_sync
 from wsisam_server.service.servicers.pages import ANNOTATIONS_PER_PAGE, Pages
 from wsisam_server.service.servicers.watch import WatchStream
+from wsisam_server.service.visible_store import visible_store
 from wsisam_server.wire import annotation_from_proto as from_proto
 from wsisam_server.wire import annotation_to_proto as to_proto
 from wsisam_server.wire.from_proto import invalid
@@ -23,21 +24,20 @@ if TYPE_CHECKING:
 
     import grpc
 
-    from wsisam_server.annotations.store import Draft, SlideRecord, Target
+    from wsisam_server.annotations.store import AsyncStore, Draft, SlideRecord, Target
     from wsisam_server.core.settings import Limits
-    from wsisam_server.service.sessions import Keeper
 
 
 class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
     """Serves the methods; protos/wsisam/v1/annotations.proto documents them.
 
     Args:
-        keeper: has the store, or none.
+        store: where annotations are; None when the server has none.
         limits: how long a Watch stream waits.
     """
 
-    def __init__(self, keeper: Keeper, limits: Limits) -> None:
-        self._keeper = keeper
+    def __init__(self, store: AsyncStore | None, limits: Limits) -> None:
+        self._store = store
         self._limits = limits
         self._streams: set[WatchStream] = set()
 
@@ -47,7 +47,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         context: grpc.aio.ServicerContext,  # noqa: ARG002
     ) -> pb.AnnotationsSaveResponse:
         """See the proto."""
-        store = self._keeper.store
+        store = visible_store(self._store)
         _check_count(request.annotations, "annotations", self._limits)
         drafts, slides = await asyncio.to_thread(_to_save, request)
         saved = await store.save(
@@ -61,7 +61,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         context: grpc.aio.ServicerContext,  # noqa: ARG002
     ) -> pb.AnnotationsGetResponse:
         """See the proto."""
-        store = self._keeper.store
+        store = visible_store(self._store)
         revision = from_proto.revision(request.revision, "revision") if request.HasField("revision") else None
         found = await store.get(from_proto.annotation_id(request.id, "id"), revision)
         (slide,) = await store.slides([found.content.slide_id])
@@ -73,7 +73,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         self, request: pb.AnnotationsListRequest, context: grpc.aio.ServicerContext
     ) -> None:
         """See the proto."""
-        store = self._keeper.store
+        store = visible_store(self._store)
         wanted = from_proto.wanted(request.filter, "filter")
         after = from_proto.revision(request.since, "since")
         pages, left = Pages(store), request.limit or None
@@ -107,7 +107,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         context: grpc.aio.ServicerContext,  # noqa: ARG002
     ) -> pb.AnnotationsDeleteResponse:
         """See the proto."""
-        store = self._keeper.store
+        store = visible_store(self._store)
         _check_count(request.targets, "targets", self._limits)
         targets = _targets(request.targets)
         saved = await store.delete(targets, author=current_user().author(request.author), request_id=request.request_id)
@@ -119,7 +119,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         context: grpc.aio.ServicerContext,  # noqa: ARG002
     ) -> pb.AnnotationsRestoreResponse:
         """See the proto."""
-        store = self._keeper.store
+        store = visible_store(self._store)
         _check_count(request.targets, "targets", self._limits)
         targets = _targets(request.targets)
         saved = await store.restore(
@@ -131,7 +131,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         self, request: pb.AnnotationsHistoryRequest, context: grpc.aio.ServicerContext
     ) -> None:
         """See the proto."""
-        store = self._keeper.store
+        store = visible_store(self._store)
         annotation_id = from_proto.annotation_id(request.id, "id")
         after = from_proto.revision(request.since, "since")
         pages = Pages(store)
@@ -150,7 +150,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         self, request: pb.AnnotationsSyncRequest, context: grpc.aio.ServicerContext
     ) -> None:
         """See the proto."""
-        store = self._keeper.store
+        store = visible_store(self._store)
         handed, wish, refused = await asyncio.to_thread(image_sync.asked, request)
         wish = replace(wish, author=current_user().author(wish.author))
         merged = await store.work(lambda place: merge(place, handed, wish))
@@ -163,7 +163,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
     ) -> None:
         """See the proto."""
         stream = WatchStream(
-            self._keeper.store,
+            visible_store(self._store),
             from_proto.wanted(request.filter, "filter"),
             from_proto.revision(request.since, "since"),
             self._limits,

@@ -12,17 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from wsisam.v1 import geometry_pb2
 
 Result = TypeVar("Result")
 
 LARGE: Final = 1000
 """Parts of a message, such as items or vertices, that take about a millisecond."""
-
-RING_VERTICES: Final = 3
-"""Of a ring at least."""
 
 
 class Converter:
@@ -45,18 +41,3 @@ class Converter:
     def close(self) -> None:
         """Ends the thread, once nothing is converted any more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
-
-
-def count_vertices(shapes: Iterable[geometry_pb2.MultiPolygon], enough: int) -> int:
-    """The vertices of shapes, or some number above `enough` where there are more.
-
-    Each ring counts as at least a triangle, and each polygon as at least one ring: no number of empty ones passes.
-    """
-    count = 0
-    for shape in shapes:
-        for part in shape.polygons:
-            rings = part.rings
-            count += sum(max(len(ring.deltas) // 2, RING_VERTICES) for ring in rings[: enough + 1]) or RING_VERTICES
-            if count > enough:
-                return count
-    return count

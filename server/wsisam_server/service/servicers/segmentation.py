@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam.v1 import segmentation_pb2_grpc
 from wsisam_server import __version__
+from wsisam_server.core.answers import Step
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.segmentation.segmenter import OutlineOptions, Request, Segmenter, Step, Survey, by_field
+from wsisam_server.core.requests import OutlineOptions, Request
+from wsisam_server.segmentation.segmenter import Segmenter, Survey, by_field
 from wsisam_server.service.identity import Role, current_user
+from wsisam_server.service.interceptors import normalized
 from wsisam_server.service.servicers import catalogue
 from wsisam_server.service.servicers.converting import LARGE, Converter
 from wsisam_server.service.servicers.stream import InteractStream
@@ -23,10 +26,10 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from wsisam_server.core.pixels import PixelWindow
     from wsisam_server.core.settings import Limits, Settings
     from wsisam_server.service.identity import Pace
     from wsisam_server.service.sessions import Keeper
-    from wsisam_server.slides import PixelWindow
 
 BATCH_IN_FLIGHT = 8
 """Items of one batch that are on their way at once: enough that reading, the model and outlines overlap."""
@@ -128,7 +131,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
                 outline = await self._outline(wanted(number), request.items[number], f"items[{number}].")
                 return pb.SegmentBatchResponse(id=item_id, outline=outline)
             except Exception as error:  # noqa: BLE001 - an item's error must not end the others
-                return pb.SegmentBatchResponse(id=item_id, error=to_proto.item_error(error))
+                return pb.SegmentBatchResponse(id=item_id, error=to_proto.item_error(normalized(error)))
 
         if request.tiles:
             # Planning tens of thousands of fields takes seconds: not on the event loop.
@@ -150,10 +153,10 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         if request.tiles:
             await self._push(request.slide_id, survey.pixel_windows(), request.tiles)
         survey.check_pixels()
-        await context.write(to_proto.survey_step(survey, Step()))
+        await context.write(_message(survey, Step()))
         async with contextlib.aclosing(survey.steps()) as steps:
             async for step in steps:
-                await context.write(to_proto.survey_step(survey, step))
+                await context.write(_message(survey, step))
                 if self._draining and step.done < len(survey.plan.tiles):
                     raise WsiSamServerError(Reason.SHUTTING_DOWN)
 
@@ -199,7 +202,8 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         """Answers one prompt, and keeps the outline where that is asked for."""
         if not item.HasField("commit"):
             return to_proto.outline(await self._segmenter.segment(request))
-        commit = annotation_from_proto.commit(item.commit, f"{path}commit", self._settings.limits)
+        author = current_user().author(item.commit.author)
+        commit = annotation_from_proto.commit(item.commit, f"{path}commit", self._settings.limits, author)
         slide = self._segmenter.slide_info(request.slide_id)
         self._keeper.check(commit, slide)
         outcome = await self._segmenter.segment(request)
@@ -255,6 +259,15 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
                 await self._segmenter.push(slide_id, window, encoding, data)
             except WsiSamServerError as error:
                 raise error.at(**about) from error
+
+
+def _message(survey: Survey, step: Step) -> pb.SegmentEverythingResponse:
+    return to_proto.survey_step(
+        step,
+        windows_total=len(survey.plan.tiles),
+        downsample=survey.plan.downsample,
+        found_with=survey.pixel_size,
+    )
 
 
 def _check_ids(items: Sequence[pb.BatchItem], limits: Limits) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.service.identity import current_user
+from wsisam_server.service.servicers.events import message_of
 from wsisam_server.service.sessions import Event, Failed, Revision, Session
 from wsisam_server.wire import annotation_from_proto, from_proto, to_proto
 
@@ -99,7 +100,7 @@ class InteractStream:
                     raise event
                 if self._events.qsize() < self._limits.unsent_events_per_stream:
                     self._room.set()
-                await write(to_proto.event(event))
+                await write(message_of(event))
             await reading  # raises what ended the reading, if anything did
         finally:
             ending = [reading] if self._finishing is None else [reading, self._finishing]
@@ -178,7 +179,9 @@ class InteractStream:
             prompt=from_proto.prompt(message.prompt, "prompt.prompt", self._limits.points_per_prompt),
             viewport=from_proto.viewport(message.viewport, "prompt.viewport") if message.HasField("viewport") else None,
             choice=from_proto.field_choice(message.field, "prompt.field"),
-            commit=annotation_from_proto.commit(message.commit, "prompt.commit", self._limits)
+            commit=annotation_from_proto.commit(
+                message.commit, "prompt.commit", self._limits, current_user().author(message.commit.author)
+            )
             if message.HasField("commit")
             else None,
             refinement=from_proto.refinement(message.refine, "prompt.refine") if message.HasField("refine") else None,

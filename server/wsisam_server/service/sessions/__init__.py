@@ -18,12 +18,11 @@ from wsisam_server.service.sessions.events import (
     WaitingForPixels,
 )
 from wsisam_server.service.sessions.ids import SessionIds
-from wsisam_server.service.sessions.keeper import Commit, Keeper, provenance
+from wsisam_server.service.sessions.keeper import Keeper
 from wsisam_server.service.sessions.session import Session
 
 __all__ = [
     "Allowance",
-    "Commit",
     "Event",
     "Failed",
     "Keeper",
@@ -36,5 +35,4 @@ __all__ = [
     "WaitingForEncoder",
     "WaitingForModel",
     "WaitingForPixels",
-    "provenance",
 ]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from wsisam_server.segmentation.segmenter import PixelsNeededError
+from wsisam_server.core.pixels import PixelsNeededError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from wsisam_server.slides import PixelWindow
+    from wsisam_server.core.pixels import PixelWindow
 
 
 class AskedPixels:

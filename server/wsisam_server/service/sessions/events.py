@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from wsisam_server.annotations.store import Saved
+    from wsisam_server.annotations.store import Commit, Saved
+    from wsisam_server.core.answers import Outcome
     from wsisam_server.core.geometry import Viewport
-    from wsisam_server.segmentation.fields import FieldChoice, SlidePrompt
-    from wsisam_server.segmentation.refinement import Refinement
-    from wsisam_server.segmentation.segmenter import Outcome
-    from wsisam_server.service.sessions.keeper import Commit
-    from wsisam_server.slides import PixelWindow
+    from wsisam_server.core.pixels import PixelWindow
+    from wsisam_server.core.prompt import SlidePrompt
+    from wsisam_server.core.requests import FieldChoice, Refinement
 
 
 @dataclass(frozen=True, slots=True)

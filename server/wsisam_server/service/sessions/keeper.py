@@ -3,63 +3,24 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wsisam_server.annotations.store import (
+    Commit,
     Content,
     Draft,
-    PathClass,
-    Provenance,
     Saved,
-    Scale,
-    Scope,
     SlideRecord,
-    scales_kept,
+    provenance,
 )
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.service.identity import current_user
+from wsisam_server.service.visible_store import visible_store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from wsisam_server.annotations.store import AsyncStore
-    from wsisam_server.segmentation.fields import SlidePrompt
-    from wsisam_server.segmentation.segmenter import Outcome, Request
+    from wsisam_server.core.answers import Outcome
+    from wsisam_server.core.requests import Request
     from wsisam_server.slides import SlideInfo
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """How an outline is to be kept.
-
-    Attributes:
-        annotation_id: made by the client.
-        expected: the annotation's latest revision that the client has seen; 0 for a new one.
-        author: who keeps it.
-        uri: the slide's, as the client sees it; may be empty for a slide that the server reads itself.
-    """
-
-    annotation_id: uuid.UUID
-    expected: int
-    author: str
-    path_class: PathClass | None = None
-    name: str = ""
-    project: str = ""
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    uri: str = ""
-
-
-def provenance(prompt: SlidePrompt, outcome: Outcome) -> Provenance:
-    """How an answer to a prompt came about. The one level of an answer that was not refined is its field's."""
-    return Provenance(
-        model=outcome.model.name,
-        weights_hash=outcome.model.weights_hash,
-        prompt=prompt,
-        field=outcome.field,
-        score=outcome.score,
-        levels=scales_kept(Scale(level.downsample, level.windows) for level in outcome.levels),
-    )
 
 
 class Keeper:
@@ -72,25 +33,13 @@ class Keeper:
     def __init__(self, store: AsyncStore | None) -> None:
         self._store = store
 
-    @property
-    def store(self) -> AsyncStore:
-        """Where annotations are kept, as the user of the running call sees it.
-
-        Raises:
-            WsiSamServerError: STORE_OFF.
-        """
-        if self._store is None:
-            raise WsiSamServerError(Reason.STORE_OFF)
-        user = current_user()
-        return self._store if user.sees_all else self._store.within(Scope(user.authors, user.projects))
-
     def check(self, commit: Commit, slide: SlideInfo) -> None:
         """Passes a commit that can be made, before its outline is computed.
 
         Raises:
             WsiSamServerError: STORE_OFF, or INVALID_FIELD: a slide of pushed pixels needs a URI.
         """
-        assert self.store is not None
+        visible_store(self._store)
         if slide.is_pushed and not commit.uri:
             raise WsiSamServerError(
                 Reason.INVALID_FIELD,
@@ -119,7 +68,7 @@ class Keeper:
             metadata=commit.metadata,
             provenance=provenance(request.prompt, outcome),
         )
-        (saved,) = await self.store.save(
+        (saved,) = await visible_store(self._store).save(
             [Draft(commit.annotation_id, content, commit.expected)],
             author=commit.author,
             # A prompt that is sent again brings its annotation's id: the same outline then changes nothing.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.requests import OutlineOptions, Request
 from wsisam_server.segmentation.fields import keeps
-from wsisam_server.segmentation.segmenter import Outcome, OutlineOptions, Request, Segmenter
 from wsisam_server.service.identity import current_user
 from wsisam_server.service.sessions.ahead import Ahead
 from wsisam_server.service.sessions.asked import AskedPixels
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wsisam_server.annotations.store import Saved
+    from wsisam_server.core.answers import Outcome
     from wsisam_server.core.geometry import FieldPair, Viewport
+    from wsisam_server.core.pixels import Encoding, PixelWindow
+    from wsisam_server.core.prompt import SlidePrompt
     from wsisam_server.core.settings import Limits
-    from wsisam_server.segmentation.fields import SlidePrompt
+    from wsisam_server.segmentation.segmenter import Segmenter
     from wsisam_server.service.sessions.allowance import Allowance
     from wsisam_server.service.sessions.keeper import Keeper
-    from wsisam_server.slides import Encoding, PixelWindow
 
 
 @dataclass(slots=True)

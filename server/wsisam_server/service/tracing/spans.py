@@ -19,7 +19,8 @@ from wsisam_server.service.interceptors import current_request_id
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wsisam_server.segmentation.segmenter import Outcome, Request
+    from wsisam_server.core.answers import Outcome
+    from wsisam_server.core.requests import Request
 
 _NS: Final = 10**9
 _NS_OF_MS: Final = 10**6
