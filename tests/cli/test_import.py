@@ -161,7 +161,7 @@ def test_nothing_that_can_be_stored_is_an_error(where, slide, geojson, place):
 
 
 def test_damaged_files(place, tmp_path):
-    """As in tests/formats, through the command: each count is said, and is what the store has."""
+    """As in tests/annotations/formats, through the command: each count is said, and is what the store has."""
     path = tmp_path / "in.file"
     succeeded = 0
     for number in range(7, 1000, 33):

@@ -6,7 +6,7 @@ import time
 import grpc
 import pytest
 
-from store.examples import draft, request
+from annotations.store.examples import draft, request
 from support.annotations import SLIDE, Caller, Serving, drawn, new, path_class
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam.v1 import geometry_pb2 as geo

@@ -1,0 +1,75 @@
+"""Areas that it would take minutes to look at are refused before that, others are not."""
+
+import numpy as np
+import pytest
+import shapely
+
+from annotations.store.examples import draft
+from support.tangles import comb, nested, zigzags
+from wsisam_server.annotations.store import checks
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.settings import Limits
+from wsisam_server.core.shapes import Mender, problem, validity
+
+
+@pytest.mark.parametrize(
+    "shape", [comb(100_000), nested(20_000), zigzags(700, 900, 700)], ids=["comb", "nested", "zigzags"]
+)
+def test_an_area_of_which_it_could_not_be_told_for_minutes_whether_it_is_valid_is_refused(shape):
+    with pytest.raises(WsiSamServerError) as caught:
+        checks.drafts([draft(), draft(shape=shape)], Limits())
+    assert caught.value.reason is Reason.INVALID_SHAPE
+    assert any(words in caught.value.details["problem"] for words in ("simplify it", "Self-intersection["))
+
+
+def rough(count, noise):
+    """Valid: each vertex has an angle of its own, and the bounding boxes of the spikes meet by the thousand."""
+    turn = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    radius = 9000 - noise * np.random.default_rng(0).random(count)
+    return np.column_stack([20000 + radius * np.cos(turn), 20000 + radius * np.sin(turn)])
+
+
+def test_a_rough_border_of_very_many_vertices_is_valid_and_is_taken():
+    border = shapely.Polygon(rough(100_000, 250))
+    checks.drafts([draft(shape=border)], Limits())
+    assert Mender().mended(shapely.MultiPolygon([border])).equals_exact(shapely.MultiPolygon([border]), 0)
+
+
+@pytest.mark.parametrize("wrong", ["exchanged", "scribble"])
+def test_what_crosses_itself_is_refused_before_all_of_it_is_looked_at(wrong, monkeypatch):
+    vertices = rough(100_000, 2000)
+    if wrong == "exchanged":
+        # Two that follow each other, where that makes the lines to their neighbours cross.
+        crossing = (
+            at
+            for at in range(1, 1000)
+            if shapely.LineString(vertices[[at - 1, at + 1]]).crosses(shapely.LineString(vertices[[at, at + 2]]))
+        )
+        at = next(crossing)
+        vertices[[at, at + 1]] = vertices[[at + 1, at]]
+    else:
+        vertices = np.cumsum(np.random.default_rng(0).normal(0, 5, (100_000, 2)), axis=0)
+    looked = []
+    monkeypatch.setattr(validity.shapely, "is_valid_reason", looked.append)
+    with pytest.raises(WsiSamServerError) as caught:
+        checks.drafts([draft(), draft(shape=shapely.Polygon(vertices))], Limits())
+    assert caught.value.reason is Reason.INVALID_SHAPE
+    assert caught.value.details["problem"].startswith("Self-intersection[")
+    assert looked == []
+
+
+def test_holes_that_touch_and_large_areas_that_are_wrong_otherwise_are_told_as_geos_does():
+    vertices = rough(2_000, 1)
+    touching = shapely.Polygon(vertices, [[vertices[0], (15000, 20000), (15000, 21000)]])
+    assert problem(touching) == ""
+    assert touching.is_valid
+    outside = shapely.Polygon(vertices, [[(0, 0), (1, 0), (1, 1)]])
+    assert problem(outside) == shapely.is_valid_reason(outside) != ""
+
+
+def test_a_long_border_and_many_parts_are_no_tangle():
+    turn = np.linspace(0, 2 * np.pi, 100_000, endpoint=False)
+    radius = 900 + 80 * np.sin(60 * turn)
+    lobed = shapely.Polygon(np.column_stack([2000 + radius * np.cos(turn), 2000 + radius * np.sin(turn)]))
+    tiles = shapely.MultiPolygon([shapely.box(x, y, x + 1, y + 1) for x in range(0, 400, 2) for y in range(0, 400, 2)])
+    assert len(checks.drafts([draft(shape=lobed), draft(shape=tiles)], Limits())) == 2
