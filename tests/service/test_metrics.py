@@ -202,7 +202,7 @@ def test_the_port_is_free_again_after_a_stop(model, tmp_path):
 WITHOUT_FILES = """
 import os, resource, socket, threading, time
 from prometheus_client import CollectorRegistry
-from wsisam_server.service.metrics import Endpoint
+from wsisam_server.service.metrics.endpoint import Endpoint
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 endpoint = Endpoint(CollectorRegistry(), "127.0.0.1", 0)
