@@ -13,7 +13,7 @@ MVN    := mvn --batch-mode --no-transfer-progress --file qupath_script/pom.xml
 # Four processes hold four copies of the model, some 6 GB; a file's tests stay together, they share what they start.
 TESTS_AT_ONCE ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
 # A cluster of several nodes: Ray gives each half a minute to start, which a machine full of other tests exceeds.
-ALONE := tests/cluster/test_ray.py
+ALONE := tests/inference/cluster/test_ray.py
 
 .PHONY: help demo test jar java-tools lint protos docs breaking bench clean
 

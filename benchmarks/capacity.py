@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wsisam_server.scheduler import Job
+    from wsisam_server.inference.scheduler import Job
 
 PIXEL_BYTES = (256 * 256 + 112 * 112) * 3
 """Of a field: the high-resolution window, and the middle of the low-resolution one."""
@@ -192,8 +192,8 @@ def show(load: Load, service: Service, p95: float, server_ms: float) -> None:
 async def check(minutes: float, annotators: int, per_minute: float) -> None:
     """The same clicks asked of the local engine (one replica, one thread) and of the simulation."""
     from wsisam_model import WsiSam  # noqa: PLC0415 - the simulation needs nothing of wsisam
-    from wsisam_server.config import MIB  # noqa: PLC0415
-    from wsisam_server.scheduler import Device, LocalEngine  # noqa: PLC0415
+    from wsisam_server.core.settings import MIB  # noqa: PLC0415
+    from wsisam_server.inference.scheduler import Device, LocalEngine  # noqa: PLC0415
 
     device = Device(8192 * MIB, threads=1)
     engine = LocalEngine(await device.load(lambda: WsiSam.from_name("wsisam-lite")), device)
@@ -236,9 +236,9 @@ def job(field: int) -> Job:
     """A box in a field of its own."""
     import numpy as np  # noqa: PLC0415
 
-    from wsisam_server.fields import SlidePrompt  # noqa: PLC0415
-    from wsisam_server.geometry import Box, FieldPair, Window  # noqa: PLC0415
-    from wsisam_server.scheduler import Job  # noqa: PLC0415
+    from wsisam_server.core.geometry import Box, FieldPair, Window  # noqa: PLC0415
+    from wsisam_server.core.prompt import SlidePrompt  # noqa: PLC0415
+    from wsisam_server.inference.scheduler import Job  # noqa: PLC0415
 
     x = 1000.0 * field
     image = np.full((256, 256, 3), 230, np.uint8)

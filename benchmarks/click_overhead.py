@@ -30,8 +30,8 @@ from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_model import Prompt, WsiSam
 from wsisam_server.client import Client
-from wsisam_server.config import Limits
-from wsisam_server.geometry import Point, Window
+from wsisam_server.core.geometry import Point, Window
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides import open_slide
 
 LIMIT_MS = 15.0

@@ -23,10 +23,10 @@ import torch
 from claims import Claim, note
 
 from wsisam_model import WsiSam
-from wsisam_server.config import MIB, Limits
-from wsisam_server.embeddings import EmbeddingStore
-from wsisam_server.geometry import Window
-from wsisam_server.scheduler import StoredFeatures
+from wsisam_server.core.geometry import Window
+from wsisam_server.core.settings import MIB, Limits
+from wsisam_server.inference.embeddings import EmbeddingStore
+from wsisam_server.inference.scheduler import StoredFeatures
 from wsisam_server.slides import open_slide
 
 if TYPE_CHECKING:

@@ -22,20 +22,20 @@ import shapely
 from PIL import Image, ImageDraw
 
 from wsisam_model import WsiSam
-from wsisam_server.app import build_segmenter
-from wsisam_server.config import Settings
-from wsisam_server.datasets import crop, objects, read_manifest
-from wsisam_server.evaluation.scores import RESAMPLES
-from wsisam_server.geometry import SlideSize, Window
-from wsisam_server.polygons import outline
-from wsisam_server.proposals import Wanted
-from wsisam_server.segmenter import Survey, SurveyRequest
+from wsisam_server.cli.app import build_segmenter
+from wsisam_server.core.geometry import SlideSize, Window
+from wsisam_server.core.requests import SurveyRequest, Wanted
+from wsisam_server.core.settings import Settings
+from wsisam_server.learning.datasets import crop, objects, read_manifest
+from wsisam_server.learning.evaluation.scores import RESAMPLES
+from wsisam_server.segmentation.outlines import outline
+from wsisam_server.segmentation.segmenter import Survey
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from wsisam_server.datasets import Row
-    from wsisam_server.segmenter import Segmenter
+    from wsisam_server.learning.datasets import Row
+    from wsisam_server.segmentation.segmenter import Segmenter
 
 SIZES = {"dsb": (12, 40), "nuinsseg": (20, 60), "rings": (60, 180), "testis_tubules": (150, 360)}
 """What a user would look for, in pixels: the sets do not say how large theirs are."""

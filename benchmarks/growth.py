@@ -26,7 +26,7 @@ from claims import Claim, note
 from matplotlib.figure import Figure
 from on_slide import Server, batch_of, cpu_flags, serving, shuffled, spread
 
-from wsisam_server.config import MIB, Limits
+from wsisam_server.core.settings import MIB, Limits
 from wsisam_server.slides import open_slide
 
 if TYPE_CHECKING:

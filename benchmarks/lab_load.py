@@ -42,9 +42,9 @@ from support.server_process import ServerProcess, command
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError, item_error
-from wsisam_server.config import Limits
-from wsisam_server.geometry import Window
-from wsisam_server.identity import Role, TokenFile
+from wsisam_server.core.geometry import Window
+from wsisam_server.core.settings import Limits
+from wsisam_server.service.identity import Role, TokenFile
 from wsisam_server.slides import open_slide
 
 if TYPE_CHECKING:

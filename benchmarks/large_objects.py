@@ -21,20 +21,22 @@ from PIL import Image
 from scipy import ndimage
 
 from wsisam_model import LowReading, Prompt, WsiSam
-from wsisam_server.borders import Goal, fuse, question, rings
-from wsisam_server.datasets.image_slide import ImageSlide
-from wsisam_server.evaluation.masks import Region, predicted
-from wsisam_server.evaluation.patches import Patches
-from wsisam_server.evaluation.scores import dice, interval
-from wsisam_server.fields import SlidePrompt, plan
-from wsisam_server.geometry import Box
+from wsisam_server.core.geometry import Box
+from wsisam_server.core.prompt import SlidePrompt
+from wsisam_server.core.requests import Goal
+from wsisam_server.learning.datasets.image_slide import ImageSlide
+from wsisam_server.learning.evaluation.masks import Region, predicted
+from wsisam_server.learning.evaluation.patches import Patches
+from wsisam_server.learning.evaluation.scores import dice, interval
+from wsisam_server.segmentation.fields import plan
+from wsisam_server.segmentation.refinement import fuse, question, rings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from wsisam_server.geometry import FieldPair, Window
+    from wsisam_server.core.geometry import FieldPair, Window
 
 _HALF = 127
 _TOUCHING = np.ones((3, 3), bool)

@@ -42,14 +42,14 @@ from typing_extensions import Self
 from support import postgresql
 from support.server_process import ServerProcess, Starter
 from wsisam.v1 import annotations_pb2 as pb
+from wsisam_server.annotations.store import Content, Draft, PathClass, SlideRecord, open_store
+from wsisam_server.annotations.store.database import Database
+from wsisam_server.annotations.store.location import parse
+from wsisam_server.annotations.store.schema import VERSION_TABLE
 from wsisam_server.client import Client
-from wsisam_server.geometry import SlideSize
-from wsisam_server.service import annotation_from_proto as from_proto
-from wsisam_server.service import annotation_to_proto as to_proto
-from wsisam_server.store import Content, Draft, PathClass, SlideRecord, open_store
-from wsisam_server.store.database import Database
-from wsisam_server.store.location import parse
-from wsisam_server.store.schema import VERSION_TABLE
+from wsisam_server.core.geometry import SlideSize
+from wsisam_server.wire import annotation_from_proto as from_proto
+from wsisam_server.wire import annotation_to_proto as to_proto
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,7 +21,7 @@ from claims import Claim, note
 from on_slide import boxes_in, cpu_flags, dice, in_model, spread
 
 from wsisam_model import WsiSam
-from wsisam_server.config import Limits
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides import open_slide
 
 DICE = 0.995

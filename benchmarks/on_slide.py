@@ -19,7 +19,7 @@ from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_model import Prompt
 from wsisam_server.client import Client
-from wsisam_server.geometry import FieldPair, Point, Window
+from wsisam_server.core.geometry import FieldPair, Point, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,8 +24,9 @@ import shapely
 from claims import Claim, note
 from PIL import Image, ImageFilter
 
-from wsisam_server.geometry import SlideSize, Window
-from wsisam_server.polygons import encode, outline
+from wsisam_server.core.geometry import SlideSize, Window
+from wsisam_server.core.shapes import encode
+from wsisam_server.segmentation.outlines import outline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

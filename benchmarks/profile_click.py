@@ -28,18 +28,20 @@ from on_slide import cpu_flags
 from torch.utils.flop_counter import FlopCounterMode
 
 from wsisam_model import Prompt, WsiSam, two_way
-from wsisam_server.config import Limits
-from wsisam_server.fields import SlidePrompt, plan
-from wsisam_server.geometry import Box
-from wsisam_server.polygons import encode, outline
-from wsisam_server.scheduler import ModelInfo
+from wsisam_server.core.geometry import Box
+from wsisam_server.core.prompt import SlidePrompt
+from wsisam_server.core.settings import Limits
+from wsisam_server.core.shapes import encode
+from wsisam_server.inference.scheduler import ModelInfo
+from wsisam_server.segmentation.fields import plan
+from wsisam_server.segmentation.outlines import outline
 from wsisam_server.slides import open_slide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from wsisam_model import Embedding, Role
-    from wsisam_server.geometry import Window
+    from wsisam_server.core.geometry import Window
 
 
 PARTS = ("encode", "prepare", "decode")

@@ -23,19 +23,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wsisam_model import WsiSam
-from wsisam_server.cluster import ClusterModels, Recipe
-from wsisam_server.cluster.engine import ClusterEngine
-from wsisam_server.config import MIB, Limits, Ray
-from wsisam_server.errors import WsiSamServerError
-from wsisam_server.fields import SlidePrompt
-from wsisam_server.geometry import Box, FieldPair, Window
-from wsisam_server.scheduler import Device, Job
-from wsisam_server.weights import ServedModels, WeightsFolder
+from wsisam_server.core.errors import WsiSamServerError
+from wsisam_server.core.geometry import Box, FieldPair, Window
+from wsisam_server.core.prompt import SlidePrompt
+from wsisam_server.core.settings import MIB, Limits, Ray
+from wsisam_server.inference.cluster import ClusterModels, Recipe
+from wsisam_server.inference.cluster.engine import ClusterEngine
+from wsisam_server.inference.scheduler import Device, Job
+from wsisam_server.inference.weights import ServedModels, WeightsFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wsisam_server.scheduler import Ticket
+    from wsisam_server.inference.scheduler import Ticket
 
 LOAD = partial(WsiSam.from_name, "wsisam-lite")
 SOURCE = partial(ServedModels, WeightsFolder(Path("models-beside-the-default-one")))

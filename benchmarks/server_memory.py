@@ -27,7 +27,7 @@ import tifffile
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client
-from wsisam_server.metrics import Reading, read
+from wsisam_server.service.metrics.reading import Reading, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -32,13 +32,13 @@ from straightforward import Straightforward
 
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_model import LowReading, Prompt, WsiSam
-from wsisam_server.config import Limits
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides import Slide, open_slide
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from wsisam_server.geometry import FieldPair
+    from wsisam_server.core.geometry import FieldPair
 
 COLD, WARM, BATCH, DICE = 3.0, 25.0, 10.0, 0.995
 

@@ -33,19 +33,19 @@ import psutil
 import shapely
 from PIL import Image as Picture
 
+from wsisam_server.annotations.store import Content, Draft, PathClass, open_store
+from wsisam_server.annotations.sync.errors import SyncError
+from wsisam_server.annotations.sync.options import Options
+from wsisam_server.annotations.sync.process import QuPathProcess
+from wsisam_server.annotations.sync.report import Outcome
+from wsisam_server.annotations.sync.steps import Step
+from wsisam_server.annotations.sync.syncing import sync
 from wsisam_server.slides import fingerprint
-from wsisam_server.store import Content, Draft, PathClass, open_store
-from wsisam_server.sync.errors import SyncError
-from wsisam_server.sync.options import Options
-from wsisam_server.sync.process import QuPathProcess
-from wsisam_server.sync.report import Outcome
-from wsisam_server.sync.steps import Step
-from wsisam_server.sync.syncing import sync
 
 if TYPE_CHECKING:
-    from wsisam_server.store import Store
-    from wsisam_server.sync.model import Image
-    from wsisam_server.sync.report import ImageReport
+    from wsisam_server.annotations.store import Store
+    from wsisam_server.annotations.sync.model import Image
+    from wsisam_server.annotations.sync.report import ImageReport
 
 FRESH_SECONDS = 6.0
 UNCHANGED_SECONDS = 5.0

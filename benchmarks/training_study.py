@@ -23,19 +23,19 @@ import numpy as np
 import torch
 
 from wsisam_model.loading import load
-from wsisam_server.training import Source, TrainOptions, sources, validation
-from wsisam_server.training.cache import FeatureCache
-from wsisam_server.training.encoder import frozen_encoder
-from wsisam_server.training.examples import Examples
-from wsisam_server.training.trainer import Trainer
-from wsisam_server.weights import WeightsFolder, default_folder, frozen_sam
+from wsisam_server.inference.weights import WeightsFolder, default_folder, frozen_sam
+from wsisam_server.learning.training import Source, TrainOptions, sources, validation
+from wsisam_server.learning.training.cache import FeatureCache
+from wsisam_server.learning.training.encoder import frozen_encoder
+from wsisam_server.learning.training.examples import Examples
+from wsisam_server.learning.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from wsisam_server.training.examples import Example
+    from wsisam_server.learning.training.examples import Example
 
 CONTROL = TrainOptions(
     rate=3e-4, box_share=0.25, additions_from=1.0, low_share=0.0, windows=420, validation_objects=70, draw_seed=0

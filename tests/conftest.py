@@ -48,10 +48,18 @@ def repository():
 
 
 @pytest.fixture(scope="session")
-def real_slides() -> Path:
+def shared_data() -> Path:
+    """The folder of public data that is too large, or of another licence, to be in the repository."""
+    data = Path(os.environ.get("WSISAM_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data"
+    if not data.is_dir():
+        pytest.skip("needs ../shared/data")
+    return data
+
+
+@pytest.fixture(scope="session")
+def real_slides(shared_data) -> Path:
     """The folder of real slides; a test that wants them is skipped where they are not."""
-    shared = Path(os.environ.get("WSISAM_SHARED", Path(__file__).parents[2] / "shared"))
-    folder = shared / "data" / "wsi"
+    folder = shared_data / "wsi"
     if not folder.is_dir():
         pytest.skip("needs ../shared/data")
     return folder

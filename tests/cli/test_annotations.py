@@ -14,11 +14,11 @@ from PIL import Image
 from support.annotations import Serving
 from support.server import picture
 from support.tangles import zigzags
+from wsisam_server.annotations.formats import geojson as format_
+from wsisam_server.annotations.store import Content, Draft, PathClass, SlideRecord, Target, Wanted, open_store
 from wsisam_server.cli import main
-from wsisam_server.config import Limits
-from wsisam_server.formats import geojson as format_
-from wsisam_server.geometry import SlideSize
-from wsisam_server.store import Content, Draft, PathClass, SlideRecord, Target, Wanted, open_store
+from wsisam_server.core.geometry import SlideSize
+from wsisam_server.core.settings import Limits
 
 BOWTIE = [[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]
 

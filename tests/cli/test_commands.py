@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from support.annotations import Caller, new
+from wsisam_server.annotations.store import Wanted, open_store
 from wsisam_server.cli import COMMANDS, main
 from wsisam_server.cli.serve import MOST_FILES
 from wsisam_server.client import Client
-from wsisam_server.store import Wanted, open_store
 
 
 @pytest.mark.parametrize("command", COMMANDS)

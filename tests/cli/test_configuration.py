@@ -14,7 +14,7 @@ from wsisam_server.cli.configuration import configuration, printed
 from wsisam_server.cli.configuration_page import page
 from wsisam_server.cli.options import all_settings
 from wsisam_server.cli.serve import command
-from wsisam_server.config import Limits, ModelChoice, PathMapping, Settings, Tls, user_data
+from wsisam_server.core.settings import Limits, ModelChoice, PathMapping, Settings, Tls, user_data
 
 SAID = {
     "slides": '["/data"]',

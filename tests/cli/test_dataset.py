@@ -11,13 +11,22 @@ from PIL import Image
 from support.annotations import Serving
 from support.drawn import square
 from support.server import picture
+from wsisam_server.annotations.store import (
+    Content,
+    Draft,
+    PathClass,
+    Provenance,
+    SlideRecord,
+    Target,
+    Wanted,
+    open_store,
+)
 from wsisam_server.cli import main
-from wsisam_server.config import Limits
-from wsisam_server.datasets import read_manifest
-from wsisam_server.fields import SlidePrompt
-from wsisam_server.geometry import Box
+from wsisam_server.core.geometry import Box
+from wsisam_server.core.prompt import SlidePrompt
+from wsisam_server.core.settings import Limits
+from wsisam_server.learning.datasets import read_manifest
 from wsisam_server.slides import fingerprint
-from wsisam_server.store import Content, Draft, PathClass, Provenance, SlideRecord, Target, Wanted, open_store
 
 
 def run(*arguments, status=0):

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from support.server import DISCS, iou
 from wsisam_server.cli import main
 from wsisam_server.client import Client, ServerError
-from wsisam_server.polygons import collection, feature
+from wsisam_server.core.shapes import collection, feature
 
 SIZES = ("--min-size", 70, "--max-size", 150)
 

@@ -16,9 +16,9 @@ from support.annotations import Serving
 from support.damaged_files import made
 from support.server import picture
 from support.sparse_slide import sparse_slide
+from wsisam_server.annotations.store import Wanted, open_store
 from wsisam_server.cli import main
-from wsisam_server.config import Limits
-from wsisam_server.store import Wanted, open_store
+from wsisam_server.core.settings import Limits
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BOWTIE = [[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]
@@ -161,7 +161,7 @@ def test_nothing_that_can_be_stored_is_an_error(where, slide, geojson, place):
 
 
 def test_damaged_files(place, tmp_path):
-    """As in tests/formats, through the command: each count is said, and is what the store has."""
+    """As in tests/annotations/formats, through the command: each count is said, and is what the store has."""
     path = tmp_path / "in.file"
     succeeded = 0
     for number in range(7, 1000, 33):

@@ -10,7 +10,7 @@ from wsisam_model import registry
 from wsisam_server.cli import main
 from wsisam_server.cli.model import load_model
 from wsisam_server.client import Client
-from wsisam_server.weights import default_folder
+from wsisam_server.inference.weights import default_folder
 
 SHIPPED = {
     "model": "wsisam-lite",

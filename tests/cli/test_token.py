@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from wsisam_server.cli import main
-from wsisam_server.identity import Keyring, Role, TokenFile
+from wsisam_server.service.identity import Keyring, Role, TokenFile
 
 
 @pytest.fixture

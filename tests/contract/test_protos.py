@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wsisam.v1 import annotations_pb2, segmentation_pb2
-from wsisam_server.errors import Reason
+from wsisam_server.core.errors import Reason
 
 
 def test_generated_code_is_current(repository, tmp_path):

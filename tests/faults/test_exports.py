@@ -101,7 +101,7 @@ def test_53_an_export_of_nothing_takes_the_place_of_the_earlier_one(faults, stor
     out = tmp_path / "out.geojson"
     run("export", out, "--slide", slide)
     assert json.loads(out.read_text())["features"]
-    from wsisam_server.store import Target, Wanted, listed, open_store
+    from wsisam_server.annotations.store import Target, Wanted, listed, open_store
 
     with open_store(str(store)) as place:
         (one,) = listed(place, Wanted())[0].values()

@@ -5,9 +5,9 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from wsisam_server.config import Limits
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.geometry import Window
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import Window
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides import background_filter, find_tissue, open_slide, overview, read_in_parts
 
 DISC = (150, 70, 150)

@@ -8,9 +8,9 @@ from support.server import iou, start
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_model import WsiSam
 from wsisam_server.client import Client
-from wsisam_server.config import Tls
-from wsisam_server.identity import Role, TokenFile
+from wsisam_server.core.settings import Tls
 from wsisam_server.qupath import find_bundle
+from wsisam_server.service.identity import Role, TokenFile
 
 pytestmark = [pytest.mark.qupath, pytest.mark.timeout(900)]
 

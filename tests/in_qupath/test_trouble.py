@@ -8,8 +8,8 @@ import shapely
 
 from support.server import iou, start
 from wsisam_model import WsiSam
-from wsisam_server.identity import Role, TokenFile
 from wsisam_server.qupath import find_bundle
+from wsisam_server.service.identity import Role, TokenFile
 
 pytestmark = [pytest.mark.qupath, pytest.mark.timeout(900)]
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from wsisam_model import EmbeddingError, ModelSettings, Prompt, SettingsError, WsiSam
-from wsisam_server.config import Limits
-from wsisam_server.geometry import FieldPair, Window
+from wsisam_server.core.geometry import FieldPair, Window
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides import open_slide
 
 BOX = Prompt(box=(60, 70, 150, 160))

@@ -34,9 +34,9 @@ def test_the_wheel_holds_the_packages_and_the_generated_contract(wheel):
         "wsisam_model/py.typed",
         "wsisam_server/py.typed",
         "wsisam_server/cli/serve.py",
-        "wsisam_server/store/migrations/env.py",
-        "wsisam_server/store/migrations/versions/v0001_annotations.py",
-        "wsisam_server/store/migrations/versions/v0002_levels.py",
+        "wsisam_server/annotations/store/migrations/env.py",
+        "wsisam_server/annotations/store/migrations/versions/v0001_annotations.py",
+        "wsisam_server/annotations/store/migrations/versions/v0002_levels.py",
     ):
         assert name in names
     assert any(name.endswith("/licenses/LICENSE") for name in names)

@@ -6,7 +6,7 @@ from PIL import Image
 from support.one_window import one_window
 from support.server import picture, start
 from wsisam_server.client import Client
-from wsisam_server.config import MIB, Limits, PathMapping
+from wsisam_server.core.settings import MIB, Limits, PathMapping
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from wsisam.v1 import annotations_pb2 as pb
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as seg
 from wsisam_server.client import ServerError, server_error
-from wsisam_server.config import Limits
+from wsisam_server.core.settings import Limits
 
 LIMITS = Limits(annotations_per_request=2000, vertices_per_annotation=20_000)
 

@@ -10,7 +10,7 @@ from support.server import around, box, clicks, iou
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError, geometry, server_error
-from wsisam_server.config import MIB
+from wsisam_server.core.settings import MIB
 
 NAN, INF = math.nan, math.inf
 

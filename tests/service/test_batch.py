@@ -5,7 +5,7 @@ from PIL import Image
 from support.server import around, box, clicks, iou, picture, start
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError, geometry
-from wsisam_server.config import MIB, Limits
+from wsisam_server.core.settings import MIB, Limits
 
 
 def batch(slide, **prompts):

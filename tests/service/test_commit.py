@@ -14,8 +14,8 @@ from support.annotations import Caller, path_class
 from support.server import around, clicks, iou, picture, start
 from wsisam.v1 import annotations_pb2 as ann
 from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.annotations.store import AsyncStore
 from wsisam_server.client import Client, ServerError, geometry
-from wsisam_server.store import AsyncStore
 
 
 @pytest.fixture(scope="module")

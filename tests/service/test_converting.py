@@ -9,11 +9,11 @@ import pytest
 from support.annotations import area
 from wsisam.v1 import annotations_pb2 as an
 from wsisam.v1 import geometry_pb2 as geo
-from wsisam_server.cancellation import WorkCancelledError, cancellable, checkpoint
-from wsisam_server.identity import Role, User
-from wsisam_server.identity.user import set_user
-from wsisam_server.service import from_proto
-from wsisam_server.service.converting import LARGE, Converter, count_parts
+from wsisam_server.core.cancellation import WorkCancelledError, cancellable, checkpoint
+from wsisam_server.service.identity import Role, User
+from wsisam_server.service.identity.user import set_user
+from wsisam_server.service.servicers.converting import LARGE, Converter, count_parts
+from wsisam_server.wire import from_proto
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from support.server import box, clicks, start
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_model import WsiSam
-from wsisam_server.config import Limits
+from wsisam_server.core.settings import Limits
 
 SIDE = 256
 MARGIN = 8

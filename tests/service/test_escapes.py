@@ -9,7 +9,7 @@ from support.server import picture, start
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam.v1 import segmentation_pb2_grpc
 from wsisam_server.client import Client
-from wsisam_server.config import PathMapping
+from wsisam_server.core.settings import PathMapping
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from support.server import DISCS, around, box, iou, picture, point, start
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, geometry
-from wsisam_server.config import Limits
+from wsisam_server.core.settings import Limits
 
 ONE_EMBEDDING = 256 * 256 * 4
 NAMES = ("first", "second")

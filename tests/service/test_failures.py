@@ -2,11 +2,11 @@
 
 import pytest
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.identity import Role, User
-from wsisam_server.identity.user import set_user
-from wsisam_server.service import failures
-from wsisam_server.service.failures import READ, Failures
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.service.identity import Role, User
+from wsisam_server.service.identity.user import set_user
+from wsisam_server.service.servicers import failures
+from wsisam_server.service.servicers.failures import READ, Failures
 
 UNREADABLE, EMPTY = WsiSamServerError(Reason.SLIDE_UNREADABLE), WsiSamServerError(Reason.EMPTY_PROMPT)
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 from support.server import picture, start
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.app import App, StartError
+from wsisam_server.cli.app import App, StartError
 from wsisam_server.client import Client, ServerError
-from wsisam_server.config import Settings
-from wsisam_server.tls import is_loopback
+from wsisam_server.core.settings import Settings
+from wsisam_server.core.tls import is_loopback
 
 
 @pytest.mark.parametrize("service", ["", "wsisam.v1.Segmentation"])

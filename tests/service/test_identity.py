@@ -22,9 +22,9 @@ from wsisam.v1 import annotations_pb2 as ann
 from wsisam.v1 import annotations_pb2_grpc
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError, server_error
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.identity import Keyring, Pace, Role, TokenFile
-from wsisam_server.interceptors import RIGHTS, Access, JsonLines, LogContext
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.service.identity import Keyring, Pace, Role, TokenFile
+from wsisam_server.service.interceptors import RIGHTS, Access, JsonLines, LogContext
 
 TABLE = {
     # method: who is let in, of (n)obody known, (r)eader, (a)nnotator, admini(s)trator

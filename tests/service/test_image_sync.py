@@ -9,7 +9,7 @@ from support.annotations import SLIDE, Caller, Serving, area, drawn, new, path_c
 from support.tangles import zigzags
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.client import ServerError
-from wsisam_server.config import Limits
+from wsisam_server.core.settings import Limits
 
 BIGGER = area(10, 20, 90, 90)
 

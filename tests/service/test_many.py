@@ -12,11 +12,13 @@ from wsisam.v1 import annotations_pb2 as an
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import ServerError, server_error
-from wsisam_server.config import Limits
-from wsisam_server.errors import WsiSamServerError
-from wsisam_server.interceptors.maps import MOST_ENTRIES, TooManyEntriesError, check_maps
-from wsisam_server.service import annotation_from_proto, from_proto, segmentation
-from wsisam_server.service.converting import LARGE, count_vertices
+from wsisam_server.core.errors import WsiSamServerError
+from wsisam_server.core.settings import Limits
+from wsisam_server.service.interceptors.maps import MOST_ENTRIES, TooManyEntriesError, check_maps
+from wsisam_server.service.servicers import segmentation
+from wsisam_server.service.servicers.converting import LARGE
+from wsisam_server.wire import annotation_from_proto, from_proto
+from wsisam_server.wire.from_proto import count_vertices
 
 MANY = 600_000
 LIMITS = Limits()

@@ -16,10 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from support.server import around, box, picture, start
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.app import App, StartError
+from wsisam_server.cli.app import App, StartError
 from wsisam_server.client import Client, ServerError
-from wsisam_server.config import MIB, Limits, Settings
-from wsisam_server.identity import Role, TokenFile
+from wsisam_server.core.settings import MIB, Limits, Settings
+from wsisam_server.service.identity import Role, TokenFile
 
 SLIDE = "patient-4711.png"
 
@@ -202,7 +202,7 @@ def test_the_port_is_free_again_after_a_stop(model, tmp_path):
 WITHOUT_FILES = """
 import os, resource, socket, threading, time
 from prometheus_client import CollectorRegistry
-from wsisam_server.metrics import Endpoint
+from wsisam_server.service.metrics.endpoint import Endpoint
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 endpoint = Endpoint(CollectorRegistry(), "127.0.0.1", 0)

@@ -10,7 +10,7 @@ from support.server import HEIGHT, WIDTH, clicks, iou, picture, start
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, geometry
-from wsisam_server.config import Limits
+from wsisam_server.core.settings import Limits
 
 AHEAD = 2
 

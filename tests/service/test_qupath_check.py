@@ -7,7 +7,7 @@ import wsisam_server
 from support.qupath_files import make_bundle
 from wsisam_server.cli import main
 from wsisam_server.cli import qupath as command
-from wsisam_server.service import segmentation
+from wsisam_server.service.servicers import segmentation
 
 
 @pytest.fixture

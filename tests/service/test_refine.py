@@ -13,7 +13,7 @@ from support.server import around, clicks, start
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError, geometry
-from wsisam_server.config import Limits
+from wsisam_server.core.settings import Limits
 
 SIDE, CENTER, RADIUS = 1024, 500.0, 200.0
 """A slide with one disc, whose outline is known exactly."""

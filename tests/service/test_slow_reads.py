@@ -12,8 +12,8 @@ from support.server import around, box, picture, start
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli.leaving import leave_within
 from wsisam_server.client import Client, ServerError
-from wsisam_server.scheduler import worker
-from wsisam_server.scheduler.readers import PER_OWNER, READERS
+from wsisam_server.inference.scheduler import worker
+from wsisam_server.inference.scheduler.readers import PER_OWNER, READERS
 from wsisam_server.slides.plain import PlainImage
 
 

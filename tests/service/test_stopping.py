@@ -20,8 +20,8 @@ from PIL import Image
 from support.server import around, box, picture
 from wsisam.v1 import annotations_pb2
 from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.annotations.store import open_store, upkeep
 from wsisam_server.client import Client, ServerError
-from wsisam_server.store import open_store, upkeep
 
 TESTS = Path(__file__).parents[1]
 

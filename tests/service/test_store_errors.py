@@ -7,7 +7,7 @@ import pytest
 from support import postgresql
 from support.annotations import Caller, Serving, new
 from wsisam_server.client import ServerError
-from wsisam_server.config import Limits
+from wsisam_server.core.settings import Limits
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_damage(caller, place):
 def test_a_full_disk_and_the_same_request_when_there_is_room(caller, serving):
     kept, sent = new(), new(metadata={"a": "x" * 60_000})
     caller.save(kept)
-    # SQLite itself refuses to grow, as it does on a full disk; that one is in tests/store/test_full_disk.py.
+    # SQLite itself refuses to grow, as it does on a full disk; that one is in tests/annotations/store/test_full_disk.py.
     tell_connections(serving, "max_page_count = 1")
     assert fails(caller.save, sent, request_id="again") == ("RESOURCE_EXHAUSTED", "STORE_FULL")
     assert caller.ids() == [kept.id]

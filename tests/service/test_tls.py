@@ -12,12 +12,12 @@ from click.testing import CliRunner
 
 from support.dark_parts import DarkParts
 from support.server import start
-from wsisam_server.app import App, StartError
 from wsisam_server.cli import main
+from wsisam_server.cli.app import App, StartError
 from wsisam_server.client import Client, ServerError
-from wsisam_server.config import Settings, Tls
-from wsisam_server.identity import Role, TokenFile
-from wsisam_server.tls import TlsError
+from wsisam_server.core.settings import Settings, Tls
+from wsisam_server.core.tls import TlsError
+from wsisam_server.service.identity import Role, TokenFile
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def renewing(pki, secret, tmp_path, caplog):
             shutil.copy(pki / name, fresh)
             fresh.replace(tmp_path / target)
 
-    caplog.set_level("INFO", logger="wsisam_server.tls")
+    caplog.set_level("INFO", logger="wsisam_server.core.tls")
     put("lab-server.pem", "lab-server.key")
     running, stop = start(DarkParts(), tmp_path, tls=Tls(tmp_path / "server.pem", tmp_path / "server.key"))
     yield running, put

@@ -17,9 +17,9 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli import main, top
 from wsisam_server.cli.top_table import screen
 from wsisam_server.client import Client, ServerError
-from wsisam_server.config import Limits
-from wsisam_server.identity import Role, TokenFile
-from wsisam_server.metrics import Reading, ReadingError, Spell, read
+from wsisam_server.core.settings import Limits
+from wsisam_server.service.identity import Role, TokenFile
+from wsisam_server.service.metrics.reading import Reading, ReadingError, Spell, read
 
 
 @pytest.fixture(scope="module")

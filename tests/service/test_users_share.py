@@ -17,8 +17,8 @@ from support.server import HEIGHT, WIDTH, around, box, clicks, picture, start
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError
-from wsisam_server.config import Limits
-from wsisam_server.identity import Role, TokenFile
+from wsisam_server.core.settings import Limits
+from wsisam_server.service.identity import Role, TokenFile
 
 STREAMS, PROMPTS, PUSHED = 2, 3, 2
 RATE, BURST = 20, 10

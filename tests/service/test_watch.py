@@ -6,13 +6,13 @@ import time
 import grpc
 import pytest
 
-from store.examples import draft, request
+from annotations.store.examples import draft, request
 from support.annotations import SLIDE, Caller, Serving, drawn, new, path_class
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam.v1 import geometry_pb2 as geo
+from wsisam_server.annotations.store import open_store
 from wsisam_server.client import ServerError, server_error
-from wsisam_server.config import Limits
-from wsisam_server.store import open_store
+from wsisam_server.core.settings import Limits
 
 LIMITS = Limits(heartbeat_seconds=0.5, watch_stall_seconds=1.5)
 

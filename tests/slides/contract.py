@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.slides.images import PERIOD_X, PERIOD_Y, displacement
-from wsisam_server.geometry import Point, Window
+from wsisam_server.core.geometry import Point, Window
 
 
 class SlideContract:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.escapes import ESCAPES, lay
-from wsisam_server.config import PathMapping
-from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.settings import PathMapping
 from wsisam_server.slides import SlideAccess
 from wsisam_server.slides.client_path import ClientPath
 

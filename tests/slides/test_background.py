@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wsisam_server.geometry import SlideSize, Window
+from wsisam_server.core.geometry import SlideSize, Window
 from wsisam_server.slides import BackgroundFilter, SlideInfo, background_filter, overview
 from wsisam_server.slides.background import Background
 

@@ -8,10 +8,10 @@ import pytest
 from support.heavy import huge_slide
 from tests.slides.images import waves, write_pyramid
 from tests.slides.test_tiff import write_ome
-from wsisam_server.cancellation import WorkCancelledError, cancellable
-from wsisam_server.config import Limits
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.geometry import Window
+from wsisam_server.core.cancellation import WorkCancelledError, cancellable
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import Window
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides import OpenSlides, SlideAccess, open_slide, read_in_parts
 from wsisam_server.slides.openslide_source import _StoredLevel
 from wsisam_server.slides.tiff import source

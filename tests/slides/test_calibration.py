@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from wsisam_server.config import Limits
-from wsisam_server.geometry import SlideSize
-from wsisam_server.slides import PixelSize, PixelSizeSource, PushedSlide, differs, open_slide
-from wsisam_server.slides.calibration import Axes, ome_axes
+from wsisam_server.core.geometry import SlideSize
+from wsisam_server.core.pixel_size import Axes, PixelSize, PixelSizeSource, differs
+from wsisam_server.core.settings import Limits
+from wsisam_server.slides import PushedSlide, open_slide
+from wsisam_server.slides.calibration import ome_axes
 
 PIXELS = np.full((300, 300, 3), 200, np.uint8)
 HEAD = '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'

@@ -11,9 +11,9 @@ import tifffile
 from PIL import Image
 
 from tests.slides.images import waves
-from wsisam_server.config import Limits
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.geometry import Window
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import Window
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides import decode_tile, open_slide
 from wsisam_server.slides.cost import SCANS, TooCostlyError, check_cost, check_file_cost
 

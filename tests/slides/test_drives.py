@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsisam_server.config import Limits
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.geometry import Window
-from wsisam_server.interceptors import LogContext
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import Window
+from wsisam_server.core.settings import Limits
+from wsisam_server.service.interceptors import LogContext
 from wsisam_server.slides import OpenSlides, SlideAccess, drives
 from wsisam_server.slides.drives import Drives, Kind
 

@@ -3,8 +3,8 @@
 from PIL import Image
 
 from support.sparse_slide import ORIGIN, SIZE, sparse_slide
-from wsisam_server.config import Limits
-from wsisam_server.geometry import SlideSize
+from wsisam_server.core.geometry import SlideSize
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides import open_slide
 
 

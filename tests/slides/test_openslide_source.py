@@ -9,9 +9,9 @@ from PIL import Image
 
 from tests.slides.contract import SlideContract, WavesContract
 from tests.slides.images import halved, waves, write_pyramid
-from wsisam_server.config import Limits
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.geometry import SlideSize, Window
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import SlideSize, Window
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides import open_slide, openslide_source, sampling
 from wsisam_server.slides.openslide_source import OpenSlideSource
 

@@ -13,9 +13,10 @@ from PIL import Image
 
 from tests.slides.contract import WavesContract
 from tests.slides.images import HEIGHT, WIDTH, waves
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.geometry import SlideSize, Window
-from wsisam_server.slides import PixelWindow, PushedSlide, decode_tile
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import SlideSize, Window
+from wsisam_server.core.pixels import PixelWindow
+from wsisam_server.slides import PushedSlide, decode_tile
 
 SIZE = SlideSize(WIDTH, HEIGHT)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsisam_server.config import Limits
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.geometry import SlideSize, Window
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import SlideSize, Window
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides import OpenSlides, PushedSlide, SlideAccess, known, registry
 
 SMALL = Window(0, 0, 1, 8)

@@ -13,9 +13,9 @@ import tifffile
 from PIL import Image
 
 from tests.slides.images import write_pyramid
-from wsisam_server.config import Limits
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.geometry import Window
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import Window
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides import OpenSlides, SlideAccess, fingerprint, known, open_slide, opening, registry
 from wsisam_server.slides import file as slide_file
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsisam_server.geometry import SlideSize, Window
-from wsisam_server.slides.calibration import mean_mpp
+from wsisam_server.core.geometry import SlideSize, Window
+from wsisam_server.core.pixel_size import mean_mpp
 from wsisam_server.slides.sampling import Grid, sample
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsisam_server.config import Limits
-from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides import OpenSlides, SlideAccess, access, members
 from wsisam_server.slides import file as slide_file
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsisam_server.config import Limits
-from wsisam_server.fields import Lattice
-from wsisam_server.geometry import Point, Window
-from wsisam_server.precompute import over
+from wsisam_server.core.geometry import Point, Window
+from wsisam_server.core.settings import Limits
+from wsisam_server.segmentation.fields import Lattice
+from wsisam_server.segmentation.precompute import over
 from wsisam_server.slides import BackgroundFilter, DamagedPlaceError, find_tissue, open_slide
 from wsisam_server.slides.background import Background
 

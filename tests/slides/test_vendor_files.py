@@ -6,8 +6,8 @@ import tifffile
 from PIL import Image
 
 from tests.slides.images import waves, write_pyramid
-from wsisam_server.config import Limits
-from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides import open_slide
 
 FORMATS = (

@@ -12,12 +12,12 @@ from wsisam.v1 import annotations_pb2 as pb
 from wsisam.v1 import annotations_pb2_grpc
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as seg
+from wsisam_server.annotations.store import AsyncStore, open_store
 from wsisam_server.client import server_error
-from wsisam_server.identity import Pace
-from wsisam_server.interceptors import Access, BoundaryInterceptor, Gate
-from wsisam_server.service import AnnotationsServicer, status_details
-from wsisam_server.sessions import Keeper
-from wsisam_server.store import AsyncStore, open_store
+from wsisam_server.service.identity import Pace
+from wsisam_server.service.interceptors import Access, BoundaryInterceptor, Gate
+from wsisam_server.service.servicers import AnnotationsServicer
+from wsisam_server.wire.details import status_details
 
 SLIDE = "5e" * 32
 
@@ -70,7 +70,7 @@ class Serving:
 
     async def _start(self, place, limits, port):
         self.store = AsyncStore(open_store(place, limits), limits.waiting_writes)
-        self._servicer = AnnotationsServicer(Keeper(self.store), limits)
+        self._servicer = AnnotationsServicer(self.store, limits)
         gate = Gate()
         gate.open()
         self._server = grpc.aio.server(

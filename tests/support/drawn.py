@@ -4,7 +4,7 @@ import uuid
 
 import shapely
 
-from wsisam_server.harvest import Drawn
+from wsisam_server.learning.dataset_export import Drawn
 
 
 def drawn(shape, number=None, **more):

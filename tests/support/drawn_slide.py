@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from wsisam_server.geometry import Box, SlideSize
+from wsisam_server.core.geometry import Box, SlideSize
 from wsisam_server.slides import DamagedPlaceError, SlideInfo, registry
 
 GLASS, TISSUE, CELL = (243, 243, 241), (226, 180, 210), (110, 60, 140)

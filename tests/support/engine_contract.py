@@ -10,10 +10,10 @@ from itertools import count
 import numpy as np
 import pytest
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.fields import PromptPoint, SlidePrompt
-from wsisam_server.geometry import Box, FieldPair, Point, Window
-from wsisam_server.scheduler import Job
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import Box, FieldPair, Point, Window
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
+from wsisam_server.inference.scheduler import Job
 
 _slides = count()
 

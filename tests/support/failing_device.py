@@ -6,7 +6,7 @@ And a machine that gets other weights than the server's.
 import os
 
 from support.one_window import one_window
-from wsisam_server.scheduler import Device
+from wsisam_server.inference.scheduler import Device
 
 OTHER = "other model"
 

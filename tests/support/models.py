@@ -8,8 +8,8 @@ import torch
 from wsisam_model import registry
 from wsisam_model.checkpoint import Checkpoint
 from wsisam_model.tiny_vit import TinyVitEncoder
-from wsisam_server.config import MIB
-from wsisam_server.weights import Wanted, WeightsFolder, add
+from wsisam_server.core.settings import MIB
+from wsisam_server.inference.weights import Wanted, WeightsFolder, add
 
 
 class Quiet:

@@ -3,13 +3,13 @@
 import asyncio
 from functools import partial
 
-from wsisam_server.cluster import Recipe
-from wsisam_server.cluster.errors import ReplicaLostError
-from wsisam_server.cluster.recipe import Equipment
-from wsisam_server.cluster.replica import Replica
-from wsisam_server.config import MIB
-from wsisam_server.scheduler import ModelInfo
-from wsisam_server.weights import ServedModels, WeightsFolder
+from wsisam_server.core.settings import MIB
+from wsisam_server.inference.cluster import Recipe
+from wsisam_server.inference.cluster.errors import ReplicaLostError
+from wsisam_server.inference.cluster.recipe import Equipment
+from wsisam_server.inference.cluster.replica import Replica
+from wsisam_server.inference.scheduler import ModelInfo
+from wsisam_server.inference.weights import ServedModels, WeightsFolder
 
 
 def equipment(folder, model, **more):

@@ -10,8 +10,8 @@ import shapely
 
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.app import App
-from wsisam_server.config import Settings
+from wsisam_server.cli.app import App
+from wsisam_server.core.settings import Settings
 
 WIDTH, HEIGHT = 900, 700
 DISCS = {"a": (200, 200, 60), "b": (600, 250, 90), "c": (350, 520, 45)}

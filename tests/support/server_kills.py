@@ -10,8 +10,8 @@ from support.annotations import Caller, area, new
 from support.server import around
 from wsisam.v1 import annotations_pb2 as ann
 from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.annotations.store.upkeep import check
 from wsisam_server.client import Client, ServerError, item_error
-from wsisam_server.store.upkeep import check
 
 ANNOTATORS = 4
 EARLY = 4

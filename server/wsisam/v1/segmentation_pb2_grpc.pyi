@@ -24,7 +24,7 @@ class SegmentationStub:
     while an annotator works on the image. An outline is stored only where its prompt says so (`commit`).
 
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
-    "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says
+    "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py), and structured metadata. The message says
     what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
     use `Error` and leave the stream open. Where trying again helps, the metadata hold `retry_seconds`, and a failed call's
     status a google.rpc.RetryInfo, too. Every RPC may also end with
@@ -191,7 +191,7 @@ class SegmentationAsyncStub:
     while an annotator works on the image. An outline is stored only where its prompt says so (`commit`).
 
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
-    "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says
+    "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py), and structured metadata. The message says
     what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
     use `Error` and leave the stream open. Where trying again helps, the metadata hold `retry_seconds`, and a failed call's
     status a google.rpc.RetryInfo, too. Every RPC may also end with
@@ -357,7 +357,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
     while an annotator works on the image. An outline is stored only where its prompt says so (`commit`).
 
     Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
-    "wsisam", a stable `reason` (named below and in wsisam_server/errors.py), and structured metadata. The message says
+    "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py), and structured metadata. The message says
     what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
     use `Error` and leave the stream open. Where trying again helps, the metadata hold `retry_seconds`, and a failed call's
     status a google.rpc.RetryInfo, too. Every RPC may also end with

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wsisam_server.config import Limits
-from wsisam_server.errors import WsiSamServerError
-from wsisam_server.formats import FormatError, FrameError, archives, reading
+from wsisam_server.annotations.formats import FormatError, FrameError, archives, reading
+from wsisam_server.core.errors import WsiSamServerError
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides import open_slide
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections import Counter
     from pathlib import Path
 
-    from wsisam_server.formats.reading import Origin
-    from wsisam_server.store import Draft
+    from wsisam_server.annotations.formats.reading import Origin
+    from wsisam_server.annotations.store import Draft
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from rich.console import Console
 
-from wsisam_server.app import build_segmenter
+from wsisam_server.cli.app import build_segmenter
 from wsisam_server.cli.model import load_model
 from wsisam_server.cli.pixel_size import say_if_not_square
 from wsisam_server.client import ServerError
-from wsisam_server.config import ModelChoice, Settings
-from wsisam_server.errors import WsiSamServerError
+from wsisam_server.core.errors import WsiSamServerError
+from wsisam_server.core.settings import ModelChoice, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
     from pathlib import Path
 
     from wsisam_server.client import Client
-    from wsisam_server.config import Limits
-    from wsisam_server.segmenter import Segmenter
+    from wsisam_server.core.settings import Limits
+    from wsisam_server.segmentation.segmenter import Segmenter
 
 Result = TypeVar("Result")
 

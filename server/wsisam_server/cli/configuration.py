@@ -1,6 +1,6 @@
 """The configuration of `wsisam serve`: one TOML file, environment variables over it, options over both.
 
-What it may say is declared in `wsisam_server.config`. Here is only where it is read, and how it is printed.
+What it may say is declared in `wsisam_server.core.settings`. Here is only where it is read, and how it is printed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
 
 from wsisam_server.cli.options import PREFIX, SECTIONS, SEPARATOR, Setting, settings_of
-from wsisam_server.config import NONE, PathMapping, Settings
+from wsisam_server.core.settings import NONE, PathMapping, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,7 +82,7 @@ def printed(settings: Settings) -> str:
 def _lines(settings: Settings) -> Iterator[str]:
     values = TypeAdapter(Settings).dump_python(settings, mode="json")
     if settings.store != NONE:
-        from wsisam_server.store import store_name  # noqa: PLC0415 - it loads sqlalchemy, which options need not
+        from wsisam_server.annotations.store import store_name  # noqa: PLC0415 - it loads sqlalchemy, which options need not
 
         values["store"] = store_name(settings.store)
     parts: dict[str, type] = {"map": PathMapping, **SECTIONS}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wsisam_server.cli.options import SECTIONS, all_settings, settings_of
-from wsisam_server.config import Settings
+from wsisam_server.core.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

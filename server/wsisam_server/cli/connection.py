@@ -41,7 +41,7 @@ class Reach:
         """
         # Not above: this loads the geometry library, which commands without a server do not need.
         from wsisam_server.client import Client, ServerError  # noqa: PLC0415
-        from wsisam_server.tls import TlsError  # noqa: PLC0415
+        from wsisam_server.core.tls import TlsError  # noqa: PLC0415
 
         try:
             token = self.token

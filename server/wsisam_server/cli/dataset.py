@@ -11,17 +11,25 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from wsisam_server.annotations.store import Wanted, class_name, store_name
+from wsisam_server.annotations.sync.process import QuPathProcess
 from wsisam_server.cli.bars import counted
 from wsisam_server.cli.connection import Reach, connection_options
 from wsisam_server.cli.pixel_size import pixel_size_option
 from wsisam_server.cli.store import opened
-from wsisam_server.errors import WsiSamServerError
-from wsisam_server.harvest import Chosen, HarvestError, Options, SlideFinder, gather, gather_project, make
-from wsisam_server.store import Wanted, class_name, store_name
-from wsisam_server.sync.process import QuPathProcess
+from wsisam_server.core.errors import WsiSamServerError
+from wsisam_server.learning.dataset_export import (
+    Chosen,
+    HarvestError,
+    Options,
+    SlideFinder,
+    gather,
+    gather_project,
+    make,
+)
 
 if TYPE_CHECKING:
-    from wsisam_server.harvest import Gathered, Report
+    from wsisam_server.learning.dataset_export import Gathered, Report
 
 console = Console(stderr=True)
 

@@ -9,8 +9,8 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from wsisam_server.annotations.store import StoreError, chain, store_name, upkeep
 from wsisam_server.cli.store import store_option
-from wsisam_server.store import StoreError, chain, store_name, upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,8 +22,8 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli.overlay import draw
 from wsisam_server.cli.prompts import Result, describe
 from wsisam_server.client import Client, ServerError
-from wsisam_server.config import Limits
-from wsisam_server.polygons import collection
+from wsisam_server.core.settings import Limits
+from wsisam_server.core.shapes import collection
 from wsisam_server.slides import open_slide
 
 if TYPE_CHECKING:

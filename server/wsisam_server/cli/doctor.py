@@ -91,7 +91,7 @@ def _openslide() -> Finding:
 
 
 def _models(weights_dir: Path | None) -> list[Finding]:
-    from wsisam_server.weights import RECIPES, WeightsFolder, default_folder, overview  # noqa: PLC0415
+    from wsisam_server.inference.weights import RECIPES, WeightsFolder, default_folder, overview  # noqa: PLC0415
 
     known = overview(WeightsFolder(weights_dir or default_folder()))
     ready = [model for model in known if not model.problem]
@@ -103,7 +103,7 @@ def _models(weights_dir: Path | None) -> list[Finding]:
 
 
 def _store() -> Finding:
-    from wsisam_server.store import StoreError, default_path, open_store, store_name  # noqa: PLC0415
+    from wsisam_server.annotations.store import StoreError, default_path, open_store, store_name  # noqa: PLC0415
 
     where = os.environ.get("WSISAM_STORE") or str(default_path())
     if where == "none":
@@ -127,8 +127,8 @@ def _port(port: int) -> list[Finding]:
 
 
 def _who(port: int) -> list[Finding]:
-    from wsisam_server.channel import open_channel  # noqa: PLC0415 - not needed on a free port
     from wsisam_server.client import Client, ServerError  # noqa: PLC0415
+    from wsisam_server.client.channel import open_channel  # noqa: PLC0415 - not needed on a free port
 
     target = f"127.0.0.1:{port}"
     with open_channel(target) as channel:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wsisam_model import WsiSam
-    from wsisam_server.datasets import Row
-    from wsisam_server.evaluation import Journal, Options, Report, WorstCases
+    from wsisam_server.learning.datasets import Row
+    from wsisam_server.learning.evaluation import Journal, Options, Report, WorstCases
 
 console = Console(stderr=True)
 
@@ -99,8 +99,8 @@ def command(
     Example: wsisam evaluate val.csv --prompts box,1,3 --max-objects 100 --json val.json --plot val.png
     """
     try:
-        from wsisam_server.datasets import DatasetError, read_manifest  # noqa: PLC0415 - the extra may be missing
-        from wsisam_server.evaluation import JournalError, Options, WorstCases, plot  # noqa: PLC0415
+        from wsisam_server.learning.datasets import DatasetError, read_manifest  # noqa: PLC0415 - the extra may be missing
+        from wsisam_server.learning.evaluation import JournalError, Options, WorstCases, plot  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise click.ClickException(f'{error.name} is not installed; run: pip install "wsisam[train]"') from error
     _check_outputs(json_path, plot_path, sheet_path, journal_path)
@@ -142,8 +142,8 @@ def command(
 
 
 def _look(manifest: Path, split: str | None, path: Path, *, connected_parts: bool) -> None:
-    from wsisam_server.datasets import DatasetError, read_manifest  # noqa: PLC0415 - the extra may be missing
-    from wsisam_server.evaluation import contact_sheet  # noqa: PLC0415
+    from wsisam_server.learning.datasets import DatasetError, read_manifest  # noqa: PLC0415 - the extra may be missing
+    from wsisam_server.learning.evaluation import contact_sheet  # noqa: PLC0415
 
     if path.suffix.lower() != ".png":
         raise click.UsageError(f"--sheet {path}: the name must end in .png")
@@ -162,7 +162,7 @@ def _look(manifest: Path, split: str | None, path: Path, *, connected_parts: boo
 
 
 def _journal(path: Path, model: WsiSam, manifest: Path, split: str | None, options: Options) -> Journal:
-    from wsisam_server.evaluation import Journal  # noqa: PLC0415 - the extra may be missing
+    from wsisam_server.learning.evaluation import Journal  # noqa: PLC0415 - the extra may be missing
 
     identity = {
         "weights": model.weights_hash,
@@ -193,7 +193,7 @@ def _check_outputs(
 def _run(
     model: WsiSam, rows: Sequence[Row], options: Options, pictures: WorstCases | None, journal: Journal | None
 ) -> Report:
-    from wsisam_server.evaluation import evaluate  # noqa: PLC0415 - the extra may be missing
+    from wsisam_server.learning.evaluation import evaluate  # noqa: PLC0415 - the extra may be missing
 
     with Progress(
         TextColumn("{task.description}"),

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.annotations.store import class_name as one_name
 from wsisam_server.cli.annotation_files import frame_origin, read_annotations
 from wsisam_server.cli.answering import model_here, refusals, slide_there
 from wsisam_server.cli.bars import counted
@@ -26,10 +27,10 @@ from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
 from wsisam_server.cli.prompts import BoxType, Numbers, Result, describe
 from wsisam_server.client import areas, geometry
-from wsisam_server.polygons import Mender, TangledError, collection, feature, polygonal
-from wsisam_server.segmenter import Step, Survey
-from wsisam_server.service import from_proto, to_proto
-from wsisam_server.store import class_name as one_name
+from wsisam_server.core.answers import Step
+from wsisam_server.core.shapes import Mender, TangledError, collection, feature, polygonal
+from wsisam_server.segmentation.segmenter import Survey
+from wsisam_server.wire import from_proto, to_proto
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,13 +214,22 @@ def _here(
         request.slide_id = here.slide_id
         wanted = from_proto.survey(request, "", here.limits)
         survey = Survey.planned(here.segmenter, wanted, here.limits.windows_per_region)
-        yield to_proto.survey_step(survey, Step())
+        yield _message(survey, Step())
         steps = survey.steps()
         try:
             while (step := here.wait(anext(steps, None))) is not None:
-                yield to_proto.survey_step(survey, step)
+                yield _message(survey, step)
         finally:
             here.wait(steps.aclose())
+
+
+def _message(survey: Survey, step: Step) -> pb.SegmentEverythingResponse:
+    return to_proto.survey_step(
+        step,
+        windows_total=len(survey.plan.tiles),
+        downsample=survey.plan.downsample,
+        found_with=survey.pixel_size,
+    )
 
 
 def _summary(last: pb.SegmentEverythingResponse) -> str:

@@ -10,15 +10,15 @@ from urllib.parse import unquote
 
 import click
 
+from wsisam_server.annotations.formats import FormatError, categories, coco, geojson
+from wsisam_server.annotations.store import PathClass, SlideRecord, Wanted, listed
 from wsisam_server.cli.slide import named_slide, slide_options
 from wsisam_server.cli.store import opened, place_options
-from wsisam_server.formats import FormatError, categories, coco, geojson
-from wsisam_server.store import PathClass, SlideRecord, Wanted, listed
-from wsisam_server.whole_file import write_whole
+from wsisam_server.core.files import write_whole
 
 if TYPE_CHECKING:
+    from wsisam_server.annotations.store import Annotation, Store
     from wsisam_server.cli.connection import Reach
-    from wsisam_server.store import Annotation, Store
 
 _NOTHING = "there are no such annotations"
 

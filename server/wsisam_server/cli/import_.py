@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 import click
 import shapely
 
+from wsisam_server.annotations.formats import found, reading, values
+from wsisam_server.annotations.store import digest
 from wsisam_server.cli.annotation_files import Entry, read_annotations
 from wsisam_server.cli.importing import Importing
 from wsisam_server.cli.slide import NamedSlide, located_slide, slide_options
 from wsisam_server.cli.storable import SHOWN, storable
 from wsisam_server.cli.store import opened, place_options
-from wsisam_server.formats import found, reading, values
-from wsisam_server.store import digest
 
 if TYPE_CHECKING:
     import uuid
 
+    from wsisam_server.annotations.formats.reading import Origin
+    from wsisam_server.annotations.store import SlideRecord, Store
     from wsisam_server.cli.connection import Reach
-    from wsisam_server.formats.reading import Origin
-    from wsisam_server.geometry import SlideSize
-    from wsisam_server.store import SlideRecord, Store
+    from wsisam_server.core.geometry import SlideSize
 
 _HINT = "name its file with --slide, or say where with --offset X,Y (0,0 where the frame is the image)"
 

@@ -11,16 +11,16 @@ from urllib.parse import unquote
 import click
 import shapely
 
+from wsisam_server.annotations.formats import found, provenance
+from wsisam_server.annotations.store import RevisionConflictError, Wanted, digest, listed
 from wsisam_server.cli.storable import SHOWN, in_words
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.formats import found, provenance
-from wsisam_server.store import RevisionConflictError, Wanted, digest, listed
+from wsisam_server.core.errors import Reason, WsiSamServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wsisam_server.annotations.store import Annotation, Draft, SlideRecord, Store
     from wsisam_server.cli.annotation_files import Entry
-    from wsisam_server.store import Annotation, Draft, SlideRecord, Store
 
 PAGE: Final = 1000
 

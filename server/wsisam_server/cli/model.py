@@ -11,10 +11,10 @@ import torch
 
 from wsisam_model import Dtype, LowReading, WsiSam, WsiSamError
 from wsisam_server.cli.options import settings_options
-from wsisam_server.weights import ServedModels, WeightsError, WeightsFolder, load
+from wsisam_server.inference.weights import ServedModels, WeightsError, WeightsFolder, load
 
 if TYPE_CHECKING:
-    from wsisam_server.config import ModelChoice
+    from wsisam_server.core.settings import ModelChoice
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -1,7 +1,7 @@
 """Options of the command line that follow from the settings' own declarations.
 
-What flows in: fields marked as options (`wsisam_server.config`). What flows out: click options of the same name, type,
-bounds, default and meaning. It must never know what a setting is for.
+What flows in: fields marked as options (`wsisam_server.core.settings`). What flows out: click options of the same name,
+type, bounds, default and meaning. It must never know what a setting is for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from wsisam_server.cli.size import shown
-from wsisam_server.config import Limits, ModelChoice, Option, Ray, Settings, Tls
+from wsisam_server.core.settings import Limits, ModelChoice, Option, Ray, Settings, Tls
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.config import Limits
-from wsisam_server.errors import WsiSamServerError
-from wsisam_server.geometry import Window
+from wsisam_server.core.errors import WsiSamServerError
+from wsisam_server.core.geometry import Window
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides import open_slide, read_around_damage, read_in_parts
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wsisam_server.cli.numbers import Number
-from wsisam_server.slides import LARGEST_MPP, SMALLEST_MPP, differs
+from wsisam_server.core.pixel_size import LARGEST_MPP, SMALLEST_MPP, differs
 
 if TYPE_CHECKING:
     from wsisam.v1 import segmentation_pb2 as pb

@@ -21,21 +21,21 @@ from wsisam_server.cli.model import FILE, load_model, model_options
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.pixel_size import pixel_size_of, pixel_size_option
 from wsisam_server.cli.size import shown
-from wsisam_server.config import Limits
-from wsisam_server.embeddings import EmbeddingStore
-from wsisam_server.errors import WsiSamServerError
-from wsisam_server.fields import Lattice
-from wsisam_server.fields.plan import BLIND_MPP
-from wsisam_server.geometry import Box
-from wsisam_server.precompute import Plan, Work, for_boxes, over, planned
-from wsisam_server.scheduler import StoredFeatures
+from wsisam_server.core.errors import WsiSamServerError
+from wsisam_server.core.geometry import Box
+from wsisam_server.core.settings import Limits
+from wsisam_server.inference.embeddings import EmbeddingStore
+from wsisam_server.inference.scheduler import StoredFeatures
+from wsisam_server.segmentation.fields import Lattice
+from wsisam_server.segmentation.fields.plan import BLIND_MPP
+from wsisam_server.segmentation.precompute import Plan, Work, for_boxes, over, planned
 from wsisam_server.slides import find_tissue, open_slide, read_in_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from wsisam_server.geometry import FieldPair
+    from wsisam_server.core.geometry import FieldPair
 
 console = Console(stderr=True)
 POSITIVE = Number(0, min_open=True)

@@ -12,7 +12,7 @@ import click
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import geometry
-from wsisam_server.polygons import feature
+from wsisam_server.core.shapes import feature
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

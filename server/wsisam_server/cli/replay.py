@@ -13,20 +13,20 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from wsisam_server.annotations.store import SlideRecord, Wanted
 from wsisam_server.cli.bars import counted
 from wsisam_server.cli.model import load_model, model_of_server, model_options
 from wsisam_server.cli.replay_answers import answers
 from wsisam_server.cli.slide import named_slide, slide_options
 from wsisam_server.cli.store import opened, place_options
-from wsisam_server.harvest import HarvestError, SlideFinder, as_drawn
-from wsisam_server.replay import Report, replay
-from wsisam_server.replay.pictures import picture
-from wsisam_server.replay.report import mean
-from wsisam_server.store import SlideRecord, Wanted
+from wsisam_server.learning.dataset_export import HarvestError, SlideFinder, as_drawn
+from wsisam_server.learning.replay import Report, replay
+from wsisam_server.learning.replay.pictures import picture
+from wsisam_server.learning.replay.report import mean
 
 if TYPE_CHECKING:
+    from wsisam_server.annotations.store import Store
     from wsisam_server.cli.connection import Reach
-    from wsisam_server.store import Store
 
 console = Console(stderr=True)
 

@@ -9,30 +9,28 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server import sessions
-from wsisam_server.app import build_segmenter
+from wsisam_server.annotations.store import Provenance, provenance, scales_kept
+from wsisam_server.cli.app import build_segmenter
 from wsisam_server.client import ServerError, geometry
-from wsisam_server.config import ModelChoice, Settings
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.fields import ExactWindow
-from wsisam_server.geometry import FieldPair, Window
-from wsisam_server.harvest import HarvestError, SlideFinder, as_drawn
-from wsisam_server.replay import Redrawn, RefusedError, refinement, steps, windows_used
-from wsisam_server.segmenter import Request
-from wsisam_server.service import annotation_from_proto, annotation_to_proto, to_proto
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import FieldPair, Window
+from wsisam_server.core.requests import ExactWindow, Request
+from wsisam_server.core.settings import ModelChoice, Settings
+from wsisam_server.learning.dataset_export import HarvestError, SlideFinder, as_drawn
+from wsisam_server.learning.replay import Redrawn, RefusedError, refinement, steps, windows_used
 from wsisam_server.slides import Place, SlideAccess, SlideFile
-from wsisam_server.store import Provenance, scales_kept
+from wsisam_server.wire import annotation_from_proto, annotation_to_proto, to_proto
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from wsisam_model import WsiSam
-    from wsisam_server.borders import Refinement
+    from wsisam_server.annotations.store import Scale, SlideRecord
     from wsisam_server.cli.connection import Reach
-    from wsisam_server.fields import SlidePrompt
-    from wsisam_server.segmenter import Outcome
-    from wsisam_server.store import Scale, SlideRecord
+    from wsisam_server.core.answers import Outcome
+    from wsisam_server.core.prompt import SlidePrompt
+    from wsisam_server.core.requests import Refinement
 
 
 class There:
@@ -177,7 +175,7 @@ class Here:
         except HarvestError as error:
             raise RefusedError(str(error)) from error
         assert outcome is not None
-        return Redrawn(outcome.outline.geometry, sessions.provenance(prompt, outcome), limited=outcome.limited)
+        return Redrawn(outcome.outline.geometry, provenance(prompt, outcome), limited=outcome.limited)
 
     def close(self) -> None:
         """Closes the model."""

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.progress import Progress
 
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.borders import CELLS
 from wsisam_server.cli.answering import model_here, refusals, slide_there
 from wsisam_server.cli.connection import Reach, connection_options
 from wsisam_server.cli.model import model_of_server, model_options
@@ -19,10 +18,11 @@ from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
 from wsisam_server.cli.prompts import BoxType, Numbers, PointType, Result, describe, prompts
-from wsisam_server.errors import WsiSamServerError
-from wsisam_server.polygons import collection
-from wsisam_server.segmenter import Request
-from wsisam_server.service import from_proto, to_proto
+from wsisam_server.core.answers import CELLS
+from wsisam_server.core.errors import WsiSamServerError
+from wsisam_server.core.requests import Request
+from wsisam_server.core.shapes import collection
+from wsisam_server.wire import from_proto, to_proto
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

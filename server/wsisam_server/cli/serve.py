@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from wsisam_model import available_models
-from wsisam_server.app import App, StartError
+from wsisam_server.annotations.store import store_name
+from wsisam_server.cli.app import App, StartError
 from wsisam_server.cli.configuration import configuration, printed
 from wsisam_server.cli.leaving import SECONDS_TO_LEAVE, are_threads_left, leave_now, leave_within
 from wsisam_server.cli.model import load_model, loading, served_models
 from wsisam_server.cli.options import given, settings_options
-from wsisam_server.cluster import ClusterError, ClusterModels, Recipe
-from wsisam_server.config import NONE
-from wsisam_server.interceptors import TEXT, JsonLines, LogContext
-from wsisam_server.store import store_name
-from wsisam_server.weights import WeightsError, WeightsFolder, built_in
+from wsisam_server.core.settings import NONE
+from wsisam_server.inference.cluster import ClusterError, ClusterModels, Recipe
+from wsisam_server.inference.weights import WeightsError, WeightsFolder, built_in
+from wsisam_server.service.interceptors import TEXT, JsonLines, LogContext
 
 if TYPE_CHECKING:
-    from wsisam_server.config import ModelChoice, Settings
+    from wsisam_server.core.settings import ModelChoice, Settings
 
 if sys.platform != "win32":  # where there is no such limit
     import resource

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from wsisam_server.annotations.store import SlideRecord
 from wsisam_server.client import ServerError
-from wsisam_server.config import Limits
-from wsisam_server.errors import WsiSamServerError
-from wsisam_server.geometry import SlideSize
+from wsisam_server.core.errors import WsiSamServerError
+from wsisam_server.core.geometry import SlideSize
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides import open_slide
-from wsisam_server.store import SlideRecord
 
 if TYPE_CHECKING:
     from wsisam_server.cli.connection import Reach

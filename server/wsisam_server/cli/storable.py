@@ -10,11 +10,11 @@ import click
 import numpy as np
 import shapely
 
+from wsisam_server.annotations.formats import repair
+from wsisam_server.annotations.store import checks
 from wsisam_server.cli.annotation_files import say
-from wsisam_server.config import Limits
-from wsisam_server.errors import WsiSamServerError
-from wsisam_server.formats import repair
-from wsisam_server.store import checks
+from wsisam_server.core.errors import WsiSamServerError
+from wsisam_server.core.settings import Limits
 
 if TYPE_CHECKING:
     import uuid

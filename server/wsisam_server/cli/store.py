@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import click
 
+from wsisam_server.annotations.store import Store, StoreError, default_path, open_store
 from wsisam_server.cli.connection import Reach, connection_options
-from wsisam_server.config import NONE
-from wsisam_server.errors import WsiSamServerError
-from wsisam_server.store import Store, StoreError, default_path, open_store
+from wsisam_server.core.errors import WsiSamServerError
+from wsisam_server.core.settings import NONE
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -72,6 +72,6 @@ def opened(store: str, server: str | None, reach: Reach, *, existing: bool = Fal
 
 def _remote(server: str, reach: Reach) -> Store:
     # Not above: this loads the whole server with its models' library, which takes seconds.
-    from wsisam_server.remote_store import RemoteStore  # noqa: PLC0415
+    from wsisam_server.client.remote_store import RemoteStore  # noqa: PLC0415
 
     return RemoteStore(reach.connect(server))

@@ -12,15 +12,15 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from wsisam_server.annotations.store import store_name
+from wsisam_server.annotations.sync.errors import SyncError
+from wsisam_server.annotations.sync.options import Options
+from wsisam_server.annotations.sync.plan import Direction, Resolution, Side
+from wsisam_server.annotations.sync.process import REQUEST_SECONDS, QuPathProcess
+from wsisam_server.annotations.sync.syncing import sync
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.store import opened, place_options
 from wsisam_server.cli.sync_table import show
-from wsisam_server.store import store_name
-from wsisam_server.sync.errors import SyncError
-from wsisam_server.sync.options import Options
-from wsisam_server.sync.plan import Direction, Resolution, Side
-from wsisam_server.sync.process import REQUEST_SECONDS, QuPathProcess
-from wsisam_server.sync.syncing import sync
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from wsisam_server.annotations.sync.model import Image
+    from wsisam_server.annotations.sync.report import ImageReport, Report
+    from wsisam_server.annotations.sync.steps import Step
     from wsisam_server.cli.connection import Reach
-    from wsisam_server.sync.model import Image
-    from wsisam_server.sync.report import ImageReport, Report
-    from wsisam_server.sync.steps import Step
 
 console = Console(stderr=True)
 

@@ -8,16 +8,16 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from wsisam_server.sync.plan import Verb
-from wsisam_server.sync.report import Outcome
+from wsisam_server.annotations.sync.plan import Verb
+from wsisam_server.annotations.sync.report import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rich.console import Console
 
-    from wsisam_server.sync.plan import Action
-    from wsisam_server.sync.report import ImageReport, Report
+    from wsisam_server.annotations.sync.plan import Action
+    from wsisam_server.annotations.sync.report import ImageReport, Report
 
 MOST_LINES: Final = 20
 """Of conflicts and problems, and of images; the rest is in the JSON report."""

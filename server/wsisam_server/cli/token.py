@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from wsisam_server.cli.options import settings_options
-from wsisam_server.identity import EVERY_PROJECT, Role, Token, TokenError, TokenFile
+from wsisam_server.service.identity import EVERY_PROJECT, Role, Token, TokenError, TokenFile
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from rich.live import Live
 
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.top_table import screen
-from wsisam_server.metrics import Reading, ReadingError, Spell, read
+from wsisam_server.service.metrics.reading import Reading, ReadingError, Spell, read
 
 WINDOW_SECONDS: Final = 60.0
 """How far back latencies and rates look: over the two seconds of one look they would jump."""

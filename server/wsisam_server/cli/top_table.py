@@ -16,7 +16,7 @@ from wsisam_server.cli.size import shown
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from wsisam_server.metrics import Spell
+    from wsisam_server.service.metrics.reading import Spell
 
 STAGES: Final = ("queue", "read", "encode", "decode", "polygon")
 STREAMS: Final = (

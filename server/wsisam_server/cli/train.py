@@ -18,7 +18,7 @@ from wsisam_model.trainable import TRAINED
 from wsisam_server.cli.model import FILE, choose_device, weights_dir_option
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.train_progress import watching
-from wsisam_server.weights import WeightsError, WeightsFolder, frozen_sam
+from wsisam_server.inference.weights import WeightsError, WeightsFolder, frozen_sam
 
 console = Console(stderr=True)
 
@@ -163,8 +163,8 @@ def command(
     Example: wsisam train nuclei.csv glands.csv=0.5 --out run1 --steps 2000 --validate-every 100
     """
     try:
-        from wsisam_server.datasets import DatasetError  # noqa: PLC0415 - the extra may be missing
-        from wsisam_server.training import Run, TrainingError, TrainOptions, with_board, write_report  # noqa: PLC0415
+        from wsisam_server.learning.datasets import DatasetError  # noqa: PLC0415 - the extra may be missing
+        from wsisam_server.learning.training import Run, TrainingError, TrainOptions, with_board, write_report  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise click.ClickException(f'{error.name} is not installed; run: pip install "wsisam[train]"') from error
     if threads is not None:
@@ -191,7 +191,7 @@ def command(
 
 
 def _source(text: str) -> Any:
-    from wsisam_server.training import Source  # noqa: PLC0415 - the extra may be missing
+    from wsisam_server.learning.training import Source  # noqa: PLC0415 - the extra may be missing
 
     name, equals, weight = text.rpartition("=")
     if not equals:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from wsisam_server.training import Observer, Validation
+    from wsisam_server.learning.training import Observer, Validation
 
 LINE_SECONDS = 60.0
 """Least time between two lines."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import wsisam_server
+from wsisam_server.core.files import write_whole
 from wsisam_server.qupath import manifest as manifests
 from wsisam_server.qupath.bundle import JAR_FOLDER, JAR_PREFIX, Bundle
 from wsisam_server.qupath.errors import QuPathFilesError
-from wsisam_server.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from wsisam_server.core.files import write_whole
 from wsisam_server.qupath.errors import QuPathFilesError
-from wsisam_server.whole_file import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path

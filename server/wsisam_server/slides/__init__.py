@@ -9,33 +9,19 @@ and a plain image's orientation tag is ignored. Colour profiles are not applied,
 
 from wsisam_server.slides.access import Place, SlideAccess
 from wsisam_server.slides.base import DamagedPlaceError, Slide, SlideInfo
-from wsisam_server.slides.calibration import (
-    LARGEST_MPP,
-    SMALLEST_MPP,
-    PixelSize,
-    PixelSizeSource,
-    differs,
-    mean_mpp,
-)
-from wsisam_server.slides.decoding import Encoding, decode_tile
+from wsisam_server.slides.decoding import decode_tile
 from wsisam_server.slides.file import SlideFile
 from wsisam_server.slides.fingerprint import fingerprint
 from wsisam_server.slides.opening import open_slide
 from wsisam_server.slides.parts import read_around_damage, read_in_parts
-from wsisam_server.slides.pushed import PixelWindow, PushedSlide
+from wsisam_server.slides.pushed import PushedSlide
 from wsisam_server.slides.registry import OpenSlides
 from wsisam_server.slides.tissue import BackgroundFilter, Tissue, background_filter, find_tissue, overview
 
 __all__ = [
-    "LARGEST_MPP",
-    "SMALLEST_MPP",
     "BackgroundFilter",
     "DamagedPlaceError",
-    "Encoding",
     "OpenSlides",
-    "PixelSize",
-    "PixelSizeSource",
-    "PixelWindow",
     "Place",
     "PushedSlide",
     "Slide",
@@ -45,10 +31,8 @@ __all__ = [
     "Tissue",
     "background_filter",
     "decode_tile",
-    "differs",
     "find_tissue",
     "fingerprint",
-    "mean_mpp",
     "open_slide",
     "overview",
     "read_around_damage",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsisam_server.config import Limits
-from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.settings import Limits
 from wsisam_server.slides.client_path import ClientPath
 from wsisam_server.slides.file import SlideFile
 from wsisam_server.slides.roots import look_at
@@ -17,7 +17,7 @@ from wsisam_server.slides.roots import look_at
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from wsisam_server.config import PathMapping
+    from wsisam_server.core.settings import PathMapping
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.slides.calibration import PixelSize
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.pixel_size import PixelSize
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from wsisam_server.geometry import SlideSize, Window
-    from wsisam_server.slides.calibration import Axes
+    from wsisam_server.core.geometry import SlideSize, Window
+    from wsisam_server.core.pixel_size import Axes
 
 
 @dataclass(frozen=True, slots=True)

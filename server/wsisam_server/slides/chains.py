@@ -6,7 +6,7 @@ import contextlib
 from concurrent.futures import Future, InvalidStateError
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wsisam_server.errors import WsiSamServerError
+from wsisam_server.core.errors import WsiSamServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.giving_way import give_way, processor_seconds
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.giving_way import give_way, processor_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.slides.access import not_found
 from wsisam_server.slides.chains import caught, done, failed, first_of, then
 from wsisam_server.slides.drives import Kind

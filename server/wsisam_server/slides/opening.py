@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import openslide
 
-from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.slides.file import SlideFile, named
 from wsisam_server.slides.fingerprint import file_fingerprint, fingerprint, is_file_set
 from wsisam_server.slides.members import content_digest, lead_out, members, named_elsewhere
@@ -18,7 +18,7 @@ from wsisam_server.slides.vendor_files import refuse_half_a_slide, refuse_plain_
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wsisam_server.config import Limits
+    from wsisam_server.core.settings import Limits
     from wsisam_server.slides.base import Slide, SlideInfo
 
 ATTEMPTS: Final = 3

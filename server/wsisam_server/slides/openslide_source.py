@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import openslide
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.geometry import SlideSize
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import SlideSize
+from wsisam_server.core.pixel_size import Axes, believed
 from wsisam_server.slides.base import DamagedPlaceError, SlideInfo
-from wsisam_server.slides.calibration import Axes, believed, ome_axes
+from wsisam_server.slides.calibration import ome_axes
 from wsisam_server.slides.cost import TooCostlyError
 from wsisam_server.slides.fingerprint import slide_fingerprint
 from wsisam_server.slides.sampling import WHITE, Grid, best_level, sample
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsisam_server.geometry import Window
+    from wsisam_server.core.geometry import Window
     from wsisam_server.slides.file import SlideFile
     from wsisam_server.slides.tiff import Layout as TiffLayout
 

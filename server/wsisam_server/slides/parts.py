@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.geometry import Window
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import Window
 from wsisam_server.slides.base import DamagedPlaceError
 
 if TYPE_CHECKING:

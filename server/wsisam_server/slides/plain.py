@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.geometry import SlideSize
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import SlideSize
 from wsisam_server.slides.base import SlideInfo
-from wsisam_server.slides.calibration import Axes, tiff_axes
+from wsisam_server.slides.calibration import tiff_axes
 from wsisam_server.slides.decoding import is_sixteen_bit, is_supported, open_header, own_pixel_limit, to_rgb
 from wsisam_server.slides.fingerprint import file_fingerprint
 from wsisam_server.slides.sampling import Grid, sample
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsisam_server.geometry import Window
+    from wsisam_server.core.geometry import Window
+    from wsisam_server.core.pixel_size import Axes
     from wsisam_server.slides.tiff import Layout as TiffLayout
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")

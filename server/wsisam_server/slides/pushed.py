@@ -6,12 +6,12 @@ import math
 import secrets
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.pixels import PixelWindow
 from wsisam_server.slides.base import SlideInfo
 from wsisam_server.slides.decoding import wrong_size
 from wsisam_server.slides.sampling import WHITE, Grid, sample
@@ -21,33 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsisam_server.geometry import SlideSize, Window
-
-
-@dataclass(frozen=True, slots=True)
-class PixelWindow:
-    """A region that the client is asked to send, and the tile to send it as.
-
-    Tile pixel (i, j) covers the level-0 pixels from x + i * width / tile_width and y + j * height / tile_height on.
-
-    Attributes:
-        x: left edge in slide coordinates; the region lies wholly on the slide.
-        y: top edge in slide coordinates.
-        width: level-0 pixels along x.
-        height: level-0 pixels along y.
-        tile_width: pixels of the tile along x.
-        tile_height: pixels of the tile along y.
-        downsample: at least 1; what `width / tile_width` and `height / tile_height` were rounded from. Not part of
-            the region's identity.
-    """
-
-    x: int
-    y: int
-    width: int
-    height: int
-    tile_width: int
-    tile_height: int
-    downsample: float = field(compare=False)
+    from wsisam_server.core.geometry import SlideSize, Window
 
 
 class PushedSlide:

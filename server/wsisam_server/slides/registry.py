@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import openslide
 
-from wsisam_server.cancellation import uncancellable
-from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.core.cancellation import uncancellable
+from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.slides.access import not_found
 from wsisam_server.slides.chains import done, failed
 from wsisam_server.slides.drives import Drives, Kind
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from wsisam_server.config import Limits
-    from wsisam_server.geometry import Window
+    from wsisam_server.core.geometry import Window
+    from wsisam_server.core.settings import Limits
     from wsisam_server.slides.access import Place, SlideAccess
     from wsisam_server.slides.base import Slide, SlideInfo
     from wsisam_server.slides.file import SlideFile, Stamp

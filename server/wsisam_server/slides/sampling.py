@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from PIL import Image
 
-from wsisam_server.cancellation import checkpoint
-from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.core.cancellation import checkpoint
+from wsisam_server.core.errors import Reason, WsiSamServerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from wsisam_server.geometry import SlideSize, Window
+    from wsisam_server.core.geometry import SlideSize, Window
 
 WHITE = 255
 

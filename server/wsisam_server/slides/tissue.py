@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from scipy import ndimage
 
-from wsisam_server.geometry import Point, Window
+from wsisam_server.core.geometry import Point, Window
 from wsisam_server.slides.background import BLACK, Background, background_of, smoothed
 from wsisam_server.slides.base import DamagedPlaceError
 from wsisam_server.slides.parts import read_around_damage
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsisam_server.geometry import SlideSize
+    from wsisam_server.core.geometry import SlideSize
     from wsisam_server.slides.base import SlideInfo
 
 SIDE: Final = 1024

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from wsisam_server.errors import Reason, WsiSamServerError
+from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.slides.tiff.channels import ChannelsError, described, planes
 from wsisam_server.slides.tiff.pages import JPEG, MAGIC, Page, Pages
 

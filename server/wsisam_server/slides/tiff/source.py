@@ -10,9 +10,9 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from wsisam_server.cancellation import WorkCancelledError, checkpoint
-from wsisam_server.errors import Reason, WsiSamServerError
-from wsisam_server.geometry import SlideSize
+from wsisam_server.core.cancellation import WorkCancelledError, checkpoint
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import SlideSize
 from wsisam_server.slides.base import DamagedPlaceError, SlideInfo
 from wsisam_server.slides.calibration import tiff_axes
 from wsisam_server.slides.fingerprint import file_fingerprint
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wsisam_server.geometry import Window
+    from wsisam_server.core.geometry import Window
     from wsisam_server.slides.file import SlideFile
     from wsisam_server.slides.tiff.layout import Layout, Level
     from wsisam_server.slides.tiff.pages import Page

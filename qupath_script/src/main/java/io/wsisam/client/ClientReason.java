@@ -1,7 +1,7 @@
 package io.wsisam.client;
 
 /**
- * The client's own reasons; all others are the server's (its catalogue is in {@code wsisam_server/errors.py}). Stable:
+ * The client's own reasons; all others are the server's (its catalogue is in {@code wsisam_server/core/errors.py}). Stable:
  * never renamed, only added.
  */
 public final class ClientReason {

@@ -1,0 +1,71 @@
+"""Store room: annotations that are never lost, with their history, on SQLite or PostgreSQL.
+
+What flows in: drafts, with the revision that each was made to. What flows out: annotations, revision by revision. What
+was accepted is on the disk, and nothing is ever altered or removed: a change and a deletion are revisions.
+It must never know of messages, models or QuPath.
+
+`model` is the domain, `rules` its decisions, `contract` the interface; the other modules put them on a SQL database.
+"""
+
+from wsisam_server.annotations.store.commit import Commit, provenance
+from wsisam_server.annotations.store.contract import Store
+from wsisam_server.annotations.store.errors import Conflict, RevisionConflictError, StoreError
+from wsisam_server.annotations.store.lists import listed
+from wsisam_server.annotations.store.location import default_path
+from wsisam_server.annotations.store.model import (
+    Annotation,
+    ChangeKind,
+    Content,
+    Draft,
+    Page,
+    PathClass,
+    Provenance,
+    Saved,
+    Scale,
+    Scope,
+    SlideRecord,
+    Target,
+    Wanted,
+    class_name,
+    scales_kept,
+)
+from wsisam_server.annotations.store.opening import open_store, store_name
+from wsisam_server.annotations.store.record import digest_of as digest
+from wsisam_server.annotations.store.shape import canonical, canonical_many
+from wsisam_server.annotations.store.standing import Standing
+from wsisam_server.annotations.store.standing import same as same_contents
+from wsisam_server.annotations.store.waiting import AsyncStore
+
+__all__ = [
+    "Annotation",
+    "AsyncStore",
+    "ChangeKind",
+    "Commit",
+    "Conflict",
+    "Content",
+    "Draft",
+    "Page",
+    "PathClass",
+    "Provenance",
+    "RevisionConflictError",
+    "Saved",
+    "Scale",
+    "Scope",
+    "SlideRecord",
+    "Standing",
+    "Store",
+    "StoreError",
+    "Target",
+    "Wanted",
+    "canonical",
+    "canonical_many",
+    "class_name",
+    "default_path",
+    "digest",
+    "listed",
+    "open_store",
+    "provenance",
+    "same_contents",
+    "scales_kept",
+    "store_name",
+]

@@ -1,0 +1,49 @@
+"""Outlines that are to be kept: what a client says of one, and how it came about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wsisam_server.annotations.store.model import Provenance, Scale, scales_kept
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Mapping
+
+    from wsisam_server.annotations.store.model import PathClass
+    from wsisam_server.core.answers import Outcome
+    from wsisam_server.core.prompt import SlidePrompt
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """How an outline is to be kept.
+
+    Attributes:
+        annotation_id: made by the client.
+        expected: the annotation's latest revision that the client has seen; 0 for a new one.
+        author: who keeps it.
+        uri: the slide's, as the client sees it; may be empty for a slide that the server reads itself.
+    """
+
+    annotation_id: uuid.UUID
+    expected: int
+    author: str
+    path_class: PathClass | None = None
+    name: str = ""
+    project: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    uri: str = ""
+
+
+def provenance(prompt: SlidePrompt, outcome: Outcome) -> Provenance:
+    """How an answer to a prompt came about. The one level of an answer that was not refined is its field's."""
+    return Provenance(
+        model=outcome.model.name,
+        weights_hash=outcome.model.weights_hash,
+        prompt=prompt,
+        field=outcome.field,
+        score=outcome.score,
+        levels=scales_kept(Scale(level.downsample, level.windows) for level in outcome.levels),
+    )

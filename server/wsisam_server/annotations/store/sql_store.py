@@ -1,0 +1,138 @@
+"""The store on a SQL database."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from wsisam_server.annotations.store import checks, classes, places, reading, writing
+from wsisam_server.annotations.store.contract import Store
+from wsisam_server.annotations.store.model import ChangeKind, Draft, Wanted, class_name
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection, Sequence
+
+    from wsisam_server.annotations.store.database import Database
+    from wsisam_server.annotations.store.model import Annotation, Page, Saved, Scope, SlideRecord, Target
+    from wsisam_server.annotations.store.standing import Standing
+    from wsisam_server.core.settings import Limits
+
+
+class Checked(tuple[Draft, ...]):
+    """Drafts that may be stored."""
+
+    __slots__ = ()
+
+
+class SqlStore(Store):
+    """A store in a SQLite file or a PostgreSQL database of the present form; see `open_store`."""
+
+    def __init__(self, database: Database, limits: Limits) -> None:
+        self._database = database
+        self._limits = limits
+        self._scope: Scope | None = None
+        self._spellings = classes.Spellings()
+        with database.reading() as connection:
+            self._identity = reading.identity(connection)
+
+    def within(self, scope: Scope) -> SqlStore:
+        """The same store for somebody for whom annotations outside a scope do not exist.
+
+        Beside the errors of `Store`, its `save` and `restore` raise WsiSamServerError: PROJECT_NOT_YOURS.
+        """
+        part = copy.copy(self)
+        part._scope = scope  # noqa: SLF001 - a copy of this
+        return part
+
+    @property
+    def identity(self) -> str:
+        """See `Store`."""
+        return self._identity
+
+    def head(self) -> int:
+        """See `Store`."""
+        with self._database.reading() as connection:
+            return reading.head(connection)
+
+    def save(
+        self, drafts: Sequence[Draft], *, author: str, request_id: str, slides: Collection[SlideRecord] = ()
+    ) -> list[Saved]:
+        """See `Store`."""
+        checks.signature(author, request_id, self._limits)
+        checks.slides(slides, self._limits)
+        changes = writing.saving(self.checked(drafts))
+        with self._database.writing() as connection:
+            return writing.apply(
+                connection, changes, author=author, request_id=request_id, slides=slides, scope=self._scope
+            )
+
+    def checked(self, drafts: Sequence[Draft]) -> Checked:
+        """Drafts that `save` will not look at again: for who has a thread on which that keeps nobody waiting.
+
+        Raises:
+            WsiSamServerError: see `Store.save`.
+        """
+        return drafts if isinstance(drafts, Checked) else Checked(checks.drafts(drafts, self._limits))
+
+    def delete(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
+        """See `Store`."""
+        return self._targets(targets, ChangeKind.DELETED, author, request_id)
+
+    def restore(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
+        """See `Store`."""
+        return self._targets(targets, ChangeKind.RESTORED, author, request_id)
+
+    def get(self, annotation_id: uuid.UUID, revision: int | None = None) -> Annotation:
+        """See `Store`."""
+        with self._database.reading() as connection:
+            return reading.one(connection, annotation_id, revision, self._scope)
+
+    def listing(self, wanted: Wanted, *, after: int, limit: int, deleted: bool = False) -> Page:
+        """See `Store`."""
+        checks.wanted(wanted)
+        with self._database.reading() as connection:
+            return reading.listing(connection, wanted, after, limit, self._scope, self._spellings, deleted=deleted)
+
+    def changes(self, wanted: Wanted, *, after: int, limit: int) -> Page:
+        """See `Store`."""
+        checks.wanted(wanted)
+        with self._database.reading() as connection:
+            return reading.changes(connection, wanted, after, limit, self._scope, self._spellings)
+
+    def history(self, annotation_id: uuid.UUID, *, after: int, limit: int) -> Page:
+        """See `Store`."""
+        with self._database.reading() as connection:
+            return reading.history(connection, annotation_id, after, limit, self._scope)
+
+    def standings(self, slide_id: str) -> tuple[dict[uuid.UUID, Standing], int]:
+        """See `Store`."""
+        checks.wanted(Wanted(slide_id=slide_id))
+        with self._database.reading() as connection:
+            return reading.standings(connection, slide_id, self._scope)
+
+    def some(self, annotation_ids: Collection[uuid.UUID]) -> list[Annotation]:
+        """See `Store`."""
+        with self._database.reading() as connection:
+            return list(reading.many(connection, annotation_ids, self._scope).values())
+
+    def classes(self) -> list[str]:
+        """See `Store`."""
+        with self._database.reading() as connection:
+            return sorted({class_name(one) for one in classes.names(connection, reading.seen(self._scope))})
+
+    def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
+        """See `Store`."""
+        with self._database.reading() as connection:
+            return places.slide_records(connection, slide_ids)
+
+    def close(self) -> None:
+        """See `Store`."""
+        self._database.close()
+
+    def _targets(self, targets: Sequence[Target], kind: ChangeKind, author: str, request_id: str) -> list[Saved]:
+        checks.signature(author, request_id, self._limits)
+        checks.targets(targets, self._limits)
+        changes = [writing.Change(target, kind) for target in targets]
+        with self._database.writing() as connection:
+            return writing.apply(connection, changes, author=author, request_id=request_id, scope=self._scope)

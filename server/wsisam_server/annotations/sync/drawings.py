@@ -1,0 +1,215 @@
+"""Annotations as the QuPath process speaks of them, and as drawings: both ways."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import numpy as np
+import shapely
+
+from wsisam_server.annotations.store import PathClass
+from wsisam_server.annotations.store.shape import canonical, canonical_many, to_wkb
+from wsisam_server.annotations.sync.likeness import same_class, same_number, same_shape
+from wsisam_server.annotations.sync.model import Drawing
+from wsisam_server.annotations.sync.runner.wire import Shapes
+from wsisam_server.core.shapes import Mender, TangledError, polygonal
+from wsisam_server.core.shapes.mending import FEW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
+
+    from wsisam_server.annotations.sync.runner.wire import Message
+
+Value = TypeVar("Value")
+
+_AREA: Final = 2
+"""Dimensions."""
+
+UNUSABLE: Final = "its shape is empty, crosses itself too often, or cannot be repaired"
+"""What is wrong with a shape of which nothing can be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """What is to become of a project's annotations.
+
+    Attributes:
+        remove: these go.
+        update: these are changed: as they are, and as they shall be.
+        add: these come.
+    """
+
+    remove: list[uuid.UUID] = field(default_factory=list)
+    update: dict[uuid.UUID, tuple[Drawing, Drawing]] = field(default_factory=dict)
+    add: dict[uuid.UUID, Drawing] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.remove or self.update or self.add)
+
+    def without(self, ids: set[uuid.UUID]) -> Edits:
+        """All but some."""
+        return Edits(
+            [one for one in self.remove if one not in ids],
+            {one: said for one, said in self.update.items() if one not in ids},
+            {one: said for one, said in self.add.items() if one not in ids},
+        )
+
+
+def read(
+    message: Message, data: bytes, areas: Callable[[list[str]], list[bytes]]
+) -> tuple[dict[uuid.UUID, Drawing], dict[str, str]]:
+    """The annotations of an image.
+
+    Args:
+        message: names them.
+        data: holds their shapes.
+        areas: asks QuPath what it takes for the areas of polygons that cross themselves, by their ids; as WKB.
+
+    Returns:
+        Those that can be synced, and what is wrong with the others, by their ids. An id that several objects have
+        names none of them.
+    """
+    geometries = iter(_geometries(message, data, areas))
+    drawings: dict[uuid.UUID, Drawing] = {}
+    unusable: dict[str, str] = {}
+    for said in message["annotations"]:
+        shape = usable(next(geometries)) if "shape" in said else None
+        if said["id"] in unusable or uuid.UUID(said["id"]) in drawings:
+            drawings.pop(uuid.UUID(said["id"]), None)
+            unusable[said["id"]] = "several objects of this image have this id; in QuPath, copy and delete all but one"
+        elif shape is None:
+            unusable[said["id"]] = said.get("problem", UNUSABLE)
+        else:
+            drawings[uuid.UUID(said["id"])] = _drawing(said, shape)
+    return drawings, unusable
+
+
+def _geometries(message: Message, data: bytes, areas: Callable[[list[str]], list[bytes]]) -> NDArray[np.object_]:
+    """All shapes of a message, valid where QuPath or we can make them so."""
+    shapes = Shapes(data)
+    with_shape = [said for said in message["annotations"] if "shape" in said]
+    geometries = np.asarray(shapely.from_wkb([shapes.take(said["shape"]) for said in with_shape]), object)
+    crossing = np.flatnonzero(~shapely.is_valid(geometries) & ~shapely.is_empty(geometries))
+    if len(crossing):
+        geometries[crossing] = shapely.from_wkb(areas([with_shape[number]["id"] for number in crossing]))
+    return geometries
+
+
+def request(edits: Edits) -> tuple[Message, bytes]:
+    """What to ask of the QuPath process, and the shapes that come with it."""
+    shapes = Shapes()
+    message: Message = {
+        "remove": [str(one) for one in edits.remove],
+        "update": [_update(one, was, shall, shapes) for one, (was, shall) in edits.update.items()],
+        "add": [_add(one, drawing, shapes) for one, drawing in edits.add.items()],
+    }
+    return message, shapes.data()
+
+
+def usable(shape: BaseGeometry, mender: Mender | None = None) -> BaseGeometry | None:
+    """The shape as the store takes it: valid. QuPath makes valid areas of most that people draw, but not of all.
+
+    Args:
+        shape: as it was drawn.
+        mender: of all shapes that somebody else sends at once; one of its own if there is no more to it.
+
+    Returns:
+        None for what is `UNUSABLE`.
+    """
+    if shape.is_empty:
+        return None
+    if shapely.get_dimensions(shape) < _AREA:
+        return canonical(shape) if shape.is_valid else None
+    try:
+        repaired = (mender or Mender()).mended(polygonal(shape))
+    except TangledError:
+        return None
+    return None if repaired.is_empty else canonical(repaired)
+
+
+def usable_list(shapes: Sequence[BaseGeometry], mender: Mender) -> list[BaseGeometry | None]:
+    """As `usable`, of all that somebody sends at once. What is small and valid is told for all of them together."""
+    array = np.asarray(shapes, object)
+    # Only of few vertices can it be told soon, however they lie: see `Mender`.
+    few = shapely.get_num_coordinates(array) <= FEW
+    good = few & ~shapely.is_empty(array)
+    good[good] = shapely.is_valid(array[good])
+    parts, shape_of = shapely.get_parts(array, return_index=True)
+    good[shape_of[shapely.is_empty(parts)]] = False
+    plain = canonical_many(array)
+    return [one if is_good else usable(shape, mender) for shape, one, is_good in zip(shapes, plain, good, strict=True)]
+
+
+def _drawing(said: dict[str, Any], shape: BaseGeometry) -> Drawing:
+    return Drawing(
+        shape=shape,
+        path_class=None if said["class"] is None else PathClass(said["class"], said["rgb"]),
+        rgb=said["colour"],
+        name=said["name"] or "",
+        locked=said["locked"],
+        measurements=said["measurements"],
+        metadata=said["metadata"],
+    )
+
+
+def _add(one: uuid.UUID, drawing: Drawing, shapes: Shapes) -> dict[str, Any]:
+    """What it has; what it has not, a new object has not either."""
+    said: dict[str, Any] = {"id": str(one), "shape": _shape(drawing, shapes)}
+    if drawing.name:
+        said["name"] = drawing.name
+    if drawing.path_class is not None:
+        said |= _class(drawing)
+    if drawing.rgb is not None:
+        said["colour"] = drawing.rgb
+    if drawing.locked:
+        said["locked"] = True
+    if drawing.measurements:
+        said["measurements"] = dict(drawing.measurements)
+    if drawing.metadata:
+        said["metadata"] = dict(drawing.metadata)
+    return said
+
+
+def _update(one: uuid.UUID, was: Drawing, shall: Drawing, shapes: Shapes) -> dict[str, Any]:
+    """Only what is to be other than it is, so that nothing else is touched."""
+    said: dict[str, Any] = {"id": str(one)}
+    if not same_shape(was.shape, shall.shape):
+        said["shape"] = _shape(shall, shapes)
+    if was.name != shall.name:
+        said["name"] = shall.name or None
+    if not same_class(was.path_class, shall.path_class):
+        said |= _class(shall)
+    if was.rgb != shall.rgb:
+        said["colour"] = shall.rgb
+    if was.locked != shall.locked:
+        said["locked"] = shall.locked
+    if measured := _difference(was.measurements, shall.measurements, same_number):
+        said["measurements"] = measured
+    if metadata := _difference(was.metadata, shall.metadata, lambda first, second: first == second):
+        said["metadata"] = metadata
+    return said
+
+
+def _shape(drawing: Drawing, shapes: Shapes) -> int:
+    (wkb,) = to_wkb([drawing.shape])
+    return shapes.add(wkb)
+
+
+def _class(drawing: Drawing) -> dict[str, Any]:
+    path_class = drawing.path_class
+    return {
+        "class": None if path_class is None else path_class.name,
+        "rgb": None if path_class is None else path_class.rgb,
+    }
+
+
+def _difference(
+    was: Mapping[str, Value], shall: Mapping[str, Value], same: Callable[[Value, Value], bool]
+) -> dict[str, Value | None]:
+    gone: dict[str, Value | None] = dict.fromkeys(was.keys() - shall.keys())
+    return gone | {key: value for key, value in shall.items() if key not in was or not same(was[key], value)}

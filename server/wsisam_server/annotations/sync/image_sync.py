@@ -1,0 +1,307 @@
+"""One image of a project: read both sides, plan, change the store, change the data file, note what both hold now."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wsisam_server.annotations.store import PathClass, SlideRecord
+from wsisam_server.annotations.sync import files
+from wsisam_server.annotations.sync.drawings import Edits
+from wsisam_server.annotations.sync.errors import ImageError, NotKeptError
+from wsisam_server.annotations.sync.likeness import class_parts
+from wsisam_server.annotations.sync.plan import Base, Case, Note, Plan, Verb, finish, plan
+from wsisam_server.annotations.sync.record import ImageRecord, Synced
+from wsisam_server.annotations.sync.report import ImageReport, Outcome
+from wsisam_server.annotations.sync.steps import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wsisam_server.annotations.store import Annotation
+    from wsisam_server.annotations.sync.model import Drawing, Image
+    from wsisam_server.annotations.sync.options import Options
+    from wsisam_server.annotations.sync.plan import Action
+    from wsisam_server.annotations.sync.project import Contents, Project
+    from wsisam_server.annotations.sync.record import Records, SlideSeen
+    from wsisam_server.annotations.sync.running import RunningQuPath
+    from wsisam_server.annotations.sync.steps import Watcher
+    from wsisam_server.annotations.sync.store_side import Applied, StoreSide
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all images of a sync share.
+
+    Attributes:
+        store_id: the store's identity.
+        trusted: what is remembered of this store still holds.
+        qupaths: the running ones, looked for when it is first called.
+    """
+
+    project: Project
+    store: StoreSide
+    store_id: str
+    records: Records
+    trusted: bool
+    options: Options
+    watcher: Watcher
+    qupaths: Callable[[], Sequence[RunningQuPath]]
+
+
+class ImageSync:
+    """The sync of one image.
+
+    Args:
+        bench: what it works with.
+        image: of the project.
+        slide: which it shows.
+        record: of its last sync.
+    """
+
+    def __init__(self, bench: Bench, image: Image, slide: SlideSeen, record: ImageRecord) -> None:
+        self._bench = bench
+        self._image = image
+        self._slide = slide
+        same_slide = record.slide is None or record.slide.slide_id == slide.slide_id
+        self._found_again = record.slide == slide
+        # Another image under the same number: two people added one each to copies of a project.
+        self._record = replace(record, slide=slide) if same_slide else ImageRecord(slide)
+        self._synced = self._record.stores.get(bench.store_id, Synced()) if bench.trusted else Synced()
+        self._report = ImageReport(image, Outcome.SYNCED, slide.slide_id)
+
+    @property
+    def record(self) -> ImageRecord:
+        """What is remembered of it now."""
+        return self._record
+
+    def run(self) -> ImageReport:
+        """Syncs it, or plans only.
+
+        Raises:
+            ImageError: it cannot be synced; what was not changed stays as it was.
+            WsiSamServerError: the store failed.
+            SyncError: QuPath failed.
+        """
+        if self._nothing_new():
+            self._report.outcome = Outcome.SKIPPED
+            self._report.unchanged = len(self._synced.annotations)
+            if self._record.stores and not self._found_again and not self._bench.options.dry_run:
+                # So that the file is not looked into again the next time.
+                self._bench.records.write_image(self._image.id, self._record)
+            return self._report
+        contents = self._read()
+        self._step(Step.PROJECT_READ)
+        stored, revision = self._bench.store.on_slide(self._slide.slide_id)
+        self._step(Step.STORE_READ)
+        if not self._follows(contents):
+            self._report.problems.append(
+                "its data file was not saved from what the last sync left (a QuPath had it open meanwhile, or it comes "
+                "from a backup), so both sides were compared without history: nothing was deleted"
+            )
+            self._synced = replace(self._synced, annotations={}, settling={})
+        planned = self._plan(contents, stored)
+        self._report.actions = [action for action in planned.actions if action.verb is not Verb.UNCHANGED]
+        self._report.unchanged = planned.counts()[Verb.UNCHANGED]
+        self._report.problems += [f"{one}: {why}" for one, why in contents.unusable.items()]
+        self._step(Step.PLANNED)
+        if self._bench.options.dry_run:
+            self._report.outcome = Outcome.PLANNED
+        else:
+            self._carry_out(planned, contents, revision)
+        return self._report
+
+    def _step(self, step: Step) -> None:
+        self._bench.watcher.step(step, self._image)
+
+    def _nothing_new(self) -> bool:
+        path, synced = self._bench.project.data_path(self._image), self._synced
+        if not synced.done and (path.exists() or synced.annotations):
+            return False
+        if not files.unchanged(path, synced.data):
+            return False
+        return not self._bench.store.has_news(self._slide.slide_id, synced.revision)
+
+    # Reading
+
+    def _read(self) -> Contents:
+        project, options = self._bench.project, self._bench.options
+        contents = project.read(self._image)
+        if contents.stable or not contents.drawings:
+            return contents
+        if not options.persist_ids or options.dry_run:
+            raise ImageError(
+                f"its {len(contents.drawings)} objects have no ids of their own (saved before QuPath 0.4) and would be "
+                "new objects at each sync. Open and save it in a newer QuPath, or pass --persist-ids"
+            )
+        generation = self._intend({})
+        self._refuse_shown()
+        project.write(self._image, contents, Edits(), generation)
+        self._written(generation)
+        self._step(Step.IDS_SAVED)
+        contents = project.read(self._image)
+        if not contents.stable:
+            raise ImageError(
+                "its objects have no ids that QuPath keeps, even after it was saved anew; please report this"
+            )
+        return contents
+
+    def _follows(self, contents: Contents) -> bool:
+        """Whether what is remembered was the state from which the data file was saved."""
+        record, data = self._record, self._synced.data
+        known = {record.generation} | ({record.writing} if record.writing else set())
+        if contents.generation not in known:
+            return not self._synced.annotations
+        if data is None or contents.data is None or data.sha256 == contents.data.sha256:
+            return True
+        return contents.data.modified >= data.modified
+
+    # Planning
+
+    def _plan(self, contents: Contents, stored: dict[uuid.UUID, Annotation]) -> Plan:
+        options, settling = self._bench.options, self._synced.settling
+        cases = [case for case in self._cases(contents, stored) if self._wanted(case)]
+        versions = {one: self._bench.store.version(one, revision) for one, revision in settling.items()}
+        going_on = [
+            finish(case, version, options.direction) for case in cases if (version := versions.get(case.id)) is not None
+        ]
+        rest = [case for case in cases if versions.get(case.id) is None]
+        return Plan((*going_on, *plan(rest, options.direction, options.resolution).actions))
+
+    def _cases(self, contents: Contents, stored: dict[uuid.UUID, Annotation]) -> list[Case]:
+        bases = self._synced.annotations
+        unusable = {uuid.UUID(one) for one in contents.unusable}
+        found = {**contents.drawings, **stored, **bases}.keys() - unusable
+        return [
+            self._with_base(Case(one, contents.drawings.get(one), stored.get(one), bases.get(one)))
+            for one in sorted(found)
+        ]
+
+    def _with_base(self, case: Case) -> Case:
+        if case.base is None or not case.needs_base:
+            return case
+        drawing = self._bench.store.drawing(case.id, case.base.revision)
+        return replace(case, base=replace(case.base, drawing=drawing))
+
+    def _wanted(self, case: Case) -> bool:
+        name = self._bench.options.path_class
+        if name is None:
+            return True
+        sides: list[Drawing] = [side for side in (case.project, case.stored) if side is not None]
+        return any(class_parts(side.path_class) == class_parts(PathClass(name)) for side in sides)
+
+    # Carrying out
+
+    def _carry_out(self, planned: Plan, contents: Contents, revision: int) -> None:
+        edits = _edits(planned)
+        generation = None
+        settled = {action.id: _settled_with(action) for action in planned.actions if action.discarded is not None}
+        if edits or settled:
+            self._refuse_shown()
+            generation = self._intend(settled)
+        slide = SlideRecord(self._slide.slide_id, self._image.uris, self._image.size)
+        applied = self._bench.store.apply(planned.actions, slide, self._image)
+        edits = edits.without(set(applied.refused))
+        if edits:
+            assert generation is not None
+            contents, not_kept = self._write(contents, edits, generation)
+            applied.refused |= not_kept
+        self._report.failures += [f"{one}: {why}" for one, why in applied.refused.items()]
+        self._note(planned, contents, applied, revision)
+
+    def _write(self, contents: Contents, edits: Edits, generation: str) -> tuple[Contents, dict[uuid.UUID, str]]:
+        """Writes the data file, without what QuPath does not keep."""
+        not_kept: dict[uuid.UUID, str] = {}
+        while edits:
+            try:
+                contents = self._bench.project.write(self._image, contents, edits, generation)
+            except NotKeptError as error:
+                not_kept |= error.problems
+                edits = edits.without(set(error.problems))
+            else:
+                self._written(generation)
+                break
+        return contents, not_kept
+
+    def _refuse_shown(self) -> None:
+        if self._bench.options.even_if_open:
+            return
+        paths = [self._bench.project.data_path(self._image)]
+        if self._slide.file is not None:
+            paths.append(Path(self._slide.file[0]))
+        for qupath in self._bench.qupaths():
+            if qupath.shows(paths):
+                raise ImageError(
+                    f"QuPath (process {qupath.pid}) shows it, and would overwrite what is written now when it saves. "
+                    "Save and close the image there, then sync again; or pass --even-if-open"
+                )
+
+    def _intend(self, settled: dict[uuid.UUID, int]) -> str:
+        """Notes what is about to be written, so that it is known again if this is cut off."""
+        generation = uuid.uuid4().hex
+        self._synced.settling.update(settled)
+        self._record.writing = generation
+        self._record.stores[self._bench.store_id] = self._synced
+        self._bench.records.write_image(self._image.id, self._record)
+        self._step(Step.INTENT_RECORDED)
+        return generation
+
+    def _written(self, generation: str) -> None:
+        self._record.generation, self._record.writing = generation, None
+
+    # Noting
+
+    def _note(self, planned: Plan, contents: Contents, applied: Applied, revision: int) -> None:
+        options = self._bench.options
+        bases = dict(self._synced.annotations)
+        for action in planned.actions:
+            self._note_one(action, bases, contents, applied)
+        left = planned.conflicts or planned.held or applied.refused or options.path_class is not None
+        news, latest = self._bench.store.on_slide(self._slide.slide_id, revision)
+        self._step(Step.STORE_READ_AGAIN)
+        ours = applied.revisions
+        all_ours = all(ours.get(one) == annotation.revision for one, annotation in news.items())
+        self._record.writing = None
+        self._record.stores[self._bench.store_id] = Synced(
+            revision=latest if all_ours else revision,
+            data=contents.data,
+            done=all_ours and not left,
+            annotations={one: bases[one] for one in sorted(bases)},
+        )
+        self._bench.records.write_image(self._image.id, self._record)
+        self._step(Step.IMAGE_RECORDED)
+
+    def _note_one(self, action: Action, bases: dict[uuid.UUID, Base], contents: Contents, applied: Applied) -> None:
+        if action.id in applied.refused or action.held or action.verb is Verb.CONFLICT:
+            return
+        if action.to_do or action.note is Note.RECORD:
+            drawing, store = contents.drawings.get(action.id), action.case.store
+            revision = applied.revisions.get(action.id, 0 if store is None else store.revision)
+            if drawing is None:
+                bases.pop(action.id, None)
+            else:
+                bases[action.id] = Base(revision, drawing.digest)
+        elif action.note is Note.FORGET:
+            bases.pop(action.id, None)
+
+
+def _edits(planned: Plan) -> Edits:
+    edits = Edits()
+    for action in planned.actions:
+        if not (action.in_project and action.to_do):
+            continue
+        if action.target is None:
+            edits.remove.append(action.id)
+        elif action.case.project is None:
+            edits.add[action.id] = action.target
+        else:
+            edits.update[action.id] = (action.case.project, action.target)
+    return edits
+
+
+def _settled_with(action: Action) -> int:
+    """The revision of the store's version that a conflict is settled with."""
+    assert action.case.store is not None
+    return action.case.store.revision

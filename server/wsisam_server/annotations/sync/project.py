@@ -1,0 +1,277 @@
+"""A QuPath project: its images, what is drawn on them, and changes to that which are made whole or not at all.
+
+The project file is never written, and of an image only its data file. A new data file is written beside the old one,
+read again and compared, and put in its place only if the old one is still what was read; the old one is kept as a
+backup. QuPath is asked through a process of its own, which is started when it is first needed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Final
+
+from wsisam_server.annotations.sync import drawings, files
+from wsisam_server.annotations.sync.errors import ImageError, NotKeptError, SyncError
+from wsisam_server.annotations.sync.likeness import differences
+from wsisam_server.annotations.sync.model import Image
+from wsisam_server.annotations.sync.record import FOLDER
+from wsisam_server.annotations.sync.runner.wire import Shapes
+from wsisam_server.annotations.sync.steps import Step
+from wsisam_server.core.geometry import SlideSize
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from wsisam_server.annotations.sync.drawings import Edits
+    from wsisam_server.annotations.sync.files import Stamp
+    from wsisam_server.annotations.sync.model import Drawing
+    from wsisam_server.annotations.sync.process import QuPathProcess
+    from wsisam_server.annotations.sync.steps import Watcher
+
+BACKUPS: Final = 3
+"""So many old data files are kept of each image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is drawn on an image.
+
+    Attributes:
+        drawings: the annotations that can be synced.
+        unusable: what is wrong with the others, by id.
+        data: the data file that they were read from; None when there is none.
+        generation: which sync wrote it; None when none did.
+        stable: its objects keep their ids when they are read again.
+    """
+
+    drawings: Mapping[uuid.UUID, Drawing]
+    unusable: Mapping[str, str]
+    data: Stamp | None
+    generation: str | None
+    stable: bool
+
+
+class Project:
+    """A project on this machine.
+
+    Args:
+        path: the project file.
+        process: QuPath; started when it is first needed. Whoever made it closes it.
+        watcher: hears of each step.
+
+    Raises:
+        SyncError: there is no such file.
+    """
+
+    def __init__(self, path: Path, process: QuPathProcess, watcher: Watcher) -> None:
+        if path.is_dir():
+            path /= "project.qpproj"
+        if not path.is_file():
+            raise SyncError(f"there is no project {path}; name the .qpproj file of a QuPath project")
+        self.path = path.resolve()
+        self.folder = self.path.parent
+        self._process = process
+        self._watcher = watcher
+        self._images: list[dict[str, Any]] | None = None
+
+    @property
+    def file(self) -> str:
+        """SHA-256 of the project file as it is now; empty when it is gone."""
+        found = files.stamp(self.path)
+        return "" if found is None else found.sha256
+
+    @property
+    def former_folder(self) -> str | None:
+        """Where QuPath last saved the project, as it wrote it: the URI of its file."""
+        try:
+            uri = json.loads(self.path.read_bytes()).get("uri")
+        except (OSError, ValueError, AttributeError):
+            return None
+        return uri if isinstance(uri, str) else None
+
+    def images(self) -> tuple[Image, ...]:
+        """All images, in the project's order.
+
+        Raises:
+            SyncError: QuPath cannot be started, or cannot read the project.
+        """
+        return tuple(
+            Image(
+                id=said["id"],
+                name=said["name"],
+                uris=tuple(said["uris"]),
+                size=None if said["size"] is None else SlideSize(*said["size"]),
+                view=said["view"],
+            )
+            for said in self._listed()
+        )
+
+    def data_path(self, image: Image) -> Path:
+        """An image's data file, which need not be there."""
+        return self.folder / "data" / image.id / "data.qpdata"
+
+    def read(self, image: Image) -> Contents:
+        """What is drawn on an image, as it was last saved.
+
+        Raises:
+            ImageError: its data file cannot be read.
+            SyncError: QuPath cannot be started, or failed.
+        """
+        self._listed()
+        answer, data = self._process.ask({"op": "read", "image": image.id}, about=f"the image {image.name}")
+        found, unusable = drawings.read(answer, data, self._areas)
+        stamp = files.stamp(self.data_path(image))
+        if ("" if stamp is None else stamp.sha256) != answer["sha256"]:
+            raise ImageError("it was saved by somebody else while it was read; sync again")
+        return Contents(found, unusable, stamp, answer["generation"], answer["stable"])
+
+    def write(self, image: Image, before: Contents, edits: Edits, generation: str) -> Contents:
+        """Changes what is drawn on an image.
+
+        Args:
+            image: which.
+            before: as it was read.
+            edits: what to change. Without any, objects without saved ids get theirs saved.
+            generation: a name for what is written.
+
+        Returns:
+            What is drawn on it now, as it was read back.
+
+        Raises:
+            NotKeptError: QuPath does not keep some of the annotations as they are; nothing was written.
+            ImageError: the image was changed meanwhile, or cannot be written; it is as it was.
+            SyncError: QuPath failed; the image is as it was.
+        """
+        path = self.data_path(image)
+        side = path.with_name(f"{path.name}{files.TEMPORARY}{generation}")
+        try:
+            side.parent.mkdir(parents=True, exist_ok=True)
+            files.remove_leftovers(side.parent)
+            after, summary = self._written(image, before, edits, generation, side)
+            self._watcher.step(Step.SIDE_FILE_CHECKED, image)
+            files.flush(side)
+            self._watcher.step(Step.SIDE_FILE_FLUSHED, image)
+            self._refuse_changed(path, before)
+            self._watcher.step(Step.CHANGES_LOOKED_FOR, image)
+            if before.data is not None:
+                files.copy(path, self._backup(image))
+            self._watcher.step(Step.BACKUP_WRITTEN, image)
+            # As late as can be: whoever saves after this look and before the swap is not noticed.
+            self._refuse_changed(path, before)
+            side.replace(path)
+            self._watcher.step(Step.SWAPPED, image)
+            files.flush_folder(path.parent)
+            self._watcher.step(Step.SWAP_FLUSHED, image)
+            self._summarise(path, summary)
+            self._watcher.step(Step.SUMMARY_WRITTEN, image)
+        except OSError as error:
+            raise ImageError(f"it cannot be written ({error.strerror or error}): is the disk full?") from error
+        finally:
+            side.unlink(missing_ok=True)
+        self._prune(image)
+        self._watcher.step(Step.BACKUPS_PRUNED, image)
+        return Contents(after.drawings, after.unusable, files.stamp(path), generation, stable=True)
+
+    def _listed(self) -> list[dict[str, Any]]:
+        """The images as QuPath lists them; asked once."""
+        if self._images is None:
+            self._process.start()
+            self._watcher.step(Step.QUPATH_STARTED)
+            try:
+                answer, _ = self._process.ask({"op": "open", "project": str(self.path)})
+            except ImageError as error:
+                raise SyncError(f"QuPath cannot read the project {self.path}: {error}") from error
+            self._images = answer["images"]
+        return self._images
+
+    def _written(
+        self, image: Image, before: Contents, edits: Edits, generation: str, side: Path
+    ) -> tuple[Contents, dict[str, Any]]:
+        message, shapes = drawings.request(edits)
+        message |= {
+            "op": "write",
+            "image": image.id,
+            "sha256": "" if before.data is None else before.data.sha256,
+            "generation": generation,
+            "to": str(side),
+        }
+        answer, data = self._process.ask(message, shapes, about=f"the image {image.name}")
+        self._watcher.step(Step.SIDE_FILE_WRITTEN, image)
+        after = Contents(
+            *drawings.read(answer, data, self._areas), data=None, generation=answer["generation"], stable=True
+        )
+        _compare(before, edits, after)
+        return after, answer.get("summary", {})
+
+    def _areas(self, ids: list[str]) -> list[bytes]:
+        """What QuPath takes for the areas of polygons that cross themselves, of the image that was read last."""
+        answer, data = self._process.ask({"op": "areas", "ids": ids})
+        shapes = Shapes(data)
+        return [shapes.take(length) for length in answer["shapes"]]
+
+    def _refuse_changed(self, path: Path, before: Contents) -> None:
+        if path.with_name("data.qpdata.bkp").exists():
+            raise ImageError(
+                "QuPath is saving it right now, or ended while it did; open it in QuPath and save it again"
+            )
+        if not files.unchanged(path, before.data):
+            raise ImageError("it was saved by somebody else while it was synced; sync again")
+
+    def _summarise(self, data: Path, summary: dict[str, Any]) -> None:
+        """Corrects the counts that QuPath keeps beside a data file, where it does."""
+        path = data.with_name("summary.json")
+        try:
+            said = json.loads(path.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return
+        if isinstance(said, dict) and summary:
+            modified = data.stat().st_mtime_ns // 1_000_000
+            files.replace_text(path, json.dumps({**said, "timestamp": modified, **summary}, separators=(",", ":")))
+
+    def _backup(self, image: Image) -> Path:
+        now = datetime.now(timezone.utc)
+        return self._backups(image) / f"{now:%Y%m%dT%H%M%S.%fZ}.qpdata"
+
+    def _backups(self, image: Image) -> Path:
+        return self.folder / FOLDER / "backups" / image.id
+
+    def _prune(self, image: Image) -> None:
+        old = sorted(self._backups(image).glob("*.qpdata"))[:-BACKUPS]
+        for path in old:
+            path.unlink(missing_ok=True)
+
+
+def _compare(before: Contents, edits: Edits, after: Contents) -> None:
+    """Raises unless everything is as it was, but for the edits."""
+    if not before.stable:
+        # Their ids are new; what they are must not be.
+        if sorted(said.digest for said in before.drawings.values()) != sorted(
+            said.digest for said in after.drawings.values()
+        ):
+            raise ImageError("after saving the objects' ids, other things had changed, too; please report this")
+        return
+    wanted = {one: shall for one, (_, shall) in edits.update.items()} | edits.add
+    problems = {
+        one: "QuPath does not keep it as it is: "
+        + (
+            after.unusable.get(str(one), "it is gone after writing")
+            if one not in after.drawings
+            else f"its {_named(after.drawings[one], shall)} differs after writing"
+        )
+        for one, shall in wanted.items()
+        if one not in after.drawings or differences(after.drawings[one], shall)
+    }
+    if problems:
+        raise NotKeptError(problems)
+    same = before.drawings.keys() - edits.update.keys() - set(edits.remove)
+    lost = [one for one in same if one not in after.drawings or differences(after.drawings[one], before.drawings[one])]
+    if lost or after.drawings.keys() != same | wanted.keys() or after.unusable != before.unusable:
+        raise ImageError("after writing, other annotations had changed, too; please report this")
+
+
+def _named(first: Drawing, second: Drawing) -> str:
+    return ", ".join(sorted(kind.value for kind in differences(first, second)))

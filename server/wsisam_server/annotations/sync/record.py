@@ -1,0 +1,236 @@
+"""What is remembered of a project between two syncs, in a folder of the project: `wsisam-sync`.
+
+In the project, because the record says what its data files and the store had in common: it must share the fate of
+those files when the project is moved, renamed, copied, or restored from a backup. For each image a file, so that an
+image that is done costs nothing when the next one is written. JSON and not a database, because projects lie on network
+drives.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from wsisam_server.annotations.sync.errors import SyncError
+from wsisam_server.annotations.sync.files import Stamp, replace_text
+from wsisam_server.annotations.sync.model import Image
+from wsisam_server.annotations.sync.plan import Base
+from wsisam_server.core.geometry import SlideSize
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOLDER: Final = "wsisam-sync"
+
+_FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SlideSeen:
+    """Which slide an image was found to show.
+
+    Attributes:
+        uris: the image's, at that time.
+        file: path, size and time of change (ns) of its file; None when it was not found on this machine.
+    """
+
+    slide_id: str
+    uris: tuple[str, ...]
+    file: tuple[str, int, int] | None
+
+
+@dataclass(slots=True)
+class Synced:
+    """What an image and one store had in common.
+
+    Attributes:
+        revision: the store's, up to which everything on the slide was considered.
+        data: the data file at that time; None when there was none.
+        done: nothing was left to do then.
+        annotations: what both sides held.
+        settling: conflicts that are being settled with the store's version of this revision.
+    """
+
+    revision: int = 0
+    data: Stamp | None = None
+    done: bool = False
+    annotations: dict[uuid.UUID, Base] = field(default_factory=dict)
+    settling: dict[uuid.UUID, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class ImageRecord:
+    """What is remembered of an image.
+
+    Attributes:
+        generation: the last one that was written into its data file; None when none was.
+        writing: one that was about to be written.
+        stores: by their identity.
+    """
+
+    slide: SlideSeen | None = None
+    generation: str | None = None
+    writing: str | None = None
+    stores: dict[str, Synced] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class ProjectRecord:
+    """What is remembered of a project.
+
+    Attributes:
+        id: the project's own, random; it stays when the project is moved.
+        name: of the project in the store: its folder's name when it was synced first.
+        file: SHA-256 of the project file whose images are listed.
+        images: its images.
+        witnesses: for each store an annotation's revision, with its time; if the store does not know it any more, it
+            was restored from a backup, and what is remembered of it is worth nothing.
+    """
+
+    id: str
+    name: str
+    file: str = ""
+    images: tuple[Image, ...] = ()
+    witnesses: dict[str, tuple[uuid.UUID, int, str]] = field(default_factory=dict)
+
+
+class Records:
+    """The records of a project.
+
+    Args:
+        project: the project's folder.
+    """
+
+    def __init__(self, project: Path) -> None:
+        self._name = project.resolve().name
+        self.folder = project / FOLDER
+        self.lost: list[str] = []
+        """Records that could not be read, for people; they are as good as never written."""
+
+    def project(self) -> ProjectRecord:
+        """Of the project; a new one when there is none.
+
+        Raises:
+            SyncError: a newer wsisam wrote it.
+        """
+        said = self._read(self.folder / "project.json")
+        try:
+            return _project(said) if said else ProjectRecord(str(uuid.uuid4()), self._name)
+        except (KeyError, TypeError, ValueError):
+            self.lost.append("project.json")
+            return ProjectRecord(str(uuid.uuid4()), self._name)
+
+    def image(self, image_id: str) -> ImageRecord:
+        """Of an image; a new one when there is none.
+
+        Raises:
+            SyncError: a newer wsisam wrote it.
+        """
+        path = self._path(image_id)
+        said = self._read(path)
+        try:
+            return _image(said) if said else ImageRecord()
+        except (KeyError, TypeError, ValueError):
+            self.lost.append(path.name)
+            return ImageRecord()
+
+    def write_project(self, record: ProjectRecord) -> None:
+        """Writes the project's record, if it says something new.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        images = [[image.id, image.name, list(image.uris), _size(image.size), image.view] for image in record.images]
+        witnesses = {store: [str(one), revision, at] for store, (one, revision, at) in record.witnesses.items()}
+        self._write(
+            self.folder / "project.json",
+            {"id": record.id, "name": record.name, "file": record.file, "images": images, "witnesses": witnesses},
+        )
+
+    def write_image(self, image_id: str, record: ImageRecord) -> None:
+        """Writes an image's record, if it says something new.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        slide = record.slide
+        self._write(
+            self._path(image_id),
+            {
+                "slide": None if slide is None else [slide.slide_id, list(slide.uris), slide.file],
+                "generation": record.generation,
+                "writing": record.writing,
+                "stores": {store: _said(synced) for store, synced in record.stores.items()},
+            },
+        )
+
+    def _path(self, image_id: str) -> Path:
+        return self.folder / "images" / f"{image_id}.json"
+
+    def _write(self, path: Path, said: dict[str, Any]) -> None:
+        # A line for each entry of the outer levels; keys in order, so that the same record is the same file.
+        replace_text(path, json.dumps({"format": _FORMAT, **said}, sort_keys=True, separators=(",", ":")) + "\n")
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            said = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError):
+            self.lost.append(path.name)
+            return {}
+        if not isinstance(said, dict) or not isinstance(said.get("format"), int):
+            self.lost.append(path.name)
+            return {}
+        if said["format"] > _FORMAT:
+            raise SyncError(f"{path} was written by a newer version of wsisam. Sync this project with that one.")
+        return said
+
+
+def _project(said: dict[str, Any]) -> ProjectRecord:
+    return ProjectRecord(
+        id=said["id"],
+        name=said["name"],
+        file=said["file"],
+        images=tuple(
+            Image(number, name, tuple(uris), None if size is None else SlideSize(*size), view)
+            for number, name, uris, size, view in said["images"]
+        ),
+        witnesses={store: (uuid.UUID(one), revision, at) for store, (one, revision, at) in said["witnesses"].items()},
+    )
+
+
+def _image(said: dict[str, Any]) -> ImageRecord:
+    slide = None
+    if said["slide"] is not None:
+        slide_id, uris, file = said["slide"]
+        slide = SlideSeen(slide_id, tuple(uris), None if file is None else (file[0], file[1], file[2]))
+    stores = {store: _synced(value) for store, value in said["stores"].items()}
+    return ImageRecord(slide, said["generation"], said["writing"], stores)
+
+
+def _said(synced: Synced) -> dict[str, Any]:
+    data = synced.data
+    return {
+        "revision": synced.revision,
+        "data": None if data is None else [data.size, data.modified, data.sha256],
+        "done": synced.done,
+        "annotations": {str(one): [base.revision, base.digest] for one, base in synced.annotations.items()},
+        "settling": {str(one): revision for one, revision in synced.settling.items()},
+    }
+
+
+def _synced(said: dict[str, Any]) -> Synced:
+    return Synced(
+        revision=said["revision"],
+        data=None if said["data"] is None else Stamp(*said["data"]),
+        done=said["done"],
+        annotations={uuid.UUID(one): Base(*base) for one, base in said["annotations"].items()},
+        settling={uuid.UUID(one): revision for one, revision in said["settling"].items()},
+    )
+
+
+def _size(size: SlideSize | None) -> list[int] | None:
+    return None if size is None else [size.width, size.height]

@@ -1,0 +1,179 @@
+"""What segmentation answers, as values: an outline and how it came about, or what was found in a region."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Final, Protocol
+
+from wsisam_server.core.pixel_size import PixelSize
+
+if TYPE_CHECKING:
+    import numpy as np
+    import shapely
+    from numpy.typing import NDArray
+
+    from wsisam_server.core.geometry import FieldPair, Point, Window
+
+CELLS: Final = 256
+"""Along a mask's side, whatever the size of the images that a model takes."""
+
+_UNKNOWN: Final = PixelSize()
+
+
+class AnsweringModel(Protocol):
+    """What an answer says of the model that made it."""
+
+    @property
+    def name(self) -> str:
+        """Under which it is asked."""
+        ...
+
+    @property
+    def weights_hash(self) -> str:
+        """SHA-256 over its weights, hexadecimal."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """An object's outline in slide coordinates.
+
+    Attributes:
+        geometry: level-0 pixels; OGC-valid, every vertex on the 1/32 px grid and inside the slide. Exteriors run
+            counter-clockwise in (x, y), holes clockwise (RFC 7946). May be empty.
+        touches_window_edge: the geometry reaches an edge of the window beyond which the slide goes on, so that the
+            object may be cut by the field.
+        tolerance_px: how far simplification was allowed to move the outline, in level-0 pixels.
+        dropped_parts: parts left out because they are smaller than the minimum area.
+        dropped_holes: holes filled, in the parts that are left, because they are smaller than the minimum area.
+    """
+
+    geometry: shapely.MultiPolygon
+    touches_window_edge: bool
+    tolerance_px: float
+    dropped_parts: int
+    dropped_holes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A scale at which an object was looked at.
+
+    Attributes:
+        downsample: level-0 pixels per pixel of its windows.
+        windows: how many of them were asked.
+        distrusted: answers that were left out, because they contradict the coarse one; see `refinement.fuse`.
+        unreadable: windows beside those asked that were left out, because the slide is damaged there.
+    """
+
+    downsample: float
+    windows: int
+    distrusted: int = 0
+    unreadable: int = 0
+
+
+@dataclass(slots=True)
+class StageTimes:
+    """Wall time of one job's stages in milliseconds, and the encoder runs that it waited for.
+
+    What was encoded before and comes from a disk counts as read, with what is prepared of it, and as no run.
+    """
+
+    queue: float = 0.0
+    read: float = 0.0
+    encode: float = 0.0
+    decode: float = 0.0
+    encoder_runs: int = 0
+
+    def __add__(self, other: StageTimes) -> StageTimes:
+        """The times of two jobs, one after the other."""
+        return StageTimes(
+            self.queue + other.queue,
+            self.read + other.read,
+            self.encode + other.encode,
+            self.decode + other.decode,
+            self.encoder_runs + other.encoder_runs,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An outline and how it came about.
+
+    Attributes:
+        rings: the outline's geometry in its integer form (see `shapes.encode`).
+        logits: the model's own, float32 [256, 256] over the HR window, before any refinement.
+        tolerance: what was applied, in `OutlineOptions`' unit for this slide.
+        in_microns: whether that unit is the micron.
+        pixel_size: what it follows from.
+        polygon_ms: wall time of turning the mask into the outline.
+        levels: the scales that were used, the field's first; finer ones where the border was refined.
+        limited: a finer one was asked for, and would have needed more windows than allowed.
+    """
+
+    outline: Outline
+    rings: list[list[list[int]]]
+    logits: NDArray[np.float32]
+    score: float
+    field: FieldPair
+    model: AnsweringModel
+    tolerance: float
+    in_microns: bool
+    times: StageTimes
+    polygon_ms: float
+    levels: tuple[Level, ...]
+    limited: bool = False
+    pixel_size: PixelSize = _UNKNOWN
+
+
+class Fate(Enum):
+    """What became of a click's outline."""
+
+    PROPOSED = "proposed"
+    NOTHING = "nothing"
+    TOO_SMALL = "too_small"
+    TOO_LARGE = "too_large"
+    CUT = "cut"
+    WEAK = "weak"
+    OUTSIDE = "outside"
+    EXISTING = "existing"
+    REPEATED = "repeated"
+    UNREADABLE = "unreadable"
+
+
+Counts = Counter[Fate]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An object that was found.
+
+    Attributes:
+        outcome: its outline, clipped to the region; without logits.
+        click: where it was found.
+        stability: see `proposals.stability`.
+        agreement: see `proposals.judge`.
+    """
+
+    outcome: Outcome
+    click: Point
+    stability: float
+    agreement: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What became final with one more window.
+
+    Attributes:
+        done: windows that are done.
+        counts: what became of all outlines so far; those that are not final yet are missing.
+        unreadable: windows of this step in which the slide is damaged. None of their clicks was asked.
+    """
+
+    proposals: tuple[Proposal, ...] = ()
+    done: int = 0
+    counts: Counts = field(default_factory=Counts)
+    unreadable: tuple[Window, ...] = ()

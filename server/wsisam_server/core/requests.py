@@ -1,0 +1,187 @@
+"""What is asked of segmentation, as values: one prompt, or all objects of a region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import shapely
+
+    from wsisam_server.core.answers import Outcome
+    from wsisam_server.core.geometry import Viewport, Window
+    from wsisam_server.core.prompt import SlidePrompt
+
+MIN_DOWNSAMPLE = 1 / 64
+MAX_DOWNSAMPLE = 2.0**18
+"""At 256 px a window of 67 million pixels: the widest slide whose outlines the contract can carry."""
+
+USUAL_WINDOWS: Final = 64
+"""Bound on the windows of one border where nobody says another: on a CPU, a minute."""
+
+MAX_SIZE_RATIO = 16
+"""Largest max_size / min_size: in a window that holds the largest objects, the smallest are then a few mask cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtDownsample:
+    """The caller chose the working downsample of the HR window; the planner places it."""
+
+    downsample: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExactWindow:
+    """The caller chose the HR window itself, usually the one that an earlier answer named."""
+
+    window: Window
+
+
+FieldChoice = AtDownsample | ExactWindow | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutlineOptions:
+    """How an outline is made from a mask. Lengths are microns, or level-0 pixels where nobody knows the pixel size.
+
+    Attributes:
+        tolerance: greatest distance by which simplification may move the border; None for a quarter of a mask cell.
+        min_area: parts and holes with a smaller area are left out; None for four mask cells, which is dust.
+    """
+
+    tolerance: float | None = None
+    min_area: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """How far a border shall be refined.
+
+    Attributes:
+        downsample: level-0 pixels per cell of the finest mask; None for the viewport's, or 1 without a viewport.
+        max_windows: most windows that are read for it, of all scales together, at least 1; None for `USUAL_WINDOWS`,
+            or what the server allows if that is less.
+    """
+
+    downsample: float | None = None
+    max_windows: int | None = None
+
+    def goal(self, viewport: Viewport | None, most: int) -> Goal:
+        """What it comes to.
+
+        Args:
+            viewport: what the annotator sees, if known.
+            most: windows that the server allows.
+
+        Raises:
+            ValueError: it wants none, or more than that.
+        """
+        windows = min(USUAL_WINDOWS, most) if self.max_windows is None else self.max_windows
+        if not 1 <= windows <= most:
+            raise ValueError(f"it must lie between 1 and {most}")
+        downsample = self.downsample or (1.0 if viewport is None else viewport.downsample)
+        return Goal(min(max(downsample, MIN_DOWNSAMPLE), MAX_DOWNSAMPLE), windows)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A refinement in which nothing is left open.
+
+    Attributes:
+        downsample: level-0 pixels per cell of the finest mask wanted; the nearest of the scales is taken.
+        max_windows: bound on the windows of all scales together.
+    """
+
+    downsample: float
+    max_windows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt.
+
+    Attributes:
+        slide_id: an open slide.
+        prompt: in slide coordinates, not yet checked.
+        model: a model's name; empty for the default.
+        viewport: what the annotator sees, if known.
+        choice: the caller's own scale or window, if any.
+        options: how the outline is wanted.
+        interactive: whether a person waits for it.
+        owner: whose turns it uses; see `Job`.
+        earlier: an answer to this prompt's beginnings; a model that wants it gets its mask fed back, if the field is
+            still the same.
+        refinement: whether, and how far, the answer's border is refined in finer windows.
+        mpp: microns per level-0 pixel as the client knows it; counts where the slide's file does not say.
+    """
+
+    slide_id: str
+    prompt: SlidePrompt
+    model: str = ""
+    viewport: Viewport | None = None
+    choice: FieldChoice = None
+    options: OutlineOptions = field(default_factory=OutlineOptions)
+    interactive: bool = True
+    owner: str = ""
+    earlier: Outcome | None = None
+    refinement: Refinement | None = None
+    mpp: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Sizes, the diameters of circles of the objects' area, and thresholds; see ProposalFilter in the contract.
+
+    The defaults were chosen on images that the default model was not trained on: see `benchmarks/everything.py`.
+
+    Attributes:
+        min_size: in microns, or in level-0 pixels once `in_pixels` was asked.
+        max_size: in the same unit.
+        min_score: least IoU that the model itself expects.
+        min_stability: see `stability`.
+        min_agreement: see `judge`.
+        max_overlap: share of the smaller one's area that two objects may have in common.
+    """
+
+    min_size: float
+    max_size: float
+    min_score: float = 0.5
+    min_stability: float = 0.5
+    min_agreement: float = 0.5
+    max_overlap: float = 0.3
+
+    def in_pixels(self, mpp: float | None) -> Wanted:
+        """The same with sizes in level-0 pixels.
+
+        Args:
+            mpp: microns per level-0 pixel; None where the sizes are pixels already.
+        """
+        unit = mpp or 1.0
+        return replace(self, min_size=self.min_size / unit, max_size=self.max_size / unit)
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyRequest:
+    """A region that is to be searched.
+
+    Attributes:
+        slide_id: an open slide.
+        region: level-0 pixels, as drawn.
+        existing: objects that are there already, level-0 pixels, as drawn.
+        wanted: sizes in microns, or in level-0 pixels where nobody knows the pixel size.
+        model: a model's name; empty for the default.
+        options: how outlines are wanted.
+        owner: whose turns it uses; see `Job`.
+        mpp: see `Request`.
+    """
+
+    slide_id: str
+    region: shapely.MultiPolygon
+    existing: Sequence[shapely.MultiPolygon]
+    wanted: Wanted
+    model: str = ""
+    options: OutlineOptions = field(default_factory=OutlineOptions)
+    owner: str = ""
+    mpp: float | None = None

@@ -1,0 +1,1 @@
+"""Running models: engines, their queues, embeddings, replicas on other machines, and the weights to load."""

@@ -1,0 +1,72 @@
+"""Prompts in one field that wait together are answered together, by Ray Serve's batching."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ray import serve
+
+from wsisam_server.inference.scheduler import LocalEngine, Priority, Ticket
+
+if TYPE_CHECKING:
+    from wsisam_model import Embedding, Prediction, Prompt, WsiSam
+    from wsisam_server.inference.scheduler import Claim, Device
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """One prompt on a field's embeddings, as `LocalEngine` decodes it, and whose turn it uses."""
+
+    high: Embedding
+    low: Embedding | None
+    prompt: Prompt
+    claim: Claim
+
+
+class BatchingEngine(LocalEngine):
+    """A local engine that decodes prompts in one field in one step, if they wait at the same time.
+
+    Nothing waits for company: what comes while a step runs is the next one. What nobody waits for is gathered apart, so
+    that no click shares its turn.
+
+    Args:
+        model: loaded, on its device.
+        device: what it shares with the other models there.
+        most: prompts of one step.
+    """
+
+    def __init__(self, model: WsiSam, device: Device, most: int) -> None:
+        super().__init__(model, device)
+        gather = serve.batch(max_batch_size=most, batch_wait_timeout_s=0)
+        self._urgent, self._patient = gather(self._together), gather(self._together)
+
+    async def _decode(
+        self, high: Embedding, low: Embedding | None, prompt: Prompt, claim: Claim
+    ) -> tuple[Prediction, float]:
+        gathered = self._urgent if claim.priority < Priority.PREFETCH else self._patient
+        outcome: tuple[Prediction, float] | Exception = await gathered(Asked(high, low, prompt, claim))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def _together(self, asked: list[Asked]) -> list[tuple[Prediction, float] | Exception]:
+        """Outcomes in the order of what was asked; one field's error is not another's."""
+        outcomes: dict[int, tuple[Prediction, float] | Exception] = {}
+        fields: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        for index, one in enumerate(asked):
+            fields[id(one.high), id(one.low)].append(index)
+        for indices in fields.values():
+            try:
+                predictions, spent = await self._decode_many([asked[index] for index in indices])
+            except Exception as error:  # noqa: BLE001 - goes to those who asked
+                outcomes.update(dict.fromkeys(indices, error))
+            else:
+                outcomes.update((i, (prediction, spent)) for i, prediction in zip(indices, predictions, strict=True))
+        return [outcomes[index] for index in range(len(asked))]
+
+    async def _decode_many(self, asked: list[Asked]) -> tuple[list[Prediction], float]:
+        first, prompts = asked[0], [one.prompt for one in asked]
+        ticket = Ticket(list(dict.fromkeys(one.claim for one in asked)))
+        return await self._device.run(ticket, lambda: self._model.decode_many(first.high, first.low, prompts))

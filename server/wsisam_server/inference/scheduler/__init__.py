@@ -1,0 +1,42 @@
+"""Scheduler room: runs the model. A field and prompts in, logits out; priority, single flight, cancel before compute.
+
+Engine and pool are interfaces: the local ones use threads on this machine's device, the room `cluster` has others.
+Models come and go by name, in a pool with a memory limit. It must never know what a message, a session or a polygon is,
+nor where models lie on disk.
+"""
+
+from wsisam_server.inference.scheduler.device import Device
+from wsisam_server.inference.scheduler.engine import Answer, Engine, Job, ModelInfo, Prepared, Priority
+from wsisam_server.inference.scheduler.fair_queue import Claim, FairQueue, Ticket
+from wsisam_server.inference.scheduler.local import LocalEngine
+from wsisam_server.inference.scheduler.models import Models, Workplace
+from wsisam_server.inference.scheduler.offers import Listed, ModelSource, Offer, find_offer
+from wsisam_server.inference.scheduler.pool import ModelPool
+from wsisam_server.inference.scheduler.readers import Readers
+from wsisam_server.inference.scheduler.stored import StoredFeatures
+from wsisam_server.inference.scheduler.worker import Worker, timed
+
+__all__ = [
+    "Answer",
+    "Claim",
+    "Device",
+    "Engine",
+    "FairQueue",
+    "Job",
+    "Listed",
+    "LocalEngine",
+    "ModelInfo",
+    "ModelPool",
+    "ModelSource",
+    "Models",
+    "Offer",
+    "Prepared",
+    "Priority",
+    "Readers",
+    "StoredFeatures",
+    "Ticket",
+    "Worker",
+    "Workplace",
+    "find_offer",
+    "timed",
+]

@@ -1,0 +1,164 @@
+"""The engine's interface: what the rooms above may ask of whatever runs the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol
+
+from wsisam_server.core.answers import StageTimes
+from wsisam_server.core.geometry import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wsisam_model import ModelSettings, WsiSam
+    from wsisam_server.core.geometry import FieldPair
+    from wsisam_server.core.prompt import SlidePrompt
+
+
+class Priority(IntEnum):
+    """What is served first when several jobs wait; lower goes first."""
+
+    INTERACTIVE_DECODE = 0
+    INTERACTIVE_ENCODE = 1
+    PREFETCH = 2
+    BATCH = 3
+
+    @property
+    def passes(self) -> bool:
+        """Whether nobody is known to come back to what is encoded for it."""
+        return self in {Priority.PREFETCH, Priority.BATCH}
+
+
+@dataclass(slots=True)
+class Job:
+    """One prompt in one field.
+
+    Attributes:
+        slide_id: identity of the slide's content; part of the embedding's key.
+        read: reads a window of that slide, uint8 [size, size, 3] RGB; called on a worker thread.
+        field: the two windows.
+        prompt: in slide coordinates.
+        mask: logits [256, 256] of an earlier answer in the same field, fed back to the model; or None.
+        interactive: whether a person waits for it, or may soon.
+        owner: whose turns it uses: of what is equally urgent, owners take turns.
+        is_lasting: whether the id will always mean this very content, so that what is computed may outlive the
+            process; never so of pixels that a client sends.
+        on_encode: called (on the event loop) when the job finds that it must wait for an encoder.
+    """
+
+    slide_id: str
+    read: Callable[[Window], NDArray[np.uint8]]
+    field: FieldPair
+    prompt: SlidePrompt
+    mask: NDArray[np.float32] | None = None
+    interactive: bool = True
+    owner: str = ""
+    is_lasting: bool = False
+    on_encode: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model says.
+
+    Attributes:
+        logits: float32 [256, 256] over the HR window; the mask is where they are positive.
+        score: the model's own estimate of the mask's IoU.
+    """
+
+    logits: NDArray[np.float32]
+    score: float
+    times: StageTimes = field(default_factory=StageTimes)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is kept of a field for the next prompts in it.
+
+    Attributes:
+        nbytes: of its embeddings.
+        times: of the work that was needed now; no encoder runs if it was there already.
+    """
+
+    nbytes: int
+    times: StageTimes = field(default_factory=StageTimes)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What the rooms above need to know of a model, loaded or not. Equal for the same weights, used in the same way.
+
+    Attributes:
+        uses_low: whether it reads the LR window for some prompts.
+        settings: how it is used.
+    """
+
+    name: str
+    description: str
+    image_size: int
+    weights_hash: str
+    uses_low: bool
+    settings: ModelSettings
+
+    @classmethod
+    def of(cls, model: WsiSam) -> ModelInfo:
+        """What a loaded model is."""
+        return cls(
+            name=model.name,
+            description=model.description,
+            image_size=model.image_size,
+            weights_hash=model.weights_hash,
+            uses_low=model.wants_low,
+            settings=model.settings,
+        )
+
+    def low_window(self, field: FieldPair) -> Window:
+        """What it reads of a field's LR patch, for prompts for which it reads any."""
+        return Window.about(field.high.center, field.low.downsample, self.settings.low_side(self.image_size))
+
+    def windows(self, field: FieldPair) -> list[Window]:
+        """What it may read of a field, whatever the prompt."""
+        return [field.high, self.low_window(field)] if self.uses_low else [field.high]
+
+    @property
+    def mask_feedback(self) -> bool:
+        """Whether it wants its previous logits with the next prompt on the same object."""
+        return self.settings.mask_feedback
+
+
+class Engine(Protocol):
+    """Runs one model. Safe to call from many tasks of one event loop.
+
+    `predict` raises WsiSamServerError: whatever `Job.read` raises, OUT_OF_DEVICE_MEMORY, or ENGINE_UNAVAILABLE from an
+    engine on other machines. A cancelled call whose computation has not begun never reaches the model.
+    """
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model that it runs."""
+        ...
+
+    async def predict(self, job: Job) -> Answer:
+        """Answers one prompt."""
+        ...
+
+    async def prefetch(self, job: Job, priority: Priority = Priority.PREFETCH) -> Prepared:
+        """Computes what `predict` keeps of a job's field, when nothing more urgent than `priority` waits."""
+        ...
+
+    def lacking(self, job: Job) -> list[Window]:
+        """The windows whose pixels `predict` would read now: not cached and not being computed."""
+        ...
+
+    async def to_encode(self, job: Job) -> list[Window]:
+        """The windows that `predict` would have to encode now: those that it lacks, less those on the disk."""
+        ...
+
+    async def warm_up(self) -> None:
+        """Runs the model once, so that the first prompt does not pay for it."""
+        ...

@@ -1,0 +1,189 @@
+"""The engine on this machine's device: embeddings are cached here, where they were made."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from wsisam_model import Embedding, ModelSettings, Prediction, Prompt, Role, WsiSam
+from wsisam_server.core.answers import StageTimes
+from wsisam_server.inference.scheduler.engine import Answer, Job, ModelInfo, Prepared, Priority
+from wsisam_server.inference.scheduler.fair_queue import Claim, Ticket
+from wsisam_server.inference.scheduler.stored import StoredFeatures
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from numpy.typing import NDArray
+
+    from wsisam_model import EncoderOutput
+    from wsisam_server.core.geometry import FieldPair, Window
+    from wsisam_server.inference.scheduler.device import Device
+
+    Key: TypeAlias = tuple[str, str, ModelSettings, Window, Role]
+
+
+class LocalEngine:
+    """Runs one model on one device of this machine.
+
+    Args:
+        model: loaded, on its device.
+        device: what it shares with the other models there.
+    """
+
+    def __init__(self, model: WsiSam, device: Device) -> None:
+        self._model = model
+        self._device = device
+        self._stored = None if device.store is None else StoredFeatures(model, device.store)
+        # Embeddings that took no encoder run: also whoever joins in waiting for one is told so.
+        self._loaded: WeakValueDictionary[int, Embedding] = WeakValueDictionary()
+        # A ticket lives as long as somebody waits for what it stands for.
+        self._wanted: WeakValueDictionary[Key, Ticket] = WeakValueDictionary()
+        self._info = ModelInfo.of(model)
+
+    @property
+    def info(self) -> ModelInfo:
+        """See `Engine.info`."""
+        return self._info
+
+    async def predict(self, job: Job) -> Answer:
+        """See `Engine.predict`."""
+        started = time.perf_counter()
+        times = StageTimes()
+        prompt = _prompt(job)
+        parts = self._parts(job.field, prompt)
+        if job.on_encode is not None and await self._to_encode(job, parts):
+            job.on_encode()
+        high, low = await self._field(job, parts, times, Priority.INTERACTIVE_ENCODE, prompt)
+        claim = _claim(job, Priority.INTERACTIVE_DECODE)
+        prediction, times.decode = await self._decode(high, low, prompt, claim)
+        spent = (time.perf_counter() - started) * 1000
+        times.queue = max(spent - times.read - times.encode - times.decode, 0.0)
+        return Answer(prediction.logits, prediction.iou, times)
+
+    async def prefetch(self, job: Job, priority: Priority = Priority.PREFETCH) -> Prepared:
+        """See `Engine.prefetch`."""
+        times = StageTimes()
+        prompt = _prompt(job)
+        # Ahead of all prompts, nobody waits, and nobody knows of which kind they will be.
+        first = None if priority is Priority.PREFETCH else prompt
+        high, low = await self._field(job, self._parts(job.field, prompt), times, priority, first)
+        return Prepared(high.nbytes + (low.nbytes if low is not None else 0), times)
+
+    def lacking(self, job: Job) -> list[Window]:
+        """See `Engine.lacking`."""
+        return [window for window, _ in self._lacking(job.slide_id, self._parts(job.field, _prompt(job)))]
+
+    async def to_encode(self, job: Job) -> list[Window]:
+        """See `Engine.to_encode`."""
+        return await self._to_encode(job, self._parts(job.field, _prompt(job)))
+
+    async def warm_up(self) -> None:
+        """See `Engine.warm_up`."""
+        size = self._model.image_size
+
+        def run() -> None:
+            embedding = self._model.encode(np.full((size, size, 3), 255, np.uint8))
+            low = embedding if self._model.wants_low else None
+            self._model.decode(embedding, low, Prompt(box=(0.25 * size, 0.25 * size, 0.75 * size, 0.75 * size)))
+
+        await self._device.run(Ticket([Claim(Priority.INTERACTIVE_ENCODE, "")]), run)
+
+    async def _decode(
+        self, high: Embedding, low: Embedding | None, prompt: Prompt, claim: Claim
+    ) -> tuple[Prediction, float]:
+        return await self._device.run(Ticket([claim]), lambda: self._model.decode(high, low, prompt))
+
+    async def _field(
+        self,
+        job: Job,
+        parts: list[tuple[Window, Role]],
+        times: StageTimes,
+        interactive: Priority,
+        prompt: Prompt | None,
+    ) -> tuple[Embedding, Embedding | None]:
+        claim = _claim(job, interactive)
+        tasks = [asyncio.ensure_future(self._embedding(job, *part, times, claim, prompt)) for part in parts]
+        try:
+            embeddings = await asyncio.gather(*tasks)
+        finally:
+            # When one fails, or the caller is cancelled, the other must not go on unattended.
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return embeddings[0], embeddings[1] if len(embeddings) > 1 else None
+
+    async def _embedding(
+        self, job: Job, window: Window, role: Role, times: StageTimes, claim: Claim, prompt: Prompt | None
+    ) -> Embedding:
+        key = self._key(job.slide_id, window, role)
+        # Who wants what another has asked for must not wait for the other's turn: it may have been a batch.
+        ticket = self._wanted.setdefault(key, Ticket())
+        self._device.claim(ticket, claim)
+
+        async def compute() -> Embedding:
+            stored = self._stored if job.is_lasting else None
+            if stored is not None:
+                features, spent = await self._device.read(ticket, partial(stored.load, job.slide_id, window, role))
+                times.read += spent
+                if features is not None:
+                    embedding, spent = await self._device.run(
+                        ticket, lambda: self._model.prepare(features, roles=(role,), prompt=prompt)
+                    )
+                    times.read += spent
+                    self._loaded[id(embedding)] = embedding
+                    return embedding
+            pixels, spent = await self._device.read(ticket, lambda: job.read(window))
+            times.read += spent
+            (embedding, raw), spent = await self._device.run(ticket, lambda: self._encode(pixels, role, prompt, stored))
+            times.encode += spent
+            if stored is not None and raw is not None:
+                self._device.behind.later(partial(stored.save, job.slide_id, window, role, raw))
+            return embedding
+
+        embedding, waited = await self._device.cache.get(key, compute, passing=claim.priority.passes)
+        times.encoder_runs += int(waited and id(embedding) not in self._loaded)
+        return embedding
+
+    def _encode(
+        self, pixels: NDArray[np.uint8], role: Role, prompt: Prompt | None, stored: StoredFeatures | None
+    ) -> tuple[Embedding, EncoderOutput | None]:
+        """An embedding, and what of it is to be stored if anything is."""
+        if stored is None:
+            return self._model.encode(pixels, roles=(role,), prompt=prompt), None
+        features = self._model.features(pixels, middle=self._model.encodes_middle(role))
+        return self._model.prepare(features, roles=(role,), prompt=prompt), features
+
+    def _parts(self, windows: FieldPair, prompt: Prompt) -> list[tuple[Window, Role]]:
+        parts: list[tuple[Window, Role]] = [(windows.high, "high")]
+        if self._model.reads_low(prompt):
+            parts.append((self._info.low_window(windows), "low"))
+        return parts
+
+    def _lacking(self, slide_id: str, parts: list[tuple[Window, Role]]) -> list[tuple[Window, Role]]:
+        return [part for part in parts if self._key(slide_id, *part) not in self._device.cache]
+
+    async def _to_encode(self, job: Job, parts: list[tuple[Window, Role]]) -> list[Window]:
+        lacking, stored = self._lacking(job.slide_id, parts), self._stored
+        if stored is None or not job.is_lasting or not lacking:
+            return [window for window, _ in lacking]
+        there = await asyncio.to_thread(lambda: [stored.has(job.slide_id, *part) for part in lacking])
+        return [window for (window, _), is_there in zip(lacking, there, strict=True) if not is_there]
+
+    def _key(self, slide_id: str, window: Window, role: Role) -> Key:
+        # The settings too: what is prepared of an embedding follows from them.
+        return slide_id, self._info.weights_hash, self._info.settings, window, role
+
+
+def _claim(job: Job, interactive: Priority) -> Claim:
+    return Claim(interactive if job.interactive else Priority.BATCH, job.owner)
+
+
+def _prompt(job: Job) -> Prompt:
+    points, labels, box = job.prompt.to_model(job.field.high)
+    return Prompt(points=points, labels=labels, box=box, mask=job.mask)

@@ -1,0 +1,1 @@
+"""Models and drawn objects: datasets, their export, training, evaluation, and stored prompts asked again."""

@@ -1,0 +1,85 @@
+"""The evaluation of a model on the rows of a manifest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wsisam_server.learning.datasets import ImageSlide, load
+from wsisam_server.learning.evaluation.measures import measure
+from wsisam_server.learning.evaluation.patches import Patches
+from wsisam_server.learning.evaluation.protocol import Trial, cases, view
+from wsisam_server.learning.evaluation.report import Report, Scores
+from wsisam_server.learning.evaluation.survey import survey
+from wsisam_server.learning.evaluation.variants import variants_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wsisam_model import WsiSam
+    from wsisam_server.learning.datasets import ObjectMask, Row, Sample
+    from wsisam_server.learning.evaluation.journal import Journal
+    from wsisam_server.learning.evaluation.measures import Measured
+    from wsisam_server.learning.evaluation.options import Options
+    from wsisam_server.learning.evaluation.protocol import Case
+    from wsisam_server.learning.evaluation.variants import Variant
+
+    Progress = Callable[[int, int], None]
+    Observer = Callable[[Row, Sample, ObjectMask, Case], None]
+
+
+def evaluate(
+    model: WsiSam,
+    rows: Sequence[Row],
+    options: Options,
+    *,
+    progress: Progress | None = None,
+    observer: Observer | None = None,
+    journal: Journal | None = None,
+) -> Report:
+    """Measures a model on drawn objects. The same arguments give the same report on the same machine.
+
+    Args:
+        model: what to measure.
+        rows: of one manifest, at least one.
+        options: the conditions.
+        progress: called with the objects done and the objects to do, first with none done.
+        observer: sees each reported answer with where it belongs, to draw it for example.
+        journal: what is in it is not measured again, nor seen by the observer; what is measured goes into it.
+
+    Raises:
+        DatasetError: a row cannot be used, or there is no object in any of them.
+    """
+    found = survey(rows, max_objects=options.max_objects, seed=options.seed, connected_parts=options.connected_parts)
+    variants = variants_of(model, against_sam=options.against_sam)
+    scores = Scores()
+    done = 0
+    if progress is not None:
+        progress(done, found.count)
+    for row, items in found.drawn:
+        known = {item.label: journal.get(row.line, item.label) for item in items} if journal is not None else {}
+        sample = load(row, connected_parts=options.connected_parts)
+        slide = ImageSlide(sample.image, sample.mpp)
+        for item in items:
+            answers = known.get(item.label)
+            if answers is not None:
+                scores.add(answers)
+                done += 1
+                continue
+            # An object's viewport must not depend on which others were drawn.
+            viewport = view(item, options.context, np.random.default_rng((options.seed, row.line, item.label)))
+            trial = Trial(model, Patches(model, slide), sample, item, viewport, options.feedback)
+            found_here: dict[Variant, list[Measured]] = {variant: [] for variant in variants}
+            for variant in variants:
+                for case in cases(trial, variant, options):
+                    found_here[variant].append(measure(case))
+                    if observer is not None and case.name in options.prompts:
+                        observer(row, sample, item, case)
+            scores.add(found_here)
+            if journal is not None:
+                journal.add(row.line, item.label, found_here)
+            done += 1
+            if progress is not None:
+                progress(done, found.count)
+    return scores.report(model.name, model.weights_hash, options, variants, found, len(rows))

@@ -1,0 +1,177 @@
+"""How one object is prompted: the paper's protocol (arXiv 2403.09257), in the fields that the server would choose.
+
+A box is the object's own. The first click is the point of the object farthest from its edge, each next one the same
+inside the largest error, negative where that is a false positive. As in a session, the field of the first click is kept
+while the later ones stay clear of its edges, and planned anew otherwise; the logits of the answer before are fed back
+in the same field only, since in another one they would lie elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from wsisam_model import Prompt
+from wsisam_server.core.geometry import Box, FieldPair, Point, Viewport
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
+from wsisam_server.learning.datasets import crop, first_click, next_click
+from wsisam_server.learning.evaluation.interaction import CAP, TARGETS
+from wsisam_server.learning.evaluation.masks import Region, predicted
+from wsisam_server.learning.evaluation.options import BOX
+from wsisam_server.learning.evaluation.scores import dice, iou
+from wsisam_server.learning.evaluation.variants import answer
+from wsisam_server.segmentation.fields import keeps, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wsisam_model import WsiSam
+    from wsisam_server.learning.datasets import ObjectMask, Sample
+    from wsisam_server.learning.evaluation.options import Options
+    from wsisam_server.learning.evaluation.patches import Patches
+    from wsisam_server.learning.evaluation.variants import Variant
+
+VIEW_SHIFT: Final = 0.1
+"""The viewport's centre is off the object's by up to this share of the viewport's side, along each axis."""
+
+VIEW_OCTAVES: Final = 0.25
+"""The viewport's side is off by a factor of up to 2 to this power, either way."""
+
+SCREEN_PX: Final = 1000
+"""Side of the annotator's view on the screen."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Case:
+    """One answer to one prompt on one object.
+
+    Attributes:
+        variant: how the model was used.
+        name: the kind of prompt, "box" or the number of clicks.
+        prompt: in image pixels.
+        field: the windows that were read.
+        logits: float32 [256, 256] over the HR window.
+        region: what the masks cover: the object and the HR window, on the image.
+        truth: bool [region's height, width], the object.
+        answer: bool, of the same shape.
+        dice: of the two, over the whole image.
+        iou: of the two, over the whole image.
+        score: the IoU that the model takes its answer to have.
+    """
+
+    variant: Variant
+    name: str
+    prompt: SlidePrompt
+    field: FieldPair
+    logits: NDArray[np.float32]
+    region: Region
+    truth: NDArray[np.bool_]
+    answer: NDArray[np.bool_]
+    dice: float
+    iou: float
+    score: float
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Trial:
+    """One object that is put to a model.
+
+    Attributes:
+        model: the model.
+        patches: encoded windows of the object's image.
+        sample: the image.
+        item: the object.
+        viewport: what the annotator sees while clicking.
+        feedback: see `Options`.
+    """
+
+    model: WsiSam
+    patches: Patches
+    sample: Sample
+    item: ObjectMask
+    viewport: Viewport
+    feedback: bool
+
+
+def view(item: ObjectMask, context: float, random: np.random.Generator) -> Viewport:
+    """The square viewport of an annotator about to click on an object.
+
+    Args:
+        item: the object.
+        context: mean side, in lengths of the object's longer side.
+        random: of the jitter by `VIEW_SHIFT` and `VIEW_OCTAVES`.
+    """
+    x0, y0, x1, y1 = item.box
+    octaves, dx, dy = random.uniform(-1, 1, 3) * (VIEW_OCTAVES, VIEW_SHIFT, VIEW_SHIFT)
+    side = context * max(x1 - x0, y1 - y0) * 2.0 ** float(octaves)
+    left, top = (x0 + x1 - side) / 2 + float(dx) * side, (y0 + y1 - side) / 2 + float(dy) * side
+    return Viewport(Box(left, top, left + side, top + side), side / SCREEN_PX)
+
+
+def cases(trial: Trial, variant: Variant, options: Options) -> Iterator[Case]:
+    """Prompts for the object in every way that the options ask for, and yields the answers.
+
+    All numbers of clicks up to the last are among them, also those that are not reported. For the number of clicks they
+    go on until both of its targets are reached.
+    """
+    if BOX in options.prompts:
+        x0, y0, x1, y1 = trial.item.box
+        prompt = SlidePrompt(box=Box(x0, y0, x1, y1))
+        yield _case(trial, variant, BOX, prompt, _plan(trial, prompt))
+    if options.clicks:
+        last = max(options.clicks)
+        for case in _clicks(trial, variant, max(last, CAP) if options.noc else last):
+            yield case
+            if int(case.name) >= last and case.iou >= max(TARGETS):
+                return
+
+
+def _clicks(trial: Trial, variant: Variant, last: int) -> Iterator[Case]:
+    """One click after the other. An answer without an error needs no further click and stands for the rest."""
+    x, y = first_click(crop(trial.sample.labels, trial.item))
+    first = Point(trial.item.box[0] + x, trial.item.box[1] + y)
+    prompt = SlidePrompt((PromptPoint(first, positive=True),))
+    case = _case(trial, variant, "1", prompt, _plan(trial, prompt))
+    yield case
+    for count in range(2, last + 1):
+        click = next_click(case.truth, case.answer)
+        if click is None:
+            case = replace(case, name=str(count))
+        else:
+            point = PromptPoint(Point(case.region.x0 + click.x, case.region.y0 + click.y), click.positive)
+            prompt = SlidePrompt((*case.prompt.points, point))
+            field = case.field if keeps(case.field, prompt, trial.patches.size) else _plan(trial, prompt)
+            feed = trial.feedback and field == case.field
+            case = _case(trial, variant, str(count), prompt, field, case.logits if feed else None)
+        yield case
+
+
+def _plan(trial: Trial, prompt: SlidePrompt) -> FieldPair:
+    return plan(prompt, trial.patches.size, trial.model.image_size, mpp=trial.sample.mpp, viewport=trial.viewport)
+
+
+def _case(
+    trial: Trial,
+    variant: Variant,
+    name: str,
+    prompt: SlidePrompt,
+    field: FieldPair,
+    mask: NDArray[np.float32] | None = None,
+) -> Case:
+    points, labels, box = prompt.to_model(field.high)
+    logits, score = answer(
+        trial.model,
+        variant,
+        trial.patches.high(field.high),
+        trial.patches.low(field.low) if variant == "hr+lr" else None,
+        Prompt(points=points, labels=labels, box=box, mask=mask),
+    )
+    region = Region.about(trial.item.box, field.high, trial.patches.size)
+    truth = trial.sample.labels[region.y0 : region.y1, region.x0 : region.x1] == trial.item.label
+    found = predicted(logits, field.high, region)
+    return Case(
+        variant, name, prompt, field, logits, region, truth, found, dice(truth, found), iou(truth, found), score
+    )

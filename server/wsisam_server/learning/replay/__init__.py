@@ -1,0 +1,23 @@
+"""Replay room: stored prompts, asked again of another model.
+
+What flows in: annotations with their history, and whoever answers prompts. What flows out: a comparison of old and new
+outlines, and, if wanted, the new ones as revisions. It must never know how a prompt is answered, nor of messages.
+"""
+
+from wsisam_server.learning.replay.answering import Answerer, Redrawn, RefusedError, refinement, steps, windows_used
+from wsisam_server.learning.replay.choosing import LeftAlone
+from wsisam_server.learning.replay.report import Compared, Report
+from wsisam_server.learning.replay.running import replay
+
+__all__ = [
+    "Answerer",
+    "Compared",
+    "LeftAlone",
+    "Redrawn",
+    "RefusedError",
+    "Report",
+    "refinement",
+    "replay",
+    "steps",
+    "windows_used",
+]

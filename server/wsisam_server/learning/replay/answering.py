@@ -1,0 +1,111 @@
+"""What is asked of a model again, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from wsisam_server.core.answers import CELLS
+from wsisam_server.core.prompt import SlidePrompt
+from wsisam_server.core.requests import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE, USUAL_WINDOWS, Refinement
+from wsisam_server.core.settings import Limits
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+    from wsisam_server.annotations.store import Provenance, Scale, SlideRecord
+    from wsisam_server.core.geometry import Window
+
+_ROOM: Final = 2
+"""Times the windows that a border took: another model's may be longer, and one too many would halve its fineness."""
+
+_USUAL_LIMIT: Final = Limits().refinement_windows
+
+_MOST_WINDOWS: Final = 2**31 - 1
+"""That a message can ask for. An annotation may say that its border took more, which no server reads."""
+
+
+class RefusedError(Exception):
+    """A prompt was not answered; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redrawn:
+    """An outline that was made anew.
+
+    Attributes:
+        shape: polygons in level-0 pixels; empty when the model found nothing.
+        made: how it came about.
+        limited: its border is refined less finely than it was before, because of the bound on windows.
+    """
+
+    shape: BaseGeometry
+    made: Provenance
+    limited: bool = False
+
+
+class Answerer(Protocol):
+    """Answers prompts with one model."""
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        ...
+
+    @property
+    def weights_hash(self) -> str:
+        """SHA-256 over its tensors, hexadecimal."""
+        ...
+
+    def answer(
+        self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Scale, ...]
+    ) -> Redrawn:
+        """Answers a prompt as it was made, see `steps` and, for the last of them, `refinement`.
+
+        Args:
+            slide: which.
+            prompt: all that the annotator said.
+            window: the HR window of the first time; the model reads the same region at its own size. None to plan.
+            levels: the scales of the first time, where the border was refined.
+
+        Raises:
+            RefusedError: it cannot.
+        """
+        ...
+
+
+def steps(prompt: SlidePrompt) -> list[SlidePrompt]:
+    """A prompt as it grew: the box, then click by click, for models that are fed their answers.
+
+    Clicks before the first positive one come with it, since a model is not asked for what is not there.
+    """
+    boxed = [SlidePrompt(box=prompt.box)] if prompt.box is not None else []
+    first = next((n for n, mark in enumerate(prompt.points, 1) if mark.positive or boxed), len(prompt.points) + 1)
+    grown = [SlidePrompt(prompt.points[:count], prompt.box) for count in range(first, len(prompt.points) + 1)]
+    return boxed + grown
+
+
+def refinement(levels: tuple[Scale, ...], window: Window | None) -> Refinement | None:
+    """How far a border is refined again: as finely as it was, with room for more windows as far as servers usually go.
+
+    Args:
+        levels: of the first time, the field's first.
+        window: the HR window of the first time, whose size tells how many pixels of a level make a cell of the mask;
+            None for one.
+
+    Returns:
+        None where it was not refined.
+    """
+    if len(levels) < 2:  # noqa: PLR2004 - the field's, and a finer one
+        return None
+    finest = min(level.downsample for level in levels) * (1 if window is None else window.size / CELLS)
+    used = windows_used(levels)
+    return Refinement(
+        downsample=min(max(finest, MIN_DOWNSAMPLE), MAX_DOWNSAMPLE),
+        max_windows=max(USUAL_WINDOWS, used, min(_ROOM * used, _USUAL_LIMIT)),
+    )
+
+
+def windows_used(levels: tuple[Scale, ...]) -> int:
+    """How many windows a border took, beside the field."""
+    return min(sum(level.windows for level in levels[1:]), _MOST_WINDOWS)

@@ -1,0 +1,117 @@
+"""The way of a replay: choose, ask again, compare, and save if wanted."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from wsisam_server.annotations.formats import provenance
+from wsisam_server.annotations.store import Draft, RevisionConflictError, SlideRecord, canonical, listed
+from wsisam_server.learning.replay import choosing
+from wsisam_server.learning.replay.answering import RefusedError
+from wsisam_server.learning.replay.choosing import LeftAlone
+from wsisam_server.learning.replay.report import Compared, Report, dice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wsisam_server.annotations.store import Annotation, Store, Wanted
+    from wsisam_server.learning.replay.answering import Answerer, Redrawn
+
+PAGE: Final = 1000
+
+
+def replay(
+    store: Store,
+    wanted: Wanted,
+    answerer: Answerer,
+    *,
+    imported: bool = False,
+    save: bool = False,
+    progress: Callable[[int, int], None],
+) -> Report:
+    """Asks stored prompts again.
+
+    Args:
+        store: holds the annotations.
+        wanted: which.
+        answerer: the other model.
+        imported: take outlines that came from QuPath or a file, too.
+        save: keep the new outlines, as revisions by the author "replay:" and the model's name. Class, name, colour and
+            the rest stay; measurements go, as they do in QuPath when an outline changes. Each is saved by itself, to
+            the revision that was read: a run that was cut off is gone on with, and what was changed meanwhile stays.
+        progress: hears how many of how many are done.
+
+    Raises:
+        WsiSamServerError: of the store.
+    """
+    report = Report(answerer.model, answerer.weights_hash)
+    chosen = []
+    for one in listed(store, wanted)[0].values():
+        why = choosing.at_sight(one, answerer.weights_hash)
+        if why is None:
+            chosen.append(one)
+        else:
+            report.left_alone[one.id] = why
+    slides = {record.slide_id: record for record in store.slides({one.content.slide_id for one in chosen})}
+    for done, one in enumerate(chosen):
+        progress(done, len(chosen))
+        why = choosing.by_history(_history(store, one), imported=imported)
+        if why is not None:
+            report.left_alone[one.id] = why
+            continue
+        try:
+            slide = slides.get(one.content.slide_id, SlideRecord(one.content.slide_id))
+            _compare(store, one, _asked(answerer, slide, one), report, save=save)
+        except RefusedError as error:
+            report.left_alone[one.id] = LeftAlone.REFUSED
+            report.problems[one.id] = str(error)
+    progress(len(chosen), len(chosen))
+    return report
+
+
+def _history(store: Store, annotation: Annotation) -> Sequence[Annotation]:
+    """Up to the revision that was listed."""
+    found: list[Annotation] = []
+    after = 0
+    while True:
+        page = store.history(annotation.id, after=after, limit=PAGE)
+        found += (one for one in page.annotations if one.revision <= annotation.revision)
+        after = page.revision
+        if page.complete or after >= annotation.revision:
+            return found
+
+
+def _asked(answerer: Answerer, slide: SlideRecord, one: Annotation) -> Redrawn:
+    made = choosing.origin(one.content)
+    assert made is not None
+    assert made.prompt is not None
+    return answerer.answer(slide, made.prompt, None if made.field is None else made.field.high, made.levels)
+
+
+def _compare(store: Store, one: Annotation, redrawn: Redrawn, report: Report, *, save: bool) -> None:
+    if redrawn.shape.is_empty:
+        report.left_alone[one.id] = LeftAlone.NOTHING
+        return
+    compared = Compared(one, redrawn, dice(one.content.shape, redrawn.shape))
+    if save:
+        try:
+            compared = replace(compared, saved=_save(store, one, redrawn, report))
+        except RevisionConflictError:
+            report.left_alone[one.id] = LeftAlone.MEANWHILE
+            return
+    report.compared.append(compared)
+
+
+def _save(store: Store, one: Annotation, redrawn: Redrawn, report: Report) -> int:
+    content = replace(
+        one.content,
+        shape=canonical(redrawn.shape),
+        measurements={},
+        metadata=provenance.without(one.content.metadata),
+        provenance=redrawn.made,
+    )
+    draft = Draft(one.id, content, one.revision)
+    (saved,) = store.save([draft], author=f"replay:{report.model}", request_id=uuid.uuid4().hex)
+    return saved.revision

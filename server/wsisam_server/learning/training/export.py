@@ -1,0 +1,67 @@
+"""From a trained network to the additions file that a model is loaded with."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from wsisam_model.additions import Additions, RouteName, pack
+from wsisam_server.learning.training.files import replace_with
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from wsisam_model import ModelSettings
+    from wsisam_model.trainable import Trained
+
+
+# The last layer of the HR or LR token's MLP, in which what the additions draw is linear.
+_LAST_LAYER: Final = re.compile(r"(high|low)\.hf_mlp\.layers\.2\.(weight|bias)")
+
+
+def weakened(tensors: Mapping[str, Tensor], strength: float) -> dict[str, Tensor]:
+    """The same weights with additions that draw only a part of what they did.
+
+    They are added to SAM's own logits, so that a part of them is an answer between SAM's and theirs; it errs less on
+    tissue unlike what was trained on.
+
+    Args:
+        tensors: trained parameters, under their names in `Network`.
+        strength: the part, from 0 to 1.
+    """
+    return {name: value * strength if _LAST_LAYER.fullmatch(name) else value.clone() for name, value in tensors.items()}
+
+
+def export(
+    path: Path,
+    route: RouteName,
+    trained: Trained,
+    tensors: Mapping[str, Tensor],
+    *,
+    base: str,
+    settings: ModelSettings,
+    beside: Additions | None = None,
+) -> None:
+    """Writes an additions file.
+
+    Args:
+        path: the file.
+        route: which prompts the weights answer.
+        trained: what was trained.
+        tensors: the trained parameters, under their names in `Network`, which are the file's below the route.
+        base: `weights_hash` of the frozen base.
+        settings: what the weights want.
+        beside: a file whose other route is kept beside this one.
+
+    Raises:
+        TrainingError: it cannot be written.
+    """
+    named = {f"{route}.{name}": value for name, value in tensors.items()}
+    routes: dict[RouteName, Trained] = {route: trained}
+    if beside is not None:
+        routes |= {name: value for name, value in beside.trained.items() if name != route}
+        named |= {name: value for name, value in beside.checkpoint.tensors.items() if not name.startswith(f"{route}.")}
+    replace_with(path, pack(base, routes, named, settings))

@@ -1,0 +1,90 @@
+"""Where a run begins: with the weights of an additions file instead of the base's."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import torch
+
+from wsisam_server.learning.training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from wsisam_model.additions import Additions, RouteName
+    from wsisam_server.learning.training.network import Network
+    from wsisam_server.learning.training.options import TrainOptions
+
+_ADDED = ("high.", "low.")
+
+
+def route_of(options: TrainOptions) -> RouteName:
+    """Which prompts the weights of a run answer."""
+    return "boxes" if options.box_only else "clicks"
+
+
+def start_tensors(start: Additions, options: TrainOptions) -> dict[str, Tensor]:
+    """The tensors of a file that a run begins with, float32, under their names in `Network`.
+
+    HR and LR additions that join later in the run (`TrainOptions.additions_from`) are not among them: the weights that
+    they were trained beside have changed by then. Those that never join are, and stay as they are.
+
+    Raises:
+        TrainingError: the file holds nothing for these prompts, or other parts of the model than the run trains.
+    """
+    route = route_of(options)
+    trained = start.trained.get(route)
+    if trained is None:
+        raise TrainingError(f"the file to start from holds no weights for {route}; leave out --from for this run")
+    if trained != options.trained:
+        raise TrainingError(
+            f"the weights to start from were trained with --train {trained}; use the same instead of {options.trained}"
+        )
+    prefix = f"{route}."
+    tensors = {
+        name.removeprefix(prefix): value.float()
+        for name, value in start.checkpoint.tensors.items()
+        if name.startswith(prefix)
+    }
+    if 0 < options.additions_from < 1:
+        tensors = {name: value for name, value in tensors.items() if not name.startswith(_ADDED)}
+    return tensors
+
+
+@torch.no_grad()
+def begin_with(network: Network, tensors: dict[str, Tensor]) -> None:
+    """Puts weights into a network; parts without one keep theirs.
+
+    Raises:
+        TrainingError: a tensor is not of this network.
+    """
+    parameters = dict(network.named_parameters())
+    for name, value in tensors.items():
+        if name not in parameters or parameters[name].shape != value.shape:
+            raise TrainingError(f"the file to start from does not fit this base: {name} is of another size or unknown")
+        parameters[name].copy_(value)
+
+
+def blended(tensors: dict[str, Tensor], start: dict[str, Tensor], keep: float) -> dict[str, Tensor]:
+    """Weights between those of the start and those that were trained (Wortsman et al. 2022, WiSE-FT).
+
+    They forget less of what the start knew than the trained ones, and have most of what was learnt.
+
+    Args:
+        tensors: trained parameters, under their names in `Network`.
+        start: from `start_tensors`; what is not in it stays as trained.
+        keep: the start's part, from 0 to 1.
+    """
+    return {
+        name: torch.lerp(value, start[name].to(value), keep) if name in start else value
+        for name, value in tensors.items()
+    }
+
+
+def digest(tensors: dict[str, Tensor]) -> str:
+    """Identifies weights."""
+    found = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        found.update(name.encode() + value.contiguous().numpy().tobytes())
+    return found.hexdigest()

@@ -1,0 +1,48 @@
+"""Writes the course of a run for TensorBoard, where that is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wsisam_server.learning.training.history import Validation
+    from wsisam_server.learning.training.observer import Observer
+
+
+class Board:
+    """An observer that writes TensorBoard's files and hands everything on.
+
+    Args:
+        folder: where the files go.
+        then: the observer that is told after it.
+    """
+
+    def __init__(self, folder: Path, then: Observer) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional
+
+        self._writer = SummaryWriter(str(folder))
+        self._then = then
+
+    def encoded(self, done: int, total: int) -> None:
+        """See `Observer`."""
+        self._then.encoded(done, total)
+
+    def stepped(self, step: int, steps: int, loss: float) -> None:
+        """See `Observer`."""
+        self._writer.add_scalar("loss", loss, step)
+        self._then.stepped(step, steps, loss)
+
+    def validated(self, validation: Validation) -> None:
+        """See `Observer`."""
+        for prompt, value in validation.means.items():
+            self._writer.add_scalar(f"dice/{prompt}", value, validation.step)
+        self._writer.flush()
+        self._then.validated(validation)
+
+
+def with_board(folder: Path, observer: Observer) -> Observer:
+    """The observer, and TensorBoard's files in the folder if TensorBoard is installed."""
+    return observer if importlib.util.find_spec("tensorboard") is None else Board(folder, observer)

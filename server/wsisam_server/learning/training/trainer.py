@@ -1,0 +1,201 @@
+"""The training loop: sessions in, steps of the optimizer out, resumable to the same numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from wsisam_model.prompt_batch import batches
+from wsisam_server.learning.training.average import Average
+from wsisam_server.learning.training.errors import TrainingError
+from wsisam_server.learning.training.losses import click_places, objective
+from wsisam_server.learning.training.network import Network, stack
+from wsisam_server.learning.training.schedule import rate_factor
+from wsisam_server.learning.training.session import Session
+from wsisam_server.learning.training.start import begin_with
+from wsisam_server.learning.training.validation import base_answer
+from wsisam_server.learning.training.views import LABEL_SIDE
+from wsisam_server.learning.training.windows import generator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from wsisam_model.loading import Modules
+    from wsisam_server.learning.training.examples import Example, Examples
+    from wsisam_server.learning.training.options import TrainOptions
+
+_WEIGHT_DECAY = 0.01
+_CLIP = 1.0  # largest norm of a step's gradient
+_MICRO_BATCH = 8  # prompts run together on an accelerator; on a CPU one by one is faster
+
+
+class Trainer:
+    """Trains one network on examples.
+
+    Args:
+        base: the frozen base.
+        store: finds the examples' features.
+        examples: at least one.
+        options: of the run.
+        device: where the network trains.
+        start: weights to begin with, see `start_tensors`.
+    """
+
+    def __init__(
+        self,
+        base: Modules,
+        store: Examples,
+        examples: Sequence[Example],
+        options: TrainOptions,
+        device: torch.device,
+        start: dict[str, Tensor] | None = None,
+    ) -> None:
+        if not examples:
+            raise TrainingError("there is no window to train on; do the manifests hold objects in split 'train'?")
+        torch.manual_seed(options.seed)  # the additions' first weights
+        self.network = Network(base, options.trained, low=options.low_share > 0)
+        begin_with(self.network, start or {})
+        self.network.to(device)
+        self.average = Average(self.network, options.average_decay)
+        self.step = 0
+        never = options.steps + 1
+        self._join = round(options.additions_from * options.steps) if options.additions_from < 1 else never
+        self._store = store
+        self._base_answer = base_answer(base, store)
+        self._examples = examples
+        self._options = options
+        self._device = device
+        self._random = generator(options.seed, "sessions")
+        self._drawn = 0
+        self._sessions: list[Session] = []
+        self._optimizer = self._make_optimizer()
+
+    def train_step(self) -> float:
+        """Asks for `batch` objects once each, and learns from the answers.
+
+        Returns:
+            The mean loss.
+
+        Raises:
+            TrainingError: the loss or its gradient is no finite number. The network is as it was before the step.
+        """
+        options = self._options
+        while len(self._sessions) < options.batch:
+            self._sessions.append(self._next_session())
+        for group in self._optimizer.param_groups:
+            start = group["start"]
+            group["lr"] = group["peak"] * rate_factor(self.step - start, options.steps - start)
+        self._optimizer.zero_grad()
+        prompts = [session.prompt(self.network.image_size) for session in self._sessions]
+        use_low = [self.joined and self._random.random() < options.low_share for _ in prompts]
+        total, going_on = 0.0, [False] * len(prompts)
+        for indices in batches(prompts, 1 if self._device.type == "cpu" else _MICRO_BATCH):
+            for low in (True, False):
+                chosen = [index for index in indices if use_low[index] is low]
+                if chosen:
+                    total += self._learn(chosen, [prompts[index] for index in chosen], going_on, use_low=low)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.trained_parameters().values(), _CLIP)
+        if not math.isfinite(total) or not torch.isfinite(norm):
+            raise TrainingError(
+                f"the loss at step {self.step} is no finite number; lower --lr and go on with --resume from the last "
+                "checkpoint, which is still good"
+            )
+        self._optimizer.step()
+        self.average.update()
+        self._sessions = [session for session, more in zip(self._sessions, going_on, strict=True) if more]
+        self.step += 1
+        return total
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on, as tensors and plain values."""
+        return {
+            "step": self.step,
+            "drawn": self._drawn,
+            "random": self._random.bit_generator.state,
+            "sessions": [session.state() for session in self._sessions],
+            "weights": {name: value.detach() for name, value in self.network.trained_parameters().items()},
+            "average": self.average.tensors,
+            "average_updates": self.average.updates,
+            "optimizer": self._optimizer.state_dict(),
+        }
+
+    @torch.no_grad()
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on where `state` was taken, with the same numbers as if nothing had happened in between."""
+        self.step, self._drawn = state["step"], state["drawn"]
+        self._random.bit_generator.state = state["random"]
+        self._sessions = [Session.restored(each) for each in state["sessions"]]
+        for name, value in self.network.trained_parameters().items():
+            value.copy_(state["weights"][name])
+        self.average.restore(state["average"], state["average_updates"])
+        self._optimizer.load_state_dict(state["optimizer"])
+
+    @property
+    def joined(self) -> bool:
+        """Whether the HR and LR additions take part by now."""
+        return self.step >= self._join
+
+    def _learn(self, chosen: list[int], prompts: list[Any], going_on: list[bool], *, use_low: bool) -> float:
+        """Forward and backward for prompts of one kind; notes which sessions go on. Returns their part of the loss."""
+        options, random = self._options, self._random
+        sessions = [self._sessions[index] for index in chosen]
+        examples = [self._examples[session.example] for session in sessions]
+        high = stack([self._store.features(example, "high") for example in examples], self._device)
+        low = stack([self._store.features(example, "low") for example in examples], self._device) if use_low else None
+        low_mask = use_low and random.random() < options.low_mask_share
+        wanted = [example.high == session.label for example, session in zip(examples, sessions, strict=True)]
+        wanted_low = [example.low == session.label for example, session in zip(examples, sessions, strict=True)]
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._has_bfloat16):
+            masks = self.network(high, low, prompts, additions=self.joined, want_low=low_mask)
+        clicked = click_places([session.clicks for session in sessions], LABEL_SIDE).to(self._device)
+        wanted_masks, low_masks = self._masks(wanted), self._masks(wanted_low) if low_mask else None
+        loss = objective(masks, wanted_masks, low_masks, clicked, options.click_weight).sum()
+        loss = loss / options.batch
+        loss.backward()  # type: ignore[no-untyped-call]
+        for index, session, mask, logits in zip(
+            chosen, sessions, wanted, masks.logits.detach().cpu().numpy(), strict=True
+        ):
+            going_on[index] = session.answered(mask, logits, options, random)
+        return float(loss.detach())
+
+    def _masks(self, masks: list[Any]) -> Tensor:
+        return torch.from_numpy(np.stack(masks)).to(self._device)
+
+    @property
+    def _has_bfloat16(self) -> bool:
+        return self._device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+    def _next_session(self) -> Session:
+        """The next window's; every window once in a random order, then again in another.
+
+        A box alone is the base's to answer. What trains is how clicks correct its answer, if there is a fault in it.
+        """
+        while True:
+            epoch, position = divmod(self._drawn, len(self._examples))
+            order = generator(self._options.seed, "epoch", epoch).permutation(len(self._examples))
+            self._drawn += 1
+            index = int(order[position])
+            example = self._examples[index]
+            session = Session.start(index, example, self._options, self._random)
+            if session.box is None or self._options.box_only:
+                return session
+            logits = self._base_answer(example, session.prompt(self.network.image_size))
+            if session.answered(example.high == session.label, logits, self._options, self._random):
+                return session
+
+    def _make_optimizer(self) -> torch.optim.AdamW:
+        new: list[torch.nn.Parameter] = []
+        old: list[torch.nn.Parameter] = []
+        for name, parameter in self.network.trained_parameters().items():
+            (new if name.startswith(("high.", "low.")) else old).append(parameter)
+        groups = [
+            {"params": parameters, "peak": peak, "start": start}
+            for parameters, peak, start in ((old, self._options.rate, 0), (new, self._options.new_rate, self._join))
+            if parameters
+        ]
+        return torch.optim.AdamW(groups, lr=0.0, weight_decay=_WEIGHT_DECAY)

@@ -1,0 +1,186 @@
+"""How much there is to do, and doing it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+
+from wsisam_server.inference.scheduler import ModelInfo
+from wsisam_server.slides import DamagedPlaceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from wsisam_model import Role, WsiSam
+    from wsisam_server.core.geometry import FieldPair, Window
+    from wsisam_server.inference.scheduler import StoredFeatures
+    from wsisam_server.slides import Slide
+
+    _Read = tuple[Window, Role, NDArray[np.uint8] | DamagedPlaceError | None]
+
+READERS: Final = 4
+"""Threads that read the slide and the store; as many reads run ahead of the model."""
+
+MOST_UNWRITTEN: Final = 4
+"""Windows that were encoded and wait to be written, before the model waits for the disk."""
+
+TRIAL_SECONDS: Final = 0.5
+MOST_TRIALS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What there is to do.
+
+    Attributes:
+        windows: all that prompts will need, each once in a role, field by field, the finest first, row by row.
+        missing: those that are not in the store.
+        nbytes: what all of them take there, at most.
+        missing_bytes: what the missing ones take.
+    """
+
+    windows: Sequence[tuple[Window, Role]]
+    missing: Sequence[tuple[Window, Role]]
+    nbytes: int
+    missing_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was done.
+
+    Attributes:
+        encoded: windows that were encoded: the missing ones, and those that were damaged in the store.
+        unreadable: windows that were left out, because the slide is damaged there.
+    """
+
+    encoded: int
+    unreadable: Sequence[Window]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Whose windows are encoded, and where they go.
+
+    Attributes:
+        slide: open.
+        model: encodes.
+        stored: takes what that model makes.
+    """
+
+    slide: Slide
+    model: WsiSam
+    stored: StoredFeatures
+
+    def seconds(self, plan: Plan) -> float:
+        """About what the missing windows of a plan take; tried with one of each role."""
+        counts = Counter(role for _, role in plan.missing)
+        return sum(count * self._seconds(role) for role, count in counts.items())
+
+    def _seconds(self, role: Role) -> float:
+        blank = np.full((self.model.image_size, self.model.image_size, 3), 255, np.uint8)
+        spent: list[float] = []
+        # The first time, a GPU does more than later.
+        while sum(spent) < TRIAL_SECONDS and len(spent) < MOST_TRIALS:
+            started = time.perf_counter()
+            # With the bytes: a GPU would not have done its work otherwise.
+            self.model.features(blank, middle=self.model.encodes_middle(role)).to_bytes()
+            spent.append(time.perf_counter() - started)
+        return min(spent)
+
+    def run(self, plan: Plan, progress: Callable[[int, int], None]) -> Done:
+        """Encodes what is not in the store; what is there is read, proved and counts as used.
+
+        Can be interrupted at any time: what was written is not encoded again. Where the slide is damaged, windows are
+        left out.
+
+        Args:
+            plan: from `planned`.
+            progress: hears how many of how many windows are done.
+
+        Raises:
+            OSError: the store cannot be written.
+            WsiSamServerError: of the slide. DamagedPlaceError where none of its windows could be read.
+        """
+        encoded = 0
+        unreadable: list[Window] = []
+        unwritten: deque[Future[None]] = deque()
+        prepare = partial(torch.set_num_threads, 1)
+        with ThreadPoolExecutor(1, "wsisam-writer", initializer=prepare) as writer:
+            for done, (window, role, pixels) in enumerate(self._read(plan.windows)):
+                progress(done, len(plan.windows))
+                if pixels is None:
+                    continue
+                if isinstance(pixels, DamagedPlaceError):
+                    unreadable.append(window)
+                    if len(unreadable) == len(plan.windows):
+                        raise pixels
+                    continue
+                features = self.model.features(pixels, middle=self.model.encodes_middle(role))
+                encoded += 1
+                save = partial(self.stored.save, self.slide.info.content_key, window, role, features)
+                unwritten.append(writer.submit(save))
+                if len(unwritten) > MOST_UNWRITTEN:
+                    unwritten.popleft().result()
+            for write in unwritten:
+                write.result()
+        progress(len(plan.windows), len(plan.windows))
+        return Done(encoded, unreadable)
+
+    def _read(self, windows: Sequence[tuple[Window, Role]]) -> Iterator[_Read]:
+        """Windows in their order with their pixels: None for those in the store, the error for damaged ones."""
+
+        def read(window: Window, role: Role) -> _Read:
+            if self.stored.load(self.slide.info.content_key, window, role) is not None:
+                return window, role, None
+            try:
+                return window, role, self.slide.read(window)
+            except DamagedPlaceError as error:
+                return window, role, error
+
+        readers = ThreadPoolExecutor(READERS, "wsisam-reader")
+        try:
+            running: deque[Future[_Read]] = deque()
+            for window, role in windows:
+                running.append(readers.submit(read, window, role))
+                if len(running) > READERS:
+                    yield running.popleft().result()
+            for future in running:
+                yield future.result()
+        finally:
+            readers.shutdown(wait=True, cancel_futures=True)
+
+
+def planned(work: Work, fields: Iterable[FieldPair], *, most_bytes: int | None = None) -> Plan:
+    """What is needed of these fields, and what of it is missing. Looks at the disk.
+
+    Args:
+        work: whose windows.
+        fields: in which prompts will fall.
+        most_bytes: leave out, from the end, what would take more; None for all.
+    """
+    windows: dict[tuple[Window, Role], int] = {}
+    nbytes = 0
+    for pair in sorted(fields, key=lambda pair: (pair.high.downsample, pair.high.y, pair.high.x)):
+        needed: list[tuple[Window, Role]] = [(pair.high, "high")]
+        if work.model.wants_low:
+            # Of whole images, one entry serves both roles.
+            window = ModelInfo.of(work.model).low_window(pair)
+            needed.append((window, "low" if work.model.encodes_middle("low") else "high"))
+        # A field is of use when all of it is there.
+        more = {part: work.stored.nbytes(part[1]) for part in needed if part not in windows}
+        nbytes += sum(more.values())
+        if most_bytes is not None and nbytes > most_bytes:
+            break
+        windows |= more
+    missing = [part for part in windows if not work.stored.has(work.slide.info.content_key, *part)]
+    return Plan(list(windows), missing, sum(windows.values()), sum(windows[part] for part in missing))

@@ -1,0 +1,75 @@
+"""Fields that are encoded before anybody asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
+from wsisam_server.inference.scheduler import Job
+from wsisam_server.segmentation.fields import ahead
+
+if TYPE_CHECKING:
+    from wsisam_server.core.geometry import FieldPair, Viewport
+    from wsisam_server.inference.scheduler import ModelInfo, Models
+    from wsisam_server.slides import OpenSlides
+
+
+class Prefetching:
+    """Guesses which fields are needed next, and has them encoded.
+
+    Args:
+        slides: the open slides.
+        models: the loaded models.
+        count: fields of one view; 0 for none.
+
+    Attributes:
+        encoded: fields that were encoded ahead, or found to be so.
+        used: how many of them the first prompt on an object was then answered in; the callers count these.
+    """
+
+    def __init__(self, slides: OpenSlides, models: Models, count: int) -> None:
+        self._slides = slides
+        self._models = models
+        self._count = count
+        self.encoded = 0
+        self.used = 0
+
+    def fields(self, slide_id: str, model: ModelInfo, viewport: Viewport, mpp: float | None = None) -> list[FieldPair]:
+        """Fields that clicks in a viewport will likely need, the likeliest first.
+
+        On a slide in pixel mode there are none: nobody shall be asked for pixels because of a guess.
+
+        Args:
+            slide_id: an open slide.
+            model: from the pool.
+            viewport: what the annotator sees.
+            mpp: microns per level-0 pixel, if known.
+
+        Raises:
+            WsiSamServerError: UNKNOWN_SLIDE_ID.
+        """
+        info = self._slides.info(slide_id)
+        if self._count == 0 or self._slides.pushed(slide_id) is not None:
+            return []
+        return ahead(viewport, info.size, model.image_size, mpp=info.pixel_size(mpp).mpp, count=self._count)
+
+    async def encode(self, slide_id: str, model: ModelInfo, field: FieldPair, owner: str) -> None:
+        """Has a field encoded when nothing more urgent waits. A model that is not loaded is not loaded for a guess.
+
+        Args:
+            slide_id: an open slide.
+            model: from the pool.
+            field: from `fields`.
+            owner: whose turns it uses.
+
+        Raises:
+            WsiSamServerError: of the catalogue.
+        """
+        if model.name not in self._models.loaded():
+            return
+        click = SlidePrompt((PromptPoint(field.high.center, positive=True),))
+        async with self._models.lease(model) as engine:
+            read = self._slides.reader(slide_id)
+            key = self._slides.info(slide_id).content_key
+            await engine.prefetch(Job(key, read, field, click, owner=owner, is_lasting=True))
+        self.encoded += 1

@@ -1,0 +1,254 @@
+"""Every object of some size in a region: a grid of clicks, window by window, and what of their outlines is proposed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import shapely
+
+from wsisam_server.core.answers import Counts, Fate, Outcome, Proposal, Step
+from wsisam_server.core.geometry import FieldPair
+from wsisam_server.core.pixels import PixelsNeededError
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
+from wsisam_server.core.requests import Request, SurveyRequest
+from wsisam_server.core.shapes import Mender, encode, oriented
+from wsisam_server.segmentation.outlines import reaches_edge
+from wsisam_server.segmentation.proposals import (
+    Candidate,
+    Chooser,
+    Found,
+    Tile,
+    Tiling,
+    comparable,
+    judge,
+    stability,
+    tiling,
+    usable_region,
+)
+from wsisam_server.segmentation.segmenter.looking import Looking, View
+from wsisam_server.slides import DamagedPlaceError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
+    from typing import TypeAlias
+
+    from wsisam_server.core.geometry import Point
+    from wsisam_server.core.pixels import PixelWindow
+    from wsisam_server.segmentation.segmenter.segmenter import Segmenter
+    from wsisam_server.slides import SlideInfo
+
+    Answered: TypeAlias = tuple[Found, Outcome]
+
+IN_FLIGHT: Final = 4
+"""Clicks that are on their way at once: enough that the model draws one outline while others are traced, and that the
+next window is read while the last clicks of one are answered."""
+
+_NO_LOGITS: Final = np.empty((0, 0), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A click that is on its way.
+
+    Attributes:
+        number: of its window.
+        looking: at that window.
+    """
+
+    number: int
+    looking: asyncio.Future[View]
+    answer: asyncio.Future[Answered | DamagedPlaceError | None]
+
+
+class Survey:
+    """One region's search. Nothing is computed until `steps` is asked, and no more than a few clicks ahead of it.
+
+    Use `planned`, which blocks.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        request: SurveyRequest,
+        region: shapely.MultiPolygon,
+        existing: Sequence[shapely.MultiPolygon],
+        plan: Tiling,
+        info: SlideInfo,
+    ) -> None:
+        self._segmenter = segmenter
+        self._request = request
+        self._region = region
+        self.pixel_size = info.pixel_size(request.mpp)
+        self._wanted = request.wanted.in_pixels(self.pixel_size.mpp)
+        self._existing = shapely.STRtree(existing)
+        self._counts = Counts()
+        self._looking = Looking(segmenter, request.slide_id, self._wanted, request.owner)
+        self.plan = plan
+        self.in_microns = self.pixel_size.mpp is not None
+
+    @classmethod
+    def planned(cls, segmenter: Segmenter, request: SurveyRequest, max_windows: int) -> Survey:
+        """Plans a search. Blocks, for seconds where the region has thousands of windows; reads no pixels.
+
+        Raises:
+            WsiSamServerError: UNKNOWN_SLIDE_ID, UNKNOWN_MODEL, MODEL_UNAVAILABLE, INVALID_REGION, REGION_OUTSIDE_SLIDE,
+                REGION_TOO_LARGE.
+        """
+        model, info = segmenter.model(request.model), segmenter.slide_info(request.slide_id)
+        # One for all: the region and each of its objects may be as bad as one shape may.
+        mender = Mender()
+        region = usable_region(request.region, info.size, mender)
+        wanted = request.wanted.in_pixels(info.pixel_size(request.mpp).mpp)
+        plan = tiling(region, info.size, wanted, model.image_size, max_windows=max_windows)
+        existing = comparable(request.existing, wanted, mender)
+        return cls(segmenter, request, region, existing, plan, info)
+
+    def pixel_windows(self) -> list[PixelWindow]:
+        """The pixel windows that it reads on a slide in pixel mode and that were not pushed; none on another slide."""
+        pushed = self._segmenter.slides.pushed(self._request.slide_id)
+        if pushed is None:
+            return []
+        model = self._segmenter.model(self._request.model)
+        pairs = [FieldPair(tile.window) for tile in self.plan.tiles]
+        return pushed.missing(window for pair in pairs for window in model.windows(pair))
+
+    def check_pixels(self) -> None:
+        """Passes when no pixels have to be asked for.
+
+        Raises:
+            PixelsNeededError: with all windows that were not pushed.
+        """
+        if missing := self.pixel_windows():
+            raise PixelsNeededError(missing)
+
+    async def steps(self) -> AsyncGenerator[Step, None]:
+        """Searches: yields after each window, also after one of background alone. Close it to end the work.
+
+        A window in which the slide is damaged is left out and named.
+
+        Raises:
+            WsiSamServerError: of the catalogue; what was yielded before stays final. DamagedPlaceError at the end where
+                no window could be read.
+        """
+        chooser: Chooser[Answered] = Chooser(self.plan.tiles, self._wanted.max_overlap)
+        loop = asyncio.get_running_loop()
+        unreadable = 0
+        await self._looking.begin()
+        async with aclosing(_in_order(self, IN_FLIGHT)) as windows:
+            async for number, answers in windows:
+                damaged = next((answer for answer in answers if isinstance(answer, DamagedPlaceError)), None)
+                unreadable += damaged is not None
+                if damaged is not None and unreadable == len(self.plan.tiles):
+                    raise damaged
+                final = await loop.run_in_executor(None, self._decide, chooser, number, answers)
+                self._counts[Fate.REPEATED] = chooser.repeated
+                self._counts[Fate.PROPOSED] += len(final)
+                places = () if damaged is None else (self.plan.tiles[number].window,)
+                yield Step(tuple(final), number + 1, self._counts.copy(), places)
+
+    def look(self, tile: Tile) -> Awaitable[View]:
+        """Looks at a window before its clicks are asked; see `Looking.look`."""
+        return self._looking.look(tile)
+
+    async def ask(self, tile: Tile, click: Point, looking: Awaitable[View]) -> Answered | DamagedPlaceError | None:
+        """Has one click outlined; None where it lies on background, the error where its window cannot be read.
+
+        Args:
+            tile: its window.
+            click: which.
+            looking: from `look`, shared by the clicks of the window.
+        """
+        try:
+            view = await looking
+        except DamagedPlaceError as error:
+            return error
+        if click in view.on_glass:
+            return None
+        asked = self._request
+        request = Request(
+            slide_id=asked.slide_id,
+            prompt=SlidePrompt((PromptPoint(click, positive=True),)),
+            model=asked.model,
+            options=asked.options,
+            interactive=False,
+            owner=asked.owner,
+            mpp=asked.mpp,
+        )
+        try:
+            outcome = await self._segmenter.segment(request, field=FieldPair(tile.window), at_hand=view.pixels)
+        except DamagedPlaceError as error:
+            return error
+        found = _found(outcome, click, tile, self._segmenter.slide_info(asked.slide_id))
+        return found, replace(outcome, logits=_NO_LOGITS)
+
+    def _decide(
+        self, chooser: Chooser[Answered], number: int, all_answers: Sequence[Answered | DamagedPlaceError | None]
+    ) -> list[Proposal]:
+        readable = [answer for answer in all_answers if not isinstance(answer, DamagedPlaceError)]
+        answers = [answer for answer in readable if answer is not None]
+        self._counts[Fate.UNREADABLE] += len(all_answers) - len(readable)
+        self._counts[Fate.NOTHING] += len(readable) - len(answers)
+        candidates, counts = judge([found for found, _ in answers], self._wanted, self._region, self._existing)
+        self._counts += counts
+        chosen = chooser.add(number, [(candidate, answers[candidate.number]) for candidate in candidates])
+        return [_proposal(candidate, *about) for candidate, about in chosen]
+
+
+async def _in_order(
+    survey: Survey, in_flight: int
+) -> AsyncGenerator[tuple[int, list[Answered | DamagedPlaceError | None]], None]:
+    """Asks all clicks, window after window, and yields each window's answers; the next clicks are begun meanwhile.
+
+    Clicks begin in their order, so that a window is read and encoded once, however little the cache holds.
+    """
+
+    def begun() -> Iterator[_Asked]:
+        for number, tile in enumerate(survey.plan.tiles):
+            looking = asyncio.ensure_future(survey.look(tile))
+            for click in tile.clicks:
+                yield _Asked(number, looking, asyncio.ensure_future(survey.ask(tile, click, looking)))
+
+    ahead = begun()
+    running: deque[_Asked] = deque()
+    answers: list[Answered | DamagedPlaceError | None] = []
+    try:
+        while True:
+            while len(running) < in_flight and (following := next(ahead, None)) is not None:
+                running.append(following)
+            if not running:
+                break
+            number = running[0].number
+            answers.append(await running[0].answer)
+            running.popleft()
+            if len(answers) == len(survey.plan.tiles[number].clicks):
+                yield number, answers
+                answers = []
+    finally:
+        tasks = [task for asked in running for task in (asked.looking, asked.answer)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _found(outcome: Outcome, click: Point, tile: Tile, info: SlideInfo) -> Found:
+    """The part of an outline in which the click lies."""
+    at = shapely.Point(click.x, click.y)
+    part = next((one for one in outcome.outline.geometry.geoms if shapely.covers(one, at)), None)
+    if part is None:
+        return Found(click, None, cut=False, score=outcome.score, stability=0.0)
+    cut = reaches_edge(part, tile.window, info.size)
+    return Found(click, part, cut, outcome.score, stability(outcome.logits, tile.window, part))
+
+
+def _proposal(candidate: Candidate, found: Found, outcome: Outcome) -> Proposal:
+    geometry = oriented(candidate.shape)
+    # Whole in its window, but perhaps not in the region.
+    outline = replace(outcome.outline, geometry=geometry, touches_window_edge=False)
+    return Proposal(
+        replace(outcome, outline=outline, rings=encode(geometry)), found.click, found.stability, candidate.agreement
+    )

@@ -1,0 +1,109 @@
+"""The tokens as a running server knows them: always as the file has them now."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Final
+
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.service.identity import tokens
+from wsisam_server.service.identity.tokens import Token, TokenError, TokenFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wsisam_server.service.identity.user import User
+
+_log = logging.getLogger(__name__)
+
+Stamp = tuple[int, int, int, int]
+
+_UNREAD: Final = (0, 0, 0, 0)
+"""The stamp of no file: after a failure, whatever is there is read."""
+
+_NOBODYS: Final = "0" * 64
+"""Compared with when no token has the id, so that this takes as long as when one has."""
+
+
+class Keyring:
+    """Who has which token. Used from one event loop.
+
+    The file is looked at with each question and read when it was replaced; there is nothing to be told. Where there was
+    one and is none any more, or where it cannot be read, nobody is let in until it can.
+
+    Args:
+        path: the file of tokens; there need be none yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = TokenFile(path)
+        self._stamp: Stamp | None = None
+        self._tokens: dict[str, Token] = {}
+        self._trouble = ""
+
+    def user(self, secret: str) -> User:
+        """Whose token this is.
+
+        Raises:
+            WsiSamServerError: TOKEN_INVALID, TOKEN_EXPIRED or TOKENS_UNAVAILABLE.
+        """
+        self._look()
+        token = self._tokens.get(tokens.token_id(secret))
+        kept = _NOBODYS if token is None else token.sha256
+        if not hmac.compare_digest(tokens.digest(secret), kept) or token is None:
+            raise WsiSamServerError(Reason.TOKEN_INVALID)
+        self.check(token.id)
+        return token.user
+
+    def check(self, token_id: str) -> None:
+        """Passes the id of a token that is still good.
+
+        Raises:
+            WsiSamServerError: TOKEN_INVALID: it was revoked; TOKEN_EXPIRED; TOKENS_UNAVAILABLE.
+        """
+        self._look()
+        token = self._tokens.get(token_id)
+        if token is None:
+            raise WsiSamServerError(Reason.TOKEN_INVALID)
+        if token.expired(datetime.now(timezone.utc)):
+            raise WsiSamServerError(Reason.TOKEN_EXPIRED)
+
+    def _look(self) -> None:
+        """Reads the file if it is another than the one that was read.
+
+        A failure is never remembered: a file that is being replaced, or that a virus scanner holds, is whole the next
+        time.
+
+        Raises:
+            WsiSamServerError: TOKENS_UNAVAILABLE: it cannot be read, or there is none any more.
+        """
+        try:
+            stamp = self._found()
+            if stamp != self._stamp:
+                self._tokens = {token.id: token for token in self._file.read()}
+                self._stamp = stamp
+        except (OSError, TokenError) as error:
+            # Nobody of the file before: whoever was revoked in the one that cannot be read must not come in.
+            self._tokens, self._stamp = {}, _UNREAD
+            self._say(str(error))
+            raise WsiSamServerError(Reason.TOKENS_UNAVAILABLE, private=str(error)) from error
+        self._say("")
+
+    def _found(self) -> Stamp | None:
+        try:
+            found = self._file.path.stat()
+        except FileNotFoundError:
+            if self._stamp is not None:
+                raise
+            return None  # no token was made yet
+        return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
+
+    def _say(self, trouble: str) -> None:
+        """Tells the administrator, once for each trouble: calls are many."""
+        if trouble and trouble != self._trouble:
+            _log.error("nobody is let in, because the tokens cannot be read: %s", trouble)
+        elif self._trouble and not trouble:
+            _log.warning("the tokens can be read again")
+        self._trouble = trouble

@@ -1,0 +1,237 @@
+"""The outermost layer of every call: its token and request id in, catalogue status out."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from grpc_status import rpc_status
+
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.service.interceptors import request_id
+from wsisam_server.service.interceptors.maps import MOST_ENTRIES, TooManyEntriesError, check_maps
+from wsisam_server.service.interceptors.status import normalized, to_status
+
+if TYPE_CHECKING:
+    from wsisam_server.service.interceptors.access import Access, Visit
+    from wsisam_server.service.interceptors.gate import Gate
+    from wsisam_server.service.interceptors.observer import CallObserver
+
+_log = logging.getLogger(__name__)
+
+Behavior = Callable[..., Awaitable[Any]]
+"""A servicer's method. Ours are coroutines throughout (streams write to the context), because a coroutine is cancelled
+where it stands when its client leaves, whereas a generator waits for the garbage collector."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """A message, and how many bytes it had; or why it could not be made of them.
+
+    gRPC itself would answer INTERNAL or UNKNOWN then, which in our API mean a bug of the server.
+    """
+
+    nbytes: int
+    message: Any = None
+    error: Exception | None = None
+
+
+class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Lets calls in or not, maps errors to statuses and gives each call a request id.
+
+    Args:
+        prefix: what our own methods begin with ("/wsisam."). Health and reflection are let in by the same rules, but
+            also while the server starts and stops.
+        gate: refuses calls while the server starts or stops.
+        access: knows callers by their tokens.
+        details: makes further status details for an error that carries more than text.
+        observers: hear of each call.
+    """
+
+    def __init__(
+        self,
+        prefix: str,
+        gate: Gate,
+        access: Access,
+        details: Callable[[WsiSamServerError], tuple[Message, ...]],
+        observers: Sequence[CallObserver],
+    ) -> None:
+        self._prefix = prefix
+        self._gate = gate
+        self._access = access
+        self._details = details
+        self._observers = observers
+
+    async def intercept_service(
+        self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: grpc.HandlerCallDetails
+    ) -> Any:
+        """Wraps the method's handler; see grpc.aio.ServerInterceptor."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return handler
+        try:
+            self._access.caller(handler_call_details.method, handler_call_details.invocation_metadata or ())
+        except Exception as error:  # noqa: BLE001 - gRPC would answer nothing at all
+            handler = _refusing(error)
+        wrapped: dict[str, Any] = {"request_deserializer": _tolerant(handler.request_deserializer)}
+        for kind in _KINDS:
+            behavior = getattr(handler, kind)
+            if behavior is not None:
+                stream = kind != "unary_unary"
+                if not stream:
+                    # Made into bytes within the guard: outside, gRPC answers UNKNOWN when there is no memory for them.
+                    behavior = _in_bytes(behavior, handler.response_serializer)
+                    wrapped["response_serializer"] = None
+                wrapped[kind] = self._guarded(handler_call_details.method, behavior, kind)
+        return handler._replace(**wrapped)
+
+    def _guarded(self, method: str, behavior: Behavior, kind: str) -> Behavior:
+        ours, stream = method.startswith(self._prefix), kind != "unary_unary"
+        taken = self._all_taken if kind.startswith("stream") else self._taken
+
+        async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
+            started = time.perf_counter()
+            ended, visit = ("CANCELLED", ""), None
+            try:
+                await self._begin(method, context)
+                metadata = context.invocation_metadata() or ()
+                visit = self._access.admit(method, metadata, stream=stream, peer=context.peer())
+                if ours:
+                    self._gate.check()
+                with self._access.visiting(visit):
+                    messages = taken(visit, request)
+                    reply = await _run(behavior, await messages if inspect.isawaitable(messages) else messages, context)
+            except asyncio.CancelledError:
+                known = _why_ended(visit)
+                if known is None:
+                    raise
+                ended = (known.code.name, known.reason.name)
+            except grpc.aio.AbortError:
+                ended = ("ABORTED", "by its service")
+                raise
+            except grpc.aio.InternalError:
+                raise
+            except Exception as error:  # noqa: BLE001 - every error becomes a status
+                known = normalized(error)
+                ended = (known.code.name, known.reason.name)
+            else:
+                ended = ("OK", "")
+                return reply
+            finally:
+                for observer in self._observers:
+                    observer.call_ended(method, ended[0])
+                # Monitors ask for health every few seconds.
+                _log_end(logging.INFO if ours else logging.DEBUG, method, ended, time.perf_counter() - started)
+            await context.abort_with_status(rpc_status.to_status(to_status(known, *self._details(known))))
+            raise known  # not reached: aborting raises
+
+        return _while_there(call)
+
+    async def _taken(self, visit: Visit, request: _Received) -> object:
+        await self._access.weigh(visit, request.nbytes)
+        return _checked(request)
+
+    async def _all_taken(self, visit: Visit, requests: AsyncIterator[_Received]) -> AsyncIterator[object]:
+        async for request in requests:
+            yield await self._taken(visit, request)
+
+    async def _begin(self, method: str, context: grpc.aio.ServicerContext) -> None:
+        metadata = context.invocation_metadata() or ()
+        identity = request_id.begin(metadata)
+        for observer in self._observers:
+            observer.call_begun(method, metadata)
+        await context.send_initial_metadata(((request_id.METADATA_KEY, identity),))
+
+
+def _while_there(behavior: Behavior) -> Behavior:
+    """The same, and cancelled when gRPC cannot send: the client has left, and the news of it is still on its way."""
+
+    async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        try:
+            return await behavior(request, context)
+        except grpc.aio.InternalError as error:
+            raise asyncio.CancelledError from error
+
+    return call
+
+
+def _log_end(level: int, method: str, ended: tuple[str, str], seconds: float) -> None:
+    status, reason = ended
+    milliseconds = round(seconds * 1000, 1)
+    said = f"{status} {reason}".strip()
+    fields = {"method": method, "status": status, "reason": reason, "milliseconds": milliseconds}
+    _log.log(level, "%s %s after %.0f ms", method, said, milliseconds, extra=fields)
+
+
+async def _run(behavior: Behavior, request: Any, context: grpc.aio.ServicerContext) -> Any:
+    answer: Any = behavior(request, context)
+    if not inspect.isasyncgen(answer):
+        return await answer
+    async for message in answer:  # of a service that is not ours
+        await context.write(message)
+    return None
+
+
+def _in_bytes(behavior: Behavior, serialize: Callable[[Any], bytes] | None) -> Behavior:
+    """A method of one answer, which is made into bytes at once."""
+    if serialize is None:
+        return behavior
+
+    async def call(request: Any, context: grpc.aio.ServicerContext) -> bytes:
+        return serialize(await behavior(request, context))
+
+    return call
+
+
+def _why_ended(visit: Visit | None) -> WsiSamServerError | None:
+    return None if visit is None else visit.ended_by
+
+
+def _refusing(error: Exception) -> grpc.RpcMethodHandler:
+    """Fails calls of any kind before their message is read: gRPC would keep what strangers send of it."""
+
+    async def refuse(_requests: AsyncIterator[object], _context: grpc.aio.ServicerContext) -> None:
+        raise error
+
+    return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+def _tolerant(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], _Received]:
+    descriptor = getattr(getattr(deserialize, "__self__", None), "DESCRIPTOR", None)
+
+    def call(data: bytes) -> _Received:
+        try:
+            if descriptor is not None:
+                check_maps(descriptor, data)
+            return _Received(len(data), data if deserialize is None else deserialize(data))
+        except (DecodeError, MemoryError, TooManyEntriesError) as error:
+            return _Received(len(data), error=error)
+
+    return call
+
+
+def _checked(request: _Received) -> object:
+    if request.error is None:
+        return request.message
+    if isinstance(request.error, MemoryError):
+        raise request.error
+    if isinstance(request.error, TooManyEntriesError):
+        problem = f"it holds more than {MOST_ENTRIES} entries, or the message too many parts"
+        raise WsiSamServerError(Reason.INVALID_FIELD, field=str(request.error), problem=problem)
+    raise WsiSamServerError(
+        Reason.INVALID_FIELD,
+        private=str(request.error),
+        field="message",
+        problem="its bytes are not a message of the type that this method takes",
+    )
+
+
+_KINDS: Final = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+"""A handler's four kinds of behaviour."""

@@ -1,0 +1,61 @@
+"""Whose call a log line belongs to, and what it may say of slides' paths."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import secrets
+import traceback
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, Final
+
+from wsisam_server.service.identity import current_user
+from wsisam_server.service.interceptors.request_id import current_request_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DIGITS: Final = 12
+
+
+class LogContext(logging.Filter):
+    """Gives every record `request_id` and `user`, "-" outside calls; put on handlers, it refuses none.
+
+    Args:
+        hide_paths: write "path-" and twelve digits in place of a slide's path. The same path has the same digits until
+            the server is started again; without the key, which is never written down, they cannot be guessed back.
+            The texts of unexpected errors, which may hold a path, are then left out of tracebacks.
+    """
+
+    def __init__(self, *, hide_paths: bool = False) -> None:
+        super().__init__()
+        self._key = secrets.token_bytes(32) if hide_paths else None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """See logging.Filter."""
+        record.request_id = current_request_id()
+        record.user = current_user().name or "-"
+        if self._key is not None:
+            self._hide(record, self._key)
+        return True
+
+    def _hide(self, record: logging.LogRecord, key: bytes) -> None:
+        place: str = getattr(record, "place", "")
+        if place:
+            code = hmac.new(key, place.encode(errors="replace"), hashlib.sha256).hexdigest()[:_DIGITS]
+            text = record.getMessage()
+            for form in _forms(place):
+                text = text.replace(form, f"path-{code}")
+            record.msg, record.args, record.place = text, (), f"path-{code}"
+        if record.exc_info:
+            kind, _, trace = record.exc_info
+            frames = "".join(traceback.format_tb(trace))
+            record.exc_info, record.exc_text = None, f"{frames}{kind.__name__ if kind else 'error'} (text hidden)"
+
+
+def _forms(place: str) -> Iterator[str]:
+    """A path as it may stand in a text, whole forms before their parts."""
+    names = {PurePosixPath(place).name, PureWindowsPath(place).name} - {""}
+    for form in (place, *sorted(names, key=len, reverse=True)):
+        yield from (form, repr(form)[1:-1])

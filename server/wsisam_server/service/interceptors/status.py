@@ -1,0 +1,72 @@
+"""Errors to statuses: the catalogue's reason travels as google.rpc.ErrorInfo (AIP-193)."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.service.interceptors.request_id import current_request_id
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+DOMAIN = "wsisam"
+
+_EXHAUSTED: Final = frozenset({errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOBUFS})
+_EXHAUSTED_TEXTS: Final = (
+    "can't start new thread",  # Python's RuntimeError
+    "bad_alloc",  # of libraries in C++
+    "DefaultCPUAllocator",  # torch's RuntimeError
+    "annot allocate memory",
+    "Too many open files",  # as OpenSlide and databases pass them on
+)
+
+_log = logging.getLogger(__name__)
+
+
+def normalized(error: Exception) -> WsiSamServerError:
+    """An error of the catalogue: the given one, or INTERNAL, and a traceback in the log, for any other."""
+    if is_exhausted(error):
+        _log.error("out of memory, threads or open files: %s", error, exc_info=error)
+        return WsiSamServerError(Reason.OUT_OF_MEMORY)
+    if isinstance(error, WsiSamServerError):
+        if error.private_text:
+            _log.info("%s (%s)", error, error.private_text, extra={"place": error.place})
+        return error
+    _log.error("unexpected error", exc_info=error)
+    return WsiSamServerError(Reason.INTERNAL, request_id=current_request_id())
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Whether an error, or what it was raised from, means that this process has all that the system gives it.
+
+    A slide that cannot be opened for the lack of a file descriptor is not damaged, whatever was made of that error.
+    """
+    # An error that is raised again with more details is its own cause.
+    known, cause = isinstance(error, WsiSamServerError), error.__cause__
+    if known and cause is not None and cause is not error:
+        return is_exhausted(cause)
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _EXHAUSTED
+    return isinstance(error, MemoryError) or (not known and any(text in str(error) for text in _EXHAUSTED_TEXTS))
+
+
+def error_info(error: WsiSamServerError) -> error_details_pb2.ErrorInfo:
+    """The machine-readable half of a status."""
+    return error_details_pb2.ErrorInfo(reason=error.reason.name, domain=DOMAIN, metadata=error.details)
+
+
+def to_status(error: WsiSamServerError, *more: Message) -> status_pb2.Status:
+    """The status of a failed call: code, public text, ErrorInfo, RetryInfo where it helps, and further details."""
+    status = status_pb2.Status(code=error.code.value, message=error.public_text)
+    again: tuple[Message, ...] = ()
+    if error.retry_seconds is not None:
+        again = (error_details_pb2.RetryInfo(retry_delay=Duration(seconds=error.retry_seconds)),)
+    for detail in (error_info(error), *again, *more):
+        status.details.add().Pack(detail)
+    return status

@@ -1,0 +1,50 @@
+"""The list of models as messages: those that this server runs, and those that it could."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_model import available_models
+
+if TYPE_CHECKING:
+    from wsisam_server.segmentation.segmenter import Segmenter
+
+KINDS = {"box": pb.PROMPT_KIND_BOX, "points": pb.PROMPT_KIND_POINTS}
+
+
+def models(segmenter: Segmenter) -> list[pb.Model]:
+    """All models, the default first."""
+    described = {entry.name: entry for entry in available_models()}
+    messages = []
+    for number, listed in enumerate(segmenter.models.listed()):
+        info, licence = listed.offer.info, listed.offer.licence
+        entry = described.pop(info.name, None)
+        messages.append(
+            pb.Model(
+                name=info.name,
+                description=info.description,
+                image_size=info.image_size,
+                ready=True,
+                is_default=number == 0,
+                weights_hash=info.weights_hash,
+                uses_low=info.uses_low,
+                good_for=[KINDS[kind] for kind in entry.good_for] if entry else [],
+                licence=licence or (entry.licence if entry else ""),
+                loaded=listed.loaded,
+                memory_bytes=listed.nbytes,
+            )
+        )
+    messages += [
+        pb.Model(
+            name=entry.name,
+            description=entry.description,
+            image_size=entry.image_size,
+            uses_low=entry.uses_low,
+            good_for=[KINDS[kind] for kind in entry.good_for],
+            licence=entry.licence,
+            how_to_get=entry.how_to_install,
+        )
+        for entry in described.values()
+    ]
+    return messages

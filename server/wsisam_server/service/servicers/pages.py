@@ -1,0 +1,77 @@
+"""Pages of annotations as messages of a stream, none of which is too large for a client."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wsisam_server.wire import annotation_to_proto as to_proto
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wsisam.v1 import annotations_pb2 as pb
+    from wsisam_server.annotations.store import AsyncStore, Page
+
+ANNOTATIONS_PER_PAGE = 500
+
+MESSAGE_BYTES = 1024 * 1024
+"""What a message holds unless one annotation alone is larger: gRPC's clients take 4 MiB by default."""
+
+
+@dataclass(slots=True)
+class Part:
+    """What one message of a stream holds.
+
+    Attributes:
+        revision: everything up to here has been sent with it.
+    """
+
+    annotations: list[pb.Annotation]
+    slides: list[pb.AnnotatedSlide]
+    revision: int
+
+
+@dataclass(slots=True)
+class Pages:
+    """Turns one stream's pages into parts.
+
+    Attributes:
+        store: knows the slides.
+        told: ids of the slides that the stream's client knows already.
+    """
+
+    store: AsyncStore
+    told: set[str] = field(default_factory=set)
+
+    async def parts(self, page: Page) -> list[Part]:
+        """A page's parts; the last one's revision is the page's. None for a page without annotations."""
+        new = {one.content.slide_id for one in page.annotations} - self.told
+        records = await self.store.slides(new) if new else []
+        self.told |= new
+        slides = {record.slide_id: to_proto.slide(record) for record in records}
+        # Hundreds of annotations take tens of milliseconds: not on the event loop, where others wait for outlines.
+        parts = await asyncio.to_thread(lambda: list(_parts(page, slides)))
+        if parts:
+            parts[-1].revision = page.revision
+        return parts
+
+
+def _parts(page: Page, slides: dict[str, pb.AnnotatedSlide]) -> Iterator[Part]:
+    """A page in messages of a size that clients take; a slide comes with the first annotation on it."""
+    part = Part([], [], 0)
+    size = 0
+    for message in to_proto.annotation_list(page.annotations):
+        slide = slides.pop(message.slide_id, None)
+        more = message.ByteSize() + (0 if slide is None else slide.ByteSize())
+        if part.annotations and size + more > MESSAGE_BYTES:
+            yield part
+            part, size = Part([], [], 0), 0
+        part.annotations.append(message)
+        part.revision = message.revision
+        if slide is not None:
+            part.slides.append(slide)
+        size += more
+    if part.annotations:
+        yield part

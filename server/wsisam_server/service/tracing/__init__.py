@@ -1,0 +1,37 @@
+"""Tracing room: calls and prompts as OpenTelemetry's spans, for who asks for them by its variables.
+
+What flows in: what the boundary and the segmenter tell of each call and prompt. What flows out: spans, sent to where
+`OTEL_EXPORTER_OTLP_ENDPOINT` says. They have methods, models, statuses and the request id; never a slide, a path or an
+annotation. Without the variable nothing of OpenTelemetry is imported.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wsisam_server.service.tracing.spans import Spans
+
+__all__ = ["VARIABLES", "spans"]
+
+VARIABLES: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+"""Either says where spans go, and that they are wanted; OpenTelemetry reads them, and its others, itself."""
+
+_log = logging.getLogger(__name__)
+
+
+def spans(environment: Mapping[str, str] = os.environ) -> Spans | None:
+    """What makes spans, if they are wanted and OpenTelemetry is installed."""
+    off = environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    if off or not any(environment.get(name) for name in VARIABLES):
+        return None
+    try:
+        from wsisam_server.service.tracing.spans import Spans  # noqa: PLC0415 - not without being asked for
+    except ImportError as error:
+        _log.warning("no traces, OpenTelemetry is not installed (%s): pip install 'wsisam[otel]'", error)
+        return None
+    return Spans()

@@ -1,0 +1,312 @@
+"""Messages to annotations. Every malformed value becomes INVALID_FIELD with the field's path in the request."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+from google.protobuf import timestamp_pb2
+
+from wsisam.v1 import annotations_pb2 as pb
+from wsisam_server.annotations.store import (
+    Annotation,
+    ChangeKind,
+    Commit,
+    Content,
+    Draft,
+    PathClass,
+    Provenance,
+    Scale,
+    SlideRecord,
+    Target,
+    Wanted,
+    canonical_many,
+)
+from wsisam_server.core.geometry import FieldPair, SlideSize, Window
+from wsisam_server.core.shapes import areas_of, decode_many
+from wsisam_server.wire import from_proto
+from wsisam_server.wire.from_proto import invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
+
+    from wsisam.v1 import geometry_pb2, segmentation_pb2
+    from wsisam_server.core.settings import Limits
+
+KINDS = {
+    pb.CHANGE_KIND_SAVED: ChangeKind.SAVED,
+    pb.CHANGE_KIND_DELETED: ChangeKind.DELETED,
+    pb.CHANGE_KIND_RESTORED: ChangeKind.RESTORED,
+}
+
+_UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+RING_VERTICES = 3
+LINE_VERTICES = 2
+
+
+def annotation_id(value: str, field: str) -> uuid.UUID:
+    """A UUID in its usual form, in letters of either case."""
+    if not _UUID.fullmatch(value):
+        raise invalid(field, "it must be a UUID such as 6423a977-ffff-48db-affc-cd11632010f0")
+    return uuid.UUID(value)
+
+
+def revision(value: int, field: str) -> int:
+    """A revision's number, or 0."""
+    if value < 0:
+        raise invalid(field, "it is negative")
+    return value
+
+
+def draft(message: pb.Annotation, field: str) -> Draft:
+    """An annotation to be saved; what only the server sets is not looked at."""
+    return draft_list([message], [field])[0]
+
+
+def draft_list(messages: Sequence[pb.Annotation], fields: Sequence[str]) -> list[Draft]:
+    """As `draft`, of many: their shapes all at once, which takes a fraction of the time."""
+    return _drafts(messages, fields, one_form=False)
+
+
+def _drafts(messages: Sequence[pb.Annotation], fields: Sequence[str], *, one_form: bool) -> list[Draft]:
+    """As `draft_list`, perhaps with shapes in their one form (see `canonical`)."""
+    shapes = _shapes_of(messages, fields)
+    if one_form:
+        shapes = canonical_many(np.asarray(shapes, object)).tolist()
+    return [_draft(*one) for one in zip(messages, shapes, fields, strict=True)]
+
+
+def annotation(message: pb.Annotation) -> Annotation:
+    """An annotation as the server answers it."""
+    return annotation_list([message])[0]
+
+
+def annotation_list(messages: Sequence[pb.Annotation]) -> list[Annotation]:
+    """As `annotation`, of many."""
+    return [
+        Annotation(
+            id=known.id,
+            revision=known.expected,
+            kind=KINDS[message.change],
+            content=known.content,
+            author=message.author,
+            creator=message.creator,
+            created=_time(message.created.seconds, message.created.nanos),
+            updated=_time(message.updated.seconds, message.updated.nanos),
+        )
+        for message, known in zip(
+            messages, _drafts(messages, ["annotation"] * len(messages), one_form=True), strict=True
+        )
+    ]
+
+
+@lru_cache(maxsize=4096)
+def _path_class(name: str, rgb: int | None) -> PathClass:
+    return PathClass(name, rgb)
+
+
+@lru_cache(maxsize=256)  # what was stored together has one time
+def _time(seconds: int, nanos: int) -> datetime:
+    return timestamp_pb2.Timestamp(seconds=seconds, nanos=nanos).ToDatetime(timezone.utc)
+
+
+def shapes_of(messages: Sequence[pb.Annotation], field: str) -> list[BaseGeometry]:
+    """The shapes of annotations that all lie in one field of a request."""
+    return _shapes_of(messages, [f"{field}[{number}]" for number in range(len(messages))])
+
+
+def _shapes_of(messages: Sequence[pb.Annotation], fields: Sequence[str]) -> list[BaseGeometry]:
+    for message, field in zip(messages, fields, strict=True):
+        if not message.HasField("shape"):
+            raise invalid(f"{field}.shape", "it is missing")
+    return shape_list([message.shape for message in messages], [f"{field}.shape" for field in fields])
+
+
+def shape(message: pb.Shape, field: str) -> BaseGeometry:
+    """A shape of either form; whether it is valid is for the store to say."""
+    kind = message.WhichOneof("form")
+    try:
+        if kind == "area":
+            return decode_many([_rings(message.area)])[0]
+        if kind == "drawn":
+            return _drawn(message.drawn)
+    except (ValueError, shapely.errors.ShapelyError) as error:
+        raise invalid(field, str(error)) from error
+    raise invalid(field, "it has no form that this server knows")
+
+
+def shape_list(messages: Sequence[pb.Shape], fields: Sequence[str]) -> list[BaseGeometry]:
+    """As `shape`, of many: all areas at once."""
+    forms = [_form(message) for message in messages]
+    try:
+        compact = iter(decode_many([_rings(messages[number].area) for number in _which(forms, "area")]))
+        drawn = iter(_drawn_areas([messages[number].drawn for number in _which(forms, "drawn areas")]))
+    except (ValueError, shapely.errors.ShapelyError):
+        # One by one: the field that is at fault is to be named.
+        return [shape(message, field) for message, field in zip(messages, fields, strict=True)]
+    areas = {"area": compact, "drawn areas": drawn}
+    return [
+        next(areas[form]) if form in areas else shape(message, field)
+        for form, message, field in zip(forms, messages, fields, strict=True)
+    ]
+
+
+def path_class(message: segmentation_pb2.PathClass) -> PathClass:
+    """A class."""
+    return _path_class(message.name, message.rgb if message.HasField("rgb") else None)
+
+
+def slide(message: pb.AnnotatedSlide, field: str) -> SlideRecord:
+    """What a client knows of a slide."""
+    if message.width > from_proto.MAX_SIDE or message.height > from_proto.MAX_SIDE:
+        raise invalid(field, f"a side may be at most {from_proto.MAX_SIDE} pixels")
+    known = message.width > 0 and message.height > 0
+    size = SlideSize(message.width, message.height) if known else None
+    return SlideRecord(message.slide_id, tuple(message.uris), size)
+
+
+def wanted(message: pb.AnnotationFilter, field: str) -> Wanted:
+    """A filter."""
+    return Wanted(
+        slide_id=message.slide_id if message.HasField("slide_id") else None,
+        uri=message.uri if message.HasField("uri") else None,
+        project=message.project if message.HasField("project") else None,
+        author=message.author if message.HasField("author") else None,
+        path_class=message.path_class if message.HasField("path_class") else None,
+        region=from_proto.box(message.region, f"{field}.region") if message.HasField("region") else None,
+    )
+
+
+def target(message: pb.AnnotationTarget | pb.RestoreTarget, field: str) -> Target:
+    """An annotation to be deleted or restored."""
+    earlier = None
+    if isinstance(message, pb.RestoreTarget) and message.HasField("to_revision"):
+        earlier = revision(message.to_revision, f"{field}.to_revision")
+    return Target(annotation_id(message.id, f"{field}.id"), revision(message.revision, f"{field}.revision"), earlier)
+
+
+def commit(message: segmentation_pb2.Commit, field: str, limits: Limits, author: str) -> Commit:
+    """How an outline is to be kept.
+
+    Args:
+        message: what the client says.
+        field: its path in the request.
+        limits: how much of its text can be stored.
+        author: who keeps it; the message names one, who counts only where callers are not known.
+    """
+    if len(message.metadata) > limits.annotation_text:
+        raise invalid(f"{field}.metadata", f"it has {len(message.metadata)} entries, and so many cannot be stored")
+    if not author:
+        raise invalid(f"{field}.author", "it is empty")
+    return Commit(
+        annotation_id=annotation_id(message.annotation_id, f"{field}.annotation_id"),
+        expected=revision(message.revision, f"{field}.revision"),
+        author=author,
+        path_class=path_class(message.path_class) if message.HasField("path_class") else None,
+        name=message.name,
+        project=message.project,
+        metadata=dict(message.metadata),
+        uri=message.uri,
+    )
+
+
+def levels(messages: Sequence[segmentation_pb2.Level], field: str) -> tuple[Scale, ...]:
+    """The scales at which a border was looked at."""
+    found = []
+    for number, message in enumerate(messages):
+        try:
+            found.append(Scale(message.downsample, message.windows))
+        except ValueError as error:
+            raise invalid(f"{field}[{number}]", str(error)) from error
+    return tuple(found)
+
+
+def _draft(message: pb.Annotation, form: BaseGeometry, field: str) -> Draft:
+    content = Content(
+        slide_id=message.slide_id,
+        shape=form,
+        path_class=path_class(message.path_class) if message.HasField("path_class") else None,
+        rgb=message.rgb if message.HasField("rgb") else None,
+        name=message.name,
+        project=message.project,
+        locked=message.locked,
+        measurements=dict(message.measurements),
+        metadata=dict(message.metadata),
+        provenance=_provenance(message.provenance, f"{field}.provenance") if message.HasField("provenance") else None,
+    )
+    return Draft(annotation_id(message.id, f"{field}.id"), content, revision(message.revision, f"{field}.revision"))
+
+
+def _form(message: pb.Shape) -> str:
+    areas = message.WhichOneof("form") == "drawn" and message.drawn.kind == pb.SHAPE_KIND_AREAS
+    return "drawn areas" if areas else message.WhichOneof("form") or ""
+
+
+def _which(forms: Sequence[str], wanted: str) -> list[int]:
+    return [number for number, form in enumerate(forms) if form == wanted]
+
+
+def _rings(message: geometry_pb2.MultiPolygon) -> list[list[list[int]]]:
+    return [[list(ring.deltas) for ring in polygon.rings] for polygon in message.polygons]
+
+
+def _drawn(message: pb.DrawnShape) -> BaseGeometry:
+    if message.kind == pb.SHAPE_KIND_POINTS:
+        return shapely.MultiPoint([vertex for path in _paths(message, 1) for vertex in path])
+    if message.kind == pb.SHAPE_KIND_LINES:
+        return shapely.MultiLineString(list(_paths(message, LINE_VERTICES)))
+    if message.kind == pb.SHAPE_KIND_AREAS:
+        return _drawn_areas([message])[0]
+    raise ValueError("its kind must be POINTS, LINES or AREAS")
+
+
+def _drawn_areas(messages: Sequence[pb.DrawnShape]) -> list[shapely.MultiPolygon]:
+    parts = [part for message in messages for part in message.parts]
+    if not all(part.paths for part in parts):
+        raise ValueError("an area must have an outer border")
+    paths = [_vertices(path, RING_VERTICES) for part in parts for path in part.paths]
+    vertices = np.concatenate(paths) if paths else np.empty((0, 2))
+    rings, borders = [len(path) for path in paths], [len(part.paths) for part in parts]
+    return areas_of(vertices, rings, borders, [len(message.parts) for message in messages])
+
+
+def _paths(message: pb.DrawnShape, at_least: int) -> Iterator[NDArray[np.float64]]:
+    for part in message.parts:
+        if len(part.paths) != 1:
+            raise ValueError("a part of points or lines must have one path")
+        yield _vertices(part.paths[0], at_least)
+
+
+def _vertices(path: pb.DrawnPath, at_least: int) -> NDArray[np.float64]:
+    numbers = path.coordinates
+    if len(numbers) % 2 or len(numbers) < 2 * at_least:
+        raise ValueError(f"a path must be an even count of at least {2 * at_least} numbers, not {len(numbers)}")
+    return np.array(list(numbers)).reshape(-1, 2)
+
+
+def _provenance(message: pb.Provenance, field: str) -> Provenance:
+    return Provenance(
+        model=message.model,
+        weights_hash=message.weights_hash,
+        prompt=from_proto.prompt(message.prompt, f"{field}.prompt") if message.HasField("prompt") else None,
+        field=_field(message.field, f"{field}.field") if message.HasField("field") else None,
+        score=message.score if message.HasField("score") else None,
+        levels=levels(message.levels, f"{field}.levels"),
+    )
+
+
+def _field(message: geometry_pb2.Field, field: str) -> FieldPair:
+    high = message.high
+    try:
+        return FieldPair(Window(high.x, high.y, high.downsample, high.size))
+    except ValueError as error:
+        raise invalid(f"{field}.high", str(error)) from error

@@ -1,0 +1,58 @@
+"""`wsisam dataset` of a QuPath project, on the double of QuPath and on a real one."""
+
+import csv
+import json
+
+import pytest
+import shapely
+from click.testing import CliRunner
+
+from wsisam_server.cli import dataset as command
+from wsisam_server.cli import main
+from wsisam_server.learning.datasets import load, objects, read_manifest
+
+RING = shapely.box(100, 100, 180, 160) - shapely.box(120, 120, 140, 140)
+
+
+@pytest.fixture
+def run(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "QuPathProcess", world.tools.process)
+
+    def run(*arguments, status=0):
+        done = CliRunner().invoke(main, ["dataset", str(world.folder), str(tmp_path / "out"), *map(str, arguments)])
+        assert done.exit_code == status, done.output
+        return done.output
+
+    return run
+
+
+def test_what_is_saved_in_a_project_becomes_a_data_set_and_the_project_stays(world, run, tmp_path):
+    drawn = {str(world.draw(RING)), str(world.draw(shapely.box(300, 300, 350, 360), image="2"))}
+    world.draw(shapely.Point(5, 5))
+    before = {path: path.read_bytes() for path in world.folder.rglob("*") if path.is_file()}
+    assert "left out: 1 annotations points and lines" in run()
+    assert {path: path.read_bytes() for path in world.folder.rglob("*") if path.is_file()} == before
+    out = tmp_path / "out"
+    rows = read_manifest(out / "manifest.csv")
+    assert {row.split for row in rows} == {"train", "val"}
+    assert sorted(item.area for row in rows for item in objects(load(row).labels)) == [3000, 4400]
+    said = list(csv.DictReader((out / "labels.csv").read_text().splitlines()))
+    assert {row["annotation"] for row in said} == drawn
+    assert json.loads((out / "dataset.json").read_text())["source"]["project_file"] == str(world.project)
+
+
+def test_an_image_that_cannot_be_read_does_not_stop_the_rest(world, run):
+    world.draw(RING)
+    world.draw(RING, image="2")
+    (world.folder / "data" / "2" / "data.qpdata").write_bytes(b"damaged")
+    assert "left out: the slide second.png: QuPath cannot read its data file" in run().replace("\n", " ")
+
+
+def test_what_only_a_store_knows_cannot_be_asked_of_a_project(run):
+    assert "--author chooses among a store's annotations" in run("--author", "anna", status=2)
+
+
+def test_no_such_class(world, run, tmp_path):
+    world.draw(RING)
+    assert "no such annotations" in run("--class", "Gland", status=1)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,144 @@
+"""A large image of which little has changed: contents are read only where digests leave a doubt."""
+
+import uuid
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import shapely
+
+from wsisam_server.annotations.store import Content, Draft, PathClass, Provenance, SlideRecord, Target, open_store
+from wsisam_server.annotations.sync.handed import Handed, Wish, merge
+from wsisam_server.annotations.sync.model import Drawing
+from wsisam_server.annotations.sync.plan import Verb
+
+SLIDE = "5e" * 32
+COUNT = 12
+BEN = Wish("qupath:ben", "Colon")
+
+
+@pytest.fixture
+def store(tmp_path):
+    with open_store(str(tmp_path / "annotations.sqlite")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def read(store, monkeypatch):
+    """Ids of the annotations whose contents were read, one after the other."""
+    found, some = [], store.some
+
+    def counted(ids):
+        found.extend(ids)
+        return some(ids)
+
+    monkeypatch.setattr(store, "some", counted)
+    monkeypatch.setattr(store, "listing", lambda *_, **__: pytest.fail("all contents were read"))
+    return found
+
+
+def circle(number):
+    return shapely.transform(shapely.Point(40 * number, 7).buffer(10), lambda xy: np.rint(xy * 32) / 32)
+
+
+def save(store, *drafts):
+    return store.save(drafts, author="ada", request_id=uuid.uuid4().hex)
+
+
+@pytest.fixture
+def handed(store):
+    """An image that is what the store holds; how an outline was made, and its project, only the store knows."""
+    made = Provenance("wsisam-lite", "ab" * 32, score=0.5)
+    contents = {
+        uuid.uuid4(): Content(SLIDE, circle(number), PathClass("Tumor", 0xC80000), project="Colon", provenance=made)
+        for number in range(COUNT)
+    }
+    contents[next(iter(contents))] = Content(SLIDE, circle(99), None, 5, "A", "", True, {"Area": 4.5}, {"by": "x"})  # noqa: FBT003
+    saved = save(store, *(Draft(*one) for one in contents.items()))
+    drawings = {one: Drawing.of(content) for one, content in contents.items()}
+    return Handed(SlideRecord(SLIDE), drawings, frozenset(), {one.id: one.revision for one in saved}, store.identity)
+
+
+def rounded(drawing):
+    """As QuPath keeps it."""
+    shape = shapely.transform(drawing.shape, lambda xy: xy.round(2).astype(np.float32).astype(float))
+    return replace(drawing, shape=shape)
+
+
+def test_of_an_image_as_it_was_one_content_is_read(store, handed, read):
+    merged = merge(store, handed, BEN)
+    assert (merged.unchanged, merged.actions, merged.put, merged.revisions) == (COUNT, [], {}, handed.revisions)
+    assert len(read) == 1
+
+
+def test_what_was_deleted_long_ago_is_not_read(store, handed, read):
+    gone = [Draft(uuid.uuid4(), Content(SLIDE, circle(50 + number))) for number in range(5)]
+    targets = [Target(one.id, one.revision) for one in save(store, *gone)]
+    store.delete(targets, author="ada", request_id=uuid.uuid4().hex)
+    assert merge(store, handed, BEN).unchanged == COUNT
+    assert not {one.id for one in gone} & set(read)
+
+
+def test_what_qupath_rounded_is_as_it_was(store, handed, read):
+    image = replace(handed, drawings={one: rounded(drawing) for one, drawing in handed.drawings.items()})
+    merged = merge(store, image, BEN)
+    assert (merged.unchanged, merged.actions, merged.revisions) == (COUNT, [], handed.revisions)
+    assert set(read) == handed.drawings.keys()
+    assert store.head() == COUNT
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shape": shapely.box(0, 0, 9, 9)},
+        {"path_class": PathClass("Stroma")},
+        {"path_class": None},
+        {"name": "B"},
+        {"rgb": 7},
+        {"locked": False},
+        {"measurements": {"Area": 4.6}},
+        {"metadata": {}},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("exact", [True, False])
+def test_every_change_is_seen(store, handed, read, change, exact):
+    drawings = handed.drawings if exact else {one: rounded(drawing) for one, drawing in handed.drawings.items()}
+    one = next(iter(drawings))
+    was = replace(drawings[one], path_class=PathClass("Tumor"))
+    start = Draft(one, was.onto(store.get(one).content), handed.revisions[one])
+    (saved,) = save(store, start)
+    image = replace(
+        handed,
+        drawings={**drawings, one: replace(was, **change)},
+        revisions={**handed.revisions, one: saved.revision},
+    )
+    merged = merge(store, image, BEN)
+    assert [(action.id, action.verb) for action in merged.actions] == [(one, Verb.REVISE_IN_STORE)]
+    assert (merged.unchanged, merged.revisions[one]) == (COUNT - 1, saved.revision + 1)
+    assert one in read
+
+
+def test_a_change_in_the_store_comes_to_the_image(store, handed, read):
+    one = next(iter(handed.drawings))
+    (saved,) = save(store, Draft(one, replace(store.get(one).content, name="B"), handed.revisions[one]))
+    merged = merge(store, handed, BEN)
+    assert [drawing.name for drawing in merged.put.values()] == ["B"]
+    assert merged.revisions[one] == saved.revision
+    assert len(read) == 2, "the changed one, and one that was not"
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_an_image_that_has_one_left_has_not_lost_all(store, handed, read, exact):
+    left, *gone = handed.drawings
+    drawing = handed.drawings[left] if exact else rounded(handed.drawings[left])
+    merged = merge(store, replace(handed, drawings={left: drawing}), BEN)
+    assert {action.verb for action in merged.actions} == {Verb.DELETE_IN_STORE}
+    assert {action.id for action in merged.actions} == set(gone)
+    assert merged.revisions.keys() == {left}
+
+
+def test_an_image_that_lost_all_is_not_believed(store, handed):
+    merged = merge(store, replace(handed, drawings={}), BEN)
+    assert {action.verb for action in merged.actions} == {Verb.CONFLICT}
+    assert all(not store.get(one).deleted for one in handed.drawings)

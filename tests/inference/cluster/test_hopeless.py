@@ -1,0 +1,81 @@
+"""Calls to replicas of which none runs and none can be started: refused at once, with Ray's reason in the log."""
+
+import asyncio
+import logging
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from support.with_ray import ray
+from wsisam_server.core.settings import Ray
+from wsisam_server.inference.cluster.errors import ReplicaLostError
+
+WORDS = "wsisam_server.inference.cluster.errors.ClusterError: this machine has the model other"
+FAILURE = f"A replica failed to start with exception. Retrying. Error:\nTraceback (most recent call last):\n{WORDS}\n"
+
+
+class Silent:
+    """A handle of a deployment that answers nothing."""
+
+    def options(self, **_):
+        return self
+
+    def remote(self, *_):
+        return self
+
+    def __await__(self):
+        return asyncio.Event().wait().__await__()
+
+    def cancel(self):
+        self.cancelled = True
+
+
+@pytest.fixture
+def replicas(monkeypatch):
+    """Replicas of which Ray says what the test tells it to."""
+    from wsisam_server.inference.cluster.deploy import DEPLOYMENT, RayReplicas
+
+    replicas = RayReplicas(Ray(answer_seconds=60.0))
+    replicas._handle = Silent()
+
+    def say(running, message):
+        deployment = SimpleNamespace(replica_states={"RUNNING": running}, message=message)
+        status = SimpleNamespace(name="RUNNING")
+        application = SimpleNamespace(deployments={DEPLOYMENT: deployment}, status=status, message="")
+        found = SimpleNamespace(applications={"wsisam": application})
+        monkeypatch.setattr(ray.serve, "status", lambda: found)
+        replicas.look()
+
+    replicas.say = say
+    return replicas
+
+
+async def test_a_call_ends_when_no_replica_can_be_started(replicas, caplog):
+    replicas.say(1, "")
+    waiting = asyncio.ensure_future(replicas._ask("predict", SimpleNamespace(place=""), by_reference=False))
+    await asyncio.sleep(0.1)
+    replicas.say(1, FAILURE)
+    await asyncio.sleep(0.7)
+    assert not waiting.done(), "another replica runs"
+    replicas.say(0, FAILURE)
+    began = time.monotonic()
+    with pytest.raises(ReplicaLostError, match="this machine has the model other"):
+        await waiting
+    with pytest.raises(ReplicaLostError, match="this machine has the model other"):
+        await replicas._ask("predict", SimpleNamespace(place=""), by_reference=False)
+    assert time.monotonic() - began < 10
+    said = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(said) == 1, "once for each reason"
+    assert WORDS in said[0].getMessage()
+
+
+async def test_a_call_waits_while_a_replica_may_come(replicas):
+    replicas.say(0, "")
+    waiting = asyncio.ensure_future(replicas._ask("predict", SimpleNamespace(place=""), by_reference=False))
+    await asyncio.sleep(0.7)
+    assert not waiting.done()
+    waiting.cancel()
+    replicas.say(0, FAILURE)
+    replicas.say(2, "")
+    assert not replicas._hopeless

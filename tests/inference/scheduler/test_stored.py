@@ -1,0 +1,179 @@
+"""The local engine with the real default model and a store on the disk."""
+
+import asyncio
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from support.one_window import one_window
+from wsisam_model import EmbeddingError, EncoderOutput, WsiSam
+from wsisam_server.core.geometry import Box, FieldPair, Window
+from wsisam_server.core.prompt import SlidePrompt
+from wsisam_server.core.settings import MIB
+from wsisam_server.inference.embeddings import EmbeddingStore
+from wsisam_server.inference.scheduler import Device, Job, LocalEngine, ModelInfo, StoredFeatures
+
+SLIDE = "5" * 64
+
+
+@pytest.fixture(scope="module")
+def model():
+    return one_window()
+
+
+@pytest.fixture(scope="module")
+def features(model):
+    """What the encoder makes of the window of `job`."""
+    return model.features(pixels(None))
+
+
+@pytest.fixture
+def store(tmp_path):
+    return EmbeddingStore(tmp_path / "embeddings", 64 * MIB)
+
+
+@pytest.fixture
+def stored(model, store):
+    return StoredFeatures(model, store)
+
+
+@pytest.fixture
+def filled(stored, features):
+    stored.save(SLIDE, job().field.high, "high", features)
+    return stored
+
+
+def pixels(_):
+    image = np.full((256, 256, 3), 230, np.uint8)
+    image[70:180, 70:180] = (120, 60, 130)
+    return image
+
+
+def job(x=0.0, **more):
+    prompt = SlidePrompt(box=Box(x + 60, 60, x + 190, 190))
+    field = FieldPair(Window(x, 0.0, 1.0, 256))
+    return Job(slide_id=SLIDE, read=pixels, field=field, prompt=prompt, **{"is_lasting": True, **more})
+
+
+async def asked(model, store, *jobs):
+    """The answers of an engine that has just been started."""
+    device = Device(128 * MIB, store=store)
+    try:
+        return await asyncio.gather(*(LocalEngine(model, device).predict(one) for one in jobs))
+    finally:
+        await device.close()
+
+
+async def test_what_one_engine_encoded_the_next_one_finds(model, store):
+    (first,) = await asked(model, store, job())
+    told = []
+    (again,) = await asked(model, store, job(on_encode=lambda: told.append(1)))
+    assert (first.times.encoder_runs, again.times.encoder_runs) == (1, 0)
+    assert again.times.encode == 0 < again.times.read
+    assert not told
+    assert np.array_equal(first.logits, again.logits)
+    assert first.score == again.score
+
+
+async def test_all_who_wait_for_one_entry_are_told_that_nothing_was_encoded(model, store, filled):
+    device = Device(128 * MIB, store=store)
+    engine = LocalEngine(model, device)
+    assert await engine.to_encode(job()) == []
+    assert engine.lacking(job()) == [job().field.high]
+    answers = await asyncio.gather(*(engine.predict(job()) for _ in range(3)))
+    assert [answer.times.encoder_runs for answer in answers] == [0, 0, 0]
+    assert store.counters.hits == 1
+    await device.close()
+
+
+async def test_a_damaged_entry_is_encoded_and_written_again(model, store, filled, features):
+    (file,) = store.folder.rglob("*.embedding")
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    (answer,) = await asked(model, store, job())
+    assert answer.times.encoder_runs == 1
+    assert store.counters.damaged == 1
+    assert torch.equal(filled.load(SLIDE, job().field.high, "high").embedding, features.embedding)
+
+
+def test_entries_that_another_program_wrote_are_removed(store, stored, features):
+    window = job().field.high
+    cut = EncoderOutput(features.embedding[:, :7], features.early)
+    for foreign in (cut.to_bytes(), b"no tensors", features.to_bytes()[:-1]):
+        store.put(stored._key(SLIDE, window, "high"), foreign)
+        assert stored.load(SLIDE, window, "high") is None
+        assert not stored.has(SLIDE, window, "high")
+    assert store.counters.damaged == 3
+
+
+async def test_pixels_of_clients_never_get_to_the_disk(model, store, filled):
+    (answer,) = await asked(model, store, job(is_lasting=False))
+    assert answer.times.encoder_runs == 1
+    assert store.counters.hits == store.counters.written - 1 == 0
+
+
+async def test_a_disk_that_cannot_be_written_fails_no_prompt(model, tmp_path, caplog):
+    (tmp_path / "file").write_text("in the way")
+    with caplog.at_level(logging.WARNING):
+        answers = await asked(model, EmbeddingStore(tmp_path / "file" / "embeddings", 64 * MIB), job(), job(900.0))
+    assert [answer.times.encoder_runs for answer in answers] == [1, 1]
+    assert sum("cannot be written" in record.message for record in caplog.records) == 1
+
+
+def test_entries_are_told_apart_by_all_that_makes_them_different(model, stored, filled):
+    high = job().field.high
+    assert stored.has(SLIDE, high, "high")
+    for window in (job(0.5).field.high, replace(high, downsample=2.0), replace(high, size=1024)):
+        assert not stored.has(SLIDE, window, "high")
+    assert not stored.has("6" * 64, high, "high")
+
+    class Other:
+        weights_hash, dtype = model.weights_hash, model.dtype
+        middle = False
+
+        def encodes_middle(self, role):
+            return self.middle and role == "low"
+
+    other = Other()
+    assert StoredFeatures(other, stored._store).has(SLIDE, high, "high")
+    assert StoredFeatures(other, stored._store).has(SLIDE, high, "low")
+    other.middle = True
+    assert StoredFeatures(other, stored._store).has(SLIDE, high, "high")
+    assert not StoredFeatures(other, stored._store).has(SLIDE, high, "low")
+    other.dtype = torch.bfloat16
+    assert not StoredFeatures(other, stored._store).has(SLIDE, high, "high")
+    other.dtype, other.weights_hash = model.dtype, "another"
+    assert not StoredFeatures(other, stored._store).has(SLIDE, high, "high")
+
+
+def test_an_entry_takes_what_was_said(stored, filled):
+    assert stored.nbytes("high") - 200 < stored._store.nbytes <= stored.nbytes("high")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_features_come_back_to_the_bit(features, dtype):
+    features = EncoderOutput(*(each.to(dtype) for each in features))
+    again = EncoderOutput.from_bytes(features.to_bytes())
+    assert all(
+        torch.equal(one, other) and one.stride() == other.stride() and one.dtype == other.dtype
+        for one, other in zip(features, again, strict=True)
+    )
+
+
+@pytest.mark.parametrize("data", [b"", b"no tensors at all", bytes(100)])
+def test_bytes_that_hold_no_tensors_are_refused(data):
+    with pytest.raises(EmbeddingError):
+        EncoderOutput.from_bytes(data)
+
+
+async def test_of_low_images_the_middle_alone_may_be_kept(store):
+    middle = WsiSam.from_name("wsisam-lite")
+    middle.set_low_reading("middle")
+    (first,) = await asked(middle, store, job())
+    (again,) = await asked(middle, store, job())
+    assert (first.times.encoder_runs, again.times.encoder_runs) == (2, 0)
+    assert (first.logits == again.logits).all()
+    low = StoredFeatures(middle, store).load(SLIDE, ModelInfo.of(middle).low_window(job().field), "low")
+    assert low.embedding.shape == (1, 256, 28, 28)

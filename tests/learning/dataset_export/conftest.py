@@ -1,0 +1,30 @@
+import pytest
+from PIL import Image
+
+from support.server import picture
+from wsisam_server.learning.dataset_export import DrawnSlide, Gathered, Options, SlideFinder, make
+
+
+@pytest.fixture
+def slide_file(tmp_path):
+    """Writes a slide of 900 x 700 pixels, each seed another one."""
+
+    def write(seed=0, name=None, folder=tmp_path / "slides"):
+        folder.mkdir(exist_ok=True)
+        path = folder / (name or f"case-{seed}.png")
+        Image.fromarray(picture(seed)).save(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def making(tmp_path):
+    """Makes a data set of slides: paths and what is drawn on them."""
+
+    def run(slides, out=tmp_path / "out", *, progress=lambda _done, _total: None, **options):
+        options.setdefault("window", 256)
+        found = tuple(DrawnSlide(path.name, (path.as_uri(),), tuple(objects)) for path, objects in slides.items())
+        return make(Gathered(found, {"store": "here"}), SlideFinder(), out, Options(**options), progress)
+
+    return run

@@ -1,0 +1,73 @@
+"""A model without weights, whose answers are known, and images to try it on."""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wsisam_server.learning.datasets import Row
+
+SIDE = 256
+
+
+@dataclass
+class FakeModel:
+    """Sees dark pixels. As frozen SAM it sees them only once it was clicked twice, or given a box.
+
+    Attributes:
+        seen: the prompts that reached it, in order, each with the variant's name.
+        encoded: how many images.
+    """
+
+    uses_low: bool = True
+    wants_low: bool = True
+    trained: bool = True
+    name: str = "fake"
+    weights_hash: str = "ab" * 32
+    image_size: int = SIDE
+    seen: list = field(default_factory=list)
+    encoded: int = 0
+
+    def encode(self, image, *, roles=None):
+        self.encoded += 1
+        return np.where(image.mean(axis=2) < 180, 4.0, -4.0).astype(np.float32)
+
+    def encodes_middle(self, role):
+        return False
+
+    def decode(self, high, low, prompt):
+        if not self.trained:
+            return self.decode_sam(high, prompt)
+        self.seen.append(("hr" if low is None else "hr+lr", prompt))
+        return SimpleNamespace(logits=high, iou=0.9)
+
+    def decode_sam(self, image, prompt):
+        self.seen.append(("sam", prompt))
+        sees = prompt.box is not None or len(prompt.points) > 1
+        return SimpleNamespace(logits=image if sees else np.full_like(image, -1.0), iou=0.6)
+
+
+@pytest.fixture
+def model():
+    return FakeModel()
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """Two images of 300 x 200 with dark disks far from each other, and one without an object."""
+    random = np.random.default_rng(0)
+    made = []
+    for line, radii in ((2, (22, 15)), (3, (30, 9)), (4, ())):
+        labels = np.zeros((200, 300), np.uint8)
+        down, across = np.mgrid[0:200, 0:300]
+        for number, radius in enumerate(radii, start=1):
+            x, y = 20 + 240 * (number - 1) + random.integers(10, 30), random.integers(40, 160)
+            labels[(across - x) ** 2 + (down - y) ** 2 <= radius**2] = number
+        image = np.where(labels[..., None] > 0, (90, 40, 120), (235, 225, 235)).astype(np.uint8)
+        image_path, mask_path = tmp_path / f"image{line}.png", tmp_path / f"mask{line}.png"
+        Image.fromarray(image).save(image_path)
+        Image.fromarray(labels).save(mask_path)
+        made.append(Row(line, image_path, mask_path))
+    return made

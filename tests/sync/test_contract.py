@@ -1,7 +1,0 @@
-"""QuPath's side, as the double and as a real QuPath."""
-
-from sync.contract import ProjectContract
-
-
-class TestProject(ProjectContract):
-    """With each of `tools`."""
