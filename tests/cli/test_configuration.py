@@ -132,6 +132,16 @@ def test_what_is_printed_is_read_as_the_same(file, tmp_path):
         assert configuration(again, {}).model_dump() == wanted.model_dump()
 
 
+def test_what_depends_on_the_user_is_printed_as_not_set(tmp_path):
+    """The administrator prints the file as root, and the server runs as somebody else."""
+    text = printed(configuration(None, {}))
+    for name in ("tokens", "store", "weights_dir"):
+        assert f"#{name} =" in text.splitlines()
+    assert str(user_data("")) not in text
+    place = str(user_data("annotations.sqlite"))
+    assert f"store = {json.dumps(place)}" in printed(configuration(None, {"store": place})).splitlines()
+
+
 def test_any_limit_comes_back(tmp_path):
     limits = Limits(**{field.name: number + 1 for number, field in enumerate(dataclasses.fields(Limits))})
     again = tmp_path / "again.toml"

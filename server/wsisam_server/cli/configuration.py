@@ -74,7 +74,8 @@ def configuration(file: Path | None, flags: Mapping[str, Any]) -> Settings:
 def printed(settings: Settings) -> str:
     """The settings as a TOML file with a comment for each value. What is not set is a comment, too.
 
-    A password in the store's URL is not shown.
+    So is a default that depends on the user: who prints the file is often not the user whom the server runs as. A
+    password in the store's URL is not shown.
     """
     return "\n".join(_lines(settings)) + "\n"
 
@@ -85,6 +86,7 @@ def _lines(settings: Settings) -> Iterator[str]:
         from wsisam_server.annotations.store import store_name  # noqa: PLC0415 - it loads sqlalchemy, which options need not
 
         values["store"] = store_name(settings.store)
+    values |= dict.fromkeys(_of_the_user() - settings.model_fields_set)
     parts: dict[str, type] = {"map": PathMapping, **SECTIONS}
     declared = list(settings_of(Settings))
     for setting in declared:
@@ -101,6 +103,11 @@ def _lines(settings: Settings) -> Iterator[str]:
             yield head if part is not None else f"#{head}"
             for inner in settings_of(parts[name]):
                 yield from _entry(inner, part)
+
+
+def _of_the_user() -> set[str]:
+    """Names of settings whose default is made of the user's folders."""
+    return {setting.path[0] for setting in settings_of(Settings) if setting.info.default_factory is not None}
 
 
 def _entry(setting: Setting, values: Mapping[str, Any] | None) -> Iterator[str]:
