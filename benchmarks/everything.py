@@ -143,7 +143,7 @@ async def measure(folder: Path, names: list[str], images: int, pictures: Path | 
     rows = {name: read_manifest(folder / f"{name}.csv", split="val") for name in names}
     roots = {row.image.resolve().parent for some in rows.values() for row in some}
     segmenter = build_segmenter(Settings(slides=tuple(roots)))
-    await segmenter.models.start(lambda: WsiSam.from_name("wsisam-lite"))
+    await segmenter.start(lambda: WsiSam.from_name("wsisam-lite"))
     print("set | sizes, px | images | precision | recall | F1 | hits | wrong | missed", flush=True)
     for name, some in rows.items():
         wanted, tallies = Wanted(*SIZES[name]), []

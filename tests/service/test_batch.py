@@ -54,7 +54,7 @@ def test_a_small_cache_reads_and_encodes_each_field_once(model, tmp_path):
             answers = list(client.segment_batch(pb.SegmentBatchRequest(slide_id=slide.slide_id, items=items)))
             assert len({answer.id for answer in answers}) == 25
             assert answers[0].error.reason == "PROMPT_OUTSIDE_SLIDE"
-            assert running.app.segmenter.models.device.cache.counters.evicted == 1
+            assert running.app.models.device.cache.counters.evicted == 1
             assert running.encoder_runs == before + 2
     finally:
         stop()

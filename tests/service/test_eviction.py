@@ -55,7 +55,7 @@ class Annotator:
 
 
 def test_streams_go_on_when_their_slides_and_embeddings_had_to_make_room(narrow):
-    slides, cache = narrow.app.segmenter.slides, narrow.app.segmenter.models.device.cache
+    slides, cache = narrow.app.slides, narrow.app.models.device.cache
     with contextlib.ExitStack() as stack:
         annotators = [Annotator(stack.enter_context(Client(narrow.target, timeout=60)), name) for name in NAMES]
         for disc in DISCS:

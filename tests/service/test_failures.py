@@ -5,8 +5,8 @@ import pytest
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.service.identity import Role, User
 from wsisam_server.service.identity.user import set_user
-from wsisam_server.service.servicers import failures
-from wsisam_server.service.servicers.failures import READ, Failures
+from wsisam_server.service.sessions import failures
+from wsisam_server.service.sessions.failures import READ, Failures
 
 UNREADABLE, EMPTY = WsiSamServerError(Reason.SLIDE_UNREADABLE), WsiSamServerError(Reason.EMPTY_PROMPT)
 

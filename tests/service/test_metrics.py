@@ -101,7 +101,7 @@ def test_stages_count_those_prompts_that_went_through_them(running):
 
 
 def test_memory_and_cache_are_what_the_rooms_hold(running):
-    page, models = Page(running), running.app.segmenter.models
+    page, models = Page(running), running.app.models
     assert page("wsisam_embedding_cache_lookups_total", result="miss") == 1
     assert page("wsisam_embedding_cache_lookups_total", result="hit") == 1
     assert page("wsisam_embedding_cache_bytes") == models.device.cache.nbytes > 0
@@ -112,7 +112,7 @@ def test_memory_and_cache_are_what_the_rooms_hold(running):
 
 
 def test_the_store_on_the_disk_is_counted(running):
-    page, store = Page(running), running.app.segmenter.models.device.store
+    page, store = Page(running), running.app.models.device.store
     assert page("wsisam_embedding_store_lookups_total", result="miss") == 1
     assert page("wsisam_embedding_store_lookups_total", result="hit") == 0
     assert page("wsisam_embedding_store_limit_bytes") == store.limit
@@ -146,7 +146,7 @@ def test_ended_streams_are_not(running):
 
 def test_the_page_names_no_slide_and_no_id(running):
     text = Page(running).text
-    slide_id = next(iter(running.app.segmenter.slides._open))
+    slide_id = next(iter(running.app.slides._open))
     for private in ("4711", str(running.root), slide_id, running.token):
         assert private not in text
 

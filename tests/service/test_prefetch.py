@@ -62,8 +62,7 @@ def prompt(name, place):
 
 def test_a_first_click_in_what_is_seen_is_a_warm_one(running, annotator):
     send, outline = annotator
-    before, ahead = running.encoder_runs, running.app.segmenter.prefetching
-    used = ahead.used
+    before, used = running.encoder_runs, running.app.segmenter.prefetched().used
     send(viewport=view(210, 205, 240))
     until(lambda: running.encoder_runs == before + AHEAD)
     send(prompt=prompt("disc", (200, 200)))
@@ -76,7 +75,7 @@ def test_a_first_click_in_what_is_seen_is_a_warm_one(running, annotator):
     assert beside.timings.encoder_runs == 0
     assert beside.field == answer.field
     assert running.encoder_runs == before + AHEAD
-    assert ahead.used == used + 2
+    assert running.app.segmenter.prefetched().used == used + 2
 
 
 def test_a_look_elsewhere_drops_what_has_not_begun(running, annotator):
@@ -88,11 +87,10 @@ def test_a_look_elsewhere_drops_what_has_not_begun(running, annotator):
     send(prompt=prompt("last", (WIDTH - 90, HEIGHT - 90)))
     _, outline = annotator
     outline()
-    ahead = running.app.segmenter.prefetching
-    until(lambda: not any(running.app.segmenter.models.device.waiting().values()))
+    until(lambda: not any(running.app.models.device.waiting().values()))
     # Thirty views of two fields each: at most the one that was running when each next view came.
     assert running.encoder_runs - before < 15
-    assert ahead.encoded >= AHEAD
+    assert running.app.segmenter.prefetched().encoded >= AHEAD
 
 
 def test_a_box_gets_a_field_of_its_own(running, annotator):

@@ -60,7 +60,7 @@ def held(lab, model, monkeypatch):
         return made.get(roles) or made.setdefault(roles, real(image, roles=roles, prompt=prompt))
 
     monkeypatch.setattr(model, "encode", encode)
-    lab[0].loop.call_soon_threadsafe(lab[0].app.segmenter.models.device.cache.clear)
+    lab[0].loop.call_soon_threadsafe(lab[0].app.models.device.cache.clear)
     yield held
     held.free.set()
 
@@ -74,7 +74,7 @@ def eventually(true):
 
 
 def waiting(running):
-    return sum(running.app.segmenter.models.device.waiting().values())
+    return sum(running.app.models.device.waiting().values())
 
 
 @contextmanager

@@ -58,4 +58,4 @@ def opened(segmenter, slide, path, monkeypatch):
     """Opens it in the place of a file; returns its id."""
     path.write_bytes(b"")
     monkeypatch.setattr(registry, "open_slide", lambda *_: slide)
-    return segmenter.slides.open(str(path))[0]
+    return segmenter.open_slide(str(path), None)[0]

@@ -30,12 +30,12 @@ class Running:
     @property
     def engine(self):
         """The engine of the default model."""
-        models = self.app.segmenter.models
+        models = self.app.models
         return models._slots.find(models.info("")).engine
 
     @property
     def encoder_runs(self):
-        return self.app.segmenter.models.device.cache.counters.computed
+        return self.app.models.device.cache.counters.computed
 
 
 def picture(seed=0):

@@ -104,7 +104,7 @@ def model_here(slide: Path, model: dict[str, Any]) -> Iterator[Here]:
         segmenter = build_segmenter(settings)
         try:
             with console.status("loading the model"):
-                loop.run_until_complete(segmenter.models.start(lambda: load_model(**load)))
+                loop.run_until_complete(segmenter.start(lambda: load_model(**load)))
             slide_id, info, _ = segmenter.open_slide(str(path), None)
             if info.axes is not None:
                 say_if_not_square(info.axes.x, info.axes.y)

@@ -29,7 +29,7 @@ from wsisam_server.service.metrics.current import Current
 from wsisam_server.service.metrics.endpoint import Endpoint
 from wsisam_server.service.metrics.recorder import Recorder
 from wsisam_server.service.servicers import AnnotationsServicer, SegmentationServicer
-from wsisam_server.service.sessions import Keeper
+from wsisam_server.service.sessions import Admission, CommitService
 from wsisam_server.service.tracing import spans
 from wsisam_server.slides import OpenSlides, SlideAccess
 from wsisam_server.wire.details import status_details
@@ -88,6 +88,21 @@ def build_segmenter(
     Raises:
         StartError: a root is no folder, or a path mapping makes no sense; a file lies where embeddings should.
     """
+    slides, models = open_parts(settings, source, access, models)
+    return Segmenter(slides, models, settings.limits, observer)
+
+
+def open_parts(
+    settings: Settings,
+    source: ModelSource | None = None,
+    access: SlideAccess | None = None,
+    models: Models | None = None,
+) -> tuple[OpenSlides, Models]:
+    """What a segmenter is composed of; see `build_segmenter`.
+
+    Raises:
+        StartError: see `build_segmenter`.
+    """
     if settings.map and not settings.slides:
         raise StartError("a path mapping leads to files below the slide folders, and there is none: give --slides too")
     limits, place = settings.limits, settings.embedding_store
@@ -107,7 +122,7 @@ def build_segmenter(
         known=[model.name for model in available_models()],
         room_seconds=limits.model_room_seconds,
     )
-    return Segmenter(OpenSlides(access, limits), models, limits, observer)
+    return OpenSlides(access, limits), models
 
 
 class App:
@@ -145,12 +160,11 @@ class App:
         required = settings.require_tokens or (strangers and not settings.insecure)
         self.requires_tokens = required
         limits = settings.limits
-        self._pace = Pace(limits.messages_per_second_per_user, limits.message_burst_per_user)
+        pace = Pace(limits.messages_per_second_per_user, limits.message_burst_per_user)
         mib_per_second = limits.message_bytes_per_second_per_user / MIB
         volume = Pace(mib_per_second, BURST_SECONDS * mib_per_second)
-        self._access = Access(
-            keyring, required=required, streams=limits.streams_per_user, pace=self._pace, volume=volume
-        )
+        self._access = Access(keyring, required=required, streams=limits.streams_per_user, pace=pace, volume=volume)
+        self._admission = Admission(pace, limits)
         self._watching: asyncio.Task[None] | None = None
         self._load_model = load_model
         self._metrics = CollectorRegistry()
@@ -158,7 +172,8 @@ class App:
         self._spans = spans()
         self._observers = (self._recorder,) if self._spans is None else (self._recorder, self._spans)
         self._endpoint: Endpoint | None = None
-        self.segmenter = build_segmenter(settings, source, observer=Observers(*self._observers), models=models)
+        self.slides, self.models = open_parts(settings, source, models=models)
+        self.segmenter = Segmenter(self.slides, self.models, limits, Observers(*self._observers))
         self._store: AsyncStore | None = None
         self._servicers: tuple[SegmentationServicer, AnnotationsServicer] | None = None
         self._gate = Gate()
@@ -181,7 +196,9 @@ class App:
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         self._store = await self._open_store()
         self._servicers = (
-            SegmentationServicer(self.segmenter, Keeper(self._store), self._pace, self._settings),
+            SegmentationServicer(
+                self.segmenter, CommitService(self.segmenter, self._store), self._admission, self._settings.limits
+            ),
             AnnotationsServicer(self._store, self._settings.limits),
         )
         self._server = self._build_server(*self._servicers)
@@ -190,7 +207,7 @@ class App:
         self._listening = asyncio.ensure_future(self._listen_on(port))
         await asyncio.to_thread(self._open_metrics)
         try:
-            await self.segmenter.models.start(self._load_model)
+            await self.segmenter.start(self._load_model)
         except WsiSamServerError as error:
             raise StartError(error.public_text) from error
         self._watching = asyncio.ensure_future(self._access.watch())
@@ -228,15 +245,13 @@ class App:
 
     async def _drain(self, grace: float) -> None:
         """Ends all calls. The port stays open meanwhile: who calls now is told why, and when to try again."""
-        segmentation, annotations = self._servicers or (None, None)
-        if annotations is not None:
+        if self._servicers is not None:
+            _, annotations = self._servicers
             annotations.end_streams()
-        if segmentation is not None:
-            segmentation.drain()
+        self._admission.drain()
         if await self._all_left(grace):
             return
-        if segmentation is not None:
-            segmentation.hand_back()
+        self._admission.hand_back()
         if not await self._all_left(FAREWELL_SECONDS):
             # Batches, single calls, and clients that do not read.
             self._access.end_all(OURS, WsiSamServerError(Reason.SHUTTING_DOWN))
@@ -294,9 +309,7 @@ class App:
         host, port = self._settings.metrics_host, self._settings.metrics_port
         if port is None:
             return
-        self._metrics.register(
-            Current(self.segmenter.models, self.segmenter.slides, self.segmenter.prefetching, self._access)
-        )
+        self._metrics.register(Current(self.models, self.slides, self.segmenter.prefetched, self._access))
         ProcessCollector(registry=self._metrics)
         try:
             self._endpoint = Endpoint(self._metrics, host, port)

@@ -138,7 +138,7 @@ class Here:
         self._most_windows = settings.limits.refinement_windows
         self._segmenter = build_segmenter(settings, access=self._files)
         try:
-            self._loop.run_until_complete(self._segmenter.models.start(load))
+            self._loop.run_until_complete(self._segmenter.start(load))
         except BaseException:
             self.close()
             raise

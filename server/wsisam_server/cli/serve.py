@@ -149,7 +149,7 @@ async def _serve(app: App, settings: Settings) -> None:
             # Modules and models stay: whoever looks for cycles among all objects need not look at them again and again.
             gc.collect()
             gc.freeze()
-            names = ", ".join(listed.offer.info.name for listed in app.segmenter.models.listed())
+            names = ", ".join(listed.offer.info.name for listed in app.segmenter.models_listed())
             click.echo(f"wsisam: serving {names} on {settings.host}:{port}")
             kept = f"in {store_name(settings.store)}" if settings.store != NONE else "nowhere (--store none)"
             click.echo(f"wsisam: annotations are kept {kept}", err=True)

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import shapely
 
     from wsisam_server.core.answers import Outcome
-    from wsisam_server.core.geometry import Viewport, Window
+    from wsisam_server.core.geometry import FieldPair, Viewport, Window
     from wsisam_server.core.prompt import SlidePrompt
 
 MIN_DOWNSAMPLE = 1 / 64
@@ -113,6 +113,8 @@ class Request:
         owner: whose turns it uses; see `Job`.
         earlier: an answer to this prompt's beginnings; a model that wants it gets its mask fed back, if the field is
             still the same.
+        kept: the field of the object's earlier prompts, in which this one goes on while it stays away from its edges.
+        prefetched: fields that were encoded ahead for who asks, or are next: as good as a planned one, and faster.
         refinement: whether, and how far, the answer's border is refined in finer windows.
         mpp: microns per level-0 pixel as the client knows it; counts where the slide's file does not say.
     """
@@ -126,6 +128,8 @@ class Request:
     interactive: bool = True
     owner: str = ""
     earlier: Outcome | None = None
+    kept: FieldPair | None = None
+    prefetched: Collection[FieldPair] = ()
     refinement: Refinement | None = None
     mpp: float | None = None
 

@@ -33,7 +33,7 @@ from wsisam_server.wire import from_proto
 from wsisam_server.wire.from_proto import invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
@@ -217,6 +217,25 @@ def commit(message: segmentation_pb2.Commit, field: str, limits: Limits, author:
         metadata=dict(message.metadata),
         uri=message.uri,
     )
+
+
+def commit_of(
+    message: segmentation_pb2.SegmentRequest | segmentation_pb2.BatchItem | segmentation_pb2.PromptRevision,
+    path: str,
+    limits: Limits,
+    author: Callable[[str], str],
+) -> Commit | None:
+    """How a prompt's outline is to be kept; None where it is not.
+
+    Args:
+        message: the prompt.
+        path: in the request, up to its fields; such as "items[3].".
+        limits: see `commit`.
+        author: who keeps it, given whom the message names.
+    """
+    if not message.HasField("commit"):
+        return None
+    return commit(message.commit, f"{path}commit", limits, author(message.commit.author))
 
 
 def levels(messages: Sequence[segmentation_pb2.Level], field: str) -> tuple[Scale, ...]:

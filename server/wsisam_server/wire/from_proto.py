@@ -23,6 +23,7 @@ from wsisam_server.core.requests import (
     FieldChoice,
     OutlineOptions,
     Refinement,
+    Request,
     SurveyRequest,
     Wanted,
 )
@@ -107,6 +108,48 @@ def prompt(message: segmentation_pb2.Prompt, field: str, most: int | None = None
             )
         )
     return SlidePrompt(tuple(points), box(message.box, f"{field}.box") if message.HasField("box") else None)
+
+
+def request(
+    message: segmentation_pb2.SegmentRequest | segmentation_pb2.BatchItem | segmentation_pb2.PromptRevision,
+    path: str,
+    common: Request,
+    most_points: int,
+) -> Request:
+    """One prompt, with what the message says of it.
+
+    Args:
+        message: the prompt.
+        path: in the request, up to its fields; such as "items[3].".
+        common: what holds for all prompts of the call: slide, model, options, whose they are. Its own prompt is empty.
+        most_points: see `prompt`.
+    """
+    return replace(
+        common,
+        prompt=prompt(message.prompt, f"{path}prompt", most_points),
+        viewport=viewport(message.viewport, f"{path}viewport") if message.HasField("viewport") else None,
+        choice=field_choice(message.field, f"{path}field"),
+        refinement=refinement(message.refine, f"{path}refine") if message.HasField("refine") else None,
+    )
+
+
+def common(
+    message: segmentation_pb2.SegmentRequest | segmentation_pb2.SegmentBatchRequest | segmentation_pb2.Start,
+    path: str,
+    owner: str,
+    *,
+    interactive: bool,
+) -> Request:
+    """What holds for all prompts of a call; the prompt itself is empty."""
+    return Request(
+        slide_id=message.slide_id,
+        prompt=SlidePrompt(),
+        model=message.model,
+        options=options(message.options, f"{path}options"),
+        interactive=interactive,
+        owner=owner,
+        mpp=pixel_size(message, path),
+    )
 
 
 def options(message: segmentation_pb2.OutlineOptions, field: str) -> OutlineOptions:

@@ -99,7 +99,7 @@ class Elsewhere:
 
     def __init__(self, running):
         self.loop = running.loop
-        self.engine = running.app.segmenter.models._engine(running.app.segmenter.models.info(""))
+        self.engine = running.app.models._engine(running.app.models.info(""))
         self.lacking = self.engine.lacking
 
     async def predict(self, job):
@@ -119,7 +119,7 @@ def engine(running):
 
 @pytest.fixture
 def cache(running):
-    return running.app.segmenter.models.device.cache
+    return running.app.models.device.cache
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ def until(happened, seconds=120):
 
 def until_all_run(running):
     """Waits until Ray has replaced what was lost."""
-    until(lambda: running.app.segmenter.models._replicas.count == len(replicas()) == REPLICAS)
+    until(lambda: running.app.models._replicas.count == len(replicas()) == REPLICAS)
 
 
 async def answered_while(engine, expected, slide, something, **more):

@@ -157,7 +157,7 @@ def test_a_batch_about_the_annotations_of_a_file_runs_no_encoder(svs, place, ser
         items = [pb.BatchItem(id=str(number), prompt=box(*bounds)) for number, bounds in enumerate(BOXES)]
         answers = list(client.segment_batch(pb.SegmentBatchRequest(slide_id=slide.slide_id, items=items)))
     assert [answer.outline.timings.encoder_runs for answer in answers] == [0, 0, 0]
-    assert server.app.segmenter.models.device.store.counters.hits == 2
+    assert server.app.models.device.store.counters.hits == 2
 
 
 def test_a_server_started_later_answers_the_first_prompt_without_encoding(svs, place, serving, asks, tmp_path):

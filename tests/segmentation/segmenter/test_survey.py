@@ -9,14 +9,14 @@ import shapely
 
 from support.dark_parts import DarkParts
 from support.drawn_slide import DrawnSlide, opened
-from wsisam_server.cli.app import build_segmenter
+from wsisam_server.cli.app import open_parts
 from wsisam_server.core.answers import Fate
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box
 from wsisam_server.core.requests import SurveyRequest, Wanted
 from wsisam_server.core.settings import Settings
 from wsisam_server.inference.scheduler import Claim, Priority, Ticket
-from wsisam_server.segmentation.segmenter import Survey
+from wsisam_server.segmentation.segmenter import Segmenter, Survey
 
 SIZE = (60_000, 40_000)
 TISSUE = Box(2_000, 10_000, 12_000, 30_000)
@@ -28,10 +28,23 @@ AMONG_CELLS = shapely.box(54_900, 19_900, 55_600, 20_600)
 ON_GLASS = shapely.box(40_000, 5_000, 40_900, 5_900)
 
 
+class Counted(Segmenter):
+    """A segmenter whose device can be looked at."""
+
+    def __init__(self, slides, models, limits):
+        super().__init__(slides, models, limits)
+        self.device = models.device
+
+
+def built(folder):
+    settings = Settings(slides=(folder,))
+    return Counted(*open_parts(settings), settings.limits)
+
+
 @pytest.fixture
 async def segmenter(tmp_path):
-    segmenter = build_segmenter(Settings(slides=(tmp_path,)))
-    await segmenter.models.start(DarkParts)
+    segmenter = built(tmp_path)
+    await segmenter.start(DarkParts)
     yield segmenter
     await segmenter.close()
 
@@ -60,7 +73,7 @@ async def searched(survey):
 
 
 def encoded(segmenter):
-    return segmenter.models.device.cache.counters.computed
+    return segmenter.device.cache.counters.computed
 
 
 async def test_single_cells_on_glass_are_found_whatever_else_the_region_holds(planned):
@@ -150,7 +163,7 @@ async def test_on_a_slide_without_background_all_clicks_are_asked(segmenter, tmp
 @pytest.mark.parametrize("after", [0, 20, 200], ids="patches {}".format)
 async def test_looking_waits_behind_clicks_and_ends_when_it_is_cancelled(planned, segmenter, slide, after):
     """Held up in the middle of the looks over the slide, or at the windows: 176 patches, then 100 windows."""
-    device, held = segmenter.models.device, threading.Event()
+    device, held = segmenter.device, threading.Event()
     arrived = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -183,7 +196,7 @@ async def test_looking_waits_behind_clicks_and_ends_when_it_is_cancelled(planned
 
 
 async def test_looking_takes_its_turn(planned, segmenter, slide):
-    device, free = segmenter.models.device, threading.Event()
+    device, free = segmenter.device, threading.Event()
     busy = [
         asyncio.ensure_future(device.read(Ticket([Claim(Priority.BATCH, owner)]), lambda: free.wait(30)))
         for owner in ("bob", "bob", "carol", "carol")
@@ -202,8 +215,8 @@ async def test_looking_takes_its_turn(planned, segmenter, slide):
 
 
 async def test_glass_of_a_real_slide_is_left_out(real_slides):
-    segmenter = build_segmenter(Settings(slides=(real_slides,)))
-    await segmenter.models.start(DarkParts)
+    segmenter = built(real_slides)
+    await segmenter.start(DarkParts)
     slide_id, _, _ = segmenter.open_slide(str(real_slides / "CMU-1-Small-Region.svs"), None)
 
     async def shares(*box):

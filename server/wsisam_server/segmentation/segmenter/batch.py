@@ -1,8 +1,9 @@
-"""In which order a batch's prompts are best answered."""
+"""The prompts of a batch: each planned once, and in which order they are best answered."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from wsisam_server.core.cancellation import checkpoint
@@ -11,7 +12,9 @@ from wsisam_server.core.errors import WsiSamServerError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wsisam_server.core.pixels import PixelWindow
     from wsisam_server.core.requests import Request
+    from wsisam_server.segmentation.planning import Planned
     from wsisam_server.segmentation.segmenter.segmenter import Segmenter
 
 ITEMS_AT_ONCE: Final = 50
@@ -19,30 +22,82 @@ PAUSE: Final = 0.003
 """Seconds after so many items, which take about as long: the loop that answers everybody has its turn then."""
 
 
-def by_field(segmenter: Segmenter, wanted: Callable[[int], Request], count: int) -> list[int]:
-    """Puts a batch's prompts in an order in which each window is read and encoded once, however small the cache.
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    """A prompt of a batch.
 
-    Field after field, the finest first, row by row from the top: neighbouring windows share the slide's tiles. Prompts
-    that cannot be planned come before all others; the error is theirs when they are asked. Blocks: planning takes some
-    seconds for 100,000 prompts.
-
-    Args:
-        segmenter: plans the fields.
-        wanted: the request of a number.
-        count: of prompts; their numbers are 0 to count - 1.
-
-    Raises:
-        WorkCancelledError: see `cancellation.checkpoint`.
+    Attributes:
+        request: what is asked; or why it is no request.
+        draft: its plan; None where it cannot be planned, which is its error when it is asked.
     """
 
-    def place(number: int) -> tuple[float, float, float, int]:
-        checkpoint()
-        if number % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
-            time.sleep(PAUSE)
-        try:
-            high = segmenter.field_for(wanted(number))[0].high
-        except WsiSamServerError:
-            return 0, 0, 0, number
-        return high.downsample, high.y, high.x, number
+    request: Request | WsiSamServerError
+    draft: Planned | None = None
 
-    return sorted(range(count), key=place)
+    @property
+    def place(self) -> tuple[float, float, float]:
+        """Before which others it is best answered."""
+        if self.draft is None:
+            return 0, 0, 0
+        high = self.draft.field.high
+        return high.downsample, high.y, high.x
+
+
+class Batch:
+    """Prompts that were planned.
+
+    Each window is read and encoded once, however small the cache: field after field, the finest first, row by row from
+    the top, so that neighbouring windows share the slide's tiles. Prompts that cannot be planned come first.
+
+    Args:
+        items: by their numbers.
+
+    Attributes:
+        order: the numbers in the order in which the prompts are best answered.
+    """
+
+    def __init__(self, items: list[BatchItem]) -> None:
+        self._items: list[BatchItem | None] = [*items]
+        self.order = sorted(range(len(items)), key=lambda number: (*items[number].place, number))
+
+    @classmethod
+    def planned(cls, segmenter: Segmenter, request: Callable[[int], Request], count: int) -> Batch:
+        """Plans prompts. Blocks: it takes some seconds for 100,000.
+
+        Args:
+            segmenter: plans them.
+            request: what is asked under a number; called once for each.
+            count: of prompts; their numbers are 0 to count - 1.
+
+        Raises:
+            WorkCancelledError: see `cancellation.checkpoint`.
+        """
+        items = []
+        for number in range(count):
+            checkpoint()
+            if number % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
+                time.sleep(PAUSE)
+            items.append(_item(segmenter, request, number))
+        return cls(items)
+
+    def pixel_windows(self, segmenter: Segmenter) -> set[PixelWindow]:
+        """What the prompts read on a slide in pixel mode. Those that cannot be planned need none."""
+        drafts = [item.draft for item in self._items if item is not None and item.draft is not None]
+        return set().union(*map(segmenter.pixel_windows, drafts))
+
+    def take(self, number: int) -> BatchItem:
+        """Hands out a prompt, once: a plan that was asked for is not kept."""
+        item, self._items[number] = self._items[number], None
+        assert item is not None
+        return item
+
+
+def _item(segmenter: Segmenter, wanted: Callable[[int], Request], number: int) -> BatchItem:
+    try:
+        request = wanted(number)
+    except WsiSamServerError as error:
+        return BatchItem(error)
+    try:
+        return BatchItem(request, segmenter.draft(request))
+    except WsiSamServerError:
+        return BatchItem(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.inference.scheduler import Job
@@ -11,7 +11,20 @@ from wsisam_server.segmentation.fields import ahead
 if TYPE_CHECKING:
     from wsisam_server.core.geometry import FieldPair, Viewport
     from wsisam_server.inference.scheduler import ModelInfo, Models
+    from wsisam_server.segmentation.planning import Planned
     from wsisam_server.slides import OpenSlides
+
+
+class Prefetched(NamedTuple):
+    """Fields that were encoded before anybody asked.
+
+    Attributes:
+        encoded: that were encoded ahead, or found to be so.
+        used: how many of them the first prompt on an object was then answered in.
+    """
+
+    encoded: int
+    used: int
 
 
 class Prefetching:
@@ -21,18 +34,22 @@ class Prefetching:
         slides: the open slides.
         models: the loaded models.
         count: fields of one view; 0 for none.
-
-    Attributes:
-        encoded: fields that were encoded ahead, or found to be so.
-        used: how many of them the first prompt on an object was then answered in; the callers count these.
     """
 
     def __init__(self, slides: OpenSlides, models: Models, count: int) -> None:
         self._slides = slides
         self._models = models
         self._count = count
-        self.encoded = 0
-        self.used = 0
+        self._encoded = 0
+        self._used = 0
+
+    def counts(self) -> Prefetched:
+        """How many fields were encoded ahead, and used. From any thread."""
+        return Prefetched(self._encoded, self._used)
+
+    def count(self, planned: Planned) -> None:
+        """Counts a prompt that is answered in a field which was prefetched for it."""
+        self._used += planned.is_first and planned.field in planned.request.prefetched
 
     def fields(self, slide_id: str, model: ModelInfo, viewport: Viewport, mpp: float | None = None) -> list[FieldPair]:
         """Fields that clicks in a viewport will likely need, the likeliest first.
@@ -72,4 +89,4 @@ class Prefetching:
             read = self._slides.reader(slide_id)
             key = self._slides.info(slide_id).content_key
             await engine.prefetch(Job(key, read, field, click, owner=owner, is_lasting=True))
-        self.encoded += 1
+        self._encoded += 1

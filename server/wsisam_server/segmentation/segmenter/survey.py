@@ -30,7 +30,7 @@ from wsisam_server.segmentation.proposals import (
     tiling,
     usable_region,
 )
-from wsisam_server.segmentation.segmenter.looking import Looking, View
+from wsisam_server.segmentation.segmenter.background import ClickFilter, WindowContent
 from wsisam_server.slides import DamagedPlaceError
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ class _Asked:
 
     Attributes:
         number: of its window.
-        looking: at that window.
+        content: of that window.
     """
 
     number: int
-    looking: asyncio.Future[View]
+    content: asyncio.Future[WindowContent]
     answer: asyncio.Future[Answered | DamagedPlaceError | None]
 
 
@@ -87,7 +87,8 @@ class Survey:
         self._wanted = request.wanted.in_pixels(self.pixel_size.mpp)
         self._existing = shapely.STRtree(existing)
         self._counts = Counts()
-        self._looking = Looking(segmenter, request.slide_id, self._wanted, request.owner)
+        self._reader = segmenter.batch_reader(request.slide_id, request.owner)
+        self._filter = ClickFilter(self._reader, self._wanted)
         self.plan = plan
         self.in_microns = self.pixel_size.mpp is not None
 
@@ -110,12 +111,9 @@ class Survey:
 
     def pixel_windows(self) -> list[PixelWindow]:
         """The pixel windows that it reads on a slide in pixel mode and that were not pushed; none on another slide."""
-        pushed = self._segmenter.slides.pushed(self._request.slide_id)
-        if pushed is None:
-            return []
         model = self._segmenter.model(self._request.model)
-        pairs = [FieldPair(tile.window) for tile in self.plan.tiles]
-        return pushed.missing(window for pair in pairs for window in model.windows(pair))
+        pairs = (FieldPair(tile.window) for tile in self.plan.tiles)
+        return self._reader.missing(window for pair in pairs for window in model.windows(pair))
 
     def check_pixels(self) -> None:
         """Passes when no pixels have to be asked for.
@@ -138,7 +136,7 @@ class Survey:
         chooser: Chooser[Answered] = Chooser(self.plan.tiles, self._wanted.max_overlap)
         loop = asyncio.get_running_loop()
         unreadable = 0
-        await self._looking.begin()
+        await self._filter.begin()
         async with aclosing(_in_order(self, IN_FLIGHT)) as windows:
             async for number, answers in windows:
                 damaged = next((answer for answer in answers if isinstance(answer, DamagedPlaceError)), None)
@@ -151,23 +149,25 @@ class Survey:
                 places = () if damaged is None else (self.plan.tiles[number].window,)
                 yield Step(tuple(final), number + 1, self._counts.copy(), places)
 
-    def look(self, tile: Tile) -> Awaitable[View]:
-        """Looks at a window before its clicks are asked; see `Looking.look`."""
-        return self._looking.look(tile)
+    def content(self, tile: Tile) -> Awaitable[WindowContent]:
+        """What a window shows, before its clicks are asked; see `ClickFilter.content`."""
+        return self._filter.content(tile)
 
-    async def ask(self, tile: Tile, click: Point, looking: Awaitable[View]) -> Answered | DamagedPlaceError | None:
+    async def ask(
+        self, tile: Tile, click: Point, content: Awaitable[WindowContent]
+    ) -> Answered | DamagedPlaceError | None:
         """Has one click outlined; None where it lies on background, the error where its window cannot be read.
 
         Args:
             tile: its window.
             click: which.
-            looking: from `look`, shared by the clicks of the window.
+            content: of the window, shared by its clicks.
         """
         try:
-            view = await looking
+            shown = await content
         except DamagedPlaceError as error:
             return error
-        if click in view.on_glass:
+        if click in shown.on_background:
             return None
         asked = self._request
         request = Request(
@@ -180,7 +180,7 @@ class Survey:
             mpp=asked.mpp,
         )
         try:
-            outcome = await self._segmenter.segment(request, field=FieldPair(tile.window), at_hand=view.pixels)
+            outcome = await self._segmenter.segment(request, field=FieldPair(tile.window), preloaded=shown.pixels)
         except DamagedPlaceError as error:
             return error
         found = _found(outcome, click, tile, self._segmenter.slide_info(asked.slide_id))
@@ -209,9 +209,9 @@ async def _in_order(
 
     def begun() -> Iterator[_Asked]:
         for number, tile in enumerate(survey.plan.tiles):
-            looking = asyncio.ensure_future(survey.look(tile))
+            content = asyncio.ensure_future(survey.content(tile))
             for click in tile.clicks:
-                yield _Asked(number, looking, asyncio.ensure_future(survey.ask(tile, click, looking)))
+                yield _Asked(number, content, asyncio.ensure_future(survey.ask(tile, click, content)))
 
     ahead = begun()
     running: deque[_Asked] = deque()
@@ -229,7 +229,7 @@ async def _in_order(
                 yield number, answers
                 answers = []
     finally:
-        tasks = [task for asked in running for task in (asked.looking, asked.answer)]
+        tasks = [task for asked in running for task in (asked.content, asked.answer)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

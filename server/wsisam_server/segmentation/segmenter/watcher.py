@@ -9,11 +9,21 @@ from wsisam_server.core.pixels import PixelsNeededError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wsisam_server.core.geometry import FieldPair
     from wsisam_server.core.pixels import PixelWindow
 
 
 class Watcher(Protocol):
     """What the caller wants to hear while a prompt is on its way. Called on the event loop."""
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether `pixels_needed` may return."""
+        ...
+
+    def planned(self, field: FieldPair) -> None:
+        """The prompt is answered in this field. May be called again with another one, before the model is asked."""
+        ...
 
     def loading(self) -> None:
         """The prompt waits for its model to be loaded: it will take seconds longer."""
@@ -38,6 +48,11 @@ class Watcher(Protocol):
 
 class NoPixels:
     """The watcher of a call that cannot ask its client back."""
+
+    can_ask = False
+
+    def planned(self, field: FieldPair) -> None:
+        """Nobody listens."""
 
     def loading(self) -> None:
         """Nobody listens."""

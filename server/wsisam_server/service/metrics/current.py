@@ -10,12 +10,12 @@ from prometheus_client.registry import Collector
 from wsisam_server.service.metrics.labels import method_label, user_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from prometheus_client import Metric
 
     from wsisam_server.inference.scheduler import Models, Workplace
-    from wsisam_server.segmentation.segmenter import Prefetching
+    from wsisam_server.segmentation.segmenter import Prefetched
     from wsisam_server.service.interceptors import Access
     from wsisam_server.slides import OpenSlides
 
@@ -26,13 +26,15 @@ class Current(Collector):
     Args:
         models: the loaded models, and their device with its queue and cache.
         slides: the open slides.
-        prefetching: what is encoded ahead.
+        prefetched: says how many fields were encoded ahead.
         access: the running calls.
     """
 
-    def __init__(self, models: Models, slides: OpenSlides, prefetching: Prefetching, access: Access) -> None:
+    def __init__(
+        self, models: Models, slides: OpenSlides, prefetched: Callable[[], Prefetched], access: Access
+    ) -> None:
         self._models = models
-        self._prefetching = prefetching
+        self._prefetched = prefetched
         self._slides = slides
         self._access = access
 
@@ -47,7 +49,7 @@ class Current(Collector):
         yield _gauge("wsisam_calls_running", "Calls and streams that are open.", ["method", "user"], running)
         yield from _cache(device)
         yield from _on_disk(device)
-        yield from _ahead(self._prefetching)
+        yield from _prefetch(self._prefetched())
         loaded = (((name,), nbytes) for name, nbytes in self._models.loaded().items())
         yield _gauge("wsisam_model_bytes", "Weights of each loaded model.", ["model"], loaded)
         held = self._slides.held()
@@ -88,11 +90,11 @@ def _on_disk(device: Workplace) -> Iterator[Metric]:
     yield GaugeMetricFamily("wsisam_embedding_store_limit_bytes", "The disk store's limit.", value=store.limit)
 
 
-def _ahead(prefetching: Prefetching) -> Iterator[Metric]:
+def _prefetch(prefetched: Prefetched) -> Iterator[Metric]:
     about = "Fields that were encoded before anybody asked."
-    yield CounterMetricFamily("wsisam_prefetched_fields", about, value=prefetching.encoded)
+    yield CounterMetricFamily("wsisam_prefetched_fields", about, value=prefetched.encoded)
     about = "Of them those in which a first prompt then fell; the rest was waste, so far."
-    yield CounterMetricFamily("wsisam_prefetched_fields_used", about, value=prefetching.used)
+    yield CounterMetricFamily("wsisam_prefetched_fields_used", about, value=prefetched.used)
 
 
 def _gauge(name: str, about: str, labels: list[str], values: Iterable[tuple[tuple[str, ...], int]]) -> Metric:

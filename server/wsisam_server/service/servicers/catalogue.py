@@ -17,7 +17,7 @@ def models(segmenter: Segmenter) -> list[pb.Model]:
     """All models, the default first."""
     described = {entry.name: entry for entry in available_models()}
     messages = []
-    for number, listed in enumerate(segmenter.models.listed()):
+    for number, listed in enumerate(segmenter.models_listed()):
         info, licence = listed.offer.info, listed.offer.licence
         entry = described.pop(info.name, None)
         messages.append(

@@ -2,63 +2,51 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam.v1 import segmentation_pb2_grpc
 from wsisam_server import __version__
 from wsisam_server.core.answers import Step
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.core.requests import OutlineOptions, Request
-from wsisam_server.segmentation.segmenter import Segmenter, Survey, by_field
-from wsisam_server.service.identity import Role, current_user
+from wsisam_server.segmentation.segmenter import Batch, Segmenter, Survey
+from wsisam_server.service.identity import current_user
 from wsisam_server.service.interceptors import normalized
 from wsisam_server.service.servicers import catalogue
 from wsisam_server.service.servicers.converting import LARGE, Converter
-from wsisam_server.service.servicers.failures import Failures
 from wsisam_server.service.servicers.stream import InteractStream
-from wsisam_server.service.sessions import Allowance, SessionIds
+from wsisam_server.service.sessions import Admission, CommitService, batch_answers
 from wsisam_server.wire import annotation_from_proto, from_proto, to_proto
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Sequence
 
     import grpc
 
+    from wsisam_server.annotations.store import Commit
     from wsisam_server.core.pixels import PixelWindow
-    from wsisam_server.core.settings import Limits, Settings
-    from wsisam_server.service.identity import Pace
-    from wsisam_server.service.sessions import Keeper
-
-BATCH_IN_FLIGHT = 8
-"""Items of one batch that are on their way at once: enough that reading, the model and outlines overlap."""
-
-Result = TypeVar("Result")
+    from wsisam_server.core.requests import Request
+    from wsisam_server.core.settings import Limits
+    from wsisam_server.service.sessions import Answered
 
 
 class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
     """Serves the methods; protos/wsisam/v1/segmentation.proto documents them.
 
     Args:
-        segmenter: answers prompts.
-        keeper: stores the outlines that are to be kept.
-        pace: how fast one user may send.
-        settings: limits, and the name of the default model.
+        segmenter: knows slides and models, and plans.
+        commits: answers prompts, and stores the outlines that are to be kept.
+        admission: lets prompts in.
+        limits: of requests.
     """
 
-    def __init__(self, segmenter: Segmenter, keeper: Keeper, pace: Pace, settings: Settings) -> None:
+    def __init__(self, segmenter: Segmenter, commits: CommitService, admission: Admission, limits: Limits) -> None:
         self._segmenter = segmenter
-        self._keeper = keeper
-        self._pace = pace
-        self._settings = settings
+        self._commits = commits
+        self._admission = admission
+        self._limits = limits
         self._converter = Converter()
-        self._session_ids = SessionIds()
-        self._allowance = Allowance(settings.limits.queued_prompts_per_user)
-        self._failures = Failures()
-        self._streams: set[InteractStream] = set()
-        self._draining = False
 
     async def ListModels(  # noqa: N802 - the contract's name
         self,
@@ -75,9 +63,8 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
     ) -> pb.OpenSlideResponse:
         """See the proto."""
         source = from_proto.pixel_source(request.pixels, "pixels") if request.HasField("pixels") else None
-        if source is not None and current_user().role is Role.READER:
-            # Pixels are for outlines; the memory for them is those people's who make some.
-            raise WsiSamServerError(Reason.ROLE_NOT_ALLOWED, role=Role.READER.value, method="OpenSlide with pixels")
+        if source is not None:
+            self._admission.check_pixels()
         slide_id, info, by_reference = await self._segmenter.opened(request.uri, source, owner=current_user().principal)
         return pb.OpenSlideResponse(
             slide_id=slide_id,
@@ -96,64 +83,51 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         context: grpc.aio.ServicerContext,  # noqa: ARG002
     ) -> pb.SegmentResponse:
         """See the proto."""
-        wanted = self._request(
-            request.slide_id,
-            request.model,
-            from_proto.options(request.options, "options"),
-            request,
-            "",
-            interactive=True,
-            mpp=from_proto.pixel_size(request, ""),
-        )
-        with self._allowance.taken(wanted.owner):
-            try:
+        common = from_proto.common(request, "", current_user().principal, interactive=True)
+        wanted = from_proto.request(request, "", common, self._limits.points_per_prompt)
+        with self._admission.quota.taken(wanted.owner):
+            async with self._admission.failures.slowed():
+                draft = None
                 if request.tiles:
-                    await self._push(request.slide_id, self._segmenter.pixel_windows(wanted), request.tiles)
-                return pb.SegmentResponse(outline=await self._outline(wanted, request, ""))
-            except WsiSamServerError as error:
-                await self._failures.call(error)
-                raise
+                    draft = self._segmenter.draft(wanted)
+                    await self._push(request.slide_id, self._segmenter.pixel_windows(draft), request.tiles)
+                commit = annotation_from_proto.commit_of(request, "", self._limits, current_user().author)
+                answered = await self._commits.answer(wanted, commit, draft=draft)
+        return pb.SegmentResponse(outline=to_proto.outline(*answered))
 
     async def SegmentBatch(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
         self, request: pb.SegmentBatchRequest, context: grpc.aio.ServicerContext
     ) -> None:
         """See the proto."""
-        limits = self._settings.limits
-        if not 1 <= len(request.items) <= limits.prompts_per_batch:
+        limits, count = self._limits, len(request.items)
+        if not 1 <= count <= limits.prompts_per_batch:
             raise from_proto.invalid("items", f"there must be 1 to {limits.prompts_per_batch}")
-        await self._converter.run(len(request.items), lambda: _check_ids(request.items, limits))
-        options, mpp = from_proto.options(request.options, "options"), from_proto.pixel_size(request, "")
+        await self._converter.run(count, lambda: _check_ids(request.items, limits))
+        common = from_proto.common(request, "", current_user().principal, interactive=False)
         self._segmenter.model(request.model)
         self._segmenter.slide_info(request.slide_id)
 
         def wanted(number: int) -> Request:
+            return from_proto.request(request.items[number], f"items[{number}].", common, limits.points_per_prompt)
+
+        def commit(number: int) -> Commit | None:
             item = request.items[number]
-            path = f"items[{number}]."
-            return self._request(request.slide_id, request.model, options, item, path, interactive=False, mpp=mpp)
+            return annotation_from_proto.commit_of(item, f"items[{number}].", limits, current_user().author)
 
-        async def answer(number: int) -> pb.SegmentBatchResponse:
-            item_id = request.items[number].id
-            try:
-                outline = await self._outline(wanted(number), request.items[number], f"items[{number}].")
-                return pb.SegmentBatchResponse(id=item_id, outline=outline)
-            except Exception as error:  # noqa: BLE001 - an item's error must not end the others
-                await self._failures.item(error)
-                return pb.SegmentBatchResponse(id=item_id, error=to_proto.item_error(normalized(error)))
-
+        # Planning tens of thousands of fields takes seconds: not on the event loop.
+        batch = await self._converter.run(LARGE, lambda: Batch.planned(self._segmenter, wanted, count))
         if request.tiles:
-            # Planning tens of thousands of fields takes seconds: not on the event loop.
-            needed = await self._converter.run(LARGE, lambda: self._needed(wanted, len(request.items)))
+            needed = await self._converter.run(LARGE, lambda: batch.pixel_windows(self._segmenter))
             await self._push(request.slide_id, needed, request.tiles)
-        order = await self._converter.run(LARGE, lambda: by_field(self._segmenter, wanted, len(request.items)))
-        async for response in _as_completed(answer, self._begun(order), BATCH_IN_FLIGHT):
-            await context.write(response)
+        async with aclosing(batch_answers(batch, commit, self._commits, self._admission)) as answers:
+            async for number, answer in answers:
+                await context.write(_batch_message(request.items[number].id, answer))
 
     async def SegmentEverything(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
         self, request: pb.SegmentEverythingRequest, context: grpc.aio.ServicerContext
     ) -> None:
         """See the proto."""
-        limits = self._settings.limits
-        owner = current_user().principal
+        limits, owner = self._limits, current_user().principal
         # Any region has many parts: counting them takes as long as making something of a small one.
         wanted = await self._converter.run(LARGE, lambda: from_proto.survey(request, owner, limits))
         survey = await self._converter.run(
@@ -163,11 +137,11 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             await self._push(request.slide_id, survey.pixel_windows(), request.tiles)
         survey.check_pixels()
         await context.write(_message(survey, Step()))
-        async with contextlib.aclosing(survey.steps()) as steps:
+        async with aclosing(survey.steps()) as steps:
             async for step in steps:
                 await context.write(_message(survey, step))
-                if self._draining and step.done < len(survey.plan.tiles):
-                    raise WsiSamServerError(Reason.SHUTTING_DOWN)
+                if step.done < len(survey.plan.tiles):
+                    self._admission.check_open()
 
     async def Interact(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
         self, requests: AsyncIterator[pb.InteractRequest], context: grpc.aio.ServicerContext
@@ -176,86 +150,15 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         first = await anext(requests, None)
         if first is None or first.WhichOneof("message") != "start":
             raise WsiSamServerError(Reason.SESSION_NOT_STARTED)
-        session_id = from_proto.identifier(first.start.session_id, "start.session_id", self._settings.limits)
-        self._session_ids.claim(session_id)
-        try:
-            stream = InteractStream(
-                self._segmenter, self._keeper, self._allowance, self._pace, self._settings.limits, first.start
-            )
-            self._streams.add(stream)
-            if self._draining:  # it was let in before, and began only now
-                stream.drain()
-            try:
+        session_id = from_proto.identifier(first.start.session_id, "start.session_id", self._limits)
+        with self._admission.session(session_id):
+            stream = InteractStream(self._segmenter, self._commits, self._admission, self._limits, first.start)
+            with self._admission.streaming(stream):
                 await stream.run(requests, context.write)
-            finally:
-                self._streams.discard(stream)
-        finally:
-            self._session_ids.release(session_id)
-
-    def drain(self) -> None:
-        """Takes no more prompts. Streams end with SHUTTING_DOWN when what they have begun is answered."""
-        self._draining = True
-        for stream in self._streams:
-            stream.drain()
 
     async def close(self) -> None:
         """Ends what runs beside the loop, once no call does."""
         await self._converter.close()
-
-    def hand_back(self) -> None:
-        """Answers the prompts of Interact streams that still wait with SHUTTING_DOWN; after `drain`."""
-        for stream in self._streams:
-            stream.hand_back()
-
-    async def _outline(self, request: Request, item: pb.SegmentRequest | pb.BatchItem, path: str) -> pb.Outline:
-        """Answers one prompt, and keeps the outline where that is asked for."""
-        if not item.HasField("commit"):
-            return to_proto.outline(await self._segmenter.segment(request))
-        author = current_user().author(item.commit.author)
-        commit = annotation_from_proto.commit(item.commit, f"{path}commit", self._settings.limits, author)
-        slide = self._segmenter.slide_info(request.slide_id)
-        self._keeper.check(commit, slide)
-        outcome = await self._segmenter.segment(request)
-        return to_proto.outline(outcome, await self._keeper.keep(request, outcome, slide, commit))
-
-    def _request(
-        self,
-        slide_id: str,
-        model: str,
-        options: OutlineOptions,
-        item: pb.SegmentRequest | pb.BatchItem,
-        path: str,
-        *,
-        interactive: bool,
-        mpp: float | None,
-    ) -> Request:
-        return Request(
-            slide_id=slide_id,
-            model=model,
-            prompt=from_proto.prompt(item.prompt, f"{path}prompt", self._settings.limits.points_per_prompt),
-            viewport=from_proto.viewport(item.viewport, f"{path}viewport") if item.HasField("viewport") else None,
-            choice=from_proto.field_choice(item.field, f"{path}field"),
-            options=options,
-            interactive=interactive,
-            owner=current_user().principal,
-            refinement=from_proto.refinement(item.refine, f"{path}refine") if item.HasField("refine") else None,
-            mpp=mpp,
-        )
-
-    def _begun(self, numbers: Iterable[int]) -> Iterator[int]:
-        """The numbers of a batch's items, each when it is begun; ended by SHUTTING_DOWN after `drain`."""
-        for number in numbers:
-            if self._draining:
-                raise WsiSamServerError(Reason.SHUTTING_DOWN)
-            yield number
-
-    def _needed(self, wanted: Callable[[int], Request], count: int) -> set[PixelWindow]:
-        """The pixel windows of a batch; its invalid items need none, and are answered when their turn comes."""
-        needed: set[PixelWindow] = set()
-        for number in range(count):
-            with contextlib.suppress(WsiSamServerError):
-                needed |= self._segmenter.pixel_windows(wanted(number))
-        return needed
 
     async def _push(self, slide_id: str, needed: Collection[PixelWindow], tiles: Sequence[pb.PixelTile]) -> None:
         """Takes the tiles that came with a call; each must be one that a prompt of the call needs."""
@@ -279,37 +182,13 @@ def _message(survey: Survey, step: Step) -> pb.SegmentEverythingResponse:
     )
 
 
+def _batch_message(item_id: str, answer: Answered | Exception) -> pb.SegmentBatchResponse:
+    if isinstance(answer, Exception):
+        return pb.SegmentBatchResponse(id=item_id, error=to_proto.item_error(normalized(answer)))
+    return pb.SegmentBatchResponse(id=item_id, outline=to_proto.outline(*answer))
+
+
 def _check_ids(items: Sequence[pb.BatchItem], limits: Limits) -> None:
     ids = {from_proto.identifier(item.id, f"items[{n}].id", limits) for n, item in enumerate(items)}
     if len(ids) < len(items):
         raise from_proto.invalid("items", "an id is used twice")
-
-
-async def _as_completed(
-    call: Callable[[int], Coroutine[Any, Any, Result]], numbers: Iterator[int], in_flight: int
-) -> AsyncIterator[Result]:
-    """Runs `call` for each number, at most `in_flight` at once, and yields each result as it is ready.
-
-    Raises:
-        WsiSamServerError: what `numbers` raised, after the results of all calls before.
-    """
-    running: set[asyncio.Task[Result]] = set()
-    ended: WsiSamServerError | None = None
-    try:
-        while True:
-            try:
-                while ended is None and len(running) < in_flight and (number := next(numbers, None)) is not None:
-                    running.add(asyncio.ensure_future(call(number)))
-            except WsiSamServerError as error:
-                ended = error
-            if not running:
-                break
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                yield task.result()
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-    if ended is not None:
-        raise ended

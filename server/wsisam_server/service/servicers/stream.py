@@ -9,7 +9,7 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.service.identity import current_user
 from wsisam_server.service.servicers.events import message_of
-from wsisam_server.service.sessions import Event, Failed, Revision, Session
+from wsisam_server.service.sessions import Event, Failed, Session
 from wsisam_server.wire import annotation_from_proto, from_proto, to_proto
 
 if TYPE_CHECKING:
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from wsisam.v1 import geometry_pb2
     from wsisam_server.core.settings import Limits
     from wsisam_server.segmentation.segmenter import Segmenter
-    from wsisam_server.service.identity import Pace
-    from wsisam_server.service.sessions import Allowance, Keeper
+    from wsisam_server.service.sessions import Admission, CommitService
 
     Write = Callable[[pb.InteractResponse], Awaitable[None]]
 
@@ -38,34 +37,23 @@ class InteractStream:
     def __init__(
         self,
         segmenter: Segmenter,
-        keeper: Keeper,
-        allowance: Allowance,
-        pace: Pace,
+        commits: CommitService,
+        admission: Admission,
         limits: Limits,
         start: pb.Start,
     ) -> None:
         self._limits = limits
-        self._pace = pace
-        self._user = current_user().principal
         self._finishing: asyncio.Task[None] | None = None
         self._unseen: geometry_pb2.Viewport | None = None
         self._events: asyncio.Queue[Event | _End | WsiSamServerError] = asyncio.Queue()
         self._room = asyncio.Event()
         self._room.set()
-        self._session = Session(
-            segmenter,
-            start.slide_id,
-            start.model,
-            from_proto.options(start.options, "start.options"),
-            limits,
-            keeper,
-            allowance,
-            self._events.put_nowait,
-            mpp=from_proto.pixel_size(start, "start."),
-        )
+        common = from_proto.common(start, "start.", current_user().principal, interactive=True)
+        self._session = Session(segmenter, common, limits, commits, admission, self._events.put_nowait)
 
     def drain(self) -> None:
         """Takes no more prompts, and ends the stream with SHUTTING_DOWN when those that it has are answered."""
+        self._session.refuse(Reason.SHUTTING_DOWN)
         self._finishing = asyncio.ensure_future(self._finish())
 
     def hand_back(self) -> None:
@@ -128,19 +116,15 @@ class InteractStream:
         object_id, revision = self._subject(request)
         try:
             if kind == "prompt":
-                if self._finishing is not None:
-                    raise WsiSamServerError(Reason.SHUTTING_DOWN)  # noqa: TRY301 - answered below, as any other
-                self._pace.take(self._user)
+                self._session.admit()
                 self._look()
-                self._session.prompt(self._revision(request.prompt))
+                self._prompt(request.prompt)
             elif kind == "viewport":
                 self._unseen = request.viewport
-                # Of those that come too fast, the newest is looked at with the next prompt: only there it matters.
-                if self._pace.allows(self._user):
+                if self._session.admits_viewport():
                     self._look()
             else:
-                # Lost, a cancel or a tile would leave something waiting: over the rate they are read later.
-                await self._pace.wait(self._user)
+                await self._session.paced()
                 await self._take_other(request)
         except Exception as error:  # noqa: BLE001 - one bad message must not end the annotator's stream
             self._events.put_nowait(Failed(object_id, revision, error))
@@ -172,20 +156,11 @@ class InteractStream:
         except WsiSamServerError as error:
             raise error.at(**to_proto.place(window)) from error
 
-    def _revision(self, message: pb.PromptRevision) -> Revision:
-        return Revision(
-            object_id=from_proto.identifier(message.object_id, "prompt.object_id", self._limits),
-            revision=message.revision,
-            prompt=from_proto.prompt(message.prompt, "prompt.prompt", self._limits.points_per_prompt),
-            viewport=from_proto.viewport(message.viewport, "prompt.viewport") if message.HasField("viewport") else None,
-            choice=from_proto.field_choice(message.field, "prompt.field"),
-            commit=annotation_from_proto.commit(
-                message.commit, "prompt.commit", self._limits, current_user().author(message.commit.author)
-            )
-            if message.HasField("commit")
-            else None,
-            refinement=from_proto.refinement(message.refine, "prompt.refine") if message.HasField("refine") else None,
-        )
+    def _prompt(self, message: pb.PromptRevision) -> None:
+        object_id = from_proto.identifier(message.object_id, "prompt.object_id", self._limits)
+        request = from_proto.request(message, "prompt.", self._session.common, self._limits.points_per_prompt)
+        commit = annotation_from_proto.commit_of(message, "prompt.", self._limits, current_user().author)
+        self._session.prompt(object_id, message.revision, request, commit)
 
     def _subject(self, request: pb.InteractRequest) -> tuple[str, int]:
         """What an error about this message must be addressed to; an over-long id is not echoed whole."""

@@ -5,34 +5,33 @@ outline or an error for each prompt, exactly once; progress; pixels needed). The
 is superseded or cancelled before it was computed never reaches the model. It must never know of messages.
 """
 
-from wsisam_server.service.sessions.allowance import Allowance
+from wsisam_server.service.sessions.admission import Admission
+from wsisam_server.service.sessions.batch import batch_answers
+from wsisam_server.service.sessions.commit_service import Answered, CommitService
 from wsisam_server.service.sessions.events import (
     Event,
     Failed,
     OutlineReady,
     PixelsWanted,
     Refining,
-    Revision,
     WaitingForEncoder,
     WaitingForModel,
     WaitingForPixels,
 )
-from wsisam_server.service.sessions.ids import SessionIds
-from wsisam_server.service.sessions.keeper import Keeper
 from wsisam_server.service.sessions.session import Session
 
 __all__ = [
-    "Allowance",
+    "Admission",
+    "Answered",
+    "CommitService",
     "Event",
     "Failed",
-    "Keeper",
     "OutlineReady",
     "PixelsWanted",
     "Refining",
-    "Revision",
     "Session",
-    "SessionIds",
     "WaitingForEncoder",
     "WaitingForModel",
     "WaitingForPixels",
+    "batch_answers",
 ]

@@ -1,4 +1,4 @@
-"""What goes into a session and what comes out of it."""
+"""What comes out of a session."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from wsisam_server.annotations.store import Commit, Saved
+    from wsisam_server.annotations.store import Saved
     from wsisam_server.core.answers import Outcome
-    from wsisam_server.core.geometry import Viewport
     from wsisam_server.core.pixels import PixelWindow
-    from wsisam_server.core.prompt import SlidePrompt
-    from wsisam_server.core.requests import FieldChoice, Refinement
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +74,3 @@ class PixelsWanted:
 Event: TypeAlias = (
     OutlineReady | Failed | WaitingForModel | WaitingForEncoder | WaitingForPixels | Refining | PixelsWanted
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """One revision of an object's prompt."""
-
-    object_id: str
-    revision: int
-    prompt: SlidePrompt
-    viewport: Viewport | None = None
-    choice: FieldChoice = None
-    commit: Commit | None = None
-    refinement: Refinement | None = None

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.core.requests import OutlineOptions, Request
-from wsisam_server.segmentation.fields import keeps
-from wsisam_server.service.identity import current_user
-from wsisam_server.service.sessions.ahead import Ahead
 from wsisam_server.service.sessions.asked import AskedPixels
 from wsisam_server.service.sessions.events import (
     Event,
@@ -19,44 +15,53 @@ from wsisam_server.service.sessions.events import (
     OutlineReady,
     PixelsWanted,
     Refining,
-    Revision,
     WaitingForEncoder,
     WaitingForModel,
     WaitingForPixels,
 )
+from wsisam_server.service.sessions.prefetcher import Prefetcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wsisam_server.annotations.store import Saved
+    from wsisam_server.annotations.store import Commit
     from wsisam_server.core.answers import Outcome
     from wsisam_server.core.geometry import FieldPair, Viewport
     from wsisam_server.core.pixels import Encoding, PixelWindow
     from wsisam_server.core.prompt import SlidePrompt
+    from wsisam_server.core.requests import Request
     from wsisam_server.core.settings import Limits
     from wsisam_server.segmentation.segmenter import Segmenter
-    from wsisam_server.service.sessions.allowance import Allowance
-    from wsisam_server.service.sessions.keeper import Keeper
+    from wsisam_server.service.sessions.admission import Admission
+    from wsisam_server.service.sessions.commit_service import CommitService
 
 
 @dataclass(slots=True)
-class _Turn:
+class _PendingPrompt:
     """One revision on its way.
 
     `ended` once it was answered for from outside: the task then says nothing. `keeping` once its outline is on its way
     into the store, from which nothing takes it back: its own answer comes.
     """
 
-    new: Revision
+    object_id: str
+    revision: int
+    request: Request
+    commit: Commit | None
     task: asyncio.Task[None] | None = None
     ended: bool = False
     keeping: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether its answer can still be replaced by an error."""
+        return self.task is not None and not self.task.done() and not self.keeping
 
 
 @dataclass(slots=True)
 class _Object:
     revision: int = 0
-    turn: _Turn | None = None
+    pending: _PendingPrompt | None = None
     field: FieldPair | None = None
 
 
@@ -68,15 +73,12 @@ class Session:
     """One stream's state. Used from one event loop.
 
     Args:
-        segmenter: answers the prompts.
-        slide_id: the open image.
-        model: a model's name; empty for the default.
-        options: for all outlines.
+        segmenter: knows slide and model, and takes pixels.
+        common: what holds for all prompts: slide, model, options, whose they are; see `Request`.
         limits: bounds on what one stream may hold.
-        keeper: stores the outlines that are to be kept.
-        allowance: what the user may have waiting, in all streams together.
+        commits: answers the prompts.
+        admission: what the user may send and have waiting, in all streams together.
         emit: takes each event, in order; must not block.
-        mpp: see `Request`; for all prompts.
 
     Raises:
         WsiSamServerError: UNKNOWN_SLIDE_ID, UNKNOWN_MODEL or MODEL_UNAVAILABLE.
@@ -85,67 +87,90 @@ class Session:
     def __init__(
         self,
         segmenter: Segmenter,
-        slide_id: str,
-        model: str,
-        options: OutlineOptions,
+        common: Request,
         limits: Limits,
-        keeper: Keeper,
-        allowance: Allowance,
+        commits: CommitService,
+        admission: Admission,
         emit: Callable[[Event], None],
-        *,
-        mpp: float | None = None,
     ) -> None:
-        self.model = segmenter.model(model)
-        self.slide = segmenter.slide_info(slide_id)
-        self.pixel_size = self.slide.pixel_size(mpp)
-        self._mpp = mpp
+        self.model = segmenter.model(common.model)
+        self.pixel_size = segmenter.slide_info(common.slide_id).pixel_size(common.mpp)
+        # From now on the very model that answers, whatever becomes the default.
+        self.common = replace(common, model=self.model.name)
         self._segmenter = segmenter
-        self._slide_id = slide_id
-        self._options = options
         self._limits = limits
-        self._keeper = keeper
-        self._allowance = allowance
-        self._owner = current_user().principal
+        self._commits = commits
+        self._admission = admission
         self._emit = emit
+        self._closed_by: Reason | None = None
         self._objects: dict[str, _Object] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._viewport: Viewport | None = None
         self._pixels = AskedPixels()
-        self._ahead = Ahead(lambda field: segmenter.prefetching.encode(slide_id, self.model, field, self._owner))
+        self._prefetcher = Prefetcher(
+            lambda field: segmenter.prefetch(common.slide_id, self.model, field, common.owner)
+        )
         self._answers: OrderedDict[str, tuple[SlidePrompt, Outcome]] = OrderedDict()
+
+    def admit(self) -> None:
+        """Passes when one more prompt may come now. Ask it before anything is made of the message.
+
+        Raises:
+            WsiSamServerError: TOO_MANY_MESSAGES; the reason that was given to `refuse`.
+        """
+        if self._closed_by is not None:
+            raise WsiSamServerError(self._closed_by)
+        self._admission.pace.take(self.common.owner)
+
+    def admits_viewport(self) -> bool:
+        """Whether a viewport is looked at now. Of those that come too fast only the newest is, with the next prompt."""
+        return self._admission.pace.allows(self.common.owner)
+
+    async def paced(self) -> None:
+        """Returns when a cancel or a tile may be read: lost, it would leave something waiting."""
+        await self._admission.pace.wait(self.common.owner)
+
+    def refuse(self, reason: Reason) -> None:
+        """Takes no more prompts."""
+        self._closed_by = reason
 
     def view(self, viewport: Viewport) -> None:
         """Takes note of what the annotator sees."""
         self._viewport = viewport
-        self._ahead.look(self._segmenter.prefetching.fields(self._slide_id, self.model, viewport, self._mpp))
+        common = self.common
+        self._prefetcher.look(self._segmenter.likely_fields(common.slide_id, self.model, viewport, common.mpp))
 
-    def prompt(self, new: Revision) -> None:
+    def prompt(self, object_id: str, revision: int, request: Request, commit: Commit | None) -> None:
         """Queues a revision; a waiting older one of the same object is superseded.
+
+        Args:
+            object_id: which object it is about.
+            revision: greater than all before of this object.
+            request: the prompt, made of `common`.
+            commit: how its outline is kept; None to keep nothing.
 
         Raises:
             WsiSamServerError: STALE_REVISION, QUEUE_FULL, TOO_MANY_PROMPTS or TOO_MANY_OBJECTS; the prompt is then not
                 queued.
         """
-        known = self._objects.get(new.object_id)
-        if known is not None and new.revision <= known.revision:
-            raise WsiSamServerError(
-                Reason.STALE_REVISION, object_id=new.object_id, current=known.revision, given=new.revision
-            )
+        known = self._objects.get(object_id)
+        if known is not None and revision <= known.revision:
+            raise WsiSamServerError(Reason.STALE_REVISION, object_id=object_id, current=known.revision, given=revision)
         if known is None and len(self._objects) >= self._limits.objects_per_session:
             raise WsiSamServerError(Reason.TOO_MANY_OBJECTS, limit=self._limits.objects_per_session)
         # An older revision of the same object leaves the queue, so it does not count against the new one.
-        leaving = int(known is not None and _waits(known.turn))
+        leaving = int(known is not None and known.pending is not None and known.pending.waits)
         if len(self._tasks) - leaving >= self._limits.queued_prompts_per_stream:
             raise WsiSamServerError(Reason.QUEUE_FULL, limit=self._limits.queued_prompts_per_stream)
-        self._allowance.take(self._owner, leaving=leaving)
-        state = known or self._objects.setdefault(new.object_id, _Object())
+        self._admission.quota.take(self.common.owner, leaving=leaving)
+        state = known or self._objects.setdefault(object_id, _Object())
         self._end(state, Reason.SUPERSEDED)
-        self._ahead.prompted()
-        state.revision = new.revision
-        state.turn = turn = _Turn(new)
-        turn.task = asyncio.ensure_future(self._answer(state, turn))
-        self._tasks.add(turn.task)
-        turn.task.add_done_callback(self._done)
+        self._prefetcher.prompted()
+        state.revision = revision
+        state.pending = pending = _PendingPrompt(object_id, revision, request, commit)
+        pending.task = asyncio.ensure_future(self._answer(state, pending))
+        self._tasks.add(pending.task)
+        pending.task.add_done_callback(self._done)
 
     def cancel(self, object_id: str) -> None:
         """Forgets an object; its waiting prompt, if any, is answered by PROMPT_CANCELLED."""
@@ -163,12 +188,12 @@ class Session:
         """
         if window not in self._pixels:
             raise WsiSamServerError(Reason.TILE_NOT_REQUESTED)
-        await self._segmenter.push(self._slide_id, window, encoding, data)
+        await self._segmenter.push(self.common.slide_id, window, encoding, data)
         await self._pixels.arrived(window)
 
     async def close(self) -> None:
         """Drops all waiting work without answering it: there is nobody to answer."""
-        await self._ahead.close()
+        await self._prefetcher.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -190,95 +215,81 @@ class Session:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._allowance.give_back(self._owner)
+        self._admission.quota.give_back(self.common.owner)
 
     def _end(self, state: _Object, reason: Reason) -> None:
         # Answered here and not by the task: a task that is cancelled before its first step never runs.
-        turn = state.turn
-        if turn is None or turn.task is None or not _waits(turn):
+        pending = state.pending
+        if pending is None or pending.task is None or not pending.waits:
             return
-        turn.ended = True
-        turn.task.cancel()
-        ended = WsiSamServerError(reason, object_id=turn.new.object_id)
-        self._emit(Failed(turn.new.object_id, turn.new.revision, ended))
+        pending.ended = True
+        pending.task.cancel()
+        ended = WsiSamServerError(reason, object_id=pending.object_id)
+        self._emit(Failed(pending.object_id, pending.revision, ended))
 
-    async def _answer(self, state: _Object, turn: _Turn) -> None:
+    async def _answer(self, state: _Object, pending: _PendingPrompt) -> None:
+        object_id = pending.object_id
+        request = replace(
+            pending.request,
+            viewport=pending.request.viewport or self._viewport,
+            earlier=self._earlier(object_id, pending.request.prompt),
+            kept=state.field,
+            prefetched=self._prefetcher.begun,
+        )
+
+        def outlined(outcome: Outcome) -> None:
+            self._remember(object_id, request.prompt, outcome)
+            pending.keeping = pending.commit is not None
+
         event: Event
         try:
-            outcome, saved = await self._segment(state, turn)
-            event = OutlineReady(turn.new.object_id, turn.new.revision, outcome, saved)
+            watcher = _ObjectWatcher(state, pending, self._pixels, self._emit)
+            answered = await self._commits.answer(request, pending.commit, watcher, outlined=outlined)
+            event = OutlineReady(object_id, pending.revision, answered.outcome, answered.saved)
         except Exception as error:  # noqa: BLE001 - the catalogue decides what the client sees of it
-            event = Failed(turn.new.object_id, turn.new.revision, error)
-        if not turn.ended:
+            event = Failed(object_id, pending.revision, error)
+        if not pending.ended:
             self._emit(event)
 
-    async def _segment(self, state: _Object, turn: _Turn) -> tuple[Outcome, Saved | None]:
-        new = turn.new
-        if new.commit is not None:
-            self._keeper.check(new.commit, self.slide)
-        request = Request(
-            slide_id=self._slide_id,
-            prompt=new.prompt,
-            model=self.model.name,
-            viewport=new.viewport or self._viewport,
-            choice=new.choice,
-            options=self._options,
-            owner=self._owner,
-            earlier=self._earlier(new),
-            refinement=new.refinement,
-            mpp=self._mpp,
-        )
-        kept = state.field
-        if new.choice is not None or kept is None or not keeps(kept, self._segmenter.checked(request), self.slide.size):
-            kept = await self._field_for(request, first=state.field is None)
-        # Known before the answer, so that a revision that replaces this one can stay in the same field.
-        state.field = kept
-        outcome = await self._segmenter.segment(request, _ObjectWatcher(new, self._pixels, self._emit), kept)
-        self._answers[new.object_id] = (new.prompt, outcome)
-        self._answers.move_to_end(new.object_id)
+    def _remember(self, object_id: str, prompt: SlidePrompt, outcome: Outcome) -> None:
+        self._answers[object_id] = (prompt, outcome)
+        self._answers.move_to_end(object_id)
         while len(self._answers) > REMEMBERED_ANSWERS:
             self._answers.popitem(last=False)
-        if new.commit is None:
-            return outcome, None
-        turn.keeping = True
-        return outcome, await self._keeper.keep(request, outcome, self.slide, new.commit)
 
-    async def _field_for(self, request: Request, *, first: bool) -> FieldPair:
-        if not first:
-            return self._segmenter.field_for(request)[0]
-        field = await self._segmenter.first_field(request, self._ahead.begun)
-        if request.choice is None and field in self._ahead.begun:
-            self._segmenter.prefetching.used += 1
-        return field
-
-    def _earlier(self, new: Revision) -> Outcome | None:
+    def _earlier(self, object_id: str, new: SlidePrompt) -> Outcome | None:
         """The object's last answer, if the new prompt only adds to what it answered."""
-        prompt, outcome = self._answers.get(new.object_id, (None, None))
-        return outcome if prompt is not None and new.prompt.extends(prompt) else None
+        prompt, outcome = self._answers.get(object_id, (None, None))
+        return outcome if prompt is not None and new.extends(prompt) else None
 
 
 @dataclass(frozen=True, slots=True)
 class _ObjectWatcher:
-    new: Revision
+    about: _Object
+    prompt: _PendingPrompt
     pixels: AskedPixels
     emit: Callable[[Event], None]
 
+    @property
+    def can_ask(self) -> bool:
+        return True
+
+    def planned(self, field: FieldPair) -> None:
+        # Known before the answer, so that a revision that replaces this one can stay in the same field.
+        self.about.field = field
+
     def loading(self) -> None:
-        self.emit(WaitingForModel(self.new.object_id, self.new.revision))
+        self.emit(WaitingForModel(self.prompt.object_id, self.prompt.revision))
 
     def encoding(self) -> None:
-        self.emit(WaitingForEncoder(self.new.object_id, self.new.revision))
+        self.emit(WaitingForEncoder(self.prompt.object_id, self.prompt.revision))
 
     def refining(self, done: int, total: int) -> None:
-        self.emit(Refining(self.new.object_id, self.new.revision, done, total))
+        self.emit(Refining(self.prompt.object_id, self.prompt.revision, done, total))
 
     async def pixels_needed(self, windows: Sequence[PixelWindow]) -> None:
         fresh = self.pixels.add(windows)
-        self.emit(WaitingForPixels(self.new.object_id, self.new.revision))
+        self.emit(WaitingForPixels(self.prompt.object_id, self.prompt.revision))
         if fresh:
             self.emit(PixelsWanted(fresh))
         await self.pixels.wait(windows)
-
-
-def _waits(turn: _Turn | None) -> bool:
-    return turn is not None and turn.task is not None and not turn.task.done() and not turn.keeping

@@ -26,7 +26,7 @@ QUIET_SECONDS: Final = 2.0
 cannot be interrupted; on a CPU that is most of a second."""
 
 
-class Ahead:
+class Prefetcher:
     """Has fields encoded one after the other, until the annotator looks elsewhere. Used from one event loop.
 
     Args:

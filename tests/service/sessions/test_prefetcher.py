@@ -6,8 +6,8 @@ import time
 import pytest
 
 from wsisam_server.core.geometry import FieldPair, Window
-from wsisam_server.service.sessions import ahead
-from wsisam_server.service.sessions.ahead import Ahead
+from wsisam_server.service.sessions import prefetcher
+from wsisam_server.service.sessions.prefetcher import Prefetcher
 
 A, B, C = (FieldPair(Window(256.0 * number, 0, 1, 256)) for number in range(3))
 
@@ -40,7 +40,7 @@ async def turns():
 def run(scenario):
     async def whole():
         encoder = Encoder()
-        fields = Ahead(encoder)
+        fields = Prefetcher(encoder)
         await scenario(fields, encoder)
         await fields.close()
 
@@ -91,7 +91,7 @@ def test_a_field_that_cannot_be_encoded_ends_the_guessing():
         raise ValueError
 
     async def scenario():
-        fields = Ahead(failing)
+        fields = Prefetcher(failing)
         fields.look([A, B])
         await turns()
         assert list(fields.begun) == []
@@ -101,7 +101,7 @@ def test_a_field_that_cannot_be_encoded_ends_the_guessing():
 
 
 def test_nothing_begins_while_prompts_come(monkeypatch):
-    monkeypatch.setattr(ahead, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(prefetcher, "QUIET_SECONDS", 0.2)
 
     async def scenario(fields, encoder):
         fields.look([A, B])
@@ -120,7 +120,7 @@ def test_nothing_begins_while_prompts_come(monkeypatch):
 
 @pytest.mark.parametrize("more", [1, 5])
 def test_old_fields_are_forgotten(monkeypatch, more):
-    monkeypatch.setattr(ahead, "REMEMBERED", 2)
+    monkeypatch.setattr(prefetcher, "REMEMBERED", 2)
 
     async def scenario(fields, encoder):
         fields.look([A, B, C][: 1 + more])

@@ -1,4 +1,4 @@
-"""Which clicks of a survey lie on glass: told window by window, from the pixels that are encoded if any do not."""
+"""Which clicks of a survey lie on background: told window by window, from the pixels that are encoded if any do not."""
 
 from __future__ import annotations
 
@@ -20,42 +20,38 @@ if TYPE_CHECKING:
     from wsisam_server.core.geometry import Point, Window
     from wsisam_server.core.requests import Wanted
     from wsisam_server.segmentation.proposals import Tile
-    from wsisam_server.segmentation.segmenter.segmenter import Segmenter
+    from wsisam_server.segmentation.segmenter.slides import BatchReader
     from wsisam_server.slides import BackgroundFilter
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """What was seen in a window.
+class WindowContent:
+    """What a window shows.
 
     Attributes:
         pixels: of the window, so that it is not read again; none where it was not looked at.
-        on_glass: clicks about which there is no tissue.
+        on_background: clicks about which there is no tissue.
     """
 
     pixels: Mapping[Window, NDArray[np.uint8]] = field(default_factory=dict)
-    on_glass: frozenset[Point] = frozenset()
+    on_background: frozenset[Point] = frozenset()
 
 
-class Looking:
-    """Looks at the windows of one survey, in the turns of whom it is for and behind all for whom somebody waits.
+class ClickFilter:
+    """Looks at the windows of one survey, behind all for whom somebody waits.
 
     What it says of a click follows from the slide, the sizes and the click's own window: in every region the same.
 
     Args:
-        segmenter: reads.
-        slide_id: an open slide.
+        reader: of the slide.
         wanted: sizes in level-0 pixels.
-        owner: whose turns it uses; see `Job`.
     """
 
-    def __init__(self, segmenter: Segmenter, slide_id: str, wanted: Wanted, owner: str) -> None:
-        self._segmenter = segmenter
-        self._slide_id = slide_id
+    def __init__(self, reader: BatchReader, wanted: Wanted) -> None:
+        self._reader = reader
         self._wanted = wanted
-        self._owner = owner
         self._filter: BackgroundFilter | None = None
 
     async def begin(self) -> None:
@@ -67,18 +63,16 @@ class Looking:
         Raises:
             WsiSamServerError: UNKNOWN_SLIDE_ID; SHUTTING_DOWN.
         """
-        slides = self._segmenter.slides
-        if slides.pushed(self._slide_id) is not None:
+        if self._reader.is_pushed:
             return
-        read = slides.reader(self._slide_id)
         patches: list[NDArray[np.uint8]] = []
-        for row in overview(slides.info(self._slide_id)):
-            patches += await self._segmenter.in_turn(self._owner, partial(_readable, read, row))
+        for row in overview(self._reader.info):
+            patches += await self._reader.run(partial(_readable, row))
         self._filter = await asyncio.to_thread(background_filter, patches)
         if self._filter is None:
             _log.info("background cannot be told from tissue on a slide; all clicks are asked")
 
-    async def look(self, tile: Tile) -> View:
+    async def content(self, tile: Tile) -> WindowContent:
         """Looks at a window.
 
         An object with a click inside, a tubule about its lumen for one, has tissue within half its size. A window shows
@@ -90,21 +84,20 @@ class Looking:
         """
         tells = self._filter
         if tells is None:
-            return View()
-        read = self._segmenter.slides.reader(self._slide_id)
+            return WindowContent()
 
-        def seen() -> View:
+        def seen(read: Callable[[Window], NDArray[np.uint8]]) -> WindowContent:
             pixels = read(tile.window)
             tissue = tells.tissue_in(tile.window, pixels, self._wanted.min_size)
             xs, ys = np.array([(click.x, click.y) for click in tile.clicks]).T
             near = tissue.near(xs, ys, self._wanted.max_size / 2).tolist()
-            on_glass = frozenset(click for click, is_near in zip(tile.clicks, near, strict=True) if not is_near)
-            return View({tile.window: pixels}, on_glass)
+            background = frozenset(click for click, is_near in zip(tile.clicks, near, strict=True) if not is_near)
+            return WindowContent({tile.window: pixels}, background)
 
-        return await self._segmenter.in_turn(self._owner, seen)
+        return await self._reader.run(seen)
 
 
-def _readable(read: Callable[[Window], NDArray[np.uint8]], windows: Iterable[Window]) -> list[NDArray[np.uint8]]:
+def _readable(windows: Iterable[Window], read: Callable[[Window], NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
     """The pixels of those windows that are not damaged: what is wrong far from a region is none of its business."""
     found = []
     for window in windows:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Allowance:
+class PromptQuota:
     """Counts the prompts that wait for answers, by user. Used from one event loop.
 
     Args:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.service.identity import Pace, current_user
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 PER_SECOND: Final = 100
 AT_ONCE: Final = 500
@@ -31,6 +35,15 @@ class Failures:
         """Counts a call that failed if something was read for it, and returns when it may be answered."""
         if _is_read(error):
             await self.item(error)
+
+    @asynccontextmanager
+    async def slowed(self) -> AsyncIterator[None]:
+        """Counts a call that fails in here; its error goes on when it may be answered."""
+        try:
+            yield
+        except WsiSamServerError as error:
+            await self.call(error)
+            raise
 
 
 def _is_read(error: Exception) -> bool:

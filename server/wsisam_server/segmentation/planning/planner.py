@@ -1,0 +1,145 @@
+"""What a request comes to: the model, the prompt on its slide, the field, and the border's refinement."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.inference.scheduler import Job
+from wsisam_server.segmentation.fields import checked, keeps, plan, shared
+from wsisam_server.segmentation.planning.planned import Planned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wsisam_server.core.geometry import FieldPair
+    from wsisam_server.core.prompt import SlidePrompt
+    from wsisam_server.core.requests import Goal, Request
+    from wsisam_server.core.settings import Limits
+    from wsisam_server.inference.scheduler import ModelInfo, Models
+    from wsisam_server.slides import OpenSlides, SlideInfo
+
+
+class Planner:
+    """Plans prompts.
+
+    Args:
+        slides: the open slides.
+        models: the models that may be asked.
+        limits: bounds on a prompt.
+    """
+
+    def __init__(self, slides: OpenSlides, models: Models, limits: Limits) -> None:
+        self._slides = slides
+        self._models = models
+        self._limits = limits
+
+    async def plan(
+        self,
+        request: Request,
+        *,
+        chosen: Callable[[FieldPair], None],
+        draft: Planned | None = None,
+        field: FieldPair | None = None,
+        can_ask: bool = False,
+    ) -> Planned:
+        """Plans a prompt: checks it, clips it to its slide, chooses its field.
+
+        Args:
+            request: what is asked.
+            chosen: told the field: at once, and again where embeddings that exist make another one better.
+            draft: what `draft` said of this request. It counts while its model is the one that is asked.
+            field: one in which it is to be answered; see `draft`.
+            can_ask: whether the caller can be asked for pixels while the prompt is answered.
+
+        Raises:
+            WsiSamServerError: what is wrong with the request, its slide or its model.
+        """
+        if draft is None or draft.model != self._models.info(request.model):
+            draft = self.draft(request, field)
+        chosen(draft.field)
+        goal = self._goal(request, can_ask=can_ask)
+        # Also where all is cached: what a file showed that is no longer there is not answered.
+        await asyncio.wrap_future(self._slides.checking(request.slide_id, request.owner))
+        planned = draft.moved(await self._first_field(draft)) if draft.is_first else draft
+        chosen(planned.field)
+        return replace(planned, goal=goal)
+
+    def draft(self, request: Request, field: FieldPair | None = None) -> Planned:
+        """What of a plan follows from numbers alone. From any thread; it neither waits nor looks at embeddings.
+
+        Args:
+            request: what is asked.
+            field: one in which it is to be answered; None to choose. Chosen anew where it is of another model's size.
+
+        Raises:
+            WsiSamServerError: UNKNOWN_MODEL, MODEL_UNAVAILABLE or UNKNOWN_SLIDE_ID; what is wrong with the prompt.
+        """
+        model, slide = self._models.info(request.model), self._slides.info(request.slide_id)
+        prompt = checked(request.prompt, slide.size, self._limits.points_per_prompt)
+        kept = field or self._kept(request, prompt, slide)
+        fits = kept is not None and kept.high.size == model.image_size
+        job = Job(
+            slide_id=slide.content_key,
+            read=self._slides.reader(request.slide_id),
+            field=kept if kept is not None and fits else self._chosen(request, prompt, model, slide),
+            prompt=prompt,
+            mask=None,
+            interactive=request.interactive,
+            owner=request.owner,
+            is_lasting=self._slides.pushed(request.slide_id) is None,
+        )
+        moves_on = kept is None and request.kept is not None
+        return Planned(request, model, job, is_first=not fits and not moves_on and request.choice is None)
+
+    def _kept(self, request: Request, prompt: SlidePrompt, slide: SlideInfo) -> FieldPair | None:
+        """The field of the object's earlier prompts, if this one goes on in it."""
+        if request.choice is not None or request.kept is None or not keeps(request.kept, prompt, slide.size):
+            return None
+        return request.kept
+
+    def _chosen(self, request: Request, prompt: SlidePrompt, model: ModelInfo, slide: SlideInfo) -> FieldPair:
+        mpp = slide.pixel_size(request.mpp).mpp
+        return plan(prompt, slide.size, model.image_size, mpp=mpp, viewport=request.viewport, choice=request.choice)
+
+    async def _first_field(self, draft: Planned) -> FieldPair:
+        """The field for the first prompt on an object: the planned one, or one that is encoded already and as good.
+
+        A click takes the field of the lattice in whose middle half it lies if that was prefetched, or lies on the disk
+        and the planned one does not. A model that is not loaded is not asked.
+        """
+        request, job = draft.request, draft.job
+        other = shared(job.prompt, job.field, self._slides.info(request.slide_id).size)
+        if other is None or job.field in request.prefetched:
+            return job.field
+        if other in request.prefetched:
+            return other
+        if job.is_lasting and self._models.device.has_store and draft.model.name in self._models.loaded():
+            async with self._models.lease(draft.model) as engine:
+                for field in (job.field, other):
+                    if not await engine.to_encode(replace(job, field=field)):
+                        return field
+        return job.field
+
+    def _goal(self, request: Request, *, can_ask: bool) -> Goal | None:
+        """How far the border is refined; None where that is not asked for.
+
+        Raises:
+            WsiSamServerError: INVALID_FIELD.
+        """
+        if request.refinement is None:
+            return None
+        try:
+            goal = request.refinement.goal(request.viewport, self._limits.refinement_windows)
+        except ValueError as error:
+            raise WsiSamServerError(Reason.INVALID_FIELD, field="refine.max_windows", problem=str(error)) from error
+        if not can_ask and self._slides.pushed(request.slide_id) is not None:
+            # Which windows are needed follows from the first answer: only a stream can be asked for them then.
+            raise WsiSamServerError(
+                Reason.INVALID_FIELD,
+                field="refine",
+                problem="on a slide in pixel mode, borders are refined on an Interact stream only",
+            )
+        return goal

@@ -1,0 +1,105 @@
+"""Which work is taken now: each user's share, and what a server that stops still does."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.service.identity import Role, current_user
+from wsisam_server.service.sessions.failures import Failures
+from wsisam_server.service.sessions.ids import SessionIds
+from wsisam_server.service.sessions.quota import PromptQuota
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wsisam_server.core.settings import Limits
+    from wsisam_server.service.identity import Pace
+
+
+class Stream(Protocol):
+    """What a server that stops asks of an open stream."""
+
+    def drain(self) -> None:
+        """Takes no more prompts, and ends when those that it has are answered."""
+        ...
+
+    def hand_back(self) -> None:
+        """Answers those that still wait with SHUTTING_DOWN."""
+        ...
+
+
+class Admission:
+    """Lets prompts in. Used from one event loop.
+
+    Args:
+        pace: how fast one user may send.
+        limits: how much one user may have waiting.
+
+    Attributes:
+        pace: how fast one user may send.
+        quota: prompts that each user has waiting, in all streams and calls together.
+        failures: slows down who asks for what fails.
+    """
+
+    def __init__(self, pace: Pace, limits: Limits) -> None:
+        self.pace = pace
+        self.quota = PromptQuota(limits.queued_prompts_per_user)
+        self.failures = Failures()
+        self._session_ids = SessionIds()
+        self._streams: set[Stream] = set()
+        self._draining = False
+
+    def check_open(self) -> None:
+        """Passes while the next piece of work may begin.
+
+        Raises:
+            WsiSamServerError: SHUTTING_DOWN after `drain`.
+        """
+        if self._draining:
+            raise WsiSamServerError(Reason.SHUTTING_DOWN)
+
+    def check_pixels(self) -> None:
+        """Passes whoever may push pixels. These are for outlines, and their memory is for people who make some.
+
+        Raises:
+            WsiSamServerError: ROLE_NOT_ALLOWED.
+        """
+        if current_user().role is Role.READER:
+            raise WsiSamServerError(Reason.ROLE_NOT_ALLOWED, role=Role.READER.value, method="OpenSlide with pixels")
+
+    @contextmanager
+    def session(self, session_id: str) -> Iterator[None]:
+        """Holds a session's id while its stream is open.
+
+        Raises:
+            WsiSamServerError: SESSION_IN_USE.
+        """
+        self._session_ids.claim(session_id)
+        try:
+            yield
+        finally:
+            self._session_ids.release(session_id)
+
+    @contextmanager
+    def streaming(self, stream: Stream) -> Iterator[None]:
+        """Has a stream end with the server while it is open."""
+        self._streams.add(stream)
+        if self._draining:  # it was let in before, and began only now
+            stream.drain()
+        try:
+            yield
+        finally:
+            self._streams.discard(stream)
+
+    def drain(self) -> None:
+        """Takes no more prompts. Streams end with SHUTTING_DOWN when what they have begun is answered."""
+        self._draining = True
+        for stream in self._streams:
+            stream.drain()
+
+    def hand_back(self) -> None:
+        """Answers the prompts of streams that still wait with SHUTTING_DOWN; after `drain`."""
+        for stream in self._streams:
+            stream.hand_back()
