@@ -82,7 +82,7 @@ def printed(settings: Settings) -> str:
 def _lines(settings: Settings) -> Iterator[str]:
     values = TypeAdapter(Settings).dump_python(settings, mode="json")
     if settings.store != NONE:
-        from wsisam_server.annotations.store import store_name  # noqa: PLC0415 - it loads sqlalchemy, which options need not
+        from wsisam_server.annotations.store import store_name
 
         values["store"] = store_name(settings.store)
     parts: dict[str, type] = {"map": PathMapping, **SECTIONS}

@@ -75,7 +75,7 @@ def reaching_the_edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         )
     ]
     found = np.zeros_like(mask)
-    found[mask] = _components(np.count_nonzero(mask) + 1, np.concatenate(pairs, axis=1))[1:] == 0
+    found[mask] = _components(int(np.count_nonzero(mask)) + 1, np.concatenate(pairs, axis=1))[1:] == 0
     return found
 
 

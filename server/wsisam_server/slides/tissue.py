@@ -206,7 +206,7 @@ def _threshold(differences: NDArray[np.float32]) -> float:
 
 def _unscanned(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Black that reaches the picture's edge, with the rim that averaging gives it: bool [h, w]."""
-    black = picture.max(axis=2) <= BLACK
+    black: NDArray[np.bool_] = picture.max(axis=2) <= BLACK
     if not black.any():
         return black
     return window_sums(reaching_the_edge(black), 2 * (SMOOTHED // 2) + 1, (0, 1), "constant") > 0
