@@ -28,6 +28,9 @@ _SERVER: Final = (
 MODULES: Final[dict[Extra, tuple[str, ...]]] = {"server": _SERVER, "train": (*_SERVER, "matplotlib", "tensorboard")}
 """What is imported of each extra. Those of `postgres`, `sync`, `ray` and `otel` are missed where they are imported."""
 
+SHOWN: Final = 3
+"""Missing modules that are named."""
+
 _BRINGS: Final[dict[Extra, str]] = {"server": "the model's packages", "train": "the packages for training"}
 
 
@@ -43,8 +46,9 @@ def need(extra: Extra, what: str) -> None:
     """
     gone = missing(extra)
     if gone:
+        shown, more = ", ".join(gone[:SHOWN]), ", ..." if len(gone) > SHOWN else ""
         raise click.ClickException(
-            f"{what} needs {_BRINGS[extra]}: pip install 'wsisam[{extra}]' (missing here: {', '.join(gone)})"
+            f"{what} needs {_BRINGS[extra]}: pip install 'wsisam[{extra}]' (missing here: {shown}{more})"
         )
 
 
