@@ -66,10 +66,9 @@ def test_what_asks_a_server_does_without_the_model(slides, tmp_path, monkeypatch
         server = starter.start(
             "--slides", slides, "--port", 0, "--metrics-port", port, "--store", tmp_path / "its.sqlite"
         )
-        there = ("--server", server.target)
+        there, picture_too = ("--server", server.target), ("--overlay", tmp_path / "a.png")
         commands = {
-            "segment": ("segment", slide, "--box", BOX, *there, "--geojson", tmp_path / "a.geojson")
-            + ("--overlay", tmp_path / "a.png"),
+            "segment": ("segment", slide, "--box", BOX, *there, "--geojson", tmp_path / "a.geojson", *picture_too),
             "everything": ("everything", slide, "--box", BOX, "--min-size", 40, "--max-size", 300, *there),
             "import there": ("import", slides / "drawn.geojson", "--slide", slide, *there),
             "export there": ("export", tmp_path / "there.geojson", "--slide", slide, *there),
