@@ -15,13 +15,13 @@ TESTS_AT_ONCE ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
 # A cluster of several nodes: Ray gives each half a minute to start, which a machine full of other tests exceeds.
 ALONE := tests/inference/cluster/test_ray.py
 
-.PHONY: help demo test jar java-tools lint protos docs breaking bench clean
+.PHONY: help demo test jar java-tools lint protos docs breaking package-check bench clean
 
 help:
 	@echo "make demo    install into $(VENV) and run the whole chain once on a real slide"
 	@echo "make test    install into $(VENV) and run all tests"
 	@echo "make jar     build QuPath's client jar (needs a JDK and Maven)"
-	@echo "make lint    formatting, style, types, import order, the contract"
+	@echo "make lint    formatting, style, types, import order, the contract, the package"
 	@echo "make protos  generate server/wsisam/v1 from protos/"
 	@echo "make docs    write docs/configuration.md from the settings' declarations"
 	@echo "make bench   what we claim about speed, measured here; SLIDE=path adds what needs a slide"
@@ -56,7 +56,13 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
-	$(MAKE) --no-print-directory breaking
+	$(MAKE) --no-print-directory breaking package-check
+
+# What an index would refuse: the wheel's metadata, and the README that it shows.
+package-check: $(VENV)/.installed-dev
+	rm -rf build/check
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/check .
+	$(BIN)/twine check --strict build/check/*.whl
 
 # Against the last release; before the first one there is nothing to break.
 breaking: $(VENV)/.installed-dev
@@ -93,15 +99,15 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	@echo "installing into $(VENV) (torch is large: a few minutes the first time)"
-	$(PIP) --editable '.[default-model,train]'
+	$(PIP) --editable '.[server,train]'
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
 	@echo "installing into $(VENV) (torch is large: a few minutes the first time)"
-	$(PIP) --editable '.[default-model,test]'
+	$(PIP) --editable '.[test]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	@echo "installing into $(VENV) (torch is large: a few minutes the first time)"
-	$(PIP) --editable '.[default-model,test,dev]'
+	$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.installed $(VENV)/.installed-test

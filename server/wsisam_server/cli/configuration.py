@@ -83,7 +83,7 @@ def printed(settings: Settings) -> str:
 def _lines(settings: Settings) -> Iterator[str]:
     values = TypeAdapter(Settings).dump_python(settings, mode="json")
     if settings.store != NONE:
-        from wsisam_server.annotations.store import store_name  # noqa: PLC0415 - it loads sqlalchemy, which options need not
+        from wsisam_server.annotations.store import store_name
 
         values["store"] = store_name(settings.store)
     values |= dict.fromkeys(_of_the_user() - settings.model_fields_set)

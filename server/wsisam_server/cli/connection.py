@@ -39,9 +39,8 @@ class Reach:
         Raises:
             click.ClickException: the options do not fit together, or a file cannot be used.
         """
-        # Not above: this loads the geometry library, which commands without a server do not need.
-        from wsisam_server.client import Client, ServerError  # noqa: PLC0415
-        from wsisam_server.core.tls import TlsError  # noqa: PLC0415
+        from wsisam_server.client import Client, ServerError
+        from wsisam_server.core.tls import TlsError
 
         try:
             token = self.token

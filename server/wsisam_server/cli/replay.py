@@ -15,6 +15,7 @@ from rich.table import Table
 
 from wsisam_server.annotations.store import SlideRecord, Wanted
 from wsisam_server.cli.bars import counted
+from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import load_model, model_of_server, model_options
 from wsisam_server.cli.replay_answers import answers
 from wsisam_server.cli.slide import named_slide, slide_options
@@ -93,6 +94,8 @@ def command(
     wanted = Wanted(
         slide_id=None if named is None else named.slide_id, project=project, author=author, path_class=path_class
     )
+    if server is None:
+        need("server", "wsisam replay without --server")
     finder = SlideFinder(folders)
     with opened(store, server, reach, existing=True) as place:
         with console.status("getting the model ready"):

@@ -10,7 +10,6 @@ import click
 
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.annotations.store import Provenance, provenance, scales_kept
-from wsisam_server.cli.app import build_segmenter
 from wsisam_server.client import ServerError, geometry
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import FieldPair, Window
@@ -131,6 +130,8 @@ class Here:
     """
 
     def __init__(self, load: Callable[[], WsiSam], finder: SlideFinder, threads: int | None) -> None:
+        from wsisam_server.cli.app import build_segmenter
+
         self._finder = finder
         self._files = _Files()
         self._loop = asyncio.new_event_loop()

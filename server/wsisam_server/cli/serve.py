@@ -15,17 +15,16 @@ import click
 
 from wsisam_model import available_models
 from wsisam_server.annotations.store import store_name
-from wsisam_server.cli.app import App, StartError
 from wsisam_server.cli.configuration import configuration, printed
+from wsisam_server.cli.extras import need
 from wsisam_server.cli.leaving import SECONDS_TO_LEAVE, are_threads_left, leave_now, leave_within
 from wsisam_server.cli.model import load_model, loading, served_models
 from wsisam_server.cli.options import given, settings_options
 from wsisam_server.core.settings import NONE
-from wsisam_server.inference.cluster import ClusterError, ClusterModels, Recipe
 from wsisam_server.inference.weights import WeightsError, WeightsFolder, built_in
-from wsisam_server.service.interceptors import TEXT, JsonLines, LogContext
 
 if TYPE_CHECKING:
+    from wsisam_server.cli.app import App
     from wsisam_server.core.settings import ModelChoice, Settings
 
 if sys.platform != "win32":  # where there is no such limit
@@ -52,6 +51,10 @@ def command(*, file: Path | None, print_config: bool, **options: Any) -> None:
     if print_config:
         click.echo(printed(settings), nl=False)
         return
+    need("server", "wsisam serve")
+    from wsisam_server.cli.app import StartError
+    from wsisam_server.inference.cluster import ClusterError
+
     _log_to_stderr(settings)
     settings = settings.model_copy(update={"model": _default_model(settings)})
     _allow_files()
@@ -77,6 +80,8 @@ def _allow_files() -> None:
 
 
 def _log_to_stderr(settings: Settings) -> None:
+    from wsisam_server.service.interceptors import TEXT, JsonLines, LogContext
+
     handler = logging.StreamHandler()
     handler.addFilter(LogContext(hide_paths=settings.log_hide_paths))
     handler.setFormatter(JsonLines() if settings.log_format == "json" else logging.Formatter(TEXT))
@@ -85,6 +90,9 @@ def _log_to_stderr(settings: Settings) -> None:
 
 def _app(settings: Settings) -> App:
     """The server, with what runs its models."""
+    from wsisam_server.cli.app import App
+    from wsisam_server.inference.cluster import ClusterModels, Recipe
+
     choice, only = settings.model, settings.models
     load = partial(load_model, **loading(choice, settings.weights_dir))
     source = partial(served_models, WeightsFolder(settings.weights_dir), choice.device, choice.dtype, only)

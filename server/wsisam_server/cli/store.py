@@ -71,7 +71,6 @@ def opened(store: str, server: str | None, reach: Reach, *, existing: bool = Fal
 
 
 def _remote(server: str, reach: Reach) -> Store:
-    # Not above: this loads the whole server with its models' library, which takes seconds.
-    from wsisam_server.client.remote_store import RemoteStore  # noqa: PLC0415
+    from wsisam_server.client.remote_store import RemoteStore
 
     return RemoteStore(reach.connect(server))

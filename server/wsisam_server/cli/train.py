@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 from rich.console import Console
 
 from wsisam_model import WsiSamError
-from wsisam_model.additions import Additions
-from wsisam_model.loading import load
 from wsisam_model.trainable import TRAINED
+from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import FILE, choose_device, weights_dir_option
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.train_progress import watching
@@ -162,11 +160,14 @@ def command(
 
     Example: wsisam train nuclei.csv glands.csv=0.5 --out run1 --steps 2000 --validate-every 100
     """
-    try:
-        from wsisam_server.learning.datasets import DatasetError  # noqa: PLC0415 - the extra may be missing
-        from wsisam_server.learning.training import Run, TrainingError, TrainOptions, with_board, write_report  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise click.ClickException(f'{error.name} is not installed; run: pip install "wsisam[train]"') from error
+    need("train", "wsisam train")
+    import torch
+
+    from wsisam_model.additions import Additions
+    from wsisam_model.loading import load
+    from wsisam_server.learning.datasets import DatasetError
+    from wsisam_server.learning.training import Run, TrainingError, TrainOptions, with_board, write_report
+
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = torch.device(choose_device(device))
@@ -191,7 +192,7 @@ def command(
 
 
 def _source(text: str) -> Any:
-    from wsisam_server.learning.training import Source  # noqa: PLC0415 - the extra may be missing
+    from wsisam_server.learning.training import Source
 
     name, equals, weight = text.rpartition("=")
     if not equals:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from wsisam_model import ModelSettings
+from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import weights_dir_option
 from wsisam_server.cli.size import shown
 from wsisam_server.inference.weights import (
@@ -122,6 +123,7 @@ def add_command(
 
     Example: wsisam weights add our-glands --additions run/best/additions.safetensors
     """
+    need("server", "wsisam weights add")
     origins: dict[Part, str] = {part: given for part in PARTS if (given := files[part]) is not None}
     wanted = Wanted(
         name,
@@ -165,6 +167,7 @@ def verify_command(*, names: tuple[str, ...], weights_dir: Path) -> None:
 
     Example: wsisam weights verify
     """
+    need("server", "wsisam weights verify")
     failed = False
     try:
         with console.status("reading"):

@@ -4,16 +4,16 @@ What flows in: an address and domain values. What flows out: the messages of the
 never know how the server computes anything.
 """
 
-from wsisam_server.client.client import (
-    BatchAnswer,
-    Client,
-    ForkedClientError,
-    ServerError,
-    areas,
-    geometry,
-    item_error,
-    server_error,
-)
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+from wsisam_server.client.errors import ForkedClientError, ServerError
+from wsisam_server.client.polygons import areas, geometry
+
+if TYPE_CHECKING:
+    from wsisam_server.client.client import BatchAnswer, Client, item_error, server_error
 
 __all__ = [
     "BatchAnswer",
@@ -25,3 +25,17 @@ __all__ = [
     "item_error",
     "server_error",
 ]
+
+_WITH_GRPC: Final = ("BatchAnswer", "Client", "item_error", "server_error")
+"""Imported when first used, because a command's help must not wait for gRPC."""
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what needs gRPC.
+
+    Raises:
+        AttributeError: there is no such name.
+    """
+    if name not in _WITH_GRPC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.client"), name)

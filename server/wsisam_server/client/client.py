@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
-import numpy as np
-import shapely
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from typing_extensions import Self
 
 from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, geometry_pb2, segmentation_pb2, segmentation_pb2_grpc
 from wsisam_server.client.channel import can_be_sent, open_channel
+from wsisam_server.client.errors import ForkedClientError, ServerError
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.core.shapes import STEP_PX, decode, encode, polygonal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,47 +32,6 @@ Reply = TypeVar("Reply")
 
 SECONDS_TO_COME_BACK = 20.0
 """How long a batch tries to reach a server again that was lost."""
-
-
-class ServerError(Exception):
-    """A call failed.
-
-    Attributes:
-        status: name of the gRPC status, for example "INVALID_ARGUMENT".
-        reason: stable reason of the catalogue, or empty when the failure came from elsewhere (no connection).
-        text: what happened and what to do.
-        details: structured details.
-        pixels_needed: with reason PIXELS_NEEDED, the windows to send.
-        conflicts: with reason REVISION_CONFLICT, both versions of what was changed by two.
-    """
-
-    def __init__(
-        self,
-        status: str,
-        reason: str,
-        text: str,
-        details: Mapping[str, str],
-        pixels_needed: segmentation_pb2.PixelsNeeded | None = None,
-        conflicts: annotations_pb2.RevisionConflicts | None = None,
-    ) -> None:
-        super().__init__(text)
-        self.status = status
-        self.reason = reason
-        self.text = text
-        self.details = dict(details)
-        self.pixels_needed = pixels_needed
-        self.conflicts = conflicts
-
-
-class ForkedClientError(RuntimeError):
-    """A client was used in another process than the one that made it."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "this client belongs to the process from which this one was forked, and gRPC's connections do not survive "
-            "a fork. Each process needs its own: make a Client there, in a DataLoader for example in its "
-            "worker_init_fn, or start processes with 'spawn'"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,16 +337,3 @@ def item_error(error: segmentation_pb2.Error) -> ServerError:
     code = next((known.name for known in grpc.StatusCode if known.value[0] == error.code), str(error.code))
     pixels = error.pixels_needed if error.HasField("pixels_needed") else None
     return ServerError(code, error.reason, error.message, error.details, pixels)
-
-
-def areas(drawn: shapely.Polygon | shapely.MultiPolygon) -> geometry_pb2.MultiPolygon:
-    """Polygons as a message, each vertex moved to the 1/32 px grid; the inverse of `geometry`."""
-    parts = encode(shapely.transform(polygonal(drawn), lambda xy: np.rint(xy / STEP_PX) * STEP_PX))
-    return geometry_pb2.MultiPolygon(
-        polygons=[geometry_pb2.Polygon(rings=[geometry_pb2.Ring(deltas=ring) for ring in rings]) for rings in parts]
-    )
-
-
-def geometry(message: geometry_pb2.MultiPolygon) -> shapely.MultiPolygon:
-    """An outline's polygons in slide coordinates (level-0 pixels)."""
-    return decode([[list(ring.deltas) for ring in polygon.rings] for polygon in message.polygons])

@@ -12,10 +12,10 @@ import ssl
 import threading
 from typing import TYPE_CHECKING
 
-import grpc
-
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import grpc
 
     from wsisam_server.core.settings import Tls
 
@@ -33,6 +33,8 @@ def credentials(tls: Tls) -> grpc.ServerCredentials:
     Raises:
         TlsError: a file cannot be read, or key and certificate do not belong together.
     """
+    import grpc  # noqa: PLC0415 - the other functions are for commands that may never connect
+
     files = _Files(tls)
     return grpc.dynamic_ssl_server_credentials(
         files.current(), files.current, require_client_authentication=tls.client_ca is not None
@@ -52,6 +54,8 @@ def channel_credentials(
     Raises:
         TlsError: a file cannot be read, or key and certificate do not belong together.
     """
+    import grpc  # noqa: PLC0415
+
     if (certificate is None) != (key is None):
         raise TlsError("a client's certificate and its key come together: give both")
     own_key, own_chain = (None, None) if certificate is None or key is None else _pair(certificate, key)
@@ -100,6 +104,8 @@ class _Files:
             return self._shown
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
+        import grpc  # noqa: PLC0415
+
         chain = _pair(self._tls.certificate, self._tls.key)
         authority = None if self._tls.client_ca is None else _authority(self._tls.client_ca)
         return grpc.ssl_server_certificate_configuration([chain], authority)

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy import ndimage
+
+from wsisam_server.slides.filters import window_maxima, window_sums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,8 +93,8 @@ class Background:
 
 def smoothed(pixels: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
     """Pixels averaged over squares: uint8 [h, w, 3] to float32 [h, w, 3]."""
-    averaged: NDArray[np.float32] = ndimage.uniform_filter(pixels.astype(np.float32), (side, side, 1), mode="nearest")
-    return averaged
+    sums = window_sums(pixels, side, (0, 1), "edge")
+    return np.asarray(sums / side**2, np.float32)
 
 
 def background_of(averaged: NDArray[np.float32]) -> Background | None:
@@ -120,7 +121,7 @@ def _glass(colours: NDArray[np.float32], of: int) -> tuple[tuple[float, float, f
     """The brightest peak that can be glass, and its share of `of` pixels."""
     counts = _histogram(colours)
     peaks, around = _sums(counts, 3), _sums(counts, 7)
-    is_top = ndimage.maximum_filter(peaks, 3, mode="constant") == peaks
+    is_top = window_maxima(peaks, 3) == peaks
     tops = np.argwhere(is_top & (peaks >= max(PEAK * of, 1)) & (peaks >= SHARP * around))
     for at in sorted(tops, key=lambda top: -int(top.sum())):
         members = _members(colours, at)
@@ -141,7 +142,7 @@ def _dark(colours: NDArray[np.float32]) -> Background | None:
     return Background(colour, dark=True)
 
 
-def _at(values: NDArray[np.float64]) -> NDArray[np.intp]:
+def _at(values: NDArray[np.int64]) -> NDArray[np.intp]:
     """Where the largest value is."""
     return np.array(np.unravel_index(values.argmax(), values.shape), np.intp)
 
@@ -160,13 +161,12 @@ def _bins(colours: NDArray[np.float32]) -> NDArray[np.intp]:
     return np.minimum(colours / STEP, 256 // STEP - 1).astype(np.intp)
 
 
-def _histogram(colours: NDArray[np.float32]) -> NDArray[np.float64]:
+def _histogram(colours: NDArray[np.float32]) -> NDArray[np.int64]:
     side = 256 // STEP
     flat = np.ravel_multi_index(tuple(_bins(colours).T), (side, side, side))
-    return np.bincount(flat, minlength=side**3).reshape(side, side, side).astype(np.float64)
+    return np.bincount(flat, minlength=side**3).reshape(side, side, side)
 
 
-def _sums(counts: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+def _sums(counts: NDArray[np.int64], side: int) -> NDArray[np.int64]:
     """About each bin, over a cube of bins."""
-    sums: NDArray[np.float64] = ndimage.uniform_filter(counts, side, mode="constant") * side**3
-    return sums
+    return window_sums(counts, side, (0, 1, 2), "constant")

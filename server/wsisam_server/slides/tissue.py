@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy import ndimage
 
 from wsisam_server.core.geometry import Point, Window
 from wsisam_server.slides.background import BLACK, Background, background_of, smoothed
 from wsisam_server.slides.base import DamagedPlaceError
+from wsisam_server.slides.filters import reaching_the_edge, window_sums
 from wsisam_server.slides.parts import read_around_damage
 from wsisam_server.slides.sampling import WHITE
 
@@ -206,9 +206,7 @@ def _threshold(differences: NDArray[np.float32]) -> float:
 
 def _unscanned(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Black that reaches the picture's edge, with the rim that averaging gives it: bool [h, w]."""
-    black, count = ndimage.label(picture.max(axis=2) <= BLACK)
-    edges = np.concatenate([black[0], black[-1], black[:, 0], black[:, -1]])
-    reached = np.zeros(count + 1, bool)
-    reached[edges] = True
-    reached[0] = False
-    return np.asarray(ndimage.binary_dilation(reached[black], np.ones((3, 3)), SMOOTHED // 2))
+    black: NDArray[np.bool_] = picture.max(axis=2) <= BLACK
+    if not black.any():
+        return black
+    return window_sums(reaching_the_edge(black), 2 * (SMOOTHED // 2) + 1, (0, 1), "constant") > 0

@@ -116,11 +116,14 @@ def test_a_full_disk(run, monkeypatch):
     assert "No space left on device" in done.output
 
 
-def test_the_extra_is_missing(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "wsisam_server.learning.evaluation", None)
-    done = run()
+def test_a_plot_needs_the_extra_for_training(run, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = run("--plot", str(tmp_path / "plot.png"))
     assert done.exit_code == 1
-    assert 'pip install "wsisam[train]"' in done.output
+    assert (
+        done.output
+        == "Error: --plot needs the packages for training: pip install 'wsisam[train]' (missing here: matplotlib)\n"
+    )
 
 
 def test_the_real_model_end_to_end(manifest, tmp_path):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING, Final
 
 from wsisam_server.annotations.store.errors import StoreError
 from wsisam_server.core.settings import user_data
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 _POSTGRESQL: Final = ("postgresql", "postgres", "postgresql+psycopg")
 
@@ -33,6 +34,8 @@ def parse(text: str) -> sa.URL:
     """
     if "://" not in text:
         return _sqlite(Path(text))
+    import sqlalchemy as sa  # noqa: PLC0415 - takes as long as all else that a command's help imports
+
     try:
         url = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError) as error:
@@ -53,6 +56,8 @@ def shown(url: sa.URL) -> str:
 
 def plain_name(text: str) -> str:
     """What `shown` says of what people wrote, without asking a file system, which may hang."""
+    import sqlalchemy as sa  # noqa: PLC0415
+
     return shown(sa.make_url(text)) if "://" in text else text
 
 
@@ -62,6 +67,8 @@ def is_sqlite(url: sa.URL) -> bool:
 
 
 def _sqlite(path: Path) -> sa.URL:
+    import sqlalchemy as sa  # noqa: PLC0415
+
     path = path.expanduser()
     if path.is_dir():
         raise StoreError(f"{path} is a folder; name a file in it, for example {path / 'annotations.sqlite'}")

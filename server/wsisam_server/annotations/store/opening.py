@@ -5,16 +5,17 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from wsisam_server.annotations.store.database import Database
 from wsisam_server.annotations.store.errors import StoreError
 from wsisam_server.annotations.store.location import default_path, parse, shown
-from wsisam_server.annotations.store.schema import Schema
-from wsisam_server.annotations.store.sql_store import SqlStore
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from wsisam_server.annotations.store.database import Database
+    from wsisam_server.annotations.store.schema import Schema
+    from wsisam_server.annotations.store.sql_store import SqlStore
 
 _WHAT_TO_DO: Final = {
     Reason.STORE_DAMAGED: "is damaged, or is no store at all. 'wsisam db check' says more; restore the last backup",
@@ -37,6 +38,10 @@ def open_store(
     Raises:
         StoreError: it cannot be opened; the text says what to do.
     """
+    # Not above: they import SQLAlchemy and Alembic, for which no command's help must wait.
+    from wsisam_server.annotations.store.schema import Schema  # noqa: PLC0415
+    from wsisam_server.annotations.store.sql_store import SqlStore  # noqa: PLC0415
+
     database = open_database(where, existing=existing)
     try:
         with explained(database):
@@ -66,6 +71,8 @@ def open_database(where: str, *, existing: bool = False) -> Database:
     Raises:
         StoreError: it cannot be there.
     """
+    from wsisam_server.annotations.store.database import Database  # noqa: PLC0415
+
     database = Database(parse(where))
     path = database.path
     if path is None:

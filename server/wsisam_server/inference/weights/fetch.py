@@ -9,8 +9,6 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
-import pooch
-
 from wsisam_server.inference.weights.errors import WeightsError
 from wsisam_server.inference.weights.staging import write_error
 
@@ -59,6 +57,8 @@ def download(url: str, to: Path, progress: Progress) -> tuple[str, int]:
             connections.callback(response.close)
 
         sink = _Sink(file, to)
+        import pooch  # noqa: PLC0415 - comes with the extra 'server', which whoever adds a model has
+
         fetch = pooch.HTTPDownloader(
             progressbar=bar,
             chunk_size=CHUNK,

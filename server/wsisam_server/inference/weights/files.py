@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wsisam_model import UnknownModelError, WsiSam, WsiSamError, available_models, registry
+import wsisam_model
+from wsisam_model import UnknownModelError, WsiSamError, available_models, registry
 from wsisam_server.inference.weights.errors import WeightsError
 from wsisam_server.inference.weights.names import BUILT_IN
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from wsisam_model import Dtype, ModelSettings
+    from wsisam_model import Dtype, ModelSettings, WsiSam
     from wsisam_server.inference.weights.folder import WeightsFolder
     from wsisam_server.inference.weights.record import ModelRecord, Part
 
@@ -59,7 +60,7 @@ def load_files(
     Raises:
         CheckpointError: a file cannot be read or does not fit.
     """
-    return WsiSam.from_files(
+    return wsisam_model.WsiSam.from_files(
         located["sam"],
         located.get("high"),
         located.get("low"),
@@ -105,7 +106,7 @@ def load(
     added = folder.names()
     try:
         if name not in added:
-            return WsiSam.from_name(name, additions=additions, device=device, dtype=dtype)
+            return wsisam_model.WsiSam.from_name(name, additions=additions, device=device, dtype=dtype)
         if additions is None:
             return load_record(folder, folder.record(name), device=device, dtype=dtype)
         located: dict[Part, Path] = {"sam": frozen_sam(folder, name), "additions": additions}

@@ -61,7 +61,7 @@ def _built_in(folder: WeightsFolder) -> list[Known]:
             continue
         try:
             model = load(folder, entry.name)
-        except WeightsError as error:
+        except (WeightsError, ModuleNotFoundError) as error:  # the latter: the weights are here, torch is not
             found.append(replace(known, problem=str(error)))
         else:
             found.append(replace(known, weights_hash=model.weights_hash, nbytes=model.nbytes))

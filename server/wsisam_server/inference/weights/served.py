@@ -6,9 +6,9 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from wsisam_model import WsiSam, WsiSamError, available_models
+import wsisam_model
+from wsisam_model import WsiSamError, available_models
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.inference.scheduler import ModelInfo, Offer
 from wsisam_server.inference.weights.errors import WeightsError
 from wsisam_server.inference.weights.files import load_record
 from wsisam_server.inference.weights.names import BUILT_IN
@@ -16,7 +16,8 @@ from wsisam_server.inference.weights.names import BUILT_IN
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from wsisam_model import Dtype
+    from wsisam_model import Dtype, WsiSam
+    from wsisam_server.inference.scheduler import ModelInfo, Offer
     from wsisam_server.inference.weights.folder import WeightsFolder
     from wsisam_server.inference.weights.record import ModelRecord
 
@@ -58,11 +59,13 @@ class ServedModels:
 
     def prepare(self, default: str) -> None:
         """See `ModelSource.prepare`. A built-in model keeps no record: what it is shows when it is loaded."""
+        from wsisam_server.inference.scheduler import ModelInfo, Offer  # noqa: PLC0415 - imports torch
+
         for listed in available_models():
             name = listed.name
             if name in BUILT_IN and listed.installed and name != default and self._may_be_asked(name):
                 try:
-                    model = WsiSam.from_name(name)
+                    model = wsisam_model.WsiSam.from_name(name)
                 except WsiSamError as error:
                     self._complain(name, str(error))
                     continue
@@ -87,7 +90,7 @@ class ServedModels:
         name = info.name
         try:
             if name in self._built_in:
-                return WsiSam.from_name(name, device=self._device, dtype=self._dtype)
+                return wsisam_model.WsiSam.from_name(name, device=self._device, dtype=self._dtype)
             if name not in self._folder.names() or _info(record := self._folder.record(name)) != info:
                 raise WsiSamServerError(Reason.UNKNOWN_MODEL, model=name, available=", ".join(self.offers()))
             return load_record(self._folder, record, device=self._device, dtype=self._dtype)
@@ -95,6 +98,8 @@ class ServedModels:
             raise WsiSamServerError(Reason.MODEL_DAMAGED, private=str(error), model=name) from error
 
     def _added(self) -> dict[str, Offer]:
+        from wsisam_server.inference.scheduler import Offer  # noqa: PLC0415
+
         found = {}
         try:
             names = self._folder.names()
@@ -124,6 +129,8 @@ class ServedModels:
 
 
 def _info(record: ModelRecord) -> ModelInfo:
+    from wsisam_server.inference.scheduler import ModelInfo  # noqa: PLC0415
+
     return ModelInfo(
         name=record.name,
         description=record.description,
