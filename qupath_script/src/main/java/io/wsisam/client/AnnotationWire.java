@@ -140,7 +140,7 @@ final class AnnotationWire {
 
   private static AnnotationShape shape(Shape message) {
     if (message.hasArea()) {
-      return AnnotationShape.areas(Wire.parts(message.getArea()));
+      return AnnotationShape.areas(SegmentationWire.parts(message.getArea()));
     }
     List<PolygonPart> parts = new ArrayList<>();
     for (DrawnPart part : message.getDrawn().getPartsList()) {
@@ -185,10 +185,10 @@ final class AnnotationWire {
             .setModel(provenance.model())
             .setWeightsHash(provenance.weightsHash());
     if (provenance.prompt() != null) {
-      message.setPrompt(Wire.prompt(provenance.prompt()));
+      message.setPrompt(SegmentationWire.prompt(provenance.prompt()));
     }
     if (provenance.window() != null) {
-      message.setField(Field.newBuilder().setHigh(Wire.window(provenance.window())));
+      message.setField(Field.newBuilder().setHigh(SegmentationWire.window(provenance.window())));
     }
     if (provenance.score() != null) {
       message.setScore(provenance.score());
@@ -204,10 +204,10 @@ final class AnnotationWire {
     return new Provenance(
         message.getModel(),
         message.getWeightsHash(),
-        message.hasPrompt() ? Wire.prompt(message.getPrompt()) : null,
-        message.hasField() ? Wire.window(high) : null,
+        message.hasPrompt() ? SegmentationWire.prompt(message.getPrompt()) : null,
+        message.hasField() ? SegmentationWire.window(high) : null,
         message.hasScore() ? Double.valueOf(message.getScore()) : null,
-        Wire.levels(message.getLevelsList()));
+        SegmentationWire.levels(message.getLevelsList()));
   }
 
   private static Instant instant(Timestamp time) {

@@ -208,7 +208,7 @@ public final class Annotations {
 
     @Override
     public void onError(Throwable failure) {
-      list.completeExceptionally(connection.ended() != null ? connection.ended() : connection.errors.of(failure, requestId));
+      list.completeExceptionally(connection.ended() != null ? connection.ended() : connection.errors().of(failure, requestId));
     }
 
     @Override
@@ -237,7 +237,7 @@ public final class Annotations {
     @Override
     public void onError(Throwable failure) {
       history.completeExceptionally(
-          connection.ended() != null ? connection.ended() : connection.errors.of(failure, requestId));
+          connection.ended() != null ? connection.ended() : connection.errors().of(failure, requestId));
     }
 
     @Override

@@ -75,25 +75,21 @@ public final class Batch {
     this.options = options;
     this.listener = listener;
     total = items.size();
-    backoff = new Backoff(connection.options.firstRetry(), connection.options.longestRetry());
+    backoff = new Backoff(connection.options().firstRetry(), connection.options().longestRetry());
     for (BatchItem item : items) {
       if (unanswered.put(item.id(), item) != null) {
         throw new IllegalArgumentException("the batch has two items with the id " + item.id());
       }
     }
     waiting.addAll(items);
-    if (!connection.threads.work(this::start)) {
+    if (!connection.threads().work(this::start)) {
       throw Errors.closed();
     }
   }
 
   /** Ends it: what is unanswered fails with BATCH_CANCELLED. */
   public void cancel() {
-    connection.threads.work(
-        () ->
-            finish(
-                new WsiSamException(
-                    "CANCELLED", ClientReason.BATCH_CANCELLED, "The batch was cancelled before this item was answered.")));
+    connection.threads().work(() -> finish(Errors.batchCancelled()));
   }
 
   /** How it ended; never fails. Completed after the last call to the listener. */
@@ -127,9 +123,9 @@ public final class Batch {
       watchdog.cancel(false);
     }
     watchdog =
-        connection.threads.later(
-            connection.options.answerTimeout(),
-            () -> finish(trouble != null ? trouble : connection.errors.noAnswer("")));
+        connection.threads().later(
+            connection.options().answerTimeout(),
+            () -> finish(trouble != null ? trouble : connection.errors().noAnswer("")));
   }
 
   private void next() {
@@ -188,10 +184,10 @@ public final class Batch {
         SegmentBatchRequest.newBuilder()
             .setSlideId(slide.id())
             .setModel(options.model())
-            .setOptions(Wire.options(options, slide.lengths()))
+            .setOptions(SegmentationWire.options(options, Lengths.of(slide)))
             .addAllTiles(tiles);
     slide.reference().mpp().ifPresent(request::setMpp);
-    part.forEach(item -> request.addItems(Wire.item(item)));
+    part.forEach(item -> request.addItems(SegmentationWire.item(item)));
     String requestId = Connection.newRequestId();
     ClientCall<SegmentBatchRequest, SegmentBatchResponse> fresh =
         connection.stream(SegmentationGrpc.getSegmentBatchMethod(), requestId);
@@ -214,7 +210,7 @@ public final class Batch {
   private void fail(BatchItem item, WsiSamException error) {
     if (unanswered.remove(item.id()) != null) {
       Failure failure = new Failure(item.id(), 0, item.ask(), error);
-      connection.threads.callback(() -> listener.onFailed(failure));
+      connection.threads().callback(() -> listener.onFailed(failure));
       progress();
     }
   }
@@ -222,7 +218,7 @@ public final class Batch {
   private void progress() {
     int now = total - unanswered.size();
     done = now;
-    connection.threads.callback(() -> listener.onProgress(now, total));
+    connection.threads().callback(() -> listener.onProgress(now, total));
   }
 
   private void finish(WsiSamException why) {
@@ -240,8 +236,8 @@ public final class Batch {
     List.copyOf(unanswered.values()).forEach(item -> fail(item, why));
     boolean cancelled = why != null && why.reason().equals(ClientReason.BATCH_CANCELLED);
     BatchResult ended = new BatchResult(outlined, total - outlined, cancelled);
-    connection.threads.callback(() -> listener.onEnd(ended));
-    connection.threads.callback(() -> result.complete(ended));
+    connection.threads().callback(() -> listener.onEnd(ended));
+    connection.threads().callback(() -> result.complete(ended));
   }
 
   /** The answers to one call. */
@@ -250,7 +246,7 @@ public final class Batch {
     private final List<BatchItem> items;
     private final String slideId;
     private final String requestId;
-    private final Lengths sent = slide.lengths();
+    private final Lengths sent = Lengths.of(slide);
     private boolean slideForgotten;
     private boolean misread;
 
@@ -280,9 +276,9 @@ public final class Batch {
                 item.id(),
                 0,
                 item.ask(),
-                Wire.outline(response.getOutline()),
+                SegmentationWire.outline(response.getOutline()),
                 Duration.ofNanos(System.nanoTime() - asked));
-        connection.threads.callback(() -> listener.onOutline(answer));
+        connection.threads().callback(() -> listener.onOutline(answer));
         progress();
       } else {
         failed(item, Errors.of(response.getError(), requestId));
@@ -290,13 +286,12 @@ public final class Batch {
     }
 
     private boolean isMisread(io.wsisam.v1.Outline outline) {
-      PixelSize size = Wire.pixelSize(outline.hasPixelSize(), outline.getPixelSize());
-      return slide.misread(outline.getUnit(), size, sent) && options.hasLengths();
+      return sent.misread(slide, outline.getUnit(), outline.hasPixelSize(), outline.getPixelSize()) && options.hasLengths();
     }
 
     private void failed(BatchItem item, WsiSamException error) {
       if (error.reason().equals("PIXELS_NEEDED") && meals.merge(item.id(), 1, Integer::sum) <= PIXEL_ROUNDS) {
-        hungry.put(item.id(), error.wanted());
+        hungry.put(item.id(), SlideWire.windows(Errors.pixelsNeeded(error)));
       } else if (error.reason().equals("UNKNOWN_SLIDE_ID") || error.reason().equals("SHUTTING_DOWN")) {
         slideForgotten |= error.reason().equals("UNKNOWN_SLIDE_ID"); // asked again when the part has ended
       } else {
@@ -309,7 +304,7 @@ public final class Batch {
       if (over) {
         return;
       }
-      trouble = connection.errors.of(failure, requestId);
+      trouble = connection.errors().of(failure, requestId);
       boolean forgotten = trouble.reason().equals("UNKNOWN_SLIDE_ID");
       if (forgotten || Errors.isTransient(trouble)) {
         again(forgotten);
@@ -355,7 +350,7 @@ public final class Batch {
         return;
       }
       opener
-          .reopen(slide, slideId, connection.options.callTimeout())
+          .reopen(slide, slideId, connection.options().callTimeout())
           .whenComplete(
               (id, failure) -> {
                 if (failure == null) {

@@ -40,9 +40,9 @@ final class Connection {
   private static final Metadata.Key<String> REQUEST_ID =
       Metadata.Key.of("x-request-id", Metadata.ASCII_STRING_MARSHALLER);
 
-  final Threads threads;
-  final ClientOptions options;
-  final Errors errors;
+  private final Threads threads;
+  private final ClientOptions options;
+  private final Errors errors;
   private final ManagedChannel channel;
   private final CallOptions callOptions;
   private final Set<Consumer<WsiSamException>> endings = new LinkedHashSet<>();
@@ -69,8 +69,23 @@ final class Connection {
             .keepAliveTimeout(options.keepaliveAnswer().toNanos(), TimeUnit.NANOSECONDS)
             .maxInboundMessageSize(LARGEST_MESSAGE)
             .disableServiceConfigLookUp() // one look-up less in a hospital's name service
-            .userAgent("wsisam-qupath-client/" + WsiSamClient.version())
+            .userAgent("wsisam-qupath-client/" + ClientVersion.TEXT)
             .build();
+  }
+
+  /** Its threads. */
+  Threads threads() {
+    return threads;
+  }
+
+  /** What it was opened with. */
+  ClientOptions options() {
+    return options;
+  }
+
+  /** Makes errors that name this server. */
+  Errors errors() {
+    return errors;
   }
 
   /** A new id, by which a call is found in the server's log. */

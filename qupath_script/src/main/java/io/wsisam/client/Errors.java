@@ -71,6 +71,25 @@ final class Errors {
     return new WsiSamException("CANCELLED", ClientReason.SESSION_CLOSED, "The session was closed before the answer came.");
   }
 
+  static WsiSamException batchCancelled() {
+    return new WsiSamException(
+        "CANCELLED", ClientReason.BATCH_CANCELLED, "The batch was cancelled before this item was answered.");
+  }
+
+  /** The file that a server opened is another image than the one that is open here. */
+  static WsiSamException slideDiffers(String theirs, String ours) {
+    return new WsiSamException(
+        "FAILED_PRECONDITION",
+        ClientReason.SLIDE_DIFFERS,
+        "The server's file is " + theirs + " pixels, the image that is open here " + ours
+            + ": they are not the same image. Allow its pixels to be sent, or have the path mapping checked.");
+  }
+
+  /** With reason PIXELS_NEEDED: the windows to send. */
+  static PixelsNeeded pixelsNeeded(WsiSamException error) {
+    return error.pixelsNeeded();
+  }
+
   static WsiSamException superseded() {
     return new WsiSamException("ABORTED", "SUPERSEDED", "A newer prompt of the same object took this one's place.");
   }
@@ -111,6 +130,12 @@ final class Errors {
     return new WsiSamException("INTERNAL", ClientReason.UNEXPECTED_ANSWER, "The server answered unexpectedly: " + what);
   }
 
+  /** The server ended a stream that goes on for as long as its user works. */
+  WsiSamException interactEnded() {
+    return new WsiSamException(
+        "UNAVAILABLE", ClientReason.CONNECTION_LOST, "The server at " + address + " ended the stream.");
+  }
+
   WsiSamException noAnswer(String requestId) {
     return own(
         "DEADLINE_EXCEEDED",
@@ -128,13 +153,13 @@ final class Errors {
     com.google.rpc.Status details = StatusProto.fromThrowable(call);
     String text = status.getDescription() == null ? status.getCode().name() : status.getDescription();
     ErrorInfo info = null;
-    List<PixelWindow> wanted = List.of();
+    PixelsNeeded needed = PixelsNeeded.getDefaultInstance();
     for (Any packed : details == null ? List.<Any>of() : details.getDetailsList()) {
       try {
         if (packed.is(ErrorInfo.class)) {
           info = packed.unpack(ErrorInfo.class);
         } else if (packed.is(PixelsNeeded.class)) {
-          wanted = Wire.windows(packed.unpack(PixelsNeeded.class));
+          needed = packed.unpack(PixelsNeeded.class);
         }
       } catch (InvalidProtocolBufferException damaged) {
         return own("INTERNAL", ClientReason.UNEXPECTED_ANSWER, "The server's error cannot be read: " + text, requestId);
@@ -143,7 +168,7 @@ final class Errors {
     return info == null
         ? withoutReason(status, text, requestId)
         : new WsiSamException(
-            status.getCode().name(), info.getReason(), text, requestId, info.getMetadataMap(), wanted);
+            status.getCode().name(), info.getReason(), text, requestId, info.getMetadataMap(), needed);
   }
 
   /** One failed item of a stream. */
@@ -154,7 +179,7 @@ final class Errors {
         error.getMessage(),
         requestId,
         error.getDetailsMap(),
-        Wire.windows(error.getPixelsNeeded()));
+        error.getPixelsNeeded());
   }
 
   /** A failure that gRPC made, or something else than our server. */

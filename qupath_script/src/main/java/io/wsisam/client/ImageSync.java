@@ -129,7 +129,7 @@ public final class ImageSync {
     @Override
     public void onError(Throwable failure) {
       answer.completeExceptionally(
-          connection.ended() != null ? connection.ended() : connection.errors.of(failure, requestId));
+          connection.ended() != null ? connection.ended() : connection.errors().of(failure, requestId));
     }
 
     @Override

@@ -64,7 +64,7 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
     this.reader = reader;
     this.slide = slide;
     slideId = slide.id();
-    lengths = slide.lengths();
+    lengths = Lengths.of(slide);
     this.owner = owner;
   }
 
@@ -78,12 +78,12 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
             .setSessionId(UUID.randomUUID().toString())
             .setSlideId(slideId)
             .setModel(options.model())
-            .setOptions(Wire.options(options, lengths));
+            .setOptions(SegmentationWire.options(options, lengths));
     slide.reference().mpp().ifPresent(start::setMpp);
     send(InteractRequest.newBuilder().setStart(start).build());
     startTimer =
-        connection.threads.later(
-            connection.options.callTimeout(), () -> abandon(connection.errors.noAnswer(requestId)));
+        connection.threads().later(
+            connection.options().callTimeout(), () -> abandon(connection.errors().noAnswer(requestId)));
   }
 
   boolean isStarted() {
@@ -92,12 +92,12 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
 
   void prompt(String objectId, int revision, Ask ask) {
     flying.add(revision);
-    send(InteractRequest.newBuilder().setPrompt(Wire.revision(objectId, revision, ask)).build());
+    send(InteractRequest.newBuilder().setPrompt(SegmentationWire.revision(objectId, revision, ask)).build());
   }
 
   void viewport(Viewport viewport) {
     if (isStarted()) {
-      send(InteractRequest.newBuilder().setViewport(Wire.viewport(viewport)).build());
+      send(InteractRequest.newBuilder().setViewport(SegmentationWire.viewport(viewport)).build());
     }
   }
 
@@ -144,21 +144,19 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
       }
       case ERROR -> error(message.getError());
       case PROGRESS -> owner.progress(message.getProgress());
-      case PIXELS_NEEDED -> Wire.windows(message.getPixelsNeeded()).forEach(this::sendTile);
+      case PIXELS_NEEDED -> SlideWire.windows(message.getPixelsNeeded()).forEach(this::sendTile);
       case MESSAGE_NOT_SET -> { /* of a newer server: nothing that this client waits for */ }
     }
   }
 
   @Override
   public void onError(Throwable failure) {
-    end(connection.errors.of(failure, requestId));
+    end(connection.errors().of(failure, requestId));
   }
 
   @Override
   public void onCompleted() {
-    end(
-        new WsiSamException(
-            "UNAVAILABLE", ClientReason.CONNECTION_LOST, "The server at " + connection.options.address() + " ended the stream."));
+    end(connection.errors().interactEnded());
   }
 
   private void abandon(WsiSamException error) {

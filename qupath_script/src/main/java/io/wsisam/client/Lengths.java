@@ -1,5 +1,6 @@
 package io.wsisam.client;
 
+import io.wsisam.v1.LengthUnit;
 import java.util.OptionalDouble;
 
 /**
@@ -27,6 +28,24 @@ record Lengths(double factor) {
       return new Lengths(1 / here.getAsDouble());
     }
     return file.isPresent() ? new Lengths(file.getAsDouble()) : SAME;
+  }
+
+  /** For a slide, as far as the server has told. */
+  static Lengths of(Slide slide) {
+    return slide.lengths();
+  }
+
+  /**
+   * Takes what a reply says of lengths, and whether the server read these in another unit than they were meant in.
+   *
+   * @param slide that the request was about
+   * @param unit that the reply names
+   * @param hasSize whether the reply has a pixel size: a server of an earlier release sends none
+   * @param size the reply's pixel size
+   */
+  boolean misread(Slide slide, LengthUnit unit, boolean hasSize, io.wsisam.v1.PixelSize size) {
+    slide.told(unit, SlideWire.pixelSize(hasSize, size));
+    return !slide.lengths().equals(this);
   }
 
   double length(double users) {

@@ -1,5 +1,8 @@
 package io.wsisam.client;
 
+import io.wsisam.v1.Model;
+import io.wsisam.v1.PromptKind;
+
 /**
  * A model that a server knows.
  *
@@ -28,4 +31,21 @@ public record ModelInfo(
     boolean goodForPoints,
     String licence,
     String howToGet,
-    boolean loaded) {}
+    boolean loaded) {
+  /** From the message of the contract. */
+  static ModelInfo of(Model model) {
+    return new ModelInfo(
+        model.getName(),
+        model.getDescription(),
+        model.getImageSize(),
+        model.getReady(),
+        model.getIsDefault(),
+        model.getWeightsHash(),
+        model.getUsesLow(),
+        model.getGoodForList().contains(PromptKind.PROMPT_KIND_BOX),
+        model.getGoodForList().contains(PromptKind.PROMPT_KIND_POINTS),
+        model.getLicence(),
+        model.getHowToGet(),
+        model.getLoaded());
+  }
+}

@@ -71,7 +71,7 @@ final class PixelReader {
     byte[] rgb = Tiles.rgb(image, provider.display(), width, height);
     byte[] data = encoding == TileEncoding.TILE_ENCODING_PNG ? Tiles.png(rgb, width, height) : rgb;
     return PixelTile.newBuilder()
-        .setWindow(Wire.window(window))
+        .setWindow(SlideWire.window(window))
         .setEncoding(encoding)
         .setData(ByteString.copyFrom(data))
         .build();

@@ -35,19 +35,18 @@ final class Segmenter {
   private CompletableFuture<Outline> attempt(
       Slide slide, Ask ask, SegmentOptions options, List<PixelTile> tiles, Duration left, int rounds) {
     String id = slide.id();
-    Lengths sent = slide.lengths();
-    SegmentRequest request = Wire.request(slide, ask, options).addAllTiles(tiles).build();
+    Lengths sent = Lengths.of(slide);
+    SegmentRequest request = SegmentationWire.request(slide, ask, options).addAllTiles(tiles).build();
     return connection
         .call(SegmentationGrpc.getSegmentMethod(), request, left)
         .thenApply(SegmentResponse::getOutline)
         .handle(
             (outline, failure) -> {
               if (failure == null) {
-                PixelSize size = Wire.pixelSize(outline.hasPixelSize(), outline.getPixelSize());
-                boolean misread = slide.misread(outline.getUnit(), size, sent) && options.hasLengths();
+                boolean misread = sent.misread(slide, outline.getUnit(), outline.hasPixelSize(), outline.getPixelSize()) && options.hasLengths();
                 return misread && rounds > 0
                     ? attempt(slide, ask, options, tiles, left, rounds - 1)
-                    : CompletableFuture.completedFuture(Wire.outline(outline));
+                    : CompletableFuture.completedFuture(SegmentationWire.outline(outline));
               }
               WsiSamException error = WsiSamException.of(failure);
               if (rounds == 0) {
@@ -59,7 +58,7 @@ final class Segmenter {
                         .reopen(slide, id, left)
                         .thenCompose(fresh -> attempt(slide, ask, options, List.of(), left, rounds - 1));
                 case "PIXELS_NEEDED" ->
-                    more(slide, tiles, error.wanted())
+                    more(slide, tiles, SlideWire.windows(Errors.pixelsNeeded(error)))
                         .thenCompose(all -> attempt(slide, ask, options, all, left, rounds - 1));
                 default -> CompletableFuture.<Outline>failedFuture(error);
               };

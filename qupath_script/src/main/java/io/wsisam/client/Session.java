@@ -63,8 +63,8 @@ public final class Session implements AutoCloseable {
     this.slide = Objects.requireNonNull(slide, "slide");
     this.options = Objects.requireNonNull(options, "options");
     this.listener = Objects.requireNonNull(listener, "listener");
-    backoff = new Backoff(connection.options.firstRetry(), connection.options.longestRetry());
-    hint = new ViewportHint(connection.threads, viewport -> stream.viewport(viewport));
+    backoff = new Backoff(connection.options().firstRetry(), connection.options().longestRetry());
+    hint = new ViewportHint(connection.threads(), viewport -> stream.viewport(viewport));
     run(
         () -> {
           if (connection.ended() != null) {
@@ -151,11 +151,11 @@ public final class Session implements AutoCloseable {
   /** Ends the session; unanswered prompts fail with SESSION_CLOSED. May be called again. */
   @Override
   public void close() {
-    connection.threads.work(() -> end(SessionState.CLOSED, Errors.sessionClosed()));
+    connection.threads().work(() -> end(SessionState.CLOSED, Errors.sessionClosed()));
   }
 
   private void run(Runnable task) {
-    if (!connection.threads.work(task)) {
+    if (!connection.threads().work(task)) {
       throw Errors.closed();
     }
   }
@@ -174,7 +174,7 @@ public final class Session implements AutoCloseable {
   private void reopen(String staleId) {
     if (over == null) {
       opener
-          .reopen(slide, staleId, connection.options.callTimeout())
+          .reopen(slide, staleId, connection.options().callTimeout())
           .whenComplete(
               (id, failure) -> {
                 if (failure == null) {
@@ -239,7 +239,7 @@ public final class Session implements AutoCloseable {
 
   private void become(SessionState next, WsiSamException cause) {
     state = next;
-    connection.threads.callback(() -> listener.onState(next, cause));
+    connection.threads().callback(() -> listener.onState(next, cause));
   }
 
   // -- Prompts ----------------------------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ public final class Session implements AutoCloseable {
     if (turn.timer != null) {
       turn.timer.cancel(false);
     }
-    turn.timer = connection.threads.later(connection.options.answerTimeout(), () -> expire(turn));
+    turn.timer = connection.threads().later(connection.options().answerTimeout(), () -> expire(turn));
   }
 
   /** Sends what may be sent now. */
@@ -293,7 +293,7 @@ public final class Session implements AutoCloseable {
   private void sendLater(Turn turn, Duration pause) {
     InteractStream same = stream;
     turn.sent = false;
-    connection.threads.later(
+    connection.threads().later(
         pause,
         () -> {
           if (stream == same && turns.get(turn.revision) == turn && !turn.sent) {
@@ -306,7 +306,7 @@ public final class Session implements AutoCloseable {
   private void expire(Turn turn) {
     if (turns.get(turn.revision) == turn) {
       boolean away = state != SessionState.READY && trouble != null;
-      fail(turn, away ? trouble : connection.errors.noAnswer(""));
+      fail(turn, away ? trouble : connection.errors().noAnswer(""));
       giveUp(turn);
       pump();
     }
@@ -343,7 +343,7 @@ public final class Session implements AutoCloseable {
   private void report(Turn turn, WsiSamException error) {
     unanswered.decrementAndGet();
     Failure failure = new Failure(turn.objectId, turn.revision, turn.ask, error);
-    connection.threads.callback(() -> listener.onFailed(failure));
+    connection.threads().callback(() -> listener.onFailed(failure));
   }
 
   /** Whether a message answers a reminder; the turn that waits for it is then sent. */
@@ -364,16 +364,15 @@ public final class Session implements AutoCloseable {
     @Override
     public void started(Started started) {
       reopened = false;
-      PixelSize size = Wire.pixelSize(started.hasPixelSize(), started.getPixelSize());
-      if (slide.misread(started.getUnit(), size, stream.lengths) && options.hasLengths()) {
+      if (stream.lengths.misread(slide, started.getUnit(), started.hasPixelSize(), started.getPixelSize()) && options.hasLengths()) {
         stream.drop(); // before anything was asked on it: again, with lengths in the server's unit
         connect();
         return;
       }
       become(SessionState.READY, null);
       SessionInfo info =
-          new SessionInfo(started.getModel(), started.getWeightsHash(), Wire.inMicrons(started.getUnit()));
-      connection.threads.callback(() -> listener.onStarted(info));
+          new SessionInfo(started.getModel(), started.getWeightsHash(), SlideWire.inMicrons(started.getUnit()));
+      connection.threads().callback(() -> listener.onStarted(info));
       hint.sendNow();
       pump();
     }
@@ -389,10 +388,10 @@ public final class Session implements AutoCloseable {
                 turn.objectId,
                 turn.revision,
                 turn.ask,
-                Wire.outline(message.getOutline()),
+                SegmentationWire.outline(message.getOutline()),
                 Duration.ofNanos(System.nanoTime() - turn.asked));
         subjects.get(turn.objectId).answered = answer;
-        connection.threads.callback(() -> listener.onOutline(answer));
+        connection.threads().callback(() -> listener.onOutline(answer));
       } else {
         endsReminder(message.getObjectId(), message.getRevision());
       }
@@ -404,7 +403,7 @@ public final class Session implements AutoCloseable {
       WsiSamException error = Errors.of(message.getError(), requestId);
       Turn turn = turns.get(message.getRevision());
       if (message.getObjectId().isEmpty() && turn == null) {
-        connection.threads.callback(() -> listener.onWarning(error));
+        connection.threads().callback(() -> listener.onWarning(error));
       } else if (error.reason().equals("UNKNOWN_SLIDE_ID") && turn != null && !turn.sentAgain) {
         turn.sentAgain = true;
         forgotten(error);
@@ -452,18 +451,18 @@ public final class Session implements AutoCloseable {
       }
       if (turn != null && stage != null) {
         turn.wantsPixels = stage == Stage.WAITING_FOR_PIXELS;
-        connection.threads.callback(() -> listener.onProgress(turn.objectId, turn.revision, stage));
+        connection.threads().callback(() -> listener.onProgress(turn.objectId, turn.revision, stage));
       }
     }
 
     private void refining(Turn turn, int done, int total) {
       expect(turn); // a border may need many windows: each shows that the server is at work
-      connection.threads.callback(() -> listener.onRefining(turn.objectId, turn.revision, done, total));
+      connection.threads().callback(() -> listener.onRefining(turn.objectId, turn.revision, done, total));
     }
 
     @Override
     public void pixelsFailed(WsiSamException error) {
-      connection.threads.callback(() -> listener.onWarning(error));
+      connection.threads().callback(() -> listener.onWarning(error));
       List.copyOf(turns.values()).stream()
           .filter(turn -> turn.wantsPixels)
           .forEach(

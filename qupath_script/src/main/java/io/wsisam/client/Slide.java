@@ -55,24 +55,18 @@ public final class Slide {
   /** How lengths are sent, as far as the server has told. It is taken for one that uses the pixel size which it is sent. */
   Lengths lengths() {
     boolean known = opened.mpp().isPresent() || reference.mpp().isPresent();
-    boolean microns = unit == LengthUnit.LENGTH_UNIT_UNSPECIFIED ? known : Wire.inMicrons(unit);
+    boolean microns = unit == LengthUnit.LENGTH_UNIT_UNSPECIFIED ? known : SlideWire.inMicrons(unit);
     return Lengths.of(reference.mpp(), opened.mpp(), microns);
   }
 
-  /**
-   * Takes what a reply says of lengths.
-   *
-   * @param sent how lengths were sent with the request
-   * @return whether the server read them in another unit than they were meant in
-   */
-  boolean misread(LengthUnit inReply, PixelSize inReplyOrNull, Lengths sent) {
+  /** Takes what a reply says of lengths: their unit, and the pixel size or null. */
+  void told(LengthUnit inReply, PixelSize inReplyOrNull) {
     if (inReply == LengthUnit.LENGTH_UNIT_MICRON || inReply == LengthUnit.LENGTH_UNIT_PIXEL) {
       unit = inReply;
     }
     if (inReplyOrNull != null) {
       said = inReplyOrNull;
     }
-    return !lengths().equals(sent);
   }
 
   /** Whether the server reads this image's pixels from here; false: it opened the file itself. */

@@ -63,7 +63,7 @@ final class SlideOpener {
     boolean last = index == reference.uris().size() - 1;
     OpenSlideRequest.Builder request = OpenSlideRequest.newBuilder().setUri(reference.uris().get(index));
     if (last && reference.pixels() != null) {
-      request.setPixels(Wire.source(reference));
+      request.setPixels(SlideWire.source(reference));
     }
     return connection
         .call(SegmentationGrpc.getOpenSlideMethod(), request.build(), timeout)
@@ -86,12 +86,8 @@ final class SlideOpener {
 
   private static Slide.Opened checked(SlideReference reference, String uri, OpenSlideResponse response) {
     if (response.getWidth() != reference.width() || response.getHeight() != reference.height()) {
-      throw new WsiSamException(
-          "FAILED_PRECONDITION",
-          ClientReason.SLIDE_DIFFERS,
-          "The server's file is " + response.getWidth() + " x " + response.getHeight() + " pixels, the image that is open"
-              + " here " + reference.width() + " x " + reference.height() + ": they are not the same image. Allow its"
-              + " pixels to be sent, or have the path mapping checked.");
+      throw Errors.slideDiffers(
+          response.getWidth() + " x " + response.getHeight(), reference.width() + " x " + reference.height());
     }
     return new Slide.Opened(
         response.getSlideId(),

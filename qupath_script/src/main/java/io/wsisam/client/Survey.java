@@ -62,14 +62,14 @@ public final class Survey {
     this.wish = wish;
     this.options = options;
     this.listener = listener;
-    if (!connection.threads.work(this::start)) {
+    if (!connection.threads().work(this::start)) {
       throw Errors.closed();
     }
   }
 
   /** Ends it; what was reported stays. */
   public void cancel() {
-    connection.threads.work(() -> finish(true));
+    connection.threads().work(() -> finish(true));
   }
 
   /** How it ended, also when it was cancelled. Completed after the last call to the listener. */
@@ -91,11 +91,11 @@ public final class Survey {
     ClientCall<SegmentEverythingRequest, SegmentEverythingResponse> fresh =
         connection.stream(SegmentationGrpc.getSegmentEverythingMethod(), requestId);
     call = fresh;
-    Lengths lengths = slide.lengths();
+    Lengths lengths = Lengths.of(slide);
     SegmentEverythingRequest whole =
         request.toBuilder()
-            .setFilter(Wire.filter(wish, lengths))
-            .setOptions(Wire.options(options, lengths))
+            .setFilter(SegmentationWire.filter(wish, lengths))
+            .setOptions(SegmentationWire.options(options, lengths))
             .addAllTiles(tiles)
             .build();
     ClientCalls.asyncServerStreamingCall(fresh, whole, new Answers(requestId, lengths, tiles));
@@ -104,13 +104,13 @@ public final class Survey {
   private void finish(boolean cancelled) {
     if (end()) {
       SurveyResult ended = new SurveyResult(proposed, done, total, cancelled);
-      connection.threads.callback(() -> result.complete(ended));
+      connection.threads().callback(() -> result.complete(ended));
     }
   }
 
   private void fail(WsiSamException error) {
     if (end()) {
-      connection.threads.callback(() -> result.completeExceptionally(error));
+      connection.threads().callback(() -> result.completeExceptionally(error));
     }
   }
 
@@ -128,7 +128,7 @@ public final class Survey {
 
   /** Asks again with the pixels of the whole region, where one message holds them. */
   private void feed(WsiSamException hungry) {
-    List<PixelWindow> windows = hungry.wanted();
+    List<PixelWindow> windows = SlideWire.windows(Errors.pixelsNeeded(hungry));
     long bytes = windows.stream().mapToLong(window -> (long) RGB * window.tileWidth() * window.tileHeight()).sum();
     if (fed || bytes > TILE_BYTES) {
       fail(Errors.surveyTooLarge(windows.size()));
@@ -170,8 +170,7 @@ public final class Survey {
         return;
       }
       connection.answered();
-      PixelSize size = Wire.pixelSize(response.hasPixelSize(), response.getPixelSize());
-      if (slide.misread(response.getUnit(), size, sent)) {
+      if (sent.misread(slide, response.getUnit(), response.hasPixelSize(), response.getPixelSize())) {
         misread = true; // the first answer comes before any window is read: again, with sizes in the server's unit
         call.cancel("asked again in another unit", null);
         ask(tiles);
@@ -184,16 +183,16 @@ public final class Survey {
             new Answer(
                 UUID.randomUUID().toString(),
                 0,
-                Ask.of(Wire.prompt(proposal.getPrompt())),
-                Wire.outline(proposal.getOutline()),
+                Ask.of(SegmentationWire.prompt(proposal.getPrompt())),
+                SegmentationWire.outline(proposal.getOutline()),
                 waited);
-        connection.threads.callback(() -> listener.onProposal(answer));
+        connection.threads().callback(() -> listener.onProposal(answer));
       }
       int now = response.getWindowsDone();
       int all = response.getWindowsTotal();
       done = now;
       total = all;
-      connection.threads.callback(() -> listener.onProgress(now, all));
+      connection.threads().callback(() -> listener.onProgress(now, all));
     }
 
     @Override
@@ -201,7 +200,7 @@ public final class Survey {
       if (over || misread) {
         return;
       }
-      WsiSamException error = connection.errors.of(failure, requestId);
+      WsiSamException error = connection.errors().of(failure, requestId);
       if (error.reason().equals("PIXELS_NEEDED")) {
         feed(error);
       } else {

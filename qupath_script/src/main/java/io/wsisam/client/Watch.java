@@ -30,13 +30,13 @@ public final class Watch implements AutoCloseable {
     this.query = query;
     this.listener = listener;
     revision = query.since();
-    backoff = new Backoff(connection.options.firstRetry(), connection.options.longestRetry());
+    backoff = new Backoff(connection.options().firstRetry(), connection.options().longestRetry());
   }
 
   /** Begins; throws CLIENT_CLOSED. */
   Watch start() {
     boolean taken =
-        connection.threads.work(
+        connection.threads().work(
             () -> {
               connection.onEnd(ending);
               connect();
@@ -51,7 +51,7 @@ public final class Watch implements AutoCloseable {
   @Override
   public void close() {
     closed = true;
-    connection.threads.work(() -> end(null));
+    connection.threads().work(() -> end(null));
   }
 
   private void connect() {
@@ -95,7 +95,7 @@ public final class Watch implements AutoCloseable {
   }
 
   private void tell(Runnable news) {
-    connection.threads.callback(
+    connection.threads().callback(
         () -> {
           if (!closed) {
             news.run();
@@ -136,7 +136,7 @@ public final class Watch implements AutoCloseable {
 
     @Override
     public void onError(Throwable failure) {
-      lost(connection.ended() != null ? connection.ended() : connection.errors.of(failure, requestId));
+      lost(connection.ended() != null ? connection.ended() : connection.errors().of(failure, requestId));
     }
 
     @Override

@@ -1,6 +1,6 @@
 package io.wsisam.client;
 
-import java.util.List;
+import io.wsisam.v1.PixelsNeeded;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletionException;
@@ -17,7 +17,7 @@ public final class WsiSamException extends RuntimeException {
   private final String requestId;
   @SuppressWarnings("serial") // what Map.copyOf makes is serializable; javac asks since 18
   private final Map<String, String> details;
-  private final transient List<PixelWindow> wanted;
+  private final transient PixelsNeeded pixelsNeeded;
 
   WsiSamException(
       String status,
@@ -25,17 +25,17 @@ public final class WsiSamException extends RuntimeException {
       String text,
       String requestId,
       Map<String, String> details,
-      List<PixelWindow> wanted) {
+      PixelsNeeded pixelsNeeded) {
     super(text);
     this.status = status;
     this.reason = reason;
     this.requestId = requestId;
     this.details = Map.copyOf(details);
-    this.wanted = List.copyOf(wanted);
+    this.pixelsNeeded = pixelsNeeded;
   }
 
   WsiSamException(String status, String reason, String text, String requestId, Map<String, String> details) {
-    this(status, reason, text, requestId, details, List.of());
+    this(status, reason, text, requestId, details, PixelsNeeded.getDefaultInstance());
   }
 
   WsiSamException(String status, String reason, String text) {
@@ -98,8 +98,8 @@ public final class WsiSamException extends RuntimeException {
   }
 
   /** With reason PIXELS_NEEDED: the windows to send. */
-  List<PixelWindow> wanted() {
-    return wanted;
+  PixelsNeeded pixelsNeeded() {
+    return pixelsNeeded;
   }
 
   /** Whether the prompt was replaced or called off: nothing that a user must be told. */

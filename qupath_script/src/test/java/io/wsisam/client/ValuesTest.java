@@ -102,7 +102,7 @@ class ValuesTest {
             .addPolygons(Polygon.newBuilder().addRings(outer))
             .addPolygons(Polygon.getDefaultInstance())
             .build();
-    List<PolygonPart> parts = Wire.parts(message);
+    List<PolygonPart> parts = SegmentationWire.parts(message);
     assertEquals(2, parts.size());
     assertArrayEquals(new double[] {200, 100, 210, 100, 210, 110}, parts.get(0).outer());
     assertArrayEquals(
@@ -148,7 +148,7 @@ class ValuesTest {
   void aRingMayReachAcrossTheLargestSlide() {
     Ring wide = Ring.newBuilder().addAllDeltas(List.of(Integer.MAX_VALUE, 0, Integer.MIN_VALUE, 5, 1, 1)).build();
     double[] ring =
-        Wire.parts(MultiPolygon.newBuilder().addPolygons(Polygon.newBuilder().addRings(wide)).build()).get(0).outer();
+        SegmentationWire.parts(MultiPolygon.newBuilder().addPolygons(Polygon.newBuilder().addRings(wide)).build()).get(0).outer();
     assertEquals(Integer.MAX_VALUE / 32.0, ring[0]);
     assertEquals(-1 / 32.0, ring[2]);
   }

@@ -1,18 +1,12 @@
 package io.wsisam.client;
 
 import io.wsisam.v1.Box;
-import io.wsisam.v1.LengthUnit;
-import io.wsisam.v1.Model;
 import io.wsisam.v1.MultiPolygon;
 import io.wsisam.v1.OutlineOptions;
-import io.wsisam.v1.PixelSizeSource;
-import io.wsisam.v1.PixelSource;
-import io.wsisam.v1.PixelsNeeded;
 import io.wsisam.v1.Point;
 import io.wsisam.v1.PointLabel;
 import io.wsisam.v1.Polygon;
 import io.wsisam.v1.ProposalFilter;
-import io.wsisam.v1.PromptKind;
 import io.wsisam.v1.PromptPoint;
 import io.wsisam.v1.PromptRevision;
 import io.wsisam.v1.Ring;
@@ -20,14 +14,13 @@ import io.wsisam.v1.SegmentRequest;
 import io.wsisam.v1.Window;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalDouble;
 
-/** This client's values as messages of the contract, and back. */
-final class Wire {
+/** Prompts and outlines as messages of the contract, and back. */
+final class SegmentationWire {
   /** Steps of a ring's grid in one level-0 pixel. */
   private static final double GRID = 32;
 
-  private Wire() {}
+  private SegmentationWire() {}
 
   static io.wsisam.v1.Prompt prompt(Prompt prompt) {
     io.wsisam.v1.Prompt.Builder message = io.wsisam.v1.Prompt.newBuilder();
@@ -110,20 +103,13 @@ final class Wire {
     return message.build();
   }
 
-  static PixelSource source(SlideReference reference) {
-    PixelSource.Builder message =
-        PixelSource.newBuilder().setWidth(reference.width()).setHeight(reference.height());
-    reference.mpp().ifPresent(message::setMpp);
-    return message.build();
-  }
-
   static SegmentRequest.Builder request(Slide slide, Ask ask, SegmentOptions options) {
     SegmentRequest.Builder message =
         SegmentRequest.newBuilder()
             .setSlideId(slide.id())
             .setModel(options.model())
             .setPrompt(prompt(ask.prompt()))
-            .setOptions(options(options, slide.lengths()));
+            .setOptions(options(options, Lengths.of(slide)));
     slide.reference().mpp().ifPresent(message::setMpp);
     if (ask.viewport() != null) {
       message.setViewport(viewport(ask.viewport()));
@@ -171,34 +157,6 @@ final class Wire {
     return message.build();
   }
 
-  static io.wsisam.v1.PixelWindow window(PixelWindow window) {
-    return io.wsisam.v1.PixelWindow.newBuilder()
-        .setX(window.x())
-        .setY(window.y())
-        .setWidth(window.width())
-        .setHeight(window.height())
-        .setTileWidth(window.tileWidth())
-        .setTileHeight(window.tileHeight())
-        .setDownsample(window.downsample())
-        .build();
-  }
-
-  static List<PixelWindow> windows(PixelsNeeded needed) {
-    List<PixelWindow> windows = new ArrayList<>();
-    for (io.wsisam.v1.PixelWindow window : needed.getWindowsList()) {
-      windows.add(
-          new PixelWindow(
-              window.getX(),
-              window.getY(),
-              window.getWidth(),
-              window.getHeight(),
-              window.getTileWidth(),
-              window.getTileHeight(),
-              window.getDownsample()));
-    }
-    return windows;
-  }
-
   static Outline outline(io.wsisam.v1.Outline message) {
     io.wsisam.v1.Timings timings = message.getTimings();
     return new Outline(
@@ -207,7 +165,7 @@ final class Wire {
         window(message.getField().getHigh()),
         message.getCutByField(),
         message.getTolerance(),
-        inMicrons(message.getUnit()),
+        SlideWire.inMicrons(message.getUnit()),
         message.getDroppedParts(),
         message.getDroppedHoles(),
         message.getModel(),
@@ -228,9 +186,9 @@ final class Wire {
   }
 
   /** Areas; each vertex moves to the grid of the contract, 1/32 pixel. */
-  static MultiPolygon areas(AnnotationShape shape) {
+  static MultiPolygon areas(List<PolygonPart> parts) {
     MultiPolygon.Builder message = MultiPolygon.newBuilder();
-    for (PolygonPart part : shape.parts()) {
+    for (PolygonPart part : parts) {
       Polygon.Builder polygon = Polygon.newBuilder().addRings(deltas(part.outer()));
       part.holes().forEach(hole -> polygon.addRings(deltas(hole)));
       message.addPolygons(polygon);
@@ -269,40 +227,10 @@ final class Wire {
     return ring.build();
   }
 
-  static boolean inMicrons(LengthUnit unit) {
-    return unit == LengthUnit.LENGTH_UNIT_MICRON;
-  }
-
-  /** Null when a reply has none: the server is of an earlier release. */
-  static PixelSize pixelSize(boolean there, io.wsisam.v1.PixelSize message) {
-    return there
-        ? new PixelSize(
-            message.hasMpp() ? OptionalDouble.of(message.getMpp()) : OptionalDouble.empty(),
-            message.getSource() == PixelSizeSource.PIXEL_SIZE_SOURCE_SLIDE,
-            message.hasIgnoredMpp() ? OptionalDouble.of(message.getIgnoredMpp()) : OptionalDouble.empty())
-        : null;
-  }
-
-  static ModelInfo model(Model model) {
-    return new ModelInfo(
-        model.getName(),
-        model.getDescription(),
-        model.getImageSize(),
-        model.getReady(),
-        model.getIsDefault(),
-        model.getWeightsHash(),
-        model.getUsesLow(),
-        model.getGoodForList().contains(PromptKind.PROMPT_KIND_BOX),
-        model.getGoodForList().contains(PromptKind.PROMPT_KIND_POINTS),
-        model.getLicence(),
-        model.getHowToGet(),
-        model.getLoaded());
-  }
-
   static List<PolygonPart> parts(MultiPolygon message) {
     List<PolygonPart> parts = new ArrayList<>();
     for (Polygon polygon : message.getPolygonsList()) {
-      List<double[]> rings = polygon.getRingsList().stream().map(Wire::ring).toList();
+      List<double[]> rings = polygon.getRingsList().stream().map(SegmentationWire::ring).toList();
       if (!rings.isEmpty()) {
         parts.add(new PolygonPart(rings.get(0), rings.subList(1, rings.size())));
       }
