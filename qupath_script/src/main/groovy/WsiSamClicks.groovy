@@ -9,9 +9,9 @@
  * The logic is in the client jar; change here what you want to look or feel different.
  */
 import groovy.transform.CompileStatic
-import io.wsisam.client.BoxPrompt
-import io.wsisam.client.SessionState
-import io.wsisam.client.WsiSamException
+import io.wsisam.client.connection.WsiSamException
+import io.wsisam.client.segmentation.BoxPrompt
+import io.wsisam.client.segmentation.SessionState
 import io.wsisam.qupath.Desk
 import io.wsisam.qupath.Notes
 import io.wsisam.qupath.PreviewOverlay

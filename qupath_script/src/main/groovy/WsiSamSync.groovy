@@ -8,7 +8,7 @@
  * What was added, changed or deleted on one side goes to the other. What both changed differently is a conflict: it is listed, and
  * changes nothing until it is settled with resolve=store or resolve=qupath.
  */
-import io.wsisam.client.SyncWish
+import io.wsisam.client.annotations.SyncWish
 import io.wsisam.qupath.Delivery
 import io.wsisam.qupath.Notes
 import io.wsisam.qupath.Steps

@@ -1,15 +1,15 @@
 package io.wsisam.qupath
 
 import groovy.transform.CompileStatic
-import io.wsisam.client.BoxPrompt
-import io.wsisam.client.Failure
 import io.wsisam.client.Health
 import io.wsisam.client.ModelInfo
-import io.wsisam.client.SegmentOptions
 import io.wsisam.client.ServerInfo
-import io.wsisam.client.SessionState
 import io.wsisam.client.WsiSamClient
-import io.wsisam.client.WsiSamException
+import io.wsisam.client.connection.WsiSamException
+import io.wsisam.client.segmentation.BoxPrompt
+import io.wsisam.client.segmentation.Failure
+import io.wsisam.client.segmentation.SegmentOptions
+import io.wsisam.client.segmentation.SessionState
 import io.wsisam.script.Draft
 import io.wsisam.script.Settings
 import javafx.animation.PauseTransition

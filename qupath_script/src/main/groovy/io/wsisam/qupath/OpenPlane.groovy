@@ -1,17 +1,17 @@
 package io.wsisam.qupath
 
 import groovy.transform.CompileStatic
-import io.wsisam.client.Answer
-import io.wsisam.client.Failure
-import io.wsisam.client.SegmentOptions
-import io.wsisam.client.Session
-import io.wsisam.client.SessionInfo
-import io.wsisam.client.SessionListener
-import io.wsisam.client.SessionState
-import io.wsisam.client.Slide
-import io.wsisam.client.Stage
 import io.wsisam.client.WsiSamClient
-import io.wsisam.client.WsiSamException
+import io.wsisam.client.connection.WsiSamException
+import io.wsisam.client.segmentation.Answer
+import io.wsisam.client.segmentation.Failure
+import io.wsisam.client.segmentation.SegmentOptions
+import io.wsisam.client.segmentation.Session
+import io.wsisam.client.segmentation.SessionInfo
+import io.wsisam.client.segmentation.SessionListener
+import io.wsisam.client.segmentation.SessionState
+import io.wsisam.client.segmentation.Stage
+import io.wsisam.client.slides.Slide
 import io.wsisam.script.Draft
 import qupath.lib.images.ImageData
 import qupath.lib.regions.ImagePlane

@@ -1,8 +1,8 @@
 package io.wsisam.qupath
 
 import groovy.transform.CompileStatic
-import io.wsisam.client.BoxPrompt
-import io.wsisam.client.PointPrompt
+import io.wsisam.client.segmentation.BoxPrompt
+import io.wsisam.client.segmentation.PointPrompt
 import io.wsisam.script.Draft
 import qupath.lib.gui.viewer.QuPathViewer
 import qupath.lib.gui.viewer.overlays.PathOverlay

@@ -1,13 +1,13 @@
 package io.wsisam.qupath
 
-import io.wsisam.client.Answer
-import io.wsisam.client.AnnotationShape
-import io.wsisam.client.SegmentOptions
-import io.wsisam.client.Slide
-import io.wsisam.client.SurveyListener
-import io.wsisam.client.SurveyResult
-import io.wsisam.client.SurveyWish
 import io.wsisam.client.WsiSamClient
+import io.wsisam.client.annotations.AnnotationShape
+import io.wsisam.client.segmentation.Answer
+import io.wsisam.client.segmentation.SegmentOptions
+import io.wsisam.client.segmentation.SurveyListener
+import io.wsisam.client.segmentation.SurveyResult
+import io.wsisam.client.segmentation.SurveyWish
+import io.wsisam.client.slides.Slide
 import io.wsisam.script.AnnotationMetadata
 import io.wsisam.script.Settings
 import io.wsisam.script.WorkflowStep

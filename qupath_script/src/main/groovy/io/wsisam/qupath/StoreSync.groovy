@@ -1,14 +1,14 @@
 package io.wsisam.qupath
 
-import io.wsisam.client.AnnotationShape
-import io.wsisam.client.PixelProvider
-import io.wsisam.client.PixelWindow
-import io.wsisam.client.SlideReference
-import io.wsisam.client.StoredAnnotation
-import io.wsisam.client.SyncAnswer
-import io.wsisam.client.SyncState
-import io.wsisam.client.SyncWish
 import io.wsisam.client.WsiSamClient
+import io.wsisam.client.annotations.AnnotationShape
+import io.wsisam.client.annotations.StoredAnnotation
+import io.wsisam.client.annotations.SyncAnswer
+import io.wsisam.client.annotations.SyncState
+import io.wsisam.client.annotations.SyncWish
+import io.wsisam.client.slides.PixelProvider
+import io.wsisam.client.slides.PixelWindow
+import io.wsisam.client.slides.SlideReference
 import qupath.lib.images.ImageData
 import qupath.lib.images.servers.TransformingImageServer
 import qupath.lib.objects.PathObject

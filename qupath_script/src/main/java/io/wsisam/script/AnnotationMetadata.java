@@ -1,10 +1,10 @@
 package io.wsisam.script;
 
-import io.wsisam.client.Answer;
-import io.wsisam.client.Ask;
-import io.wsisam.client.FieldChoice;
-import io.wsisam.client.Outline;
 import io.wsisam.client.WsiSamClient;
+import io.wsisam.client.segmentation.Answer;
+import io.wsisam.client.segmentation.Ask;
+import io.wsisam.client.segmentation.FieldChoice;
+import io.wsisam.client.segmentation.Outline;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.wsisam.client.WsiSamException;
+import io.wsisam.client.connection.WsiSamException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
