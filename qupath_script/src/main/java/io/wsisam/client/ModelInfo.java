@@ -13,10 +13,10 @@ import io.wsisam.v1.PromptKind;
  * @param isDefault whether it is taken when none is named
  * @param weightsHash SHA-256 over its tensors, hexadecimal; "" unless ready
  * @param usesLow whether it reads the low-resolution patch
- * @param goodForBoxes whether it answers boxes well
- * @param goodForPoints whether it answers points well
+ * @param supportsBoxes whether it answers boxes well
+ * @param supportsPoints whether it answers points well
  * @param licence of its weights, an SPDX expression, or ""
- * @param howToGet what to do to make it ready; "" when ready
+ * @param installHint what to do to make it ready; "" when ready
  * @param loaded whether it is in the server's memory; another ready model is loaded by the first prompt that names it
  */
 public record ModelInfo(
@@ -27,10 +27,10 @@ public record ModelInfo(
     boolean isDefault,
     String weightsHash,
     boolean usesLow,
-    boolean goodForBoxes,
-    boolean goodForPoints,
+    boolean supportsBoxes,
+    boolean supportsPoints,
     String licence,
-    String howToGet,
+    String installHint,
     boolean loaded) {
   /** From the message of the contract. */
   static ModelInfo of(Model model) {

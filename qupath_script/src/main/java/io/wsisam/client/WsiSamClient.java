@@ -22,13 +22,13 @@ import io.wsisam.client.segmentation.Batch;
 import io.wsisam.client.segmentation.BatchItem;
 import io.wsisam.client.segmentation.BatchListener;
 import io.wsisam.client.segmentation.PolygonPart;
+import io.wsisam.client.segmentation.ProposalFilter;
 import io.wsisam.client.segmentation.SegmentOptions;
 import io.wsisam.client.segmentation.Segmentation;
 import io.wsisam.client.segmentation.Session;
 import io.wsisam.client.segmentation.SessionListener;
 import io.wsisam.client.segmentation.Survey;
 import io.wsisam.client.segmentation.SurveyListener;
-import io.wsisam.client.segmentation.SurveyWish;
 import io.wsisam.client.slides.Slide;
 import io.wsisam.client.slides.SlideOpener;
 import io.wsisam.client.slides.SlideReference;
@@ -157,11 +157,11 @@ public final class WsiSamClient implements AutoCloseable {
       Slide slide,
       AnnotationShape region,
       List<AnnotationShape> existing,
-      SurveyWish wish,
+      ProposalFilter filter,
       SegmentOptions options,
       SurveyListener listener) {
     return segmentation.survey(
-        slide, areas(region), existing.stream().map(WsiSamClient::areas).toList(), wish, options, listener);
+        slide, areas(region), existing.stream().map(WsiSamClient::areas).toList(), filter, options, listener);
   }
 
   private static List<PolygonPart> areas(AnnotationShape shape) {

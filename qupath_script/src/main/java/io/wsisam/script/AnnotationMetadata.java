@@ -67,9 +67,9 @@ public final class AnnotationMetadata {
     metadata.put(SCORE, String.format(Locale.ROOT, "%.3f", outline.score()));
     metadata.put(
         WINDOW,
-        Json.of(answer.ask().in(FieldChoice.window(outline.window()))).get("window").toString());
+        PromptJson.of(answer.ask().in(FieldChoice.window(outline.window()))).get("window").toString());
     if (outline.isRefined()) {
-      metadata.put(LEVELS, Json.of(outline.levels()).toString());
+      metadata.put(LEVELS, PromptJson.of(outline.levels()).toString());
     }
     if (outline.cutByField()) {
       metadata.put(CUT, "true");

@@ -63,7 +63,7 @@ class RealServerTest {
     ServerInfo info = WsiSamClient.await(client.info());
     assertEquals("dark-parts", info.defaultModel().orElseThrow().name());
     ModelInfo real = info.models().stream().filter(model -> model.name().equals(RealServer.MODEL)).findAny().orElseThrow();
-    assertTrue(real.goodForBoxes());
+    assertTrue(real.supportsBoxes());
     assertFalse(info.version().isEmpty());
     assertFalse(info.isTooOld());
   }

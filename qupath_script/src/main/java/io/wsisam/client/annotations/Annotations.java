@@ -59,7 +59,7 @@ public final class Annotations {
     slides.forEach(slide -> request.addSlides(AnnotationWire.slide(slide)));
     return connection.publish(
         () ->
-            connection.patiently(
+            connection.withRetries(
                 left ->
                     connection
                         .call(AnnotationsGrpc.getSaveMethod(), request.build(), left)
@@ -84,7 +84,7 @@ public final class Annotations {
                 AnnotationTarget.newBuilder().setId(annotation.id()).setRevision(annotation.revision())));
     return connection.publish(
         () ->
-            connection.patiently(
+            connection.withRetries(
                 left ->
                     connection
                         .call(AnnotationsGrpc.getDeleteMethod(), request.build(), left)
@@ -115,7 +115,7 @@ public final class Annotations {
     }
     return connection.publish(
         () ->
-            connection.patiently(
+            connection.withRetries(
                 left ->
                     connection
                         .call(AnnotationsGrpc.getRestoreMethod(), request.build(), left)
@@ -125,7 +125,7 @@ public final class Annotations {
   /** One annotation as of each of its revisions, the oldest first. */
   public CompletableFuture<List<StoredAnnotation>> history(String id) {
     AnnotationsHistoryRequest request = AnnotationsHistoryRequest.newBuilder().setId(id).build();
-    return connection.publish(() -> connection.patiently(left -> historyOnce(request, left)));
+    return connection.publish(() -> connection.withRetries(left -> historyOnce(request, left)));
   }
 
   /**
@@ -141,7 +141,7 @@ public final class Annotations {
     AnnotationsGetRequest request = AnnotationsGetRequest.newBuilder().setId(id).build();
     return connection.publish(
         () ->
-            connection.patiently(
+            connection.withRetries(
                 left ->
                     connection
                         .call(AnnotationsGrpc.getGetMethod(), request, left)
@@ -151,7 +151,7 @@ public final class Annotations {
   /** All annotations that a query asks for. */
   public CompletableFuture<AnnotationList> list(AnnotationQuery query) {
     AnnotationsListRequest request = AnnotationWire.request(query);
-    return connection.publish(() -> connection.patiently(left -> listOnce(request, left)));
+    return connection.publish(() -> connection.withRetries(left -> listOnce(request, left)));
   }
 
   private CompletableFuture<AnnotationList> listOnce(AnnotationsListRequest request, Duration timeout) {

@@ -35,33 +35,33 @@ public final class ImageSync {
    *
    * @param slide which the image shows
    * @param annotations all that the image holds now; revisions and what only the server sets are not looked at
-   * @param untouchable ids of annotations that it holds and that cannot be sent; nothing is done about them
+   * @param excludedIds ids of annotations that it holds and that cannot be sent; nothing is done about them
    * @param state what was kept of the image's last sync
-   * @param wish how it is to be synced
+   * @param options how it is to be synced
    */
   public CompletableFuture<SyncAnswer> sync(
       Slide slide,
       Collection<StoredAnnotation> annotations,
-      Collection<String> untouchable,
+      Collection<String> excludedIds,
       SyncState state,
-      SyncWish wish) {
+      SyncOptions options) {
     AnnotationsSyncRequest.Builder request =
         AnnotationsSyncRequest.newBuilder()
-            .setAuthor(wish.author())
-            .setProject(wish.project())
+            .setAuthor(options.author())
+            .setProject(options.project())
             .setSlide(AnnotationWire.slide(slide))
-            .addAllUntouchable(untouchable)
+            .addAllUntouchable(excludedIds)
             .setStoreId(state.storeId())
-            .setDirection(direction(wish.direction()))
-            .setResolve(side(wish.resolve()))
-            .setDryRun(wish.dryRun());
+            .setDirection(direction(options.direction()))
+            .setResolve(side(options.resolve()))
+            .setDryRun(options.dryRun());
     annotations.forEach(annotation -> request.addAnnotations(AnnotationWire.annotation(annotation)));
     state
         .revisions()
         .forEach(
             (id, revision) -> request.addSynced(SyncedAnnotation.newBuilder().setId(id).setRevision(revision)));
     AnnotationsSyncRequest built = request.build();
-    return connection.publish(() -> connection.patiently(left -> once(built, left)));
+    return connection.publish(() -> connection.withRetries(left -> once(built, left)));
   }
 
   private CompletableFuture<SyncAnswer> once(AnnotationsSyncRequest request, Duration timeout) {
@@ -76,7 +76,7 @@ public final class ImageSync {
     return answer;
   }
 
-  private static SyncDirection direction(SyncWish.Direction direction) {
+  private static SyncDirection direction(SyncOptions.Direction direction) {
     return switch (direction) {
       case BOTH -> SyncDirection.SYNC_DIRECTION_BOTH;
       case TO_IMAGE -> SyncDirection.SYNC_DIRECTION_TO_CLIENT;
@@ -84,11 +84,11 @@ public final class ImageSync {
     };
   }
 
-  private static SyncSide side(SyncWish.Side side) {
+  private static SyncSide side(SyncOptions.Side side) {
     if (side == null) {
       return SyncSide.SYNC_SIDE_UNSPECIFIED;
     }
-    return side == SyncWish.Side.STORE ? SyncSide.SYNC_SIDE_STORE : SyncSide.SYNC_SIDE_CLIENT;
+    return side == SyncOptions.Side.STORE ? SyncSide.SYNC_SIDE_STORE : SyncSide.SYNC_SIDE_CLIENT;
   }
 
   /** Puts the messages of one answer together. */

@@ -34,7 +34,7 @@ import java.util.function.Supplier;
 public final class Connection {
   private static final int LARGEST_MESSAGE = 64 * 1024 * 1024;
 
-  /** After a wish to connect at once: what waits goes on then, connected or not. */
+  /** After a request to connect at once: what waits goes on then, connected or not. */
   private static final Duration RECONNECTING = Duration.ofSeconds(2);
 
   private static final Metadata.Key<String> REQUEST_ID =
@@ -105,7 +105,7 @@ public final class Connection {
     String requestId = newRequestId();
     ClientCall<Q, A> call =
         on(requestId).newCall(method, callOptions.withDeadlineAfter(timeout.toNanos(), TimeUnit.NANOSECONDS));
-    ClientCalls.asyncUnaryCall(call, request, new One<>(answer, requestId));
+    ClientCalls.asyncUnaryCall(call, request, new UnaryObserver<>(answer, requestId));
     return answer;
   }
 
@@ -125,7 +125,7 @@ public final class Connection {
    * Repeats what fails for a reason that may pass, until it has taken {@code callTimeout}. A server that was never
    * reached is not waited for: then the address is wrong, or nobody started it.
    */
-  public <A> CompletableFuture<A> patiently(Function<Duration, CompletableFuture<A>> attempt) {
+  public <A> CompletableFuture<A> withRetries(Function<Duration, CompletableFuture<A>> attempt) {
     CompletableFuture<A> answer = new CompletableFuture<>();
     Consumer<WsiSamException> ending = answer::completeExceptionally;
     onEnd(ending);
@@ -296,12 +296,12 @@ public final class Connection {
   }
 
   /** The observer of a call with one answer. */
-  private final class One<A> implements StreamObserver<A> {
+  private final class UnaryObserver<A> implements StreamObserver<A> {
     private final CompletableFuture<A> answer;
     private final String requestId;
     private A value;
 
-    One(CompletableFuture<A> answer, String requestId) {
+    UnaryObserver(CompletableFuture<A> answer, String requestId) {
       this.answer = answer;
       this.requestId = requestId;
     }

@@ -61,8 +61,8 @@ public final class Batch {
   // All below belongs to the work thread.
   private final Map<String, BatchItem> unanswered = new LinkedHashMap<>();
   private final Deque<BatchItem> waiting = new ArrayDeque<>();
-  private final Map<String, List<PixelWindow>> hungry = new LinkedHashMap<>();
-  private final Map<String, Integer> meals = new HashMap<>();
+  private final Map<String, List<PixelWindow>> pixelsWanted = new LinkedHashMap<>();
+  private final Map<String, Integer> pixelRounds = new HashMap<>();
   private final Consumer<WsiSamException> ending = this::finish;
   private final Backoff backoff;
   private ClientCall<?, ?> call;
@@ -143,8 +143,8 @@ public final class Batch {
     if (over) {
       return;
     }
-    if (!hungry.isEmpty()) {
-      feed();
+    if (!pixelsWanted.isEmpty()) {
+      sendPixels();
     } else if (!waiting.isEmpty()) {
       List<BatchItem> part = new ArrayList<>();
       while (part.size() < PART && !waiting.isEmpty()) {
@@ -157,10 +157,10 @@ public final class Batch {
   }
 
   /** Asks again, with pixels, for as many of the items that need them as one message holds. */
-  private void feed() {
+  private void sendPixels() {
     List<BatchItem> part = new ArrayList<>();
     Set<PixelWindow> windows = new LinkedHashSet<>();
-    for (Map.Entry<String, List<PixelWindow>> entry : hungry.entrySet()) {
+    for (Map.Entry<String, List<PixelWindow>> entry : pixelsWanted.entrySet()) {
       Set<PixelWindow> more = new LinkedHashSet<>(windows);
       more.addAll(entry.getValue());
       if (!part.isEmpty() && bytes(more) > TILE_BYTES) {
@@ -169,7 +169,7 @@ public final class Batch {
       windows = more;
       part.add(unanswered.get(entry.getKey()));
     }
-    part.forEach(item -> hungry.remove(item.id()));
+    part.forEach(item -> pixelsWanted.remove(item.id()));
     reader
         .readAll(slide.reference().pixels(), List.copyOf(windows))
         .whenComplete(
@@ -301,8 +301,8 @@ public final class Batch {
     }
 
     private void failed(BatchItem item, WsiSamException error) {
-      if (error.reason().equals("PIXELS_NEEDED") && meals.merge(item.id(), 1, Integer::sum) <= PIXEL_ROUNDS) {
-        hungry.put(item.id(), SlideWire.windows(Errors.pixelsNeeded(error)));
+      if (error.reason().equals("PIXELS_NEEDED") && pixelRounds.merge(item.id(), 1, Integer::sum) <= PIXEL_ROUNDS) {
+        pixelsWanted.put(item.id(), SlideWire.windows(Errors.pixelsNeeded(error)));
       } else if (error.reason().equals("UNKNOWN_SLIDE_ID") || error.reason().equals("SHUTTING_DOWN")) {
         slideForgotten |= error.reason().equals("UNKNOWN_SLIDE_ID"); // asked again when the part has ended
       } else {
@@ -338,7 +338,7 @@ public final class Batch {
     }
 
     private boolean isLeft(BatchItem item) {
-      return unanswered.containsKey(item.id()) && !hungry.containsKey(item.id());
+      return unanswered.containsKey(item.id()) && !pixelsWanted.containsKey(item.id());
     }
 
     /** Puts back what this call left unanswered, and goes on after a while. */

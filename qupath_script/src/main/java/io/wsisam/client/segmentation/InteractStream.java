@@ -32,7 +32,7 @@ import java.util.concurrent.ScheduledFuture;
 /** One attempt at one stream, from its start message to its end. On the work thread. */
 final class InteractStream implements ClientResponseObserver<InteractRequest, InteractResponse> {
   /** Hears of the stream; {@code ended} comes once, last. */
-  interface Owner {
+  interface Listener {
     void started(Started started);
 
     void outline(ObjectOutline outline, String requestId);
@@ -58,7 +58,7 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
   private final Connection connection;
   private final PixelReader reader;
   private final Slide slide;
-  private final Owner owner;
+  private final Listener listener;
   private final String requestId = Connection.newRequestId();
   private final Set<PixelWindow> asked = new LinkedHashSet<>();
   private final Set<PixelWindow> failed = new LinkedHashSet<>();
@@ -67,13 +67,13 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
   private boolean started;
   private boolean over;
 
-  InteractStream(Connection connection, PixelReader reader, Slide slide, Owner owner) {
+  InteractStream(Connection connection, PixelReader reader, Slide slide, Listener listener) {
     this.connection = connection;
     this.reader = reader;
     this.slide = slide;
     slideId = slide.id();
     lengths = Lengths.of(slide);
-    this.owner = owner;
+    this.listener = listener;
   }
 
   void open(SegmentOptions options) {
@@ -115,7 +115,7 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
     }
   }
 
-  /** Ends the stream from here, without a word to the owner. */
+  /** Ends the stream from here, without a word to the listener. */
   void drop() {
     over = true;
     stopTimer();
@@ -144,14 +144,14 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
         started = true;
         stopTimer();
         connection.answered();
-        owner.started(message.getStarted());
+        listener.started(message.getStarted());
       }
       case OUTLINE -> {
         flying.remove(message.getOutline().getRevision());
-        owner.outline(message.getOutline(), requestId);
+        listener.outline(message.getOutline(), requestId);
       }
       case ERROR -> error(message.getError());
-      case PROGRESS -> owner.progress(message.getProgress());
+      case PROGRESS -> listener.progress(message.getProgress());
       case PIXELS_NEEDED -> SlideWire.windows(message.getPixelsNeeded()).forEach(this::sendTile);
       case MESSAGE_NOT_SET -> { /* of a newer server: nothing that this client waits for */ }
     }
@@ -178,7 +178,7 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
     if (!over) {
       over = true;
       stopTimer();
-      owner.ended(this, error);
+      listener.ended(this, error);
     }
   }
 
@@ -191,7 +191,7 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
   private void error(ObjectError error) {
     flying.remove(error.getRevision());
     if (!error.getObjectId().isEmpty()) {
-      owner.error(error, requestId);
+      listener.error(error, requestId);
       return;
     }
     WsiSamException problem = Errors.of(error.getError(), requestId);
@@ -199,9 +199,9 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
         asked.stream().filter(window -> isAbout(problem, window)).findFirst().orElse(null);
     if (tile != null) {
       failed.add(tile);
-      owner.pixelsFailed(problem);
+      listener.pixelsFailed(problem);
     } else {
-      owner.error(error, requestId);
+      listener.error(error, requestId);
     }
   }
 
@@ -225,7 +225,7 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
       send(InteractRequest.newBuilder().setTile(tile).build());
     } else {
       failed.add(window);
-      owner.pixelsFailed(WsiSamException.of(failure));
+      listener.pixelsFailed(WsiSamException.of(failure));
     }
   }
 

@@ -18,7 +18,7 @@ import java.util.List;
  * @param timings where the time went
  * @param levels the scales at which it was looked at, the window's first, finer ones where its border was refined; empty from a
  *     server that does not refine
- * @param limited whether its border was refined less finely than asked for, to read no more windows than it may
+ * @param truncated whether its border was refined less finely than asked for, to read no more windows than it may
  */
 public record Outline(
     List<PolygonPart> parts,
@@ -33,7 +33,7 @@ public record Outline(
     String weightsHash,
     Timings timings,
     List<Level> levels,
-    boolean limited) {
+    boolean truncated) {
   /** How often a field's scale can be halved for its border: to a 16th. */
   private static final int MAX_OCTAVES = 4;
 
@@ -68,7 +68,7 @@ public record Outline(
    * @param downsample level-0 pixels per cell of the mask, as in {@link Refinement}
    */
   public boolean isRefinable(double downsample) {
-    if (isEmpty() || levels.isEmpty() || limited) {
+    if (isEmpty() || levels.isEmpty() || truncated) {
       return false;
     }
     double coarse = cell(levels.get(0));

@@ -54,7 +54,7 @@ public final class Segmentation {
       Slide slide,
       List<PolygonPart> region,
       List<List<PolygonPart>> existing,
-      SurveyWish wish,
+      ProposalFilter filter,
       SegmentOptions options,
       SurveyListener listener) {
     SegmentEverythingRequest.Builder request =
@@ -64,7 +64,7 @@ public final class Segmentation {
             .setRegion(SegmentationWire.areas(region));
     slide.reference().mpp().ifPresent(request::setMpp);
     existing.forEach(one -> request.addExisting(SegmentationWire.areas(one)));
-    return new Survey(connection, reader, slide, request.build(), wish, options, Objects.requireNonNull(listener));
+    return new Survey(connection, reader, slide, request.build(), filter, options, Objects.requireNonNull(listener));
   }
 
   /** A session. */

@@ -11,7 +11,6 @@ import io.wsisam.v1.PointLabel;
 import io.wsisam.v1.Polygon;
 import io.wsisam.v1.PromptPoint;
 import io.wsisam.v1.PromptRevision;
-import io.wsisam.v1.ProposalFilter;
 import io.wsisam.v1.Ring;
 import io.wsisam.v1.SegmentRequest;
 import io.wsisam.v1.Window;
@@ -199,22 +198,22 @@ public final class SegmentationWire {
     return message.build();
   }
 
-  static ProposalFilter filter(SurveyWish wish, Lengths lengths) {
-    ProposalFilter.Builder message =
-        ProposalFilter.newBuilder()
-            .setMinSize(lengths.length(wish.minSize()))
-            .setMaxSize(lengths.length(wish.maxSize()));
-    if (wish.minScore() != null) {
-      message.setMinScore(wish.minScore());
+  static io.wsisam.v1.ProposalFilter filter(ProposalFilter filter, Lengths lengths) {
+    io.wsisam.v1.ProposalFilter.Builder message =
+        io.wsisam.v1.ProposalFilter.newBuilder()
+            .setMinSize(lengths.length(filter.minSize()))
+            .setMaxSize(lengths.length(filter.maxSize()));
+    if (filter.minScore() != null) {
+      message.setMinScore(filter.minScore());
     }
-    if (wish.minStability() != null) {
-      message.setMinStability(wish.minStability());
+    if (filter.minStability() != null) {
+      message.setMinStability(filter.minStability());
     }
-    if (wish.minAgreement() != null) {
-      message.setMinAgreement(wish.minAgreement());
+    if (filter.minAgreement() != null) {
+      message.setMinAgreement(filter.minAgreement());
     }
-    if (wish.maxOverlap() != null) {
-      message.setMaxOverlap(wish.maxOverlap());
+    if (filter.maxOverlap() != null) {
+      message.setMaxOverlap(filter.maxOverlap());
     }
     return message.build();
   }

@@ -36,7 +36,7 @@ final class Segmenter {
   CompletableFuture<Answer> segment(Slide slide, Ask ask, SegmentOptions options) {
     long asked = System.nanoTime();
     return connection
-        .patiently(left -> attempt(slide, ask, options, List.of(), left, ROUNDS))
+        .withRetries(left -> attempt(slide, ask, options, List.of(), left, ROUNDS))
         .thenApply(
             outline -> new Answer("", 0, ask, outline, Duration.ofNanos(System.nanoTime() - asked)));
   }

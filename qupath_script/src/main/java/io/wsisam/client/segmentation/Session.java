@@ -48,9 +48,9 @@ public final class Session implements AutoCloseable {
   private int revisions; // guarded by this
 
   // All below belongs to the work thread.
-  private final Map<Integer, Turn> turns = new TreeMap<>();
-  private final Map<String, Subject> subjects = new HashMap<>();
-  private final Deque<Turn> queue = new ArrayDeque<>();
+  private final Map<Integer, PendingPrompt> pendingPrompts = new TreeMap<>();
+  private final Map<String, ObjectState> objects = new HashMap<>();
+  private final Deque<PendingPrompt> queue = new ArrayDeque<>();
   private final Backoff backoff;
   private final ViewportHint hint;
   private InteractStream stream;
@@ -93,15 +93,15 @@ public final class Session implements AutoCloseable {
    * @throws WsiSamException CLIENT_CLOSED; nothing will be reported then
    */
   public synchronized int prompt(String objectId, Ask ask) {
-    Turn turn = new Turn(Objects.requireNonNull(objectId), ++revisions, Objects.requireNonNull(ask));
+    PendingPrompt pending = new PendingPrompt(Objects.requireNonNull(objectId), ++revisions, Objects.requireNonNull(ask));
     unanswered.incrementAndGet();
     try {
-      run(() -> take(turn));
+      run(() -> take(pending));
     } catch (WsiSamException closed) {
       unanswered.decrementAndGet();
       throw closed;
     }
-    return turn.revision;
+    return pending.revision;
   }
 
   /**
@@ -128,12 +128,12 @@ public final class Session implements AutoCloseable {
     Objects.requireNonNull(objectId);
     run(
         () -> {
-          Subject subject = subjects.remove(objectId);
-          if (subject != null) {
-            List.copyOf(turns.values()).stream()
-                .filter(turn -> turn.objectId.equals(objectId))
-                .forEach(turn -> fail(turn, Errors.cancelled()));
-            if (stream != null && subject.knownTo == stream) {
+          ObjectState object = objects.remove(objectId);
+          if (object != null) {
+            List.copyOf(pendingPrompts.values()).stream()
+                .filter(pending -> pending.objectId.equals(objectId))
+                .forEach(pending -> fail(pending, Errors.cancelled()));
+            if (stream != null && object.knownTo == stream) {
               stream.cancel(objectId);
             }
             pump();
@@ -175,7 +175,7 @@ public final class Session implements AutoCloseable {
       return;
     }
     become(SessionState.CONNECTING, null);
-    stream = new InteractStream(connection, reader, slide, new Hearing());
+    stream = new InteractStream(connection, reader, slide, new StreamListener());
     stream.open(options);
   }
 
@@ -217,16 +217,16 @@ public final class Session implements AutoCloseable {
   /** Puts all that the lost stream had back into the queue; what was replaced meanwhile is reported as such. */
   private void requeue() {
     queue.clear();
-    for (Turn turn : List.copyOf(turns.values())) {
-      turn.sent = false;
-      turn.wantsPixels = false;
-      if (subjects.get(turn.objectId).latest == turn) {
-        queue.add(turn);
+    for (PendingPrompt pending : List.copyOf(pendingPrompts.values())) {
+      pending.sent = false;
+      pending.wantsPixels = false;
+      if (objects.get(pending.objectId).latest == pending) {
+        queue.add(pending);
       } else {
-        fail(turn, Errors.superseded());
+        fail(pending, Errors.superseded());
       }
     }
-    subjects.values().forEach(subject -> subject.reminder = 0);
+    objects.values().forEach(object -> object.reminder = 0);
   }
 
   private void end(SessionState last, WsiSamException error) {
@@ -240,9 +240,9 @@ public final class Session implements AutoCloseable {
       stream.drop();
     }
     become(last, last == SessionState.FAILED ? error : null);
-    List.copyOf(turns.values()).forEach(turn -> fail(turn, error));
+    List.copyOf(pendingPrompts.values()).forEach(pending -> fail(pending, error));
     queue.clear();
-    subjects.clear();
+    objects.clear();
   }
 
   private void become(SessionState next, WsiSamException cause) {
@@ -252,123 +252,123 @@ public final class Session implements AutoCloseable {
 
   // -- Prompts ----------------------------------------------------------------------------------------------------
 
-  private void take(Turn turn) {
+  private void take(PendingPrompt pending) {
     if (over != null) {
-      report(turn, over);
+      report(pending, over);
       return;
     }
-    turns.put(turn.revision, turn);
-    Subject subject = subjects.computeIfAbsent(turn.objectId, id -> new Subject());
-    if (subject.latest != null && !subject.latest.sent) {
-      fail(subject.latest, Errors.superseded());
+    pendingPrompts.put(pending.revision, pending);
+    ObjectState object = objects.computeIfAbsent(pending.objectId, id -> new ObjectState());
+    if (object.latest != null && !object.latest.sent) {
+      fail(object.latest, Errors.superseded());
     }
-    subject.latest = turn;
-    expect(turn);
-    queue.add(turn);
+    object.latest = pending;
+    expect(pending);
+    queue.add(pending);
     pump();
   }
 
   /** Gives the server as long as it may take, from now on. */
-  private void expect(Turn turn) {
-    if (turn.timer != null) {
-      turn.timer.cancel(false);
+  private void expect(PendingPrompt pending) {
+    if (pending.timer != null) {
+      pending.timer.cancel(false);
     }
-    turn.timer = connection.threads().later(connection.options().answerTimeout(), () -> expire(turn));
+    pending.timer = connection.threads().later(connection.options().answerTimeout(), () -> expire(pending));
   }
 
   /** Sends what may be sent now. */
   private void pump() {
     while (stream != null && stream.isStarted() && stream.flying.size() < IN_FLIGHT && !queue.isEmpty()) {
-      Turn turn = queue.poll();
-      Subject subject = subjects.get(turn.objectId);
-      if (turns.get(turn.revision) != turn || subject.reminder != 0) {
+      PendingPrompt pending = queue.poll();
+      ObjectState object = objects.get(pending.objectId);
+      if (pendingPrompts.get(pending.revision) != pending || object.reminder != 0) {
         continue; // answered for already; or sent when the reminder is answered
       }
-      if (subject.needsReminder(turn, stream)) {
-        Answer before = subject.answered;
-        subject.reminder = before.revision();
+      if (object.needsReminder(pending, stream)) {
+        Answer before = object.answered;
+        object.reminder = before.revision();
         stream.prompt(
-            turn.objectId, before.revision(), before.ask().refined(null).in(FieldChoice.window(before.outline().window())));
+            pending.objectId, before.revision(), before.ask().refined(null).in(FieldChoice.window(before.outline().window())));
       } else {
-        turn.sent = true;
-        stream.prompt(turn.objectId, turn.revision, turn.ask);
+        pending.sent = true;
+        stream.prompt(pending.objectId, pending.revision, pending.ask);
       }
-      subject.knownTo = stream;
+      object.knownTo = stream;
     }
   }
 
-  /** Sends a turn again that the server did not take for now. A lost stream, and a newer turn, take that over. */
-  private void sendLater(Turn turn, Duration pause) {
+  /** Sends a prompt again that the server did not take for now. A lost stream, or a newer prompt, does it instead. */
+  private void sendLater(PendingPrompt pending, Duration pause) {
     InteractStream same = stream;
-    turn.sent = false;
+    pending.sent = false;
     connection.threads().later(
         pause,
         () -> {
-          if (stream == same && turns.get(turn.revision) == turn && !turn.sent) {
-            queue.add(turn);
+          if (stream == same && pendingPrompts.get(pending.revision) == pending && !pending.sent) {
+            queue.add(pending);
             pump();
           }
         });
   }
 
-  private void expire(Turn turn) {
-    if (turns.get(turn.revision) == turn) {
+  private void expire(PendingPrompt pending) {
+    if (pendingPrompts.get(pending.revision) == pending) {
       boolean away = state != SessionState.READY && trouble != null;
-      fail(turn, away ? trouble : connection.errors().noAnswer(""));
-      giveUp(turn);
+      fail(pending, away ? trouble : connection.errors().noAnswer(""));
+      giveUp(pending);
       pump();
     }
   }
 
-  /** Has the server forget an object whose latest turn was failed here. */
-  private void giveUp(Turn turn) {
-    Subject subject = subjects.get(turn.objectId);
-    if (turn.sent && subject != null && subject.latest == null && subject.knownTo == stream) {
-      stream.cancel(turn.objectId);
-      subject.knownTo = null;
+  /** Has the server forget an object whose latest prompt was failed here. */
+  private void giveUp(PendingPrompt pending) {
+    ObjectState object = objects.get(pending.objectId);
+    if (pending.sent && object != null && object.latest == null && object.knownTo == stream) {
+      stream.cancel(pending.objectId);
+      object.knownTo = null;
     }
   }
 
-  private void fail(Turn turn, WsiSamException error) {
-    if (settle(turn)) {
-      report(turn, error);
+  private void fail(PendingPrompt pending, WsiSamException error) {
+    if (settle(pending)) {
+      report(pending, error);
     }
   }
 
-  /** Takes a turn off the books; false when that was done before. */
-  private boolean settle(Turn turn) {
-    if (!turns.remove(turn.revision, turn)) {
+  /** Removes a pending prompt; false when that was done before. */
+  private boolean settle(PendingPrompt pending) {
+    if (!pendingPrompts.remove(pending.revision, pending)) {
       return false;
     }
-    turn.timer.cancel(false);
-    Subject subject = subjects.get(turn.objectId);
-    if (subject != null && subject.latest == turn) {
-      subject.latest = null;
+    pending.timer.cancel(false);
+    ObjectState object = objects.get(pending.objectId);
+    if (object != null && object.latest == pending) {
+      object.latest = null;
     }
     return true;
   }
 
-  private void report(Turn turn, WsiSamException error) {
+  private void report(PendingPrompt pending, WsiSamException error) {
     unanswered.decrementAndGet();
-    Failure failure = new Failure(turn.objectId, turn.revision, turn.ask, error);
+    Failure failure = new Failure(pending.objectId, pending.revision, pending.ask, error);
     connection.threads().callback(() -> listener.onFailed(failure));
   }
 
-  /** Whether a message answers a reminder; the turn that waits for it is then sent. */
+  /** Whether a message answers a reminder; the prompt that waits for it is then sent. */
   private boolean endsReminder(String objectId, int revision) {
-    Subject subject = subjects.get(objectId);
-    if (subject == null || subject.reminder != revision) {
+    ObjectState object = objects.get(objectId);
+    if (object == null || object.reminder != revision) {
       return false;
     }
-    subject.reminder = 0;
-    if (subject.latest != null && !subject.latest.sent) {
-      queue.addFirst(subject.latest);
+    object.reminder = 0;
+    if (object.latest != null && !object.latest.sent) {
+      queue.addFirst(object.latest);
     }
     return true;
   }
 
   /** What the stream tells, as long as it is the session's stream. */
-  private final class Hearing implements InteractStream.Owner {
+  private final class StreamListener implements InteractStream.Listener {
     @Override
     public void started(Started started) {
       reopened = false;
@@ -388,17 +388,17 @@ public final class Session implements AutoCloseable {
     @Override
     public void outline(ObjectOutline message, String requestId) {
       backoff.reset();
-      Turn turn = turns.get(message.getRevision());
-      if (turn != null && settle(turn)) {
+      PendingPrompt pending = pendingPrompts.get(message.getRevision());
+      if (pending != null && settle(pending)) {
         unanswered.decrementAndGet();
         Answer answer =
             new Answer(
-                turn.objectId,
-                turn.revision,
-                turn.ask,
+                pending.objectId,
+                pending.revision,
+                pending.ask,
                 SegmentationWire.outline(message.getOutline()),
-                Duration.ofNanos(System.nanoTime() - turn.asked));
-        subjects.get(turn.objectId).answered = answer;
+                Duration.ofNanos(System.nanoTime() - pending.asked));
+        objects.get(pending.objectId).answered = answer;
         connection.threads().callback(() -> listener.onOutline(answer));
       } else {
         endsReminder(message.getObjectId(), message.getRevision());
@@ -409,27 +409,27 @@ public final class Session implements AutoCloseable {
     @Override
     public void error(ObjectError message, String requestId) {
       WsiSamException error = Errors.of(message.getError(), requestId);
-      Turn turn = turns.get(message.getRevision());
-      if (message.getObjectId().isEmpty() && turn == null) {
+      PendingPrompt pending = pendingPrompts.get(message.getRevision());
+      if (message.getObjectId().isEmpty() && pending == null) {
         connection.threads().callback(() -> listener.onWarning(error));
-      } else if (error.reason().equals("UNKNOWN_SLIDE_ID") && turn != null && !turn.sentAgain) {
-        turn.sentAgain = true;
+      } else if (error.reason().equals("UNKNOWN_SLIDE_ID") && pending != null && !pending.sentAgain) {
+        pending.sentAgain = true;
         forgotten(error);
-      } else if (turn != null && Errors.notTaken(error) != null) {
-        notTaken(turn, Errors.notTaken(error));
-      } else if (turn != null && !error.reason().equals("SHUTTING_DOWN")) {
-        fail(turn, error);
-      } else if (turn == null) {
+      } else if (pending != null && Errors.notTaken(error) != null) {
+        notTaken(pending, Errors.notTaken(error));
+      } else if (pending != null && !error.reason().equals("SHUTTING_DOWN")) {
+        fail(pending, error);
+      } else if (pending == null) {
         endsReminder(message.getObjectId(), message.getRevision());
-      } // else the stream is about to end, and the turn goes to the next one
+      } // else the stream is about to end, and the prompt goes to the next one
       pump();
     }
 
-    private void notTaken(Turn turn, Duration pause) {
-      if (subjects.get(turn.objectId).latest == turn) {
-        sendLater(turn, pause);
+    private void notTaken(PendingPrompt pending, Duration pause) {
+      if (objects.get(pending.objectId).latest == pending) {
+        sendLater(pending, pause);
       } else {
-        fail(turn, Errors.superseded());
+        fail(pending, Errors.superseded());
       }
     }
 
@@ -443,9 +443,9 @@ public final class Session implements AutoCloseable {
 
     @Override
     public void progress(Progress message) {
-      Turn turn = turns.get(message.getRevision());
-      if (turn != null && message.getStage() == io.wsisam.v1.Stage.STAGE_REFINING) {
-        refining(turn, message.getWindowsDone(), message.getWindowsTotal());
+      PendingPrompt pending = pendingPrompts.get(message.getRevision());
+      if (pending != null && message.getStage() == io.wsisam.v1.Stage.STAGE_REFINING) {
+        refining(pending, message.getWindowsDone(), message.getWindowsTotal());
         return;
       }
       Stage stage =
@@ -457,26 +457,26 @@ public final class Session implements AutoCloseable {
       if (stage == Stage.WAITING_FOR_PIXELS) {
         stream.retryPixels();
       }
-      if (turn != null && stage != null) {
-        turn.wantsPixels = stage == Stage.WAITING_FOR_PIXELS;
-        connection.threads().callback(() -> listener.onProgress(turn.objectId, turn.revision, stage));
+      if (pending != null && stage != null) {
+        pending.wantsPixels = stage == Stage.WAITING_FOR_PIXELS;
+        connection.threads().callback(() -> listener.onProgress(pending.objectId, pending.revision, stage));
       }
     }
 
-    private void refining(Turn turn, int done, int total) {
-      expect(turn); // a border may need many windows: each shows that the server is at work
-      connection.threads().callback(() -> listener.onRefining(turn.objectId, turn.revision, done, total));
+    private void refining(PendingPrompt pending, int done, int total) {
+      expect(pending); // a border may need many windows: each shows that the server is at work
+      connection.threads().callback(() -> listener.onRefining(pending.objectId, pending.revision, done, total));
     }
 
     @Override
     public void pixelsFailed(WsiSamException error) {
       connection.threads().callback(() -> listener.onWarning(error));
-      List.copyOf(turns.values()).stream()
-          .filter(turn -> turn.wantsPixels)
+      List.copyOf(pendingPrompts.values()).stream()
+          .filter(pending -> pending.wantsPixels)
           .forEach(
-              turn -> {
-                fail(turn, error);
-                giveUp(turn);
+              pending -> {
+                fail(pending, error);
+                giveUp(pending);
               });
       pump();
     }

@@ -36,7 +36,7 @@ public final class Survey {
   private final PixelReader reader;
   private final Slide slide;
   private final SegmentEverythingRequest request;
-  private final SurveyWish wish;
+  private final ProposalFilter filter;
   private final SegmentOptions options;
   private final SurveyListener listener;
   private final CompletableFuture<SurveyResult> result = new CompletableFuture<>();
@@ -44,7 +44,7 @@ public final class Survey {
   // All below belongs to the work thread.
   private final Consumer<WsiSamException> ending = this::fail;
   private ClientCall<?, ?> call;
-  private boolean fed;
+  private boolean pixelsSent;
   private boolean over;
   private int proposed;
   private int done;
@@ -60,14 +60,14 @@ public final class Survey {
       PixelReader reader,
       Slide slide,
       SegmentEverythingRequest request,
-      SurveyWish wish,
+      ProposalFilter filter,
       SegmentOptions options,
       SurveyListener listener) {
     this.connection = connection;
     this.reader = reader;
     this.slide = slide;
     this.request = request;
-    this.wish = wish;
+    this.filter = filter;
     this.options = options;
     this.listener = listener;
     if (!connection.threads().work(this::start)) {
@@ -102,7 +102,7 @@ public final class Survey {
     Lengths lengths = Lengths.of(slide);
     SegmentEverythingRequest whole =
         request.toBuilder()
-            .setFilter(SegmentationWire.filter(wish, lengths))
+            .setFilter(SegmentationWire.filter(filter, lengths))
             .setOptions(SegmentationWire.options(options, lengths))
             .addAllTiles(tiles)
             .build();
@@ -135,14 +135,14 @@ public final class Survey {
   }
 
   /** Asks again with the pixels of the whole region, where one message holds them. */
-  private void feed(WsiSamException hungry) {
-    List<PixelWindow> windows = SlideWire.windows(Errors.pixelsNeeded(hungry));
+  private void sendPixels(WsiSamException error) {
+    List<PixelWindow> windows = SlideWire.windows(Errors.pixelsNeeded(error));
     long bytes = windows.stream().mapToLong(window -> (long) RGB * window.tileWidth() * window.tileHeight()).sum();
-    if (fed || bytes > TILE_BYTES) {
+    if (pixelsSent || bytes > TILE_BYTES) {
       fail(Errors.surveyTooLarge(windows.size()));
       return;
     }
-    fed = true;
+    pixelsSent = true;
     reader
         .readAll(slide.reference().pixels(), windows)
         .whenComplete(
@@ -210,7 +210,7 @@ public final class Survey {
       }
       WsiSamException error = connection.errors().of(failure, requestId);
       if (error.reason().equals("PIXELS_NEEDED")) {
-        feed(error);
+        sendPixels(error);
       } else {
         fail(error);
       }

@@ -29,7 +29,7 @@ public final class SlideOpener {
 
   public CompletableFuture<Slide> open(SlideReference reference) {
     return connection
-        .patiently(left -> openFrom(reference, 0, null, left))
+        .withRetries(left -> openFrom(reference, 0, null, left))
         .thenApply(opened -> new Slide(reference, opened));
   }
 

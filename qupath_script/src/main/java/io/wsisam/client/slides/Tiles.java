@@ -44,7 +44,7 @@ final class Tiles {
     return out.toByteArray();
   }
 
-  /** An RGB or grey image; what is transparent becomes white, like the glass of a slide. */
+  /** An RGB or grey image; what is transparent becomes white, as the background of a slide is. */
   private static float[] shown(BufferedImage image) {
     int bits = image.getSampleModel().getSampleSize(0);
     boolean packed = image.getType() == BufferedImage.TYPE_USHORT_565_RGB || image.getType() == BufferedImage.TYPE_USHORT_555_RGB;

@@ -45,12 +45,12 @@ class ImageSyncTest {
   }
 
   /** Syncs, and does the image's part. What it does with other tests' annotations on this slide is not told. */
-  private Map<String, String> sync(SyncWish wish) {
+  private Map<String, String> sync(SyncOptions options) {
     SyncAnswer answer =
-        WsiSamClient.await(client.imageSync().sync(slide, image.values(), List.of(), state, wish));
+        WsiSamClient.await(client.imageSync().sync(slide, image.values(), List.of(), state, options));
     answer.put().forEach(annotation -> image.put(annotation.id(), annotation));
     answer.remove().forEach(image::remove);
-    if (!wish.dryRun()) {
+    if (!options.dryRun()) {
       state = SyncState.parse(answer.state().toText());
     }
     return answer.actions().stream()
@@ -85,39 +85,39 @@ class ImageSyncTest {
   void whatIsNewGoesBothWaysAndThenNothing() {
     String mine = draw();
     String theirs = store("theirs");
-    SyncWish wish = SyncWish.by(author).ofProject("study");
-    assertEquals(Map.of(mine, "add to store", theirs, "add to project"), sync(wish.dry()));
-    assertEquals(Map.of(mine, "add to store", theirs, "add to project"), sync(wish));
+    SyncOptions options = SyncOptions.by(author).ofProject("study");
+    assertEquals(Map.of(mine, "add to store", theirs, "add to project"), sync(options.dry()));
+    assertEquals(Map.of(mine, "add to store", theirs, "add to project"), sync(options));
     assertEquals("theirs", image.get(theirs).name());
     assertEquals(author, stored(mine).author());
     assertEquals("study", stored(mine).project());
     assertEquals(0xc80000, stored(mine).classRgb());
-    assertEquals(Map.of(), sync(wish));
+    assertEquals(Map.of(), sync(options));
   }
 
   @Test
   void deletionsAndConflictsAreToldAndSettled() {
     String gone = draw();
     String disputed = draw();
-    sync(SyncWish.by(author));
+    sync(SyncOptions.by(author));
     image.remove(gone);
     image.put(disputed, image.get(disputed).withName("mine"));
     WsiSamClient.await(
         client.annotations().save(List.of(stored(disputed).withName("theirs")), "a colleague", List.of(slide)));
-    assertEquals(Map.of(gone, "delete in store", disputed, "conflict"), sync(SyncWish.by(author)));
+    assertEquals(Map.of(gone, "delete in store", disputed, "conflict"), sync(SyncOptions.by(author)));
     assertTrue(stored(gone).deleted());
-    assertEquals(Map.of(disputed, "update in project"), sync(SyncWish.by(author).settledBy(SyncWish.Side.STORE)));
+    assertEquals(Map.of(disputed, "update in project"), sync(SyncOptions.by(author).settledBy(SyncOptions.Side.STORE)));
     assertEquals("theirs", image.get(disputed).name());
-    assertEquals(Map.of(), sync(SyncWish.by(author)));
+    assertEquals(Map.of(), sync(SyncOptions.by(author)));
   }
 
   @Test
   void oneDirectionHoldsTheOther() {
     String mine = draw();
     String theirs = store("theirs");
-    sync(SyncWish.by(author).only(SyncWish.Direction.TO_STORE));
+    sync(SyncOptions.by(author).only(SyncOptions.Direction.TO_STORE));
     assertTrue(image.containsKey(mine) && !image.containsKey(theirs));
-    sync(SyncWish.by(author).only(SyncWish.Direction.TO_IMAGE));
+    sync(SyncOptions.by(author).only(SyncOptions.Direction.TO_IMAGE));
     assertTrue(image.containsKey(theirs));
   }
 

@@ -55,15 +55,15 @@ class SegmentationValuesTest {
     assertFalse(looked(false, 8).isRefined());
   }
 
-  private static Outline looked(boolean limited, double... downsamples) {
-    return lookedIn(256, limited, downsamples);
+  private static Outline looked(boolean truncated, double... downsamples) {
+    return lookedIn(256, truncated, downsamples);
   }
 
-  private static Outline lookedIn(int size, boolean limited, double... downsamples) {
+  private static Outline lookedIn(int size, boolean truncated, double... downsamples) {
     return new Outline(
         List.of(new PolygonPart(new double[] {0, 0, 9, 0, 9, 9}, List.of())), 1, new FieldWindow(0, 0, 8, size), false, 1, false,
         0, 0, "", "", new Timings(1, 2, 3, 4, 5, 0),
-        Arrays.stream(downsamples).mapToObj(one -> new Level(one, 1)).toList(), limited);
+        Arrays.stream(downsamples).mapToObj(one -> new Level(one, 1)).toList(), truncated);
   }
 
   @Test

@@ -199,12 +199,12 @@ class SessionTest {
     session.prompt("disc", coarse.refined(Refinement.to(1)));
     Outline two = recorder.answer().outline();
     assertEquals(List.of(16.0, 8.0, 4.0, 2.0, 1.0), two.levels().stream().map(Level::downsample).toList());
-    assertTrue(two.isRefined() && !two.limited() && !two.isRefinable(1));
+    assertTrue(two.isRefined() && !two.truncated() && !two.isRefinable(1));
     int windows = two.borderWindows();
     assertEquals(IntStream.rangeClosed(0, windows).mapToObj(done -> done + " of " + windows).toList(), recorder.refinings);
     assertTrue(Math.abs(Discs.agreement(two, 1) - 1) < Math.abs(Discs.agreement(one, 1) - 1));
     session.prompt("disc", coarse.refined(new Refinement(1.0, 1)));
-    assertTrue(recorder.answer().outline().limited());
+    assertTrue(recorder.answer().outline().truncated());
   }
 
   @Test

@@ -25,7 +25,7 @@ import org.junit.jupiter.api.Timeout;
 /** All objects in a region, against the real server with the model that outlines dark parts. */
 @Timeout(300)
 class SurveyTest {
-  private static final SurveyWish DISCS = SurveyWish.ofSize(80, 200);
+  private static final ProposalFilter DISCS = ProposalFilter.ofSize(80, 200);
   private WsiSamClient client;
 
   @BeforeEach
@@ -98,7 +98,7 @@ class SurveyTest {
             begun.complete(null);
           }
         };
-    SurveyWish small = SurveyWish.ofSize(4, 12);
+    ProposalFilter small = ProposalFilter.ofSize(4, 12);
     Survey survey =
         client.survey(slide, box(0, 0, 900, 700), List.of(), small, SegmentOptions.defaults(), listener);
     WsiSamClient.await(begun);
@@ -116,7 +116,7 @@ class SurveyTest {
             slide,
             box(0, 0, 900, 700),
             List.of(),
-            SurveyWish.ofSize(1, 2),
+            ProposalFilter.ofSize(1, 2),
             SegmentOptions.defaults(),
             answer -> {});
     WsiSamException error = assertThrows(WsiSamException.class, () -> WsiSamClient.await(tooSmall.result()));

@@ -15,10 +15,10 @@ import io.wsisam.client.segmentation.BatchItem;
 import io.wsisam.client.segmentation.BatchResult;
 import io.wsisam.client.segmentation.PolygonPart;
 import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.ProposalFilter;
 import io.wsisam.client.segmentation.SegmentOptions;
 import io.wsisam.client.segmentation.Session;
 import io.wsisam.client.segmentation.Survey;
-import io.wsisam.client.segmentation.SurveyWish;
 import io.wsisam.support.Collected;
 import io.wsisam.support.Recorder;
 import io.wsisam.v1.InteractRequest;
@@ -101,7 +101,7 @@ class LengthsTest {
           }
           default -> {
             Survey survey =
-                client.survey(slide, region, List.of(), SurveyWish.ofSize(4, 16), OPTIONS, found -> {});
+                client.survey(slide, region, List.of(), ProposalFilter.ofSize(4, 16), OPTIONS, found -> {});
             assertEquals(0, WsiSamClient.await(survey.result()).proposed());
           }
         }

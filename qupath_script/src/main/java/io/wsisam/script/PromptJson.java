@@ -19,7 +19,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** Prompts as JSON and back. What is malformed throws one of Gson's or Java's runtime exceptions. */
-final class Json {
+final class PromptJson {
   /** A thousandth of a pixel is finer than any screen. */
   private static final int DECIMALS = 3;
 
@@ -28,7 +28,7 @@ final class Json {
   private static final int WINDOW = 4;
   private static final int POINT = 3;
 
-  private Json() {}
+  private PromptJson() {}
 
   static JsonObject of(Prompt prompt) {
     JsonObject json = new JsonObject();

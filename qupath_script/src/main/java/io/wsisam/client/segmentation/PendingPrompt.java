@@ -3,13 +3,13 @@ package io.wsisam.client.segmentation;
 import java.util.concurrent.ScheduledFuture;
 
 /** One revision of an object's prompt on its way to an answer. Belongs to the work thread. */
-final class Turn {
+final class PendingPrompt {
   final String objectId;
   final int revision;
   final Ask ask;
   final long asked = System.nanoTime();
 
-  /** Fails the turn when nothing was heard of it in time. */
+  /** Fails the prompt when nothing was heard of it in time. */
   ScheduledFuture<?> timer;
 
   /** Whether it was sent on the present stream. */
@@ -21,7 +21,7 @@ final class Turn {
   /** Whether it was sent again already because the server had forgotten the slide. */
   boolean sentAgain;
 
-  Turn(String objectId, int revision, Ask ask) {
+  PendingPrompt(String objectId, int revision, Ask ask) {
     this.objectId = objectId;
     this.revision = revision;
     this.ask = ask;

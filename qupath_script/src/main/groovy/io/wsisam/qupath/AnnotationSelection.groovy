@@ -5,25 +5,25 @@ import qupath.lib.objects.PathObject
 import qupath.lib.objects.classes.PathClass
 
 /** Which annotations a script works on, as it is told at its top, on the command line or by a workflow step. */
-class Chosen {
+class AnnotationSelection {
     /** Ids that a workflow step may name; a step is code, and Java limits its length. */
     private static final int MOST_IDS = 1000
 
     private static final String REGION = 'Region*'
 
     /**
-     * @param wishes which ('selected', 'all', 'class:NAME' or 'ids'; 'auto', of scripts that were changed earlier, is 'selected': nothing
+     * @param parameters which ('selected', 'all', 'class:NAME' or 'ids'; 'auto', of scripts that were changed earlier, is 'selected': nothing
      *        selected must never mean all that somebody has drawn), and ids (joined by commas)
      */
-    static List<PathObject> of(ImageData imageData, Map wishes) {
+    static List<PathObject> of(ImageData imageData, Map parameters) {
         def all = imageData.getHierarchy().getAnnotationObjects().toList()
-        def which = wishes.which.toString()
+        def which = parameters.which.toString()
         if (isSelection(which))
             return imageData.getHierarchy().getSelectionModel().getSelectedObjects().findAll { it.isAnnotation() }.toList()
         if (which == 'all')
             return all
         if (which == 'ids') {
-            def ids = wishes.ids.toString().split(',') as Set
+            def ids = parameters.ids.toString().split(',') as Set
             return all.findAll { it.getID().toString() in ids }
         }
         if (which.startsWith('class:')) {
@@ -54,9 +54,9 @@ class Chosen {
         (annotation.getPathClass()?.toString() ?: '').split(': ').toList()
     }
 
-    /** The wishes as a workflow step repeats them: a selection, which is gone by then, by its ids. */
-    static Map repeatable(Map wishes, List<PathObject> chosen) {
-        def values = wishes + [which: wishes.which.toString()]
+    /** The parameters as a workflow step repeats them: a selection, which is gone by then, by its ids. */
+    static Map repeatable(Map parameters, List<PathObject> chosen) {
+        def values = parameters + [which: parameters.which.toString()]
         if (isSelection(values.which)) {
             boolean few = chosen.size() <= MOST_IDS
             values.which = few ? 'ids' : 'selected'

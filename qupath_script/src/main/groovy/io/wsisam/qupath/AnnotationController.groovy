@@ -29,10 +29,10 @@ import java.util.concurrent.Executors
  * All that is being drawn, in all viewers, and the connection to the server.
  *
  * Its methods are called on the JavaFX thread unless they say otherwise, and none of them blocks: images are opened and
- * annotations added on the desk's own thread, answers arrive on the client's. `onChange` runs on the JavaFX thread;
+ * annotations added on the controller's own thread, answers arrive on the client's. `onChange` runs on the JavaFX thread;
  * it is told whether the viewers are to be repainted.
  */
-class Desk {
+class AnnotationController {
     private static final double RETRY_SECONDS = 3
 
     private final QuPathGUI gui
@@ -45,7 +45,7 @@ class Desk {
     private final Set<ImageData> warned = Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()))
     private final Map<String, Map> accepted = new ConcurrentHashMap<>()
     private final ExecutorService worker = Executors.newSingleThreadExecutor { task ->
-        def thread = new Thread(task, 'wsisam-desk')
+        def thread = new Thread(task, 'wsisam-controller')
         thread.setDaemon(true)
         thread
     }
@@ -57,7 +57,7 @@ class Desk {
     String trouble = ''      // why the server cannot be used now; empty when it can
     boolean reached
 
-    Desk(QuPathGUI gui, Settings settings, Closure onChange) {
+    AnnotationController(QuPathGUI gui, Settings settings, Closure onChange) {
         this.gui = gui
         this.settings = settings
         this.onChange = onChange

@@ -1,9 +1,9 @@
 package io.wsisam.client.segmentation;
 
 /** One object of a session: what was asked last, and what was answered. Belongs to the work thread. */
-final class Subject {
-  /** The newest turn without an answer, or null. */
-  Turn latest;
+final class ObjectState {
+  /** The newest prompt without an answer, or null. */
+  PendingPrompt latest;
 
   /** The newest answer, or null. */
   Answer answered;
@@ -17,11 +17,11 @@ final class Subject {
    */
   int reminder;
 
-  /** Whether a turn is better answered by a server that remembers the answer before it. */
-  boolean needsReminder(Turn turn, Object stream) {
+  /** Whether a prompt is better answered by a server that remembers the answer before it. */
+  boolean needsReminder(PendingPrompt pending, Object stream) {
     return knownTo != stream
         && answered != null
-        && turn.ask.field() == null
-        && turn.ask.prompt().extendsEarlier(answered.ask().prompt());
+        && pending.ask.field() == null
+        && pending.ask.prompt().extendsEarlier(answered.ask().prompt());
   }
 }

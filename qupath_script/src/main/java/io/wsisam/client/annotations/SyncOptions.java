@@ -11,7 +11,7 @@ import java.util.Objects;
  * @param resolve whose version all conflicts are settled with; null leaves them
  * @param dryRun say what would be done, and do nothing
  */
-public record SyncWish(String author, String project, Direction direction, Side resolve, boolean dryRun) {
+public record SyncOptions(String author, String project, Direction direction, Side resolve, boolean dryRun) {
   /** Which side may be changed. */
   public enum Direction {
     /** Both. */
@@ -31,34 +31,34 @@ public record SyncWish(String author, String project, Direction direction, Side 
   }
 
   /** Checks what is needed. */
-  public SyncWish {
+  public SyncOptions {
     Objects.requireNonNull(author, "author");
     Objects.requireNonNull(project, "project");
     Objects.requireNonNull(direction, "direction");
   }
 
   /** Both ways, conflicts left. */
-  public static SyncWish by(String author) {
-    return new SyncWish(author, "", Direction.BOTH, null, false);
+  public static SyncOptions by(String author) {
+    return new SyncOptions(author, "", Direction.BOTH, null, false);
   }
 
   /** Of this project. */
-  public SyncWish ofProject(String name) {
-    return new SyncWish(author, name, direction, resolve, dryRun);
+  public SyncOptions ofProject(String name) {
+    return new SyncOptions(author, name, direction, resolve, dryRun);
   }
 
   /** One way. */
-  public SyncWish only(Direction newDirection) {
-    return new SyncWish(author, project, newDirection, resolve, dryRun);
+  public SyncOptions only(Direction newDirection) {
+    return new SyncOptions(author, project, newDirection, resolve, dryRun);
   }
 
   /** With all conflicts settled. */
-  public SyncWish settledBy(Side side) {
-    return new SyncWish(author, project, direction, side, dryRun);
+  public SyncOptions settledBy(Side side) {
+    return new SyncOptions(author, project, direction, side, dryRun);
   }
 
   /** Without doing anything. */
-  public SyncWish dry() {
-    return new SyncWish(author, project, direction, resolve, true);
+  public SyncOptions dry() {
+    return new SyncOptions(author, project, direction, resolve, true);
   }
 }

@@ -11,10 +11,10 @@ package io.wsisam.client.segmentation;
  * @param minAgreement share of the clicks in an outline whose own outlines must agree with it
  * @param maxOverlap share of the smaller one's area that two objects may have in common
  */
-public record SurveyWish(
+public record ProposalFilter(
     double minSize, double maxSize, Double minScore, Double minStability, Double minAgreement, Double maxOverlap) {
   /** Of a size, all else as the server chooses. */
-  public static SurveyWish ofSize(double minSize, double maxSize) {
-    return new SurveyWish(minSize, maxSize, null, null, null, null);
+  public static ProposalFilter ofSize(double minSize, double maxSize) {
+    return new ProposalFilter(minSize, maxSize, null, null, null, null);
   }
 }
