@@ -15,11 +15,11 @@ import io.wsisam.client.segmentation.Batch;
 import io.wsisam.client.segmentation.BatchResult;
 import io.wsisam.client.segmentation.PolygonPart;
 import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.ProposalFilter;
 import io.wsisam.client.segmentation.SegmentOptions;
 import io.wsisam.client.segmentation.Session;
 import io.wsisam.client.segmentation.SessionState;
 import io.wsisam.client.segmentation.Survey;
-import io.wsisam.client.segmentation.SurveyWish;
 import io.wsisam.client.slides.ImaginedSlides;
 import io.wsisam.client.slides.Slide;
 import io.wsisam.client.slides.SlideReference;
@@ -73,7 +73,7 @@ class CutLineTest {
             .addService(service)
             .build()
             .start();
-    try (Relay relay = new Relay(server.getPort());
+    try (Relay relay = Relay.to(server.getPort());
         WsiSamClient client =
             WsiSamClient.connect(
                 ClientOptions.to("127.0.0.1:" + relay.port())
@@ -92,7 +92,7 @@ class CutLineTest {
       AnnotationShape region =
           AnnotationShape.areas(List.of(new PolygonPart(new double[] {0, 0, 9, 0, 9, 9}, List.of())));
       Survey survey =
-          client.survey(slide(), region, List.of(), SurveyWish.ofSize(1, 2), SegmentOptions.defaults(), found -> {});
+          client.survey(slide(), region, List.of(), ProposalFilter.ofSize(1, 2), SegmentOptions.defaults(), found -> {});
       assertTrue(Eventually.holds(Duration.ofSeconds(10), () -> service.held.get() == 3 && batch.done() == 1));
 
       long cut = System.nanoTime();

@@ -9,7 +9,7 @@ import io.grpc.Server;
 import io.grpc.okhttp.OkHttpServerBuilder;
 import io.grpc.stub.StreamObserver;
 import io.wsisam.client.WsiSamClient;
-import io.wsisam.support.LoopbackProxy;
+import io.wsisam.support.Relay;
 import io.wsisam.v1.ListModelsRequest;
 import io.wsisam.v1.ListModelsResponse;
 import io.wsisam.v1.SegmentationGrpc;
@@ -65,7 +65,7 @@ class ProxyTest {
   }
 
   /** As an administrator sets it who has thought of no exception: an empty list takes Java's own ones away. */
-  private static void useHttp(LoopbackProxy proxy, String exceptions) {
+  private static void useHttp(Relay proxy, String exceptions) {
     for (String scheme : List.of("http", "https")) {
       set(scheme + ".proxyHost", "127.0.0.1");
       set(scheme + ".proxyPort", String.valueOf(proxy.port()));
@@ -73,7 +73,7 @@ class ProxyTest {
     set("http.nonProxyHosts", exceptions);
   }
 
-  private static void useSocks(LoopbackProxy proxy) {
+  private static void useSocks(Relay proxy) {
     set("socksProxyHost", "127.0.0.1");
     set("socksProxyPort", String.valueOf(proxy.port()));
     set("socksNonProxyHosts", "");
@@ -89,7 +89,7 @@ class ProxyTest {
   @ParameterizedTest
   @ValueSource(strings = {"127.0.0.1", "localhost", "0.0.0.0"})
   void thisComputerIsNeverReachedThroughOne(String host) throws Exception {
-    try (LoopbackProxy proxy = LoopbackProxy.to(server.getPort())) {
+    try (Relay proxy = Relay.proxyTo(server.getPort())) {
       useHttp(proxy, "");
       assertEquals(1, models(host));
       useSocks(proxy);
@@ -100,7 +100,7 @@ class ProxyTest {
 
   @Test
   void otherAddressesAreReachedThroughTheHttpProxy() throws Exception {
-    try (LoopbackProxy proxy = LoopbackProxy.to(server.getPort())) {
+    try (Relay proxy = Relay.proxyTo(server.getPort())) {
       useHttp(proxy, "localhost|127.*");
       assertEquals(1, models("gpu.lab.invalid"));
       assertEquals(List.of("CONNECT gpu.lab.invalid:" + server.getPort()), proxy.asked());
@@ -109,7 +109,7 @@ class ProxyTest {
 
   @Test
   void exceptionsAreRespected() throws Exception {
-    try (LoopbackProxy proxy = LoopbackProxy.to(server.getPort())) {
+    try (Relay proxy = Relay.proxyTo(server.getPort())) {
       useHttp(proxy, "localhost|*.lab.invalid");
       WsiSamException unknown = assertThrows(WsiSamException.class, () -> models("gpu.lab.invalid"));
       assertTrue(unknown.text().startsWith("No computer named 'gpu.lab.invalid'"), unknown.text());
@@ -119,7 +119,7 @@ class ProxyTest {
 
   @Test
   void aSocksProxyIsSpokenToInItsOwnWay() throws Exception {
-    try (LoopbackProxy proxy = LoopbackProxy.to(server.getPort())) {
+    try (Relay proxy = Relay.proxyTo(server.getPort())) {
       useSocks(proxy);
       assertEquals(1, models("192.0.2.1")); // an address of documentation: nobody has it
       assertEquals(List.of("SOCKS"), proxy.asked());
@@ -128,7 +128,7 @@ class ProxyTest {
 
   @Test
   void aProxyThatRefusesIsNamed() throws Exception {
-    try (LoopbackProxy proxy = LoopbackProxy.refusing()) {
+    try (Relay proxy = Relay.refusingProxy()) {
       useHttp(proxy, "");
       WsiSamException refused = assertThrows(WsiSamException.class, () -> models("gpu.lab.invalid"));
       assertEquals(ClientReason.UNREACHABLE, refused.reason());
