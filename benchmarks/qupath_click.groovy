@@ -16,8 +16,8 @@ go {
         viewer().setCenterPixelLocation(1290, 2090)
     }
 
-    def desk = viewer().getCustomOverlayLayers()[-1].desk
-    def plane = { desk.shownIn(viewer().getImageData(), 0, 0).find() }
+    def controller = viewer().getCustomOverlayLayers()[-1].controller
+    def plane = { controller.shownIn(viewer().getImageData(), 0, 0).find() }
     def painted = new AtomicLong(), framed = new AtomicLong(), clicks = new AtomicInteger()
     // Painted after ours: what it sees of the draft is in the picture.
     def probe = { g, region, downsample, imageData, selected ->

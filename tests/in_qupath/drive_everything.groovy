@@ -19,11 +19,11 @@ def fire = { shown, String text ->
     def found = button(shown, text)
     Platform.runLater { found.fire() }          // it may open a window, and wait there
 }
-/** Runs the script with other wishes at its top. */
-def runInEditor = { Map wishes, String item ->
+/** Runs the script with other parameters at its top. */
+def runInEditor = { Map parameters, String item ->
     def text = new File(System.getProperty('drive.script')).text
-    wishes.each { name, value -> text = text.replaceFirst(/(?m)^(    ${name} *: )[^,]*,/) { all, start -> "${start}${value}," } }
-    fx { qupath.getScriptEditor().showScript("Everything ${wishes.hashCode()}", text) }
+    parameters.each { name, value -> text = text.replaceFirst(/(?m)^(    ${name} *: )[^,]*,/) { all, start -> "${start}${value}," } }
+    fx { qupath.getScriptEditor().showScript("Everything ${parameters.hashCode()}", text) }
     def menus = { fx { Window.getWindows().findResult { it.getScene()?.getRoot()?.lookupAll('.menu-bar')?.find { it instanceof MenuBar && it.getMenus()*.getText().contains('Language') } } } }
     until('the script editor') { menus() != null }
     def found = fx { menus().getMenus().collectMany { it.getItems() }.find { it.getText() == item } }

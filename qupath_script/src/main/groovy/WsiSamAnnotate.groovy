@@ -16,7 +16,7 @@ import qupath.lib.gui.TaskRunnerFX
 
 // ---- What you may want to change ------------------------------------------------------------------------------------
 
-def wishes = [
+def parameters = [
     which    : 'selected',  // 'selected', 'all' or 'class:Tumor' ...; what is hand-drawn is rewritten, so 'all' must be said
     margin   : 0,           // microns by which an annotation's box is widened (pixels for an image without calibration)
     border   : 0,           // microns for each pixel at which the borders of large objects are looked at again (slow); 0 = they are not
@@ -31,7 +31,7 @@ def access = [              // '' = as in the clicks palette, or as said last
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-Arguments.read('WsiSamAnnotate', args, wishes, access)
+Arguments.read('WsiSamAnnotate', args, parameters, access)
 Arguments.keep(access, Settings.user())
 
 def imageData = getCurrentImageData()
@@ -39,5 +39,5 @@ if (imageData == null)
     throw new IllegalStateException('WsiSamAnnotate needs an open image.')
 def gui = QuPathGUI.getInstance()
 def onScreen = gui != null && gui.getAllViewers().any { it.getImageData().is(imageData) }     // false in 'Run for project'
-def said = Refine.run(imageData, wishes, onScreen ? new TaskRunnerFX(gui).makeProgressMonitor() : null)
+def said = Refine.run(imageData, parameters, onScreen ? new TaskRunnerFX(gui).makeProgressMonitor() : null)
 onScreen ? Notes.show(said) : println("${imageData.getServer().getMetadata().getName()}: ${said}")

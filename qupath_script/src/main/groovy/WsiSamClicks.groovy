@@ -9,10 +9,10 @@
  * The logic is in the client jar; change here what you want to look or feel different.
  */
 import groovy.transform.CompileStatic
-import io.wsisam.client.BoxPrompt
-import io.wsisam.client.SessionState
-import io.wsisam.client.WsiSamException
-import io.wsisam.qupath.Desk
+import io.wsisam.client.connection.WsiSamException
+import io.wsisam.client.segmentation.BoxPrompt
+import io.wsisam.client.segmentation.SessionState
+import io.wsisam.qupath.AnnotationController
 import io.wsisam.qupath.Notes
 import io.wsisam.qupath.PreviewOverlay
 import io.wsisam.script.ClassChoice
@@ -105,7 +105,7 @@ class Palette {
     private final Closure naming
     private final Closure opposite
     private final Settings settings = Settings.user()
-    private final Desk desk
+    private final AnnotationController controller
     private final ClassChoice classes
     private final PathTool tool
     private final Stage stage = new Stage()
@@ -131,10 +131,10 @@ class Palette {
     private final ToggleButton box = kind('\u25ad Box', 'Only drags count: a box about the object.')
     private final Label detailUnit = new Label('\u00b5m')
     private final Spinner<Double> detail = new Spinner<>(0.0d, 50.0d, 0.0d, 0.25d)
-    private final Button finer = action('Refine border', Keys.REFINE) { desk.refine(activeViewer()) }
+    private final Button finer = action('Refine border', Keys.REFINE) { controller.refine(activeViewer()) }
     private final Label drawn = new Label()
-    private final Button undo = action('Undo', Keys.UNDO) { desk.undo(activeViewer()) }
-    private final Button reject = action('Reject', Keys.REJECT) { desk.reject(activeViewer()) }
+    private final Button undo = action('Undo', Keys.UNDO) { controller.undo(activeViewer()) }
+    private final Button reject = action('Reject', Keys.REJECT) { controller.reject(activeViewer()) }
     private final Button accept = action('Accept', Keys.ACCEPT) { acceptDraft() }
 
     static void open(qupath, Closure naming, Closure opposite) {
@@ -150,7 +150,7 @@ class Palette {
         this.qupath = qupath
         this.naming = naming
         this.opposite = opposite
-        desk = new Desk(qupath, settings, { boolean repaint -> guarded { refresh(repaint) } })
+        controller = new AnnotationController(qupath, settings, { boolean repaint -> guarded { refresh(repaint) } })
         def names = qupath.getAvailablePathClasses().collect { it.getName() == null ? '' : it.toString() }
         classes = ClassChoice.of(names, settings.className())
         tool = PathTools.createTool({ MouseEvent e -> guarded { mouse(e) } } as EventHandler<MouseEvent>, 'WSI-SAM', new Label('W'))
@@ -183,8 +183,8 @@ class Palette {
         accept.getParent().requestFocus()       // not the server's field: keys are for drawing
         qupath.getToolManager().setSelectedTool(tool)
         activeViewer()?.getView()?.requestFocus()
-        desk.connect()
-        desk.planeOf(activeViewer())
+        controller.connect()
+        controller.planeOf(activeViewer())
         refresh()
     }
 
@@ -192,14 +192,14 @@ class Palette {
         removals.reverse().each { it() }
         removals.clear()
         overlays.keySet().toList().each { detach(it) }
-        desk.close()
+        controller.close()
     }
 
     private final toolListener = { observable, was, is ->
         toolOn.setSelected(is.is(tool))
         qupath.getAllViewers().each { showCursor(it) }
         if (is.is(tool))
-            guarded { desk.planeOf(activeViewer()) }
+            guarded { controller.planeOf(activeViewer()) }
     } as ChangeListener
 
     private void showCursor(viewer) {
@@ -228,24 +228,24 @@ class Palette {
     }
 
     private void attach(viewer) {
-        def overlay = new PreviewOverlay(viewer, desk)
+        def overlay = new PreviewOverlay(viewer, controller)
         def keys = { KeyEvent e -> guarded { key(e) } } as EventHandler<KeyEvent>
         def listener = [
             imageDataChanged     : { v, old, now -> guarded { changedImage(v, old) } },
             visibleRegionChanged : { v, shape -> guarded { moved(v) } },
             selectedObjectChanged: { v, object -> },
-            viewerClosed         : { v -> guarded { desk.left(v.getImageData()) } }
+            viewerClosed         : { v -> guarded { controller.left(v.getImageData()) } }
         ] as QuPathViewerListener
         viewer.getCustomOverlayLayers().add(overlay)
         viewer.getView().addEventFilter(KeyEvent.KEY_PRESSED, keys)
         viewer.addViewerListener(listener)
         showCursor(viewer)
-        desk.viewers.add(viewer)
+        controller.viewers.add(viewer)
         def planeListener = { o, was, is -> guarded { refresh() } } as ChangeListener
         [viewer.zPositionProperty(), viewer.tPositionProperty()].each { it.addListener(planeListener) }
         overlays.put(viewer, overlay)
         detaching.put(viewer) {
-            desk.viewers.remove(viewer)
+            controller.viewers.remove(viewer)
             viewer.getCustomOverlayLayers().remove(overlay)
             viewer.getView().removeEventFilter(KeyEvent.KEY_PRESSED, keys)
             viewer.removeViewerListener(listener)
@@ -256,15 +256,15 @@ class Palette {
     }
 
     private void moved(viewer) {
-        desk.moved(viewer)
+        controller.moved(viewer)
         if (viewer.is(activeViewer()))
             showFiner(activeDraft())
     }
 
     private void changedImage(viewer, old) {
-        desk.left(old)
+        controller.left(old)
         if (isOn() && viewer.is(activeViewer()))
-            desk.planeOf(viewer)
+            controller.planeOf(viewer)
         refresh()
     }
 
@@ -315,12 +315,12 @@ class Palette {
         rubberBand(viewer, null)
         if (drag) {
             if (area != null)
-                desk.box(viewer, area)
+                controller.box(viewer, area)
         } else if (!box.isSelected()) {
             def at = viewer.componentPointToImagePoint(from.getX(), from.getY(), null, false)
             def server = viewer.getServer()
             if (at.getX() >= 0 && at.getY() >= 0 && at.getX() < server.getWidth() && at.getY() < server.getHeight())
-                desk.click(viewer, at.getX(), at.getY(), negative.isSelected() == opposite(from))
+                controller.click(viewer, at.getX(), at.getY(), negative.isSelected() == opposite(from))
         }
         e.consume()
     }
@@ -364,17 +364,17 @@ class Palette {
         if (matches(Keys.ACCEPT, e))
             acceptDraft()
         else if (matches(Keys.REJECT, e) && drawing)
-            desk.reject(activeViewer())
+            controller.reject(activeViewer())
         else if (matches(Keys.UNDO, e) && (drawing || !e.isShortcutDown()))
-            desk.undo(activeViewer())
+            controller.undo(activeViewer())
         else if (matches(Keys.UNDO, e) && inPalette)
             qupath.getUndoRedoManager().undoOnce()          // the menu's keys work in QuPath's own window only
         else if (matches(Keys.REDO, e) && drawing)
-            desk.redo(activeViewer())
+            controller.redo(activeViewer())
         else if (matches(Keys.REDO, e) && inPalette)
             qupath.getUndoRedoManager().redoOnce()
         else if (matches(Keys.REFINE, e))
-            desk.refine(activeViewer())
+            controller.refine(activeViewer())
         else if (matches(Keys.NEXT_CLASS, e))
             className.setValue(classes.next())
         else if (matches(Keys.PREVIOUS_CLASS, e))
@@ -389,7 +389,7 @@ class Palette {
     }
 
     private void acceptDraft() {
-        desk.accept(activeViewer(), classes.current(), naming)
+        controller.accept(activeViewer(), classes.current(), naming)
     }
 
     private boolean isOn() {
@@ -402,7 +402,7 @@ class Palette {
 
     private activePlane() {
         def viewer = activeViewer()
-        viewer?.getImageData() == null ? null : desk.shownIn(viewer.getImageData(), viewer.getZPosition(), viewer.getTPosition()).find()
+        viewer?.getImageData() == null ? null : controller.shownIn(viewer.getImageData(), viewer.getZPosition(), viewer.getTPosition()).find()
     }
 
     private activeDraft() {
@@ -427,7 +427,7 @@ class Palette {
     }
 
     private void showFiner(draft) {
-        finer.setDisable(!desk.isRefinable(activeViewer(), draft))
+        finer.setDisable(!controller.isRefinable(activeViewer(), draft))
     }
 
     private static String describe(plane, draft) {
@@ -453,7 +453,7 @@ class Palette {
         def size = mpp?.isPresent() ? mpp.getAsDouble() : 1d
         def scale = { level -> (outline.cell(level) * size as BigDecimal).round(new MathContext(2)).stripTrailingZeros().toPlainString() }
         def unit = mpp?.isPresent() ? '\u00b5m/px' : 'px'
-        def limit = outline.limited() ? ' (finer would need too many)' : ''
+        def limit = outline.truncated() ? ' (finer would need too many)' : ''
         outline.isRefined() ? " \u2013 border at ${scale(outline.levels()[-1])} instead of ${scale(outline.levels()[0])} ${unit}, ${outline.borderWindows()} windows${limit}" : limit
     }
 
@@ -466,14 +466,14 @@ class Palette {
     }
 
     private List stateOf(plane) {
-        if (desk.trouble)
-            return [Color.ORANGE, desk.trouble]
-        if (!desk.reached)
-            return [Color.GRAY, "Connecting to ${desk.address()}\u2026".toString()]
+        if (controller.trouble)
+            return [Color.ORANGE, controller.trouble]
+        if (!controller.reached)
+            return [Color.GRAY, "Connecting to ${controller.address()}\u2026".toString()]
         if (plane == null)
-            return [Color.LIMEGREEN, "Connected to ${desk.address()}".toString()]
+            return [Color.LIMEGREEN, "Connected to ${controller.address()}".toString()]
         switch (plane.state) {
-            case SessionState.READY: return [Color.LIMEGREEN, "Ready: ${plane.info?.model() ?: ''} at ${desk.address()}".toString()]
+            case SessionState.READY: return [Color.LIMEGREEN, "Ready: ${plane.info?.model() ?: ''} at ${controller.address()}".toString()]
             case SessionState.FAILED: return [Color.RED, plane.trouble?.text() ?: 'This image cannot be worked on.']
             case SessionState.CLOSED: return [Color.GRAY, 'Closed']
             default: return [plane.trouble == null ? Color.GRAY : Color.ORANGE, plane.trouble?.text() ?: 'Opening the image on the server\u2026']
@@ -481,19 +481,19 @@ class Palette {
     }
 
     private void showModels() {
-        def names = desk.models*.name()
+        def names = controller.models*.name()
         if (model.getItems() != names) {
             filling = true
             model.getItems().setAll(names)
             filling = false
         }
-        def current = settings.model() ?: desk.models.find { it.isDefault() }?.name()
+        def current = settings.model() ?: controller.models.find { it.isDefault() }?.name()
         if (model.getValue() != current) {
             filling = true
             model.setValue(current)
             filling = false
         }
-        modelTip.setText(desk.models.find { it.name() == current }?.description() ?: 'The model of the server that outlines.')
+        modelTip.setText(controller.models.find { it.name() == current }?.description() ?: 'The model of the server that outlines.')
     }
 
     private void layOut() {
@@ -503,11 +503,11 @@ class Palette {
         access.setTooltip(new Tooltip('Your token, and the certificates of the lab, where the server wants them.'))
         access.setMinWidth(Region.USE_PREF_SIZE)
         fillAccess()
-        retry.setOnAction { desk.retryNow() }
+        retry.setOnAction { controller.retryNow() }
         model.setOnAction {
             if (!filling && model.getValue() != null) {
                 settings.model(model.getValue())
-                desk.useNewOptions()
+                controller.useNewOptions()
             }
         }
         className.getItems().setAll(classes.names())
@@ -528,7 +528,7 @@ class Palette {
         detail.setTooltip(new Tooltip('How far the outline may be simplified. 0: the server decides.'))
         detail.valueProperty().addListener({ o, was, is ->
             settings.tolerance(is ?: 0d)
-            desk.useNewOptions()
+            controller.useNewOptions()
         } as ChangeListener)
         positive.setSelected(true)
         kinds.selectedToggleProperty().addListener({ o, was, is -> if (is == null) was.setSelected(true) } as ChangeListener)
@@ -602,7 +602,7 @@ class Palette {
     private void useServer() {
         try {
             settings.server(server.getText())
-            desk.connect()
+            controller.connect()
         } catch (WsiSamException malformed) {
             state.setText(malformed.text())
         }
@@ -619,7 +619,7 @@ class Palette {
         def use = { String path ->
             keep(path)
             fillAccess()
-            desk.connect()
+            controller.connect()
         }
         def choose = new MenuItem('Choose a file\u2026')
         choose.setOnAction {

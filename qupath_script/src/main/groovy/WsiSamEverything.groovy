@@ -15,7 +15,7 @@ import qupath.lib.gui.TaskRunnerFX
 
 // ---- What you may want to change ------------------------------------------------------------------------------------
 
-def wishes = [
+def parameters = [
     which       : 'selected',   // where to look: 'selected', 'all' or 'class:Region' ...
     minSize     : 5,            // microns (pixels for an image without calibration): diameter of the smallest object, as a circle
     maxSize     : 12,           // ... of the largest. Best at most 3 times minSize, never more than 16 times
@@ -35,7 +35,7 @@ def access = [                  // '' = as in the clicks palette, or as said las
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-Arguments.read('WsiSamEverything', args, wishes, access)
+Arguments.read('WsiSamEverything', args, parameters, access)
 Arguments.keep(access, Settings.user())
 
 def imageData = getCurrentImageData()
@@ -43,5 +43,5 @@ if (imageData == null)
     throw new IllegalStateException('WsiSamEverything needs an open image.')
 def gui = QuPathGUI.getInstance()
 def onScreen = gui != null && gui.getAllViewers().any { it.getImageData().is(imageData) }     // false in 'Run for project'
-def said = Propose.run(imageData, wishes, onScreen ? new TaskRunnerFX(gui).makeProgressMonitor() : null)
+def said = Propose.run(imageData, parameters, onScreen ? new TaskRunnerFX(gui).makeProgressMonitor() : null)
 onScreen ? Notes.show(said) : println("${imageData.getServer().getMetadata().getName()}: ${said}")

@@ -8,7 +8,7 @@
  * What was added, changed or deleted on one side goes to the other. What both changed differently is a conflict: it is listed, and
  * changes nothing until it is settled with resolve=store or resolve=qupath.
  */
-import io.wsisam.client.SyncWish
+import io.wsisam.client.annotations.SyncOptions
 import io.wsisam.qupath.Delivery
 import io.wsisam.qupath.Notes
 import io.wsisam.qupath.Steps
@@ -19,7 +19,7 @@ import qupath.lib.gui.QuPathGUI
 
 // ---- What you may want to change ------------------------------------------------------------------------------------
 
-def wishes = [
+def parameters = [
     direction: 'both',      // 'both', 'to-project' or 'to-server'
     resolve  : '',          // '' leaves conflicts; 'store' or 'qupath' settles all with that side's version
     dryRun   : false,       // true: say what would be done, and do nothing
@@ -33,21 +33,21 @@ def access = [              // '' = as in the clicks palette, or as said last
 
 // ---------------------------------------------------------------------------------------------------------------------
 
-Arguments.read('WsiSamSync', args, wishes, access)
+Arguments.read('WsiSamSync', args, parameters, access)
 Arguments.keep(access, Settings.user())
-def directions = ['both': SyncWish.Direction.BOTH, 'to-project': SyncWish.Direction.TO_IMAGE, 'to-server': SyncWish.Direction.TO_STORE]
-def sides = ['': null, 'store': SyncWish.Side.STORE, 'qupath': SyncWish.Side.IMAGE]
-if (!directions.containsKey(wishes.direction) || !sides.containsKey(wishes.resolve))
+def directions = ['both': SyncOptions.Direction.BOTH, 'to-project': SyncOptions.Direction.TO_IMAGE, 'to-server': SyncOptions.Direction.TO_STORE]
+def sides = ['': null, 'store': SyncOptions.Side.STORE, 'qupath': SyncOptions.Side.IMAGE]
+if (!directions.containsKey(parameters.direction) || !sides.containsKey(parameters.resolve))
     throw new IllegalArgumentException("direction is one of ${directions.keySet().join(', ')}; resolve is store, qupath or nothing.")
 
 def project = getProject()
-def wish = new SyncWish(wishes.author, project?.getName() ?: '', directions[wishes.direction], sides[wishes.resolve], wishes.dryRun)
+def options = new SyncOptions(parameters.author, project?.getName() ?: '', directions[parameters.direction], sides[parameters.resolve], parameters.dryRun)
 def gui = QuPathGUI.getInstance()
 def open = gui == null ? [] : gui.getAllViewers().collect { it.getImageData() }.findAll { it != null }
 def current = getCurrentImageData()
 def lines = []
 Steps.withClient { client ->
-    def sync = new StoreSync(client, wish)
+    def sync = new StoreSync(client, options)
     def one = { imageData, name ->
         try {
             def done = sync.run(imageData)

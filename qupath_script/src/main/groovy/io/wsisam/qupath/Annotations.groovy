@@ -1,9 +1,9 @@
 package io.wsisam.qupath
 
 import groovy.transform.CompileStatic
-import io.wsisam.client.Answer
-import io.wsisam.client.Ask
-import io.wsisam.client.Outline
+import io.wsisam.client.segmentation.Answer
+import io.wsisam.client.segmentation.Ask
+import io.wsisam.client.segmentation.Outline
 import io.wsisam.script.AnnotationMetadata
 import org.locationtech.jts.geom.Coordinate
 import org.locationtech.jts.geom.Geometry

@@ -1,10 +1,10 @@
 package io.wsisam.qupath
 
 import groovy.transform.CompileStatic
-import io.wsisam.client.PixelProvider
-import io.wsisam.client.PixelWindow
-import io.wsisam.client.SlideReference
-import io.wsisam.client.Viewport
+import io.wsisam.client.segmentation.Viewport
+import io.wsisam.client.slides.PixelProvider
+import io.wsisam.client.slides.PixelWindow
+import io.wsisam.client.slides.SlideReference
 import qupath.lib.display.ImageDisplay
 import qupath.lib.gui.viewer.QuPathViewer
 import qupath.lib.images.ImageData

@@ -1,17 +1,17 @@
 package io.wsisam.qupath
 
 import groovy.transform.CompileStatic
-import io.wsisam.client.Answer
-import io.wsisam.client.Failure
-import io.wsisam.client.SegmentOptions
-import io.wsisam.client.Session
-import io.wsisam.client.SessionInfo
-import io.wsisam.client.SessionListener
-import io.wsisam.client.SessionState
-import io.wsisam.client.Slide
-import io.wsisam.client.Stage
 import io.wsisam.client.WsiSamClient
-import io.wsisam.client.WsiSamException
+import io.wsisam.client.connection.WsiSamException
+import io.wsisam.client.segmentation.Answer
+import io.wsisam.client.segmentation.Failure
+import io.wsisam.client.segmentation.SegmentOptions
+import io.wsisam.client.segmentation.Session
+import io.wsisam.client.segmentation.SessionInfo
+import io.wsisam.client.segmentation.SessionListener
+import io.wsisam.client.segmentation.SessionState
+import io.wsisam.client.segmentation.Stage
+import io.wsisam.client.slides.Slide
 import io.wsisam.script.Draft
 import qupath.lib.images.ImageData
 import qupath.lib.regions.ImagePlane
@@ -44,11 +44,11 @@ class OpenPlane {
     volatile int windowsTotal
     volatile SegmentOptions options = SegmentOptions.defaults()
 
-    private final Desk desk
+    private final AnnotationController controller
     private final Map<String, Shape> outlines = new ConcurrentHashMap<>()
 
-    OpenPlane(Desk desk, ImageData imageData, ImagePlane plane) {
-        this.desk = desk
+    OpenPlane(AnnotationController controller, ImageData imageData, ImagePlane plane) {
+        this.controller = controller
         this.imageData = imageData
         this.plane = plane
     }
@@ -143,7 +143,7 @@ class OpenPlane {
             def draft = drafts.find { it.answered(answer) }
             if (draft != null) {
                 refresh(draft)
-                desk.answered(OpenPlane.this, draft)
+                controller.answered(OpenPlane.this, draft)
             }
         }
 
@@ -153,14 +153,14 @@ class OpenPlane {
             def draft = drafts.find { it.failed(failure) }
             if (draft != null) {
                 refresh(draft)
-                desk.failed(OpenPlane.this, draft, failure)
+                controller.failed(OpenPlane.this, draft, failure)
             }
         }
 
         @Override
         void onProgress(String objectId, int revision, Stage stage) {
             encoding = true
-            desk.changed()
+            controller.changed()
         }
 
         @Override
@@ -168,7 +168,7 @@ class OpenPlane {
             encoding = false
             windowsDone = done
             windowsTotal = total
-            desk.changed(false)
+            controller.changed(false)
         }
 
         @Override
@@ -178,14 +178,14 @@ class OpenPlane {
             state = now
             trouble = cause
             encoding = false
-            desk.stateOf(OpenPlane.this)
+            controller.stateOf(OpenPlane.this)
         }
 
         @Override
         void onStarted(SessionInfo started) {
             info = started
             drafts.each { it.resume() }
-            desk.started(OpenPlane.this)
+            controller.started(OpenPlane.this)
         }
     }
 }

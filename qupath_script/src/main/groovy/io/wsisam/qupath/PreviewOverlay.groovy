@@ -1,8 +1,8 @@
 package io.wsisam.qupath
 
 import groovy.transform.CompileStatic
-import io.wsisam.client.BoxPrompt
-import io.wsisam.client.PointPrompt
+import io.wsisam.client.segmentation.BoxPrompt
+import io.wsisam.client.segmentation.PointPrompt
 import io.wsisam.script.Draft
 import qupath.lib.gui.viewer.QuPathViewer
 import qupath.lib.gui.viewer.overlays.PathOverlay
@@ -29,16 +29,16 @@ class PreviewOverlay implements PathOverlay {
     private static final Color BOX = new Color(30, 90, 220)
 
     private final QuPathViewer viewer
-    private final Desk desk
+    private final AnnotationController controller
 
     private boolean broken
 
     /** The box while the mouse is down, or null. */
     volatile BoxPrompt dragged
 
-    PreviewOverlay(QuPathViewer viewer, Desk desk) {
+    PreviewOverlay(QuPathViewer viewer, AnnotationController controller) {
         this.viewer = viewer
-        this.desk = desk
+        this.controller = controller
     }
 
     @Override
@@ -46,7 +46,7 @@ class PreviewOverlay implements PathOverlay {
         def g = graphics.create() as Graphics2D
         try {
             g.setRenderingHint(RenderingHints.KEY_ANTIALIASING, RenderingHints.VALUE_ANTIALIAS_ON)
-            desk.shownIn(imageData, viewer.getZPosition(), viewer.getTPosition()).each { OpenPlane plane ->
+            controller.shownIn(imageData, viewer.getZPosition(), viewer.getTPosition()).each { OpenPlane plane ->
                 plane.drafts.each { Draft draft -> paint(g, downsample, draft, plane.outline(draft)) }
             }
             if (dragged != null)

@@ -1,13 +1,13 @@
 package io.wsisam.qupath
 
-import io.wsisam.client.Answer
-import io.wsisam.client.AnnotationShape
-import io.wsisam.client.SegmentOptions
-import io.wsisam.client.Slide
-import io.wsisam.client.SurveyListener
-import io.wsisam.client.SurveyResult
-import io.wsisam.client.SurveyWish
 import io.wsisam.client.WsiSamClient
+import io.wsisam.client.annotations.AnnotationShape
+import io.wsisam.client.segmentation.Answer
+import io.wsisam.client.segmentation.ProposalFilter
+import io.wsisam.client.segmentation.SegmentOptions
+import io.wsisam.client.segmentation.SurveyListener
+import io.wsisam.client.segmentation.SurveyResult
+import io.wsisam.client.slides.Slide
 import io.wsisam.script.AnnotationMetadata
 import io.wsisam.script.Settings
 import io.wsisam.script.WorkflowStep
@@ -33,31 +33,31 @@ class Propose {
     }
 
     private final ImageData imageData
-    private final Map wishes
+    private final Map parameters
     private Slide slide         // as it was opened last
 
     /**
-     * @param wishes which and ids (the regions, as `Chosen` takes them), minSize and maxSize (microns, or
+     * @param parameters which and ids (the regions, as `AnnotationSelection` takes them), minSize and maxSize (microns, or
      *        pixels without calibration), className of what is found ('' = none), kind ('annotation' or 'detection'), minScore,
      *        minStability and minAgreement (0 = the server's choice), model ('' = the server's default), tolerance (0 = the server's
      *        choice)
      */
-    Propose(ImageData imageData, Map wishes) {
+    Propose(ImageData imageData, Map parameters) {
         this.imageData = imageData
-        this.wishes = defaults() + wishes
+        this.parameters = defaults() + parameters
     }
 
     /** @return a sentence or two for the user */
-    static String run(ImageData imageData, Map wishes, monitor = null) {
-        new Propose(imageData, wishes).run(monitor)
+    static String run(ImageData imageData, Map parameters, monitor = null) {
+        new Propose(imageData, parameters).run(monitor)
     }
 
     String run(monitor) {
-        if (!(wishes.kind in ['annotation', 'detection']))
-            throw new IllegalArgumentException("'kind' is annotation or detection, not ${wishes.kind}")
+        if (!(parameters.kind in ['annotation', 'detection']))
+            throw new IllegalArgumentException("'kind' is annotation or detection, not ${parameters.kind}")
         // What is marked as of no interest is looked in only when somebody points at it.
-        def regions = Chosen.of(imageData, wishes).findAll {
-            it.getROI()?.isArea() && !it.getROI().isEmpty() && !(wishes.which == 'all' && Chosen.isIgnored(it))
+        def regions = AnnotationSelection.of(imageData, parameters).findAll {
+            it.getROI()?.isArea() && !it.getROI().isEmpty() && !(parameters.which == 'all' && AnnotationSelection.isIgnored(it))
         }
         if (regions.isEmpty())
             return 'WSI-SAM: no annotation with an area to look in. Select one, or say which with \'which\'.'
@@ -89,10 +89,10 @@ class Propose {
                                 double start, double share) {
         def plane = region.getROI().getImagePlane()
         slide = WsiSamClient.await(client.openSlide(Images.reference(imageData, plane, Settings.user().sendPixels())))
-        def options = new SegmentOptions(wishes.model.toString(), set('tolerance'), null)
-        def wish = new SurveyWish(wishes.minSize as double, wishes.maxSize as double, set('minScore'), set('minStability'), set('minAgreement'), null)
+        def options = new SegmentOptions(parameters.model.toString(), set('tolerance'), null)
+        def filter = new ProposalFilter(parameters.minSize as double, parameters.maxSize as double, set('minScore'), set('minStability'), set('minAgreement'), null)
         double told = start
-        def survey = client.survey(slide, Shapes.of(region.getROI()), existing(region, before), wish, options, new SurveyListener() {
+        def survey = client.survey(slide, Shapes.of(region.getROI()), existing(region, before), filter, options, new SurveyListener() {
             @Override
             void onProposal(Answer answer) {
                 answers.add(answer)
@@ -114,7 +114,7 @@ class Propose {
     }
 
     private Double set(String name) {
-        (wishes[name] as double) > 0 ? wishes[name] as Double : null
+        (parameters[name] as double) > 0 ? parameters[name] as Double : null
     }
 
     /** Areas on the region's plane that meet its bounds, but for itself and those that only say where to look; those of quite another size, the server leaves out. */
@@ -122,7 +122,7 @@ class Propose {
         def roi = region.getROI()
         def meets = { PathObject one ->
             def other = one.getROI()
-            !one.is(region) && !Chosen.isRegion(one) && other?.isArea() && !other.isEmpty() && other.getImagePlane() == roi.getImagePlane() &&
+            !one.is(region) && !AnnotationSelection.isRegion(one) && other?.isArea() && !other.isEmpty() && other.getImagePlane() == roi.getImagePlane() &&
                     other.getBoundsX() < roi.getBoundsX() + roi.getBoundsWidth() && roi.getBoundsX() < other.getBoundsX() + other.getBoundsWidth() &&
                     other.getBoundsY() < roi.getBoundsY() + roi.getBoundsHeight() && roi.getBoundsY() < other.getBoundsY() + other.getBoundsHeight()
         }
@@ -132,8 +132,8 @@ class Propose {
 
     private PathObject create(Answer answer, PathObject region) {
         def roi = Annotations.roi(answer.outline(), region.getROI().getImagePlane())
-        def pathClass = wishes.className ? PathClass.fromString(wishes.className.toString()) : null
-        def made = wishes.kind == 'detection' ? PathObjects.createDetectionObject(roi, pathClass) : PathObjects.createAnnotationObject(roi, pathClass)
+        def pathClass = parameters.className ? PathClass.fromString(parameters.className.toString()) : null
+        def made = parameters.kind == 'detection' ? PathObjects.createDetectionObject(roi, pathClass) : PathObjects.createAnnotationObject(roi, pathClass)
         made.setID(UUID.fromString(answer.objectId()))
         made.getMetadata().putAll(AnnotationMetadata.of(answer, ''))
         made
@@ -148,6 +148,6 @@ class Propose {
     private void record(List<PathObject> regions) {
         def call = '// Looks again in these annotations; what is there already is not proposed again.\n' +
                 'println io.wsisam.qupath.Propose.run(getCurrentImageData(), '
-        Steps.add(imageData, WorkflowStep.of('WSI-SAM propose objects', Chosen.repeatable(wishes, regions), call, ')\n'))
+        Steps.add(imageData, WorkflowStep.of('WSI-SAM propose objects', AnnotationSelection.repeatable(parameters, regions), call, ')\n'))
     }
 }

@@ -1,18 +1,18 @@
 package io.wsisam.qupath
 
-import io.wsisam.client.Answer
-import io.wsisam.client.Ask
-import io.wsisam.client.BatchItem
-import io.wsisam.client.BatchListener
-import io.wsisam.client.BoxPrompt
-import io.wsisam.client.Failure
-import io.wsisam.client.PointPrompt
-import io.wsisam.client.Prompt
-import io.wsisam.client.Refinement
-import io.wsisam.client.SegmentOptions
-import io.wsisam.client.Slide
 import io.wsisam.client.WsiSamClient
-import io.wsisam.client.WsiSamException
+import io.wsisam.client.connection.WsiSamException
+import io.wsisam.client.segmentation.Answer
+import io.wsisam.client.segmentation.Ask
+import io.wsisam.client.segmentation.BatchItem
+import io.wsisam.client.segmentation.BatchListener
+import io.wsisam.client.segmentation.BoxPrompt
+import io.wsisam.client.segmentation.Failure
+import io.wsisam.client.segmentation.PointPrompt
+import io.wsisam.client.segmentation.Prompt
+import io.wsisam.client.segmentation.Refinement
+import io.wsisam.client.segmentation.SegmentOptions
+import io.wsisam.client.slides.Slide
 import io.wsisam.script.Settings
 import io.wsisam.script.WorkflowStep
 import qupath.lib.images.ImageData
@@ -45,31 +45,31 @@ class Refine {
     }
 
     private final ImageData imageData
-    private final Map wishes
+    private final Map parameters
     private final List<ROI> ignored
     private Slide slide         // as it was opened last
     private final Map<String, Answer> answers = new ConcurrentHashMap<>()
     private final Map<String, WsiSamException> failures = new ConcurrentHashMap<>()
 
     /**
-     * @param wishes which and ids (the annotations, as `Chosen` takes them), margin (microns, or pixels without calibration, that a box is widened by),
+     * @param parameters which and ids (the annotations, as `AnnotationSelection` takes them), margin (microns, or pixels without calibration, that a box is widened by),
      *        border (microns for each pixel, or pixels, at which borders of large objects are looked at again; 0 = they are not),
      *        model ('' = the server's default), tolerance (0 = the server's choice)
      */
-    Refine(ImageData imageData, Map wishes) {
+    Refine(ImageData imageData, Map parameters) {
         this.imageData = imageData
-        this.wishes = defaults() + wishes
-        ignored = imageData.getHierarchy().getAnnotationObjects().findAll { it.getROI()?.isPoint() && Chosen.isIgnored(it) }*.getROI()
+        this.parameters = defaults() + parameters
+        ignored = imageData.getHierarchy().getAnnotationObjects().findAll { it.getROI()?.isPoint() && AnnotationSelection.isIgnored(it) }*.getROI()
     }
 
     /** @return a sentence or two for the user */
-    static String run(ImageData imageData, Map wishes, monitor = null) {
-        new Refine(imageData, wishes).run(monitor)
+    static String run(ImageData imageData, Map parameters, monitor = null) {
+        new Refine(imageData, parameters).run(monitor)
     }
 
     String run(monitor) {
-        def chosen = Chosen.of(imageData, wishes)
-        if (chosen.isEmpty() && Chosen.isSelection(wishes.which))
+        def chosen = AnnotationSelection.of(imageData, parameters)
+        if (chosen.isEmpty() && AnnotationSelection.isSelection(parameters.which))
             return 'WSI-SAM: no annotation is selected, so nothing was changed. Select those to outline, or say which: all, or class:NAME.'
         def (left, open) = chosen.split { whyNot(it) != null }
         def skipped = left ? " ${left.size()} skipped: ${left.countBy { whyNot(it) }.collect { reason, n -> "${n} ${reason}" }.join(', ')}.".toString() : ''
@@ -95,7 +95,7 @@ class Refine {
     private String whyNot(PathObject annotation) {
         if (annotation.isLocked())
             return 'locked'
-        if (Chosen.isRegion(annotation) || Chosen.isIgnored(annotation))
+        if (AnnotationSelection.isRegion(annotation) || AnnotationSelection.isIgnored(annotation))
             return "of class ${annotation.getPathClass()}".toString()
         if (annotation.getROI()?.isLine())
             return 'a line'
@@ -115,7 +115,7 @@ class Refine {
                               roi.getBoundsX() + roi.getBoundsWidth() + near, roi.getBoundsY() + roi.getBoundsHeight() + near), null)
         }
         def server = imageData.getServer()
-        double margin = pixels(wishes.margin)
+        double margin = pixels(parameters.margin)
         def x0 = Math.max(0d, roi.getBoundsX() - margin)
         def y0 = Math.max(0d, roi.getBoundsY() - margin)
         def x1 = Math.min(server.getWidth() as double, roi.getBoundsX() + roi.getBoundsWidth() + margin)
@@ -139,7 +139,7 @@ class Refine {
 
     /** Asks for all, plane by plane; false when the user cancelled. */
     private boolean ask(List<PathObject> annotations, monitor) {
-        def options = new SegmentOptions(wishes.model.toString(), (wishes.tolerance as double) > 0 ? wishes.tolerance as Double : null, null)
+        def options = new SegmentOptions(parameters.model.toString(), (parameters.tolerance as double) > 0 ? parameters.tolerance as Double : null, null)
         Steps.withClient { client ->
             annotations.groupBy { it.getROI().getImagePlane() }.every { plane, here -> askPlane(client, plane, here, options, monitor) }
         }
@@ -147,7 +147,7 @@ class Refine {
 
     private boolean askPlane(WsiSamClient client, ImagePlane plane, List<PathObject> annotations, SegmentOptions options, monitor) {
         slide = WsiSamClient.await(client.openSlide(Images.reference(imageData, plane, Settings.user().sendPixels())))
-        if ((wishes.border as double) > 0)
+        if ((parameters.border as double) > 0)
             return annotations.every { askBorder(client, it, options, monitor) }
         def items = annotations.collect { new BatchItem(it.getID().toString(), Ask.of(prompt(it))) }
         def batch = client.segmentBatch(slide, items, options, new BatchListener() {
@@ -169,7 +169,7 @@ class Refine {
     /** One with its border refined: on a stream, which a slide by pixels needs for it, and which waits for each window anew. */
     private boolean askBorder(WsiSamClient client, PathObject annotation, SegmentOptions options, monitor) {
         def id = annotation.getID().toString()
-        def asked = client.replay(slide, [Ask.of(prompt(annotation)).refined(Refinement.to(pixels(wishes.border)))], options)
+        def asked = client.replay(slide, [Ask.of(prompt(annotation)).refined(Refinement.to(pixels(parameters.border)))], options)
         try {
             answers.put(id, Steps.waitFor(asked, monitor) { asked.cancel(true) })
         } catch (WsiSamException failed) {
@@ -217,7 +217,7 @@ class Refine {
     private void record(List<PathObject> annotations) {
         def call = '// Outlines these annotations again, from the regions that they have then.\n' +
                 'println io.wsisam.qupath.Refine.run(getCurrentImageData(), '
-        Steps.add(imageData, WorkflowStep.of('WSI-SAM refine annotations', Chosen.repeatable(wishes, annotations), call, ')\n'))
+        Steps.add(imageData, WorkflowStep.of('WSI-SAM refine annotations', AnnotationSelection.repeatable(parameters, annotations), call, ')\n'))
     }
 
     private String report(int changed, int asked, String skipped) {
@@ -228,9 +228,9 @@ class Refine {
         def finer = answers.values().collect { it.outline() }.findAll { it.isRefined() }
         if (finer)
             text << " ${finer.size()} with a finer border, in ${finer.sum { it.borderWindows() }} windows."
-        def limited = answers.values().count { it.outline().limited() }
-        if (limited)
-            text << " ${limited} less fine than asked for: that would have needed too many windows."
+        def truncated = answers.values().count { it.outline().truncated() }
+        if (truncated)
+            text << " ${truncated} less fine than asked for: that would have needed too many windows."
         if (failures) {
             text << " ${failures.size()} left as they were:"
             failures.values().countBy { it.text() }.sort { -it.value }.take(MOST_REASONS).each { reason, n -> text << " ${n} x ${reason}" }

@@ -1,7 +1,7 @@
 package io.wsisam.qupath
 
-import io.wsisam.client.AnnotationShape
-import io.wsisam.client.PolygonPart
+import io.wsisam.client.annotations.AnnotationShape
+import io.wsisam.client.segmentation.PolygonPart
 import org.locationtech.jts.geom.Coordinate
 import org.locationtech.jts.geom.Geometry
 import org.locationtech.jts.geom.LineString

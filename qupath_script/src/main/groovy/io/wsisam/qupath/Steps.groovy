@@ -1,9 +1,9 @@
 package io.wsisam.qupath
 
-import io.wsisam.client.ClientOptions
-import io.wsisam.client.SegmentOptions
 import io.wsisam.client.WsiSamClient
-import io.wsisam.client.WsiSamException
+import io.wsisam.client.connection.ClientOptions
+import io.wsisam.client.connection.WsiSamException
+import io.wsisam.client.segmentation.SegmentOptions
 import io.wsisam.script.PromptText
 import io.wsisam.script.Settings
 import io.wsisam.script.WorkflowStep

@@ -1,14 +1,14 @@
 package io.wsisam.qupath
 
-import io.wsisam.client.AnnotationShape
-import io.wsisam.client.PixelProvider
-import io.wsisam.client.PixelWindow
-import io.wsisam.client.SlideReference
-import io.wsisam.client.StoredAnnotation
-import io.wsisam.client.SyncAnswer
-import io.wsisam.client.SyncState
-import io.wsisam.client.SyncWish
 import io.wsisam.client.WsiSamClient
+import io.wsisam.client.annotations.AnnotationShape
+import io.wsisam.client.annotations.StoredAnnotation
+import io.wsisam.client.annotations.SyncAnswer
+import io.wsisam.client.annotations.SyncOptions
+import io.wsisam.client.annotations.SyncState
+import io.wsisam.client.slides.PixelProvider
+import io.wsisam.client.slides.PixelWindow
+import io.wsisam.client.slides.SlideReference
 import qupath.lib.images.ImageData
 import qupath.lib.images.servers.TransformingImageServer
 import qupath.lib.objects.PathObject
@@ -27,11 +27,11 @@ class StoreSync {
     static final String PROPERTY = 'wsisam.synced'
 
     private final WsiSamClient client
-    private final SyncWish wish
+    private final SyncOptions options
 
-    StoreSync(WsiSamClient client, SyncWish wish) {
+    StoreSync(WsiSamClient client, SyncOptions options) {
         this.client = client
-        this.wish = wish
+        this.options = options
     }
 
     /**
@@ -46,16 +46,16 @@ class StoreSync {
         def slide = WsiSamClient.await(client.openSlide(reference(imageData)))
         def held = imageData.getHierarchy().getAnnotationObjects().toList()
         def sendable = [:] as Map<PathObject, AnnotationShape>
-        def untouchable = [] as List<String>
+        def excludedIds = [] as List<String>
         held.each { PathObject one ->
             def roi = one.getROI()
             def shape = roi == null || roi.getZ() != 0 || roi.getT() != 0 ? null : Shapes.of(roi)
-            shape == null ? untouchable << one.getID().toString() : sendable.put(one, shape)
+            shape == null ? excludedIds << one.getID().toString() : sendable.put(one, shape)
         }
         def before = SyncState.parse(imageData.getProperty(PROPERTY)?.toString())
         def annotations = sendable.collect { one, shape -> stored(one, slide.annotationKey(), shape) }
-        def answer = WsiSamClient.await(client.imageSync().sync(slide, annotations, untouchable, before, wish))
-        def changed = !wish.dryRun() && apply(imageData, answer, before)
+        def answer = WsiSamClient.await(client.imageSync().sync(slide, annotations, excludedIds, before, options))
+        def changed = !options.dryRun() && apply(imageData, answer, before)
         [said: report(answer), changed: changed, conflicts: answer.conflicts() as int]
     }
 

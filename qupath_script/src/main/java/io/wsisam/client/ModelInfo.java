@@ -1,5 +1,8 @@
 package io.wsisam.client;
 
+import io.wsisam.v1.Model;
+import io.wsisam.v1.PromptKind;
+
 /**
  * A model that a server knows.
  *
@@ -10,10 +13,10 @@ package io.wsisam.client;
  * @param isDefault whether it is taken when none is named
  * @param weightsHash SHA-256 over its tensors, hexadecimal; "" unless ready
  * @param usesLow whether it reads the low-resolution patch
- * @param goodForBoxes whether it answers boxes well
- * @param goodForPoints whether it answers points well
+ * @param supportsBoxes whether it answers boxes well
+ * @param supportsPoints whether it answers points well
  * @param licence of its weights, an SPDX expression, or ""
- * @param howToGet what to do to make it ready; "" when ready
+ * @param installHint what to do to make it ready; "" when ready
  * @param loaded whether it is in the server's memory; another ready model is loaded by the first prompt that names it
  */
 public record ModelInfo(
@@ -24,8 +27,25 @@ public record ModelInfo(
     boolean isDefault,
     String weightsHash,
     boolean usesLow,
-    boolean goodForBoxes,
-    boolean goodForPoints,
+    boolean supportsBoxes,
+    boolean supportsPoints,
     String licence,
-    String howToGet,
-    boolean loaded) {}
+    String installHint,
+    boolean loaded) {
+  /** From the message of the contract. */
+  static ModelInfo of(Model model) {
+    return new ModelInfo(
+        model.getName(),
+        model.getDescription(),
+        model.getImageSize(),
+        model.getReady(),
+        model.getIsDefault(),
+        model.getWeightsHash(),
+        model.getUsesLow(),
+        model.getGoodForList().contains(PromptKind.PROMPT_KIND_BOX),
+        model.getGoodForList().contains(PromptKind.PROMPT_KIND_POINTS),
+        model.getLicence(),
+        model.getHowToGet(),
+        model.getLoaded());
+  }
+}

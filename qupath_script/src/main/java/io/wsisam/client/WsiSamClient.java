@@ -5,18 +5,39 @@ import io.grpc.health.v1.HealthCheckRequest;
 import io.grpc.health.v1.HealthCheckResponse;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.health.v1.HealthGrpc;
+import io.wsisam.client.annotations.AnnotationShape;
+import io.wsisam.client.annotations.Annotations;
+import io.wsisam.client.annotations.ImageSync;
+import io.wsisam.client.connection.ClientOptions;
+import io.wsisam.client.connection.ClientReason;
+import io.wsisam.client.connection.ClientVersion;
+import io.wsisam.client.connection.Connection;
+import io.wsisam.client.connection.Errors;
+import io.wsisam.client.connection.ServerAddress;
+import io.wsisam.client.connection.Threads;
+import io.wsisam.client.connection.WsiSamException;
+import io.wsisam.client.segmentation.Answer;
+import io.wsisam.client.segmentation.Ask;
+import io.wsisam.client.segmentation.Batch;
+import io.wsisam.client.segmentation.BatchItem;
+import io.wsisam.client.segmentation.BatchListener;
+import io.wsisam.client.segmentation.PolygonPart;
+import io.wsisam.client.segmentation.ProposalFilter;
+import io.wsisam.client.segmentation.SegmentOptions;
+import io.wsisam.client.segmentation.Segmentation;
+import io.wsisam.client.segmentation.Session;
+import io.wsisam.client.segmentation.SessionListener;
+import io.wsisam.client.segmentation.Survey;
+import io.wsisam.client.segmentation.SurveyListener;
+import io.wsisam.client.slides.Slide;
+import io.wsisam.client.slides.SlideOpener;
+import io.wsisam.client.slides.SlideReference;
 import io.wsisam.v1.ListModelsRequest;
 import io.wsisam.v1.ListModelsResponse;
-import io.wsisam.v1.MultiPolygon;
-import io.wsisam.v1.SegmentEverythingRequest;
 import io.wsisam.v1.SegmentationGrpc;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
-import java.util.Properties;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
@@ -33,8 +54,7 @@ public final class WsiSamClient implements AutoCloseable {
 
   private final Connection connection;
   private final SlideOpener opener;
-  private final PixelReader reader;
-  private final Segmenter segmenter;
+  private final Segmentation segmentation;
   private final Annotations annotations;
   private final ImageSync imageSync;
   private final AtomicBoolean closing = new AtomicBoolean();
@@ -43,8 +63,7 @@ public final class WsiSamClient implements AutoCloseable {
   private WsiSamClient(ClientOptions options) {
     connection = new Connection(options);
     opener = new SlideOpener(connection);
-    reader = new PixelReader(connection.threads, !options.address().isLoopback());
-    segmenter = new Segmenter(connection, opener, reader);
+    segmentation = new Segmentation(connection, opener);
     annotations = new Annotations(connection);
     imageSync = new ImageSync(connection);
   }
@@ -102,10 +121,7 @@ public final class WsiSamClient implements AutoCloseable {
 
   /** One prompt, one outline; a server that was reached before is waited for, up to the call timeout. */
   public CompletableFuture<Answer> segment(Slide slide, Ask ask, SegmentOptions options) {
-    Objects.requireNonNull(slide);
-    Objects.requireNonNull(ask);
-    Objects.requireNonNull(options);
-    return connection.publish(() -> segmenter.segment(slide, ask, options));
+    return segmentation.segment(slide, ask, options);
   }
 
   /**
@@ -116,8 +132,7 @@ public final class WsiSamClient implements AutoCloseable {
    * @return the answer to the last; fails as soon as one of them does. Cancelled, it stops the work
    */
   public CompletableFuture<Answer> replay(Slide slide, List<Ask> revisions, SegmentOptions options) {
-    Replay replay = new Replay(revisions);
-    return replay.run(interact(slide, options, replay));
+    return segmentation.replay(slide, revisions, options);
   }
 
   /**
@@ -127,14 +142,7 @@ public final class WsiSamClient implements AutoCloseable {
    * @throws WsiSamException CLIENT_CLOSED
    */
   public Batch segmentBatch(Slide slide, List<BatchItem> items, SegmentOptions options, BatchListener listener) {
-    return new Batch(
-        connection,
-        opener,
-        reader,
-        Objects.requireNonNull(slide),
-        items,
-        Objects.requireNonNull(options),
-        Objects.requireNonNull(listener));
+    return segmentation.batch(slide, items, options, listener);
   }
 
   /**
@@ -149,24 +157,18 @@ public final class WsiSamClient implements AutoCloseable {
       Slide slide,
       AnnotationShape region,
       List<AnnotationShape> existing,
-      SurveyWish wish,
+      ProposalFilter filter,
       SegmentOptions options,
       SurveyListener listener) {
-    SegmentEverythingRequest.Builder request =
-        SegmentEverythingRequest.newBuilder()
-            .setSlideId(slide.id())
-            .setModel(options.model())
-            .setRegion(areas(region));
-    slide.reference().mpp().ifPresent(request::setMpp);
-    existing.forEach(one -> request.addExisting(areas(one)));
-    return new Survey(connection, reader, slide, request.build(), wish, options, Objects.requireNonNull(listener));
+    return segmentation.survey(
+        slide, areas(region), existing.stream().map(WsiSamClient::areas).toList(), filter, options, listener);
   }
 
-  private static MultiPolygon areas(AnnotationShape shape) {
+  private static List<PolygonPart> areas(AnnotationShape shape) {
     if (shape.kind() != AnnotationShape.Kind.AREAS) {
       throw new IllegalArgumentException("a survey takes areas, not " + shape.kind());
     }
-    return Wire.areas(shape);
+    return shape.parts();
   }
 
   /**
@@ -175,7 +177,7 @@ public final class WsiSamClient implements AutoCloseable {
    * @throws WsiSamException CLIENT_CLOSED
    */
   public Session interact(Slide slide, SegmentOptions options, SessionListener listener) {
-    return new Session(connection, opener, reader, slide, options, listener);
+    return segmentation.interact(slide, options, listener);
   }
 
   /** The annotations that the server keeps. */
@@ -195,7 +197,7 @@ public final class WsiSamClient implements AutoCloseable {
 
   /** Where the server is, for people. */
   public String address() {
-    return connection.options.address().toString();
+    return connection.options().address().toString();
   }
 
   /** Whether {@link #close} was called. */
@@ -207,7 +209,7 @@ public final class WsiSamClient implements AutoCloseable {
   @Override
   public void close() {
     if (closing.compareAndSet(false, true)) {
-      connection.threads.work(() -> connection.end(Errors.closed()));
+      connection.threads().work(() -> connection.end(Errors.closed()));
       Thread thread = new Thread(this::dispose, "wsisam-close");
       thread.setDaemon(true);
       thread.start();
@@ -245,7 +247,7 @@ public final class WsiSamClient implements AutoCloseable {
 
   /** This client's version. */
   public static String version() {
-    return Version.TEXT;
+    return ClientVersion.TEXT;
   }
 
   private void dispose() {
@@ -269,7 +271,7 @@ public final class WsiSamClient implements AutoCloseable {
   }
 
   private static List<ModelInfo> models(ListModelsResponse known) {
-    return known.getModelsList().stream().map(Wire::model).toList();
+    return known.getModelsList().stream().map(ModelInfo::of).toList();
   }
 
   private CompletableFuture<Health> askHealth() {
@@ -287,21 +289,7 @@ public final class WsiSamClient implements AutoCloseable {
   }
 
   private <Q, A> CompletableFuture<A> quick(MethodDescriptor<Q, A> method, Q request) {
-    Duration longest = connection.options.callTimeout();
+    Duration longest = connection.options().callTimeout();
     return connection.call(method, request, longest.compareTo(QUICK) < 0 ? longest : QUICK);
-  }
-
-  private static final class Version {
-    static final String TEXT = read();
-
-    private static String read() {
-      try (InputStream file = WsiSamClient.class.getResourceAsStream("version.properties")) {
-        Properties properties = new Properties();
-        properties.load(file);
-        return properties.getProperty("version");
-      } catch (IOException damaged) {
-        throw new UncheckedIOException(damaged);
-      }
-    }
   }
 }

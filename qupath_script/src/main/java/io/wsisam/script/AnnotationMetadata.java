@@ -1,10 +1,10 @@
 package io.wsisam.script;
 
-import io.wsisam.client.Answer;
-import io.wsisam.client.Ask;
-import io.wsisam.client.FieldChoice;
-import io.wsisam.client.Outline;
 import io.wsisam.client.WsiSamClient;
+import io.wsisam.client.segmentation.Answer;
+import io.wsisam.client.segmentation.Ask;
+import io.wsisam.client.segmentation.FieldChoice;
+import io.wsisam.client.segmentation.Outline;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -67,9 +67,9 @@ public final class AnnotationMetadata {
     metadata.put(SCORE, String.format(Locale.ROOT, "%.3f", outline.score()));
     metadata.put(
         WINDOW,
-        Json.of(answer.ask().in(FieldChoice.window(outline.window()))).get("window").toString());
+        PromptJson.of(answer.ask().in(FieldChoice.window(outline.window()))).get("window").toString());
     if (outline.isRefined()) {
-      metadata.put(LEVELS, Json.of(outline.levels()).toString());
+      metadata.put(LEVELS, PromptJson.of(outline.levels()).toString());
     }
     if (outline.cutByField()) {
       metadata.put(CUT, "true");

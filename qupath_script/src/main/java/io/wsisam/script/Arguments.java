@@ -4,7 +4,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** What a script is to do, said on the command line: name=value over the wishes that stand at its top. */
+/** What a script is to do, said on the command line: name=value over the parameters that stand at its top. */
 public final class Arguments {
   /** Says in an argument that there is to be none, where nothing said means "as before". */
   public static final String NONE = "none";
@@ -16,25 +16,25 @@ public final class Arguments {
    *
    * @param script its name, for the error's text
    * @param arguments each name=value; null counts as none
-   * @param wishes what the script may be told, by name; changed
+   * @param parameters what the script may be told, by name; changed
    * @param access how to reach the server, by name, all text; changed
    * @throws IllegalArgumentException an argument of no such name, or of another type; nothing is changed then
    */
   public static void read(
-      String script, String[] arguments, Map<String, Object> wishes, Map<String, Object> access) {
+      String script, String[] arguments, Map<String, Object> parameters, Map<String, Object> access) {
     Map<String, Object> said = new TreeMap<>();
     for (String argument : arguments == null ? new String[0] : arguments) {
       int end = argument.indexOf('=');
       String name = end < 0 ? argument : argument.substring(0, end);
-      if (end < 0 || !wishes.containsKey(name) && !access.containsKey(name)) {
+      if (end < 0 || !parameters.containsKey(name) && !access.containsKey(name)) {
         throw new IllegalArgumentException(
             "%s does not know '%s'. It knows %s and %s, each as name=value."
                 .formatted(
-                    script, argument, String.join(", ", access.keySet()), String.join(", ", wishes.keySet())));
+                    script, argument, String.join(", ", access.keySet()), String.join(", ", parameters.keySet())));
       }
-      said.put(name, value(script, argument, argument.substring(end + 1), wishes.get(name)));
+      said.put(name, value(script, argument, argument.substring(end + 1), parameters.get(name)));
     }
-    said.forEach((name, value) -> (wishes.containsKey(name) ? wishes : access).put(name, value));
+    said.forEach((name, value) -> (parameters.containsKey(name) ? parameters : access).put(name, value));
   }
 
   /**

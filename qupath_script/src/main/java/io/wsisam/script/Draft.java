@@ -1,15 +1,15 @@
 package io.wsisam.script;
 
-import io.wsisam.client.Answer;
-import io.wsisam.client.Ask;
-import io.wsisam.client.BoxPrompt;
-import io.wsisam.client.ClientReason;
-import io.wsisam.client.Failure;
-import io.wsisam.client.Prompt;
-import io.wsisam.client.Refinement;
-import io.wsisam.client.Session;
-import io.wsisam.client.Viewport;
-import io.wsisam.client.WsiSamException;
+import io.wsisam.client.connection.ClientReason;
+import io.wsisam.client.connection.WsiSamException;
+import io.wsisam.client.segmentation.Answer;
+import io.wsisam.client.segmentation.Ask;
+import io.wsisam.client.segmentation.BoxPrompt;
+import io.wsisam.client.segmentation.Failure;
+import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.Refinement;
+import io.wsisam.client.segmentation.Session;
+import io.wsisam.client.segmentation.Viewport;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;

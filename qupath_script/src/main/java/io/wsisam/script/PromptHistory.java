@@ -1,8 +1,8 @@
 package io.wsisam.script;
 
-import io.wsisam.client.BoxPrompt;
-import io.wsisam.client.PointPrompt;
-import io.wsisam.client.Prompt;
+import io.wsisam.client.segmentation.BoxPrompt;
+import io.wsisam.client.segmentation.PointPrompt;
+import io.wsisam.client.segmentation.Prompt;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;

@@ -4,9 +4,9 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
-import io.wsisam.client.Ask;
-import io.wsisam.client.WsiSamException;
-import io.wsisam.client.Prompt;
+import io.wsisam.client.connection.WsiSamException;
+import io.wsisam.client.segmentation.Ask;
+import io.wsisam.client.segmentation.Prompt;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
@@ -20,7 +20,7 @@ public final class PromptText {
 
   /** A prompt as text. */
   public static String write(Prompt prompt) {
-    return Json.of(prompt).toString();
+    return PromptJson.of(prompt).toString();
   }
 
   /**
@@ -29,13 +29,13 @@ public final class PromptText {
    * @throws io.wsisam.client.WsiSamException BAD_PROMPT_TEXT
    */
   public static Prompt read(String text) {
-    return parsed(text, json -> Json.prompt(json.getAsJsonObject()));
+    return parsed(text, json -> PromptJson.prompt(json.getAsJsonObject()));
   }
 
   /** The revisions of an object as text, with viewports and fields: enough to ask for the same again. */
   public static String writeAsks(List<Ask> asks) {
     JsonArray array = new JsonArray();
-    asks.forEach(ask -> array.add(Json.of(ask)));
+    asks.forEach(ask -> array.add(PromptJson.of(ask)));
     return array.toString();
   }
 
@@ -50,7 +50,7 @@ public final class PromptText {
         json -> {
           List<Ask> asks = new ArrayList<>();
           for (JsonElement ask : json.getAsJsonArray()) {
-            asks.add(Json.ask(ask.getAsJsonObject()));
+            asks.add(PromptJson.ask(ask.getAsJsonObject()));
           }
           return asks;
         });

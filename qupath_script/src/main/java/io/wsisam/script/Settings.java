@@ -1,9 +1,9 @@
 package io.wsisam.script;
 
-import io.wsisam.client.ClientOptions;
-import io.wsisam.client.SegmentOptions;
-import io.wsisam.client.ServerAddress;
-import io.wsisam.client.WsiSamException;
+import io.wsisam.client.connection.ClientOptions;
+import io.wsisam.client.connection.ServerAddress;
+import io.wsisam.client.connection.WsiSamException;
+import io.wsisam.client.segmentation.SegmentOptions;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.Charset;

@@ -1,5 +1,6 @@
 package io.wsisam.client;
 
+import io.wsisam.client.segmentation.SegmentOptions;
 import org.junit.jupiter.api.Timeout;
 
 /** The model that stands in for the real one in the other tests. */

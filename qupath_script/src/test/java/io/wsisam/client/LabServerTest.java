@@ -4,6 +4,16 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.wsisam.client.annotations.StoredAnnotation;
+import io.wsisam.client.connection.ClientOptions;
+import io.wsisam.client.connection.ClientReason;
+import io.wsisam.client.connection.WsiSamException;
+import io.wsisam.client.segmentation.Answer;
+import io.wsisam.client.segmentation.Ask;
+import io.wsisam.client.segmentation.SegmentOptions;
+import io.wsisam.client.segmentation.Session;
+import io.wsisam.client.segmentation.SessionState;
+import io.wsisam.client.slides.Slide;
 import io.wsisam.support.Discs;
 import io.wsisam.support.Eventually;
 import io.wsisam.support.RealServer;
@@ -115,7 +125,7 @@ class LabServerTest {
 
   private static Slide open(WsiSamClient client) {
     return WsiSamClient.await(
-        client.openSlide(RealServerTest.discs(folder.resolve("slides/discs.png").toUri(), null)));
+        client.openSlide(Discs.reference(folder.resolve("slides/discs.png").toUri(), null)));
   }
 
   private static WsiSamException refusal(ClientOptions options) {

@@ -3,6 +3,12 @@ package io.wsisam.client;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.wsisam.client.connection.ClientOptions;
+import io.wsisam.client.segmentation.Ask;
+import io.wsisam.client.segmentation.Failure;
+import io.wsisam.client.segmentation.SegmentOptions;
+import io.wsisam.client.segmentation.Session;
+import io.wsisam.client.slides.Slide;
 import io.wsisam.support.Discs;
 import io.wsisam.support.RealServer;
 import io.wsisam.support.Recorder;
@@ -77,6 +83,6 @@ class LimitsTest {
 
   private static Slide open(WsiSamClient client) {
     return WsiSamClient.await(
-        client.openSlide(RealServerTest.discs(folder.resolve("slides/discs.png").toUri(), null)));
+        client.openSlide(Discs.reference(folder.resolve("slides/discs.png").toUri(), null)));
   }
 }

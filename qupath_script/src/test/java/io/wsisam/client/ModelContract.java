@@ -5,6 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.wsisam.client.segmentation.Ask;
+import io.wsisam.client.segmentation.Outline;
+import io.wsisam.client.segmentation.SegmentOptions;
+import io.wsisam.client.segmentation.Session;
+import io.wsisam.client.segmentation.SessionInfo;
+import io.wsisam.client.slides.Slide;
 import io.wsisam.support.Discs;
 import io.wsisam.support.Recorder;
 import io.wsisam.support.SharedServer;
@@ -35,7 +41,7 @@ abstract class ModelContract {
   @Test
   void aBoxIsAnsweredByTheObjectInItAndRefinedInTheSameWindow() throws InterruptedException {
     try (WsiSamClient client = WsiSamClient.connect(SharedServer.get().address())) {
-      Slide slide = WsiSamClient.await(client.openSlide(RealServerTest.discs()));
+      Slide slide = WsiSamClient.await(client.openSlide(Discs.reference()));
       Recorder recorder = new Recorder();
       Session session = client.interact(slide, options, recorder);
       SessionInfo info = recorder.starts.poll(60, TimeUnit.SECONDS);

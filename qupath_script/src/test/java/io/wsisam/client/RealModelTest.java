@@ -5,6 +5,15 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.wsisam.client.segmentation.Answer;
+import io.wsisam.client.segmentation.Ask;
+import io.wsisam.client.segmentation.Outline;
+import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.SegmentOptions;
+import io.wsisam.client.segmentation.Session;
+import io.wsisam.client.segmentation.Viewport;
+import io.wsisam.client.slides.Slide;
+import io.wsisam.client.slides.SlideReference;
 import io.wsisam.support.RealServer;
 import io.wsisam.support.Recorder;
 import io.wsisam.support.SharedServer;

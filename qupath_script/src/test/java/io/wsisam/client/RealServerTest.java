@@ -5,6 +5,22 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.wsisam.client.connection.ClientReason;
+import io.wsisam.client.connection.WsiSamException;
+import io.wsisam.client.segmentation.Answer;
+import io.wsisam.client.segmentation.Ask;
+import io.wsisam.client.segmentation.Batch;
+import io.wsisam.client.segmentation.BatchItem;
+import io.wsisam.client.segmentation.BatchResult;
+import io.wsisam.client.segmentation.FieldChoice;
+import io.wsisam.client.segmentation.Outline;
+import io.wsisam.client.segmentation.PointPrompt;
+import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.SegmentOptions;
+import io.wsisam.client.slides.PixelProvider;
+import io.wsisam.client.slides.Slide;
+import io.wsisam.client.slides.SlideReference;
+import io.wsisam.support.Collected;
 import io.wsisam.support.Discs;
 import io.wsisam.support.RealServer;
 import io.wsisam.support.SharedServer;
@@ -38,16 +54,8 @@ class RealServerTest {
     assertTrue(client.awaitClosed(Duration.ofSeconds(10)));
   }
 
-  static SlideReference discs() {
-    return discs(SharedServer.discs().toUri(), null);
-  }
-
-  static SlideReference discs(URI uri, PixelProvider pixels) {
-    return SlideReference.of(List.of(uri), Discs.WIDTH, Discs.HEIGHT, Double.NaN, pixels);
-  }
-
   private Slide open() {
-    return WsiSamClient.await(client.openSlide(discs()));
+    return WsiSamClient.await(client.openSlide(Discs.reference()));
   }
 
   @Test
@@ -55,7 +63,7 @@ class RealServerTest {
     ServerInfo info = WsiSamClient.await(client.info());
     assertEquals("dark-parts", info.defaultModel().orElseThrow().name());
     ModelInfo real = info.models().stream().filter(model -> model.name().equals(RealServer.MODEL)).findAny().orElseThrow();
-    assertTrue(real.goodForBoxes());
+    assertTrue(real.supportsBoxes());
     assertFalse(info.version().isEmpty());
     assertFalse(info.isTooOld());
   }
@@ -145,7 +153,7 @@ class RealServerTest {
     WsiSamException error =
         assertThrows(
             WsiSamException.class,
-            () -> WsiSamClient.await(client.openSlide(discs(Path.of("/no/such/slide.svs").toUri(), null))));
+            () -> WsiSamClient.await(client.openSlide(Discs.reference(Path.of("/no/such/slide.svs").toUri(), null))));
     assertEquals("SLIDE_NOT_FOUND", error.reason());
   }
 

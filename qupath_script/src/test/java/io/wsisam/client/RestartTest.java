@@ -3,6 +3,21 @@ package io.wsisam.client;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.wsisam.client.connection.ClientOptions;
+import io.wsisam.client.connection.ClientReason;
+import io.wsisam.client.connection.WsiSamException;
+import io.wsisam.client.segmentation.Answer;
+import io.wsisam.client.segmentation.Ask;
+import io.wsisam.client.segmentation.Batch;
+import io.wsisam.client.segmentation.BatchItem;
+import io.wsisam.client.segmentation.BatchResult;
+import io.wsisam.client.segmentation.Failure;
+import io.wsisam.client.segmentation.Outline;
+import io.wsisam.client.segmentation.SegmentOptions;
+import io.wsisam.client.segmentation.Session;
+import io.wsisam.client.segmentation.SessionState;
+import io.wsisam.client.slides.Slide;
+import io.wsisam.support.Collected;
 import io.wsisam.support.Discs;
 import io.wsisam.support.Eventually;
 import io.wsisam.support.RealServer;
@@ -34,7 +49,7 @@ class RestartTest {
                     .withRetry(Duration.ofMillis(100), Duration.ofSeconds(1))
                     .withAnswerTimeout(Duration.ofSeconds(300)))) {
       Slide slide =
-          WsiSamClient.await(client.openSlide(RealServerTest.discs(folder.resolve("discs.png").toUri(), null)));
+          WsiSamClient.await(client.openSlide(Discs.reference(folder.resolve("discs.png").toUri(), null)));
       Recorder recorder = new Recorder();
       Session session = client.interact(slide, SegmentOptions.defaults(), recorder);
       Map<Integer, String> asked = new HashMap<>();
@@ -86,10 +101,10 @@ class RestartTest {
                     .withRetry(Duration.ofMillis(100), Duration.ofSeconds(1))
                     .withCallTimeout(Duration.ofSeconds(180)))) {
       Slide file =
-          WsiSamClient.await(client.openSlide(RealServerTest.discs(folder.resolve("discs.png").toUri(), null)));
+          WsiSamClient.await(client.openSlide(Discs.reference(folder.resolve("discs.png").toUri(), null)));
       Slide pixels =
           WsiSamClient.await(
-              client.openSlide(RealServerTest.discs(Path.of("/only/here.svs").toUri(), Discs.provider())));
+              client.openSlide(Discs.reference(Path.of("/only/here.svs").toUri(), Discs.provider())));
       Recorder recorder = new Recorder();
       Session session = client.interact(pixels, SegmentOptions.defaults(), recorder);
       session.prompt("disc", Ask.of(Discs.around(1)));

@@ -9,6 +9,22 @@ import io.grpc.InsecureServerCredentials;
 import io.grpc.Server;
 import io.grpc.okhttp.OkHttpServerBuilder;
 import io.grpc.stub.StreamObserver;
+import io.wsisam.client.connection.ClientOptions;
+import io.wsisam.client.connection.ClientReason;
+import io.wsisam.client.connection.WsiSamException;
+import io.wsisam.client.segmentation.Ask;
+import io.wsisam.client.segmentation.Batch;
+import io.wsisam.client.segmentation.BatchItem;
+import io.wsisam.client.segmentation.BatchResult;
+import io.wsisam.client.segmentation.Failure;
+import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.SegmentOptions;
+import io.wsisam.client.segmentation.Session;
+import io.wsisam.client.segmentation.SessionState;
+import io.wsisam.client.slides.ImaginedSlides;
+import io.wsisam.client.slides.Slide;
+import io.wsisam.client.slides.SlideReference;
+import io.wsisam.support.Collected;
 import io.wsisam.support.Eventually;
 import io.wsisam.support.Recorder;
 import io.wsisam.v1.InteractRequest;
@@ -234,9 +250,7 @@ class TroubleTest {
   }
 
   private static Slide imagined() {
-    return new Slide(
-        somewhere(),
-        new Slide.Opened("id", 100, 100, java.util.OptionalDouble.empty(), false, "file:/slide.svs"));
+    return ImaginedSlides.of(somewhere());
   }
 
   /** Accepts connections and never answers. */

@@ -24,7 +24,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 class BesideQuPathIT {
   private static final String SCRIPT =
       """
-      import io.wsisam.client.*
+      import io.wsisam.client.WsiSamClient
+      import io.wsisam.client.connection.*
+      import io.wsisam.client.segmentation.*
+      import io.wsisam.client.slides.*
       import java.util.concurrent.LinkedBlockingQueue
 
       def client = WsiSamClient.connect(address)

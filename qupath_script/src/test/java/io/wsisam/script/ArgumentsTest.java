@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.wsisam.client.WsiSamException;
+import io.wsisam.client.connection.WsiSamException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -20,13 +20,13 @@ import org.junit.jupiter.params.provider.CsvSource;
 class ArgumentsTest {
   private final Preferences node = Preferences.userRoot().node("io/wsisam/test/" + UUID.randomUUID());
   private final Settings settings = Settings.at(node);
-  private final Map<String, Object> wishes = new LinkedHashMap<>();
+  private final Map<String, Object> parameters = new LinkedHashMap<>();
   private final Map<String, Object> access = new LinkedHashMap<>();
 
   ArgumentsTest() {
-    wishes.put("which", "auto");
-    wishes.put("margin", 0);
-    wishes.put("dryRun", false);
+    parameters.put("which", "auto");
+    parameters.put("margin", 0);
+    parameters.put("dryRun", false);
     access.put("server", "");
     access.put("tokenFile", "");
     access.put("certificates", "");
@@ -38,17 +38,17 @@ class ArgumentsTest {
   }
 
   private void read(String... arguments) {
-    Arguments.read("Script", arguments, wishes, access);
+    Arguments.read("Script", arguments, parameters, access);
   }
 
   @Test
   void eachIsReadAsWhatStandsThere() {
     read("which=class:a=b", "margin=2.5", "dryRun=true", "server=gpu.lab:9000");
-    assertEquals(Map.of("which", "class:a=b", "margin", 2.5, "dryRun", true), wishes);
+    assertEquals(Map.of("which", "class:a=b", "margin", 2.5, "dryRun", true), parameters);
     assertEquals("gpu.lab:9000", access.get("server"));
     read("which=");
-    assertEquals("", wishes.get("which"));
-    Arguments.read("Script", null, wishes, access);
+    assertEquals("", parameters.get("which"));
+    Arguments.read("Script", null, parameters, access);
   }
 
   @ParameterizedTest
@@ -57,7 +57,7 @@ class ArgumentsTest {
     IllegalArgumentException error = assertThrows(IllegalArgumentException.class, () -> read("which=all", argument));
     assertTrue(error.getMessage().startsWith("Script "), error.getMessage());
     assertTrue(error.getMessage().contains("'" + argument + "'"), error.getMessage());
-    assertEquals("auto", wishes.get("which"));
+    assertEquals("auto", parameters.get("which"));
   }
 
   @Test

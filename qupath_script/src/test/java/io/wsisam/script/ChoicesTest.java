@@ -6,8 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.wsisam.client.ClientReason;
-import io.wsisam.client.WsiSamException;
+import io.wsisam.client.connection.ClientReason;
+import io.wsisam.client.connection.WsiSamException;
 import java.io.IOException;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;

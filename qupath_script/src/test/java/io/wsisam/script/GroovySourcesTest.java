@@ -2,8 +2,10 @@ package io.wsisam.script;
 
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.lang.reflect.Modifier;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -35,5 +37,26 @@ class GroovySourcesTest {
     CompilationUnit unit = new CompilationUnit();
     unit.addSource(source.toFile());
     assertDoesNotThrow(() -> unit.compile(Phases.CONVERSION));
+  }
+
+  /** Groovy looks an imported class up when a script runs; this test does it before. */
+  @ParameterizedTest
+  @MethodSource("sources")
+  void whatItImportsOfOursIsThere(Path source) throws IOException {
+    for (String line : Files.readAllLines(source)) {
+      if (line.startsWith("import io.wsisam.")) {
+        String name = line.substring("import ".length()).strip();
+        Path groovy = SOURCES.resolve(name.replace('.', '/') + ".groovy");
+        assertTrue(Files.exists(groovy) || isPublicClass(name), line);
+      }
+    }
+  }
+
+  private static boolean isPublicClass(String name) {
+    try {
+      return Modifier.isPublic(Class.forName(name, false, GroovySourcesTest.class.getClassLoader()).getModifiers());
+    } catch (ClassNotFoundException missing) {
+      return false;
+    }
   }
 }

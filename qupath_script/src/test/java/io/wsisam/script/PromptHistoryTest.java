@@ -5,9 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.wsisam.client.BoxPrompt;
-import io.wsisam.client.PointPrompt;
-import io.wsisam.client.Prompt;
+import io.wsisam.client.segmentation.BoxPrompt;
+import io.wsisam.client.segmentation.PointPrompt;
+import io.wsisam.client.segmentation.Prompt;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 

@@ -1,10 +1,11 @@
 package io.wsisam.support;
 
-import io.wsisam.client.Outline;
-import io.wsisam.client.PixelProvider;
-import io.wsisam.client.PixelWindow;
-import io.wsisam.client.PolygonPart;
-import io.wsisam.client.Prompt;
+import io.wsisam.client.segmentation.Outline;
+import io.wsisam.client.segmentation.PolygonPart;
+import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.slides.PixelProvider;
+import io.wsisam.client.slides.PixelWindow;
+import io.wsisam.client.slides.SlideReference;
 import java.awt.Color;
 import java.awt.Graphics2D;
 import java.awt.RenderingHints;
@@ -12,7 +13,9 @@ import java.awt.geom.Ellipse2D;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.URI;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Random;
 import javax.imageio.ImageIO;
 
@@ -23,6 +26,16 @@ public final class Discs {
   public static final double[][] ALL = {{200, 200, 60}, {600, 250, 90}, {350, 520, 45}};
 
   private Discs() {}
+
+  /** The file that the shared server can open. */
+  public static SlideReference reference() {
+    return reference(SharedServer.discs().toUri(), null);
+  }
+
+  /** A slide with its pixels, or without (null). */
+  public static SlideReference reference(URI uri, PixelProvider pixelsOrNull) {
+    return SlideReference.of(List.of(uri), WIDTH, HEIGHT, Double.NaN, pixelsOrNull);
+  }
 
   public static BufferedImage picture() {
     BufferedImage image = new BufferedImage(WIDTH, HEIGHT, BufferedImage.TYPE_INT_RGB);

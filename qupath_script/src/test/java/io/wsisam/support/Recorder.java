@@ -1,12 +1,12 @@
 package io.wsisam.support;
 
-import io.wsisam.client.Answer;
-import io.wsisam.client.Failure;
-import io.wsisam.client.SessionInfo;
-import io.wsisam.client.SessionListener;
-import io.wsisam.client.SessionState;
-import io.wsisam.client.Stage;
-import io.wsisam.client.WsiSamException;
+import io.wsisam.client.connection.WsiSamException;
+import io.wsisam.client.segmentation.Answer;
+import io.wsisam.client.segmentation.Failure;
+import io.wsisam.client.segmentation.SessionInfo;
+import io.wsisam.client.segmentation.SessionListener;
+import io.wsisam.client.segmentation.SessionState;
+import io.wsisam.client.segmentation.Stage;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;

@@ -1,0 +1,425 @@
+package io.wsisam.qupath
+
+import groovy.transform.CompileStatic
+import io.wsisam.client.Health
+import io.wsisam.client.ModelInfo
+import io.wsisam.client.ServerInfo
+import io.wsisam.client.WsiSamClient
+import io.wsisam.client.connection.WsiSamException
+import io.wsisam.client.segmentation.BoxPrompt
+import io.wsisam.client.segmentation.Failure
+import io.wsisam.client.segmentation.SegmentOptions
+import io.wsisam.client.segmentation.SessionState
+import io.wsisam.script.Draft
+import io.wsisam.script.Settings
+import javafx.animation.PauseTransition
+import javafx.application.Platform
+import javafx.util.Duration
+import qupath.lib.gui.QuPathGUI
+import qupath.lib.gui.viewer.QuPathViewer
+import qupath.lib.images.ImageData
+import qupath.lib.regions.ImagePlane
+
+import java.util.concurrent.ConcurrentHashMap
+import java.util.concurrent.CopyOnWriteArrayList
+import java.util.concurrent.ExecutorService
+import java.util.concurrent.Executors
+
+/**
+ * All that is being drawn, in all viewers, and the connection to the server.
+ *
+ * Its methods are called on the JavaFX thread unless they say otherwise, and none of them blocks: images are opened and
+ * annotations added on the controller's own thread, answers arrive on the client's. `onChange` runs on the JavaFX thread;
+ * it is told whether the viewers are to be repainted.
+ */
+class AnnotationController {
+    private static final double RETRY_SECONDS = 3
+
+    private final QuPathGUI gui
+    private final Settings settings
+    private final Closure onChange
+    private final Delivery delivery
+    private final List<OpenPlane> planes = new CopyOnWriteArrayList<>()
+    /** The viewers with our overlay. */
+    final List<QuPathViewer> viewers = new CopyOnWriteArrayList<>()
+    private final Set<ImageData> warned = Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()))
+    private final Map<String, Map> accepted = new ConcurrentHashMap<>()
+    private final ExecutorService worker = Executors.newSingleThreadExecutor { task ->
+        def thread = new Thread(task, 'wsisam-controller')
+        thread.setDaemon(true)
+        thread
+    }
+    private final PauseTransition retry = new PauseTransition(Duration.seconds(RETRY_SECONDS))
+
+    private WsiSamClient client
+    private volatile boolean closed
+    List<ModelInfo> models = []
+    String trouble = ''      // why the server cannot be used now; empty when it can
+    boolean reached
+
+    AnnotationController(QuPathGUI gui, Settings settings, Closure onChange) {
+        this.gui = gui
+        this.settings = settings
+        this.onChange = onChange
+        delivery = new Delivery(gui)
+        retry.setOnFinished { askServer() }
+    }
+
+    // -- The server ------------------------------------------------------------------------------------------------
+
+    /** Connects to the server of the settings; drafts are asked again there. */
+    void connect() {
+        client?.close()
+        client = null
+        models = []
+        reached = false
+        trouble = ''
+        planes.each { it.disconnected() }
+        try {
+            client = WsiSamClient.connect(settings.clientOptions())
+        } catch (WsiSamException refused) {
+            trouble = refused.text()
+            tell(trouble)
+            changed()
+            return
+        }
+        askServer()
+    }
+
+    /** Tries again now what waits; where no server has answered yet, with the settings as they are by now. */
+    void retryNow() {
+        if (client == null || client.isClosed() || !reached) {
+            connect()
+            return
+        }
+        client.retryNow()
+        askServer()
+    }
+
+    String address() {
+        client?.address() ?: settings.server()
+    }
+
+    private void askServer() {
+        def asked = client
+        if (closed || asked == null)
+            return
+        asked.info().whenComplete { ServerInfo info, Throwable failure ->
+            Platform.runLater {
+                if (asked.is(client) && !closed)
+                    failure == null ? heard(info) : unheard(WsiSamException.of(failure))
+            }
+        }
+    }
+
+    private void heard(ServerInfo info) {
+        trouble = ''
+        models = info.models().findAll { it.ready() }
+        if (info.health() == Health.NOT_SERVING || models.isEmpty()) {
+            trouble = 'The server is loading its model.'
+            retry.playFromStart()
+        } else {
+            if (!reached && info.isTooOld())
+                tell("The server is of release ${info.version()}, this client of ${WsiSamClient.version()}: something may not work until the server is updated.")
+            reached = true
+            if (settings.model() && !models.any { it.name() == settings.model() })
+                settings.model('')          // a model of another server
+            planes.findAll { !it.opening && (it.session == null || it.state == SessionState.FAILED) }.each { open(it) }
+        }
+        changed()
+    }
+
+    private void unheard(WsiSamException failure) {
+        def why = failure.status() == 'UNAUTHENTICATED' ? "Choose your token's file under Access. ${failure.text()}".toString() : failure.text()
+        if (trouble != why)
+            tell(why)
+        trouble = why
+        changed()
+        if (failure.isConnection())
+            retry.playFromStart()
+    }
+
+    /** Another model or detail: every plane goes on with it. */
+    void useNewOptions() {
+        planes.findAll { it.slide != null }.each { it.start(client, it.slide, settings.segmentOptions()) }
+    }
+
+    // -- Images ----------------------------------------------------------------------------------------------------
+
+    /** What a viewer shows, opened on the server when it is not yet. */
+    @CompileStatic
+    OpenPlane planeOf(QuPathViewer viewer) {
+        def imageData = viewer?.getImageData()
+        if (imageData == null)
+            return null
+        def plane = planes.find { it.isOf(imageData, viewer.getZPosition(), viewer.getTPosition()) }
+        if (plane == null) {
+            plane = new OpenPlane(this, imageData, ImagePlane.getPlane(viewer.getZPosition(), viewer.getTPosition()))
+            planes.add(plane)
+            if (reached)
+                open(plane)
+            def why = Images.whyPixels(imageData.getServer(), plane.plane)
+            if (why)
+                tell(why)
+        }
+        plane
+    }
+
+    /** Planes to draw in a viewer; any thread. */
+    @CompileStatic
+    List<OpenPlane> shownIn(ImageData imageData, int z, int t) {
+        planes.findAll { it.isOf(imageData, z, t) }
+    }
+
+    /** The user sees something else: the server may prepare it. */
+    @CompileStatic
+    void moved(QuPathViewer viewer) {
+        def plane = planes.find { it.isOf(viewer.getImageData(), viewer.getZPosition(), viewer.getTPosition()) }
+        if (plane?.session != null && plane.state != SessionState.FAILED && plane.state != SessionState.CLOSED)
+            plane.session.viewport(Images.viewport(viewer))
+    }
+
+    /** An image has left a viewer: what was drawn and not accepted is dropped, what was accepted is still delivered. */
+    void left(ImageData imageData) {
+        if (imageData == null || gui.getAllViewers().any { it.getImageData().is(imageData) })
+            return
+        planes.findAll { it.imageData.is(imageData) }.each { plane ->
+            def draft = plane.current
+            if (draft != null) {
+                if (!draft.isEmpty())
+                    tell("The object that you were drawing on ${nameOf(imageData)} was not accepted, so it was dropped.")
+                plane.end(draft)
+            }
+            tidy(plane)
+        }
+    }
+
+    /** Closes what nobody needs any more. */
+    private void tidy(OpenPlane plane) {
+        if (plane.isIdle() && !gui.getAllViewers().any { it.getImageData().is(plane.imageData) }) {
+            plane.close()
+            planes.remove(plane)
+        }
+    }
+
+    private void open(OpenPlane plane) {
+        def asked = client
+        plane.opens()
+        def viewer = gui.getAllViewers().find { it.getImageData().is(plane.imageData) }
+        def display = viewer?.getImageDisplay()
+        worker.submit {
+            try {
+                def reference = Images.reference(plane.imageData, plane.plane, settings.sendPixels(), display)
+                asked.openSlide(reference).whenComplete { slide, failure ->
+                    Platform.runLater { opened(asked, plane, slide, failure == null ? null : WsiSamException.of(failure)) }
+                }
+            } catch (Exception unreadable) {
+                Platform.runLater { opened(asked, plane, null, WsiSamException.of(unreadable)) }
+            }
+        }
+    }
+
+    private void opened(WsiSamClient asked, OpenPlane plane, slide, WsiSamException failure) {
+        if (closed || !asked.is(client) || !planes.contains(plane))
+            return
+        plane.opening = false
+        if (failure == null) {
+            plane.start(client, slide, settings.segmentOptions())
+            gui.getAllViewers().each { moved(it) }
+            if (slide.byPixels() && !Images.whyPixels(plane.imageData.getServer(), plane.plane))
+                tell("The server cannot open ${nameOf(plane.imageData)}, so its pixels are sent where they are needed: slower, else the same.")
+        } else {
+            plane.state = failure.isConnection() ? SessionState.WAITING : SessionState.FAILED
+            plane.trouble = failure
+            if (failure.isConnection())
+                retry.playFromStart()
+            else
+                refused(plane, failure)
+        }
+        changed()
+    }
+
+    // -- Drawing ---------------------------------------------------------------------------------------------------
+
+    @CompileStatic
+    void click(QuPathViewer viewer, double x, double y, boolean positive) {
+        draw(viewer) { Draft draft -> draft.click(x, y, positive, Images.viewport(viewer)) }
+    }
+
+    @CompileStatic
+    void box(QuPathViewer viewer, BoxPrompt box) {
+        draw(viewer) { Draft draft -> draft.box(box, Images.viewport(viewer)) }
+    }
+
+    @CompileStatic
+    private void draw(QuPathViewer viewer, Closure step) {
+        def plane = planeOf(viewer)
+        if (plane == null)
+            return
+        step(plane.draft())
+        if (plane.isResized() && !plane.opening && reached)
+            open(plane)         // the draft is asked again there
+        if (plane.state == SessionState.FAILED || plane.state == SessionState.CLOSED)
+            retryNow()
+        changed()
+    }
+
+    void undo(viewer) {
+        withDraft(viewer) { plane, draft ->
+            draft.undo()
+            draft.isEmpty() ? plane.end(draft) : plane.refresh(draft)
+        }
+    }
+
+    void redo(viewer) {
+        withDraft(viewer) { plane, draft ->
+            draft.redo()
+            plane.refresh(draft)
+        }
+    }
+
+    /** Has the border of the draft's outline looked at again, as finely as the viewer shows it. */
+    void refine(viewer) {
+        withDraft(viewer) { plane, draft ->
+            plane.windowsDone = plane.windowsTotal = 0
+            draft.refine(finest(viewer))
+            plane.refresh(draft)
+        }
+    }
+
+    /** Whether that can show more than is known: the object is larger than a window at the viewer's scale, and the server does it. */
+    boolean isRefinable(viewer, Draft draft) {
+        draft != null && draft.isRefinable(finest(viewer))
+    }
+
+    /** Level-0 pixels for each on the screen; there is nothing finer in the slide than its own. */
+    private static double finest(viewer) {
+        Math.max(1d, viewer.getDownsampleFactor() as double)
+    }
+
+    /** Calls a finer border off where one is being waited for; else drops the draft. */
+    void reject(viewer) {
+        withDraft(viewer) { plane, draft -> if (!draft.stopRefining()) plane.end(draft) }
+    }
+
+    /** Makes an annotation of the draft: now, or as soon as its outline is there. */
+    void accept(viewer, String className, Closure<String> naming) {
+        withDraft(viewer) { plane, draft ->
+            if (draft.isSendable()) {
+                plane.current = null
+                accepted.put(draft.id(), [className: className, naming: naming])
+                if (draft.isSettled())
+                    deliver(plane, draft)
+            } else {
+                tell('There is nothing to accept yet: click on the object, or drag a box about it.')
+            }
+        }
+    }
+
+    private void withDraft(viewer, Closure work) {
+        def plane = planeOf(viewer)
+        if (plane?.current != null) {
+            work(plane, plane.current)
+            changed()
+        }
+    }
+
+    private void deliver(OpenPlane plane, Draft draft) {
+        def how = accepted.remove(draft.id())
+        if (how == null)
+            return
+        worker.submit {
+            try {
+                def note = delivery.add(plane.imageData, plane.plane, draft, how + [options: plane.options])
+                if (note)
+                    tell(note)
+            } catch (Throwable problem) {
+                tell("The object was not added to ${nameOf(plane.imageData)}: ${problem.getMessage() ?: problem}")
+            } finally {
+                Platform.runLater {
+                    plane.end(draft)
+                    tidy(plane)
+                    changed()
+                }
+            }
+        }
+    }
+
+    // -- News from sessions, on the client's thread ------------------------------------------------------------------
+
+    @CompileStatic
+    void answered(OpenPlane plane, Draft draft) {
+        if (accepted.containsKey(draft.id()) && draft.isSettled())
+            deliver(plane, draft)
+        // The outline does not wait for the palette, nor a sixtieth of a second more for a frame that begins while it is painted.
+        Platform.requestNextPulse()
+        viewers.each { if (plane.imageData.is(it.getImageData())) it.repaint() }
+        changed(false)
+    }
+
+    void failed(OpenPlane plane, Draft draft, Failure failure) {
+        def error = failure.error()
+        if (failure.ask().refinement() != null) {
+            tell("${error.text()} (The border stays as it was.)")
+            if (accepted.containsKey(draft.id()))
+                deliver(plane, draft)
+        } else if (accepted.remove(draft.id()) != null) {
+            tell("An accepted object was not added to ${nameOf(plane.imageData)}: ${error.text()}")
+            Platform.runLater {
+                plane.end(draft)
+                tidy(plane)
+            }
+        } else {
+            tell("${error.text()} (The last click or box was taken back.)")
+            Platform.runLater {
+                if (draft.isEmpty())
+                    plane.end(draft)
+            }
+        }
+        changed()
+    }
+
+    /** A session has begun. Of an image whose file says another pixel size, the user hears once. */
+    void started(OpenPlane plane) {
+        def said = plane.slide.pixelSize().warning()
+        if (said && warned.add(plane.imageData))
+            tell("${nameOf(plane.imageData)}: ${said}")
+        changed()
+    }
+
+    void stateOf(OpenPlane plane) {
+        if (plane.state == SessionState.FAILED)
+            refused(plane, plane.trouble)
+        changed()
+    }
+
+    private void refused(OpenPlane plane, WsiSamException why) {
+        tell("${nameOf(plane.imageData)}: ${why.text()}")
+    }
+
+    /** Something to show has changed, in the viewers too unless they were repainted already; any thread. */
+    void changed(boolean repaint = true) {
+        if (!closed)
+            Platform.isFxApplicationThread() ? onChange(repaint) : Platform.runLater { if (!closed) onChange(repaint) }
+    }
+
+    private static void tell(CharSequence text) {
+        Notes.show(text)
+    }
+
+    private static String nameOf(ImageData imageData) {
+        imageData.getServer().getMetadata().getName()
+    }
+
+    /** Ends all connections and threads. Accepted objects that the server has not outlined yet are lost, and named. */
+    void close() {
+        closed = true
+        retry.stop()
+        if (!accepted.isEmpty())
+            tell("The palette was closed before the server had outlined ${accepted.size()} accepted object(s): not added.")
+        planes.each { it.close() }
+        planes.clear()
+        client?.close()
+        worker.shutdown()
+    }
+}

@@ -1,9 +1,0 @@
-package io.wsisam.client;
-
-/** What a prompt that takes long is waiting for. */
-public enum Stage {
-  /** Pixels that the client sends. */
-  WAITING_FOR_PIXELS,
-  /** The encoder, because nobody looked at this field before. */
-  ENCODING
-}

@@ -1,0 +1,251 @@
+package io.wsisam.client.annotations;
+
+import io.grpc.ClientCall;
+import io.grpc.stub.ClientCalls;
+import io.grpc.stub.StreamObserver;
+import io.wsisam.client.connection.Connection;
+import io.wsisam.client.slides.Slide;
+import io.wsisam.v1.AnnotationTarget;
+import io.wsisam.v1.AnnotationsDeleteRequest;
+import io.wsisam.v1.AnnotationsGetRequest;
+import io.wsisam.v1.AnnotationsGrpc;
+import io.wsisam.v1.AnnotationsHistoryRequest;
+import io.wsisam.v1.AnnotationsHistoryResponse;
+import io.wsisam.v1.AnnotationsListRequest;
+import io.wsisam.v1.AnnotationsListResponse;
+import io.wsisam.v1.AnnotationsRestoreRequest;
+import io.wsisam.v1.AnnotationsSaveRequest;
+import io.wsisam.v1.RestoreTarget;
+import io.wsisam.v1.SavedAnnotation;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * The annotations that a server keeps. A change is on the server's disk when its future completes. Each change is sent
+ * under one request id, however often it has to be sent, so that it is made once.
+ *
+ * <p>Beside what every call may fail with: STORE_OFF, REVISION_CONFLICT (somebody else changed it since), INVALID_SHAPE,
+ * ANNOTATION_NOT_FOUND, STORE_FULL; {@code protos/wsisam/v1/annotations.proto} has them all.
+ */
+public final class Annotations {
+  private final Connection connection;
+
+  public Annotations(Connection connection) {
+    this.connection = connection;
+  }
+
+  /**
+   * Stores annotations, new or changed: all of them, or none.
+   *
+   * @param annotations different ones, 1 to 10,000
+   * @param author who makes the change; not empty
+   * @param slides what is known here of their slides; may be empty
+   * @return what became of each, in their order
+   */
+  public CompletableFuture<List<SavedRevision>> save(
+      List<StoredAnnotation> annotations, String author, Collection<Slide> slides) {
+    AnnotationsSaveRequest.Builder request =
+        AnnotationsSaveRequest.newBuilder()
+            .setRequestId(UUID.randomUUID().toString())
+            .setAuthor(Objects.requireNonNull(author));
+    annotations.forEach(annotation -> request.addAnnotations(AnnotationWire.annotation(annotation)));
+    slides.forEach(slide -> request.addSlides(AnnotationWire.slide(slide)));
+    return connection.publish(
+        () ->
+            connection.withRetries(
+                left ->
+                    connection
+                        .call(AnnotationsGrpc.getSaveMethod(), request.build(), left)
+                        .thenApply(response -> all(response.getSavedList()))));
+  }
+
+  /**
+   * Deletes annotations as of the revisions that they have here: all of them, or none.
+   *
+   * @param annotations different ones, as they were read
+   * @param author who makes the change; not empty
+   * @return what became of each, in their order
+   */
+  public CompletableFuture<List<SavedRevision>> delete(Collection<StoredAnnotation> annotations, String author) {
+    AnnotationsDeleteRequest.Builder request =
+        AnnotationsDeleteRequest.newBuilder()
+            .setRequestId(UUID.randomUUID().toString())
+            .setAuthor(Objects.requireNonNull(author));
+    annotations.forEach(
+        annotation ->
+            request.addTargets(
+                AnnotationTarget.newBuilder().setId(annotation.id()).setRevision(annotation.revision())));
+    return connection.publish(
+        () ->
+            connection.withRetries(
+                left ->
+                    connection
+                        .call(AnnotationsGrpc.getDeleteMethod(), request.build(), left)
+                        .thenApply(response -> all(response.getSavedList()))));
+  }
+
+  /**
+   * Brings annotations back: deleted ones as they were when they were deleted; any one, as of an earlier revision.
+   *
+   * @param annotations different ones, as they were read; their revisions are the latest that the user has seen
+   * @param toRevision the earlier revision, or null for the last one before the deletion
+   * @param author who makes the change; not empty
+   * @return what became of each, in their order
+   */
+  public CompletableFuture<List<SavedRevision>> restore(
+      Collection<StoredAnnotation> annotations, Long toRevision, String author) {
+    AnnotationsRestoreRequest.Builder request =
+        AnnotationsRestoreRequest.newBuilder()
+            .setRequestId(UUID.randomUUID().toString())
+            .setAuthor(Objects.requireNonNull(author));
+    for (StoredAnnotation annotation : annotations) {
+      RestoreTarget.Builder target =
+          RestoreTarget.newBuilder().setId(annotation.id()).setRevision(annotation.revision());
+      if (toRevision != null) {
+        target.setToRevision(toRevision);
+      }
+      request.addTargets(target);
+    }
+    return connection.publish(
+        () ->
+            connection.withRetries(
+                left ->
+                    connection
+                        .call(AnnotationsGrpc.getRestoreMethod(), request.build(), left)
+                        .thenApply(response -> all(response.getSavedList()))));
+  }
+
+  /** One annotation as of each of its revisions, the oldest first. */
+  public CompletableFuture<List<StoredAnnotation>> history(String id) {
+    AnnotationsHistoryRequest request = AnnotationsHistoryRequest.newBuilder().setId(id).build();
+    return connection.publish(() -> connection.withRetries(left -> historyOnce(request, left)));
+  }
+
+  /**
+   * Every change to the annotations that a query asks for: first those after {@code query.since()}, then each as it is
+   * made. Deletions come too, whatever the query says.
+   */
+  public Watch watch(AnnotationQuery query, WatchListener listener) {
+    return new Watch(connection, query, listener).start();
+  }
+
+  /** One annotation as it is, deleted or not. */
+  public CompletableFuture<StoredAnnotation> get(String id) {
+    AnnotationsGetRequest request = AnnotationsGetRequest.newBuilder().setId(id).build();
+    return connection.publish(
+        () ->
+            connection.withRetries(
+                left ->
+                    connection
+                        .call(AnnotationsGrpc.getGetMethod(), request, left)
+                        .thenApply(response -> AnnotationWire.annotation(response.getAnnotation()))));
+  }
+
+  /** All annotations that a query asks for. */
+  public CompletableFuture<AnnotationList> list(AnnotationQuery query) {
+    AnnotationsListRequest request = AnnotationWire.request(query);
+    return connection.publish(() -> connection.withRetries(left -> listOnce(request, left)));
+  }
+
+  private CompletableFuture<AnnotationList> listOnce(AnnotationsListRequest request, Duration timeout) {
+    if (connection.ended() != null) {
+      return CompletableFuture.failedFuture(connection.ended());
+    }
+    String requestId = Connection.newRequestId();
+    CompletableFuture<AnnotationList> list = new CompletableFuture<>();
+    ClientCall<AnnotationsListRequest, AnnotationsListResponse> call =
+        connection.stream(AnnotationsGrpc.getListMethod(), requestId, timeout);
+    ClientCalls.asyncServerStreamingCall(call, request, new Listing(list, requestId));
+    return list;
+  }
+
+  private CompletableFuture<List<StoredAnnotation>> historyOnce(AnnotationsHistoryRequest request, Duration timeout) {
+    if (connection.ended() != null) {
+      return CompletableFuture.failedFuture(connection.ended());
+    }
+    String requestId = Connection.newRequestId();
+    CompletableFuture<List<StoredAnnotation>> history = new CompletableFuture<>();
+    ClientCall<AnnotationsHistoryRequest, AnnotationsHistoryResponse> call =
+        connection.stream(AnnotationsGrpc.getHistoryMethod(), requestId, timeout);
+    ClientCalls.asyncServerStreamingCall(call, request, new Revisions(history, requestId));
+    return history;
+  }
+
+  private static List<SavedRevision> all(List<SavedAnnotation> messages) {
+    return messages.stream().map(AnnotationWire::saved).toList();
+  }
+
+  /** Collects the messages of one list. What was changed meanwhile comes again, and counts as it was sent last. */
+  private final class Listing implements StreamObserver<AnnotationsListResponse> {
+    private final CompletableFuture<AnnotationList> list;
+    private final String requestId;
+    private final Map<String, StoredAnnotation> found = new LinkedHashMap<>();
+    private long revision;
+    private String storeId = "";
+
+    Listing(CompletableFuture<AnnotationList> list, String requestId) {
+      this.list = list;
+      this.requestId = requestId;
+    }
+
+    @Override
+    public void onNext(AnnotationsListResponse message) {
+      message
+          .getAnnotationsList()
+          .forEach(
+              annotation -> {
+                found.remove(annotation.getId());
+                found.put(annotation.getId(), AnnotationWire.annotation(annotation));
+              });
+      revision = message.getRevision();
+      storeId = message.getStoreId();
+    }
+
+    @Override
+    public void onError(Throwable failure) {
+      list.completeExceptionally(connection.ended() != null ? connection.ended() : connection.errors().of(failure, requestId));
+    }
+
+    @Override
+    public void onCompleted() {
+      connection.answered();
+      list.complete(new AnnotationList(new ArrayList<>(found.values()), revision, storeId));
+    }
+  }
+
+  /** Collects the messages of one history. */
+  private final class Revisions implements StreamObserver<AnnotationsHistoryResponse> {
+    private final CompletableFuture<List<StoredAnnotation>> history;
+    private final String requestId;
+    private final List<StoredAnnotation> found = new ArrayList<>();
+
+    Revisions(CompletableFuture<List<StoredAnnotation>> history, String requestId) {
+      this.history = history;
+      this.requestId = requestId;
+    }
+
+    @Override
+    public void onNext(AnnotationsHistoryResponse message) {
+      message.getRevisionsList().forEach(revision -> found.add(AnnotationWire.annotation(revision)));
+    }
+
+    @Override
+    public void onError(Throwable failure) {
+      history.completeExceptionally(
+          connection.ended() != null ? connection.ended() : connection.errors().of(failure, requestId));
+    }
+
+    @Override
+    public void onCompleted() {
+      connection.answered();
+      history.complete(List.copyOf(found));
+    }
+  }
+}

@@ -1,0 +1,143 @@
+package io.wsisam.client.annotations;
+
+import io.grpc.ClientCall;
+import io.grpc.stub.ClientCalls;
+import io.grpc.stub.StreamObserver;
+import io.wsisam.client.connection.Connection;
+import io.wsisam.client.slides.Slide;
+import io.wsisam.v1.AnnotationsGrpc;
+import io.wsisam.v1.AnnotationsSyncRequest;
+import io.wsisam.v1.AnnotationsSyncResponse;
+import io.wsisam.v1.SyncDirection;
+import io.wsisam.v1.SyncSide;
+import io.wsisam.v1.SyncedAnnotation;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * Syncs images with the server's store, by the rules of {@code wsisam sync}: the server plans, and nothing of the rules is
+ * here. A call may be repeated: what was done already is then the same on both sides.
+ */
+public final class ImageSync {
+  private final Connection connection;
+
+  public ImageSync(Connection connection) {
+    this.connection = connection;
+  }
+
+  /**
+   * Syncs one image. The store's part is done when the future completes.
+   *
+   * @param slide which the image shows
+   * @param annotations all that the image holds now; revisions and what only the server sets are not looked at
+   * @param excludedIds ids of annotations that it holds and that cannot be sent; nothing is done about them
+   * @param state what was kept of the image's last sync
+   * @param options how it is to be synced
+   */
+  public CompletableFuture<SyncAnswer> sync(
+      Slide slide,
+      Collection<StoredAnnotation> annotations,
+      Collection<String> excludedIds,
+      SyncState state,
+      SyncOptions options) {
+    AnnotationsSyncRequest.Builder request =
+        AnnotationsSyncRequest.newBuilder()
+            .setAuthor(options.author())
+            .setProject(options.project())
+            .setSlide(AnnotationWire.slide(slide))
+            .addAllUntouchable(excludedIds)
+            .setStoreId(state.storeId())
+            .setDirection(direction(options.direction()))
+            .setResolve(side(options.resolve()))
+            .setDryRun(options.dryRun());
+    annotations.forEach(annotation -> request.addAnnotations(AnnotationWire.annotation(annotation)));
+    state
+        .revisions()
+        .forEach(
+            (id, revision) -> request.addSynced(SyncedAnnotation.newBuilder().setId(id).setRevision(revision)));
+    AnnotationsSyncRequest built = request.build();
+    return connection.publish(() -> connection.withRetries(left -> once(built, left)));
+  }
+
+  private CompletableFuture<SyncAnswer> once(AnnotationsSyncRequest request, Duration timeout) {
+    if (connection.ended() != null) {
+      return CompletableFuture.failedFuture(connection.ended());
+    }
+    String requestId = Connection.newRequestId();
+    CompletableFuture<SyncAnswer> answer = new CompletableFuture<>();
+    ClientCall<AnnotationsSyncRequest, AnnotationsSyncResponse> call =
+        connection.stream(AnnotationsGrpc.getSyncMethod(), requestId, timeout);
+    ClientCalls.asyncServerStreamingCall(call, request, new Parts(answer, requestId));
+    return answer;
+  }
+
+  private static SyncDirection direction(SyncOptions.Direction direction) {
+    return switch (direction) {
+      case BOTH -> SyncDirection.SYNC_DIRECTION_BOTH;
+      case TO_IMAGE -> SyncDirection.SYNC_DIRECTION_TO_CLIENT;
+      case TO_STORE -> SyncDirection.SYNC_DIRECTION_TO_STORE;
+    };
+  }
+
+  private static SyncSide side(SyncOptions.Side side) {
+    if (side == null) {
+      return SyncSide.SYNC_SIDE_UNSPECIFIED;
+    }
+    return side == SyncOptions.Side.STORE ? SyncSide.SYNC_SIDE_STORE : SyncSide.SYNC_SIDE_CLIENT;
+  }
+
+  /** Puts the messages of one answer together. */
+  private final class Parts implements StreamObserver<AnnotationsSyncResponse> {
+    private final CompletableFuture<SyncAnswer> answer;
+    private final String requestId;
+    private final List<StoredAnnotation> put = new ArrayList<>();
+    private final List<String> remove = new ArrayList<>();
+    private final Map<String, Long> revisions = new HashMap<>();
+    private final List<SyncAction> actions = new ArrayList<>();
+    private String storeId = "";
+    private int unchanged;
+
+    Parts(CompletableFuture<SyncAnswer> answer, String requestId) {
+      this.answer = answer;
+      this.requestId = requestId;
+    }
+
+    @Override
+    public void onNext(AnnotationsSyncResponse message) {
+      message.getPutList().forEach(annotation -> put.add(AnnotationWire.annotation(annotation)));
+      remove.addAll(message.getRemoveList());
+      message.getSyncedList().forEach(synced -> revisions.put(synced.getId(), synced.getRevision()));
+      message
+          .getActionsList()
+          .forEach(
+              said ->
+                  actions.add(
+                      new SyncAction(
+                          said.getId(),
+                          said.getAction(),
+                          said.getReason(),
+                          said.getConflict(),
+                          said.getHeld(),
+                          said.getRefused())));
+      storeId = message.getStoreId();
+      unchanged = message.getUnchanged();
+    }
+
+    @Override
+    public void onError(Throwable failure) {
+      answer.completeExceptionally(
+          connection.ended() != null ? connection.ended() : connection.errors().of(failure, requestId));
+    }
+
+    @Override
+    public void onCompleted() {
+      connection.answered();
+      answer.complete(new SyncAnswer(put, remove, new SyncState(storeId, revisions), actions, unchanged));
+    }
+  }
+}

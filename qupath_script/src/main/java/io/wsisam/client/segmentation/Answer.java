@@ -1,0 +1,14 @@
+package io.wsisam.client.segmentation;
+
+import java.time.Duration;
+
+/**
+ * An outline and what it answers.
+ *
+ * @param objectId the object, or the item of a batch; "" for a single prompt
+ * @param revision the object's revision; 0 outside a session
+ * @param ask what was asked
+ * @param outline the outline
+ * @param roundTrip from the moment it was asked to this answer
+ */
+public record Answer(String objectId, int revision, Ask ask, Outline outline, Duration roundTrip) {}

@@ -1,0 +1,38 @@
+package io.wsisam.client.segmentation;
+
+import java.util.Objects;
+
+/**
+ * A prompt and what it should be understood by.
+ *
+ * @param prompt the whole prompt of one object
+ * @param viewport what the annotator saw, or null
+ * @param field the caller's own choice of context, or null for the server's
+ * @param refinement how finely the border should be looked at, or null for as the field shows it
+ */
+public record Ask(Prompt prompt, Viewport viewport, FieldChoice field, Refinement refinement) {
+  /** Refuses a missing prompt. */
+  public Ask {
+    Objects.requireNonNull(prompt, "prompt");
+  }
+
+  /** A prompt alone. */
+  public static Ask of(Prompt prompt) {
+    return new Ask(prompt, null, null, null);
+  }
+
+  /** As seen in this viewport; null for none. */
+  public Ask from(Viewport newViewport) {
+    return new Ask(prompt, newViewport, field, refinement);
+  }
+
+  /** With this context; null for the server's choice. */
+  public Ask in(FieldChoice newField) {
+    return new Ask(prompt, viewport, newField, refinement);
+  }
+
+  /** With its border refined; null for as the field shows it. */
+  public Ask refined(Refinement newRefinement) {
+    return new Ask(prompt, viewport, field, newRefinement);
+  }
+}

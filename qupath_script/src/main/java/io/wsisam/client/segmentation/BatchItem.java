@@ -1,0 +1,19 @@
+package io.wsisam.client.segmentation;
+
+import java.util.Objects;
+
+/**
+ * One prompt of a batch.
+ *
+ * @param id the caller's own, unique in the batch
+ * @param ask the prompt
+ */
+public record BatchItem(String id, Ask ask) {
+  /** Refuses missing parts. */
+  public BatchItem {
+    Objects.requireNonNull(ask, "ask");
+    if (id == null || id.isEmpty()) {
+      throw new IllegalArgumentException("a batch item needs an id");
+    }
+  }
+}

@@ -1,0 +1,256 @@
+package io.wsisam.client.segmentation;
+
+import io.wsisam.client.slides.Lengths;
+import io.wsisam.client.slides.Slide;
+import io.wsisam.client.slides.SlideWire;
+import io.wsisam.v1.Box;
+import io.wsisam.v1.MultiPolygon;
+import io.wsisam.v1.OutlineOptions;
+import io.wsisam.v1.Point;
+import io.wsisam.v1.PointLabel;
+import io.wsisam.v1.Polygon;
+import io.wsisam.v1.PromptPoint;
+import io.wsisam.v1.PromptRevision;
+import io.wsisam.v1.Ring;
+import io.wsisam.v1.SegmentRequest;
+import io.wsisam.v1.Window;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Prompts and outlines as messages of the contract, and back. */
+public final class SegmentationWire {
+  /** Steps of a ring's grid in one level-0 pixel. */
+  private static final double GRID = 32;
+
+  private SegmentationWire() {}
+
+  public static io.wsisam.v1.Prompt prompt(Prompt prompt) {
+    io.wsisam.v1.Prompt.Builder message = io.wsisam.v1.Prompt.newBuilder();
+    for (PointPrompt point : prompt.points()) {
+      message.addPoints(
+          PromptPoint.newBuilder()
+              .setPosition(Point.newBuilder().setX(point.x()).setY(point.y()))
+              .setLabel(
+                  point.positive() ? PointLabel.POINT_LABEL_POSITIVE : PointLabel.POINT_LABEL_NEGATIVE));
+    }
+    BoxPrompt box = prompt.box();
+    if (box != null) {
+      message.setBox(box(box.x0(), box.y0(), box.x1(), box.y1()));
+    }
+    return message.build();
+  }
+
+  public static Prompt prompt(io.wsisam.v1.Prompt message) {
+    List<PointPrompt> points = new ArrayList<>();
+    for (PromptPoint point : message.getPointsList()) {
+      points.add(
+          new PointPrompt(
+              point.getPosition().getX(),
+              point.getPosition().getY(),
+              point.getLabel() == PointLabel.POINT_LABEL_POSITIVE));
+    }
+    Box box = message.getBox();
+    return new Prompt(
+        points, message.hasBox() ? new BoxPrompt(box.getX0(), box.getY0(), box.getX1(), box.getY1()) : null);
+  }
+
+  static io.wsisam.v1.Viewport viewport(Viewport viewport) {
+    return io.wsisam.v1.Viewport.newBuilder()
+        .setRegion(box(viewport.x0(), viewport.y0(), viewport.x1(), viewport.y1()))
+        .setDownsample(viewport.downsample())
+        .build();
+  }
+
+  static io.wsisam.v1.FieldChoice field(FieldChoice choice) {
+    io.wsisam.v1.FieldChoice.Builder message = io.wsisam.v1.FieldChoice.newBuilder();
+    choice.downsample().ifPresent(message::setDownsample);
+    choice
+        .window()
+        .ifPresent(window -> message.setHigh(window(window)));
+    return message.build();
+  }
+
+  static io.wsisam.v1.Refinement refinement(Refinement wanted) {
+    io.wsisam.v1.Refinement.Builder message = io.wsisam.v1.Refinement.newBuilder();
+    if (wanted.downsample() != null) {
+      message.setDownsample(wanted.downsample());
+    }
+    if (wanted.maxWindows() != null) {
+      message.setMaxWindows(wanted.maxWindows());
+    }
+    return message.build();
+  }
+
+  public static Window window(FieldWindow window) {
+    return Window.newBuilder()
+        .setX(window.x())
+        .setY(window.y())
+        .setDownsample(window.downsample())
+        .setSize(window.size())
+        .build();
+  }
+
+  public static FieldWindow window(Window message) {
+    return new FieldWindow(message.getX(), message.getY(), message.getDownsample(), message.getSize());
+  }
+
+  static OutlineOptions options(SegmentOptions options, Lengths lengths) {
+    OutlineOptions.Builder message = OutlineOptions.newBuilder();
+    if (options.tolerance() != null) {
+      message.setTolerance(lengths.length(options.tolerance()));
+    }
+    if (options.minArea() != null) {
+      message.setMinArea(lengths.area(options.minArea()));
+    }
+    return message.build();
+  }
+
+  static SegmentRequest.Builder request(Slide slide, Ask ask, SegmentOptions options) {
+    SegmentRequest.Builder message =
+        SegmentRequest.newBuilder()
+            .setSlideId(slide.id())
+            .setModel(options.model())
+            .setPrompt(prompt(ask.prompt()))
+            .setOptions(options(options, Lengths.of(slide)));
+    slide.reference().mpp().ifPresent(message::setMpp);
+    if (ask.viewport() != null) {
+      message.setViewport(viewport(ask.viewport()));
+    }
+    if (ask.field() != null) {
+      message.setField(field(ask.field()));
+    }
+    if (ask.refinement() != null) {
+      message.setRefine(refinement(ask.refinement()));
+    }
+    return message;
+  }
+
+  static io.wsisam.v1.BatchItem item(BatchItem item) {
+    Ask ask = item.ask();
+    io.wsisam.v1.BatchItem.Builder message =
+        io.wsisam.v1.BatchItem.newBuilder().setId(item.id()).setPrompt(prompt(ask.prompt()));
+    if (ask.viewport() != null) {
+      message.setViewport(viewport(ask.viewport()));
+    }
+    if (ask.field() != null) {
+      message.setField(field(ask.field()));
+    }
+    if (ask.refinement() != null) {
+      message.setRefine(refinement(ask.refinement()));
+    }
+    return message.build();
+  }
+
+  static PromptRevision revision(String objectId, int revision, Ask ask) {
+    PromptRevision.Builder message =
+        PromptRevision.newBuilder()
+            .setObjectId(objectId)
+            .setRevision(revision)
+            .setPrompt(prompt(ask.prompt()));
+    if (ask.viewport() != null) {
+      message.setViewport(viewport(ask.viewport()));
+    }
+    if (ask.field() != null) {
+      message.setField(field(ask.field()));
+    }
+    if (ask.refinement() != null) {
+      message.setRefine(refinement(ask.refinement()));
+    }
+    return message.build();
+  }
+
+  static Outline outline(io.wsisam.v1.Outline message) {
+    io.wsisam.v1.Timings timings = message.getTimings();
+    return new Outline(
+        parts(message.getGeometry()),
+        message.getScore(),
+        window(message.getField().getHigh()),
+        message.getCutByField(),
+        message.getTolerance(),
+        SlideWire.inMicrons(message.getUnit()),
+        message.getDroppedParts(),
+        message.getDroppedHoles(),
+        message.getModel(),
+        message.getWeightsHash(),
+        new Timings(
+            timings.getQueue(),
+            timings.getRead(),
+            timings.getEncode(),
+            timings.getDecode(),
+            timings.getPolygon(),
+            timings.getEncoderRuns()),
+        levels(message.getLevelsList()),
+        message.getLimited());
+  }
+
+  public static List<Level> levels(List<io.wsisam.v1.Level> messages) {
+    return messages.stream().map(one -> new Level(one.getDownsample(), one.getWindows())).toList();
+  }
+
+  /** Areas; each vertex moves to the grid of the contract, 1/32 pixel. */
+  static MultiPolygon areas(List<PolygonPart> parts) {
+    MultiPolygon.Builder message = MultiPolygon.newBuilder();
+    for (PolygonPart part : parts) {
+      Polygon.Builder polygon = Polygon.newBuilder().addRings(deltas(part.outer()));
+      part.holes().forEach(hole -> polygon.addRings(deltas(hole)));
+      message.addPolygons(polygon);
+    }
+    return message.build();
+  }
+
+  static io.wsisam.v1.ProposalFilter filter(ProposalFilter filter, Lengths lengths) {
+    io.wsisam.v1.ProposalFilter.Builder message =
+        io.wsisam.v1.ProposalFilter.newBuilder()
+            .setMinSize(lengths.length(filter.minSize()))
+            .setMaxSize(lengths.length(filter.maxSize()));
+    if (filter.minScore() != null) {
+      message.setMinScore(filter.minScore());
+    }
+    if (filter.minStability() != null) {
+      message.setMinStability(filter.minStability());
+    }
+    if (filter.minAgreement() != null) {
+      message.setMinAgreement(filter.minAgreement());
+    }
+    if (filter.maxOverlap() != null) {
+      message.setMaxOverlap(filter.maxOverlap());
+    }
+    return message.build();
+  }
+
+  private static Ring deltas(double[] vertices) {
+    Ring.Builder ring = Ring.newBuilder();
+    long[] before = new long[2];
+    for (int i = 0; i < vertices.length; i++) {
+      long now = Math.round(vertices[i] * GRID);
+      ring.addDeltas(Math.toIntExact(now - before[i % 2]));
+      before[i % 2] = now;
+    }
+    return ring.build();
+  }
+
+  public static List<PolygonPart> parts(MultiPolygon message) {
+    List<PolygonPart> parts = new ArrayList<>();
+    for (Polygon polygon : message.getPolygonsList()) {
+      List<double[]> rings = polygon.getRingsList().stream().map(SegmentationWire::ring).toList();
+      if (!rings.isEmpty()) {
+        parts.add(new PolygonPart(rings.get(0), rings.subList(1, rings.size())));
+      }
+    }
+    return parts;
+  }
+
+  private static double[] ring(Ring ring) {
+    double[] vertices = new double[ring.getDeltasCount()];
+    long[] at = new long[2];
+    for (int i = 0; i < vertices.length; i++) {
+      at[i % 2] += ring.getDeltas(i);
+      vertices[i] = at[i % 2] / GRID;
+    }
+    return vertices;
+  }
+
+  private static Box box(double x0, double y0, double x1, double y1) {
+    return Box.newBuilder().setX0(x0).setY0(y0).setX1(x1).setY1(y1).build();
+  }
+}

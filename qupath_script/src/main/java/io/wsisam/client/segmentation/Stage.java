@@ -1,0 +1,9 @@
+package io.wsisam.client.segmentation;
+
+/** What a prompt that takes long is waiting for. */
+public enum Stage {
+  /** Pixels that the client sends. */
+  WAITING_FOR_PIXELS,
+  /** The encoder, because nobody looked at this field before. */
+  ENCODING
+}

@@ -1,0 +1,226 @@
+package io.wsisam.client.segmentation;
+
+import io.grpc.ClientCall;
+import io.grpc.stub.ClientCalls;
+import io.grpc.stub.StreamObserver;
+import io.wsisam.client.connection.Connection;
+import io.wsisam.client.connection.Errors;
+import io.wsisam.client.connection.WsiSamException;
+import io.wsisam.client.slides.Lengths;
+import io.wsisam.client.slides.PixelReader;
+import io.wsisam.client.slides.PixelWindow;
+import io.wsisam.client.slides.Slide;
+import io.wsisam.client.slides.SlideWire;
+import io.wsisam.v1.PixelTile;
+import io.wsisam.v1.Proposal;
+import io.wsisam.v1.SegmentEverythingRequest;
+import io.wsisam.v1.SegmentEverythingResponse;
+import io.wsisam.v1.SegmentationGrpc;
+import java.time.Duration;
+import java.util.List;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
+
+/**
+ * All objects of some size in a region of one slide. When the connection is lost, it fails: what was reported before is
+ * final, and a new one may be given it as existing.
+ */
+public final class Survey {
+  /** Pixels of one call, unpacked; a server takes messages of 16 MiB. */
+  private static final long TILE_BYTES = 8L * 1024 * 1024;
+
+  private static final int RGB = 3;
+
+  private final Connection connection;
+  private final PixelReader reader;
+  private final Slide slide;
+  private final SegmentEverythingRequest request;
+  private final ProposalFilter filter;
+  private final SegmentOptions options;
+  private final SurveyListener listener;
+  private final CompletableFuture<SurveyResult> result = new CompletableFuture<>();
+
+  // All below belongs to the work thread.
+  private final Consumer<WsiSamException> ending = this::fail;
+  private ClientCall<?, ?> call;
+  private boolean pixelsSent;
+  private boolean over;
+  private int proposed;
+  private int done;
+  private int total;
+
+  /**
+   * Begins it.
+   *
+   * @param request all but sizes, options and pixels
+   */
+  Survey(
+      Connection connection,
+      PixelReader reader,
+      Slide slide,
+      SegmentEverythingRequest request,
+      ProposalFilter filter,
+      SegmentOptions options,
+      SurveyListener listener) {
+    this.connection = connection;
+    this.reader = reader;
+    this.slide = slide;
+    this.request = request;
+    this.filter = filter;
+    this.options = options;
+    this.listener = listener;
+    if (!connection.threads().work(this::start)) {
+      throw Errors.closed();
+    }
+  }
+
+  /** Ends it; what was reported stays. */
+  public void cancel() {
+    connection.threads().work(() -> finish(true));
+  }
+
+  /** How it ended, also when it was cancelled. Completed after the last call to the listener. */
+  public CompletableFuture<SurveyResult> result() {
+    return result.copy();
+  }
+
+  private void start() {
+    if (connection.ended() != null) {
+      fail(connection.ended());
+      return;
+    }
+    connection.onEnd(ending);
+    ask(List.of());
+  }
+
+  private void ask(List<PixelTile> tiles) {
+    String requestId = Connection.newRequestId();
+    ClientCall<SegmentEverythingRequest, SegmentEverythingResponse> fresh =
+        connection.stream(SegmentationGrpc.getSegmentEverythingMethod(), requestId);
+    call = fresh;
+    Lengths lengths = Lengths.of(slide);
+    SegmentEverythingRequest whole =
+        request.toBuilder()
+            .setFilter(SegmentationWire.filter(filter, lengths))
+            .setOptions(SegmentationWire.options(options, lengths))
+            .addAllTiles(tiles)
+            .build();
+    ClientCalls.asyncServerStreamingCall(fresh, whole, new Answers(requestId, lengths, tiles));
+  }
+
+  private void finish(boolean cancelled) {
+    if (end()) {
+      SurveyResult ended = new SurveyResult(proposed, done, total, cancelled);
+      connection.threads().callback(() -> result.complete(ended));
+    }
+  }
+
+  private void fail(WsiSamException error) {
+    if (end()) {
+      connection.threads().callback(() -> result.completeExceptionally(error));
+    }
+  }
+
+  private boolean end() {
+    if (over) {
+      return false;
+    }
+    over = true;
+    connection.forgetEnding(ending);
+    if (call != null) {
+      call.cancel("the survey is over", null);
+    }
+    return true;
+  }
+
+  /** Asks again with the pixels of the whole region, where one message holds them. */
+  private void sendPixels(WsiSamException error) {
+    List<PixelWindow> windows = SlideWire.windows(Errors.pixelsNeeded(error));
+    long bytes = windows.stream().mapToLong(window -> (long) RGB * window.tileWidth() * window.tileHeight()).sum();
+    if (pixelsSent || bytes > TILE_BYTES) {
+      fail(Errors.surveyTooLarge(windows.size()));
+      return;
+    }
+    pixelsSent = true;
+    reader
+        .readAll(slide.reference().pixels(), windows)
+        .whenComplete(
+            (tiles, failure) -> {
+              if (over) {
+                return;
+              }
+              if (failure == null) {
+                ask(tiles);
+              } else {
+                fail(WsiSamException.of(failure));
+              }
+            });
+  }
+
+  /** The answers to the call. */
+  private final class Answers implements StreamObserver<SegmentEverythingResponse> {
+    private final long asked = System.nanoTime();
+    private final String requestId;
+    private final Lengths sent;
+    private final List<PixelTile> tiles;
+    private boolean misread;
+
+    Answers(String requestId, Lengths sent, List<PixelTile> tiles) {
+      this.requestId = requestId;
+      this.sent = sent;
+      this.tiles = tiles;
+    }
+
+    @Override
+    public void onNext(SegmentEverythingResponse response) {
+      if (over || misread) {
+        return;
+      }
+      connection.answered();
+      if (sent.misread(slide, response.getUnit(), response.hasPixelSize(), response.getPixelSize())) {
+        misread = true; // the first answer comes before any window is read: again, with sizes in the server's unit
+        call.cancel("asked again in another unit", null);
+        ask(tiles);
+        return;
+      }
+      for (Proposal proposal : response.getProposalsList()) {
+        proposed++;
+        Duration waited = Duration.ofNanos(System.nanoTime() - asked);
+        Answer answer =
+            new Answer(
+                UUID.randomUUID().toString(),
+                0,
+                Ask.of(SegmentationWire.prompt(proposal.getPrompt())),
+                SegmentationWire.outline(proposal.getOutline()),
+                waited);
+        connection.threads().callback(() -> listener.onProposal(answer));
+      }
+      int now = response.getWindowsDone();
+      int all = response.getWindowsTotal();
+      done = now;
+      total = all;
+      connection.threads().callback(() -> listener.onProgress(now, all));
+    }
+
+    @Override
+    public void onError(Throwable failure) {
+      if (over || misread) {
+        return;
+      }
+      WsiSamException error = connection.errors().of(failure, requestId);
+      if (error.reason().equals("PIXELS_NEEDED")) {
+        sendPixels(error);
+      } else {
+        fail(error);
+      }
+    }
+
+    @Override
+    public void onCompleted() {
+      if (!misread) {
+        finish(false);
+      }
+    }
+  }
+}
