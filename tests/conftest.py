@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from support import postgresql
@@ -23,6 +24,9 @@ def pytest_configure(config):
         config.addinivalue_line("markers", f"{mark}: {what}")
     if config.getoption("tier") == "check":
         config.stash[GUARD] = TierGuard()
+    # How long an example takes says how busy the machine is.
+    hypothesis.settings.register_profile("any pace", hypothesis.settings(), deadline=None)
+    hypothesis.settings.load_profile("any pace")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -3,7 +3,7 @@
 import ipaddress
 import sys
 
-_LOCAL = {"", "localhost", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+_LOCAL = {"", "localhost", "0.0.0.0", "::"}
 
 
 class TierError(BaseException):

@@ -7,6 +7,7 @@ not, the tier fails: in it no network is run, no weights are read, no process is
 is connected to.
 """
 
+import inspect
 import os
 import sys
 import types
@@ -55,6 +56,7 @@ def needs(item, definitions):
     marks, done = set(), set()
     while reached:
         thing = reached.pop()
+        thing = inspect.unwrap(thing) if isinstance(thing, types.FunctionType) else thing
         if id(thing) in done:
             continue
         done.add(id(thing))
