@@ -15,10 +15,14 @@ TESTS_AT_ONCE ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
 # A cluster of several nodes: Ray gives each half a minute to start, which a machine full of other tests exceeds.
 ALONE := tests/inference/cluster/test_ray.py
 
-.PHONY: help demo test jar java-tools lint protos docs breaking package-check bench clean
+# The branch that a change is compared with, to lint no more than was changed.
+BASE ?= main
+
+.PHONY: help demo check test jar java-tools lint protos docs breaking package-check bench clean
 
 help:
 	@echo "make demo    install into $(VENV) and run the whole chain once on a real slide"
+	@echo "make check   what a change is checked with while it is made: two minutes, no JDK, no model, no network"
 	@echo "make test    install into $(VENV) and run all tests"
 	@echo "make jar     build QuPath's client jar (needs a JDK and Maven)"
 	@echo "make lint    formatting, style, types, import order, the contract, the package"
@@ -28,6 +32,15 @@ help:
 
 demo: $(VENV)/.installed
 	$(BIN)/wsisam demo --out demo
+
+# tests/support/tiers.py says what belongs to this tier; what was left out is listed at its end.
+check: $(VENV)/.installed-dev
+	@since=$$(git merge-base HEAD $(BASE) 2>/dev/null || echo HEAD); \
+	changed=$$(git diff --name-only --diff-filter=d $$since -- '*.py'; git ls-files --others --exclude-standard -- '*.py'); \
+	if [ -n "$$changed" ]; then \
+		$(BIN)/ruff format --force-exclude --check $$changed && $(BIN)/ruff check --force-exclude $$changed; \
+	fi
+	$(BIN)/python -m pytest --tier=check --quiet --numprocesses=2 --dist=loadfile
 
 # What Java needs is looked for before anything large is installed; the jar is built first, because the wheel holds it.
 test: java-tools $(VENV)/.installed-test jar

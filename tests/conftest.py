@@ -4,12 +4,95 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import hypothesis
 import pytest
 
-from support import postgresql
+from support.tier_guard import TierGuard
+from support.tiers import NEEDS, needs
+
+LEFT_OUT = pytest.StashKey[Counter]()
+GUARD = pytest.StashKey[TierGuard]()
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_addoption(parser):
+    parser.addoption("--tier", choices=["check", "all"], default="all", help="which tests to run; see support/tiers.py")
+
+
+def pytest_configure(config):
+    for mark, what in NEEDS.items():
+        config.addinivalue_line("markers", f"{mark}: {what}")
+    if config.getoption("tier") == "check":
+        config.stash[GUARD] = TierGuard()
+    # How long an example takes says how busy the machine is.
+    hypothesis.settings.register_profile("any pace", hypothesis.settings(), deadline=None)
+    hypothesis.settings.load_profile("any pace")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session, config, items):
+    """Marks each test with what it needs; in the tier `check`, leaves those out that need more than itself."""
+    for item in items:
+        for mark in needs(item, lambda name, item=item: _defining(session, name, item)):
+            item.add_marker(mark)
+    if config.getoption("tier") != "check":
+        return
+    lacks = {item: [mark for mark in NEEDS if item.get_closest_marker(mark)] for item in items}
+    left_out = [item for item in items if lacks[item]]
+    items[:] = [item for item in items if not lacks[item]]
+    config.hook.pytest_deselected(items=left_out)
+    config.stash[LEFT_OUT] = Counter(lacks[item][0] for item in left_out)
+    config.stash[GUARD].start()
+
+
+def _defining(session, name, item):
+    """The functions of a fixture, as an item sees it; more than one where one builds upon the one that it hides."""
+    found = []
+    for definition in reversed(session._fixturemanager.getfixturedefs(name, item) or ()):
+        found.append(definition.func)
+        if name not in definition.argnames:
+            break
+    return found
+
+
+def pytest_runtest_setup(item):
+    if GUARD in item.config.stash:
+        item.config.stash[GUARD].hold_the_model()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """In the tier `check`, fails a test whose refusal was lost: on another thread, or in what caught it."""
+    guard = item.config.stash.get(GUARD, None)
+    if guard is None:
+        return (yield)
+    guard.refused.clear()
+    result = yield
+    if guard.refused:
+        pytest.fail(guard.refused[0], pytrace=False)
+    return result
+
+
+def pytest_sessionfinish(session):
+    """Under xdist, the workers tell what they left out."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = dict(session.config.stash.get(LEFT_OUT, {}))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    node.config.stash[LEFT_OUT] = Counter(getattr(node, "workeroutput", {}).get("left_out", {}))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if config.getoption("tier") == "check":
+        left_out = config.stash.get(LEFT_OUT, Counter())
+        terminalreporter.section("left out of this tier; `make test` runs them")
+        for mark, count in sorted(left_out.items()):
+            terminalreporter.write_line(f"{count:4d} test(s): {NEEDS[mark]} ({mark})")
+    _tell_what_could_not_run(terminalreporter)
+
+
+def _tell_what_could_not_run(terminalreporter):
     skipped = terminalreporter.stats.get("skipped", [])
     if not skipped:
         terminalreporter.write_line("not run: nothing; every test was run")
@@ -36,6 +119,8 @@ def _no_store_of_the_users():
 @pytest.fixture(scope="session")
 def postgres():
     """A PostgreSQL server of the tests' own; called, it makes an empty place for a store and returns its URL."""
+    from support import postgresql  # its driver is not in every install
+
     server = postgresql.Server.start()
     yield server.database
     server.stop()

@@ -44,6 +44,7 @@ def test_an_unknown_command_is_wrong_usage():
     assert CliRunner().invoke(main, ["nothing"]).exit_code == 2
 
 
+@pytest.mark.model
 def test_doctor_says_ok_line_by_line():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -56,6 +57,7 @@ def test_doctor_says_ok_line_by_line():
         assert any(what in line for line in lines)
 
 
+@pytest.mark.model
 def test_doctor_says_what_to_do_about_a_taken_port():
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -81,7 +83,7 @@ def test_doctor_says_what_to_do_about_a_taken_port():
         (["--device", "abacus"], "cuda:N"),
         (["--device", "cuda:99"], "torch sees"),
         (["--high", __file__], "--sam"),
-        (["--sam", __file__], "test_commands.py"),
+        pytest.param(["--sam", __file__], "test_commands.py", marks=pytest.mark.model),
     ],
 )
 def test_serve_refuses_with_what_to_do(arguments, text):

@@ -12,6 +12,8 @@ from wsisam_server.cli.model import load_model
 from wsisam_server.client import Client
 from wsisam_server.inference.weights import default_folder
 
+pytestmark = pytest.mark.model
+
 SHIPPED = {
     "model": "wsisam-lite",
     "sam": None,

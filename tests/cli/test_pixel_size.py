@@ -8,6 +8,8 @@ from support.dark_parts import DarkParts
 from support.server import around, picture
 from wsisam_server.cli import main, model
 
+pytestmark = pytest.mark.slow
+
 _BOX = around("a").box
 BOX = f"{_BOX.x0:g},{_BOX.y0:g},{_BOX.x1:g},{_BOX.y1:g}"
 

@@ -74,6 +74,7 @@ def test_33_a_view_of_one_huge_level_is_refused_before_it_is_read(opened):
     assert slide.read(Window(0, 0, 1, 64)).shape == (64, 64, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("downsample", [1, 8, 16])
 def test_45_a_label_is_no_level(opened, downsample):
     x, y, share = disc(opened("45-label-page-as-level/slide.tif"), downsample)

@@ -23,10 +23,13 @@ def view(x0, y0, x1, y1, downsample=1.0):
     return geo.Viewport(region=geo.Box(x0=x0, y0=y0, x1=x1, y1=y1), downsample=downsample)
 
 
-@pytest.fixture(autouse=True)
-def _goes_on(client, slide):
+@pytest.fixture(scope="module", autouse=True)
+def _goes_on(server):
+    """After all of them. A test that ends the server fails those that follow."""
     yield
-    answer = client.segment(pb.SegmentRequest(slide_id=slide.slide_id, prompt=around("a")))
+    with Client(server.target, timeout=120) as client:
+        slide = client.open_slide(str(server.root / "discs.png"))
+        answer = client.segment(pb.SegmentRequest(slide_id=slide.slide_id, prompt=around("a")))
     assert iou(geometry(answer.geometry), "a") > 0.9
 
 

@@ -248,6 +248,7 @@ def test_a_server_without_a_store_refuses_before_it_computes(server):
         stream.end()
 
 
+@pytest.mark.model
 @pytest.mark.parametrize(("kind", "status"), [("server", "NOT_SERVING"), ("keeping", "SERVING")])
 def test_health_says_whether_annotations_are_kept(request, kind, status):
     with grpc.insecure_channel(request.getfixturevalue(kind).target) as channel:

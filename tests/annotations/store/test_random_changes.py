@@ -14,6 +14,8 @@ from annotations.store.examples import content, request
 from wsisam_server.annotations.store import ChangeKind, Draft, Target, Wanted, open_store
 from wsisam_server.core.errors import Reason, WsiSamServerError
 
+pytestmark = pytest.mark.slow
+
 IDS = [uuid.UUID(int=number) for number in range(1, 5)]
 NAMES = st.sampled_from("abc")
 WHICH = st.sampled_from(IDS)

@@ -12,6 +12,8 @@ from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import Limits
 from wsisam_server.core.shapes import Mender, problem, validity
 
+pytestmark = pytest.mark.slow
+
 
 def on_the_grid(shape):
     return shapely.transform(shape, lambda at: np.rint(at * 1024) / 1024)

@@ -149,6 +149,7 @@ def test_a_wrong_checksum(folder, sam, everything, link):
     add(folder, Wanted("plain", {"sam": str(sam)}, sha256={"sam": sha256(sam).upper()}, link=True), Quiet())
 
 
+@pytest.mark.model
 @pytest.mark.parametrize(
     "content", [b"", b"not a checkpoint", pickle.dumps({"weight": Hostile()})], ids=["empty", "text", "code"]
 )

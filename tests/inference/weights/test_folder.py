@@ -34,6 +34,7 @@ def findings(folder, *names):
     return [(finding.name, finding.state) for finding in verify(folder, names)]
 
 
+@pytest.mark.model
 def test_a_folder_that_is_not_there_is_empty(folder):
     assert folder.names() == []
     assert findings(folder) == [("wsisam-lite", "ok")]

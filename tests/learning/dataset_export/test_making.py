@@ -16,6 +16,8 @@ from support.server import picture
 from wsisam_server.learning.dataset_export import HarvestError
 from wsisam_server.learning.datasets import load, objects, read_manifest
 
+pytestmark = pytest.mark.slow
+
 SQUARES = [square(20, 30, 40, 1), square(500, 400, 60, 2), square(700, 100, 50, 3), square(840, 650, 40, 4)]
 
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +8,8 @@ from PIL import Image
 from wsisam_server.core.geometry import SlideSize, Window
 from wsisam_server.core.shapes import decode, encode
 from wsisam_server.segmentation.outlines import outline
+
+pytestmark = pytest.mark.slow
 
 SLIDE = SlideSize(5_000, 4_000)
 

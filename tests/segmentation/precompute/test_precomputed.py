@@ -181,6 +181,7 @@ def test_a_server_started_later_answers_the_first_prompt_without_encoding(svs, p
     assert metrics["wsisam_embedding_store_bytes",] == files(place)[0].stat().st_size
 
 
+@pytest.mark.model
 def test_what_does_not_fit_is_refused_unless_told(svs, place):
     limit = ("--embedding-store-bytes", "16MiB")
     refused = precompute(place, svs, *COARSE, *limit)

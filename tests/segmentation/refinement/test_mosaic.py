@@ -75,6 +75,7 @@ def pasted(fused, fine):
     return cut
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["disc", "square", "lobes"])
 def test_a_border_of_8_windows_extent_is_as_fine_as_the_windows(shape):
     coarse, scales, _, fused = refined(shape, coarse_shift=20.0)
@@ -89,6 +90,7 @@ def test_a_border_of_8_windows_extent_is_as_fine_as_the_windows(shape):
     assert made.tolerance_px < before.tolerance_px / 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", [True, False], ids=["whole ring", "gaps"])
 @pytest.mark.parametrize("shape", ["disc", "square", "slanted", "lobes"])
 def test_windows_that_disagree_leave_no_seam(shape, whole):

@@ -18,6 +18,8 @@ from wsisam_server.core.settings import Settings
 from wsisam_server.inference.scheduler import Claim, Priority, Ticket
 from wsisam_server.segmentation.segmenter import Segmenter, Survey
 
+pytestmark = pytest.mark.slow
+
 SIZE = (60_000, 40_000)
 TISSUE = Box(2_000, 10_000, 12_000, 30_000)
 CELLS = [(55_000 + 150 * column, 20_000 + 150 * row) for row in range(4) for column in range(4)]
