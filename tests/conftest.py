@@ -7,7 +7,6 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from support import postgresql
 from support.tier_guard import TierGuard
 from support.tiers import NEEDS, needs
 
@@ -120,6 +119,8 @@ def _no_store_of_the_users():
 @pytest.fixture(scope="session")
 def postgres():
     """A PostgreSQL server of the tests' own; called, it makes an empty place for a store and returns its URL."""
+    from support import postgresql  # its driver is not in every install
+
     server = postgresql.Server.start()
     yield server.database
     server.stop()
