@@ -20,6 +20,8 @@ from wsisam_server.cli import main
 from wsisam_server.core.geometry import SlideSize
 from wsisam_server.core.settings import Limits
 
+pytestmark = pytest.mark.slow
+
 BOWTIE = [[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]
 
 

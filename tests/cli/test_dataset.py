@@ -28,6 +28,8 @@ from wsisam_server.core.settings import Limits
 from wsisam_server.learning.datasets import read_manifest
 from wsisam_server.slides import fingerprint
 
+pytestmark = pytest.mark.slow
+
 
 def run(*arguments, status=0):
     done = CliRunner().invoke(main, ["dataset", *map(str, arguments)])

@@ -20,6 +20,8 @@ from wsisam_server.annotations.store import Wanted, open_store
 from wsisam_server.cli import main
 from wsisam_server.core.settings import Limits
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 BOWTIE = [[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]]
 

@@ -14,6 +14,8 @@ from wsisam_server.client import Client
 from wsisam_server.client.remote_store import RemoteStore
 from wsisam_server.core.errors import Reason, WsiSamServerError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def serving(tmp_path):

@@ -10,6 +10,8 @@ from wsisam_server.core.geometry import Window
 from wsisam_server.core.settings import Limits
 from wsisam_server.slides import background_filter, find_tissue, open_slide, overview, read_in_parts
 
+pytestmark = pytest.mark.slow
+
 DISC = (150, 70, 150)
 
 

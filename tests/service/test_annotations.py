@@ -15,6 +15,8 @@ from wsisam.v1 import segmentation_pb2 as seg
 from wsisam_server.client import ServerError, server_error
 from wsisam_server.core.settings import Limits
 
+pytestmark = pytest.mark.slow
+
 LIMITS = Limits(annotations_per_request=2000, vertices_per_annotation=20_000)
 
 

@@ -17,6 +17,8 @@ from support.wild import METHODS, callable_of, path_of
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, server_error
 
+pytestmark = pytest.mark.slow
+
 REQUESTS, CONNECTIONS, IDLE = 300, 10, 100
 SLOW = 3.0
 """Seconds for a prompt that takes milliseconds: what a server that is held up does not keep to."""

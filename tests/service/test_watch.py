@@ -14,6 +14,8 @@ from wsisam_server.annotations.store import open_store
 from wsisam_server.client import ServerError, server_error
 from wsisam_server.core.settings import Limits
 
+pytestmark = pytest.mark.slow
+
 LIMITS = Limits(heartbeat_seconds=0.5, watch_stall_seconds=1.5)
 
 

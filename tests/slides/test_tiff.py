@@ -15,6 +15,8 @@ from wsisam_server.slides import open_slide
 from wsisam_server.slides.tiff import TiffSource
 from wsisam_server.slides.tiff.layout import downsample_of
 
+pytestmark = pytest.mark.slow
+
 TILE = {"tile": (256, 256)}
 STRIPS = {"rowsperstrip": 64}
 STORAGES = pytest.mark.parametrize("storage", [TILE, STRIPS], ids=["tiles", "strips"])

@@ -12,6 +12,8 @@ from wsisam_server.annotations.store import Draft, SlideRecord, StoreError, Targ
 from wsisam_server.annotations.store.upkeep import check
 from wsisam_server.core.geometry import SlideSize
 
+pytestmark = pytest.mark.slow
+
 EDITS = {
     "author": "UPDATE revision SET author = 'eve' WHERE number = 2",
     "time": "UPDATE revision SET at = at + 1 WHERE number = 2",

@@ -118,6 +118,7 @@ def test_a_project_that_is_not_there(world):
         world.sync()
 
 
+@pytest.mark.process
 def test_a_project_file_that_is_damaged(world):
     world.project.write_text("{")
     with pytest.raises(SyncError, match="cannot read the project"):
