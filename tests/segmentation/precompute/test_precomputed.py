@@ -85,9 +85,21 @@ def encoded(done):
 
 
 def interrupted(place, svs):
-    """Starts the command, and interrupts it when it has written something."""
-    program = [sys.executable, "-m", "wsisam_server", "precompute", str(svs), "--low-resolution", "none", *COARSE]
-    environment = os.environ | {"WSISAM_EMBEDDING_STORE": str(place)}
+    """Starts the command, and interrupts it when it has written something; again where it was done before that."""
+    for _ in range(5):
+        status, said = _interrupted_once(place, svs)
+        if status != 0:
+            break
+        for file in files(place):
+            file.unlink()
+    return status, said
+
+
+def _interrupted_once(place, svs):
+    # On one thread a window takes a second: long enough for the signal to come before the last one.
+    options = ["--low-resolution", "none", "--threads", "1"]
+    program = [sys.executable, "-m", "wsisam_server", "precompute", str(svs), *options, *COARSE]
+    environment = os.environ | {"WSISAM_EMBEDDING_STORE": str(place), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
         while not files(place):
