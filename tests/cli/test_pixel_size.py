@@ -10,6 +10,8 @@ from wsisam_server.cli import main, model
 
 pytestmark = pytest.mark.slow
 
+REAL = model.load_model
+
 _BOX = around("a").box
 BOX = f"{_BOX.x0:g},{_BOX.y0:g},{_BOX.x1:g},{_BOX.y1:g}"
 
@@ -55,7 +57,8 @@ def test_pixels_that_are_not_square_are_said(slides):
     assert "0.5 microns wide and 0.25 high" in done.stderr
 
 
-def test_precompute_works_at_a_resolution_of_a_slide_that_says_nothing(slides):
+def test_precompute_works_at_a_resolution_of_a_slide_that_says_nothing(slides, monkeypatch):
+    monkeypatch.setattr(model, "load_model", REAL)
     words = ("precompute", slides / "silent.ome.tif", "--mpp", 1, "--dry-run", "--embedding-store", slides / "store")
     refused = CliRunner().invoke(main, [str(word) for word in words])
     assert refused.exit_code == 2
