@@ -29,7 +29,7 @@ def command() -> None:
 
 
 @command.command("upgrade")
-@store_option()
+@store_option
 def _upgrade(*, store: str) -> None:
     """Bring a store of an older wsisam to this one's form. Make a backup first.
 
@@ -57,7 +57,7 @@ def _kept(context: click.Context, parameter: click.Parameter, value: str | None)
 
 
 @command.command("check")
-@store_option()
+@store_option
 @click.option(
     "--kept",
     metavar="NUMBER:DIGEST",
@@ -95,7 +95,7 @@ def _check(*, store: str, kept: tuple[int, bytes] | None) -> None:
 
 @command.command("backup")
 @click.argument("target", type=click.Path(path_type=Path))
-@store_option()
+@store_option
 def _backup(*, target: Path, store: str) -> None:
     """Copy a store, whole and consistent, to a new file. The server may run meanwhile.
 
@@ -111,7 +111,7 @@ def _backup(*, target: Path, store: str) -> None:
 
 
 @command.command("restored")
-@store_option()
+@store_option
 def _restored(*, store: str) -> None:
     """Tell clients of a store that was put back from a backup that it is another one. Stop the server first.
 

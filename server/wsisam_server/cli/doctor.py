@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from wsisam_server.cli.extras import missing
+from wsisam_server.core.settings import default_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,9 +120,9 @@ def _models(weights_dir: Path | None) -> list[Finding]:
 
 
 def _store() -> Finding:
-    from wsisam_server.annotations.store import StoreError, default_path, open_store, store_name
+    from wsisam_server.annotations.store import StoreError, open_store, store_name
 
-    where = os.environ.get("WSISAM_STORE") or str(default_path())
+    where = os.environ.get("WSISAM_STORE") or str(default_store())
     if where == "none":
         return True, "kept nowhere (WSISAM_STORE is none)"
     if "://" not in where and not Path(where).exists():

@@ -10,6 +10,7 @@ import dataclasses
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -19,7 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from wsisam_server.cli.size import shown
-from wsisam_server.core.settings import Limits, ModelChoice, Option, Ray, Settings, Tls
+from wsisam_server.core.settings import Bytes, Limits, ModelChoice, Option, Ray, Settings, Tls
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -27,6 +28,9 @@ PREFIX: Final = "WSISAM_"
 SEPARATOR: Final = "__"
 SECTIONS: Final[dict[str, type]] = {"tls": Tls, "model": ModelChoice, "limits": Limits, "ray": Ray}
 """Settings that are groups of settings."""
+
+_METAVARS: Final = {int: "INTEGER", float: "NUMBER", Path: "FILE"}
+"""What stands for a value in the help, by its type."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +81,20 @@ class Setting:
         """The same for people; empty where there is nothing to show."""
         if self.default is None or self.default in ((), False, ""):
             return ""
-        is_size = self.path[-1].endswith("_bytes")
-        return shown(self.default).replace(".0 ", "").replace(" ", "") if is_size else str(self.default)
+        return shown(self.default).replace(".0 ", "").replace(" ", "") if self.is_size else str(self.default)
+
+    @property
+    def is_size(self) -> bool:
+        """Whether it is a number of bytes, which people write as 8GiB."""
+        return set(get_args(Bytes)[1:]) <= set(get_args(self.declared)[1:])
 
 
-def all_settings() -> Iterator[Setting]:
+@cache  # each command's options ask for them
+def all_settings() -> tuple[Setting, ...]:
     """Every field, those outside of sections first."""
-    yield from (setting for setting in settings_of(Settings) if setting.path[0] not in SECTIONS)
-    for name, kind in SECTIONS.items():
-        yield from settings_of(kind, (name,))
+    alone = (setting for setting in settings_of(Settings) if setting.path[0] not in SECTIONS)
+    grouped = (setting for name, kind in SECTIONS.items() for setting in settings_of(kind, (name,)))
+    return (*alone, *grouped)
 
 
 def settings_of(kind: type, section: tuple[str, ...] = ()) -> Iterator[Setting]:
@@ -174,19 +183,13 @@ def _option(setting: Setting, *, envvar: bool) -> Callable[[Command], Command]:
     if get_origin(plain) is Literal:
         kind: Any = click.Choice(get_args(plain))
     else:
-        name = setting.option.metavar or _metavar(plain, setting.path[-1])
+        name = setting.option.metavar or ("SIZE" if setting.is_size else _METAVARS.get(plain, "TEXT"))
         kind = Checked(_one(setting.declared) if many else setting.declared, name)
         more["metavar"] = name
     if many:
         return click.option(setting.flag, setting.parameter, type=kind, multiple=True, **more)
-    initial = setting.default_text if setting.path[-1].endswith("_bytes") else setting.initial
+    initial = setting.default_text if setting.is_size else setting.initial
     return click.option(setting.flag, setting.parameter, type=kind, default=initial, **more)
-
-
-def _metavar(plain: Any, name: str) -> str:
-    if name.endswith("_bytes"):
-        return "SIZE"
-    return {int: "INTEGER", float: "NUMBER", Path: "FILE"}.get(plain, "TEXT")
 
 
 def _without_marks(declared: Any) -> Any:

@@ -8,40 +8,37 @@ from typing import Any, TypeVar
 
 import click
 
-from wsisam_server.annotations.store import Store, StoreError, default_path, open_store
+from wsisam_server.annotations.store import Store, StoreError, open_store
 from wsisam_server.cli.connection import Reach, connection_options
 from wsisam_server.core.errors import WsiSamServerError
-from wsisam_server.core.settings import NONE
+from wsisam_server.core.settings import NONE, default_store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def store_option(*, optional: bool = False) -> Callable[[Command], Command]:
-    """Adds --store, passed on as a text for `open_store`; with `optional`, as None when there shall be no store."""
+def store_option(command: Command) -> Command:
+    """Adds --store, passed on as a text for `open_store`."""
 
-    def named(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    def named(_: click.Context, __: click.Parameter, value: str | None) -> str:
         if value == NONE:
-            if optional:
-                return None
             raise click.BadParameter("this command needs a store")
-        return value or str(default_path())
+        return value or str(default_store())
 
     return click.option(
         "--store",
-        metavar="PATH|URL|none" if optional else "PATH|URL",
+        metavar="PATH|URL",
         envvar="WSISAM_STORE",
         show_envvar=True,
         callback=named,
-        help="Where annotations are kept: a SQLite file, or postgresql://USER:PASSWORD@HOST/DATABASE"
-        + ("; none keeps none" if optional else "")
-        + ". A file in your data folder if not given.",
-    )
+        help="Where annotations are kept: a SQLite file, or postgresql://USER:PASSWORD@HOST/DATABASE. A file in your "
+        "data folder if not given.",
+    )(command)
 
 
 def place_options(command: Command) -> Command:
     """Adds --store, --server and how it is reached, for `opened`."""
     server = click.option("--server", metavar="HOST:PORT", help="The annotations of this server, instead of --store.")
-    return store_option()(server(connection_options(command)))
+    return store_option(server(connection_options(command)))
 
 
 @contextmanager

@@ -38,6 +38,20 @@ def user_data(name: str) -> Path:
     return platformdirs.user_data_path("wsisam", appauthor=False) / name
 
 
+def default_store() -> Path:
+    """The annotations' file where nobody says another.
+
+    In the user's data folder: that is where a program may keep what must not be lost without asking; neither the
+    working folder, which differs from start to start, nor a folder of slides, which is often shared or read-only.
+    """
+    return user_data("annotations.sqlite")
+
+
+def default_weights_dir() -> Path:
+    """The folder of models that were added where nobody says another."""
+    return user_data("weights")
+
+
 def _nbytes(value: Any) -> int:
     """A number of bytes, or a text such as "8GiB"."""
     problem = "write a size as 8GiB, 500MB or a number of bytes"
@@ -342,7 +356,7 @@ class Settings(BaseModel):
             description="Where annotations are kept: a SQLite file, postgresql://USER:PASSWORD@HOST/DATABASE, or none. "
             "Not set: annotations.sqlite in the user's data folder.",
         ),
-    ] = Field(default_factory=lambda: str(user_data("annotations.sqlite")))
+    ] = Field(default_factory=lambda: str(default_store()))
     embedding_store: Annotated[
         Path | None,
         Option(metavar="FOLDER"),
@@ -352,7 +366,7 @@ class Settings(BaseModel):
         Path,
         Option(metavar="FOLDER"),
         Field(description="Folder of the models that were added. Not set: weights in the user's data folder."),
-    ] = Field(default_factory=lambda: user_data("weights"))
+    ] = Field(default_factory=default_weights_dir)
     models: Annotated[
         Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)] | None,
         Option(metavar="NAME,..."),

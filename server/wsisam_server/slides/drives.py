@@ -181,12 +181,6 @@ class Drives:
         with self._lock:
             return {drive.root for drive in self._drives.values() if drive.hangs}
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a thread still asks a file system; it ends when that answers, or with the process."""
-        with self._lock:
-            return any(drive.running or drive.abandoned or drive.hangs for drive in self._drives.values())
-
     def close(self) -> None:
         """Ends all calls with SHUTTING_DOWN, those that run, too; their threads are left to themselves."""
         with self._lock:

@@ -49,7 +49,6 @@ KINDS = {
 
 _UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
-RING_VERTICES = 3
 LINE_VERTICES = 2
 
 
@@ -292,7 +291,7 @@ def _drawn_areas(messages: Sequence[pb.DrawnShape]) -> list[shapely.MultiPolygon
     parts = [part for message in messages for part in message.parts]
     if not all(part.paths for part in parts):
         raise ValueError("an area must have an outer border")
-    paths = [_vertices(path, RING_VERTICES) for part in parts for path in part.paths]
+    paths = [_vertices(path, from_proto.RING_VERTICES) for part in parts for path in part.paths]
     vertices = np.concatenate(paths) if paths else np.empty((0, 2))
     rings, borders = [len(path) for path in paths], [len(part.paths) for part in parts]
     return areas_of(vertices, rings, borders, [len(message.parts) for message in messages])

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from wsisam_server.annotations.store import StoreError, default_path, open_store
+from wsisam_server.annotations.store import StoreError, open_store
 from wsisam_server.annotations.store.location import parse, shown
+from wsisam_server.core.settings import default_store
 
 
 @pytest.mark.parametrize("text", ["{}/a b.sqlite", "sqlite:///{}/a b.sqlite"])
@@ -52,14 +53,14 @@ def test_no_folder_is_made_for_a_store_that_was_named(tmp_path):
 
 def test_the_default_needs_no_set_up(tmp_path, monkeypatch):
     monkeypatch.setattr("platformdirs.user_data_path", lambda name, **_: tmp_path / "share" / name)
-    assert default_path() == tmp_path / "share" / "wsisam" / "annotations.sqlite"
-    open_store(str(default_path())).close()
-    assert default_path().is_file()
-    assert default_path().parent.stat().st_mode & 0o777 == 0o700
+    assert default_store() == tmp_path / "share" / "wsisam" / "annotations.sqlite"
+    open_store(str(default_store())).close()
+    assert default_store().is_file()
+    assert default_store().parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_default_that_cannot_be_made_is_said_so(tmp_path, monkeypatch):
     (tmp_path / "share").write_text("a file in the way")
     monkeypatch.setattr("platformdirs.user_data_path", lambda name, **_: tmp_path / "share" / name)
     with pytest.raises(StoreError, match="--store none"):
-        open_store(str(default_path()))
+        open_store(str(default_store()))

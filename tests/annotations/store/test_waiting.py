@@ -232,6 +232,23 @@ async def test_long_work_ends_where_the_store_hangs_and_not_where_it_computes(st
     assert await impatient.work(lambda inner: inner.classes()) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("standings", lambda inner: inner.standings("a" * 64)),
+        ("some", lambda inner: inner.some([draft().id])),
+        ("head", lambda inner: inner.head()),
+        ("slides", lambda inner: inner.slides(["a" * 64])),
+    ],
+)
+async def test_whatever_long_work_reads_ends_where_the_store_hangs(store, impatient, monkeypatch, name, call):
+    hanging = Hanging(store, monkeypatch, name)
+    assert await asyncio.wait_for(unavailable(impatient.work(call)), 5)
+    assert hanging.begun == [name]
+    hanging.go.set()
+    await until(lambda: not impatient._turns.working)
+
+
 async def test_one_call_that_takes_long_is_waited_for_while_others_are_answered(store, impatient, monkeypatch):
     hanging = Hanging(store, monkeypatch, "classes")
     slow = asyncio.ensure_future(impatient.classes())

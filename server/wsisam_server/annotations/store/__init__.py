@@ -11,7 +11,6 @@ from wsisam_server.annotations.store.commit import Commit, provenance
 from wsisam_server.annotations.store.contract import Store
 from wsisam_server.annotations.store.errors import Conflict, RevisionConflictError, StoreError
 from wsisam_server.annotations.store.lists import listed
-from wsisam_server.annotations.store.location import default_path
 from wsisam_server.annotations.store.model import (
     Annotation,
     ChangeKind,
@@ -60,7 +59,6 @@ __all__ = [
     "canonical",
     "canonical_many",
     "class_name",
-    "default_path",
     "digest",
     "listed",
     "open_store",

@@ -6,21 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wsisam_server.annotations.store.errors import StoreError
-from wsisam_server.core.settings import user_data
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
 _POSTGRESQL: Final = ("postgresql", "postgres", "postgresql+psycopg")
-
-
-def default_path() -> Path:
-    """The file that is used when nobody says where.
-
-    In the user's data folder: that is where a program may keep what must not be lost without asking; neither the
-    working folder, which differs from start to start, nor a folder of slides, which is often shared or read-only.
-    """
-    return user_data("annotations.sqlite")
 
 
 def parse(text: str) -> sa.URL:

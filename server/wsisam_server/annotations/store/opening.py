@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from wsisam_server.annotations.store.errors import StoreError
-from wsisam_server.annotations.store.location import default_path, parse, shown
+from wsisam_server.annotations.store.location import parse, shown
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.core.settings import Limits
+from wsisam_server.core.settings import Limits, default_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ def open_database(where: str, *, existing: bool = False) -> Database:
     if existing and not path.exists():
         raise StoreError(f"there is no store at {path}; 'wsisam serve' makes one, or name another with --store")
     try:
-        if path == default_path():
+        if path == default_store():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(

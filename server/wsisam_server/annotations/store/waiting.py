@@ -134,10 +134,10 @@ class _InTurn(Store):
         return self._read(self._store.history, annotation_id, after=after, limit=limit)
 
     def standings(self, slide_id: str) -> tuple[dict[uuid.UUID, Standing], int]:
-        return self._store.standings(slide_id)
+        return self._read(self._store.standings, slide_id)
 
     def some(self, annotation_ids: Collection[uuid.UUID]) -> list[Annotation]:
-        return self._store.some(annotation_ids)
+        return self._read(self._store.some, annotation_ids)
 
     def classes(self) -> list[str]:
         return self._read(self._store.classes)

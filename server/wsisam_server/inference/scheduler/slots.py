@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.settings import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from wsisam_server.inference.scheduler.engine import Engine, ModelInfo
 
 _log = logging.getLogger(__name__)
-
-MIB = 1024 * 1024
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from wsisam_server.inference.weights.errors import WeightsError
 from wsisam_server.inference.weights.files import built_in, frozen_sam, load
 from wsisam_server.inference.weights.folder import WeightsFolder
 from wsisam_server.inference.weights.overview import Known, overview
-from wsisam_server.inference.weights.place import VARIABLE, default_folder
+from wsisam_server.inference.weights.place import default_folder
 from wsisam_server.inference.weights.recipes import RECIPES
 from wsisam_server.inference.weights.record import PARTS, ModelRecord, Part, WeightsFile
 from wsisam_server.inference.weights.served import ServedModels
@@ -18,7 +18,6 @@ from wsisam_server.inference.weights.verify import Finding, verify
 __all__ = [
     "PARTS",
     "RECIPES",
-    "VARIABLE",
     "Finding",
     "Known",
     "ModelRecord",

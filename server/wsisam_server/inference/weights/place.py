@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from wsisam_server.core.settings import user_data
+from wsisam_server.core.settings import default_weights_dir
 
 VARIABLE: Final = "WSISAM_WEIGHTS_DIR"
 
@@ -14,4 +14,4 @@ VARIABLE: Final = "WSISAM_WEIGHTS_DIR"
 def default_folder() -> Path:
     """The folder in $WSISAM_WEIGHTS_DIR, or else in the user's folder for application data, as the platform has it."""
     named = os.environ.get(VARIABLE)
-    return Path(named) if named else user_data("weights")
+    return Path(named) if named else default_weights_dir()

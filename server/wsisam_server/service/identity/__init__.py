@@ -6,7 +6,7 @@ must never know of messages, of what a call does, or of annotations.
 
 from wsisam_server.service.identity.keyring import Keyring
 from wsisam_server.service.identity.pace import Pace
-from wsisam_server.service.identity.tokens import Token, TokenError, TokenFile, default_tokens
+from wsisam_server.service.identity.tokens import Token, TokenError, TokenFile
 from wsisam_server.service.identity.user import EVERY_PROJECT, LOCAL, Role, User, current_user, set_user
 
 __all__ = [
@@ -20,6 +20,5 @@ __all__ = [
     "TokenFile",
     "User",
     "current_user",
-    "default_tokens",
     "set_user",
 ]

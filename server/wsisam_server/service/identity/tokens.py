@@ -11,27 +11,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import filelock
 
 from wsisam_server.core.files import write_whole
-from wsisam_server.core.settings import user_data
 from wsisam_server.service.identity.look_alikes import look_alike, mixes_scripts
 from wsisam_server.service.identity.user import Role, User
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 FORMAT: Final = 1
-VARIABLE: Final = "WSISAM_TOKENS"
 
 PREFIX: Final = "wsisam_"
 """By which a token is recognized where it should not be, in a repository or a chat."""
@@ -66,12 +63,6 @@ class Token:
     def expired(self, now: datetime) -> bool:
         """Whether its time is over."""
         return self.expires is not None and now >= self.expires
-
-
-def default_tokens() -> Path:
-    """The file in $WSISAM_TOKENS, or else one in the user's data folder, beside the default store."""
-    named = os.environ.get(VARIABLE)
-    return Path(named) if named else user_data("tokens.json")
 
 
 def digest(secret: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.settings import MIB
 from wsisam_server.core.tls import is_loopback
 from wsisam_server.service.identity import LOCAL, User, set_user
 from wsisam_server.service.interceptors.rights import RIGHTS
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from wsisam_server.service.identity import Keyring, Pace
 
 METADATA_KEY: Final = "authorization"
-
-MIB: Final = 1024 * 1024
 
 _SCHEME: Final = "bearer "
 _SECONDS_BETWEEN_LOOKS: Final = 0.5

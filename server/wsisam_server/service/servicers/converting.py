@@ -80,7 +80,7 @@ def count_parts(annotations: Iterable[annotations_pb2.Annotation]) -> int:
         for part in shape.drawn.parts:
             count += 1 + sum(1 + len(path.coordinates) // 2 for path in part.paths[: LARGE + 1])
             if count >= LARGE:
-                break
+                return count
         if count >= LARGE:
-            break
+            return count
     return count
