@@ -151,7 +151,9 @@ class Colleague:
                 request = pb.AnnotationsSaveRequest(
                     request_id=uuid.uuid4().hex,
                     author="ben",
-                    annotations=[pb.Annotation(id=str(uuid.uuid4()), slide_id=OTHER_SLIDE, shape=shape)],
+                    items=[
+                        pb.SaveItem(annotation=pb.Annotation(id=str(uuid.uuid4()), slide_id=OTHER_SLIDE, shape=shape))
+                    ],
                 )
                 started = time.perf_counter()
                 client.annotations.Save(request, timeout=300)
@@ -337,7 +339,8 @@ def opened(
         chosen.append(new)
     for start in range(0, len(chosen), 1000):
         part = chosen[start : start + 1000]
-        request = pb.AnnotationsSaveRequest(request_id=uuid.uuid4().hex, author="ben", annotations=part)
+        items = [pb.SaveItem(annotation=one) for one in part]
+        request = pb.AnnotationsSaveRequest(request_id=uuid.uuid4().hex, author="ben", items=items)
         client.annotations.Save(request, timeout=300)
     return [seen(one) for one in listed(client, slide_id)]
 

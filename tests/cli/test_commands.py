@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from support.annotations import Caller, new
-from wsisam_server.annotations.store import Wanted, open_store
+from wsisam_server.annotations.store import AnnotationFilter, open_store
 from wsisam_server.cli import COMMANDS, main
 from wsisam_server.cli.serve import MOST_FILES
 from wsisam_server.client import Client
@@ -148,4 +148,4 @@ def test_annotations_are_kept_without_any_set_up(tmp_path):
     (path,) = (tmp_path / "home").rglob("annotations.sqlite")
     assert f"annotations are kept in {path}" in err
     with open_store(str(path)) as store:
-        assert str(store.listing(Wanted(), after=0, limit=1).annotations[0].id) == kept.id
+        assert str(store.listing(AnnotationFilter(), after=0, limit=1).annotations[0].id) == kept.id

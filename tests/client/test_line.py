@@ -11,7 +11,7 @@ import pytest
 from support.line import Line, Proxy
 from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, segmentation_pb2_grpc
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.annotations.store import Wanted
+from wsisam_server.annotations.store import AnnotationFilter
 from wsisam_server.client import Client, ServerError, channel
 from wsisam_server.client import client as client_module
 from wsisam_server.client.remote_store import RemoteStore
@@ -105,7 +105,7 @@ def test_a_store_of_a_server_whose_line_is_cut_says_so(slow):
     store = RemoteStore(Client(line.target, timeout=20), Limits())
     line.cut()
     with pytest.raises(WsiSamServerError, match="STORE_UNAVAILABLE"):
-        store.listing(Wanted(slide_id="x"), after=0, limit=5)
+        store.listing(AnnotationFilter(slide_id="x"), after=0, limit=5)
     store.close()
 
 

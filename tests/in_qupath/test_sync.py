@@ -160,7 +160,7 @@ def stored(client, slide_id):
 def save(client, **said):
     one = pb.Annotation(**said)
     client.annotations.Save(
-        pb.AnnotationsSaveRequest(request_id=uuid.uuid4().hex, author="colleague", annotations=[one])
+        pb.AnnotationsSaveRequest(request_id=uuid.uuid4().hex, author="colleague", items=[pb.SaveItem(annotation=one)])
     )
 
 

@@ -74,11 +74,11 @@ def test_an_annotation_comes_back_as_it_was_saved(caller):
     reply = caller.get(sent.id)
     found = reply.annotation
     assert (found.author, found.creator, found.change) == ("anna", "anna", pb.CHANGE_KIND_SAVED)
-    assert abs(found.created.ToSeconds() - time.time()) < 60
-    assert found.created == found.updated
+    assert abs(found.create_time.ToSeconds() - time.time()) < 60
+    assert found.create_time == found.update_time
     assert reply.slide == pb.AnnotatedSlide(slide_id=SLIDE, uris=["file:///a"], width=9, height=8)
     assert uuid.UUID(reply.store_id)
-    for field in ("author", "creator", "change", "created", "updated", "revision"):
+    for field in ("author", "creator", "change", "create_time", "update_time", "revision"):
         found.ClearField(field)
     assert found == sent
 
@@ -253,30 +253,30 @@ def test_long_lists_come_in_messages_that_every_client_takes(caller):
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
-        ({"id": ""}, "annotations[1].id"),
-        ({"id": "PathAnnotationObject"}, "annotations[1].id"),
-        ({"id": "{6423a977-ffff-48db-affc-cd11632010f0}"}, "annotations[1].id"),
-        ({"revision": -1}, "annotations[1].revision"),
-        ({"shape": None}, "annotations[1].shape"),
-        ({"shape": pb.Shape()}, "annotations[1].shape"),
-        ({"shape": drawn(0, [[1, 2]])}, "annotations[1].shape"),
-        ({"shape": drawn(pb.SHAPE_KIND_POINTS, [[1, 2, 3]])}, "annotations[1].shape"),
-        ({"shape": drawn(pb.SHAPE_KIND_LINES, [[1, 2]])}, "annotations[1].shape"),
-        ({"shape": drawn(pb.SHAPE_KIND_LINES, [[1, 2, 3, 4], [1, 2, 3, 4]])}, "annotations[1].shape"),
-        ({"shape": drawn(pb.SHAPE_KIND_AREAS, [])}, "annotations[1].shape"),
-        ({"shape": drawn(pb.SHAPE_KIND_AREAS, [[0, 0, 1, 1]])}, "annotations[1].shape"),
-        ({"provenance": pb.Provenance(field=geo.Field())}, "annotations[1].provenance.field.high"),
+        ({"id": ""}, "items[1].annotation.id"),
+        ({"id": "PathAnnotationObject"}, "items[1].annotation.id"),
+        ({"id": "{6423a977-ffff-48db-affc-cd11632010f0}"}, "items[1].annotation.id"),
+        ({"revision": -1}, "items[1].annotation.revision"),
+        ({"shape": None}, "items[1].annotation.shape"),
+        ({"shape": pb.Shape()}, "items[1].annotation.shape"),
+        ({"shape": drawn(0, [[1, 2]])}, "items[1].annotation.shape"),
+        ({"shape": drawn(pb.SHAPE_KIND_POINTS, [[1, 2, 3]])}, "items[1].annotation.shape"),
+        ({"shape": drawn(pb.SHAPE_KIND_LINES, [[1, 2]])}, "items[1].annotation.shape"),
+        ({"shape": drawn(pb.SHAPE_KIND_LINES, [[1, 2, 3, 4], [1, 2, 3, 4]])}, "items[1].annotation.shape"),
+        ({"shape": drawn(pb.SHAPE_KIND_AREAS, [])}, "items[1].annotation.shape"),
+        ({"shape": drawn(pb.SHAPE_KIND_AREAS, [[0, 0, 1, 1]])}, "items[1].annotation.shape"),
+        ({"provenance": pb.Provenance(field=geo.Field())}, "items[1].annotation.provenance.field.high"),
         (
             {"provenance": pb.Provenance(prompt=seg.Prompt(box=geo.Box(x0=math.nan)))},
-            "annotations[1].provenance.prompt.box",
+            "items[1].annotation.provenance.prompt.box",
         ),
         (
             {"provenance": pb.Provenance(levels=[seg.Level(downsample=1), seg.Level()])},
-            "annotations[1].provenance.levels[1]",
+            "items[1].annotation.provenance.levels[1]",
         ),
         (
             {"provenance": pb.Provenance(levels=[seg.Level(downsample=1, windows=2**32 - 1)])},
-            "annotations[1].provenance.levels[0]",
+            "items[1].annotation.provenance.levels[0]",
         ),
         ({"provenance": pb.Provenance(levels=[seg.Level(downsample=1)] * 17)}, "provenance.levels"),
         ({"slide_id": ""}, "slide_id"),
@@ -324,7 +324,13 @@ def test_requests_that_are_refused(caller):
     refuses(
         "INVALID_ARGUMENT", "INVALID_FIELD", caller.save, new(), slides=[pb.AnnotatedSlide(slide_id="a", width=2**31)]
     )
-    refuses("INVALID_ARGUMENT", "INVALID_FIELD", caller.call, "Save", pb.AnnotationsSaveRequest(annotations=[new()]))
+    refuses(
+        "INVALID_ARGUMENT",
+        "INVALID_FIELD",
+        caller.call,
+        "Save",
+        pb.AnnotationsSaveRequest(items=[pb.SaveItem(annotation=new())]),
+    )
     refuses("NOT_FOUND", "ANNOTATION_NOT_FOUND", caller.save, new(revision=1))
     unknown = str(uuid.uuid4())
     for call in (caller.delete, caller.restore):
@@ -343,12 +349,12 @@ def test_requests_that_are_refused(caller):
     assert refuses("INVALID_ARGUMENT", "INVALID_FIELD", caller.save, moved).details["field"] == "slide_id"
 
 
-@pytest.mark.parametrize("method", ["Save", "Get", "List", "Delete", "Restore", "History", "Watch"])
+@pytest.mark.parametrize("method", ["Save", "Get", "List", "Delete", "Restore", "ListRevisions", "ListSlides", "Watch"])
 @pytest.mark.parametrize("data", [b"\xff" * 40, b"\x0a\x02\xff\xfe"])
 def test_bytes_that_are_no_message(running, method, data):
     with grpc.insecure_channel(running.target) as channel, pytest.raises(grpc.RpcError) as caught:
         path = f"/wsisam.v1.Annotations/{method}"
-        if method in ("List", "History", "Watch"):
+        if method in ("List", "Watch"):
             list(channel.unary_stream(path)(data, timeout=20))
         else:
             channel.unary_unary(path)(data, timeout=20)

@@ -2,8 +2,10 @@
 
 import uuid
 
+import grpc
 import pytest
 import shapely
+from google.rpc import error_details_pb2
 
 from support.annotations import SLIDE, Caller, Serving, area, drawn, new, path_class
 from support.tangles import zigzags
@@ -42,6 +44,7 @@ class Image:
 
     def sync(self, **more):
         request = pb.AnnotationsSyncRequest(
+            request_id=uuid.uuid4().hex,
             author=self.author,
             slide=pb.AnnotatedSlide(slide_id=SLIDE, uris=["file:///s.svs"]),
             project="Colon",
@@ -53,12 +56,19 @@ class Image:
         whole = pb.AnnotationsSyncResponse()
         for message in self.caller.stream("Sync", request):
             whole.MergeFrom(message)
-        if not request.dry_run:
+        if not request.validate_only:
             self.held.update({one.id: one for one in whole.put})
             for one in whole.remove:
                 del self.held[one]
             self.synced, self.store_id = list(whole.synced), whole.store_id
-        return {action.id: action.action for action in whole.actions}, whole
+        return {action.id: action.verb for action in whole.actions}, whole
+
+
+def info_of(action):
+    """The ErrorInfo of a refusal."""
+    info = error_details_pb2.ErrorInfo()
+    assert action.refusal.details[0].Unpack(info)
+    return info
 
 
 @pytest.fixture
@@ -70,7 +80,7 @@ def test_what_is_new_on_one_side_comes_to_the_other_and_then_nothing(image, call
     mine = image.draw(path_class=path_class("Tumor"), measurements={"Area": 4.0}, metadata={"note": "x"})
     theirs = caller.save(new(name="from a colleague")).saved[0].id
     done, _ = image.sync()
-    assert done == {mine: "add to store", theirs: "add to project"}
+    assert done == {mine: pb.SYNC_VERB_ADD_TO_STORE, theirs: pb.SYNC_VERB_ADD_TO_CLIENT}
     stored = caller.get(mine).annotation
     assert (stored.author, stored.project, stored.path_class.name) == ("qupath:ben", "Colon", "Tumor")
     assert (dict(stored.measurements), dict(stored.metadata)) == ({"Area": 4.0}, {"note": "x"})
@@ -91,7 +101,16 @@ def test_changes_and_deletions_go_both_ways(image, caller):
     caller.delete(ones[3], caller.get(ones[3]).annotation.revision)
     done, _ = image.sync()
     assert done == dict(
-        zip(ones, ("revise in store", "delete in store", "update in project", "remove from project"), strict=True)
+        zip(
+            ones,
+            (
+                pb.SYNC_VERB_UPDATE_IN_STORE,
+                pb.SYNC_VERB_DELETE_IN_STORE,
+                pb.SYNC_VERB_UPDATE_IN_CLIENT,
+                pb.SYNC_VERB_REMOVE_FROM_CLIENT,
+            ),
+            strict=True,
+        )
     )
     assert caller.get(ones[0]).annotation.shape == BIGGER
     assert caller.get(ones[1]).annotation.change == pb.CHANGE_KIND_DELETED
@@ -110,8 +129,12 @@ def test_conflicts_change_nothing_until_they_are_settled(image, caller):
     image.held[one].name = "mine"
     head = caller.get(one).annotation.revision
     done, whole = image.sync()
-    assert done == {one: "conflict"}
-    assert whole.actions[0].conflict
+    assert done == {one: pb.SYNC_VERB_KEEP}
+    (action,) = whole.actions
+    assert action.outcome == pb.SYNC_OUTCOME_CONFLICT
+    assert (action.client_change, action.store_change) == (pb.SYNC_CHANGE_CHANGED, pb.SYNC_CHANGE_CHANGED)
+    assert list(action.client_fields.paths) == list(action.store_fields.paths) == ["name"]
+    assert not action.HasField("refusal")
     assert (image.held[one].name, caller.get(one).annotation.name) == ("mine", "theirs")
     assert caller.get(one).annotation.revision == head
     image.sync(resolve=pb.SYNC_SIDE_STORE)
@@ -122,13 +145,16 @@ def test_conflicts_change_nothing_until_they_are_settled(image, caller):
 
 def test_a_dry_run_changes_nothing_and_a_direction_holds_the_other_side(image, caller):
     mine, theirs = image.draw(), caller.save(new()).saved[0].id
-    done, whole = image.sync(dry_run=True)
-    assert done == {mine: "add to store", theirs: "add to project"}
+    done, whole = image.sync(validate_only=True)
+    assert done == {mine: pb.SYNC_VERB_ADD_TO_STORE, theirs: pb.SYNC_VERB_ADD_TO_CLIENT}
     assert not whole.put
     assert not whole.synced
     assert caller.ids() == [theirs]
     _, whole = image.sync(direction=pb.SYNC_DIRECTION_TO_STORE)
-    assert {action.id: action.held for action in whole.actions} == {mine: False, theirs: True}
+    assert {action.id: action.outcome for action in whole.actions} == {
+        mine: pb.SYNC_OUTCOME_DONE,
+        theirs: pb.SYNC_OUTCOME_WAITING,
+    }
     assert set(image.held) == {mine}
     image.sync(direction=pb.SYNC_DIRECTION_TO_CLIENT)
     assert set(image.held) == {mine, theirs}
@@ -149,11 +175,11 @@ def test_who_forgets_what_was_synced_deletes_nothing(image, caller):
     image.sync()
     del image.held[ones[0]]
     image.synced = []
-    assert image.sync()[0] == {ones[0]: "add to project"}
+    assert image.sync()[0] == {ones[0]: pb.SYNC_VERB_ADD_TO_CLIENT}
     # Nor does what another store had in common with it count.
     del image.held[ones[0]]
     image.store_id = str(uuid.uuid4())
-    assert image.sync()[0] == {ones[0]: "add to project"}
+    assert image.sync()[0] == {ones[0]: pb.SYNC_VERB_ADD_TO_CLIENT}
 
 
 def test_rounding_on_the_clients_side_is_no_change(image, caller):
@@ -169,9 +195,11 @@ def test_what_cannot_be_stored_is_listed_and_does_not_stop_the_rest(image, calle
     good = image.draw()
     away = image.draw()
     del image.held[away]
-    done, whole = image.sync(untouchable=[away])
-    assert done == {speck: "left alone", good: "add to store"}
-    assert [action.id for action in whole.actions if action.refused] == [speck]
+    done, whole = image.sync(excluded_ids=[away])
+    assert done == {speck: pb.SYNC_VERB_KEEP, good: pb.SYNC_VERB_ADD_TO_STORE}
+    (refused,) = [action for action in whole.actions if action.outcome == pb.SYNC_OUTCOME_REFUSED]
+    assert (refused.id, info_of(refused).reason) == (speck, "INVALID_SHAPE")
+    assert info_of(refused).metadata["annotation_id"] == speck
     assert caller.ids() == [good]
 
 
@@ -180,17 +208,26 @@ def test_a_shape_that_would_take_minutes_is_left_alone(image, caller):
     tangle = image.draw(shape=drawn(pb.SHAPE_KIND_AREAS, [ring]))
     crossed = image.draw(shape=drawn(pb.SHAPE_KIND_AREAS, [[0, 0, 10, 10, 10, 0, 0, 10]]))
     done, whole = image.sync()
-    assert done == {tangle: "left alone", crossed: "add to store"}
-    (refused,) = [action for action in whole.actions if action.refused]
-    assert "crosses itself too often" in refused.reason
+    assert done == {tangle: pb.SYNC_VERB_KEEP, crossed: pb.SYNC_VERB_ADD_TO_STORE}
+    (refused,) = [action for action in whole.actions if action.outcome == pb.SYNC_OUTCOME_REFUSED]
+    assert "crosses itself too often" in refused.refusal.message
+    assert refused.refusal.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
     assert caller.ids() == [crossed]
 
 
-@pytest.mark.parametrize("field", ["author", "slide", "twice", "direction"])
+@pytest.mark.parametrize("field", ["request_id", "author", "slide", "twice", "direction"])
 def test_bad_requests_name_the_field(caller, field):
     one = new()
-    request = pb.AnnotationsSyncRequest(author="a", slide=pb.AnnotatedSlide(slide_id=SLIDE), annotations=[one])
-    expected = {"author": "author", "slide": "slide.slide_id", "twice": "annotations[1].id", "direction": "direction"}
+    request = pb.AnnotationsSyncRequest(
+        request_id="r", author="a", slide=pb.AnnotatedSlide(slide_id=SLIDE), annotations=[one]
+    )
+    expected = {
+        "request_id": "request_id",
+        "author": "author",
+        "slide": "slide.slide_id",
+        "twice": "annotations[1].id",
+        "direction": "direction",
+    }
     if field == "twice":
         request.annotations.append(one)
     elif field == "direction":
@@ -206,7 +243,7 @@ def test_large_images_come_in_parts(image, caller):
     ring = [value for n in range(3000) for value in (n + 0.3, 100.7 if n % 2 else 0.2)]
     big = [new(shape=drawn(pb.SHAPE_KIND_LINES, [ring])) for _ in range(40)]
     caller.save(*big)
-    request = pb.AnnotationsSyncRequest(author="a", slide=pb.AnnotatedSlide(slide_id=SLIDE))
+    request = pb.AnnotationsSyncRequest(request_id="r", author="a", slide=pb.AnnotatedSlide(slide_id=SLIDE))
     messages = caller.stream("Sync", request)
     assert len(messages) > 1
     assert sum(len(message.put) for message in messages) == 40

@@ -7,6 +7,7 @@ import threading
 import uuid
 
 import grpc
+from google.protobuf import field_mask_pb2
 
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam.v1 import annotations_pb2_grpc
@@ -109,9 +110,15 @@ class Caller:
     def close(self):
         self._channel.close()
 
-    def save(self, *annotations, author="anna", request_id=None, slides=()):
+    def save(self, *annotations, fields=None, author="anna", request_id=None, slides=(), validate_only=False):
+        """Saves annotations, or of each of them the same fields."""
+        mask = None if fields is None else field_mask_pb2.FieldMask(paths=fields)
         request = pb.AnnotationsSaveRequest(
-            request_id=request_id or uuid.uuid4().hex, author=author, annotations=annotations, slides=slides
+            request_id=request_id or uuid.uuid4().hex,
+            author=author,
+            items=[pb.SaveItem(annotation=one, update_mask=mask) for one in annotations],
+            slides=slides,
+            validate_only=validate_only,
         )
         return self.call("Save", request)
 
@@ -127,22 +134,37 @@ class Caller:
     def ids(self, **wanted):
         return [one.id for message in self.listed(**wanted) for one in message.annotations]
 
-    def delete(self, annotation_id, revision, author="anna", request_id=None):
-        target = pb.AnnotationTarget(id=annotation_id, revision=revision)
-        return self.call(
-            "Delete",
-            pb.AnnotationsDeleteRequest(request_id=request_id or uuid.uuid4().hex, author=author, targets=[target]),
+    def delete(self, annotation_id, revision, author="anna", request_id=None, *, validate_only=False):
+        request = pb.AnnotationsDeleteRequest(
+            request_id=request_id or uuid.uuid4().hex,
+            author=author,
+            targets=[pb.AnnotationTarget(id=annotation_id, revision=revision)],
+            validate_only=validate_only,
         )
+        return self.call("Delete", request)
 
-    def restore(self, annotation_id, revision, to_revision=None, author="anna"):
-        target = pb.RestoreTarget(id=annotation_id, revision=revision, to_revision=to_revision)
-        return self.call(
-            "Restore", pb.AnnotationsRestoreRequest(request_id=uuid.uuid4().hex, author=author, targets=[target])
+    def restore(self, annotation_id, revision, to_revision=None, author="anna", *, validate_only=False):
+        request = pb.AnnotationsRestoreRequest(
+            request_id=uuid.uuid4().hex,
+            author=author,
+            targets=[pb.RestoreTarget(id=annotation_id, revision=revision, to_revision=to_revision)],
+            validate_only=validate_only,
         )
+        return self.call("Restore", request)
 
     def history(self, annotation_id, since=0):
-        messages = self.stream("History", pb.AnnotationsHistoryRequest(id=annotation_id, since=since))
-        return [one for message in messages for one in message.revisions]
+        """All revisions of one annotation."""
+        pages = self.pages("ListRevisions", pb.AnnotationsListRevisionsRequest(id=annotation_id, since=since))
+        return [one for page in pages for one in page.revisions]
+
+    def pages(self, method, request):
+        """All pages of a list, the first one first."""
+        found = [self.call(method, request)]
+        while request.page_token != found[-1].next_page_token:
+            request.page_token = found[-1].next_page_token
+            if request.page_token:
+                found.append(self.call(method, request))
+        return found
 
     def call(self, method, request):
         try:

@@ -109,7 +109,9 @@ class Annotator:
             new(key, revision=revision, slide_id=self._slide_id, name=uuid.uuid4().hex, shape=area(x, y, x + 5, y + 9))
             for key, revision in targets
         ]
-        request = ann.AnnotationsSaveRequest(**self._common(), annotations=annotations)
+        request = ann.AnnotationsSaveRequest(
+            **self._common(), items=[ann.SaveItem(annotation=one) for one in annotations]
+        )
         return Change("Save", request, {one.id: (one.name, _bytes(one.shape), False) for one in annotations})
 
     def _create(self):

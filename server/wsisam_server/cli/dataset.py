@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from wsisam_server.annotations.store import Wanted, class_name, store_name
+from wsisam_server.annotations.store import AnnotationFilter, class_name, store_name
 from wsisam_server.annotations.sync.process import QuPathProcess
 from wsisam_server.cli.bars import counted
 from wsisam_server.cli.connection import Reach, connection_options
@@ -117,7 +117,7 @@ def _gathered(source: str, reach: Reach, chosen: Chosen, of_store: dict[str, Any
         raise click.ClickException(f"{source}: there is no such store and no such project")
     since = of_store.pop("since") or 0
     with console.status("reading annotations"), opened(source, server, reach, existing=True) as store:
-        found = gather(store, Wanted(**of_store), chosen=chosen, since=since)
+        found = gather(store, AnnotationFilter(**of_store), chosen=chosen, since=since)
     said = {"where": server or store_name(source), **_said(chosen), "since": since, **of_store}
     return replace(found, source={**said, **found.source})
 

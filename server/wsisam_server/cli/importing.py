@@ -12,7 +12,7 @@ import click
 import shapely
 
 from wsisam_server.annotations.formats import found, provenance
-from wsisam_server.annotations.store import RevisionConflictError, Wanted, digest, listed
+from wsisam_server.annotations.store import AnnotationFilter, RevisionConflictError, digest, listed
 from wsisam_server.cli.storable import SHOWN, in_words
 from wsisam_server.core.errors import Reason, WsiSamServerError
 
@@ -63,7 +63,7 @@ class Importing:
         self._author = author
         self._update = update
         self._new_ids = new_ids
-        self._known, _ = listed(store, Wanted(slide_id=record.slide_id), deleted=True)
+        self._known, _ = listed(store, AnnotationFilter(slide_id=record.slide_id), deleted=True)
         self._elsewhere: dict[uuid.UUID, str] = {}
         self._tally = Tally()
 
@@ -114,7 +114,7 @@ class Importing:
         if not new:
             raise error  # changed here, meanwhile
         for slide_id in new:
-            there, _ = listed(self._store, Wanted(slide_id=slide_id), deleted=True)
+            there, _ = listed(self._store, AnnotationFilter(slide_id=slide_id), deleted=True)
             self._elsewhere |= dict.fromkeys(there, slide_id)
 
     def _settled(self, entries: list[Entry]) -> list[Entry]:

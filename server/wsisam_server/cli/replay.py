@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from wsisam_server.annotations.store import SlideRecord, Wanted
+from wsisam_server.annotations.store import AnnotationFilter, SlideRecord
 from wsisam_server.cli.bars import counted
 from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import load_model, model_of_server, model_options
@@ -91,7 +91,7 @@ def command(
         raise click.UsageError(f"{json_path}: there is no folder {json_path.parent}")
     chosen = model if server is None else {**model, "model": model_of_server(model)}
     named = named_slide(slide, slide_id, server, reach)
-    wanted = Wanted(
+    wanted = AnnotationFilter(
         slide_id=None if named is None else named.slide_id, project=project, author=author, path_class=path_class
     )
     if server is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.annotations.store import Provenance, provenance, scales_kept
+from wsisam_server.annotations.store import Provenance, kept_levels, provenance
 from wsisam_server.client import ServerError, geometry
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import FieldPair, Window
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsisam_model import WsiSam
-    from wsisam_server.annotations.store import Scale, SlideRecord
+    from wsisam_server.annotations.store import Level, SlideRecord
     from wsisam_server.cli.connection import Reach
     from wsisam_server.core.answers import Outcome
     from wsisam_server.core.prompt import SlidePrompt
@@ -62,7 +62,7 @@ class There:
         self._size = found[0].image_size
 
     def answer(
-        self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Scale, ...]
+        self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Level, ...]
     ) -> Redrawn:
         """See `Answerer`."""
         slide_id, wanted = self._slide_id(slide), refinement(levels, window)
@@ -84,7 +84,7 @@ class There:
             prompt=prompt,
             field=FieldPair(Window(high.x, high.y, high.downsample, high.size)),
             score=last.score,
-            levels=scales_kept(annotation_from_proto.levels(last.levels, "levels")),
+            levels=kept_levels(annotation_from_proto.levels(last.levels, "levels")),
         )
         return Redrawn(geometry(last.geometry), made, limited=last.limited)
 
@@ -149,7 +149,7 @@ class Here:
         self._size = info.image_size
 
     def answer(
-        self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Scale, ...]
+        self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Level, ...]
     ) -> Redrawn:
         """See `Answerer`."""
         choice = None if window is None else ExactWindow(_resized(window, self._size))

@@ -6,7 +6,7 @@ import re
 import uuid
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import shapely
@@ -14,17 +14,20 @@ from google.protobuf import timestamp_pb2
 
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.annotations.store import (
+    PATCH_FIELDS,
     Annotation,
+    AnnotationFilter,
     ChangeKind,
     Commit,
     Content,
     Draft,
+    Level,
+    Patch,
     PathClass,
     Provenance,
-    Scale,
     SlideRecord,
+    SlideSummary,
     Target,
-    Wanted,
     canonical_many,
 )
 from wsisam_server.core.geometry import FieldPair, SlideSize, Window
@@ -33,7 +36,7 @@ from wsisam_server.wire import from_proto
 from wsisam_server.wire.from_proto import invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
@@ -66,22 +69,50 @@ def revision(value: int, field: str) -> int:
     return value
 
 
-def draft(message: pb.Annotation, field: str) -> Draft:
-    """An annotation to be saved; what only the server sets is not looked at."""
-    return draft_list([message], [field])[0]
+def save_items(messages: Sequence[pb.SaveItem], field: str) -> list[Draft | Patch]:
+    """Annotations to be saved, or fields of them; what only the server sets is not looked at.
+
+    Their shapes are decoded all at once, which takes a fraction of the time.
+
+    Args:
+        messages: the items.
+        field: their path in the request.
+    """
+    masks = [_mask(message, f"{field}[{n}].update_mask") for n, message in enumerate(messages)]
+    shaped = [n for n, mask in enumerate(masks) if mask is None or "shape" in mask]
+    shapes = _shapes_of([messages[n].annotation for n in shaped], [f"{field}[{n}].annotation" for n in shaped])
+    shape_at = dict(zip(shaped, shapes, strict=True))
+    return [
+        _save_item(message.annotation, mask, shape_at.get(n), f"{field}[{n}].annotation")
+        for n, (message, mask) in enumerate(zip(messages, masks, strict=True))
+    ]
 
 
-def draft_list(messages: Sequence[pb.Annotation], fields: Sequence[str]) -> list[Draft]:
-    """As `draft`, of many: their shapes all at once, which takes a fraction of the time."""
-    return _drafts(messages, fields, one_form=False)
+def _save_item(
+    message: pb.Annotation, mask: Collection[str] | None, form: BaseGeometry | None, field: str
+) -> Draft | Patch:
+    if mask is None:
+        assert form is not None
+        return _draft(message, form, field)
+    fields = {name: read(message, field) for name, read in _READ.items() if name in mask}
+    if form is not None:
+        fields["shape"] = form
+    expected = revision(message.revision, f"{field}.revision")
+    return Patch(annotation_id(message.id, f"{field}.id"), expected, fields, message.slide_id)
 
 
-def _drafts(messages: Sequence[pb.Annotation], fields: Sequence[str], *, one_form: bool) -> list[Draft]:
-    """As `draft_list`, perhaps with shapes in their one form (see `canonical`)."""
-    shapes = _shapes_of(messages, fields)
-    if one_form:
-        shapes = canonical_many(np.asarray(shapes, object)).tolist()
-    return [_draft(*one) for one in zip(messages, shapes, fields, strict=True)]
+def _mask(message: pb.SaveItem, field: str) -> frozenset[str] | None:
+    """Which fields are saved; None for all."""
+    mask = frozenset(message.update_mask.paths)
+    if not mask or mask == {"*"}:
+        return None
+    for path in sorted(mask - PATCH_FIELDS):
+        raise invalid(field, f"'{path}' is no field that can be saved by itself; there are {_listed(PATCH_FIELDS)}")
+    return mask
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def annotation(message: pb.Annotation) -> Annotation:
@@ -99,13 +130,17 @@ def annotation_list(messages: Sequence[pb.Annotation]) -> list[Annotation]:
             content=known.content,
             author=message.author,
             creator=message.creator,
-            created=_time(message.created.seconds, message.created.nanos),
-            updated=_time(message.updated.seconds, message.updated.nanos),
+            create_time=_time(message.create_time.seconds, message.create_time.nanos),
+            update_time=_time(message.update_time.seconds, message.update_time.nanos),
         )
-        for message, known in zip(
-            messages, _drafts(messages, ["annotation"] * len(messages), one_form=True), strict=True
-        )
+        for message, known in zip(messages, _drafts(messages), strict=True)
     ]
+
+
+def _drafts(messages: Sequence[pb.Annotation]) -> list[Draft]:
+    """Annotations as the server answers them, with shapes in their one form (see `canonical`)."""
+    shapes = canonical_many(np.asarray(_shapes_of(messages, ["annotation"] * len(messages)), object)).tolist()
+    return [_draft(message, shape, "annotation") for message, shape in zip(messages, shapes, strict=True)]
 
 
 @lru_cache(maxsize=4096)
@@ -173,9 +208,14 @@ def slide(message: pb.AnnotatedSlide, field: str) -> SlideRecord:
     return SlideRecord(message.slide_id, tuple(message.uris), size)
 
 
-def wanted(message: pb.AnnotationFilter, field: str) -> Wanted:
+def slide_summary(message: pb.StoredSlide) -> SlideSummary:
+    """A slide as the server answers it."""
+    return SlideSummary(slide(message.slide, "slides"), message.annotation_count, message.revision)
+
+
+def annotation_filter(message: pb.AnnotationFilter, field: str) -> AnnotationFilter:
     """A filter."""
-    return Wanted(
+    return AnnotationFilter(
         slide_id=message.slide_id if message.HasField("slide_id") else None,
         uri=message.uri if message.HasField("uri") else None,
         project=message.project if message.HasField("project") else None,
@@ -237,31 +277,35 @@ def commit_of(
     return commit(message.commit, f"{path}commit", limits, author(message.commit.author))
 
 
-def levels(messages: Sequence[segmentation_pb2.Level], field: str) -> tuple[Scale, ...]:
+def levels(messages: Sequence[segmentation_pb2.Level], field: str) -> tuple[Level, ...]:
     """The scales at which a border was looked at."""
     found = []
     for number, message in enumerate(messages):
         try:
-            found.append(Scale(message.downsample, message.windows))
+            found.append(Level(message.downsample, message.windows))
         except ValueError as error:
             raise invalid(f"{field}[{number}]", str(error)) from error
     return tuple(found)
 
 
 def _draft(message: pb.Annotation, form: BaseGeometry, field: str) -> Draft:
-    content = Content(
-        slide_id=message.slide_id,
-        shape=form,
-        path_class=path_class(message.path_class) if message.HasField("path_class") else None,
-        rgb=message.rgb if message.HasField("rgb") else None,
-        name=message.name,
-        project=message.project,
-        locked=message.locked,
-        measurements=dict(message.measurements),
-        metadata=dict(message.metadata),
-        provenance=_provenance(message.provenance, f"{field}.provenance") if message.HasField("provenance") else None,
-    )
+    content = Content(message.slide_id, form, **{name: read(message, field) for name, read in _READ.items()})
     return Draft(annotation_id(message.id, f"{field}.id"), content, revision(message.revision, f"{field}.revision"))
+
+
+_READ: Final[Mapping[str, Callable[[pb.Annotation, str], Any]]] = {
+    "path_class": lambda message, _: path_class(message.path_class) if message.HasField("path_class") else None,
+    "rgb": lambda message, _: message.rgb if message.HasField("rgb") else None,
+    "name": lambda message, _: message.name,
+    "project": lambda message, _: message.project,
+    "locked": lambda message, _: message.locked,
+    "measurements": lambda message, _: dict(message.measurements),
+    "metadata": lambda message, _: dict(message.metadata),
+    "provenance": lambda message, field: (
+        _provenance(message.provenance, f"{field}.provenance") if message.HasField("provenance") else None
+    ),
+}
+"""The fields of a content as messages have them, all but the slide and the shape."""
 
 
 def _form(message: pb.Shape) -> str:

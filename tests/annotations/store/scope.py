@@ -3,10 +3,10 @@
 import pytest
 
 from annotations.store.examples import SQUARE, content, draft, request
-from wsisam_server.annotations.store import Draft, PathClass, Scope, Target, Wanted
+from wsisam_server.annotations.store import AnnotationFilter, Draft, PathClass, Scope, Target
 from wsisam_server.core.errors import Reason, WsiSamServerError
 
-ALL = Wanted()
+ALL = AnnotationFilter()
 
 BEN = Scope(frozenset({"ben", "qupath:ben"}), frozenset({"colon"}))
 

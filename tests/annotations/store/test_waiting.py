@@ -8,9 +8,10 @@ import time
 import pytest
 
 from annotations.store.examples import draft, request
-from wsisam_server.annotations.store import AsyncStore, StoreError, Wanted, open_store
+from wsisam_server.annotations.store import AnnotationFilter, AsyncStore, StoreError, open_store
 from wsisam_server.annotations.store import waiting as waiting_module
-from wsisam_server.annotations.store.waiting import POLL_SECONDS, READERS, WORKERS
+from wsisam_server.annotations.store.executors import READERS, WORKERS
+from wsisam_server.annotations.store.waiting import POLL_SECONDS
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import Limits
 
@@ -51,8 +52,8 @@ async def test_all_calls_pass_through(waiting):
     (saved,) = await save(waiting, new)
     assert saved.revision == 1
     assert (await waiting.get(new.id)).id == new.id
-    assert len((await waiting.listing(Wanted(), after=0, limit=5)).annotations) == 1
-    assert len((await waiting.changes(Wanted(), after=0, limit=5)).annotations) == 1
+    assert len((await waiting.listing(AnnotationFilter(), after=0, limit=5)).annotations) == 1
+    assert len((await waiting.changes(AnnotationFilter(), after=0, limit=5)).annotations) == 1
     assert len((await waiting.history(new.id, after=0, limit=5)).annotations) == 1
     assert len(await waiting.slides([new.content.slide_id])) == 1
 
@@ -61,7 +62,7 @@ async def test_the_event_loop_and_readers_go_on_while_the_disk_is_slow(waiting, 
     held = Held(waiting, monkeypatch)
     writing = asyncio.ensure_future(save(waiting))
     await asyncio.to_thread(held.begun.wait, 20)
-    page = await asyncio.wait_for(waiting.listing(Wanted(), after=0, limit=5), 5)
+    page = await asyncio.wait_for(waiting.listing(AnnotationFilter(), after=0, limit=5), 5)
     assert page.annotations == ()
     held.go.set()
     assert (await writing)[0].revision == 1
@@ -75,9 +76,9 @@ async def test_a_change_whose_caller_is_gone_is_made(waiting, monkeypatch):
     with pytest.raises(asyncio.CancelledError):
         await writing
     held.go.set()
-    stamp = waiting.stamp
-    while waiting.stamp == stamp:
-        await waiting.stir(stamp)
+    version = waiting.version
+    while waiting.version == version:
+        await waiting.wait_for_change(version)
     assert (await waiting.get(new.id)).revision == 1
 
 
@@ -90,10 +91,10 @@ async def test_a_refused_change_whose_caller_is_gone_is_nobodys_error(waiting, m
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
-    stamp = waiting.stamp
+    version = waiting.version
     held.go.set()
-    while waiting.stamp == stamp:
-        await waiting.stir(stamp)
+    while waiting.version == version:
+        await waiting.wait_for_change(version)
     del writing
     gc.collect()
     await asyncio.sleep(0)
@@ -114,13 +115,13 @@ async def test_too_many_waiting_changes_are_refused_at_once(waiting, monkeypatch
 
 
 async def test_who_waits_is_woken_by_a_change_and_never_sleeps_over_one(waiting):
-    stamp = waiting.stamp
+    version = waiting.version
     started = time.monotonic()
-    await asyncio.gather(waiting.stir(stamp), save(waiting))
-    await waiting.stir(stamp)  # the change came before the waiting
+    await asyncio.gather(waiting.wait_for_change(version), save(waiting))
+    await waiting.wait_for_change(version)  # the change came before the waiting
     assert time.monotonic() - started < POLL_SECONDS
-    stamp, started = waiting.stamp, time.monotonic()
-    await waiting.stir(stamp)
+    version, started = waiting.version, time.monotonic()
+    await waiting.wait_for_change(version)
     assert time.monotonic() - started >= POLL_SECONDS * 0.9
 
 
@@ -206,13 +207,13 @@ async def test_a_store_that_hangs_ends_no_call_late_and_is_not_asked_again_until
     assert sorted(hanging.begun) == ["get"] * READERS + ["save"]
     started = time.monotonic()
     assert await unavailable(save(impatient))
-    assert await unavailable(impatient.listing(Wanted(), after=0, limit=5))  # no thread is left for it
+    assert await unavailable(impatient.listing(AnnotationFilter(), after=0, limit=5))  # no thread is left for it
     assert time.monotonic() - started < 0.1
     hanging.go.set()
-    await until(lambda: not (impatient._turns.writer.is_stuck(0) or impatient._turns.readers.is_stuck(0)))
+    await until(lambda: not (impatient._executors.writer.is_stuck(0) or impatient._executors.readers.is_stuck(0)))
     (again,) = await impatient.save([second], author="a", request_id=key)
     assert again.revision == 2  # as it was made then
-    assert {one.id for one in (await impatient.listing(Wanted(), after=0, limit=5)).annotations} == {
+    assert {one.id for one in (await impatient.listing(AnnotationFilter(), after=0, limit=5)).annotations} == {
         first.id,
         second.id,
     }
@@ -228,7 +229,7 @@ async def test_long_work_ends_where_the_store_hangs_and_not_where_it_computes(st
     assert await unavailable(impatient.work(lambda inner: inner.classes()))
     assert len(hanging.begun) == WORKERS
     hanging.go.set()
-    await until(lambda: not impatient._turns.working)
+    await until(lambda: not impatient._executors.working)
     assert await impatient.work(lambda inner: inner.classes()) == []
 
 
@@ -246,7 +247,7 @@ async def test_whatever_long_work_reads_ends_where_the_store_hangs(store, impati
     assert await asyncio.wait_for(unavailable(impatient.work(call)), 5)
     assert hanging.begun == [name]
     hanging.go.set()
-    await until(lambda: not impatient._turns.working)
+    await until(lambda: not impatient._executors.working)
 
 
 async def test_one_call_that_takes_long_is_waited_for_while_others_are_answered(store, impatient, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 import shapely
 
 from annotations.sync.double import Editor
-from wsisam_server.annotations.store import Content, Draft, PathClass, Target, Wanted
+from wsisam_server.annotations.store import AnnotationFilter, Content, Draft, PathClass, Target
 from wsisam_server.annotations.sync.errors import SyncError
 from wsisam_server.annotations.sync.options import Options
 from wsisam_server.annotations.sync.process import COMMAND, QuPathProcess
@@ -194,7 +194,7 @@ class World:
     def stored(self, *, deleted=False):
         found, after = {}, 0
         while True:
-            page = self.store.listing(Wanted(), after=after, limit=1000, deleted=deleted)
+            page = self.store.listing(AnnotationFilter(), after=after, limit=1000, deleted=deleted)
             found.update({one.id: one for one in page.annotations})
             after = page.revision
             if page.complete:

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from wsisam_server.annotations.formats import provenance
 from wsisam_server.annotations.store import (
+    AnnotationFilter,
     Content,
     Draft,
+    Level,
     PathClass,
     Provenance,
-    Scale,
     SlideRecord,
     Target,
-    Wanted,
     open_store,
 )
 from wsisam_server.core.geometry import Box, FieldPair, Point, Window
@@ -74,11 +74,11 @@ def kept(store):
 
 
 def _all(store):
-    return store.listing(Wanted(), after=0, limit=1000, deleted=True).annotations
+    return store.listing(AnnotationFilter(), after=0, limit=1000, deleted=True).annotations
 
 
 def run(store, answerer=None, **more):
-    return replay(store, Wanted(), answerer or Stand(), progress=lambda _done, _total: None, **more)
+    return replay(store, AnnotationFilter(), answerer or Stand(), progress=lambda _done, _total: None, **more)
 
 
 def test_old_and_new_outlines_are_compared_and_nothing_is_changed(store, kept):
@@ -192,7 +192,7 @@ def marks(signs):
     return tuple(PromptPoint(Point(x, 1), sign) for x, sign in enumerate(signs))
 
 
-LEVELS = (Scale(2, 1), Scale(0.5, 40))
+LEVELS = (Level(2, 1), Level(0.5, 40))
 
 
 def test_a_border_that_was_refined_is_refined_again_and_its_old_scales_go(store, kept):
@@ -249,16 +249,16 @@ def test_a_part_that_a_person_took_away_stays_away_though_scales_came_with_it(st
     ],
 )
 def test_how_far_a_border_is_refined_again(levels, downsample, windows):
-    levels = tuple(Scale(*level) for level in levels)
+    levels = tuple(Level(*level) for level in levels)
     assert refinement(levels, None) == refinement(levels, WINDOW) == Refinement(downsample, windows)
 
 
 def test_a_border_is_refined_as_finely_by_a_model_of_another_input_size():
     """Four pixels of a window of 1,024 px make a cell of its mask, and a refinement is asked for in cells."""
-    assert refinement((Scale(2, 1), Scale(0.5, 20)), Window(0, 0, 2, 1024)) == Refinement(2, 64)
+    assert refinement((Level(2, 1), Level(0.5, 20)), Window(0, 0, 2, 1024)) == Refinement(2, 64)
 
 
-@pytest.mark.parametrize("levels", [(), (Scale(8, 1),)])
+@pytest.mark.parametrize("levels", [(), (Level(8, 1),)])
 def test_a_border_that_was_not_refined_is_not_refined(levels):
     assert refinement(levels, WINDOW) is None
 

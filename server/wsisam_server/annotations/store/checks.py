@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import numpy as np
 import shapely
 
+from wsisam_server.annotations.store.model import PATCH_FIELDS, Draft, Patch
 from wsisam_server.annotations.store.shape import canonical
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.shapes import Looks, TangledError, problem
 from wsisam_server.core.shapes.validity import SMALL
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
-    from wsisam_server.annotations.store.model import Content, Draft, Provenance, SlideRecord, Target, Wanted
+    from wsisam_server.annotations.store.model import AnnotationFilter, Content, Provenance, SlideRecord, Target
     from wsisam_server.core.settings import Limits
 
 MAX_COORDINATE: Final = 2.0**26
@@ -41,6 +43,9 @@ MAX_RGB: Final = 0xFFFFFF
 
 _AREA: Final = 2
 
+_NO_SHAPE: Final = shapely.Point(0, 0)
+"""Of a patch that leaves the shape as it is."""
+
 _KINDS: Final = (
     shapely.GeometryType.POINT,
     shapely.GeometryType.LINESTRING,
@@ -51,7 +56,7 @@ _KINDS: Final = (
 )
 
 
-def drafts(given: Sequence[Draft], limits: Limits) -> list[Draft]:
+def drafts(given: Sequence[Draft | Patch], limits: Limits) -> list[Draft | Patch]:
     """The drafts with shapes and numbers in their one form.
 
     Raises:
@@ -61,7 +66,26 @@ def drafts(given: Sequence[Draft], limits: Limits) -> list[Draft]:
     for draft in given:
         _content(draft, limits)
     _shapes(given, limits)
-    return [replace(draft, content=replace(draft.content, shape=canonical(draft.content.shape))) for draft in given]
+    return [_in_one_form(draft) for draft in given]
+
+
+def _in_one_form(draft: Draft | Patch) -> Draft | Patch:
+    if isinstance(draft, Draft):
+        return replace(draft, content=replace(draft.content, shape=canonical(draft.content.shape)))
+    if "shape" not in draft.fields:
+        return draft
+    return replace(draft, fields={**draft.fields, "shape": canonical(draft.fields["shape"])})
+
+
+def patched(annotation_id: uuid.UUID, characters: int, limits: Limits) -> None:
+    """Passes an annotation's texts, some of which are new: each was looked at, and now all of them together.
+
+    Raises:
+        WsiSamServerError: INVALID_FIELD.
+    """
+    if characters > limits.annotation_text:
+        problem = f"its texts have more than {limits.annotation_text} characters together"
+        raise WsiSamServerError(Reason.INVALID_FIELD, field="annotation", problem=problem, annotation_id=annotation_id)
 
 
 def targets(given: Sequence[Target], limits: Limits) -> None:
@@ -85,7 +109,7 @@ def signature(author: str, request_id: str, limits: Limits) -> None:
         _text(field, value, limits.id_length)
 
 
-def wanted(given: Wanted) -> None:
+def annotation_filter(given: AnnotationFilter) -> None:
     """Passes what may be looked for.
 
     Raises:
@@ -113,17 +137,29 @@ def slides(given: Collection[SlideRecord], limits: Limits) -> None:
                 _refuse("slides.uris", "one is empty")
 
 
-def _batch(given: Sequence[Draft] | Sequence[Target], limits: Limits) -> None:
+def _batch(given: Sequence[Draft | Patch] | Sequence[Target], limits: Limits) -> None:
     if not 1 <= len(given) <= limits.annotations_per_request:
         _refuse("annotations", f"there must be 1 to {limits.annotations_per_request}")
     if len({item.id for item in given}) < len(given):
         _refuse("annotations", "an id is used twice")
 
 
-def _content(draft: Draft, limits: Limits) -> None:
-    content = draft.content
+def _patch(patch: Patch) -> None:
+    if not patch.fields:
+        _refuse("update_mask", "it names no field")
+    for name in sorted(patch.fields.keys() - PATCH_FIELDS):
+        _refuse("update_mask", f"'{name}' is no field that can be changed by itself")
+    if patch.expected == 0:
+        _refuse("update_mask", "the annotation is new (revision 0), so no field of it can stay; leave the mask out")
+
+
+def _content(draft: Draft | Patch, limits: Limits) -> None:
     try:
-        _slide_id("slide_id", content.slide_id)
+        if isinstance(draft, Patch):
+            _patch(draft)
+        content = draft.content
+        if isinstance(draft, Draft) or draft.slide_id:
+            _slide_id("slide_id", content.slide_id)
         for field, value in _texts(content):
             _text(field, value, MAX_NAME if field in {"project", "path_class.name"} else limits.annotation_text)
         if sum(len(value) for _, value in _texts(content)) > limits.annotation_text:
@@ -188,9 +224,9 @@ def _text(field: str, value: str, limit: int) -> None:
         _refuse(field, "it has a character that is no text (U+0000, or half of a pair)")
 
 
-def _shapes(given: Sequence[Draft], limits: Limits) -> None:
+def _shapes(given: Sequence[Draft | Patch], limits: Limits) -> None:
     # All at once: one by one, these checks would take longer than storing.
-    shapes = np.asarray([draft.content.shape for draft in given], object)
+    shapes = np.asarray([_shape(draft) for draft in given], object)
     large = _large(shapes)
     parts, part_of = shapely.get_parts(shapes, return_index=True)
     coordinates, vertex_of = shapely.get_coordinates(shapes, return_index=True)
@@ -203,14 +239,18 @@ def _shapes(given: Sequence[Draft], limits: Limits) -> None:
     bad |= shapely.get_num_coordinates(shapes) > limits.vertices_per_annotation
     for number in np.flatnonzero(bad).tolist():
         draft = given[number]
-        problem = next(_problems(draft.content.shape, limits))
+        problem = next(_problems(_shape(draft), limits))
         raise WsiSamServerError(Reason.INVALID_SHAPE, annotation_id=draft.id, problem=problem)
     _large_ones([draft for draft, one in zip(given, large, strict=True) if one])
 
 
-def heavy(given: Sequence[Draft]) -> bool:
+def heavy(given: Sequence[Draft | Patch]) -> bool:
     """Whether it may take seconds until drafts are known to be good."""
-    return bool(_large(np.asarray([draft.content.shape for draft in given], object)).any())
+    return bool(_large(np.asarray([_shape(draft) for draft in given], object)).any())
+
+
+def _shape(draft: Draft | Patch) -> BaseGeometry:
+    return draft.content.shape if isinstance(draft, Draft) else draft.fields.get("shape", _NO_SHAPE)
 
 
 def _large(shapes: NDArray[np.object_]) -> NDArray[np.bool_]:
@@ -218,12 +258,12 @@ def _large(shapes: NDArray[np.object_]) -> NDArray[np.bool_]:
     return np.asarray((shapely.get_dimensions(shapes) == _AREA) & (shapely.get_num_coordinates(shapes) > SMALL))
 
 
-def _large_ones(given: Sequence[Draft]) -> None:
+def _large_ones(given: Sequence[Draft | Patch]) -> None:
     """Passes areas that are valid, and of which that can be told soon."""
     looks = Looks()
     for draft in given:
         try:
-            found = problem(draft.content.shape, looks)
+            found = problem(_shape(draft), looks)
         except TangledError as error:
             found = "too many of its segments cross or lie side by side; simplify it, or store it in parts"
             raise WsiSamServerError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from typing_extensions import Self
 
 from wsisam_server.annotations.store import standing
-from wsisam_server.annotations.store.model import Wanted
+from wsisam_server.annotations.store.model import AnnotationFilter
 from wsisam_server.core.errors import Reason, WsiSamServerError
 
 if TYPE_CHECKING:
@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from types import TracebackType
 
-    from wsisam_server.annotations.store.model import Annotation, Draft, Page, Saved, SlideRecord, Target
+    from wsisam_server.annotations.store.model import (
+        Annotation,
+        Draft,
+        Page,
+        Patch,
+        Saved,
+        SlideRecord,
+        SlideSummary,
+        Target,
+    )
     from wsisam_server.annotations.store.standing import Standing
 
 _AT_ONCE: Final = 1000
@@ -31,7 +40,10 @@ class Store(ABC):
 
     Changes. One call's changes are stored together or not at all, and are on the disk when it returns. A change names
     the revision that it was made to; if that is not the latest, the call fails with both versions. A change that
-    changes nothing adds no revision. A call that is repeated with its request id returns what it returned before.
+    has no effect adds no revision. A call that is repeated with its request id returns what it returned before.
+
+    Trials. With `validate_only`, a change is compared with the store as ever, and fails as it would fail. Nothing is
+    stored, and the request id is neither looked for nor remembered.
 
     Every method raises WsiSamServerError: STORE_BUSY, STORE_FULL, STORE_UNAVAILABLE or STORE_DAMAGED.
     """
@@ -41,21 +53,33 @@ class Store(ABC):
     def identity(self) -> str:
         """What tells this store from every other: random, made with it, and kept in its backups."""
 
+    @property
+    @abstractmethod
+    def schema_version(self) -> str:
+        """The version of its form in the database."""
+
     @abstractmethod
     def head(self) -> int:
         """The latest revision's number; 0 when there is none."""
 
     @abstractmethod
     def save(
-        self, drafts: Sequence[Draft], *, author: str, request_id: str, slides: Collection[SlideRecord] = ()
+        self,
+        drafts: Sequence[Draft | Patch],
+        *,
+        author: str,
+        request_id: str,
+        slides: Collection[SlideRecord] = (),
+        validate_only: bool = False,
     ) -> list[Saved]:
         """Stores annotations, new or changed. One that was deleted is back afterwards.
 
         Args:
-            drafts: of different annotations.
+            drafts: of different annotations, or of some of their fields.
             author: whose revisions they are.
             request_id: the caller's own, random; remembered for at least 30 days.
             slides: what is known of the slides; adds to what the store knows.
+            validate_only: see above.
 
         Returns:
             One for each draft, in their order.
@@ -67,7 +91,9 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def delete(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
+    def delete(
+        self, targets: Sequence[Target], *, author: str, request_id: str, validate_only: bool = False
+    ) -> list[Saved]:
         """Deletes annotations. They can be restored.
 
         Raises:
@@ -76,7 +102,9 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def restore(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
+    def restore(
+        self, targets: Sequence[Target], *, author: str, request_id: str, validate_only: bool = False
+    ) -> list[Saved]:
         """Brings deleted annotations back, or any annotation back to an earlier revision.
 
         Raises:
@@ -93,7 +121,7 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def listing(self, wanted: Wanted, *, after: int, limit: int, deleted: bool = False) -> Page:
+    def listing(self, wanted: AnnotationFilter, *, after: int, limit: int, deleted: bool = False) -> Page:
         """Annotations as they are, in the order of their revisions.
 
         Asked page by page until one is complete, nothing is missed; what is changed meanwhile comes again.
@@ -109,7 +137,7 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def changes(self, wanted: Wanted, *, after: int, limit: int) -> Page:
+    def changes(self, wanted: AnnotationFilter, *, after: int, limit: int) -> Page:
         """All revisions after one, in order, of annotations that are wanted as of that revision or the one before it.
 
         The one before counts, so that who follows one class (say) hears of an annotation that was given another.
@@ -123,7 +151,7 @@ class Store(ABC):
         """All revisions of one annotation after one, in order.
 
         Raises:
-            WsiSamServerError: ANNOTATION_NOT_FOUND.
+            WsiSamServerError: ANNOTATION_NOT_FOUND, REVISION_AHEAD.
         """
 
     def standings(self, slide_id: str) -> tuple[dict[uuid.UUID, Standing], int]:
@@ -135,7 +163,7 @@ class Store(ABC):
         found: dict[uuid.UUID, Standing] = {}
         after, complete = 0, False
         while not complete:
-            page = self.listing(Wanted(slide_id=slide_id), after=after, limit=_AT_ONCE, deleted=True)
+            page = self.listing(AnnotationFilter(slide_id=slide_id), after=after, limit=_AT_ONCE, deleted=True)
             found.update((one.id, standing.of(one)) for one in page.annotations)
             after, complete = page.revision, page.complete
         return found, after
@@ -164,6 +192,13 @@ class Store(ABC):
     @abstractmethod
     def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
         """What is known of slides, in any order; those of which nothing is known are left out."""
+
+    @abstractmethod
+    def slide_summaries(self) -> list[SlideSummary]:
+        """The slides that hold annotations, deleted ones included.
+
+        They are in the order in which the store first heard of them.
+        """
 
     @abstractmethod
     def close(self) -> None:

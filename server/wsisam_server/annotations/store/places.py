@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import sqlalchemy as sa
 
 from wsisam_server.annotations.store import chain, tables
-from wsisam_server.annotations.store.model import SlideRecord
+from wsisam_server.annotations.store.model import SlideRecord, SlideSummary
 from wsisam_server.core.geometry import SlideSize
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 KEPT: Final = 256
 """Places of one slide that it can be found by. Of more, the one that was seen first and the newest stay."""
@@ -46,6 +46,42 @@ def slide_records(connection: sa.Connection, slide_ids: Collection[str]) -> list
             for row in rows
         ]
     return records
+
+
+def summaries(
+    connection: sa.Connection,
+    after: str,
+    limit: int,
+    slide_ids: Collection[str],
+    conditions: Iterable[sa.ColumnElement[bool]],
+) -> tuple[list[SlideSummary], bool]:
+    """See `SqlStore.slide_page`.
+
+    Args:
+        connection: is asked.
+        after: see there.
+        limit: see there.
+        slide_ids: see there.
+        conditions: on the annotations as they are.
+    """
+    slide, annotation = tables.slide.c, tables.annotation.c
+    last = sa.select(slide.number).where(slide.slide_id == after)
+    start = connection.execute(last).scalar_one_or_none() or 0
+    there = sa.func.sum(sa.case((annotation.deleted, 0), else_=1))
+    query = (
+        sa.select(slide.number, slide.slide_id, there.label("there"), sa.func.max(annotation.revision).label("newest"))
+        .join(tables.annotation, annotation.slide == slide.number)
+        .where(slide.number > start, *conditions)
+        .group_by(slide.number, slide.slide_id)
+        .order_by(slide.number)
+        .limit(limit + 1)
+    )
+    if slide_ids:
+        query = query.where(slide.slide_id.in_(sorted(set(slide_ids))))
+    rows = connection.execute(query).all()
+    records = {record.slide_id: record for record in slide_records(connection, [row.slide_id for row in rows[:limit]])}
+    found = [SlideSummary(records[row.slide_id], int(row.there), row.newest) for row in rows[:limit]]
+    return found, len(rows) <= limit
 
 
 def note(connection: sa.Connection, slides: Collection[SlideRecord], used: set[str]) -> dict[str, int]:

@@ -11,13 +11,12 @@ import asyncio
 import contextlib
 import copy
 import logging
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from wsisam_server.annotations.store import checks
-from wsisam_server.annotations.store.contract import Store
 from wsisam_server.annotations.store.errors import StoreError
+from wsisam_server.annotations.store.executors import BlockingStore, Executors, seen
 from wsisam_server.annotations.store.location import plain_name
 from wsisam_server.annotations.store.opening import open_store
 from wsisam_server.annotations.store.threads import Threads
@@ -27,28 +26,31 @@ from wsisam_server.core.settings import Limits
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Collection, Coroutine, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from concurrent.futures import Future
 
-    from wsisam_server.annotations.store.model import Annotation, Draft, Page, Saved, Scope, SlideRecord, Target, Wanted
+    from wsisam_server.annotations.store.contract import Store
+    from wsisam_server.annotations.store.model import (
+        Annotation,
+        AnnotationFilter,
+        Draft,
+        Page,
+        Patch,
+        Saved,
+        Scope,
+        SlideRecord,
+        SlideSummary,
+        Target,
+    )
     from wsisam_server.annotations.store.sql_store import SqlStore
-    from wsisam_server.annotations.store.standing import Standing
 
 _log = logging.getLogger(__name__)
-
-READERS: Final = 4
 
 CLOSING_SECONDS: Final = 1.0
 """How long a server that ends waits for what the store still does; it has drained its calls before."""
 
 GOODBYE_SECONDS: Final = 0.5
 """How long it waits then until connections are closed."""
-
-WORKERS: Final = 2
-"""Threads for long work, such as the sync of an image."""
-
-CHECKERS: Final = 2
-"""Threads on which large areas are looked at."""
 
 LONGEST: Final = 4
 """How many times as long as the store may take to answer one call may take while others are answered."""
@@ -58,105 +60,6 @@ POLL_SECONDS: Final = 1.0
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
-
-
-class _Turns:
-    """Whose turn it is, and who waits for what: shared by all views of one store."""
-
-    def __init__(self) -> None:
-        self.writer = Threads(1, "wsisam-store-writer")
-        self.readers = Threads(READERS, "wsisam-store-reader")
-        self.checkers = Threads(CHECKERS, "wsisam-store-checker")
-        self.workers = Threads(WORKERS, "wsisam-store-worker")
-        self.writes = 0
-        self.working: set[_InTurn] = set()
-        self.changed = asyncio.Event()
-        self.stamp = 0
-
-    def wake(self) -> None:
-        self.stamp += 1
-        self.changed.set()
-        self.changed = asyncio.Event()
-
-    def written(self, write: asyncio.Future[Any]) -> None:
-        self.writes -= 1
-        _seen(write)
-        self.wake()
-
-    def are_workers_stuck(self, seconds: float) -> bool:
-        working = tuple(self.working)
-        return len(working) >= WORKERS and all(one.asking_seconds > seconds for one in working)
-
-
-class _InTurn(Store):
-    """A store for a thread beside the event loop: it reads by itself, and its changes wait with all others."""
-
-    def __init__(self, waiting: AsyncStore, store: SqlStore, loop: asyncio.AbstractEventLoop) -> None:
-        self._waiting = waiting
-        self._store = store
-        self._loop = loop
-        self._asked: float | None = None
-
-    @property
-    def asking_seconds(self) -> float:
-        """For how long it has been waiting for the store; 0 while it does not."""
-        asked = self._asked
-        return 0.0 if asked is None else time.monotonic() - asked
-
-    @property
-    def identity(self) -> str:
-        return self._store.identity
-
-    def head(self) -> int:
-        return self._read(self._store.head)
-
-    def save(
-        self, drafts: Sequence[Draft], *, author: str, request_id: str, slides: Collection[SlideRecord] = ()
-    ) -> list[Saved]:
-        return self._changed(self._waiting.save(drafts, author=author, request_id=request_id, slides=slides))
-
-    def delete(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
-        return self._changed(self._waiting.delete(targets, author=author, request_id=request_id))
-
-    def restore(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
-        return self._changed(self._waiting.restore(targets, author=author, request_id=request_id))
-
-    def get(self, annotation_id: uuid.UUID, revision: int | None = None) -> Annotation:
-        return self._read(self._store.get, annotation_id, revision)
-
-    def listing(self, wanted: Wanted, *, after: int, limit: int, deleted: bool = False) -> Page:
-        return self._read(self._store.listing, wanted, after=after, limit=limit, deleted=deleted)
-
-    def changes(self, wanted: Wanted, *, after: int, limit: int) -> Page:
-        return self._read(self._store.changes, wanted, after=after, limit=limit)
-
-    def history(self, annotation_id: uuid.UUID, *, after: int, limit: int) -> Page:
-        return self._read(self._store.history, annotation_id, after=after, limit=limit)
-
-    def standings(self, slide_id: str) -> tuple[dict[uuid.UUID, Standing], int]:
-        return self._read(self._store.standings, slide_id)
-
-    def some(self, annotation_ids: Collection[uuid.UUID]) -> list[Annotation]:
-        return self._read(self._store.some, annotation_ids)
-
-    def classes(self) -> list[str]:
-        return self._read(self._store.classes)
-
-    def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
-        return self._read(self._store.slides, slide_ids)
-
-    def close(self) -> None:
-        """It is not this one's to close."""
-
-    def _read(self, call: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
-        self._asked = time.monotonic()
-        try:
-            return call(*args, **kwargs)
-        finally:
-            self._asked = None
-
-    def _changed(self, change: Coroutine[Any, Any, list[Saved]]) -> list[Saved]:
-        return asyncio.run_coroutine_threadsafe(change, self._loop).result()
 
 
 class AsyncStore:
@@ -176,7 +79,7 @@ class AsyncStore:
         self._store = store
         self._waiting_writes = waiting_writes
         self._seconds = seconds
-        self._turns = _Turns()
+        self._executors = Executors()
 
     @classmethod
     async def opened(cls, where: str, limits: Limits) -> AsyncStore:
@@ -205,42 +108,68 @@ class AsyncStore:
         return part
 
     @property
-    def stamp(self) -> int:
-        """Counts the changes made here; for `stir`."""
-        return self._turns.stamp
+    def version(self) -> int:
+        """Counts the changes made here; for `wait_for_change`."""
+        return self._executors.version
 
     @property
     def identity(self) -> str:
         """The store's own id."""
         return self._store.identity
 
+    @property
+    def schema_version(self) -> str:
+        """The version of its form in the database."""
+        return self._store.schema_version
+
     async def save(
-        self, drafts: Sequence[Draft], *, author: str, request_id: str, slides: Collection[SlideRecord] = ()
+        self,
+        drafts: Sequence[Draft | Patch],
+        *,
+        author: str,
+        request_id: str,
+        slides: Collection[SlideRecord] = (),
+        validate_only: bool = False,
     ) -> list[Saved]:
         """See `Store`."""
         if checks.heavy(drafts):
             # Seconds, perhaps: not in a turn that others wait for.
             loop = asyncio.get_running_loop()
-            drafts = await loop.run_in_executor(self._turns.checkers, self._checked, drafts)
-        return await self._write(self._store.save, drafts, author=author, request_id=request_id, slides=slides)
+            drafts = await loop.run_in_executor(self._executors.checkers, self._checked, drafts)
+        return await self._write(
+            self._store.save,
+            drafts,
+            author=author,
+            request_id=request_id,
+            slides=slides,
+            validate_only=validate_only,
+        )
 
-    async def delete(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
+    async def delete(
+        self, targets: Sequence[Target], *, author: str, request_id: str, validate_only: bool = False
+    ) -> list[Saved]:
         """See `Store`."""
-        return await self._write(self._store.delete, targets, author=author, request_id=request_id)
+        return await self._write(
+            self._store.delete, targets, author=author, request_id=request_id, validate_only=validate_only
+        )
 
-    async def restore(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
+    async def restore(
+        self, targets: Sequence[Target], *, author: str, request_id: str, validate_only: bool = False
+    ) -> list[Saved]:
         """See `Store`."""
-        return await self._write(self._store.restore, targets, author=author, request_id=request_id)
+        return await self._write(
+            self._store.restore, targets, author=author, request_id=request_id, validate_only=validate_only
+        )
 
     async def get(self, annotation_id: uuid.UUID, revision: int | None = None) -> Annotation:
         """See `Store`."""
         return await self._read(self._store.get, annotation_id, revision)
 
-    async def listing(self, wanted: Wanted, *, after: int, limit: int, deleted: bool = False) -> Page:
+    async def listing(self, wanted: AnnotationFilter, *, after: int, limit: int, deleted: bool = False) -> Page:
         """See `Store`."""
         return await self._read(self._store.listing, wanted, after=after, limit=limit, deleted=deleted)
 
-    async def changes(self, wanted: Wanted, *, after: int, limit: int) -> Page:
+    async def changes(self, wanted: AnnotationFilter, *, after: int, limit: int) -> Page:
         """See `Store`."""
         return await self._read(self._store.changes, wanted, after=after, limit=limit)
 
@@ -256,43 +185,53 @@ class AsyncStore:
         """See `Store`."""
         return await self._read(self._store.slides, slide_ids)
 
+    async def slide_page(
+        self, *, after: str, limit: int, slide_ids: Collection[str] = ()
+    ) -> tuple[list[SlideSummary], bool]:
+        """See `SqlStore`."""
+        return await self._read(self._store.slide_page, after=after, limit=limit, slide_ids=slide_ids)
+
+    async def head(self) -> int:
+        """See `Store`."""
+        return await self._read(self._store.head)
+
     async def work(self, call: Callable[[Store], Result]) -> Result:
         """Runs what both reads and changes the store. Each of its changes waits for its turn, as those of others do.
 
         Args:
             call: gets a store that blocks; it runs on a thread of its own kind, so that it keeps no reader waiting.
         """
-        turns, mine = self._turns, _InTurn(self, self._store, asyncio.get_running_loop())
+        executors, mine = self._executors, BlockingStore(self, self._store, asyncio.get_running_loop())
 
         def hangs() -> bool:
-            if mine in turns.working:
+            if mine in executors.working:
                 return mine.asking_seconds > self._seconds
-            return turns.are_workers_stuck(self._seconds)
+            return executors.are_workers_stuck(self._seconds)
 
         def run() -> Result:
-            turns.working.add(mine)
+            executors.working.add(mine)
             try:
                 return call(mine)
             finally:
-                turns.working.discard(mine)
+                executors.working.discard(mine)
 
         if hangs():
             raise _silent()
-        return await self._answer(turns.workers.submit(run), hangs)
+        return await self._answer(executors.workers.submit(run), hangs)
 
-    async def stir(self, stamp: int) -> None:
+    async def wait_for_change(self, version: int) -> None:
         """Waits until there may be something new: at once after a change here, else for a moment.
 
         Args:
-            stamp: as it was before the caller last looked.
+            version: as it was before the caller last looked.
         """
-        if stamp == self._turns.stamp:
+        if version == self._executors.version:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._turns.changed.wait(), POLL_SECONDS)
+                await asyncio.wait_for(self._executors.changed.wait(), POLL_SECONDS)
 
-    def wake(self) -> None:
-        """Ends all waiting in `stir`."""
-        self._turns.wake()
+    def notify(self) -> None:
+        """Ends all waiting in `wait_for_change`."""
+        self._executors.notify()
 
     async def close(self, seconds: float = CLOSING_SECONDS) -> None:
         """Lets running calls end, and closes the store. What a database that hangs keeps for longer is left behind.
@@ -300,32 +239,35 @@ class AsyncStore:
         Args:
             seconds: for all calls together.
         """
-        turns, closer = self._turns, Threads(1, "wsisam-store-closer")
+        executors, closer = self._executors, Threads(1, "wsisam-store-closer")
         closed = await asyncio.gather(
-            *(one.close(seconds) for one in (turns.checkers, turns.workers, turns.writer, turns.readers))
+            *(
+                one.close(seconds)
+                for one in (executors.checkers, executors.workers, executors.writer, executors.readers)
+            )
         )
         if not all(closed):
             _log.warning("the store does not answer: what was asked of it last was left, and may be stored or not")
         closer.submit(self._store.close)
         await closer.close(GOODBYE_SECONDS)
 
-    def _checked(self, drafts: Sequence[Draft]) -> Sequence[Draft]:
+    def _checked(self, drafts: Sequence[Draft | Patch]) -> Sequence[Draft | Patch]:
         give_way()  # the threads on which this is done do nothing else
         return self._store.checked(drafts)
 
     async def _write(self, call: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
-        turns = self._turns
-        if turns.writes >= self._waiting_writes:
-            raise WsiSamServerError(Reason.STORE_BUSY, private=f"{turns.writes} changes wait")
-        if turns.writer.is_stuck(self._seconds):
+        executors = self._executors
+        if executors.writes >= self._waiting_writes:
+            raise WsiSamServerError(Reason.STORE_BUSY, private=f"{executors.writes} changes wait")
+        if executors.writer.is_stuck(self._seconds):
             raise _silent()
-        running = turns.writer.submit(call, *args, **kwargs)
-        turns.writes += 1  # not before: without a thread for it, it would count for ever
-        asyncio.wrap_future(running).add_done_callback(turns.written)
-        return await self._answer(running, partial(self._hangs, turns.writer, running), keep=True)
+        running = executors.writer.submit(call, *args, **kwargs)
+        executors.writes += 1  # not before: without a thread for it, it would count for ever
+        asyncio.wrap_future(running).add_done_callback(executors.written)
+        return await self._answer(running, partial(self._hangs, executors.writer, running), keep=True)
 
     async def _read(self, call: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
-        readers = self._turns.readers
+        readers = self._executors.readers
         if readers.is_stuck(self._seconds):
             raise _silent()
         running = readers.submit(call, *args, **kwargs)
@@ -344,7 +286,7 @@ class AsyncStore:
             keep: whether it is made also where the caller is cancelled.
         """
         answer = asyncio.wrap_future(running)
-        answer.add_done_callback(_seen)
+        answer.add_done_callback(seen)
         try:
             while not (await asyncio.wait({answer}, timeout=self._seconds / 4))[0]:
                 if hangs():
@@ -355,12 +297,6 @@ class AsyncStore:
                 running.cancel()
             raise
         return answer.result()
-
-
-def _seen(answer: asyncio.Future[Any]) -> None:
-    """Nobody may be left to take an error: asyncio would log it as a bug."""
-    if not answer.cancelled():
-        answer.exception()
 
 
 def _silent() -> WsiSamServerError:

@@ -17,7 +17,7 @@ from wsisam_server.annotations.sync.likeness import alike
 from wsisam_server.annotations.sync.model import Drawing, Image
 from wsisam_server.annotations.sync.plan import Base, Case, Direction, Note, Resolution, Verb, plan
 from wsisam_server.annotations.sync.steps import Unwatched
-from wsisam_server.annotations.sync.store_side import Applied, StoreSide
+from wsisam_server.annotations.sync.store_side import Applied, Refusal, StoreSide
 
 if TYPE_CHECKING:
     import uuid
@@ -79,7 +79,7 @@ class Merged:
     remove: list[uuid.UUID] = field(default_factory=list)
     revisions: dict[uuid.UUID, int] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
-    refused: dict[uuid.UUID, str] = field(default_factory=dict)
+    refused: dict[uuid.UUID, Refusal | str] = field(default_factory=dict)
     unchanged: int = 0
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import openslide
 
-from wsisam_server.annotations.store import Wanted
+from wsisam_server.annotations.store import AnnotationFilter
 from wsisam_server.annotations.sync.errors import SyncError
 from wsisam_server.annotations.sync.record import SlideSeen
 from wsisam_server.core.errors import WsiSamServerError
@@ -95,7 +95,7 @@ class Matcher:
         if seen is not None and seen.uris == image.uris:
             return seen
         for uri in image.uris:
-            page = self._store.listing(Wanted(uri=uri), after=0, limit=1, deleted=True)
+            page = self._store.listing(AnnotationFilter(uri=uri), after=0, limit=1, deleted=True)
             for annotation in page.annotations:
                 slide_id = annotation.content.slide_id
                 for record in self._store.slides([slide_id]):

@@ -186,7 +186,7 @@ class _Run:
             return True
         annotation_id, revision, at = witness
         found = self._side.version(annotation_id, revision)
-        if found is not None and found.updated.isoformat() == at:
+        if found is not None and found.update_time.isoformat() == at:
             return True
         del self._record.witnesses[self._store.identity]
         return False
@@ -202,4 +202,4 @@ class _Run:
             return
         found = self._side.version(one, base.revision)
         if found is not None:
-            self._record.witnesses[self._store.identity] = (one, base.revision, found.updated.isoformat())
+            self._record.witnesses[self._store.identity] = (one, base.revision, found.update_time.isoformat())

@@ -11,7 +11,7 @@ from wsisam_server.annotations.store import SlideRecord, listed
 from wsisam_server.learning.dataset_export.drawn import Chosen, Drawn, DrawnSlide, Gathered
 
 if TYPE_CHECKING:
-    from wsisam_server.annotations.store import Annotation, Store, Wanted
+    from wsisam_server.annotations.store import Annotation, AnnotationFilter, Store
 
 _FINGERPRINT: Final = 64
 """Hex digits of a slide's fingerprint; other ids are names that clients gave."""
@@ -20,7 +20,7 @@ _FINGERPRINT: Final = 64
 _ALL: Final = Chosen()
 
 
-def gather(store: Store, wanted: Wanted, *, chosen: Chosen = _ALL, since: int = 0) -> Gathered:
+def gather(store: Store, wanted: AnnotationFilter, *, chosen: Chosen = _ALL, since: int = 0) -> Gathered:
     """The annotations that a store has now.
 
     Args:

@@ -13,7 +13,7 @@ from wsisam_server.core.settings import Limits
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-    from wsisam_server.annotations.store import Provenance, Scale, SlideRecord
+    from wsisam_server.annotations.store import Level, Provenance, SlideRecord
     from wsisam_server.core.geometry import Window
 
 _ROOM: Final = 2
@@ -58,7 +58,7 @@ class Answerer(Protocol):
         ...
 
     def answer(
-        self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Scale, ...]
+        self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Level, ...]
     ) -> Redrawn:
         """Answers a prompt as it was made, see `steps` and, for the last of them, `refinement`.
 
@@ -85,7 +85,7 @@ def steps(prompt: SlidePrompt) -> list[SlidePrompt]:
     return boxed + grown
 
 
-def refinement(levels: tuple[Scale, ...], window: Window | None) -> Refinement | None:
+def refinement(levels: tuple[Level, ...], window: Window | None) -> Refinement | None:
     """How far a border is refined again: as finely as it was, with room for more windows as far as servers usually go.
 
     Args:
@@ -106,6 +106,6 @@ def refinement(levels: tuple[Scale, ...], window: Window | None) -> Refinement |
     )
 
 
-def windows_used(levels: tuple[Scale, ...]) -> int:
+def windows_used(levels: tuple[Level, ...]) -> int:
     """How many windows a border took, beside the field."""
     return min(sum(level.windows for level in levels[1:]), _MOST_WINDOWS)

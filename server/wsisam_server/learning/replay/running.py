@@ -16,7 +16,7 @@ from wsisam_server.learning.replay.report import Compared, Report, dice
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wsisam_server.annotations.store import Annotation, Store, Wanted
+    from wsisam_server.annotations.store import Annotation, AnnotationFilter, Store
     from wsisam_server.learning.replay.answering import Answerer, Redrawn
 
 PAGE: Final = 1000
@@ -24,7 +24,7 @@ PAGE: Final = 1000
 
 def replay(
     store: Store,
-    wanted: Wanted,
+    wanted: AnnotationFilter,
     answerer: Answerer,
     *,
     imported: bool = False,

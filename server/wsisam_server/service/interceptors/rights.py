@@ -29,7 +29,9 @@ RIGHTS: Final[Mapping[str, Callers]] = {
     "/wsisam.v1.Annotations/List": READERS,
     "/wsisam.v1.Annotations/Delete": ANNOTATORS,
     "/wsisam.v1.Annotations/Restore": ANNOTATORS,
-    "/wsisam.v1.Annotations/History": READERS,
+    "/wsisam.v1.Annotations/ListRevisions": READERS,
+    "/wsisam.v1.Annotations/ListSlides": READERS,
+    "/wsisam.v1.Annotations/GetStore": READERS,
     "/wsisam.v1.Annotations/Watch": READERS,
     "/wsisam.v1.Annotations/Sync": ANNOTATORS,
     # Load balancers and monitors have no tokens; what they learn is whether the server serves.
