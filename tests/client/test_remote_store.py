@@ -7,6 +7,7 @@ import pytest
 
 from annotations.store.conftest import LIMITS
 from annotations.store.contract import StoreContract
+from annotations.store.fields import FieldsContract
 from support.annotations import Serving
 from wsisam_server.client import Client
 from wsisam_server.client.remote_store import RemoteStore
@@ -35,7 +36,7 @@ def again(serving):
         store.close()
 
 
-class TestRemote(StoreContract):
+class TestRemote(StoreContract, FieldsContract):
     @pytest.fixture
     def store(self, again):
         return again()

@@ -1079,7 +1079,7 @@ class AnnotationsGetStoreResponse(google.protobuf.message.Message):
     revision: builtins.int
     """The newest revision, whoever may see it; 0 when there is none."""
     schema_version: builtins.str
-    """The version of the store's form in its database, such as "0003": what `wsisam db upgrade` speaks of."""
+    """The version of the store's form in its database, such as "wsisam_0003": what `wsisam db upgrade` speaks of."""
     def __init__(
         self,
         *,
