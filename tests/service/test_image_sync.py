@@ -1,6 +1,9 @@
 """Sync of an image that a client holds, over a real socket: the rules are those of `wsisam sync`."""
 
+import asyncio
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
@@ -10,6 +13,8 @@ from google.rpc import error_details_pb2
 from support.annotations import SLIDE, Caller, Serving, area, drawn, new, path_class
 from support.tangles import zigzags
 from wsisam.v1 import annotations_pb2 as pb
+from wsisam_server.annotations.store import AsyncStore
+from wsisam_server.annotations.sync.plan import ALL_GONE
 from wsisam_server.client import ServerError
 from wsisam_server.core.settings import Limits
 
@@ -247,3 +252,145 @@ def test_large_images_come_in_parts(image, caller):
     messages = caller.stream("Sync", request)
     assert len(messages) > 1
     assert sum(len(message.put) for message in messages) == 40
+
+
+def test_a_refusal_of_the_store_has_its_reason(image, caller):
+    """As when objects are copied to another image with their ids."""
+    elsewhere = caller.save(new(slide_id="another")).saved[0].id
+    image.held[elsewhere] = new(elsewhere)
+    _, whole = image.sync()
+    (action,) = whole.actions
+    assert (action.verb, action.outcome) == (pb.SYNC_VERB_ADD_TO_STORE, pb.SYNC_OUTCOME_REFUSED)
+    assert info_of(action).reason == "REVISION_CONFLICT"
+    assert action.refusal.code == grpc.StatusCode.ABORTED.value[0]
+    assert "another slide" in action.refusal.message
+
+
+def test_what_each_side_did_is_said(image, caller):
+    names = ("mine", "theirs", "kept", "changed here", "changed there", "gone here", "gone there", "gone and changed")
+    ones = {name: image.draw() for name in names[2:]}
+    image.sync()
+    ones["mine"] = image.draw()
+    ones["theirs"] = caller.save(new()).saved[0].id
+    image.held[ones["changed here"]].name = "x"
+    image.held[ones["changed here"]].locked = True
+    there = caller.get(ones["changed there"]).annotation
+    there.shape.CopyFrom(BIGGER)
+    caller.save(there)
+    del image.held[ones["gone here"]]
+    for name in ("gone there", "gone and changed"):
+        caller.delete(ones[name], caller.get(ones[name]).annotation.revision)
+    image.held[ones["gone and changed"]].rgb = 0xFF
+    _, whole = image.sync(validate_only=True)
+    none, added, changed, deleted = (
+        pb.SYNC_CHANGE_NONE,
+        pb.SYNC_CHANGE_ADDED,
+        pb.SYNC_CHANGE_CHANGED,
+        pb.SYNC_CHANGE_DELETED,
+    )
+    assert {
+        one.id: (one.client_change, list(one.client_fields.paths), one.store_change, list(one.store_fields.paths))
+        for one in whole.actions
+    } == {
+        ones["mine"]: (added, [], none, []),
+        ones["theirs"]: (none, [], added, []),
+        ones["changed here"]: (changed, ["name", "locked"], none, []),
+        ones["changed there"]: (none, [], changed, ["shape"]),
+        ones["gone here"]: (deleted, [], none, []),
+        ones["gone there"]: (none, [], deleted, []),
+        ones["gone and changed"]: (changed, ["rgb"], deleted, []),
+    }
+
+
+def test_an_image_that_has_lost_everything_is_not_believed(image, caller):
+    ones = [image.draw() for _ in range(ALL_GONE)]
+    image.sync()
+    image.held.clear()
+    _, whole = image.sync()
+    assert {one.outcome for one in whole.actions} == {pb.SYNC_OUTCOME_ALL_MISSING}
+    assert sorted(caller.ids()) == sorted(ones)
+    _, whole = image.sync(resolve=pb.SYNC_SIDE_CLIENT)
+    assert {one.outcome for one in whole.actions} == {pb.SYNC_OUTCOME_DONE}
+    assert caller.ids() == []
+
+
+CHANGES = (
+    "nothing",
+    "new here",
+    "new there",
+    "changed here",
+    "changed there",
+    "both alike",
+    "both",
+    "gone here",
+    "gone",
+)
+
+
+@pytest.mark.parametrize("resolve", [pb.SYNC_SIDE_UNSPECIFIED, pb.SYNC_SIDE_CLIENT, pb.SYNC_SIDE_STORE])
+@pytest.mark.parametrize("direction", [pb.SYNC_DIRECTION_BOTH, pb.SYNC_DIRECTION_TO_CLIENT, pb.SYNC_DIRECTION_TO_STORE])
+def test_a_repeated_sync_leaves_the_same_to_do_and_does_nothing_again(image, caller, direction, resolve):
+    """The client heard no answer, and asks once more what it asked."""
+    ones = {change: image.draw() for change in CHANGES if not change.startswith("new")}
+    image.sync()
+    image.draw()
+    caller.save(new())
+    for change in ("changed here", "both alike", "both"):
+        image.held[ones[change]].name = "x"
+    for change, name in (("changed there", "y"), ("both alike", "x"), ("both", "z")):
+        caller.save(
+            pb.Annotation(id=ones[change], revision=caller.get(ones[change]).annotation.revision, name=name),
+            fields=["name"],
+        )
+    for change in ("gone here", "gone"):
+        del image.held[ones[change]]
+    caller.delete(ones["gone"], caller.get(ones["gone"]).annotation.revision)
+    before = dict(image.held), list(image.synced), image.store_id
+    _, first = image.sync(direction=direction, resolve=resolve)
+    told = {one.id: one.revision for one in first.synced}
+    done = {one.id: (one.revision, one.name, one.change) for one in caller.listed(include_deleted=True)[0].annotations}
+    image.held, image.synced, image.store_id = before
+    _, again = image.sync(direction=direction, resolve=resolve)
+    settled = {ones["both"]} if resolve == pb.SYNC_SIDE_STORE and direction == pb.SYNC_DIRECTION_BOTH else set()
+    assert {one.id: (one.name, one.shape) for one in again.put} == {one.id: (one.name, one.shape) for one in first.put}
+    assert sorted(again.remove) == sorted(first.remove)
+    assert {one.id: one.revision for one in again.synced if one.id not in settled} == {
+        one: revision for one, revision in told.items() if one not in settled
+    }
+    after = {one.id: (one.revision, one.name, one.change) for one in caller.listed(include_deleted=True)[0].annotations}
+    assert {one: after[one] for one in after.keys() - settled} == {one: done[one] for one in done.keys() - settled}
+    # What was settled is as it was; its history alone is longer.
+    assert {after[one][1] for one in settled} == {done[one][1] for one in settled}
+
+
+class Held:
+    """A store whose work waits until it is let go."""
+
+    def __init__(self, store):
+        self._work, self.running, self.free = store.work, 0, asyncio.Event()
+
+    async def work(self, call):
+        self.running += 1
+        await self.free.wait()
+        return await self._work(call)
+
+
+def test_a_sync_that_is_repeated_while_it_runs_is_run_once(serving, caller, monkeypatch):
+    held = Held(serving.store)
+    monkeypatch.setattr(AsyncStore, "work", lambda _, call: held.work(call))
+    request = pb.AnnotationsSyncRequest(
+        request_id="once", author="a", slide=pb.AnnotatedSlide(slide_id=SLIDE), annotations=[new()]
+    )
+    other = pb.AnnotationsSyncRequest(request_id="once", author="b", slide=pb.AnnotatedSlide(slide_id=SLIDE))
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(caller.stream, "Sync", request)
+        while not held.running:
+            time.sleep(0.01)
+        second = threads.submit(caller.stream, "Sync", request)
+        with pytest.raises(ServerError) as failed:
+            caller.stream("Sync", other)
+        assert (failed.value.status, failed.value.reason) == ("ALREADY_EXISTS", "REQUEST_ID_REUSED")
+        serving.call_soon(held.free.set)
+        assert first.result(20) == second.result(20)
+    assert held.running == 1
+    caller.stream("Sync", other)  # the id is free again: a Sync is idempotent, not remembered

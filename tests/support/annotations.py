@@ -69,6 +69,10 @@ class Serving:
         self._thread.join()
         self._loop.close()
 
+    def call_soon(self, call):
+        """Calls something on the server's event loop."""
+        self._loop.call_soon_threadsafe(call)
+
     async def _start(self, place, limits, port):
         self.store = AsyncStore(open_store(place, limits), limits.waiting_writes)
         self._servicer = AnnotationsServicer(self.store, limits)
