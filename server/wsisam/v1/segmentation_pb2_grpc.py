@@ -53,7 +53,8 @@ class SegmentationStub(object):
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch; annotators and
+    administrators everything.
 
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
@@ -128,7 +129,8 @@ class SegmentationServicer(object):
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch; annotators and
+    administrators everything.
 
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
@@ -335,7 +337,8 @@ class Segmentation(object):
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch; annotators and
+    administrators everything.
 
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.

@@ -45,7 +45,8 @@ class SegmentationStub:
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch; annotators and
+    administrators everything.
 
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
@@ -212,7 +213,8 @@ class SegmentationAsyncStub:
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch; annotators and
+    administrators everything.
 
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
@@ -378,7 +380,8 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch; annotators and
+    administrators everything.
 
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
