@@ -82,7 +82,7 @@ def read_annotations(
             problems.append(f"{where}: {error}")
             continue
         say(where, found.left_out, found.ignored, found.problems)
-        entries += map(Entry, found.drafts, (f"{where}, {place}" for place in found.places))
+        entries += map(Entry, found.drafts, (f"{where}, {place}" for place in found.positions))
         left_out += found.left_out.total()
     if len(problems) == len(parts):
         raise click.ClickException(problems[0] + _more(len(problems) - 1, "file"))

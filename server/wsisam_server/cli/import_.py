@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import shapely
 
-from wsisam_server.annotations.formats import found, reading, values
+from wsisam_server.annotations.formats import parsed, reading, values
 from wsisam_server.annotations.store import digest
 from wsisam_server.cli.annotation_files import Entry, read_annotations
 from wsisam_server.cli.importing import Importing
@@ -180,7 +180,7 @@ def _add_anew(taken: dict[uuid.UUID, Entry], entry: Entry, slide_id: str) -> boo
     """Adds an annotation under an id of its own, unless the same is there already."""
     number = 1
     while True:
-        anew = found.id_of_its_own(slide_id, entry.draft.id, number)
+        anew = parsed.replacement_id(slide_id, entry.draft.id, number)
         first = taken.setdefault(anew, entry.under(anew))
         if first.place == entry.place:
             return True

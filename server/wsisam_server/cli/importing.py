@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import click
 import shapely
 
-from wsisam_server.annotations.formats import found, provenance
+from wsisam_server.annotations.formats import parsed, provenance
 from wsisam_server.annotations.store import AnnotationFilter, RevisionConflictError, digest, listed
 from wsisam_server.cli.storable import SHOWN, in_words
 from wsisam_server.core.errors import Reason, WsiSamServerError
@@ -135,7 +135,7 @@ class Importing:
         return anew
 
     def _renamed(self, entry: Entry) -> Entry:
-        entry = entry.under(found.id_of_its_own(self._record.slide_id, entry.draft.id, 0))
+        entry = entry.under(parsed.replacement_id(self._record.slide_id, entry.draft.id, 0))
         return replace(entry, draft=self._as_stored(entry.draft))
 
     def _without(self, error: WsiSamServerError, batch: list[Entry]) -> list[Entry]:

@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 
 from wsisam_server.annotations.formats import repair
-from wsisam_server.annotations.store import checks
+from wsisam_server.annotations.store import validation
 from wsisam_server.cli.annotation_files import say
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.settings import Limits
@@ -102,7 +102,7 @@ def _refused(entries: list[Entry]) -> dict[uuid.UUID, str]:
     while stack:
         chunk = stack.pop()
         try:
-            checks.drafts([entry.draft for entry in chunk], Limits())
+            validation.drafts([entry.draft for entry in chunk], Limits())
         except WsiSamServerError as error:
             if len(chunk) == 1:
                 refused[chunk[0].draft.id] = in_words(error)

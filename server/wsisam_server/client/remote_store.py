@@ -24,7 +24,7 @@ from wsisam_server.annotations.store import (
     SlideSummary,
     Store,
     Target,
-    checks,
+    validation,
 )
 from wsisam_server.client import Client, ServerError, server_error
 from wsisam_server.core.errors import Reason, WsiSamServerError
@@ -87,7 +87,7 @@ class RemoteStore(Store):
     ) -> list[Saved]:
         """See `Store`."""
         # Here already, because a message cannot even express some of what is refused.
-        good = checks.drafts(drafts, self._limits)
+        good = validation.drafts(drafts, self._limits)
         request = pb.AnnotationsSaveRequest(
             request_id=request_id,
             author=author,
@@ -127,7 +127,7 @@ class RemoteStore(Store):
 
     def listing(self, wanted: AnnotationFilter, *, after: int, limit: int, deleted: bool = False) -> Page:
         """See `Store`."""
-        checks.annotation_filter(wanted)
+        validation.annotation_filter(wanted)
         request = pb.AnnotationsListRequest(
             filter=to_proto.annotation_filter(wanted), since=after, include_deleted=deleted, limit=limit
         )
@@ -139,7 +139,7 @@ class RemoteStore(Store):
 
     def changes(self, wanted: AnnotationFilter, *, after: int, limit: int) -> Page:
         """See `Store`."""
-        checks.annotation_filter(wanted)
+        validation.annotation_filter(wanted)
         return self._revisions(
             pb.AnnotationsListRevisionsRequest(filter=to_proto.annotation_filter(wanted), since=after), limit
         )

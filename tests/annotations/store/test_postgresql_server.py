@@ -12,7 +12,7 @@ import pytest
 from annotations.store.examples import draft, request
 from support import postgresql
 from wsisam_server.annotations.store import AnnotationFilter, AsyncStore, StoreError, open_store
-from wsisam_server.annotations.store.waiting import CLOSING_SECONDS, GOODBYE_SECONDS
+from wsisam_server.annotations.store.async_store import CLOSING_SECONDS, GOODBYE_SECONDS
 from wsisam_server.core.errors import Reason, WsiSamServerError
 
 

@@ -7,7 +7,7 @@ import shapely.affinity
 
 from annotations.store.examples import draft
 from support.tangles import comb, crossed, nested, zigzags
-from wsisam_server.annotations.store import checks
+from wsisam_server.annotations.store import validation
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import Limits
 from wsisam_server.core.shapes import Mender, problem, validity
@@ -54,7 +54,7 @@ TWO_COMBS = shapely.MultiPolygon(
 )
 def test_an_area_of_which_it_could_not_be_told_for_minutes_whether_it_is_valid_is_refused(shape):
     with pytest.raises(WsiSamServerError) as caught:
-        checks.drafts([draft(), draft(shape=shape)], Limits())
+        validation.drafts([draft(), draft(shape=shape)], Limits())
     assert caught.value.reason is Reason.INVALID_SHAPE
     assert any(words in caught.value.details["problem"] for words in ("simplify it", "Self-intersection["))
 
@@ -68,7 +68,7 @@ def rough(count, noise):
 
 def test_a_rough_border_of_very_many_vertices_is_valid_and_is_taken():
     border = shapely.Polygon(rough(100_000, 250))
-    checks.drafts([draft(shape=border)], Limits())
+    validation.drafts([draft(shape=border)], Limits())
     assert Mender().mended(shapely.MultiPolygon([border])).equals_exact(shapely.MultiPolygon([border]), 0)
 
 
@@ -89,7 +89,7 @@ def test_what_crosses_itself_is_refused_before_all_of_it_is_looked_at(wrong, mon
     looked = []
     monkeypatch.setattr(validity.shapely, "is_valid_reason", looked.append)
     with pytest.raises(WsiSamServerError) as caught:
-        checks.drafts([draft(), draft(shape=shapely.Polygon(vertices))], Limits())
+        validation.drafts([draft(), draft(shape=shapely.Polygon(vertices))], Limits())
     assert caught.value.reason is Reason.INVALID_SHAPE
     assert caught.value.details["problem"].startswith("Self-intersection[")
     assert looked == []
@@ -109,4 +109,4 @@ def test_a_long_border_and_many_parts_are_no_tangle():
     radius = 900 + 80 * np.sin(60 * turn)
     lobed = shapely.Polygon(np.column_stack([2000 + radius * np.cos(turn), 2000 + radius * np.sin(turn)]))
     tiles = shapely.MultiPolygon([shapely.box(x, y, x + 1, y + 1) for x in range(0, 400, 2) for y in range(0, 400, 2)])
-    assert len(checks.drafts([draft(shape=lobed), draft(shape=tiles)], Limits())) == 2
+    assert len(validation.drafts([draft(shape=lobed), draft(shape=tiles)], Limits())) == 2

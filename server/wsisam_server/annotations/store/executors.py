@@ -6,13 +6,14 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-from wsisam_server.annotations.store.contract import Store
+from wsisam_server.annotations.store.interface import Store
 from wsisam_server.annotations.store.threads import Threads
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Collection, Coroutine, Sequence
 
+    from wsisam_server.annotations.store.async_store import AsyncStore
     from wsisam_server.annotations.store.model import (
         Annotation,
         AnnotationFilter,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     )
     from wsisam_server.annotations.store.sql_store import SqlStore
     from wsisam_server.annotations.store.standing import Standing
-    from wsisam_server.annotations.store.waiting import AsyncStore
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")

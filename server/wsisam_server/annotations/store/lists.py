@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import uuid
 
-    from wsisam_server.annotations.store.contract import Store
+    from wsisam_server.annotations.store.interface import Store
     from wsisam_server.annotations.store.model import Annotation, AnnotationFilter
 
 PAGE: Final = 1000

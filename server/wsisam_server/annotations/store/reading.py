@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from wsisam_server.annotations.store import chain, places, record, tables
+from wsisam_server.annotations.store import chain, record, slide_rows, tables
 from wsisam_server.annotations.store.model import Annotation, ChangeKind, Page
 from wsisam_server.annotations.store.shape import vertices
 from wsisam_server.annotations.store.standing import UNSAID, Standing
@@ -106,7 +106,7 @@ def many(
     """Annotations as they are, by id; unknown ones are left out."""
     found = {}
     current = tables.revision.c.number == tables.annotation.c.revision
-    for ids in places.chunks(list(annotation_ids)):
+    for ids in slide_rows.chunks(list(annotation_ids)):
         query = _WHOLE.where(tables.annotation.c.id.in_(ids), current, *seen(scope))
         found.update(
             {
@@ -222,7 +222,7 @@ def _slides(connection: sa.Connection, wanted: AnnotationFilter) -> list[int] | 
     if wanted.slide_id is not None:
         query = query.where(tables.slide.c.slide_id == wanted.slide_id)
     if wanted.uri is not None:
-        query = query.join(tables.slide_uri).where(tables.slide_uri.c.digest == places.uri_digest(wanted.uri))
+        query = query.join(tables.slide_uri).where(tables.slide_uri.c.digest == slide_rows.uri_digest(wanted.uri))
     return list(connection.execute(query).scalars())
 
 

@@ -90,7 +90,7 @@ _KEYS: Final = tuple((name, f'"{name}":') for name in sorted(COLUMNS) if name !=
 
 
 def columns(content: Content, wkb: bytes) -> Columns:
-    """A content, as `checks.drafts` returned it, column by column.
+    """A content, as `validation.drafts` returned it, column by column.
 
     Args:
         content: to be stored.
@@ -137,7 +137,7 @@ def digest(values: Columns) -> bytes:
 
 
 def text_length(values: Columns) -> int:
-    """Characters of all texts of a content, as `checks` counts them."""
+    """Characters of all texts of a content, as `validation` counts them."""
     whole = sum(len(values[name] or "") for name in ("class_name", "name", "project", "model", "weights_hash"))
     metadata = _object(values["metadata"])
     return whole + sum(map(len, (*_object(values["measurements"]), *metadata, *metadata.values())))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Final
 
-from wsisam_server.annotations.store import checks, classes, places, reading, schema, writing
-from wsisam_server.annotations.store.contract import Store
+from wsisam_server.annotations.store import classes, reading, schema, slide_rows, validation, writing
+from wsisam_server.annotations.store.interface import Store
 from wsisam_server.annotations.store.model import AnnotationFilter, ChangeKind, Draft, Patch, class_name
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ class SqlStore(Store):
         validate_only: bool = False,
     ) -> list[Saved]:
         """See `Store`."""
-        checks.signature(author, request_id, self._limits)
-        checks.slides(slides, self._limits)
+        validation.signature(author, request_id, self._limits)
+        validation.slides(slides, self._limits)
         changes = writing.saving(self.checked(drafts))
         with self._database.writing() as connection:
             return writing.apply(
@@ -103,7 +103,7 @@ class SqlStore(Store):
         Raises:
             WsiSamServerError: see `Store.save`.
         """
-        return drafts if isinstance(drafts, Checked) else Checked(checks.drafts(drafts, self._limits))
+        return drafts if isinstance(drafts, Checked) else Checked(validation.drafts(drafts, self._limits))
 
     def delete(
         self, targets: Sequence[Target], *, author: str, request_id: str, validate_only: bool = False
@@ -124,13 +124,13 @@ class SqlStore(Store):
 
     def listing(self, wanted: AnnotationFilter, *, after: int, limit: int, deleted: bool = False) -> Page:
         """See `Store`."""
-        checks.annotation_filter(wanted)
+        validation.annotation_filter(wanted)
         with self._database.reading() as connection:
             return reading.listing(connection, wanted, after, limit, self._scope, self._spellings, deleted=deleted)
 
     def changes(self, wanted: AnnotationFilter, *, after: int, limit: int) -> Page:
         """See `Store`."""
-        checks.annotation_filter(wanted)
+        validation.annotation_filter(wanted)
         with self._database.reading() as connection:
             return reading.changes(connection, wanted, after, limit, self._scope, self._spellings)
 
@@ -141,7 +141,7 @@ class SqlStore(Store):
 
     def standings(self, slide_id: str) -> tuple[dict[uuid.UUID, Standing], int]:
         """See `Store`."""
-        checks.annotation_filter(AnnotationFilter(slide_id=slide_id))
+        validation.annotation_filter(AnnotationFilter(slide_id=slide_id))
         with self._database.reading() as connection:
             return reading.standings(connection, slide_id, self._scope)
 
@@ -158,7 +158,7 @@ class SqlStore(Store):
     def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
         """See `Store`."""
         with self._database.reading() as connection:
-            return places.slide_records(connection, slide_ids)
+            return slide_rows.slide_records(connection, slide_ids)
 
     def slide_summaries(self) -> list[SlideSummary]:
         """See `Store`."""
@@ -178,7 +178,7 @@ class SqlStore(Store):
             slide_ids: only these; empty for all.
         """
         with self._database.reading() as connection:
-            return places.summaries(connection, after, limit, slide_ids, reading.seen(self._scope))
+            return slide_rows.summaries(connection, after, limit, slide_ids, reading.seen(self._scope))
 
     def close(self) -> None:
         """See `Store`."""
@@ -187,8 +187,8 @@ class SqlStore(Store):
     def _targets(
         self, targets: Sequence[Target], kind: ChangeKind, author: str, request_id: str, *, validate_only: bool
     ) -> list[Saved]:
-        checks.signature(author, request_id, self._limits)
-        checks.targets(targets, self._limits)
+        validation.signature(author, request_id, self._limits)
+        validation.targets(targets, self._limits)
         changes = [writing.Change(target, kind) for target in targets]
         with self._database.writing() as connection:
             return writing.apply(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import shapely
 import sqlalchemy as sa
 
-from wsisam_server.annotations.store import chain, checks, places, reading, record, rules, tables
+from wsisam_server.annotations.store import chain, reading, record, rules, slide_rows, tables, validation
 from wsisam_server.annotations.store.errors import Conflict, RevisionConflictError
 from wsisam_server.annotations.store.model import ChangeKind, Draft, Patch, Saved, Target
 from wsisam_server.annotations.store.rules import Verdict
@@ -68,7 +68,7 @@ class Change:
 
 
 def saving(drafts: Sequence[Draft | Patch]) -> list[Change]:
-    """The changes that drafts and patches, as `checks.drafts` returned them, ask for."""
+    """The changes that drafts and patches, as `validation.drafts` returned them, ask for."""
     contents = [draft.content for draft in drafts]
     shapes = to_wkb([content.shape for content in contents])
     columns = [record.columns(content, wkb) for content, wkb in zip(contents, shapes, strict=True)]
@@ -137,7 +137,7 @@ def apply(
         return answered
     now = reading.from_time(datetime.now(timezone.utc))
     answers, new = _decided(connection, changes, latest, scope, limits)
-    numbers = places.note(connection, slides, {entry.values["slide_id"] for entry in new})
+    numbers = slide_rows.note(connection, slides, {entry.values["slide_id"] for entry in new})
     _add(connection, new, numbers, author, now, latest)
     if new:
         connection.execute(sa.update(tables.store).values(revision=latest + len(new)))
@@ -202,7 +202,7 @@ def _decided(
                 )
             _check_project(scope, change, known, values["project"])
             if isinstance(change.ask, Patch):
-                checks.patched(change.ask.id, record.text_length(values), limits)
+                validation.patched(change.ask.id, record.text_length(values), limits)
             new.append(_New(change, values, digest, known))
             answers.append(Saved(change.ask.id, latest + len(new), unchanged=False))
     if conflicts:
@@ -261,7 +261,7 @@ def _conflict(connection: sa.Connection, conflicts: list[Change]) -> RevisionCon
 def _current(connection: sa.Connection, changes: Sequence[Change]) -> dict[uuid.UUID, _Current]:
     found = {}
     annotation, revision, slide = tables.annotation.c, tables.revision.c, tables.slide.c
-    for ids in places.chunks([change.ask.id for change in changes]):
+    for ids in slide_rows.chunks([change.ask.id for change in changes]):
         query = (
             sa.select(
                 annotation.id,

@@ -9,9 +9,9 @@ import pytest
 
 from annotations.store.examples import draft, request
 from wsisam_server.annotations.store import AnnotationFilter, AsyncStore, StoreError, open_store
-from wsisam_server.annotations.store import waiting as waiting_module
+from wsisam_server.annotations.store import async_store as async_store_module
+from wsisam_server.annotations.store.async_store import POLL_SECONDS
 from wsisam_server.annotations.store.executors import READERS, WORKERS
-from wsisam_server.annotations.store.waiting import POLL_SECONDS
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import Limits
 
@@ -263,7 +263,7 @@ async def test_one_call_that_takes_long_is_waited_for_while_others_are_answered(
 
 async def test_a_store_that_hangs_while_it_is_opened_is_an_error_in_time(where, monkeypatch):
     go = threading.Event()
-    monkeypatch.setattr(waiting_module, "open_store", lambda *_: go.wait(20))
+    monkeypatch.setattr(async_store_module, "open_store", lambda *_: go.wait(20))
     with pytest.raises(StoreError, match=r"annotations.* did not answer within 0.2 s\. Check the drive"):
         await AsyncStore.opened(where, Limits(store_seconds=0.2))
     assert [one.daemon for one in threading.enumerate() if one.name.startswith("wsisam-store-opener")] == [True]

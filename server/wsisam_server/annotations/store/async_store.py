@@ -14,7 +14,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-from wsisam_server.annotations.store import checks
+from wsisam_server.annotations.store import validation
 from wsisam_server.annotations.store.errors import StoreError
 from wsisam_server.annotations.store.executors import BlockingStore, Executors, seen
 from wsisam_server.annotations.store.location import plain_name
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from concurrent.futures import Future
 
-    from wsisam_server.annotations.store.contract import Store
+    from wsisam_server.annotations.store.interface import Store
     from wsisam_server.annotations.store.model import (
         Annotation,
         AnnotationFilter,
@@ -132,7 +132,7 @@ class AsyncStore:
         validate_only: bool = False,
     ) -> list[Saved]:
         """See `Store`."""
-        if checks.heavy(drafts):
+        if validation.heavy(drafts):
             # Seconds, perhaps: not in a turn that others wait for.
             loop = asyncio.get_running_loop()
             drafts = await loop.run_in_executor(self._executors.checkers, self._checked, drafts)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from wsisam_server.annotations.store import chain, reading, record, tables
 from wsisam_server.annotations.store.model import ChangeKind
-from wsisam_server.annotations.store.places import uri_digest
+from wsisam_server.annotations.store.slide_rows import uri_digest
 from wsisam_server.core.errors import WsiSamServerError
 
 if TYPE_CHECKING:
@@ -164,14 +164,14 @@ def _unlike(row: sa.RowMapping) -> Iterator[str]:
 
 
 def _slides(connection: sa.Connection) -> Iterator[str]:
-    slide, place = tables.slide.c, tables.slide_uri.c
+    slide, seen_at = tables.slide.c, tables.slide_uri.c
     query = sa.select(slide.number, slide.slide_id, slide.width, slide.height, slide.checksum)
     for row in connection.execute(query).all():
-        seen = sa.select(place.uri, place.digest).where(place.slide == row.number).order_by(place.number)
-        places = connection.execute(seen).all()
-        if chain.of_slide(*row[:4], [one.uri for one in places]) != row.checksum:
+        seen = sa.select(seen_at.uri, seen_at.digest).where(seen_at.slide == row.number).order_by(seen_at.number)
+        uris = connection.execute(seen).all()
+        if chain.of_slide(*row[:4], [one.uri for one in uris]) != row.checksum:
             yield f"slide {row.number}: its id, its size or where it was seen is not what was stored"
-        if any(uri_digest(one.uri) != one.digest for one in places):
+        if any(uri_digest(one.uri) != one.digest for one in uris):
             yield f"slide {row.number}: it would not be found where it was seen"
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
 KEPT: Final = 256
-"""Places of one slide that it can be found by. Of more, the one that was seen first and the newest stay."""
+"""URIs of one slide that it can be found by. Of more, the one that was seen first and the newest stay."""
 
 SHOWN: Final = 16
 """Of them those that a record has, chosen in the same way: every reader of an annotation gets them."""
@@ -35,8 +35,8 @@ def slide_records(connection: sa.Connection, slide_ids: Collection[str]) -> list
     for ids in chunks(sorted(set(slide_ids))):
         rows = connection.execute(sa.select(tables.slide).where(tables.slide.c.slide_id.in_(ids))).all()
         uris: dict[int, list[str]] = {row.number: [] for row in rows}
-        for place in connection.execute(_places(list(uris), SHOWN)):
-            uris[place.slide].append(place.uri)
+        for row in connection.execute(_uris(list(uris), SHOWN)):
+            uris[row.slide].append(row.uri)
         records += [
             SlideRecord(
                 row.slide_id,
@@ -119,7 +119,7 @@ def _added(connection: sa.Connection, slide_id: str) -> int:
 
 
 def _fresh(connection: sa.Connection, number: int, uris: Sequence[str]) -> tuple[str, ...]:
-    """Those of some places that a slide is not known at; of very many the last."""
+    """Those of some URIs that a slide is not known at; of very many the last."""
     column, fresh = tables.slide_uri.c, []
     for uri in list(dict.fromkeys(uris))[-KEPT:]:
         seen = sa.select(column.number).where(column.digest == uri_digest(uri), column.slide == number)
@@ -129,21 +129,21 @@ def _fresh(connection: sa.Connection, number: int, uris: Sequence[str]) -> tuple
 
 
 def _write(connection: sa.Connection, number: int, noted: SlideRecord) -> None:
-    """Adds places to a slide, forgets those that are too many, and makes its checksum anew."""
+    """Adds URIs to a slide, forgets those that are too many, and makes its checksum anew."""
     column = tables.slide_uri.c
     if noted.uris:
         rows = [{"slide": number, "digest": uri_digest(uri), "uri": uri} for uri in noted.uris]
         connection.execute(sa.insert(tables.slide_uri), rows)
-        stay = _places([number], KEPT).with_only_columns(column.number).scalar_subquery()
+        stay = _uris([number], KEPT).with_only_columns(column.number).scalar_subquery()
         connection.execute(sa.delete(tables.slide_uri).where(column.slide == number, column.number.not_in(stay)))
     size = {} if noted.size is None else {"width": noted.size.width, "height": noted.size.height}
-    places = connection.execute(sa.select(column.uri).where(column.slide == number).order_by(column.number)).scalars()
-    checksum = chain.of_slide(number, noted.slide_id, size.get("width"), size.get("height"), places)
+    uris = connection.execute(sa.select(column.uri).where(column.slide == number).order_by(column.number)).scalars()
+    checksum = chain.of_slide(number, noted.slide_id, size.get("width"), size.get("height"), uris)
     connection.execute(sa.update(tables.slide).where(tables.slide.c.number == number).values(**size, checksum=checksum))
 
 
-def _places(slides: list[int], most: int) -> sa.Select[tuple[int, str]]:
-    """Places of slides, in order: of each slide the first, and the newest, so many at most."""
+def _uris(slides: list[int], most: int) -> sa.Select[tuple[int, str]]:
+    """URIs of slides, in order: of each slide the first, and the newest, so many at most."""
     column = tables.slide_uri.c
     before = sa.func.row_number().over(partition_by=column.slide, order_by=column.number)
     behind = sa.func.row_number().over(partition_by=column.slide, order_by=column.number.desc())
