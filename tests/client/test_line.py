@@ -45,10 +45,12 @@ class Slow(segmentation_pb2_grpc.SegmentationServicer, annotations_pb2_grpc.Anno
         yield pb.InteractResponse(started=pb.Started())
         yield from _nothing(context)
 
+    def GetStore(self, request, context):  # noqa: N802 - the contract's name
+        return annotations_pb2.AnnotationsGetStoreResponse(store_id="s", revision=1)
+
     def List(self, request, context):  # noqa: N802 - the contract's name
         yield annotations_pb2.AnnotationsListResponse(store_id="s", revision=1)
-        if request.filter.slide_id or not request.filter.HasField("slide_id"):
-            yield from _nothing(context)
+        yield from _nothing(context)
 
     def Watch(self, request, context):  # noqa: N802 - the contract's name
         yield annotations_pb2.AnnotationsWatchResponse(store_id="s")
