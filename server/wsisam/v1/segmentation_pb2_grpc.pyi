@@ -26,7 +26,8 @@ class SegmentationStub:
     Errors. An error is a google.rpc.Status: of a failed call in `grpc-status-details-bin`, of one prompt inside a stream
     in the answer, which leaves the stream open. Its message says what to do. Its details are
       google.rpc.ErrorInfo   always: domain "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py),
-                             and structured metadata. Values that echo what was sent are cut at 200 characters.
+                             and structured metadata. Values that echo what was sent are cut at 200
+                             characters, or 400 bytes.
       google.rpc.BadRequest  where a field of the request is at fault: its path from the request's message, such as
                              "items[3].prompt.points[0].label", and what is wrong with it.
       google.rpc.RetryInfo   where the same request may succeed later without anybody's doing: how long to wait.
@@ -218,7 +219,8 @@ class SegmentationAsyncStub:
     Errors. An error is a google.rpc.Status: of a failed call in `grpc-status-details-bin`, of one prompt inside a stream
     in the answer, which leaves the stream open. Its message says what to do. Its details are
       google.rpc.ErrorInfo   always: domain "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py),
-                             and structured metadata. Values that echo what was sent are cut at 200 characters.
+                             and structured metadata. Values that echo what was sent are cut at 200
+                             characters, or 400 bytes.
       google.rpc.BadRequest  where a field of the request is at fault: its path from the request's message, such as
                              "items[3].prompt.points[0].label", and what is wrong with it.
       google.rpc.RetryInfo   where the same request may succeed later without anybody's doing: how long to wait.
@@ -409,7 +411,8 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
     Errors. An error is a google.rpc.Status: of a failed call in `grpc-status-details-bin`, of one prompt inside a stream
     in the answer, which leaves the stream open. Its message says what to do. Its details are
       google.rpc.ErrorInfo   always: domain "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py),
-                             and structured metadata. Values that echo what was sent are cut at 200 characters.
+                             and structured metadata. Values that echo what was sent are cut at 200
+                             characters, or 400 bytes.
       google.rpc.BadRequest  where a field of the request is at fault: its path from the request's message, such as
                              "items[3].prompt.points[0].label", and what is wrong with it.
       google.rpc.RetryInfo   where the same request may succeed later without anybody's doing: how long to wait.

@@ -388,10 +388,16 @@ class WsiSamServerError(Exception):
 LONGEST_DETAIL = 200
 """Characters of a detail that are shown. Details echo what clients send, and travel in headers of limited size."""
 
+LONGEST_BYTES = 400
+"""Of these characters in UTF-8. Of a field that is at fault, each detail travels four times, in headers of 8 KiB."""
+
 
 def _shown(value: object) -> str:
     text = str(value)
     text = "".join(letter if letter.isprintable() else "?" for letter in text[: LONGEST_DETAIL + 1])
+    data = text.encode()
+    if len(data) > LONGEST_BYTES:
+        return data[: LONGEST_BYTES - 3].decode(errors="ignore") + "..."
     return text if len(text) <= LONGEST_DETAIL else f"{text[: LONGEST_DETAIL - 3]}..."
 
 

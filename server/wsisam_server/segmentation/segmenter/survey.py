@@ -195,9 +195,8 @@ class Survey:
                 if number < self.begun.done:
                     before.found += await loop.run_in_executor(None, self._found_again, before, number, answers)
                     continue
-                if before.found:
-                    await loop.run_in_executor(None, chooser.restore, self.begun.done, before.found)
-                    before.found = []
+                if number == self.begun.done:
+                    await loop.run_in_executor(None, chooser.restore, number, before.found)
                 damaged = next((answer for answer in answers if isinstance(answer, DamagedPlaceError)), None)
                 unreadable += damaged is not None
                 if damaged is not None and unreadable == len(self.plan.tiles):
