@@ -206,7 +206,7 @@ def test_a_stream_keeps_the_revision_that_says_so(client, caller, slide):
     assert status_error(stream.answer().error).details["field"] == "prompt.commit.author"
     stream.prompt(4, around("c"), commit=wanted)
     error = status_error(stream.answer().error)
-    assert (error.code, error.reason) == (grpc.StatusCode.ABORTED.value[0], "REVISION_CONFLICT")
+    assert (error.status, error.reason) == ("ABORTED", "REVISION_CONFLICT")
     assert error.details["current"] == str(answer.outline.saved.revision)
     assert stream.end() == []
 

@@ -52,6 +52,10 @@ class SegmentationStub:
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
     OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
 
+    Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
+    name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
+    (docs/decisions/0039-removed-names-stay-reserved.md).
+
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
 
@@ -245,6 +249,10 @@ class SegmentationAsyncStub:
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
     OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
 
+    Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
+    name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
+    (docs/decisions/0039-removed-names-stay-reserved.md).
+
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
 
@@ -436,6 +444,10 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
     OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
+
+    Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
+    name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
+    (docs/decisions/0039-removed-names-stay-reserved.md).
 
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.

@@ -187,7 +187,7 @@ class Client:
                 if not missing and not strange and is_lost(failed):
                     return
                 if not missing or not recovery.prepared(failed):
-                    raise
+                    raise recovery.tells_most(failed) from failed
             else:
                 return
             request = _rest(request, missing)
@@ -214,7 +214,7 @@ class Client:
                 if last.resume_token and last.windows_done == last.windows_total and is_lost(failed):
                     return
                 if not recovery.prepared(failed):
-                    raise
+                    raise recovery.tells_most(failed) from failed
             else:
                 return
             if last.resume_token:

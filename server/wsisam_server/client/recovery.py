@@ -31,13 +31,15 @@ class Recovery:
         self._until: float | None = None
         self._pause = 0.0
         self._reopened = False
+        self._first: ServerError | None = None
 
     def answered(self) -> None:
         """Notes that an answer came."""
-        self._until, self._pause, self._reopened = None, 0.0, False
+        self._until, self._pause, self._reopened, self._first = None, 0.0, False, None
 
     def prepared(self, error: ServerError) -> bool:
         """Waits, or opens the slide again. False where asking again would not help, or was tried for long enough."""
+        self._first = self._first or error
         if error.reason == "UNKNOWN_SLIDE_ID" and self._until is not None and not self._reopened:
             self._reopened = True
             return self._reopen()
@@ -52,6 +54,10 @@ class Recovery:
         time.sleep(pause)
         self._pause = 2 * self._pause or FIRST_PAUSE
         return True
+
+    def tells_most(self, error: ServerError) -> ServerError:
+        """Of the trouble's errors the one to raise: what a server said before it was lost says more than that it is."""
+        return self._first if self._first is not None and is_lost(error) else error
 
 
 def is_lost(error: ServerError) -> bool:
