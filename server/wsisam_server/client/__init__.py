@@ -10,11 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 from wsisam_server.client.errors import FieldViolation, ForkedClientError, ServerError
+from wsisam_server.client.models import is_installed
 from wsisam_server.client.polygons import areas, geometry
 from wsisam_server.client.slide import Slide
 
 if TYPE_CHECKING:
-    from wsisam_server.client.client import BatchAnswer, Client, is_installed
+    from wsisam_server.client.client import BatchAnswer, Client
     from wsisam_server.client.statuses import server_error, status_error
 
 __all__ = [
@@ -34,7 +35,6 @@ __all__ = [
 _WITH_GRPC: Final = {
     "BatchAnswer": "client",
     "Client": "client",
-    "is_installed": "client",
     "server_error": "statuses",
     "status_error": "statuses",
 }

@@ -331,11 +331,6 @@ class Client:
             time.sleep(failed.retry_seconds or 1.0)
 
 
-def is_installed(model: segmentation_pb2.Model) -> bool:
-    """Whether requests may name a model, loaded or not."""
-    return model.state in {segmentation_pb2.MODEL_STATE_INSTALLED, segmentation_pb2.MODEL_STATE_LOADED}
-
-
 def _batch_answer(reply: segmentation_pb2.SegmentBatchResponse) -> BatchAnswer:
     failed = reply.WhichOneof("outcome") == "error"
     return BatchAnswer(reply.id, None if failed else reply.outline, status_error(reply.error) if failed else None)
