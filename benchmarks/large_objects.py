@@ -146,7 +146,7 @@ def answer(model: WsiSam, slide: ImageSlide, case: Case, octaves: int) -> dict[s
         "windows' extent": max(box.width, box.height) / planned.scales[-1][0].high.extent,
         "coarse downsample": window.downsample,
         "windows": sum(map(len, planned.scales)),
-        "distrusted": sum(merged.distrusted),
+        "rejected": sum(merged.rejected),
         "coarse": dice(case.truth, predicted(logits, window, everything)),
         "refined": dice(case.truth, predicted(merged.logits, merged.window, everything)),
         # As where the bound on windows leaves no more.

@@ -15,7 +15,7 @@ from support.annotations import Caller, new
 from wsisam_server.annotations.store import AnnotationFilter, open_store
 from wsisam_server.cli import COMMANDS, main
 from wsisam_server.cli.serve import MOST_FILES
-from wsisam_server.client import Client
+from wsisam_server.client import Client, is_installed
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -104,7 +104,7 @@ def test_python_m_serves_and_stops_on_sigterm(tmp_path):
     try:
         target = process.stdout.readline().rsplit(" ", 1)[-1].strip()
         with Client(target) as client:
-            assert client.models()[0].ready
+            assert is_installed(client.models()[0])
         # Each connection is an open file: the server takes what it may, and not what the shell began with.
         allowed, most = psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE)
         assert 200 < allowed == min(most, MOST_FILES)

@@ -30,6 +30,7 @@ TABLE = {
     # method: who is let in, of (n)obody known, (r)eader, (a)nnotator, admini(s)trator
     "wsisam.v1.Segmentation/ListModels": "ras",
     "wsisam.v1.Segmentation/OpenSlide": "ras",
+    "wsisam.v1.Segmentation/CloseSlide": "ras",
     "wsisam.v1.Segmentation/Segment": "as",
     "wsisam.v1.Segmentation/SegmentBatch": "as",
     "wsisam.v1.Segmentation/Interact": "as",
@@ -225,6 +226,16 @@ def test_a_watch_shows_what_is_ones_own(connect):
         boss.save(new(project="skin"))
         (seen,) = boss.save(new(project="colon")).saved
         assert watch.revisions(1) == [seen.revision]
+
+
+def test_a_slide_in_pixel_mode_is_closed_by_its_user_or_an_administrator_alone(connect):
+    anna, others, boss = connect("annotator"), connect("reader"), connect("administrator")
+    for closing, closes in ((others, False), (anna, True), (boss, True)):
+        slide = anna.open_slide("nowhere.svs", pb.PixelSource(width=900, height=700))
+        closing.close_slide(slide.slide_id)
+        with pytest.raises(ServerError) as caught:
+            anna.segment(pb.SegmentRequest(slide_id=slide.slide_id, prompt=around("a")))
+        assert caught.value.reason == ("UNKNOWN_SLIDE_ID" if closes else "PIXELS_NEEDED")
 
 
 def test_revocation_ends_open_streams_and_refuses_the_next_call(lab, connect):

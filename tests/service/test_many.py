@@ -11,7 +11,7 @@ from support.server import around, point
 from wsisam.v1 import annotations_pb2 as an
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.client import ServerError, server_error
+from wsisam_server.client import ServerError, server_error, status_error
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.settings import Limits
 from wsisam_server.service.interceptors.maps import MOST_ENTRIES, TooManyEntriesError, check_maps
@@ -77,7 +77,7 @@ def test_points_are_counted_before_they_are_looked_at(client, slide, made):
     assert answer.error.reason == "TOO_MANY_POINTS"
     revision = pb.InteractRequest(prompt=pb.PromptRevision(object_id="a", revision=1, prompt=prompt))
     answers = list(client.interact(pb.Start(slide_id=slide.slide_id), [revision]))
-    assert answers[-1].error.error.reason == "TOO_MANY_POINTS"
+    assert status_error(answers[-1].error.error).reason == "TOO_MANY_POINTS"
     assert not any(name == "PromptPoint" for name, _ in made)
 
 

@@ -18,7 +18,6 @@ from wsisam_server.client import server_error
 from wsisam_server.service.identity import Pace
 from wsisam_server.service.interceptors import Access, BoundaryInterceptor, Gate
 from wsisam_server.service.servicers import AnnotationsServicer
-from wsisam_server.wire.details import status_details
 
 SLIDE = "5e" * 32
 
@@ -84,7 +83,6 @@ class Serving:
                     "/wsisam.",
                     gate,
                     Access(None, required=False, streams=64, pace=Pace(200, 2000)),
-                    status_details,
                     (),
                 )
             ],

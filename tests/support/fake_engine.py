@@ -65,6 +65,9 @@ class FakeEngine:
         """Evicts all that it keeps."""
         self._kept.clear()
 
+    def discard_where(self, belongs):
+        self._kept = {key: value for key, value in self._kept.items() if not belongs(key)}
+
     async def _embedding(self, job, times):
         key = job.slide_id, job.field.high
         async with self._locks.setdefault(key, asyncio.Lock()):

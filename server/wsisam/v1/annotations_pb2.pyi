@@ -449,7 +449,7 @@ class Provenance(google.protobuf.message.Message):
 
     @property
     def levels(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[wsisam.v1.segmentation_pb2.Level]:
-        """As in Outline.levels, where the border was refined; `distrusted` is not kept. At most 16; empty: it was not refined."""
+        """As in Outline.levels, where the border was refined; `rejected` is not kept. At most 16; empty: it was not refined."""
 
     def __init__(
         self,

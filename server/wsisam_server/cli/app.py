@@ -32,7 +32,6 @@ from wsisam_server.service.servicers import AnnotationsServicer, SegmentationSer
 from wsisam_server.service.sessions import Admission, CommitService
 from wsisam_server.service.tracing import spans
 from wsisam_server.slides import OpenSlides, SlideAccess
-from wsisam_server.wire.details import status_details
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -321,7 +320,7 @@ class App:
     def _build_server(self, segmentation: SegmentationServicer, annotations: AnnotationsServicer) -> grpc.aio.Server:
         limit = self._settings.limits.message_bytes
         server = grpc.aio.server(
-            interceptors=(BoundaryInterceptor(OURS, self._gate, self._access, status_details, self._observers),),
+            interceptors=(BoundaryInterceptor(OURS, self._gate, self._access, self._observers),),
             options=(
                 ("grpc.max_receive_message_length", limit),
                 ("grpc.max_send_message_length", limit),

@@ -147,7 +147,8 @@ def _who(port: int) -> list[Finding]:
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    from wsisam_server.client import Client, ServerError
+    from wsisam.v1 import segmentation_pb2
+    from wsisam_server.client import Client, ServerError, is_installed
     from wsisam_server.client.channel import open_channel
 
     target = f"127.0.0.1:{port}"
@@ -162,11 +163,11 @@ def _who(port: int) -> list[Finding]:
     findings = [(True, f"a wsisam server is {name} here")]
     with Client(target, timeout=5) as client:
         try:
-            models = [model for model in client.models() if model.ready]
+            models = [model for model in client.models() if is_installed(model)]
         except ServerError as error:
             return [*findings, (True, f"its models are not known yet: {error.text}")]
     for model in models:
-        state = "loaded" if model.loaded else "loaded when asked for"
+        state = "loaded" if model.state == segmentation_pb2.MODEL_STATE_LOADED else "loaded when asked for"
         findings.append((True, f"serves {_facts(model.name, model.weights_hash, model.licence)}, {state}"))
     return findings
 

@@ -134,6 +134,8 @@ def _say(name: str, findings: Iterable[Finding]) -> bool:
 
 
 def _server(address: str, reach: Reach) -> Iterator[Finding]:
+    from wsisam_server.client import is_installed
+
     try:
         with reach.connect(address, timeout=SECONDS_FOR_SERVER) as client:
             about = client.about()
@@ -145,7 +147,7 @@ def _server(address: str, reach: Reach) -> Iterator[Finding]:
         yield Finding(fits=False, text=text)
         return
     yield _release(about.server_version)
-    ready = [model.name for model in about.models if model.ready]
+    ready = [model.name for model in about.models if is_installed(model)]
     text = f"the server answers, with {', '.join(ready)}" if ready else "no model is ready: run `wsisam doctor` there"
     yield Finding(fits=bool(ready), text=text)
 

@@ -141,9 +141,9 @@ def _show(report: Report, *, saved: bool) -> None:
         click.echo(f"left alone: {count} {why.value}", err=True)
     for one, text in report.problems.items():
         click.echo(f"{one}: {text}", err=True)
-    limited = sum(one.redrawn.limited for one in report.compared)
-    if limited:
-        click.echo(f"{limited} of them: border refined less finely than before, for want of windows", err=True)
+    truncated = sum(one.redrawn.truncated for one in report.compared)
+    if truncated:
+        click.echo(f"{truncated} of them: border refined less finely than before, for want of windows", err=True)
     if saved:
         click.echo(f"{len(report.compared)} new revisions by replay:{report.model}")
     elif report.compared:

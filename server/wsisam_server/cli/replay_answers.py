@@ -10,7 +10,7 @@ import click
 
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.annotations.store import Provenance, kept_levels, provenance
-from wsisam_server.client import ServerError, geometry
+from wsisam_server.client import ServerError, geometry, is_installed
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import FieldPair, Window
 from wsisam_server.core.requests import ExactWindow, Request
@@ -55,7 +55,7 @@ class There:
         found = [one for one in known if one.name == model] if model else known[:1]
         if not found:
             self._client.close()
-            names = ", ".join(one.name for one in known if one.ready)
+            names = ", ".join(one.name for one in known if is_installed(one))
             raise click.ClickException(f"{server} has no model named {model!r}; it has {names}")
         self.model = found[0].name
         self.weights_hash = found[0].weights_hash
@@ -86,7 +86,7 @@ class There:
             score=last.score,
             levels=kept_levels(annotation_from_proto.levels(last.levels, "levels")),
         )
-        return Redrawn(geometry(last.geometry), made, limited=last.limited)
+        return Redrawn(geometry(last.geometry), made, truncated=last.truncated)
 
     def close(self) -> None:
         """Ends the connection."""
@@ -176,7 +176,7 @@ class Here:
         except HarvestError as error:
             raise RefusedError(str(error)) from error
         assert outcome is not None
-        return Redrawn(outcome.outline.geometry, provenance(prompt, outcome), limited=outcome.limited)
+        return Redrawn(outcome.outline.geometry, provenance(prompt, outcome), truncated=outcome.truncated)
 
     def close(self) -> None:
         """Closes the model."""

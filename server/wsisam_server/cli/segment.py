@@ -198,4 +198,4 @@ def _refined(outline: pb.Outline) -> str:
     if levels := outline.levels[1:]:
         cell = levels[-1].downsample * outline.field.high.size / CELLS
         finer = f", border at {cell:.3g} in {sum(level.windows for level in levels)} window(s)"
-    return finer + ("; finer needs more --refine-windows" if outline.limited else "")
+    return finer + ("; finer needs more --refine-windows" if outline.truncated else "")

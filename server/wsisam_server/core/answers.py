@@ -64,13 +64,13 @@ class Level:
     Attributes:
         downsample: level-0 pixels per pixel of its windows.
         windows: how many of them were asked.
-        distrusted: answers that were left out, because they contradict the coarse one; see `refinement.fuse`.
+        rejected: answers that were left out, because they contradict the coarse one; see `refinement.fuse`.
         unreadable: windows beside those asked that were left out, because the slide is damaged there.
     """
 
     downsample: float
     windows: int
-    distrusted: int = 0
+    rejected: int = 0
     unreadable: int = 0
 
 
@@ -110,7 +110,7 @@ class Outcome:
         pixel_size: what it follows from.
         polygon_ms: wall time of turning the mask into the outline.
         levels: the scales that were used, the field's first; finer ones where the border was refined.
-        limited: a finer one was asked for, and would have needed more windows than allowed.
+        truncated: a finer one was asked for, and would have needed more windows than allowed.
     """
 
     outline: Outline
@@ -124,7 +124,7 @@ class Outcome:
     times: StageTimes
     polygon_ms: float
     levels: tuple[Level, ...]
-    limited: bool = False
+    truncated: bool = False
     pixel_size: PixelSize = _UNKNOWN
 
 
@@ -171,9 +171,14 @@ class Step:
         done: windows that are done.
         counts: what became of all outlines so far; those that are not final yet are missing.
         unreadable: windows of this step in which the slide is damaged. None of their clicks was asked.
+        lost: how many windows were unreadable so far.
+        undecided: clicks of windows that are done whose outlines may yet be proposed: for each such window its number,
+            and a bit for each of its clicks. With them, a search can be gone on with after this step.
     """
 
     proposals: tuple[Proposal, ...] = ()
     done: int = 0
     counts: Counts = field(default_factory=Counts)
     unreadable: tuple[Window, ...] = ()
+    lost: int = 0
+    undecided: tuple[tuple[int, int], ...] = ()

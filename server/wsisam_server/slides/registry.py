@@ -173,18 +173,24 @@ class OpenSlides:
         _close(unused)
         return slide.info.fingerprint
 
-    def close_pushed(self, slide_id: str) -> None:
+    def close_pushed(self, slide_id: str, owner: str | None = None) -> bool:
         """Forgets a pushed slide, and frees its pixels when the last lease ends.
 
-        Raises:
-            WsiSamServerError: UNKNOWN_SLIDE_ID.
+        Args:
+            slide_id: any; of a slide by reference, nothing happens.
+            owner: who must have added it; None for whoever did.
+
+        Returns:
+            Whether there was such a slide.
         """
         with self._lock:
-            entry = self._pushed.pop(slide_id, None)
-            if entry is None:
-                raise WsiSamServerError(Reason.UNKNOWN_SLIDE_ID)
+            entry = self._pushed.get(slide_id)
+            if entry is None or (owner is not None and entry.owner != owner):
+                return False
+            del self._pushed[slide_id]
             unused = _retire(entry)
         _close(unused)
+        return True
 
     def reader(self, slide_id: str) -> Callable[[Window], NDArray[np.uint8]]:
         """What reads a window of a slide, uint8 [size, size, 3] RGB.

@@ -112,24 +112,22 @@ def prompt(message: segmentation_pb2.Prompt, field: str, most: int | None = None
 
 def request(
     message: segmentation_pb2.SegmentRequest | segmentation_pb2.BatchItem | segmentation_pb2.PromptRevision,
-    path: str,
     common: Request,
     most_points: int,
 ) -> Request:
-    """One prompt, with what the message says of it.
+    """One prompt, with what the message says of it. Its errors name fields from this message on.
 
     Args:
         message: the prompt.
-        path: in the request, up to its fields; such as "items[3].".
         common: what holds for all prompts of the call: slide, model, options, whose they are. Its own prompt is empty.
         most_points: see `prompt`.
     """
     return replace(
         common,
-        prompt=prompt(message.prompt, f"{path}prompt", most_points),
-        viewport=viewport(message.viewport, f"{path}viewport") if message.HasField("viewport") else None,
-        choice=field_choice(message.field, f"{path}field"),
-        refinement=refinement(message.refine, f"{path}refine") if message.HasField("refine") else None,
+        prompt=prompt(message.prompt, "prompt", most_points),
+        viewport=viewport(message.viewport, "viewport") if message.HasField("viewport") else None,
+        choice=field_choice(message.field, "field"),
+        refinement=refinement(message.refine, "refine") if message.HasField("refine") else None,
     )
 
 
@@ -213,7 +211,8 @@ def survey(message: segmentation_pb2.SegmentEverythingRequest, owner: str, limit
     # Before anything is made of them: each takes memory and time, and most of an empty one.
     if len(message.existing) > most or count_vertices((message.region, *message.existing), most) > most:
         problem = f"with the existing objects it has more than {most} vertices, which is the limit"
-        raise WsiSamServerError(Reason.INVALID_REGION, problem=problem)
+        field = "existing" if message.existing else "region"
+        raise WsiSamServerError(Reason.INVALID_REGION, field=field, problem=problem)
     return SurveyRequest(
         slide_id=message.slide_id,
         region=areas(message.region, "region"),

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 from wsisam.v1 import geometry_pb2, segmentation_pb2
 from wsisam_server.core.answers import Fate, Outcome, Proposal, Step
 from wsisam_server.core.pixel_size import PixelSizeSource
-from wsisam_server.core.pixels import PixelsNeededError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wsisam_server.annotations.store import Saved
-    from wsisam_server.core.errors import WsiSamServerError
     from wsisam_server.core.geometry import FieldPair, Window
     from wsisam_server.core.pixel_size import PixelSize
     from wsisam_server.core.pixels import PixelWindow
@@ -56,11 +54,11 @@ def outline(outcome: Outcome, saved: Saved | None = None) -> segmentation_pb2.Ou
         model=outcome.model.name,
         weights_hash=outcome.model.weights_hash,
         timings=segmentation_pb2.Timings(
-            queue=times.queue,
-            read=times.read,
-            encode=times.encode,
-            decode=times.decode,
-            polygon=outcome.polygon_ms,
+            queue_ms=times.queue,
+            read_ms=times.read,
+            encode_ms=times.encode,
+            decode_ms=times.decode,
+            polygon_ms=outcome.polygon_ms,
             encoder_runs=times.encoder_runs,
         ),
         saved=None if saved is None else saved_annotation(saved),
@@ -68,12 +66,12 @@ def outline(outcome: Outcome, saved: Saved | None = None) -> segmentation_pb2.Ou
             segmentation_pb2.Level(
                 downsample=level.downsample,
                 windows=level.windows,
-                distrusted=level.distrusted,
+                rejected=level.rejected,
                 unreadable=level.unreadable,
             )
             for level in outcome.levels
         ],
-        limited=outcome.limited,
+        truncated=outcome.truncated,
         pixel_size=pixel_size(outcome.pixel_size),
     )
 
@@ -148,13 +146,3 @@ def pixels_needed(windows: Sequence[PixelWindow]) -> segmentation_pb2.PixelsNeed
 def place(value: PixelWindow) -> dict[str, int]:
     """Which window an error is about, for its details."""
     return {"x": value.x, "y": value.y, "width": value.width, "height": value.height}
-
-
-def item_error(error: WsiSamServerError) -> segmentation_pb2.Error:
-    """The error of one item of a stream."""
-    message = segmentation_pb2.Error(
-        code=error.code.value, reason=error.reason.name, message=error.public_text, details=error.details
-    )
-    if isinstance(error, PixelsNeededError):
-        message.pixels_needed.CopyFrom(pixels_needed(error.windows))
-    return message

@@ -22,7 +22,7 @@ from support.one_window import one_window
 from support.server import DISCS, around, iou, picture, start
 from support.with_ray import ray
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.client import Client, geometry
+from wsisam_server.client import Client, geometry, status_error
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import MIB, Limits, Ray
 from wsisam_server.inference.cluster import ClusterError, ClusterModels, Recipe
@@ -220,7 +220,7 @@ def annotate(running):
 
         heard = list(client.interact(pb.Start(slide_id=opened.slide_id), prompts()))
     answers = {(one.outline.object_id, one.outline.revision): one.outline for one in heard if one.HasField("outline")}
-    return answers, [one.error.error.reason for one in heard if one.HasField("error")]
+    return answers, [status_error(one.error.error).reason for one in heard if one.HasField("error")]
 
 
 class TestContract(EngineContract):

@@ -42,6 +42,28 @@ async def test_requests_at_the_same_time_share_one_computation():
     assert cache.counters.joined == 9
 
 
+async def test_what_is_discarded_while_it_is_computed_reaches_who_waits_and_is_not_kept():
+    cache, go, log = EmbeddingCache(100), asyncio.Event(), []
+
+    async def held():
+        await go.wait()
+        return Value("old")
+
+    for name in "ab":
+        await cache.get((name, 1), maker(name))
+    waiting = asyncio.ensure_future(cache.get(("a", 2), held))
+    await asyncio.sleep(0)
+    cache.discard_where(lambda key: key[0] == "a")
+    assert [key in cache for key in (("a", 1), ("a", 2), ("b", 1))] == [False, False, True]
+    assert cache.nbytes == 10
+    # Who asks now does not join what was begun before.
+    assert (await cache.get(("a", 2), maker("new", log=log)))[0] == Value("new")
+    go.set()
+    assert await waiting == (Value("old"), True)
+    assert (await cache.get(("a", 2), maker("newer", log=log)))[0] == Value("new")
+    assert log == ["new"]
+
+
 async def test_the_least_recently_used_goes_first():
     cache = EmbeddingCache(30)
     for name in "abc":

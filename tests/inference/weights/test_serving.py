@@ -11,7 +11,7 @@ from support.one_window import one_window
 from support.server import around, iou, picture, start
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_model import WsiSam
-from wsisam_server.client import Client, ServerError, geometry
+from wsisam_server.client import Client, ServerError, geometry, is_installed
 from wsisam_server.core.settings import MIB, Limits
 from wsisam_server.inference.weights import ServedModels
 
@@ -72,7 +72,7 @@ def ask(client, slide, name="", disc="a"):
 
 
 def loaded(client):
-    return {model.name for model in client.models() if model.loaded}
+    return {model.name for model in client.models() if model.state == pb.MODEL_STATE_LOADED}
 
 
 def test_two_models_by_name_in_one_session_take_turns(client, server, slide, source):
@@ -96,12 +96,12 @@ def test_models_are_listed_with_what_is_known_of_them(client, shelf):
     plain, record = models["plain"], shelf.record("plain")
     assert (plain.weights_hash, plain.memory_bytes) == (record.weights_hash, record.nbytes)
     assert (plain.licence, plain.image_size, plain.uses_low) == ("Apache-2.0", 256, False)
-    assert plain.ready
+    assert is_installed(plain)
     assert not plain.is_default
     assert (models["trained"].licence, models["wsisam-lite"].licence) == ("", "Apache-2.0")
     tiny = models["wsisam-tiny"]
-    assert (tiny.ready, tiny.loaded, tiny.memory_bytes, bool(tiny.how_to_get)) == (False, False, 0, True)
-    assert "wsisam weights add wsisam-tiny" in tiny.how_to_get
+    assert (tiny.state, tiny.memory_bytes, bool(tiny.install_hint)) == (pb.MODEL_STATE_NOT_INSTALLED, 0, True)
+    assert "wsisam weights add wsisam-tiny" in tiny.install_hint
 
 
 def test_a_batch_names_its_model(client, slide):

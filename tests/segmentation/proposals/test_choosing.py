@@ -117,9 +117,9 @@ def test_what_a_beaten_one_would_have_beaten_stays():
     assert sorted(itertools.chain(*out)) == [500, 560]
 
 
-def test_the_order_of_windows_changes_nothing_and_final_is_final():
-    """Random objects; whatever is answered at any time is part of the end's result."""
-    rng = random.Random(7)
+def scattered(seed):
+    """Windows, and random candidates in each, with numbers about them; and how many there are."""
+    rng = random.Random(seed)
     tiles = tiling(REGION, SlideSize(1000, 1000), WANTED, 256, max_windows=1000).tiles
     by_window, total = {}, 0
     for number, tile in enumerate(tiles):
@@ -129,6 +129,30 @@ def test_the_order_of_windows_changes_nothing_and_final_is_final():
             x, y = ((at + middle) / 2 for at, middle in ((click.x, center.x), (click.y, center.y)))
             by_window.setdefault(number, []).append((candidate(disc(x, y, rng.uniform(16, 44)), rng.random()), total))
             total += 1
+    return tiles, by_window, total
+
+
+def test_a_search_that_is_gone_on_with_at_any_window_finds_the_same():
+    tiles, by_window, total = scattered(11)
+    (whole, _), waited = settled(tiles, by_window, range(len(tiles))), 0
+    for done in range(len(tiles) + 1):
+        before, stopped = settled(tiles, by_window, range(done))
+        undecided = {about for _, about in stopped.undecided}
+        waited = max(waited, len(undecided))
+        again = Chooser(tiles, WANTED.max_overlap)
+        again.repeated = stopped.repeated
+        candidates = [(number, *one) for number in range(done) for one in by_window[number] if one[1] in undecided]
+        again.restore(done, candidates)
+        after = [[about for _, about in again.add(n, by_window[n])] for n in range(done, len(tiles))]
+        # Each at the very window, too: once what was kept is kept, nothing waits longer.
+        assert before + after == whole
+        assert again.repeated + len(list(itertools.chain(*whole))) == total
+    assert waited > 20
+
+
+def test_the_order_of_windows_changes_nothing_and_final_is_final():
+    """Random objects; whatever is answered at any time is part of the end's result."""
+    tiles, by_window, total = scattered(7)
     results = []
     for seed in range(4):
         order = list(range(len(tiles)))

@@ -99,7 +99,7 @@ def test_windows_that_disagree_leave_no_seam(shape, whole):
     fields = [field for scale in scales for field in scale]
     fine = [[one for number, one in enumerate(answers) if whole or number % 4 < 2] for answers in fine]
     fused = fuse(coarse, COARSE, fine)
-    assert fused.distrusted == (0, 0, 0, 0)
+    assert fused.rejected == (0, 0, 0, 0)
     made = outline(fused.logits, fused.window, SLIDE, tolerance_px=0)
     assert len(made.geometry.geoms) == 1
     assert seam(made.geometry, shape, fields) < 1
@@ -113,7 +113,7 @@ def test_answers_that_contradict_the_coarse_one_are_left_out():
     empty = np.full((256, 256), -5, np.float32)
     away = [[(field.high, empty if number % 2 else -empty) for number, field in enumerate(fields)] for fields in scales]
     fused = fuse(coarse, COARSE, away)
-    assert fused.distrusted == tuple(map(len, scales))
+    assert fused.rejected == tuple(map(len, scales))
     kept, plain = outline(fused.logits, fused.window, SLIDE), outline(coarse, COARSE, SLIDE)
     assert kept.geometry.symmetric_difference(plain.geometry).area < 0.001 * plain.geometry.area
 
@@ -128,7 +128,7 @@ def test_an_answer_of_another_size_is_left_out_also_where_nearly_all_is_backgrou
 
     fine = Window(1026, 1006, 8, 256)
     fused = fuse(disc(80, COARSE), COARSE, [[(fine, disc(radius, fine))]])
-    assert fused.distrusted == (left_out,)
+    assert fused.rejected == (left_out,)
 
 
 def test_the_coarse_answer_has_a_vote_too_and_each_finer_scale_less_than_the_one_before():
@@ -165,15 +165,15 @@ def _grid(window):
 def test_rings_keep_to_their_bound_and_say_so():
     coarse = logits("disc", COARSE)
     free = rings(coarse, COARSE, SLIDE, Goal(1.0, 10_000))
-    assert not free.limited
+    assert not free.truncated
     assert [{field.high.downsample for field in fields} for fields in free.scales] == [{8.0}, {4.0}, {2.0}, {1.0}]
     sizes = [len(fields) for fields in free.scales]
     assert rings(coarse, COARSE, SLIDE, Goal(1.0, sum(sizes))) == free
     bounded = rings(coarse, COARSE, SLIDE, Goal(1.0, sum(sizes) - 1))
-    assert bounded.limited
+    assert bounded.truncated
     assert bounded.scales == free.scales[:3]
-    assert rings(coarse, COARSE, SLIDE, Goal(1.0, 1)) == type(free)((), limited=True)
-    assert rings(coarse, COARSE, SLIDE, Goal(16.0, 64)) == type(free)((), limited=False)
+    assert rings(coarse, COARSE, SLIDE, Goal(1.0, 1)) == type(free)((), truncated=True)
+    assert rings(coarse, COARSE, SLIDE, Goal(16.0, 64)) == type(free)((), truncated=False)
     for fields in free.scales:
         rows = [(field.high.y, field.high.x) for field in fields]
         assert rows == sorted(rows)

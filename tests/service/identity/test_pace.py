@@ -59,7 +59,7 @@ def test_users_have_buckets_of_their_own(pace):
     with pytest.raises(WsiSamServerError) as caught:
         pace.take("anna")
     assert caught.value.reason is Reason.TOO_MANY_MESSAGES
-    assert caught.value.details == {"limit": str(RATE), "retry_seconds": "1"}
+    assert caught.value.details == {"limit": str(RATE)}
 
 
 def test_after_the_time_of_the_hint_it_is_taken_at_the_lowest_rate_that_can_be_set(clock):

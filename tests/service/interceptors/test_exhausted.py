@@ -85,7 +85,7 @@ def serving():
         gate = Gate()
         gate.open()
         access = Access(None, required=False, streams=8, pace=Pace(1000, 1000))
-        server = grpc.aio.server(interceptors=(BoundaryInterceptor("/wsisam.", gate, access, lambda _: (), ()),))
+        server = grpc.aio.server(interceptors=(BoundaryInterceptor("/wsisam.", gate, access, ()),))
         handler = grpc.method_handlers_generic_handler("wsisam.v1.Segmentation", segmentation)
         server.add_generic_rpc_handlers((handler,))
         port = server.add_insecure_port("127.0.0.1:0")

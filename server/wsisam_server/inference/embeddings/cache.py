@@ -108,7 +108,8 @@ class EmbeddingCache(Generic[Value]):
             flight.waiters -= 1
             if flight.waiters == 0 and not flight.task.done():
                 # Nobody wants it any more. A new asker must not join a computation that is about to be cancelled.
-                self._flights.pop(key, None)
+                if self._flights.get(key) is flight:
+                    del self._flights[key]
                 flight.task.cancel()
 
     def discard(self, key: Hashable) -> None:
@@ -116,6 +117,13 @@ class EmbeddingCache(Generic[Value]):
         if key in self._values:
             self._remove(key)
             self.counters.evicted += 1
+
+    def discard_where(self, belongs: Callable[[Hashable], bool]) -> None:
+        """Drops the cached values of some keys. A computation in progress goes on for who waits; it is not kept."""
+        for key in list(filter(belongs, self._values)):
+            self.discard(key)
+        for key in list(filter(belongs, self._flights)):
+            del self._flights[key]
 
     def clear(self) -> None:
         """Drops all cached values; computations in progress go on."""
@@ -128,11 +136,13 @@ class EmbeddingCache(Generic[Value]):
         flight = self._flights[key]
         try:
             value = await compute()
+            is_wanted = self._flights.get(key) is flight
         finally:
             if self._flights.get(key) is flight:
                 del self._flights[key]
         self.counters.computed += 1
-        self._keep(key, value, passing=flight.passing)
+        if is_wanted:
+            self._keep(key, value, passing=flight.passing)
         return value
 
     def _keep(self, key: Hashable, value: Value, *, passing: bool) -> None:

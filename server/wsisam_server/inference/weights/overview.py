@@ -57,7 +57,7 @@ def _built_in(folder: WeightsFolder) -> list[Known]:
             continue
         known = Known(entry.name, built_in=True, description=entry.description, licence=entry.licence)
         if not entry.installed:
-            found.append(replace(known, problem=f"its weights are not installed; run: {entry.how_to_install}"))
+            found.append(replace(known, problem=f"its weights are not installed; run: {entry.install_hint}"))
             continue
         try:
             model = load(folder, entry.name)

@@ -36,12 +36,12 @@ class Redrawn:
     Attributes:
         shape: polygons in level-0 pixels; empty when the model found nothing.
         made: how it came about.
-        limited: its border is refined less finely than it was before, because of the bound on windows.
+        truncated: its border is refined less finely than it was before, because of the bound on windows.
     """
 
     shape: BaseGeometry
     made: Provenance
-    limited: bool = False
+    truncated: bool = False
 
 
 class Answerer(Protocol):

@@ -114,6 +114,6 @@ def _said(one: Compared) -> dict[str, Any]:
         "dice": one.dice,
         "old_area": one.annotation.content.shape.area,
         "new_area": one.redrawn.shape.area,
-        "limited": one.redrawn.limited,
+        "truncated": one.redrawn.truncated,
         "saved_revision": one.saved,
     }

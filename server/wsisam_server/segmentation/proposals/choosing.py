@@ -24,11 +24,13 @@ class _Waiting(Generic[About]):
     """A candidate that is not decided yet.
 
     Attributes:
+        number: of the window that it was found in.
         windows: numbers of the windows, not done, that could still hold an overlapping one.
         better: overlapping ones of higher rank that are not decided.
         worse: overlapping ones of lower rank.
     """
 
+    number: int
     candidate: Candidate
     about: About
     windows: set[int]
@@ -72,9 +74,27 @@ class Chooser(Generic[About]):
         self._done[number] = True
         for one in self._waiting:
             one.windows.discard(number)
-        fresh = [_Waiting(candidate, about, self._open(candidate)) for candidate, about in candidates]
+        fresh = [_Waiting(number, candidate, about, self._open(candidate)) for candidate, about in candidates]
         self._compare(fresh)
         return self._settle()
+
+    @property
+    def undecided(self) -> list[tuple[int, About]]:
+        """Candidates that wait, each with the number of its window."""
+        return [(one.number, one.about) for one in self._waiting]
+
+    def restore(self, done: int, undecided: Iterable[tuple[int, Candidate, About]]) -> None:
+        """Goes on where another one stopped, of which everything else was decided. Before the first `add`.
+
+        What was decided does not matter any more: no window is left that meets what was kept, and what overlapped it
+        went with it.
+
+        Args:
+            done: so many windows were, from the first.
+            undecided: the other's, found again.
+        """
+        self._done[:done] = True
+        self._compare([_Waiting(number, one, about, self._open(one)) for number, one, about in undecided])
 
     def _open(self, candidate: Candidate) -> set[int]:
         near = self._boxes.query(candidate.whole, predicate="intersects")

@@ -66,5 +66,5 @@ def comparable(
         shapes = [mender.mended(one) for one in existing]
     except TangledError as error:
         problem = f"the borders of existing objects {_TANGLED}"
-        raise WsiSamServerError(Reason.INVALID_REGION, problem=problem, private=str(error)) from error
+        raise WsiSamServerError(Reason.INVALID_REGION, field="existing", problem=problem, private=str(error)) from error
     return [one for one in shapes if wanted.min_size / OTHER_KIND <= size_of(one.area) <= wanted.max_size * OTHER_KIND]

@@ -44,12 +44,12 @@ class Fused:
         logits: float32 [n, n] over the window.
         window: part of the coarse field, in whole coarse cells: all of the object, and as far about it as the border
             could have moved.
-        distrusted: how many fine answers were left out, by scale.
+        rejected: how many fine answers were left out, by scale.
     """
 
     logits: NDArray[np.float32]
     window: Window
-    distrusted: tuple[int, ...]
+    rejected: tuple[int, ...]
 
 
 def fuse(

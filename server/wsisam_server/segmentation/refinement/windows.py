@@ -37,11 +37,11 @@ class Rings:
     Attributes:
         scales: a ring for each, the coarsest first, each half as coarse as the one before; its windows row by row from
             the top, as the slide's tiles lie.
-        limited: whether the finest is coarser than was asked for, because that would have needed more windows.
+        truncated: whether the finest is coarser than was asked for, because that would have needed more windows.
     """
 
     scales: tuple[tuple[FieldPair, ...], ...]
-    limited: bool
+    truncated: bool
 
 
 def rings(logits: NDArray[np.float32], window: Window, slide: SlideSize, goal: Goal) -> Rings:
@@ -71,7 +71,7 @@ def rings(logits: NDArray[np.float32], window: Window, slide: SlideSize, goal: G
         if left < 0 or not fields:
             break
         scales.append(fields)
-    return Rings(tuple(scales), limited=left < 0)
+    return Rings(tuple(scales), truncated=left < 0)
 
 
 def _border(

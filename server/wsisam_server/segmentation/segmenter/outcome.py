@@ -56,5 +56,5 @@ def outcome_of(planned: Planned, answer: Answer, border: Refined, slide: SlideIn
         times=answer.times + border.times,
         polygon_ms=(time.perf_counter() - started) * 1000,
         levels=border.levels,
-        limited=border.limited,
+        truncated=border.truncated,
     )

@@ -72,7 +72,7 @@ class Predictor:
         else:
             answer = await self._predict(model, job, watcher)
         if planned.goal is None:
-            return answer, Refined(None, (Level(job.field.high.downsample, 1),), limited=False, times=StageTimes())
+            return answer, Refined(None, (Level(job.field.high.downsample, 1),), truncated=False, times=StageTimes())
         border = await refined(
             answer,
             replace(job, mask=None),

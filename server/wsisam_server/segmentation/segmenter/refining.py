@@ -29,13 +29,13 @@ class Refined:
     Attributes:
         fused: the mosaic; None where there was nothing to refine.
         levels: the coarsest first.
-        limited: coarser than asked for, because of the bound on windows.
+        truncated: coarser than asked for, because of the bound on windows.
         times: of the windows, added up.
     """
 
     fused: Fused | None
     levels: tuple[Level, ...]
-    limited: bool
+    truncated: bool
     times: StageTimes
 
 
@@ -68,7 +68,7 @@ async def refined(
     planned = await asyncio.to_thread(rings, answer.logits, high, slide, goal)
     coarse = Level(high.downsample, 1)
     if not planned.scales:
-        return Refined(None, (coarse,), planned.limited, StageTimes())
+        return Refined(None, (coarse,), planned.truncated, StageTimes())
     fields = [field for ring in planned.scales for field in ring]
     turns = asyncio.Semaphore(WINDOWS_IN_FLIGHT)
     done = 0
@@ -97,11 +97,11 @@ async def refined(
     fine = [[(field.high, found[field].logits) for field in ring if field in found] for ring in planned.scales]
     fused = await blocking(lambda: fuse(answer.logits, high, fine))
     finer = (
-        Level(ring[0].high.downsample, len(asked), distrusted, sum(field in damaged for field in ring))
-        for ring, asked, distrusted in zip(planned.scales, fine, fused.distrusted, strict=True)
+        Level(ring[0].high.downsample, len(asked), rejected, sum(field in damaged for field in ring))
+        for ring, asked, rejected in zip(planned.scales, fine, fused.rejected, strict=True)
     )
     times = sum((one.times for one in found.values()), StageTimes())
-    return Refined(fused, (coarse, *finer), planned.limited, times)
+    return Refined(fused, (coarse, *finer), planned.truncated, times)
 
 
 async def _all(calls: list[Coroutine[Any, Any, Answer | None]]) -> list[Answer | None]:

@@ -164,6 +164,23 @@ class Segmenter:
         """
         return self._slides.info(slide_id)
 
+    def close_slide(self, slide_id: str, owner: str | None = None) -> bool:
+        """Frees a slide in pixel mode: its pixels, and what was encoded of them. Others are shared, and stay.
+
+        Args:
+            slide_id: any.
+            owner: who must have opened it; None for whoever did.
+
+        Returns:
+            Whether a slide was closed.
+        """
+        key = self._opener.close_slide(slide_id, owner)
+        if key is None:
+            return False
+        # Every engine's keys begin with what they are of.
+        self._models.device.cache.discard_where(lambda one: isinstance(one, tuple) and one[0] == key)
+        return True
+
     async def push(self, slide_id: str, window: PixelWindow, encoding: Encoding, data: bytes) -> None:
         """Takes pixels of a slide in pixel mode.
 

@@ -71,6 +71,13 @@ class SlideOpener:
             lambda: pushed.push(window, decode_tile(encoding, data, window.tile_width, window.tile_height)),
         )
 
+    def close_slide(self, slide_id: str, owner: str | None) -> str | None:
+        """Closes a slide in pixel mode. Returns the key of what was encoded of it; None where nothing was closed."""
+        pushed = self._slides.pushed(slide_id)
+        if pushed is None or not self._slides.close_pushed(slide_id, owner):
+            return None
+        return pushed.info.content_key
+
     def close(self) -> None:
         """Ends the threads; a tile that is being decoded is not waited for."""
         self._decoding.shutdown(wait=False, cancel_futures=True)
@@ -125,6 +132,12 @@ class BatchReader:
     def is_pushed(self) -> bool:
         """Whether the slide is in pixel mode."""
         return self._slides.pushed(self._slide_id) is not None
+
+    def pixel_windows(self, windows: Iterable[Window]) -> set[PixelWindow]:
+        """The pixel windows behind what is read, pushed or not; none on a slide by reference."""
+        pushed = self._slides.pushed(self._slide_id)
+        found = () if pushed is None else map(pushed.window_for, windows)
+        return {window for window in found if window is not None}
 
     def missing(self, windows: Iterable[Window]) -> list[PixelWindow]:
         """The pixel windows that were not pushed of what is about to be read; none on a slide by reference."""

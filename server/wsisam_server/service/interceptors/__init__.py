@@ -12,7 +12,7 @@ from wsisam_server.service.interceptors.log_lines import TEXT, JsonLines
 from wsisam_server.service.interceptors.observer import CallObserver
 from wsisam_server.service.interceptors.request_id import current_request_id
 from wsisam_server.service.interceptors.rights import RIGHTS
-from wsisam_server.service.interceptors.status import error_info, normalized, to_status
+from wsisam_server.service.interceptors.status import normalized
 
 __all__ = [
     "RIGHTS",
@@ -24,7 +24,5 @@ __all__ = [
     "JsonLines",
     "LogContext",
     "current_request_id",
-    "error_info",
     "normalized",
-    "to_status",
 ]

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.service.interceptors import request_id
 from wsisam_server.service.interceptors.maps import MOST_ENTRIES, TooManyEntriesError, check_maps
-from wsisam_server.service.interceptors.status import normalized, to_status
+from wsisam_server.service.interceptors.status import normalized
+from wsisam_server.wire.details import status_of
 
 if TYPE_CHECKING:
     from wsisam_server.service.interceptors.access import Access, Visit
@@ -51,7 +52,6 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             also while the server starts and stops.
         gate: refuses calls while the server starts or stops.
         access: knows callers by their tokens.
-        details: makes further status details for an error that carries more than text.
         observers: hear of each call.
     """
 
@@ -60,13 +60,11 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         prefix: str,
         gate: Gate,
         access: Access,
-        details: Callable[[WsiSamServerError], tuple[Message, ...]],
         observers: Sequence[CallObserver],
     ) -> None:
         self._prefix = prefix
         self._gate = gate
         self._access = access
-        self._details = details
         self._observers = observers
 
     async def intercept_service(
@@ -129,7 +127,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                     observer.call_ended(method, ended[0])
                 # Monitors ask for health every few seconds.
                 _log_end(logging.INFO if ours else logging.DEBUG, method, ended, time.perf_counter() - started)
-            await context.abort_with_status(rpc_status.to_status(to_status(known, *self._details(known))))
+            await context.abort_with_status(rpc_status.to_status(status_of(known)))
             raise known  # not reached: aborting raises
 
         return _while_there(call)

@@ -20,6 +20,7 @@ RIGHTS: Final[Mapping[str, Callers]] = {
     "/wsisam.v1.Segmentation/ListModels": READERS,
     # Readers name slides by their files, too.
     "/wsisam.v1.Segmentation/OpenSlide": READERS,
+    "/wsisam.v1.Segmentation/CloseSlide": READERS,
     "/wsisam.v1.Segmentation/Segment": ANNOTATORS,
     "/wsisam.v1.Segmentation/SegmentBatch": ANNOTATORS,
     "/wsisam.v1.Segmentation/Interact": ANNOTATORS,

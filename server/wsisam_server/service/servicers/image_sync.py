@@ -20,9 +20,9 @@ from wsisam_server.annotations.sync.store_side import Refusal
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.shapes import Mender
 from wsisam_server.service.identity import current_user
-from wsisam_server.service.interceptors import error_info
 from wsisam_server.wire import annotation_from_proto as from_proto
 from wsisam_server.wire import annotation_to_proto as to_proto
+from wsisam_server.wire.details import status_of
 from wsisam_server.wire.from_proto import invalid
 
 if TYPE_CHECKING:
@@ -256,6 +256,6 @@ def _mask(kinds: frozenset[Kind]) -> field_mask_pb2.FieldMask | None:
 def _refusal(annotation_id: uuid.UUID, refusal: Refusal | str) -> status_pb2.Status:
     """What a call about this annotation alone would have failed with."""
     reason = refusal.reason if isinstance(refusal, Refusal) else Reason.INVALID_FIELD
-    status = status_pb2.Status(code=reason.value.code.value, message=str(refusal))
-    status.details.add().Pack(error_info(WsiSamServerError(reason, annotation_id=annotation_id)))
+    status = status_of(WsiSamServerError(reason, annotation_id=annotation_id))
+    status.message = str(refusal)
     return status

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 class Stream(Protocol):
-    """What a server that stops asks of an open stream."""
+    """What is asked of an open stream from outside."""
+
+    @property
+    def slide_id(self) -> str:
+        """The slide that it is about."""
+        ...
 
     def drain(self) -> None:
         """Takes no more prompts, and ends when those that it has are answered."""
@@ -27,6 +32,10 @@ class Stream(Protocol):
 
     def hand_back(self) -> None:
         """Answers those that still wait with SHUTTING_DOWN."""
+        ...
+
+    def slide_closed(self) -> None:
+        """Answers those that still wait with UNKNOWN_SLIDE_ID, and ends with it."""
         ...
 
 
@@ -98,6 +107,12 @@ class Admission:
         self._draining = True
         for stream in self._streams:
             stream.drain()
+
+    def slide_closed(self, slide_id: str) -> None:
+        """Ends the streams on a slide that was closed."""
+        for stream in self._streams:
+            if stream.slide_id == slide_id:
+                stream.slide_closed()
 
     def hand_back(self) -> None:
         """Answers the prompts of streams that still wait with SHUTTING_DOWN; after `drain`."""

@@ -20,10 +20,12 @@ import qupath.lib.gui.viewer.QuPathViewer
 import qupath.lib.images.ImageData
 import qupath.lib.regions.ImagePlane
 
+import java.util.concurrent.CompletableFuture
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.CopyOnWriteArrayList
 import java.util.concurrent.ExecutorService
 import java.util.concurrent.Executors
+import java.util.concurrent.TimeUnit
 
 /**
  * All that is being drawn, in all viewers, and the connection to the server.
@@ -69,12 +71,11 @@ class AnnotationController {
 
     /** Connects to the server of the settings; drafts are asked again there. */
     void connect() {
-        client?.close()
+        leave(client, planes.collect { it.disconnected() })
         client = null
         models = []
         reached = false
         trouble = ''
-        planes.each { it.disconnected() }
         try {
             client = WsiSamClient.connect(settings.clientOptions())
         } catch (WsiSamException refused) {
@@ -114,7 +115,7 @@ class AnnotationController {
 
     private void heard(ServerInfo info) {
         trouble = ''
-        models = info.models().findAll { it.ready() }
+        models = info.models().findAll { it.isInstalled() }
         if (info.health() == Health.NOT_SERVING || models.isEmpty()) {
             trouble = 'The server is loading its model.'
             retry.playFromStart()
@@ -220,8 +221,11 @@ class AnnotationController {
     }
 
     private void opened(WsiSamClient asked, OpenPlane plane, slide, WsiSamException failure) {
-        if (closed || !asked.is(client) || !planes.contains(plane))
+        if (closed || !asked.is(client) || !planes.contains(plane)) {
+            if (slide != null)
+                asked.closeSlide(slide)
             return
+        }
         plane.opening = false
         if (failure == null) {
             plane.start(client, slide, settings.segmentOptions())
@@ -417,9 +421,14 @@ class AnnotationController {
         retry.stop()
         if (!accepted.isEmpty())
             tell("The palette was closed before the server had outlined ${accepted.size()} accepted object(s): not added.")
-        planes.each { it.close() }
+        leave(client, planes.collect { it.close() })
         planes.clear()
-        client?.close()
         worker.shutdown()
+    }
+
+    /** Closes a client once the server has freed the images, or does not answer. */
+    private static void leave(WsiSamClient client, List<CompletableFuture> freed) {
+        if (client != null)
+            CompletableFuture.allOf(freed as CompletableFuture[]).orTimeout(1, TimeUnit.SECONDS).whenComplete { done, late -> client.close() }
     }
 }

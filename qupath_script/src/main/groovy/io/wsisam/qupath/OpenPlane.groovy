@@ -17,6 +17,7 @@ import qupath.lib.images.ImageData
 import qupath.lib.regions.ImagePlane
 
 import java.awt.Shape
+import java.util.concurrent.CompletableFuture
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.CopyOnWriteArrayList
 
@@ -45,6 +46,7 @@ class OpenPlane {
     volatile SegmentOptions options = SegmentOptions.defaults()
 
     private final AnnotationController controller
+    private WsiSamClient client         // that opened the slide
     private final Map<String, Shape> outlines = new ConcurrentHashMap<>()
 
     OpenPlane(AnnotationController controller, ImageData imageData, ImagePlane plane) {
@@ -95,7 +97,10 @@ class OpenPlane {
     /** Works on a slide that the server has opened, with these options; drafts are asked again. */
     void start(WsiSamClient client, Slide opened, SegmentOptions options) {
         session?.close()
+        if (!opened.is(slide))
+            closeSlide()
         slide = opened
+        this.client = client
         this.options = options
         def hearing = new Hearing()
         hearing.mine = client.interact(opened, options, hearing)
@@ -110,18 +115,25 @@ class OpenPlane {
         trouble = null
     }
 
-    /** The connection is gone for good; drafts wait for the next. */
-    void disconnected() {
+    /** The connection is given up; drafts wait for the next. Completed as by `close`. */
+    CompletableFuture<Void> disconnected() {
         opening = false
-        slide = null
-        session = null
         state = SessionState.CONNECTING
         trouble = null
+        close()
     }
 
-    void close() {
+    /** Ends the session. Completed when the server has freed what it held of the image, or could not be asked to. */
+    CompletableFuture<Void> close() {
         session?.close()
         session = null
+        closeSlide()
+    }
+
+    private CompletableFuture<Void> closeSlide() {
+        def old = slide
+        slide = null
+        old == null ? CompletableFuture.<Void> completedFuture(null) : client.closeSlide(old).exceptionally { Throwable unreached -> null }
     }
 
     /** Looks at what a draft shows now. */

@@ -146,7 +146,13 @@ class Refine {
     }
 
     private boolean askPlane(WsiSamClient client, ImagePlane plane, List<PathObject> annotations, SegmentOptions options, monitor) {
-        slide = WsiSamClient.await(client.openSlide(Images.reference(imageData, plane, Settings.user().sendPixels())))
+        Steps.withSlide(client, Images.reference(imageData, plane, Settings.user().sendPixels())) { opened ->
+            slide = opened
+            askSlide(client, annotations, options, monitor)
+        }
+    }
+
+    private boolean askSlide(WsiSamClient client, List<PathObject> annotations, SegmentOptions options, monitor) {
         if ((parameters.border as double) > 0)
             return annotations.every { askBorder(client, it, options, monitor) }
         def items = annotations.collect { new BatchItem(it.getID().toString(), Ask.of(prompt(it))) }

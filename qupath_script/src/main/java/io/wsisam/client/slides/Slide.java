@@ -16,6 +16,7 @@ public final class Slide {
   private volatile Opened opened;
   private volatile LengthUnit unit = LengthUnit.LENGTH_UNIT_UNSPECIFIED;
   private volatile PixelSize said;
+  private volatile boolean closed;
 
   Slide(SlideReference reference, Opened opened) {
     this.reference = reference;
@@ -85,6 +86,15 @@ public final class Slide {
    */
   public String annotationKey() {
     return byPixels() ? reference.uris().get(0) : id();
+  }
+
+  /** Whether it was closed here, after which it cannot be asked about any more. */
+  public boolean isClosed() {
+    return closed;
+  }
+
+  void close() {
+    closed = true;
   }
 
   void reopened(Opened again) {
