@@ -24,7 +24,7 @@ from PIL import Image, ImageDraw
 from wsisam_model import WsiSam
 from wsisam_server.cli.app import build_segmenter
 from wsisam_server.core.geometry import SlideSize, Window
-from wsisam_server.core.requests import SurveyRequest, Wanted
+from wsisam_server.core.requests import ProposalFilter, SurveyRequest
 from wsisam_server.core.settings import Settings
 from wsisam_server.learning.datasets import crop, objects, read_manifest
 from wsisam_server.learning.evaluation.scores import RESAMPLES
@@ -91,7 +91,10 @@ def square(width: int, height: int, side: float) -> shapely.Polygon:
 
 
 def count(
-    proposals: list[shapely.MultiPolygon], truth: list[shapely.MultiPolygon], region: shapely.Polygon, wanted: Wanted
+    proposals: list[shapely.MultiPolygon],
+    truth: list[shapely.MultiPolygon],
+    region: shapely.Polygon,
+    wanted: ProposalFilter,
 ) -> Tally:
     """Matches proposals and drawn objects, the best ones first."""
     tally = Tally()
@@ -116,7 +119,7 @@ def count(
 
 
 async def proposed(
-    segmenter: Segmenter, path: Path, region: shapely.Polygon, wanted: Wanted
+    segmenter: Segmenter, path: Path, region: shapely.Polygon, wanted: ProposalFilter
 ) -> list[shapely.MultiPolygon]:
     slide_id, _, _ = segmenter.open_slide(str(path), None)
     request = SurveyRequest(slide_id, shapely.MultiPolygon([region]), (), wanted)
@@ -146,7 +149,7 @@ async def measure(folder: Path, names: list[str], images: int, pictures: Path | 
     await segmenter.start(lambda: WsiSam.from_name("wsisam-lite"))
     print("set | sizes, px | images | precision | recall | F1 | hits | wrong | missed", flush=True)
     for name, some in rows.items():
-        wanted, tallies = Wanted(*SIZES[name]), []
+        wanted, tallies = ProposalFilter(*SIZES[name]), []
         chosen = some[:: max(len(some) // images, 1)][:images]
         for number, row in enumerate(chosen):
             labels = np.array(Image.open(row.mask)).astype(np.int32)

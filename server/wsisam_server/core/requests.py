@@ -135,7 +135,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ProposalFilter:
     """Sizes, the diameters of circles of the objects' area, and thresholds; see ProposalFilter in the contract.
 
     The defaults were chosen on images that the default model was not trained on: see `benchmarks/everything.py`.
@@ -156,7 +156,7 @@ class Wanted:
     min_agreement: float = 0.5
     max_overlap: float = 0.3
 
-    def in_pixels(self, mpp: float | None) -> Wanted:
+    def in_pixels(self, mpp: float | None) -> ProposalFilter:
         """The same with sizes in level-0 pixels.
 
         Args:
@@ -174,7 +174,7 @@ class SurveyRequest:
         slide_id: an open slide.
         region: level-0 pixels, as drawn.
         existing: objects that are there already, level-0 pixels, as drawn.
-        wanted: sizes in microns, or in level-0 pixels where nobody knows the pixel size.
+        filter: sizes in microns, or in level-0 pixels where nobody knows the pixel size.
         model: a model's name; empty for the default.
         options: how outlines are wanted.
         owner: whose turns it uses; see `Job`.
@@ -184,7 +184,7 @@ class SurveyRequest:
     slide_id: str
     region: shapely.MultiPolygon
     existing: Sequence[shapely.MultiPolygon]
-    wanted: Wanted
+    filter: ProposalFilter
     model: str = ""
     options: OutlineOptions = field(default_factory=OutlineOptions)
     owner: str = ""

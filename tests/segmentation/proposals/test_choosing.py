@@ -8,11 +8,11 @@ import shapely
 
 from wsisam_server.core.answers import Fate
 from wsisam_server.core.geometry import Point, SlideSize
-from wsisam_server.core.requests import Wanted
+from wsisam_server.core.requests import ProposalFilter
 from wsisam_server.segmentation.proposals import Candidate, Chooser, Found, comparable, judge, tiling
 
 REGION = shapely.MultiPolygon([shapely.box(0, 0, 1000, 1000)])
-WANTED = Wanted(30, 90, min_score=0.5, min_stability=0.5, min_agreement=0.5, max_overlap=0.3)
+WANTED = ProposalFilter(30, 90, min_score=0.5, min_stability=0.5, min_agreement=0.5, max_overlap=0.3)
 NONE = shapely.STRtree([])
 
 

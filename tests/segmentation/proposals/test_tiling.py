@@ -7,11 +7,11 @@ import shapely
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import SlideSize
-from wsisam_server.core.requests import Wanted
+from wsisam_server.core.requests import ProposalFilter
 from wsisam_server.segmentation.proposals import tiling, usable_region
 
 SLIDE = SlideSize(2000, 1500)
-WANTED = Wanted(30, 90)
+WANTED = ProposalFilter(30, 90)
 RING = shapely.MultiPolygon([shapely.Point(900, 700).buffer(400) - shapely.Point(900, 700).buffer(150)])
 
 
@@ -86,7 +86,7 @@ def test_too_many_windows_are_refused_at_once(side):
 @pytest.mark.parametrize("sizes", [(0.01, 0.1), (1e7, 9e7)])
 def test_sizes_that_no_window_can_show_are_refused(sizes):
     with pytest.raises(WsiSamServerError) as caught:
-        plan(wanted=Wanted(*sizes))
+        plan(wanted=ProposalFilter(*sizes))
     assert caught.value.reason is Reason.INVALID_FIELD
 
 
@@ -122,6 +122,6 @@ def test_a_region_in_which_nothing_can_be_looked_for(shape, reason):
 
 
 def test_sizes_in_microns_become_pixels():
-    assert Wanted(4, 12).in_pixels(0.25) == Wanted(16, 48)
-    assert Wanted(4, 12).in_pixels(None) == Wanted(4, 12)
+    assert ProposalFilter(4, 12).in_pixels(0.25) == ProposalFilter(16, 48)
+    assert ProposalFilter(4, 12).in_pixels(None) == ProposalFilter(4, 12)
     assert math.isclose(plan().downsample * 256, 2 * WANTED.max_size)

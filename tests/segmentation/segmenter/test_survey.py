@@ -13,7 +13,7 @@ from wsisam_server.cli.app import open_parts
 from wsisam_server.core.answers import Fate
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box
-from wsisam_server.core.requests import SurveyRequest, Wanted
+from wsisam_server.core.requests import ProposalFilter, SurveyRequest
 from wsisam_server.core.settings import Settings
 from wsisam_server.inference.scheduler import Claim, Priority, Ticket
 from wsisam_server.segmentation.segmenter import Segmenter, Survey
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 SIZE = (60_000, 40_000)
 TISSUE = Box(2_000, 10_000, 12_000, 30_000)
 CELLS = [(55_000 + 150 * column, 20_000 + 150 * row) for row in range(4) for column in range(4)]
-WANTED = Wanted(40, 90)
+WANTED = ProposalFilter(40, 90)
 
 AMONG_TISSUE = shapely.box(5_000, 15_000, 5_360, 15_360)
 AMONG_CELLS = shapely.box(54_900, 19_900, 55_600, 20_600)
@@ -224,7 +224,7 @@ async def test_glass_of_a_real_slide_is_left_out(real_slides):
     async def shares(*box):
         """Of the windows those that were encoded, and of the clicks those that were not asked, at least."""
         region = shapely.MultiPolygon([shapely.box(*box)])
-        survey = Survey.planned(segmenter, SurveyRequest(slide_id, region, (), Wanted(5, 15)), 10_000)
+        survey = Survey.planned(segmenter, SurveyRequest(slide_id, region, (), ProposalFilter(5, 15)), 10_000)
         before = encoded(segmenter)
         _, counts = await searched(survey)
         return (encoded(segmenter) - before) / len(survey.plan.tiles), counts[Fate.NOTHING] / sum(counts.values())

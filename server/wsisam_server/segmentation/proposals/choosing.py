@@ -51,7 +51,7 @@ class Chooser(Generic[About]):
 
     Args:
         tiles: all windows.
-        max_overlap: see `Wanted`.
+        max_overlap: see `ProposalFilter`.
 
     Attributes:
         repeated: candidates that went because of a better one.

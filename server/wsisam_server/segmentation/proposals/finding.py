@@ -10,7 +10,7 @@ import shapely
 
 from wsisam_server.core.answers import Counts, Fate
 from wsisam_server.core.shapes import STEP_PX, polygonal
-from wsisam_server.segmentation.proposals.wanted import AGREEMENT_IOU, INSIDE_SHARE, size_of
+from wsisam_server.segmentation.proposals.thresholds import AGREEMENT_IOU, INSIDE_SHARE, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_server.core.geometry import Point, Window
-    from wsisam_server.core.requests import Wanted
+    from wsisam_server.core.requests import ProposalFilter
 
 STABILITY_STEP = 1.0
 """How far the threshold of the logits is moved, up and down."""
@@ -84,7 +84,7 @@ def stability(logits: NDArray[np.float32], window: Window, part: shapely.Polygon
 
 
 def judge(
-    found: Sequence[Found], wanted: Wanted, region: shapely.MultiPolygon, existing: shapely.STRtree
+    found: Sequence[Found], wanted: ProposalFilter, region: shapely.MultiPolygon, existing: shapely.STRtree
 ) -> tuple[list[Candidate], Counts]:
     """Chooses what is good enough of one window.
 
@@ -124,7 +124,7 @@ def overlap(first: shapely.Polygon, second: NDArray[np.object_]) -> NDArray[np.f
     return common / np.minimum(first.area, shapely.area(second))
 
 
-def _fate(one: Found, agreement: float, wanted: Wanted, existing: shapely.STRtree) -> Fate | None:
+def _fate(one: Found, agreement: float, wanted: ProposalFilter, existing: shapely.STRtree) -> Fate | None:
     """Why an outline is no candidate; None where only the region can say."""
     if one.part is None:
         return Fate.NOTHING

@@ -8,13 +8,13 @@ import shapely
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.shapes import Mender, TangledError, polygonal
-from wsisam_server.segmentation.proposals.wanted import OTHER_KIND, size_of
+from wsisam_server.segmentation.proposals.thresholds import OTHER_KIND, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wsisam_server.core.geometry import SlideSize
-    from wsisam_server.core.requests import Wanted
+    from wsisam_server.core.requests import ProposalFilter
 
 
 _TANGLED: Final = "cross themselves or lie over each other too often; simplify them, or draw less at once"
@@ -49,7 +49,7 @@ def usable_region(drawn: shapely.MultiPolygon, slide: SlideSize, mender: Mender 
 
 
 def comparable(
-    existing: Iterable[shapely.MultiPolygon], wanted: Wanted, mender: Mender | None = None
+    existing: Iterable[shapely.MultiPolygon], wanted: ProposalFilter, mender: Mender | None = None
 ) -> list[shapely.MultiPolygon]:
     """Those of the objects that are there already whose place no proposal may take: of about the wanted size.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wsisam_server.core.geometry import SlideSize
-    from wsisam_server.core.requests import Wanted
+    from wsisam_server.core.requests import ProposalFilter
 
 WINDOW_SHARE = 2.0
 """Side of a window, in sizes of the largest wanted object. The default model was trained on objects of a quarter to
@@ -64,7 +64,7 @@ class Tiling:
 
 
 def tiling(
-    region: shapely.MultiPolygon, slide: SlideSize, wanted: Wanted, image_size: int, *, max_windows: int
+    region: shapely.MultiPolygon, slide: SlideSize, wanted: ProposalFilter, image_size: int, *, max_windows: int
 ) -> Tiling:
     """Lays windows and clicks over a region. The same place has the same windows and clicks in every region.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_server.core.geometry import Point, Window
-    from wsisam_server.core.requests import Wanted
+    from wsisam_server.core.requests import ProposalFilter
     from wsisam_server.segmentation.proposals import Tile
     from wsisam_server.segmentation.segmenter.slides import BatchReader
     from wsisam_server.slides import BackgroundFilter
@@ -49,7 +49,7 @@ class ClickFilter:
         wanted: sizes in level-0 pixels.
     """
 
-    def __init__(self, reader: BatchReader, wanted: Wanted) -> None:
+    def __init__(self, reader: BatchReader, wanted: ProposalFilter) -> None:
         self._reader = reader
         self._wanted = wanted
         self._filter: BackgroundFilter | None = None

@@ -89,7 +89,7 @@ class Survey:
         self._request = request
         self._region = region
         self.pixel_size = info.pixel_size(request.mpp)
-        self._wanted = request.wanted.in_pixels(self.pixel_size.mpp)
+        self._wanted = request.filter.in_pixels(self.pixel_size.mpp)
         self._existing = shapely.STRtree(existing)
         self._counts = Counts()
         self._model = segmenter.model(request.model)
@@ -112,7 +112,7 @@ class Survey:
         # One for all: the region and each of its objects may be as bad as one shape may.
         mender = Mender()
         region = usable_region(request.region, info.size, mender)
-        wanted = request.wanted.in_pixels(info.pixel_size(request.mpp).mpp)
+        wanted = request.filter.in_pixels(info.pixel_size(request.mpp).mpp)
         plan = tiling(region, info.size, wanted, model.image_size, max_windows=max_windows)
         existing = comparable(request.existing, wanted, mender)
         return cls(segmenter, request, region, existing, plan, info)
