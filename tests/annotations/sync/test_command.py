@@ -83,7 +83,10 @@ def test_a_conflict_is_named_with_the_way_to_settle_it(world, run, tmp_path):
     world.change(one, name="hers")
     done = run("--json", tmp_path / "report.json")
     assert done.exit_code == 1
-    assert f"conflict {one} (mine, Tumor) on first.png: changed in QuPath (name) and in the store (name)" in done.output
+    assert (
+        f"conflict {one} (mine, Tumor) on first.png: changed in QuPath (name) and in the store (name by alice, "
+        in done.output
+    )
     assert "--resolve qupath:UUID" in done.output
     (told,) = json.loads((tmp_path / "report.json").read_text())["images"][0]["annotations"]
     assert (told["differs"], told["name"], told["class"]) == (["name"], "mine", "Tumor")

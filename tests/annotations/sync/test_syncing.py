@@ -638,7 +638,7 @@ def test_what_the_store_does_not_take_is_named_and_the_rest_is_stored(world):
     report = world.sync()
     assert report.status == 2
     (failure,) = report.images[0].failures
-    assert failure.startswith(f"{bad}: ")
+    assert failure.startswith(f"{bad} (xxx")
     assert "name" in failure
     assert world.stored().keys() == {good}
     world.edit(bad, name="short")

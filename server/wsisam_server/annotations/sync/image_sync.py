@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wsisam_server.annotations.store import PathClass, SlideRecord
 from wsisam_server.annotations.sync import files
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from wsisam_server.annotations.sync.running import RunningQuPath
     from wsisam_server.annotations.sync.steps import Watcher
     from wsisam_server.annotations.sync.store_side import Applied, StoreSide
+
+
+_MOST_NAMES: Final = 5
+"""Of measurements that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ class ImageSync:
         if self._nothing_new():
             self._report.outcome = Outcome.SKIPPED
             self._report.unchanged = len(self._synced.annotations)
+            self._report.problems += self._synced.left_out
             if self._record.stores and not self._found_again and not self._bench.options.dry_run:
                 # So that the file is not looked into again the next time.
                 self._bench.records.write_image(self._image.id, self._record)
@@ -104,8 +109,11 @@ class ImageSync:
             self._synced = replace(self._synced, annotations={}, settling={})
         planned = self._plan(contents, stored)
         self._report.actions = [action for action in planned.actions if action.verb is not Verb.UNCHANGED]
-        self._report.unchanged = planned.counts()[Verb.UNCHANGED]
-        self._report.problems += [f"{one}: {why}" for one, why in contents.unusable.items()]
+        same = [action for action in planned.actions if action.verb is Verb.UNCHANGED]
+        self._report.unchanged = sum(action.case.project is not None for action in same)
+        self._report.gone = [named(action) for action in same if action.case.project is None and action.case.base]
+        self._report.saved = None if contents.data is None else contents.data.saved
+        self._report.problems += _left_out(contents)
         self._step(Step.PLANNED)
         if self._bench.options.dry_run:
             self._report.outcome = Outcome.PLANNED
@@ -128,7 +136,7 @@ class ImageSync:
 
     def _read(self) -> Contents:
         project, options = self._bench.project, self._bench.options
-        contents = project.read(self._image)
+        contents = project.read(self._image, had_data=self._had_data())
         if contents.stable or not contents.drawings:
             return contents
         if not options.persist_ids or options.dry_run:
@@ -147,6 +155,10 @@ class ImageSync:
                 "its objects have no ids that QuPath keeps, even after it was saved anew; please report this"
             )
         return contents
+
+    def _had_data(self) -> bool:
+        """Whether the image had a data file when it was last synced, with whichever store."""
+        return any(synced.data is not None for synced in self._record.stores.values())
 
     def _follows(self, contents: Contents) -> bool:
         """Whether what is remembered was the state from which the data file was saved."""
@@ -200,6 +212,10 @@ class ImageSync:
         settled = {action.id: _settled_with(action) for action in planned.actions if action.discarded is not None}
         if edits or settled:
             self._refuse_shown()
+        if edits or any(action.to_do for action in planned.actions):
+            # What cannot be done is found before the store is touched.
+            self._bench.project.check_writable(self._image, data=bool(edits))
+        if edits or settled:
             generation = self._intend(settled)
         slide = SlideRecord(self._slide.slide_id, self._image.uris, self._image.size)
         applied = self._bench.store.apply(planned.actions, slide, self._image)
@@ -208,7 +224,8 @@ class ImageSync:
             assert generation is not None
             contents, not_kept = self._write(contents, edits, generation)
             applied.refused |= not_kept
-        self._report.failures += [f"{one}: {why}" for one, why in applied.refused.items()]
+        actions = {action.id: action for action in planned.actions}
+        self._report.failures += [f"{named(actions[one])}: {why}" for one, why in applied.refused.items()]
         self._note(planned, contents, applied, revision)
 
     def _write(self, contents: Contents, edits: Edits, generation: str) -> tuple[Contents, dict[uuid.UUID, str]]:
@@ -268,6 +285,7 @@ class ImageSync:
             revision=latest if all_ours else revision,
             data=contents.data,
             done=all_ours and not left,
+            left_out=_left_out(contents),
             annotations={one: bases[one] for one in sorted(bases)},
         )
         self._bench.records.write_image(self._image.id, self._record)
@@ -285,6 +303,31 @@ class ImageSync:
                 bases[action.id] = Base(revision, drawing.digest)
         elif action.note is Note.FORGET:
             bases.pop(action.id, None)
+
+
+def named(action: Action) -> str:
+    """An annotation by its id, name and class, for people."""
+    label = action.shown.label if action.case.project is not None or action.case.store is not None else ""
+    return f"{action.id} ({label})" if label else str(action.id)
+
+
+def _left_out(contents: Contents) -> tuple[str, ...]:
+    """What of an image the store cannot hold, for people."""
+    lines = []
+    for one, why in contents.unusable.items():
+        label = contents.labels.get(one)
+        lines.append(f"{one} ({label}): {why}" if label else f"{one}: {why}")
+    for annotation_id, names in contents.not_numbers.items():
+        label = contents.drawings[annotation_id].label
+        lines.append(
+            f"{annotation_id}{f' ({label})' if label else ''}: {_counted(names)} not a number (NaN or infinite), so "
+            f"only QuPath keeps it: {', '.join(names[:_MOST_NAMES])}{' ...' if len(names) > _MOST_NAMES else ''}"
+        )
+    return tuple(lines)
+
+
+def _counted(names: Sequence[str]) -> str:
+    return "1 measurement is" if len(names) == 1 else f"{len(names)} measurements are"
 
 
 def _edits(planned: Plan) -> Edits:

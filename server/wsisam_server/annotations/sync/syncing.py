@@ -18,7 +18,7 @@ from wsisam_server.annotations.sync.errors import ImageError, SyncError
 from wsisam_server.annotations.sync.image_sync import Bench, ImageSync
 from wsisam_server.annotations.sync.matching import Matcher, UnmatchedError
 from wsisam_server.annotations.sync.project import Project
-from wsisam_server.annotations.sync.record import Records
+from wsisam_server.annotations.sync.record import Records, SlideSeen
 from wsisam_server.annotations.sync.report import ImageReport, Outcome, Report
 from wsisam_server.annotations.sync.running import running
 from wsisam_server.annotations.sync.steps import Step, Unwatched
@@ -99,6 +99,11 @@ def _locked(project: Project, options: Options) -> Iterator[None]:
         lock.release()
 
 
+def _differ(first: Image, second: Image) -> bool:
+    """Whether two images are known to be of different size."""
+    return None not in {first.size, second.size} and first.size != second.size
+
+
 class _Run:
     def __init__(self, project: Project, store: Store, options: Options, author: str, watcher: Watcher) -> None:
         self._project = project
@@ -110,11 +115,12 @@ class _Run:
         watcher.step(Step.RECORD_READ)
         self._side = StoreSide(store, author, self._record.name, watcher)
         self._matcher = Matcher(store, project.folder, project.former_folder)
-        self._taken: dict[str, Image] = {}
+        self._images: tuple[Image, ...] = ()
+        self._slides: dict[str, SlideSeen | UnmatchedError] = {}
 
     def all(self, report: Report) -> Report:
         """Syncs all images that are wanted."""
-        images = self._images()
+        images = self._images = self._listed()
         wanted = [image for image in images if fnmatch.fnmatch(image.name, self._options.images)]
         if images and not wanted:
             report.notes.append(f"no image is named {self._options.images}")
@@ -152,32 +158,67 @@ class _Run:
             report.notes.append(f"the record of an earlier sync could not be read: {', '.join(self._records.lost)}")
         return report
 
-    def _images(self) -> tuple[Image, ...]:
-        file = self._project.file
-        if not self._record.file or self._record.file != file:
-            self._record.images = self._project.images()
-            self._record.file = file
+    def _listed(self) -> tuple[Image, ...]:
+        images = self._project.images()
         self._watcher.step(Step.IMAGES_LISTED)
-        return self._record.images
+        return images
 
     def _one(self, bench: Bench, image: Image) -> ImageReport:
-        record = self._records.image(image.id)
-        try:
-            slide = self._matcher.match(image, record.slide)
-        except UnmatchedError as error:
-            return ImageReport(image, Outcome.UNMATCHED, problems=[str(error)])
-        other = self._taken.setdefault(slide.slide_id, image)
-        if other is not image:
+        if image.problem:
+            return ImageReport(image, Outcome.FAILED, failures=[image.problem])
+        slide = self._slide(image)
+        if isinstance(slide, UnmatchedError):
+            return ImageReport(image, Outcome.UNMATCHED, problems=[str(slide)])
+        other = self._synced_for(slide.slide_id, image)
+        if other.id != image.id:
             problem = f"it shows the same slide as {other.name} (number {other.id}); only that one is synced"
             return ImageReport(image, Outcome.UNMATCHED, problems=[problem])
         self._watcher.step(Step.IMAGE_LOOKED_UP, image)
-        syncing = ImageSync(bench, image, slide, record)
         try:
+            if not self._options.dry_run:
+                self._records.write_entry(slide.slide_id, image)
+            syncing = ImageSync(bench, image, slide, self._records.image(image.id))
             report = syncing.run()
         except ImageError as error:
             return ImageReport(image, Outcome.FAILED, slide.slide_id, failures=[str(error)])
+        except OSError as error:
+            where = error.filename or self._project.folder
+            text = f"its files cannot be read or written ({error.strerror or error}): {where}"
+            return ImageReport(image, Outcome.FAILED, slide.slide_id, failures=[text])
         self._witness(syncing.record)
         return report
+
+    def _slide(self, image: Image) -> SlideSeen | UnmatchedError:
+        """Which slide an image shows, or why that is not known; looked for once."""
+        if image.id not in self._slides:
+            try:
+                self._slides[image.id] = self._matcher.match(image, self._records.image(image.id).slide)
+            except UnmatchedError as error:
+                self._slides[image.id] = error
+            except OSError as error:
+                self._slides[image.id] = UnmatchedError(f"its file cannot be read ({error.strerror or error})")
+        return self._slides[image.id]
+
+    def _synced_for(self, slide_id: str, image: Image) -> Image:
+        """Which image is synced for a slide that this one shows: the same whatever is chosen, and in every sync.
+
+        It is the one that was synced before, as long as the project has it; else the first in the project.
+        """
+        before = self._records.entry(slide_id)
+        if before is not None:
+            for other in self._images:
+                if (other.id, other.uris) == (before.image, before.uris) and not other.view and not other.problem:
+                    return other
+        for other in self._images:
+            if other.id == image.id:
+                break
+            # Images of other size are of other slides: their files need not be looked into.
+            if other.problem or other.view or _differ(other, image):
+                continue
+            slide = self._slide(other)
+            if isinstance(slide, SlideSeen) and slide.slide_id == slide_id:
+                return other
+        return image
 
     def _trusted(self) -> bool:
         """Whether the store is what it was, or has gone on from there."""
