@@ -32,6 +32,9 @@ _AREA: Final = 2
 
 SAME_ID: Final = "several objects of this image have this id; in QuPath, copy and delete all but one"
 
+OTHER_PLANE: Final = "it lies on plane "
+"""How the QuPath process begins to say so."""
+
 UNUSABLE: Final = "its shape is empty, crosses itself too often, or cannot be repaired"
 """What is wrong with a shape of which nothing can be made."""
 

@@ -18,6 +18,7 @@ from wsisam_server.annotations.sync.model import Drawing, Image
 from wsisam_server.annotations.sync.plan import Base, Case, Direction, Note, Resolution, Verb, plan
 from wsisam_server.annotations.sync.steps import Unwatched
 from wsisam_server.annotations.sync.store_side import Applied, StoreSide
+from wsisam_server.core.errors import Reason, WsiSamServerError
 
 if TYPE_CHECKING:
     import uuid
@@ -87,8 +88,10 @@ def merge(store: Store, handed: Handed, wish: Wish) -> Merged:
     """Plans the sync of an image, and does the store's part of it.
 
     Raises:
-        WsiSamServerError: of the store. What was done until then stays, and the next sync goes on from there.
+        WsiSamServerError: INVALID_FIELD: the store knows the slide with another size. Else of the store. What was
+            done until then stays, and the next sync goes on from there.
     """
+    _refuse_other_size(store, handed.slide)
     side = StoreSide(store, wish.author, wish.project, Unwatched())
     standings, head = side.standings(handed.slide.slide_id)
     trusted = handed.store_id == store.identity and max(handed.revisions.values(), default=0) <= head
@@ -116,6 +119,20 @@ def merge(store: Store, handed: Handed, wish: Wish) -> Merged:
         if action.id not in applied.refused:
             _note(action, merged, applied)
     return merged
+
+
+def _refuse_other_size(store: Store, slide: SlideRecord) -> None:
+    """Images of different size are never one slide: two computers have different files at one path."""
+    for known in store.slides([slide.slide_id]):
+        if None not in {known.size, slide.size} and known.size != slide.size:
+            assert known.size is not None
+            assert slide.size is not None
+            raise WsiSamServerError(
+                Reason.INVALID_FIELD,
+                field="slide",
+                problem=f"the store knows this slide with {known.size.width} x {known.size.height} pixels, and the "
+                f"image has {slide.size.width} x {slide.size.height}: it is another one",
+            )
 
 
 def _told_apart(

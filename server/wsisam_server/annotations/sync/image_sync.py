@@ -15,6 +15,7 @@ from wsisam_server.annotations.sync.likeness import class_parts
 from wsisam_server.annotations.sync.plan import Base, Case, Note, Plan, Verb, finish, plan
 from wsisam_server.annotations.sync.record import ImageRecord, Synced
 from wsisam_server.annotations.sync.report import ImageReport, Outcome
+from wsisam_server.annotations.sync.running import noted
 from wsisam_server.annotations.sync.steps import Step
 
 if TYPE_CHECKING:
@@ -248,12 +249,16 @@ class ImageSync:
         paths = [self._bench.project.data_path(self._image)]
         if self._slide.file is not None:
             paths.append(Path(self._slide.file[0]))
-        for qupath in self._bench.qupaths():
-            if qupath.shows(paths):
-                raise ImageError(
-                    f"QuPath (process {qupath.pid}) shows it, and would overwrite what is written now when it saves. "
-                    "Save and close the image there, then sync again; or pass --even-if-open"
-                )
+        project = self._bench.project.path
+        signs = [noted(project), *(qupath.why_open(project) for qupath in self._bench.qupaths())]
+        signs += [f"QuPath (process {one.pid}) shows it" for one in self._bench.qupaths() if one.shows(paths)]
+        sign = next(filter(None, signs), None)
+        if sign is not None:
+            raise ImageError(
+                f"{sign}. It would overwrite what is written now when it saves. Save, and close the project there (or "
+                "open another one), then sync again; or run WsiSamSync in that QuPath; or pass --even-if-open if it "
+                "does not show this image"
+            )
 
     def _intend(self, settled: dict[uuid.UUID, int]) -> str:
         """Notes what is about to be written, so that it is known again if this is cut off."""

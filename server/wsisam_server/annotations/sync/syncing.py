@@ -150,9 +150,10 @@ class _Run:
             self._records.write_project(self._record)
             self._watcher.step(Step.PROJECT_RECORDED)
             if qupaths.cache_info().misses and qupaths():
+                unseen = "" if all(one.recent is not None for one in qupaths()) else ", which cannot be seen of each"
                 report.notes.append(
-                    "QuPath is running on this machine. If it has this project open, load the image there anew (File, "
-                    "Reload data) before you go on"
+                    f"QuPath is running on this machine. If it has this project open{unseen}, load the image there "
+                    "anew (File, Reload data) before you go on"
                 )
         if self._records.lost:
             report.notes.append(f"the record of an earlier sync could not be read: {', '.join(self._records.lost)}")
