@@ -136,6 +136,8 @@ def _action(action: Action) -> dict[str, Any]:
         "class": None if said.path_class is None else said.path_class.name,
         "action": action.verb.value,
         "reason": action.reason,
+        "store_author": None if action.case.store is None else action.case.store.author,
+        "store_updated": None if action.case.store is None else action.case.store.updated.isoformat(),
         "differs": sorted(kind.value for kind in action.kinds),
         "held": action.held,
     }
