@@ -157,7 +157,7 @@ def fill(store: Store, slide_id: str, shapes: list[shapely.Polygon]) -> None:
 def timed(project: Path, store: Store, outcome: Outcome) -> Clock:
     clock = Clock()
     try:
-        report = sync(project, store, QuPathProcess(), Options(), author="benchmark", watcher=clock)
+        report = sync(project, store, QuPathProcess(), Options(), author="benchmark", listener=clock)
     finally:
         clock.stop()
     assert report.status == 0, report.as_json()

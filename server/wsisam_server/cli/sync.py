@@ -125,7 +125,7 @@ def command(
     try:
         with _place(store, server, reach, dry_run=options.dry_run) as place, _Bars() as bars:
             name = server or store_name(store)
-            report = sync(project, place, process, options, author=author or _author(), store_name=name, watcher=bars)
+            report = sync(project, place, process, options, author=author or _author(), store_name=name, listener=bars)
     except SyncError as error:
         raise FailedError(str(error)) from error
     except click.UsageError:
@@ -210,15 +210,15 @@ class _Bars:
         self._bars.stop()
 
     def begin(self, images: int) -> None:
-        """See `Watcher`."""
+        """See `ProgressListener`."""
         self._bars.update(self._task, total=images)
 
     def step(self, step: Step, image: Image | None = None) -> None:
-        """See `Watcher`."""
+        """See `ProgressListener`."""
         about = "" if image is None else f"{image.name}: "
         self._bars.update(self._task, description=f"{about}{step.value}")
 
     def end(self, report: ImageReport) -> None:
-        """See `Watcher`."""
+        """See `ProgressListener`."""
         self._bars.advance(self._task)
         self._bars.update(self._task, description=report.image.name)

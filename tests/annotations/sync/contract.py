@@ -14,7 +14,7 @@ from wsisam_server.annotations.sync.drawings import Edits
 from wsisam_server.annotations.sync.errors import ImageError, NotKeptError
 from wsisam_server.annotations.sync.likeness import differences, same_shape
 from wsisam_server.annotations.sync.project import Project
-from wsisam_server.annotations.sync.steps import Unwatched
+from wsisam_server.annotations.sync.steps import NoListener
 
 SQUARE = shapely.box(10, 10, 60, 50)
 HOLED = shapely.Polygon([(10, 10), (90, 10), (90, 90), (10, 90)], [[(20.5, 20.5), (20.5, 40), (40, 40)]])
@@ -26,7 +26,7 @@ class ProjectContract:
 
     @pytest.fixture
     def project(self, world):
-        return Project(world.project, world.tools.process(), Unwatched())
+        return Project(world.project, world.tools.process(), NoListener())
 
     @pytest.fixture
     def image(self, project):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wsisam_server.annotations.sync.files import Stamp
     from wsisam_server.annotations.sync.model import Drawing, Image
     from wsisam_server.annotations.sync.process import QuPathProcess
-    from wsisam_server.annotations.sync.steps import Watcher
+    from wsisam_server.annotations.sync.steps import ProgressListener
 
 BACKUPS: Final = 3
 """So many old data files are kept of each image."""
@@ -77,13 +77,13 @@ class Project:
     Args:
         path: the project file.
         process: QuPath; started when it is first needed. Whoever made it closes it.
-        watcher: hears of each step.
+        listener: hears of each step.
 
     Raises:
         SyncError: there is no such file.
     """
 
-    def __init__(self, path: Path, process: QuPathProcess, watcher: Watcher) -> None:
+    def __init__(self, path: Path, process: QuPathProcess, listener: ProgressListener) -> None:
         if path.is_dir():
             path /= "project.qpproj"
         if not path.is_file():
@@ -91,7 +91,7 @@ class Project:
         self.path = path.resolve()
         self.folder = self.path.parent
         self._process = process
-        self._watcher = watcher
+        self._listener = listener
         self._builders: dict[str, dict[str, Any] | None] | None = None
 
     @property
@@ -198,22 +198,22 @@ class Project:
             side.parent.mkdir(parents=True, exist_ok=True)
             files.remove_leftovers(side.parent)
             after, summary = self._written(image, before, edits, generation, side)
-            self._watcher.step(Step.SIDE_FILE_CHECKED, image)
+            self._listener.step(Step.SIDE_FILE_CHECKED, image)
             files.flush(side)
-            self._watcher.step(Step.SIDE_FILE_FLUSHED, image)
+            self._listener.step(Step.SIDE_FILE_FLUSHED, image)
             self._refuse_changed(path, before)
-            self._watcher.step(Step.CHANGES_LOOKED_FOR, image)
+            self._listener.step(Step.CHANGES_LOOKED_FOR, image)
             if before.data is not None:
                 files.copy(path, self._backup(image))
-            self._watcher.step(Step.BACKUP_WRITTEN, image)
+            self._listener.step(Step.BACKUP_WRITTEN, image)
             # As late as can be: whoever saves after this look and before the swap is not noticed.
             self._refuse_changed(path, before)
             side.replace(path)
-            self._watcher.step(Step.SWAPPED, image)
+            self._listener.step(Step.SWAPPED, image)
             files.flush_folder(path.parent)
-            self._watcher.step(Step.SWAP_FLUSHED, image)
+            self._listener.step(Step.SWAP_FLUSHED, image)
             self._summarise(path, summary)
-            self._watcher.step(Step.SUMMARY_WRITTEN, image)
+            self._listener.step(Step.SUMMARY_WRITTEN, image)
         except OSError as error:
             raise ImageError(f"it cannot be written ({error.strerror or error}): {path.parent}") from error
         finally:
@@ -221,14 +221,14 @@ class Project:
             with contextlib.suppress(OSError):
                 side.unlink(missing_ok=True)
         self._prune(image)
-        self._watcher.step(Step.BACKUPS_PRUNED, image)
+        self._listener.step(Step.BACKUPS_PRUNED, image)
         return Contents(after.drawings, after.unusable, files.stamp(path), generation, stable=True)
 
     def _start(self) -> None:
         """Starts QuPath, once."""
         if not self._process.is_running:
             self._process.start()
-            self._watcher.step(Step.QUPATH_STARTED)
+            self._listener.step(Step.QUPATH_STARTED)
 
     def _request(self, what: str, image: Image) -> dict[str, Any]:
         if self._builders is None:
@@ -257,7 +257,7 @@ class Project:
             "to": str(side),
         }
         answer, data = self._process.ask(message, shapes, about=f"the image {image.name}")
-        self._watcher.step(Step.SIDE_FILE_WRITTEN, image)
+        self._listener.step(Step.SIDE_FILE_WRITTEN, image)
         found = drawings.read(answer, data, self._areas)
         after = Contents(found.drawings, found.unusable, None, answer["generation"], stable=True)
         _compare(before, edits, after)

@@ -12,7 +12,7 @@ from wsisam_server.annotations.sync.drawings import OTHER_PLANE, SAME_ID
 from wsisam_server.annotations.sync.errors import ImageError, SyncError
 from wsisam_server.annotations.sync.project import Project
 from wsisam_server.annotations.sync.record import Records
-from wsisam_server.annotations.sync.steps import Unwatched
+from wsisam_server.annotations.sync.steps import NoListener
 from wsisam_server.learning.dataset_export.drawn import Chosen, Drawn, DrawnSlide, Gathered
 from wsisam_server.learning.dataset_export.errors import HarvestError
 from wsisam_server.learning.dataset_export.slides import local_path
@@ -47,7 +47,7 @@ def gather_project(path: Path, process: QuPathProcess, *, chosen: Chosen = _ALL)
     missing: dict[str, str] = {}
     slides = []
     try:
-        project = Project(path, process, Unwatched())
+        project = Project(path, process, NoListener())
         records = Records(project.folder)
         for image in project.images():
             try:

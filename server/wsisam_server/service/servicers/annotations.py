@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam.v1 import annotations_pb2_grpc
-from wsisam_server.annotations.sync.handed import merge
+from wsisam_server.annotations.sync.client_image import merge
 from wsisam_server.service.identity import current_user
 from wsisam_server.service.servicers import image_sync
 from wsisam_server.service.servicers.converting import LARGE, Converter, count_parts
@@ -153,11 +153,11 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
     ) -> None:
         """See the proto."""
         store = visible_store(self._store)
-        handed, wish, refused = await self._converter.run(LARGE, lambda: image_sync.asked(request))
-        wish = replace(wish, author=current_user().author(wish.author))
-        merged = await store.work(lambda place: merge(place, handed, wish))
+        image, options, refused = await self._converter.run(LARGE, lambda: image_sync.asked(request))
+        options = replace(options, author=current_user().author(options.author))
+        merged = await store.work(lambda place: merge(place, image, options))
         merged.refused |= refused
-        for response in await asyncio.to_thread(image_sync.answers, merged, handed, store.identity):
+        for response in await asyncio.to_thread(image_sync.answers, merged, image, store.identity):
             await context.write(response)
 
     async def Watch(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
