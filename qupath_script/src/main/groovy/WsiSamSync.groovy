@@ -60,7 +60,10 @@ try {
             } catch (InterruptedException stopped) {
                 throw stopped
             } catch (Throwable problem) {
-                lines << "${name}: not synced: ${problem.getMessage() ?: problem}".toString()
+                def causes = [problem]
+                while (causes.last().getCause() != null && causes.size() < 5)
+                    causes << causes.last().getCause()
+                lines << "${name}: not synced: ${causes.collect { it.getMessage() ?: it.toString() }.unique().join(': ')}".toString()
                 return false
             }
         }
