@@ -133,7 +133,7 @@ class World:
     def folder(self):
         return self.project.parent
 
-    def sync(self, process=None, watcher=None, store=None, **options):
+    def sync(self, process=None, listener=None, store=None, **options):
         return sync(
             self.project,
             store or self.store,
@@ -141,7 +141,7 @@ class World:
             Options(**options),
             author=self.author,
             store_name="a store",
-            watcher=watcher,
+            listener=listener,
         )
 
     # A person in QuPath

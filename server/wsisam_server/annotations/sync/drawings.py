@@ -12,7 +12,7 @@ import shapely
 from wsisam_server.annotations.store import PathClass
 from wsisam_server.annotations.store.shape import canonical, canonical_many, to_wkb
 from wsisam_server.annotations.sync.likeness import same_class, same_number, same_shape
-from wsisam_server.annotations.sync.model import Drawing
+from wsisam_server.annotations.sync.model import Drawing, label
 from wsisam_server.annotations.sync.runner.wire import Shapes
 from wsisam_server.core.shapes import Mender, TangledError, polygonal
 from wsisam_server.core.shapes.mending import FEW
@@ -29,6 +29,11 @@ Value = TypeVar("Value")
 
 _AREA: Final = 2
 """Dimensions."""
+
+SAME_ID: Final = "several objects of this image have this id; in QuPath, copy and delete all but one"
+
+OTHER_PLANE: Final = "it lies on plane "
+"""How the QuPath process begins to say so."""
 
 UNUSABLE: Final = "its shape is empty, crosses itself too often, or cannot be repaired"
 """What is wrong with a shape of which nothing can be made."""
@@ -60,33 +65,50 @@ class Edits:
         )
 
 
-def read(
-    message: Message, data: bytes, areas: Callable[[list[str]], list[bytes]]
-) -> tuple[dict[uuid.UUID, Drawing], dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The annotations of an image.
+
+    Attributes:
+        drawings: those that can be synced.
+        unusable: what is wrong with the others, by their ids. An id that several objects have names none of them.
+        labels: what people call the unusable ones, by their ids: name and class.
+        not_numbers: names of measurements that are no finite numbers, by annotation.
+    """
+
+    drawings: dict[uuid.UUID, Drawing] = field(default_factory=dict)
+    unusable: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    not_numbers: dict[uuid.UUID, tuple[str, ...]] = field(default_factory=dict)
+
+
+def read(message: Message, data: bytes, areas: Callable[[list[str]], list[bytes]]) -> Found:
     """The annotations of an image.
 
     Args:
         message: names them.
         data: holds their shapes.
         areas: asks QuPath what it takes for the areas of polygons that cross themselves, by their ids; as WKB.
-
-    Returns:
-        Those that can be synced, and what is wrong with the others, by their ids. An id that several objects have
-        names none of them.
     """
     geometries = iter(_geometries(message, data, areas))
-    drawings: dict[uuid.UUID, Drawing] = {}
-    unusable: dict[str, str] = {}
+    found = Found()
+    labels: dict[str, list[str]] = {}
     for said in message["annotations"]:
         shape = usable(next(geometries)) if "shape" in said else None
-        if said["id"] in unusable or uuid.UUID(said["id"]) in drawings:
-            drawings.pop(uuid.UUID(said["id"]), None)
-            unusable[said["id"]] = "several objects of this image have this id; in QuPath, copy and delete all but one"
+        one, key = uuid.UUID(said["id"]), said["id"]
+        labels.setdefault(key, []).append(label(said["name"], said["class"]))
+        if key in found.unusable or one in found.drawings:
+            found.drawings.pop(one, None)
+            found.not_numbers.pop(one, None)
+            found.unusable[key] = SAME_ID
         elif shape is None:
-            unusable[said["id"]] = said.get("problem", UNUSABLE)
+            found.unusable[key] = said.get("problem", UNUSABLE)
         else:
-            drawings[uuid.UUID(said["id"])] = _drawing(said, shape)
-    return drawings, unusable
+            found.drawings[one] = _drawing(said, shape)
+            if said.get("not_numbers"):
+                found.not_numbers[one] = tuple(said["not_numbers"])
+    found.labels.update((key, "; ".join(filter(None, labels[key]))) for key in found.unusable)
+    return found
 
 
 def _geometries(message: Message, data: bytes, areas: Callable[[list[str]], list[bytes]]) -> NDArray[np.object_]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wsisam_server.annotations.store import Annotation, Conflict, Saved, SlideRecord, Standing, Store
     from wsisam_server.annotations.sync.model import Image
     from wsisam_server.annotations.sync.plan import Action
-    from wsisam_server.annotations.sync.steps import Watcher
+    from wsisam_server.annotations.sync.steps import ProgressListener
 
 _BATCH: Final = 1000
 _BATCH_BYTES: Final = 4 * MIB
@@ -77,14 +77,14 @@ class StoreSide:
     Args:
         author: of all revisions.
         project: what new annotations belong to.
-        watcher: hears of each step.
+        listener: hears of each step.
     """
 
-    def __init__(self, store: Store, author: str, project: str, watcher: Watcher) -> None:
+    def __init__(self, store: Store, author: str, project: str, listener: ProgressListener) -> None:
         self._store = store
         self._author = author
         self._project = project
-        self._watcher = watcher
+        self._listener = listener
 
     def on_slide(self, slide_id: str, after: int = 0) -> tuple[dict[uuid.UUID, Annotation], int]:
         """Everything on a slide, deleted or not, that was changed after a revision; and up to which all is known."""
@@ -132,11 +132,11 @@ class StoreSide:
         drafts = [self._draft(action, slide) for action in plain if action.target is not None]
         for batch in _batches(drafts):
             self._change(batch, lambda changes, request: self._save(changes, request, slide), applied)
-            self._watcher.step(Step.SAVED_TO_STORE, image)
+            self._listener.step(Step.SAVED_TO_STORE, image)
         targets = [Target(action.id, _revision(action)) for action in plain if action.target is None]
         for start in range(0, len(targets), _BATCH):
             self._change(targets[start : start + _BATCH], self._delete, applied)
-            self._watcher.step(Step.DELETED_IN_STORE, image)
+            self._listener.step(Step.DELETED_IN_STORE, image)
         return applied
 
     def _draft(self, action: Action, slide: SlideRecord) -> Draft:
@@ -155,12 +155,12 @@ class StoreSide:
             draft = Draft(action.id, discarded.onto(store.content), store.revision)
             kept = Applied()
             self._change([draft], lambda changes, request: self._save(changes, request, None), kept)
-            self._watcher.step(Step.KEPT_IN_HISTORY, image)
+            self._listener.step(Step.KEPT_IN_HISTORY, image)
             applied.refused |= kept.refused
             if action.id in kept.revisions:
                 target = Target(action.id, kept.revisions[action.id], None if store.deleted else store.revision)
                 self._change([target], self._delete if store.deleted else self._restore, applied)
-                self._watcher.step(Step.STORE_SETTLED, image)
+                self._listener.step(Step.STORE_SETTLED, image)
 
     def _save(self, drafts: Sequence[Draft], request_id: str, slide: SlideRecord | None) -> list[Saved]:
         slides = () if slide is None else (slide,)

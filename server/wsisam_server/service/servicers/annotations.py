@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam.v1 import annotations_pb2_grpc
-from wsisam_server.annotations.sync.handed import merge
+from wsisam_server.annotations.sync.client_image import merge
 from wsisam_server.service.identity import current_user
 from wsisam_server.service.servicers import image_sync
 from wsisam_server.service.servicers.converting import LARGE, Converter, count_parts
@@ -222,11 +222,11 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
 
     async def _sync(self, request: pb.AnnotationsSyncRequest) -> image_sync.Answer:
         store = visible_store(self._store)
-        handed, wish, refused = await self._converter.run(LARGE, lambda: image_sync.asked(request))
-        wish = replace(wish, author=current_user().author(wish.author))
-        merged = await store.work(lambda place: merge(place, handed, wish))
+        image, options, refused = await self._converter.run(LARGE, lambda: image_sync.asked(request))
+        options = replace(options, author=current_user().author(options.author))
+        merged = await store.work(lambda place: merge(place, image, options))
         merged.refused |= refused
-        return await asyncio.to_thread(image_sync.answers, merged, handed, store.identity)
+        return await asyncio.to_thread(image_sync.answers, merged, image, store.identity)
 
     async def Watch(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
         self, request: pb.AnnotationsWatchRequest, context: grpc.aio.ServicerContext

@@ -7,12 +7,11 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from google.protobuf import field_mask_pb2
-from google.rpc import status_pb2
 
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.annotations.store import Draft
+from wsisam_server.annotations.sync.client_image import ClientImage, SyncOptions
 from wsisam_server.annotations.sync.drawings import UNUSABLE, usable_list
-from wsisam_server.annotations.sync.handed import Handed, Wish
 from wsisam_server.annotations.sync.likeness import differences
 from wsisam_server.annotations.sync.model import Drawing, Kind
 from wsisam_server.annotations.sync.plan import Direction, Resolution, Side, Verb
@@ -29,9 +28,10 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Coroutine, Iterator
 
+    from google.rpc import status_pb2
     from shapely.geometry.base import BaseGeometry
 
-    from wsisam_server.annotations.sync.handed import Merged
+    from wsisam_server.annotations.sync.client_image import Merged
     from wsisam_server.annotations.sync.plan import Action, Case
 
 Answer: TypeAlias = list[pb.AnnotationsSyncResponse]
@@ -113,7 +113,7 @@ def _digest(request: pb.AnnotationsSyncRequest) -> bytes:
     return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 
-def asked(request: pb.AnnotationsSyncRequest) -> tuple[Handed, Wish, dict[uuid.UUID, Refusal]]:
+def asked(request: pb.AnnotationsSyncRequest) -> tuple[ClientImage, SyncOptions, dict[uuid.UUID, Refusal]]:
     """What is asked, and which annotations cannot be synced, and why.
 
     Raises:
@@ -144,17 +144,17 @@ def asked(request: pb.AnnotationsSyncRequest) -> tuple[Handed, Wish, dict[uuid.U
         )
         for n, one in enumerate(request.synced)
     }
-    handed = Handed(slide, drawings, frozenset(excluded | refused.keys()), revisions, request.store_id)
+    image = ClientImage(slide, drawings, frozenset(excluded | refused.keys()), revisions, request.store_id)
     if request.direction not in DIRECTIONS or request.resolve not in SIDES:
         raise invalid("direction" if request.direction not in DIRECTIONS else "resolve", "it is not known here")
-    wish = Wish(
+    options = SyncOptions(
         author=request.author,
         project=request.project,
         direction=DIRECTIONS[request.direction],
         resolution=Resolution(SIDES[request.resolve]),
         dry_run=request.validate_only,
     )
-    return handed, wish, refused
+    return image, options, refused
 
 
 def _drawing(message: pb.Annotation, shape: BaseGeometry) -> Drawing:
@@ -169,11 +169,11 @@ def _drawing(message: pb.Annotation, shape: BaseGeometry) -> Drawing:
     )
 
 
-def answers(merged: Merged, handed: Handed, store_id: str) -> list[pb.AnnotationsSyncResponse]:
+def answers(merged: Merged, image: ClientImage, store_id: str) -> list[pb.AnnotationsSyncResponse]:
     """The answer in messages of a size that clients take; at least one."""
     found = [pb.AnnotationsSyncResponse(store_id=store_id, unchanged=merged.unchanged)]
     size = 0
-    for part in _parts(merged, handed):
+    for part in _parts(merged, image):
         size += part.ByteSize()
         if size > MESSAGE_BYTES:
             found.append(pb.AnnotationsSyncResponse(store_id=store_id, unchanged=merged.unchanged))
@@ -182,7 +182,7 @@ def answers(merged: Merged, handed: Handed, store_id: str) -> list[pb.Annotation
     return found
 
 
-def _parts(merged: Merged, handed: Handed) -> Iterator[pb.AnnotationsSyncResponse]:
+def _parts(merged: Merged, image: ClientImage) -> Iterator[pb.AnnotationsSyncResponse]:
     for action in merged.actions:
         yield pb.AnnotationsSyncResponse(actions=[_action(action, merged.refused.get(action.id))])
     for one in merged.refused.keys() - {action.id for action in merged.actions}:
@@ -190,7 +190,7 @@ def _parts(merged: Merged, handed: Handed) -> Iterator[pb.AnnotationsSyncRespons
         said.refusal.CopyFrom(_refusal(one, merged.refused[one]))
         yield pb.AnnotationsSyncResponse(actions=[said])
     put = [
-        Draft(one, drawing.new(handed.slide.slide_id, ""), merged.revisions[one]) for one, drawing in merged.put.items()
+        Draft(one, drawing.new(image.slide.slide_id, ""), merged.revisions[one]) for one, drawing in merged.put.items()
     ]
     for message in to_proto.draft_list(put):
         yield pb.AnnotationsSyncResponse(put=[message])

@@ -75,11 +75,16 @@ class Delivery {
         }
     }
 
-    /** QuPath gives an empty image for data that it fails to read, which must never be saved over them. */
-    static ImageData read(entry) {
+    /**
+     * Reads an image of the project.
+     *
+     * @throws IOException its saved data cannot be read: QuPath then gives an empty image, which must never be saved over them
+     */
+    static ImageData read(entry, boolean hadData = false) {
         def data = entry.readImageData()
-        if (entry.hasImageData() && entry.readHierarchy().nObjects() != data.getHierarchy().nObjects())
-            throw new IOException('its saved data cannot be read')
+        def problem = SavedData.problem(entry, data, hadData)
+        if (problem)
+            throw new IOException(problem)
         data
     }
 }

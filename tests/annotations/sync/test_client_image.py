@@ -8,13 +8,13 @@ import pytest
 import shapely
 
 from wsisam_server.annotations.store import Content, Draft, PathClass, Provenance, SlideRecord, Target, open_store
-from wsisam_server.annotations.sync.handed import Handed, Wish, merge
+from wsisam_server.annotations.sync.client_image import ClientImage, SyncOptions, merge
 from wsisam_server.annotations.sync.model import Drawing
 from wsisam_server.annotations.sync.plan import Verb
 
 SLIDE = "5e" * 32
 COUNT = 12
-BEN = Wish("qupath:ben", "Colon")
+BEN = SyncOptions("qupath:ben", "Colon")
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def save(store, *drafts):
 
 
 @pytest.fixture
-def handed(store):
+def image(store):
     """An image that is what the store holds; how an outline was made, and its project, only the store knows."""
     made = Provenance("wsisam-lite", "ab" * 32, score=0.5)
     contents = {
@@ -56,7 +56,9 @@ def handed(store):
     contents[next(iter(contents))] = Content(SLIDE, circle(99), None, 5, "A", "", True, {"Area": 4.5}, {"by": "x"})  # noqa: FBT003
     saved = save(store, *(Draft(*one) for one in contents.items()))
     drawings = {one: Drawing.of(content) for one, content in contents.items()}
-    return Handed(SlideRecord(SLIDE), drawings, frozenset(), {one.id: one.revision for one in saved}, store.identity)
+    return ClientImage(
+        SlideRecord(SLIDE), drawings, frozenset(), {one.id: one.revision for one in saved}, store.identity
+    )
 
 
 def rounded(drawing):
@@ -65,25 +67,25 @@ def rounded(drawing):
     return replace(drawing, shape=shape)
 
 
-def test_of_an_image_as_it_was_one_content_is_read(store, handed, read):
-    merged = merge(store, handed, BEN)
-    assert (merged.unchanged, merged.actions, merged.put, merged.revisions) == (COUNT, [], {}, handed.revisions)
+def test_of_an_image_as_it_was_one_content_is_read(store, image, read):
+    merged = merge(store, image, BEN)
+    assert (merged.unchanged, merged.actions, merged.put, merged.revisions) == (COUNT, [], {}, image.revisions)
     assert len(read) == 1
 
 
-def test_what_was_deleted_long_ago_is_not_read(store, handed, read):
+def test_what_was_deleted_long_ago_is_not_read(store, image, read):
     gone = [Draft(uuid.uuid4(), Content(SLIDE, circle(50 + number))) for number in range(5)]
     targets = [Target(one.id, one.revision) for one in save(store, *gone)]
     store.delete(targets, author="ada", request_id=uuid.uuid4().hex)
-    assert merge(store, handed, BEN).unchanged == COUNT
+    assert merge(store, image, BEN).unchanged == COUNT
     assert not {one.id for one in gone} & set(read)
 
 
-def test_what_qupath_rounded_is_as_it_was(store, handed, read):
-    image = replace(handed, drawings={one: rounded(drawing) for one, drawing in handed.drawings.items()})
+def test_what_qupath_rounded_is_as_it_was(store, image, read):
+    image = replace(image, drawings={one: rounded(drawing) for one, drawing in image.drawings.items()})
     merged = merge(store, image, BEN)
-    assert (merged.unchanged, merged.actions, merged.revisions) == (COUNT, [], handed.revisions)
-    assert set(read) == handed.drawings.keys()
+    assert (merged.unchanged, merged.actions, merged.revisions) == (COUNT, [], image.revisions)
+    assert set(read) == image.drawings.keys()
     assert store.head() == COUNT
 
 
@@ -102,16 +104,16 @@ def test_what_qupath_rounded_is_as_it_was(store, handed, read):
     ids=str,
 )
 @pytest.mark.parametrize("exact", [True, False])
-def test_every_change_is_seen(store, handed, read, change, exact):
-    drawings = handed.drawings if exact else {one: rounded(drawing) for one, drawing in handed.drawings.items()}
+def test_every_change_is_seen(store, image, read, change, exact):
+    drawings = image.drawings if exact else {one: rounded(drawing) for one, drawing in image.drawings.items()}
     one = next(iter(drawings))
     was = replace(drawings[one], path_class=PathClass("Tumor"))
-    start = Draft(one, was.onto(store.get(one).content), handed.revisions[one])
+    start = Draft(one, was.onto(store.get(one).content), image.revisions[one])
     (saved,) = save(store, start)
     image = replace(
-        handed,
+        image,
         drawings={**drawings, one: replace(was, **change)},
-        revisions={**handed.revisions, one: saved.revision},
+        revisions={**image.revisions, one: saved.revision},
     )
     merged = merge(store, image, BEN)
     assert [(action.id, action.verb) for action in merged.actions] == [(one, Verb.REVISE_IN_STORE)]
@@ -119,26 +121,26 @@ def test_every_change_is_seen(store, handed, read, change, exact):
     assert one in read
 
 
-def test_a_change_in_the_store_comes_to_the_image(store, handed, read):
-    one = next(iter(handed.drawings))
-    (saved,) = save(store, Draft(one, replace(store.get(one).content, name="B"), handed.revisions[one]))
-    merged = merge(store, handed, BEN)
+def test_a_change_in_the_store_comes_to_the_image(store, image, read):
+    one = next(iter(image.drawings))
+    (saved,) = save(store, Draft(one, replace(store.get(one).content, name="B"), image.revisions[one]))
+    merged = merge(store, image, BEN)
     assert [drawing.name for drawing in merged.put.values()] == ["B"]
     assert merged.revisions[one] == saved.revision
     assert len(read) == 2, "the changed one, and one that was not"
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_an_image_that_has_one_left_has_not_lost_all(store, handed, read, exact):
-    left, *gone = handed.drawings
-    drawing = handed.drawings[left] if exact else rounded(handed.drawings[left])
-    merged = merge(store, replace(handed, drawings={left: drawing}), BEN)
+def test_an_image_that_has_one_left_has_not_lost_all(store, image, read, exact):
+    left, *gone = image.drawings
+    drawing = image.drawings[left] if exact else rounded(image.drawings[left])
+    merged = merge(store, replace(image, drawings={left: drawing}), BEN)
     assert {action.verb for action in merged.actions} == {Verb.DELETE_IN_STORE}
     assert {action.id for action in merged.actions} == set(gone)
     assert merged.revisions.keys() == {left}
 
 
-def test_an_image_that_lost_all_is_not_believed(store, handed):
-    merged = merge(store, replace(handed, drawings={}), BEN)
+def test_an_image_that_lost_all_is_not_believed(store, image):
+    merged = merge(store, replace(image, drawings={}), BEN)
     assert {action.verb for action in merged.actions} == {Verb.CONFLICT}
-    assert all(not store.get(one).deleted for one in handed.drawings)
+    assert all(not store.get(one).deleted for one in image.drawings)

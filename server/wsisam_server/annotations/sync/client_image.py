@@ -1,7 +1,7 @@
-"""One image that a client holds in its hands, such as a running QuPath: planned as any other, without its data file.
+"""One image that a client has in memory, such as a running QuPath: planned as any other, without its data file.
 
 The client sends what the image holds now, and which revisions both sides had in common. The store's part is done here;
-the client's part is handed back, and the client keeps the new revisions together with the image, so that both share one
+the client's part is sent back, and the client keeps the new revisions together with the image, so that both share one
 fate. There is no digest of the image's version: it is compared with the store's version of the last sync.
 """
 
@@ -16,8 +16,9 @@ from wsisam_server.annotations.store import same_contents
 from wsisam_server.annotations.sync.likeness import alike
 from wsisam_server.annotations.sync.model import Drawing, Image
 from wsisam_server.annotations.sync.plan import Base, Case, Direction, Note, Resolution, Verb, plan
-from wsisam_server.annotations.sync.steps import Unwatched
+from wsisam_server.annotations.sync.steps import NoListener
 from wsisam_server.annotations.sync.store_side import Applied, Refusal, StoreSide
+from wsisam_server.core.errors import Reason, WsiSamServerError
 
 if TYPE_CHECKING:
     import uuid
@@ -28,31 +29,31 @@ if TYPE_CHECKING:
 
 _NO_DIGEST: Final = ""
 
-_TOLD: Final = 500
+_COMPARED: Final = 500
 """Annotations that are compared by their digests at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
+class ClientImage:
     """What a client sends of an image.
 
     Attributes:
         slide: which it shows.
         drawings: its annotations.
-        untouchable: those of which nothing more is known.
+        excluded: those of which nothing more is known.
         revisions: of the annotations that both sides had when they were last synced.
         store_id: of the store that these are about.
     """
 
     slide: SlideRecord
     drawings: Mapping[uuid.UUID, Drawing]
-    untouchable: frozenset[uuid.UUID] = frozenset()
+    excluded: frozenset[uuid.UUID] = frozenset()
     revisions: Mapping[uuid.UUID, int] = field(default_factory=dict)
     store_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SyncOptions:
     """How it is to be synced; see `plan`."""
 
     author: str
@@ -83,34 +84,35 @@ class Merged:
     unchanged: int = 0
 
 
-def merge(store: Store, handed: Handed, wish: Wish) -> Merged:
+def merge(store: Store, image: ClientImage, options: SyncOptions) -> Merged:
     """Plans the sync of an image, and does the store's part of it.
 
     Raises:
-        WsiSamServerError: of the store. What was done until then stays, and the next sync goes on from there.
+        WsiSamServerError: INVALID_FIELD: the store knows the slide with another size. Else of the store. What was
+            done until then stays, and the next sync goes on from there.
     """
-    side = StoreSide(store, wish.author, wish.project, Unwatched())
-    standings, head = side.standings(handed.slide.slide_id)
-    trusted = handed.store_id == store.identity and max(handed.revisions.values(), default=0) <= head
-    revisions = dict(handed.revisions) if trusted else {}
+    _refuse_other_size(store, image.slide)
+    side = StoreSide(store, options.author, options.project, NoListener())
+    standings, head = side.standings(image.slide.slide_id)
+    trusted = image.store_id == store.identity and max(image.revisions.values(), default=0) <= head
+    revisions = dict(image.revisions) if trusted else {}
     cases = []
-    settled, stored = _told_apart(side, handed, revisions, standings)
-    open_ones = {**handed.drawings, **stored, **revisions}.keys() - handed.untouchable - settled
+    settled, stored = _without_a_plan(side, image, revisions, standings)
+    open_ones = {**image.drawings, **stored, **revisions}.keys() - image.excluded - settled
     for one in sorted(open_ones, key=attrgetter("int")):
         base = Base(revisions[one], _NO_DIGEST) if one in revisions else None
-        case = Case(one, handed.drawings.get(one), stored.get(one), base)
+        case = Case(one, image.drawings.get(one), stored.get(one), base)
         if base is not None and case.needs_base:
             case = replace(case, base=replace(base, drawing=side.drawing(one, base.revision)))
         cases.append(case)
-    planned = plan(cases, wish.direction, wish.resolution)
+    planned = plan(cases, options.direction, options.resolution)
     same = [action for action in planned.actions if action.verb is Verb.UNCHANGED and action.case.project is not None]
     merged = Merged(revisions=revisions, unchanged=len(same) + len(settled))
     merged.actions = [action for action in planned.actions if action.verb is not Verb.UNCHANGED]
-    if wish.dry_run:
+    if options.dry_run:
         merged.revisions = {}
         return merged
-    image = Image("", handed.slide.slide_id, handed.slide.uris)
-    applied = side.apply(planned.actions, handed.slide, image)
+    applied = side.apply(planned.actions, image.slide, Image("", image.slide.slide_id, image.slide.uris))
     merged.refused = applied.refused
     for action in planned.actions:
         if action.id not in applied.refused:
@@ -118,9 +120,23 @@ def merge(store: Store, handed: Handed, wish: Wish) -> Merged:
     return merged
 
 
-def _told_apart(
+def _refuse_other_size(store: Store, slide: SlideRecord) -> None:
+    """Images of different size are never one slide: two computers have different files at one path."""
+    for known in store.slides([slide.slide_id]):
+        if None not in {known.size, slide.size} and known.size != slide.size:
+            assert known.size is not None
+            assert slide.size is not None
+            raise WsiSamServerError(
+                Reason.INVALID_FIELD,
+                field="slide",
+                problem=f"the store knows this slide with {known.size.width} x {known.size.height} pixels, and the "
+                f"image has {slide.size.width} x {slide.size.height}: it is another one",
+            )
+
+
+def _without_a_plan(
     side: StoreSide,
-    handed: Handed,
+    image: ClientImage,
     revisions: Mapping[uuid.UUID, int],
     standings: Mapping[uuid.UUID, Standing],
 ) -> tuple[set[uuid.UUID], dict[uuid.UUID, Annotation]]:
@@ -130,18 +146,18 @@ def _told_apart(
     digests do not show that, and kept only where the plan needs them. What is deleted, and of which the image never
     heard, needs none, either.
     """
-    drawings = handed.drawings
+    drawings = image.drawings
     synced = [one for one in drawings if one in standings and revisions.get(one) == standings[one].revision]
     settled: set[uuid.UUID] = set()
-    for start in range(0, len(synced), _TOLD):
-        some = synced[start : start + _TOLD]
+    for start in range(0, len(synced), _COMPARED):
+        some = synced[start : start + _COMPARED]
         shown = [drawings[one] for one in some]
-        equal = same_contents([standings[one] for one in some], handed.slide.slide_id, shown)
+        equal = same_contents([standings[one] for one in some], image.slide.slide_id, shown)
         settled |= set(compress(some, equal))
         if not any(equal):
             break  # QuPath has rounded them all: their contents tell
     forgotten = {one for one, standing in standings.items() if standing.deleted} - drawings.keys() - revisions.keys()
-    told = settled | forgotten | handed.untouchable
+    told = settled | forgotten | image.excluded
     doubtful = [one for one in standings if one not in told]
     stored: dict[uuid.UUID, Annotation] = {}
     for read in side.contents(doubtful):
