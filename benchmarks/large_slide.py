@@ -48,8 +48,8 @@ from wsisam_server.annotations.store.location import parse
 from wsisam_server.annotations.store.schema import VERSION_TABLE
 from wsisam_server.client import Client
 from wsisam_server.core.geometry import SlideSize
-from wsisam_server.wire import annotation_from_proto as from_proto
 from wsisam_server.wire import annotation_to_proto as to_proto
+from wsisam_server.wire import shape_from_proto as from_proto
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -220,7 +220,7 @@ def test_a_shape_that_would_take_minutes_is_left_alone(image, caller):
     assert caller.ids() == [crossed]
 
 
-@pytest.mark.parametrize("field", ["request_id", "author", "slide", "twice", "direction"])
+@pytest.mark.parametrize("field", ["request_id", "long request_id", "author", "slide", "twice", "direction"])
 def test_bad_requests_name_the_field(caller, field):
     one = new()
     request = pb.AnnotationsSyncRequest(
@@ -228,6 +228,7 @@ def test_bad_requests_name_the_field(caller, field):
     )
     expected = {
         "request_id": "request_id",
+        "long request_id": "request_id",
         "author": "author",
         "slide": "slide.slide_id",
         "twice": "annotations[1].id",
@@ -237,6 +238,8 @@ def test_bad_requests_name_the_field(caller, field):
         request.annotations.append(one)
     elif field == "direction":
         request.direction = 9
+    elif field == "long request_id":
+        request.request_id = "r" * 129
     else:
         request.ClearField(field)
     with pytest.raises(ServerError) as failed:
@@ -382,7 +385,7 @@ def test_a_sync_that_is_repeated_while_it_runs_is_run_once(serving, caller, monk
         request_id="once", author="a", slide=pb.AnnotatedSlide(slide_id=SLIDE), annotations=[new()]
     )
     other = pb.AnnotationsSyncRequest(request_id="once", author="b", slide=pb.AnnotatedSlide(slide_id=SLIDE))
-    with ThreadPoolExecutor(2) as threads:
+    with ThreadPoolExecutor(3) as threads:
         first = threads.submit(caller.stream, "Sync", request)
         while not held.running:
             time.sleep(0.01)
@@ -390,7 +393,13 @@ def test_a_sync_that_is_repeated_while_it_runs_is_run_once(serving, caller, monk
         with pytest.raises(ServerError) as failed:
             caller.stream("Sync", other)
         assert (failed.value.status, failed.value.reason) == ("ALREADY_EXISTS", "REQUEST_ID_REUSED")
+        other.validate_only = True  # a trial's id is not looked for
+        trial = threads.submit(caller.stream, "Sync", other)
+        while held.running < 2:
+            time.sleep(0.01)
         serving.call_soon(held.free.set)
         assert first.result(20) == second.result(20)
-    assert held.running == 1
+        trial.result(20)
+    assert held.running == 2, "the first and the trial"
+    other.validate_only = False
     caller.stream("Sync", other)  # the id is free again: a Sync is idempotent, not remembered

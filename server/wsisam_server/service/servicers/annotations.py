@@ -49,7 +49,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         self._limits = limits
         self._converter = Converter()
         self._streams: set[WatchStream] = set()
-        self._running_syncs = image_sync.RunningSyncs()
+        self._running_syncs = image_sync.RunningSyncs(limits.id_length)
 
     async def Save(  # noqa: N802 - the contract's name
         self,

@@ -23,6 +23,7 @@ from wsisam_server.wire import annotation_from_proto as from_proto
 from wsisam_server.wire import annotation_to_proto as to_proto
 from wsisam_server.wire.details import status_of
 from wsisam_server.wire.from_proto import invalid
+from wsisam_server.wire.shape_from_proto import shapes_of
 
 if TYPE_CHECKING:
     import uuid
@@ -75,9 +76,14 @@ SIDES: Final = {
 
 
 class RunningSyncs:
-    """The syncs that run now. One that is repeated meanwhile waits for the first, and is not run beside it."""
+    """The syncs that run now. One that is repeated meanwhile waits for the first, and is not run beside it.
 
-    def __init__(self) -> None:
+    Args:
+        id_length: what a request id may have.
+    """
+
+    def __init__(self, id_length: int) -> None:
+        self._id_length = id_length
         self._running: dict[tuple[str, str], tuple[bytes, asyncio.Task[Answer]]] = {}
 
     async def run(self, request: pb.AnnotationsSyncRequest, sync: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
@@ -90,8 +96,10 @@ class RunningSyncs:
         Raises:
             WsiSamServerError: REQUEST_ID_REUSED, INVALID_FIELD, or whatever `sync` raises.
         """
-        if not request.request_id:
-            raise invalid("request_id", "it is empty")
+        if not 1 <= len(request.request_id) <= self._id_length:
+            raise invalid("request_id", f"it must have 1 to {self._id_length} characters")
+        if request.validate_only:
+            return await sync()
         digest = await asyncio.to_thread(_digest, request)
         key = (current_user().principal, request.request_id)
         known, task = self._running.get(key, (digest, None))
@@ -128,7 +136,7 @@ def asked(request: pb.AnnotationsSyncRequest) -> tuple[ClientImage, SyncOptions,
     refused: dict[uuid.UUID, Refusal] = {}
     messages = request.annotations
     ids: dict[str, uuid.UUID] = {}
-    shapes = usable_list(from_proto.shapes_of(messages, "annotations"), Mender())
+    shapes = usable_list(shapes_of(messages, "annotations"), Mender())
     for number, (message, shape) in enumerate(zip(messages, shapes, strict=True)):
         one = ids[message.id] = from_proto.annotation_id(message.id, f"annotations[{number}].id")
         if one in drawings or one in refused:
