@@ -202,6 +202,7 @@ def test_entries_of_one_number_are_refused_by_name(world):
 @pytest.mark.parametrize("cut", ["half", "empty", "no list"])
 def test_a_damaged_project_file_says_where_qupaths_backup_lies(world, cut):
     text = world.project.read_bytes()
+    world.project.with_name("project.qpproj.backup").unlink(missing_ok=True)
     world.project.write_bytes({"half": text[: len(text) // 2], "empty": b"", "no list": b'{"images": 3}'}[cut])
     with pytest.raises(SyncError, match=r"is damaged .* data files .* not concerned") as caught:
         world.sync()
