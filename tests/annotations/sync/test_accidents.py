@@ -175,6 +175,20 @@ def test_an_image_that_had_a_data_file_and_has_none_is_not_empty(world, accident
     assert world.stored().keys() == saved
 
 
+def test_an_image_that_was_never_opened_is_empty(world):
+    for name in ("data.qpdata", "summary.json"):
+        (world.folder / "data/1" / name).unlink(missing_ok=True)
+    for _ in range(2):
+        assert world.sync().status == 0
+    one = world.save(SQUARE)
+    assert world.sync().status == 0
+    assert world.shown().keys() == {one}
+    for path in (world.folder / "data/1").iterdir():
+        path.unlink()
+    shutil.rmtree(world.folder / "wsisam-sync/images")
+    assert world.sync().status == 2, "another way of syncing knows that it had a data file"
+
+
 # One bad entry, one bad file
 
 
