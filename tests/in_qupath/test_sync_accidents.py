@@ -5,6 +5,8 @@ The projects are made by the scripts in ../shared/faults.
 
 import shutil
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +16,13 @@ from click.testing import CliRunner
 from support.server import start
 from wsisam_model import WsiSam
 from wsisam_server.annotations.store import Wanted, open_store
+from wsisam_server.annotations.sync.running import noted, running
 from wsisam_server.cli import main
 from wsisam_server.qupath import find_bundle
 
 pytestmark = [pytest.mark.qupath, pytest.mark.timeout(1800)]
+
+DRIVE = Path(__file__).with_name("drive_sync.groovy")
 
 SHOW = "64"
 """Whose show.groovy tells of any project what it holds."""
@@ -258,3 +263,30 @@ def test_ended_while_saving(accident):
 def test_one_bad_entry_does_not_stop_the_others(accident, number, status, words):
     made = accident(number)
     assert words in made.wsisam("--dry-run", status=status)
+
+
+def test_in_the_window_a_cut_file_ends_within_seconds_and_the_project_is_seen_as_open(accident):
+    """QuPath's own reading of a hierarchy never ends at the end of a file that was cut."""
+    made = accident("70")
+    made.sync()
+    path = made.cut()
+    bad = path.read_bytes()
+    (script,) = [one for one in find_bundle().scripts if one.name == "WsiSamSync.groovy"]
+    project, result, stay = made.folder / "P/project.qpproj", made.folder / "seen.json", made.folder / "stay"
+    more = {"drive.project": project, "drive.script": script, "drive.server": made.target, "drive.stay": stay}
+    with ThreadPoolExecutor(1) as pool:
+        drive = pool.submit(made.qupath.drive, DRIVE, result, 300, **more)
+        try:
+            while not stay.exists() and not drive.done():
+                time.sleep(0.5)
+            signs = [one.why_open(project) for one in running()]
+            note = noted(project)
+        finally:
+            stay.unlink(missing_ok=True)
+        seen = drive.result()
+    (line,) = [line for line in seen["printed"] if line.startswith("a.png: ")]
+    assert "not synced: its saved data cannot be read (the file was cut)" in line
+    assert seen["seconds"] < 60
+    assert path.read_bytes() == bad
+    assert any(sign and "opened last" in sign for sign in signs)
+    assert "has this project open" in note

@@ -175,6 +175,20 @@ def test_an_image_that_had_a_data_file_and_has_none_is_not_empty(world, accident
     assert world.stored().keys() == saved
 
 
+def test_an_image_that_was_never_opened_is_empty(world):
+    for name in ("data.qpdata", "summary.json"):
+        (world.folder / "data/1" / name).unlink(missing_ok=True)
+    for _ in range(2):
+        assert world.sync().status == 0
+    one = world.save(SQUARE)
+    assert world.sync().status == 0
+    assert world.shown().keys() == {one}
+    for path in (world.folder / "data/1").iterdir():
+        path.unlink()
+    shutil.rmtree(world.folder / "wsisam-sync/images")
+    assert world.sync().status == 2, "another way of syncing knows that it had a data file"
+
+
 # One bad entry, one bad file
 
 
@@ -202,6 +216,7 @@ def test_entries_of_one_number_are_refused_by_name(world):
 @pytest.mark.parametrize("cut", ["half", "empty", "no list"])
 def test_a_damaged_project_file_says_where_qupaths_backup_lies(world, cut):
     text = world.project.read_bytes()
+    world.project.with_name("project.qpproj.backup").unlink(missing_ok=True)
     world.project.write_bytes({"half": text[: len(text) // 2], "empty": b"", "no list": b'{"images": 3}'}[cut])
     with pytest.raises(SyncError, match=r"is damaged .* data files .* not concerned") as caught:
         world.sync()

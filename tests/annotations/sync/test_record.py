@@ -57,8 +57,8 @@ def test_the_project(tmp_path):
 def test_which_image_is_synced_for_a_slide(tmp_path):
     known = Records(tmp_path)
     assert known.entry("a slide") is None
-    known.write_entry("a slide", Image("2", "b", ("file:/b",)))
-    assert known.entry("a slide") == SyncedEntry("2", ("file:/b",))
+    known.write_entry("a slide", Image("2", "b", ("file:/b",)), saved=True)
+    assert known.entry("a slide") == SyncedEntry("2", ("file:/b",), saved=True)
     assert known.entry("another") is None
     (path,) = (tmp_path / "wsisam-sync/slides").iterdir()
     path.write_text("{")

@@ -64,9 +64,13 @@ class ImageSync:
         image: of the project.
         slide: which it shows.
         record: of its last sync.
+        had_data: it is known to have, or to have had, a data file.
     """
 
-    def __init__(self, context: SyncContext, image: Image, slide: SlideSeen, record: ImageRecord) -> None:
+    def __init__(
+        self, context: SyncContext, image: Image, slide: SlideSeen, record: ImageRecord, *, had_data: bool = False
+    ) -> None:
+        self._known_data = had_data
         self._context = context
         self._image = image
         self._slide = slide
@@ -127,6 +131,8 @@ class ImageSync:
 
     def _nothing_new(self) -> bool:
         path, synced = self._context.project.data_path(self._image), self._synced
+        if self._known_data and not path.exists():
+            return False
         if not synced.done and (path.exists() or synced.annotations):
             return False
         if not files.unchanged(path, synced.data):
@@ -159,7 +165,7 @@ class ImageSync:
 
     def _had_data(self) -> bool:
         """Whether the image had a data file when it was last synced, with whichever store."""
-        return any(synced.data is not None for synced in self._record.stores.values())
+        return self._known_data or any(synced.data is not None for synced in self._record.stores.values())
 
     def _follows(self, contents: Contents) -> bool:
         """Whether what is remembered was the state from which the data file was saved."""

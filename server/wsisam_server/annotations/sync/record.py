@@ -86,10 +86,12 @@ class SyncedEntry:
     Attributes:
         image: its number.
         uris: its files', by which it is known that the number still means the same image.
+        saved: it had a data file then.
     """
 
     image: str
     uris: tuple[str, ...]
+    saved: bool = False
 
 
 @dataclass(slots=True)
@@ -155,17 +157,22 @@ class Records:
         """
         try:
             said = json.loads(self._entry_path(slide_id).read_bytes())
-            return SyncedEntry(said["image"], tuple(said["uris"]))
+            return SyncedEntry(said["image"], tuple(said["uris"]), bool(said.get("saved")))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def write_entry(self, slide_id: str, image: Image) -> None:
+    def write_entry(self, slide_id: str, image: Image, *, saved: bool) -> None:
         """Notes that an image is the one that is synced for a slide.
+
+        Args:
+            slide_id: the slide's.
+            image: the one.
+            saved: whether it has a data file, or had one.
 
         Raises:
             OSError: it cannot be written.
         """
-        said = {"image": image.id, "name": image.name, "slide": slide_id, "uris": list(image.uris)}
+        said = {"image": image.id, "name": image.name, "slide": slide_id, "uris": list(image.uris), "saved": saved}
         replace_text(self._entry_path(slide_id), json.dumps(said, sort_keys=True, separators=(",", ":")) + "\n")
 
     def _entry_path(self, slide_id: str) -> Path:

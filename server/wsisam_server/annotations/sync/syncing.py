@@ -178,10 +178,13 @@ class _Run:
             return ImageReport(image, Outcome.UNMATCHED, problems=[problem])
         self._listener.step(Step.IMAGE_LOOKED_UP, image)
         try:
+            had_data = self._had_data(slide.slide_id, image)
+            syncing = ImageSync(context, image, slide, self._records.image(image.id), had_data=had_data)
             if not self._options.dry_run:
-                self._records.write_entry(slide.slide_id, image)
-            syncing = ImageSync(context, image, slide, self._records.image(image.id))
+                self._records.write_entry(slide.slide_id, image, saved=had_data)
             report = syncing.run()
+            if not self._options.dry_run and not had_data:
+                self._records.write_entry(slide.slide_id, image, saved=self._project.data_path(image).exists())
         except ImageError as error:
             return ImageReport(image, Outcome.FAILED, slide.slide_id, failures=[str(error)])
         except OSError as error:
@@ -190,6 +193,12 @@ class _Run:
             return ImageReport(image, Outcome.FAILED, slide.slide_id, failures=[text])
         self._witness(syncing.record)
         return report
+
+    def _had_data(self, slide_id: str, image: Image) -> bool:
+        """Whether an image has a data file, or had one when it was synced, in whichever way."""
+        before = self._records.entry(slide_id)
+        known = before is not None and (before.image, before.uris) == (image.id, image.uris) and before.saved
+        return known or self._project.data_path(image).exists()
 
     def _slide(self, image: Image) -> SlideSeen | UnmatchedError:
         """Which slide an image shows, or why that is not known; looked for once."""
