@@ -28,7 +28,7 @@ from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
 from wsisam_server.cli.prompts import BoxType, Numbers, Result, describe
 from wsisam_server.client import areas, geometry
 from wsisam_server.core.answers import Step
-from wsisam_server.core.shapes import Mender, TangledError, collection, feature, polygonal
+from wsisam_server.core.shapes import GeometryRepairer, GeometryRepairError, collection, feature, polygonal
 from wsisam_server.wire import from_proto, to_proto
 
 if TYPE_CHECKING:
@@ -156,10 +156,10 @@ def _areas(path: Path, slide: Path) -> list[shapely.MultiPolygon]:
 
 def _region(path: Path, slide: Path) -> shapely.MultiPolygon:
     """All areas of a file together."""
-    mender = Mender()
+    repairer = GeometryRepairer()
     try:
-        region = polygonal(shapely.union_all([mender.mended(area) for area in _areas(path, slide)]))
-    except TangledError as error:
+        region = polygonal(shapely.union_all([repairer.repair(area) for area in _areas(path, slide)]))
+    except GeometryRepairError as error:
         raise click.ClickException(
             f"{path}: its areas cross themselves or lie over each other too often; simplify them"
         ) from error

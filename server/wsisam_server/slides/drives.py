@@ -20,7 +20,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.core.giving_way import give_way, processor_seconds
+from wsisam_server.core.thread_priority import lower_priority, processor_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -252,7 +252,7 @@ class Drives:
         for drive in self._drives.values():
             for call in drive.running:
                 if call.thread is not None and not call.gives_way and processor_seconds(call.thread) > _LONG:
-                    give_way(call.thread)
+                    lower_priority(call.thread)
                     call.gives_way = True
 
     def _late(self, drive: _Drive) -> list[_Call]:

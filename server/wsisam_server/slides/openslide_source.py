@@ -17,7 +17,7 @@ import openslide
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import SlideSize
-from wsisam_server.core.pixel_size import Axes, believed
+from wsisam_server.core.pixel_size import Axes, plausible_axes
 from wsisam_server.slides.base import DamagedPlaceError, SlideInfo
 from wsisam_server.slides.calibration import ome_axes
 from wsisam_server.slides.cost import TooCostlyError
@@ -297,7 +297,7 @@ def _background(properties: Mapping[str, str]) -> NDArray[np.float32]:
 
 def _axes(properties: Mapping[str, str]) -> Axes | None:
     """The pixel size; of OME-TIFF what its XML says, since the tags that OpenSlide reads are often a printer's."""
-    return ome_axes(properties.get("tiff.ImageDescription", "")) or believed(
+    return ome_axes(properties.get("tiff.ImageDescription", "")) or plausible_axes(
         _number(properties, openslide.PROPERTY_NAME_MPP_X), _number(properties, openslide.PROPERTY_NAME_MPP_Y)
     )
 

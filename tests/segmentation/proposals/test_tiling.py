@@ -8,7 +8,7 @@ import shapely
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import SlideSize
 from wsisam_server.core.requests import Wanted
-from wsisam_server.segmentation.proposals import tiling, usable_region
+from wsisam_server.segmentation.proposals import repaired_region, tiling
 
 SLIDE = SlideSize(2000, 1500)
 WANTED = Wanted(30, 90)
@@ -16,7 +16,7 @@ RING = shapely.MultiPolygon([shapely.Point(900, 700).buffer(400) - shapely.Point
 
 
 def plan(region=RING, slide=SLIDE, wanted=WANTED, limit=10_000):
-    return tiling(usable_region(region, slide), slide, wanted, 256, max_windows=limit)
+    return tiling(repaired_region(region, slide), slide, wanted, 256, max_windows=limit)
 
 
 def test_clicks_fill_the_region_evenly_and_lie_nowhere_else():
@@ -95,15 +95,15 @@ def bow_tie():
 
 
 def test_a_region_that_crosses_itself_is_mended():
-    region = usable_region(bow_tie(), SLIDE)
+    region = repaired_region(bow_tie(), SLIDE)
     assert region.is_valid
     assert region.area == pytest.approx(20_000)
 
 
 def test_areas_of_a_region_that_lie_over_each_other_are_one():
     first, second = shapely.box(100, 100, 200, 200), shapely.box(150, 150, 250, 250)
-    assert usable_region(shapely.MultiPolygon([first, second]), SLIDE).area == pytest.approx(17_500)
-    assert usable_region(shapely.MultiPolygon([first, first]), SLIDE).area == pytest.approx(10_000)
+    assert repaired_region(shapely.MultiPolygon([first, second]), SLIDE).area == pytest.approx(17_500)
+    assert repaired_region(shapely.MultiPolygon([first, first]), SLIDE).area == pytest.approx(10_000)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_areas_of_a_region_that_lie_over_each_other_are_one():
 )
 def test_a_region_in_which_nothing_can_be_looked_for(shape, reason):
     with pytest.raises(WsiSamServerError) as caught:
-        usable_region(shape, SLIDE)
+        repaired_region(shape, SLIDE)
     assert caught.value.reason is reason
 
 

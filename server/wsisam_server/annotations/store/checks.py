@@ -11,7 +11,7 @@ import shapely
 
 from wsisam_server.annotations.store.shape import canonical
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.core.shapes import Looks, TangledError, problem
+from wsisam_server.core.shapes import GeometryRepairError, ValidityBudget, validity_problem
 from wsisam_server.core.shapes.validity import SMALL
 
 if TYPE_CHECKING:
@@ -220,11 +220,11 @@ def _large(shapes: NDArray[np.object_]) -> NDArray[np.bool_]:
 
 def _large_ones(given: Sequence[Draft]) -> None:
     """Passes areas that are valid, and of which that can be told soon."""
-    looks = Looks()
+    budget = ValidityBudget()
     for draft in given:
         try:
-            found = problem(draft.content.shape, looks)
-        except TangledError as error:
+            found = validity_problem(draft.content.shape, budget)
+        except GeometryRepairError as error:
             found = "too many of its segments cross or lie side by side; simplify it, or store it in parts"
             raise WsiSamServerError(
                 Reason.INVALID_SHAPE, annotation_id=draft.id, problem=found, private=str(error)

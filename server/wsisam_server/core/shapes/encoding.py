@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from wsisam_server.core.shapes.flat import MIN_VERTICES, areas_of, flattened
-from wsisam_server.core.shapes.grid import UNITS_PER_PX
+from wsisam_server.core.shapes.polygons import UNITS_PER_PX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,10 +9,7 @@ import numpy as np
 import shapely
 
 from wsisam_server.core.answers import Outline
-from wsisam_server.core.shapes.grid import STEP_PX
-from wsisam_server.core.shapes.parts import oriented
-from wsisam_server.core.shapes.simplify import simplify
-from wsisam_server.core.shapes.snap import snap_into
+from wsisam_server.core.shapes.polygons import STEP_PX, oriented, simplify, snap_into
 from wsisam_server.segmentation.outlines.contour import zero_contour
 
 if TYPE_CHECKING:

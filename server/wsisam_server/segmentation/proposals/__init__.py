@@ -7,7 +7,7 @@ pixels. It must never know what a model, a message or a pixel is.
 
 from wsisam_server.segmentation.proposals.choosing import Chooser
 from wsisam_server.segmentation.proposals.finding import Candidate, Found, judge, stability
-from wsisam_server.segmentation.proposals.region import comparable, usable_region
+from wsisam_server.segmentation.proposals.region import comparable, repaired_region
 from wsisam_server.segmentation.proposals.tiling import Tile, Tiling, tiling
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "Tiling",
     "comparable",
     "judge",
+    "repaired_region",
     "stability",
     "tiling",
-    "usable_region",
 ]

@@ -16,7 +16,7 @@ from wsisam_server.core.geometry import FieldPair
 from wsisam_server.core.pixels import PixelsNeededError
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.core.requests import Request, SurveyRequest
-from wsisam_server.core.shapes import Mender, encode, oriented
+from wsisam_server.core.shapes import GeometryRepairer, encode, oriented
 from wsisam_server.segmentation.outlines import reaches_edge
 from wsisam_server.segmentation.proposals import (
     Candidate,
@@ -26,9 +26,9 @@ from wsisam_server.segmentation.proposals import (
     Tiling,
     comparable,
     judge,
+    repaired_region,
     stability,
     tiling,
-    usable_region,
 )
 from wsisam_server.segmentation.segmenter.background import ClickFilter, WindowContent
 from wsisam_server.slides import DamagedPlaceError
@@ -102,11 +102,11 @@ class Survey:
         """
         model, info = segmenter.model(request.model), segmenter.slide_info(request.slide_id)
         # One for all: the region and each of its objects may be as bad as one shape may.
-        mender = Mender()
-        region = usable_region(request.region, info.size, mender)
+        repairer = GeometryRepairer()
+        region = repaired_region(request.region, info.size, repairer)
         wanted = request.wanted.in_pixels(info.pixel_size(request.mpp).mpp)
         plan = tiling(region, info.size, wanted, model.image_size, max_windows=max_windows)
-        existing = comparable(request.existing, wanted, mender)
+        existing = comparable(request.existing, wanted, repairer)
         return cls(segmenter, request, region, existing, plan, info)
 
     def pixel_windows(self) -> list[PixelWindow]:

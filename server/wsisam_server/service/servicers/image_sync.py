@@ -10,7 +10,7 @@ from wsisam_server.annotations.sync.drawings import UNUSABLE, usable_list
 from wsisam_server.annotations.sync.handed import Handed, Wish
 from wsisam_server.annotations.sync.model import Drawing
 from wsisam_server.annotations.sync.plan import Direction, Resolution, Side, Verb
-from wsisam_server.core.shapes import Mender
+from wsisam_server.core.shapes import GeometryRepairer
 from wsisam_server.wire import annotation_from_proto as from_proto
 from wsisam_server.wire import annotation_to_proto as to_proto
 from wsisam_server.wire.from_proto import invalid
@@ -55,7 +55,7 @@ def asked(request: pb.AnnotationsSyncRequest) -> tuple[Handed, Wish, dict[uuid.U
     refused: dict[uuid.UUID, str] = {}
     messages = request.annotations
     ids: dict[str, uuid.UUID] = {}
-    shapes = usable_list(from_proto.shapes_of(messages, "annotations"), Mender())
+    shapes = usable_list(from_proto.shapes_of(messages, "annotations"), GeometryRepairer())
     for number, (message, shape) in enumerate(zip(messages, shapes, strict=True)):
         one = ids[message.id] = from_proto.annotation_id(message.id, f"annotations[{number}].id")
         if one in drawings or one in refused:

@@ -1,8 +1,8 @@
-"""How much work a shape makes: counted first, with a stop, since what is done with shapes is quadratic at worst.
+"""What a shape costs to check and to repair: counted first, within a limit, as the cost is quadratic at worst.
 
-Looking whether a shape is valid takes time for each two segments whose bounding boxes meet, and for each two such
-rings; telling what is inside, for each segment that a ray meets; mending, for each crossing, far more. A border as
-people draw it has few of these for each vertex. One that is made to have many has half the square of that: hours.
+To check validity takes time for each two segments, and each two rings, whose bounding boxes meet. To tell what is
+inside takes time for each segment that a ray meets. To repair takes far more, for each crossing. A border as people
+draw it has few of these for each vertex. A hostile one has half the square of its vertices, which takes hours.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Ends: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 AT_ONCE: Final = 1_000_000
-"""Pairs that one look at the index may find: 16 MB, and some 100 more while it is told which cross."""
+"""Pairs that one query of the index may find: 16 MB, and some 100 more while crossings are computed."""
 
 PAIRS_PER_UNIT: Final = 100
 """A unit of work is what a crossing takes, some 25 microseconds; so many pairs of boxes take as long, ..."""
@@ -31,13 +31,13 @@ HITS_PER_UNIT: Final = 10_000
 """... and so many meetings of rays with segments."""
 
 
-class TangledError(ValueError):
-    """The shape would take more work than it may."""
+class GeometryRepairError(ValueError):
+    """A shape cannot be checked or repaired within the limit on work, or at all."""
 
 
 @dataclass(slots=True)
-class Work:
-    """Work that was counted, and how much it may become.
+class RepairCost:
+    """What was counted, and its limit.
 
     Attributes:
         limit: in units.
@@ -52,20 +52,20 @@ class Work:
     hits: int = 0
 
     @property
-    def looking(self) -> float:
-        """What counting takes, and looking whether the shape is valid; in units."""
+    def validity(self) -> float:
+        """Cost of counting and of the validity check, in units."""
         return self.pairs / PAIRS_PER_UNIT
 
     @property
-    def mending(self) -> float:
-        """What making it valid takes then; in units."""
+    def repair(self) -> float:
+        """Cost of the repair itself, in units."""
         return self.crossings + self.hits / HITS_PER_UNIT
 
     def add_pairs(self, count: int) -> None:
         """Counts more.
 
         Raises:
-            TangledError: it has become more than the limit.
+            GeometryRepairError: it has become more than the limit.
         """
         self.pairs += count
         self._check()
@@ -81,48 +81,48 @@ class Work:
         self._check()
 
     def _check(self) -> None:
-        if self.looking + self.mending > self.limit:
-            raise TangledError(f"a shape makes more than {self.limit:.0f} units of work")
+        if self.validity + self.repair > self.limit:
+            raise GeometryRepairError(f"a shape makes more than {self.limit:.0f} units of work")
 
 
-def count(rings: NDArray[np.object_], work: Work) -> None:
+def count_crossings(rings: NDArray[np.object_], cost: RepairCost) -> None:
     """Adds the pairs and the crossings of rings.
 
     Raises:
-        TangledError: before much more was counted than the limit.
+        GeometryRepairError: before much more was counted than the limit.
     """
-    count_rings(rings, work)
+    count_ring_pairs(rings, cost)
     starts, ends = segments(rings)
     lines = np.asarray(shapely.linestrings(np.stack([starts, ends], axis=1)))
-    for one, other in meeting(lines, lines):
+    for one, other in overlapping_boxes(lines, lines):
         once = one < other
         first, second = one[once], other[once]
-        work.add_pairs(len(first))
-        work.add_crossings(int(np.count_nonzero(_divide(starts[first], ends[first], starts[second], ends[second]))))
+        cost.add_pairs(len(first))
+        cost.add_crossings(int(np.count_nonzero(_divide(starts[first], ends[first], starts[second], ends[second]))))
 
 
-def count_rings(rings: NDArray[np.object_], work: Work) -> None:
+def count_ring_pairs(rings: NDArray[np.object_], cost: RepairCost) -> None:
     """Adds the pairs of whole rings.
 
     Raises:
-        TangledError: before much more was counted than the limit.
+        GeometryRepairError: before much more was counted than the limit.
     """
-    for first, second in meeting(rings, rings):
-        work.add_pairs(int(np.count_nonzero(first < second)))
+    for first, second in overlapping_boxes(rings, rings):
+        cost.add_pairs(int(np.count_nonzero(first < second)))
 
 
-def count_hits(rings: NDArray[np.object_], ys: NDArray[np.float64], work: Work) -> None:
+def count_hits(rings: NDArray[np.object_], ys: NDArray[np.float64], cost: RepairCost) -> None:
     """Adds what rays along x meet that begin at some heights.
 
     Raises:
-        TangledError: it is more than the limit.
+        GeometryRepairError: it is more than the limit.
     """
     (_, first), (_, second) = (ends.T for ends in segments(rings))
     low, high = np.sort(np.minimum(first, second)), np.sort(np.maximum(first, second))
-    work.add_hits(int(_between(low, high, ys, ys).sum()))
+    cost.add_hits(int(_between(low, high, ys, ys).sum()))
 
 
-def meeting(
+def overlapping_boxes(
     shapes: NDArray[np.object_], others: NDArray[np.object_]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Each two whose bounding boxes meet, by their numbers, some at a time."""

@@ -9,15 +9,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support.tangles import comb, crossed, nested, zigzags
-from wsisam_server.core.shapes import Mender, TangledError
-from wsisam_server.core.shapes.tangle import Work, count
+from wsisam_server.core.shapes import GeometryRepairer, GeometryRepairError
+from wsisam_server.core.shapes.self_intersection import RepairCost, count_crossings
 
 BOX = shapely.box
 BOWTIE = shapely.Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])
 
 
-def mended(*parts):
-    return Mender().mended(shapely.MultiPolygon(parts))
+def repaired(*parts):
+    return GeometryRepairer().repair(shapely.MultiPolygon(parts))
 
 
 def united(shape, places):
@@ -42,7 +42,7 @@ def odd(ring, places):
 @given(st.integers(0, 2**32 - 1), st.integers(3, 30))
 def test_what_crosses_itself_is_what_make_valid_makes_of_it(seed, vertices):
     ring = shapely.Polygon(np.random.default_rng(seed).random((vertices, 2)) * 100)
-    found = mended(ring)
+    found = repaired(ring)
     assert found.is_valid
     expected = shapely.make_valid(ring)
     assert found.area == pytest.approx(expected.area, abs=1e-6)
@@ -60,7 +60,7 @@ def test_inside_is_what_lies_in_a_shell_and_in_none_of_its_holes(seed, holes_of_
         return rng.integers(0, 12, (rng.integers(3, 9), 2))
 
     shape = shapely.MultiPolygon([shapely.Polygon(ring(), [ring() for _ in range(n)]) for n in holes_of_parts])
-    found = Mender().mended(shape)
+    found = GeometryRepairer().repair(shape)
     assert found.is_valid
     places = rng.random((500, 2)) * 12
     assert (shapely.contains_xy(found, places) == united(shape, places)).all()
@@ -90,7 +90,7 @@ SQUARE = BOX(100, 100, 200, 200)
     ],
 )
 def test_parts_and_holes_that_lie_over_each_other_are_united(parts, area):
-    found = mended(*parts)
+    found = repaired(*parts)
     assert found.is_valid
     assert found.area == pytest.approx(area)
 
@@ -111,20 +111,20 @@ def test_parts_and_holes_that_lie_over_each_other_are_united(parts, area):
     ],
 )
 def test_shapes_that_were_drawn_carelessly(parts, area):
-    found = mended(*parts)
+    found = repaired(*parts)
     assert found.is_valid
     assert found.area == pytest.approx(area)
 
 
 def test_what_is_valid_stays_as_it_is():
     for shape in (shapely.MultiPolygon([BOX(0, 0, 1, 1)]), shapely.MultiPolygon([shapely.Point(0, 0).buffer(9, 500)])):
-        assert Mender().mended(shape) is shape
+        assert GeometryRepairer().repair(shape) is shape
     teeth = shapely.MultiPolygon([comb(60_000)])
-    assert Mender().mended(teeth) is teeth
+    assert GeometryRepairer().repair(teeth) is teeth
 
 
 def test_a_thousand_crossings_are_mended():
-    found = mended(zigzags(40, 900, 700))
+    found = repaired(zigzags(40, 900, 700))
     assert found.is_valid
     assert len(found.geoms) > 700
 
@@ -132,53 +132,53 @@ def test_a_thousand_crossings_are_mended():
 @pytest.mark.parametrize("shape", [zigzags(1000, 900, 700), crossed(comb(60_000))], ids=["crossing", "side by side"])
 def test_what_would_take_hours_is_counted_and_refused(shape):
     rings = shapely.get_rings(shape)
-    work = Work(limit=1000)
-    with pytest.raises(TangledError):
-        count(rings, work)
+    cost = RepairCost(limit=1000)
+    with pytest.raises(GeometryRepairError):
+        count_crossings(rings, cost)
     # A look at the index finds two million pairs at most.
-    assert work.pairs < 1_100_000
-    with pytest.raises(TangledError):
-        mended(shape)
+    assert cost.pairs < 1_100_000
+    with pytest.raises(GeometryRepairError):
+        repaired(shape)
 
 
 def test_many_rings_in_each_other_are_refused():
-    with pytest.raises(TangledError):
-        Mender().mended(nested(2000))
+    with pytest.raises(GeometryRepairError):
+        GeometryRepairer().repair(nested(2000))
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")
 @pytest.mark.parametrize("far", [1e300, float("inf"), float("nan")])
 def test_vertices_that_are_nowhere(far):
-    with pytest.raises(TangledError):
-        mended(shapely.Polygon([(0, 0), (far, far), (far, 0), (0, far)]))
+    with pytest.raises(GeometryRepairError):
+        repaired(shapely.Polygon([(0, 0), (far, far), (far, 0), (0, far)]))
 
 
 def test_many_bad_shapes_take_no_more_than_one_and_leave_something_for_the_others():
-    mender = Mender(8000)
+    repairer = GeometryRepairer(8000)
     bad, done, refused = shapely.MultiPolygon([zigzags(40, 900, 700)]), 0, 0
     for _ in range(50):
         try:
-            mender.mended(bad)
+            repairer.repair(bad)
             done += 1
-        except TangledError:
+        except GeometryRepairError:
             refused += 1
     assert done + refused == 50
     assert 2 <= done <= 6
-    assert mender.mended(shapely.MultiPolygon([BOWTIE])).area == 50
+    assert repairer.repair(shapely.MultiPolygon([BOWTIE])).area == 50
 
 
 def test_what_is_refused_only_when_it_was_begun_counts_as_done():
     """Its rays meet a comb's teeth: each try takes as long as if it were mended, so there are few."""
     teeth = shapely.Polygon([*((x, x % 2 * 1000) for x in range(20_000)), (20_000, -5), (-1, -5)])
     bad = shapely.MultiPolygon([teeth, shapely.transform(zigzags(60, 900, 700), lambda xy: xy - [2000, 0])])
-    mender = Mender(8000)
-    with pytest.raises(TangledError):
-        mender.mended(bad)
-    assert mender._left <= 4500
+    repairer = GeometryRepairer(8000)
+    with pytest.raises(GeometryRepairError):
+        repairer.repair(bad)
+    assert repairer._left <= 4500
 
 
 def test_touching_tiles_become_one():
     tiles = [BOX(x, y, x + 10, y + 10) for x in range(0, 300, 10) for y in range(0, 300, 10)]
-    found = mended(*tiles)
+    found = repaired(*tiles)
     assert found.is_valid
     assert (len(found.geoms), found.area) == (1, 90_000)

@@ -1,4 +1,7 @@
-"""Shapes as people draw them -> valid polygons, in bounded time."""
+"""Shapes as people draw them -> valid polygons, in bounded time.
+
+`self_intersection` counts what a repair costs before it is done.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import shapely
 
-from wsisam_server.core.shapes.parts import polygonal
-from wsisam_server.core.shapes.tangle import TangledError, Work, count, count_hits, meeting
-from wsisam_server.core.shapes.validity import Looks, problem
+from wsisam_server.core.shapes.polygons import polygonal
+from wsisam_server.core.shapes.self_intersection import (
+    GeometryRepairError,
+    RepairCost,
+    count_crossings,
+    count_hits,
+    overlapping_boxes,
+)
+from wsisam_server.core.shapes.validity import ValidityBudget, validity_problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,21 +35,21 @@ _RECTANGLE: Final = 5
 FEW: Final = 200
 """Vertices with which a shape takes no time until it is known to be invalid; nothing is counted before."""
 
-_UNCLEAR: Final = "it cannot be told where it crosses itself"
+_UNCLEAR: Final = "where it crosses itself could not be determined"
 
 
-class Mender:
-    """Makes the shapes of one request valid. Each may take half of the work that is left, so that some is left always.
+class GeometryRepairer:
+    """Makes the shapes of one request valid. Each may take at most half of the work that is left.
 
     Args:
-        units: how much work it may be, see `Work`.
+        units: bound on the work of all shapes, see `RepairCost`.
     """
 
     def __init__(self, units: float = UNITS) -> None:
         self._left = units
-        self._looks = Looks()
+        self._validity_budget = ValidityBudget()
 
-    def mended(self, drawn: shapely.MultiPolygon) -> shapely.MultiPolygon:
+    def repair(self, drawn: shapely.MultiPolygon) -> shapely.MultiPolygon:
         """The union of a shape's parts, each of which is its shell without its own holes.
 
         Inside a ring is what it goes round an odd number of times. So a ring that crosses itself is what
@@ -56,48 +65,48 @@ class Mender:
             itself; none where it has no area.
 
         Raises:
-            TangledError: it would take too much work, or a vertex is not on any slide.
+            GeometryRepairError: it would take too much work, or a vertex is not on any slide.
         """
         if shapely.get_num_coordinates(drawn) <= FEW and drawn.is_valid:
             return drawn
         rings, part_of = shapely.get_rings(shapely.get_parts(drawn), return_index=True)
         # NaN compares false.
         if not (np.abs(shapely.get_coordinates(rings)) <= FARTHEST).all():
-            raise TangledError("a vertex is no number, or farther away than any slide reaches")
-        if not problem(drawn, self._looks):
+            raise GeometryRepairError("a vertex is no number, or farther away than any slide reaches")
+        if not validity_problem(drawn, self._validity_budget):
             return drawn
-        work = Work(limit=self._left / 2)
+        cost = RepairCost(limit=self._left / 2)
         begun = False
         try:
-            count(rings, work)
+            count_crossings(rings, cost)
             begun = True
-            mended = _joined(_faces(rings, part_of, work), work)
+            repaired = _joined(_faces(rings, part_of, cost), cost)
         finally:
             # A shape that is refused for its crossings takes no more than the counting.
-            self._left -= min(work.looking + begun * work.mending, work.limit)
+            self._left -= min(cost.validity + begun * cost.repair, cost.limit)
         # Never seen, but validity is our promise and not GEOS's.
-        if not mended.is_valid:
-            raise TangledError(_UNCLEAR)
-        return mended
+        if not repaired.is_valid:
+            raise GeometryRepairError(_UNCLEAR)
+        return repaired
 
 
-def _faces(rings: NDArray[np.object_], part_of: NDArray[np.int64], work: Work) -> NDArray[np.object_]:
+def _faces(rings: NDArray[np.object_], part_of: NDArray[np.int64], cost: RepairCost) -> NDArray[np.object_]:
     """What is inside a part, in pieces that have borders in common at most.
 
     Args:
         rings: of all parts; of each its shell first, then its holes.
         part_of: each ring's part.
-        work: is added to.
+        cost: is added to.
 
     Raises:
-        TangledError: there are so many pieces that telling which are inside would take too much work.
+        GeometryRepairError: there are so many pieces that telling which are inside would take too much work.
     """
     try:
         pieces: NDArray[np.object_] = shapely.get_parts(shapely.polygonize([shapely.union_all(rings)]))
     except shapely.errors.GEOSException:
-        raise TangledError(_UNCLEAR) from None
+        raise GeometryRepairError(_UNCLEAR) from None
     places = shapely.get_coordinates(shapely.point_on_surface(pieces))
-    count_hits(rings, places[:, 1], work)
+    count_hits(rings, places[:, 1], cost)
     # Ring by ring: what of several rings at once is inside, versions of GEOS do not agree on.
     areas = np.asarray(shapely.polygons(rings))
     shapely.prepare(areas)
@@ -105,8 +114,8 @@ def _faces(rings: NDArray[np.object_], part_of: NDArray[np.int64], work: Work) -
     is_shell = np.diff(part_of, prepend=-1) != 0
     inside = np.zeros(len(pieces), bool)
     # A place's rings come together, so that a part's shell and holes do.
-    for at, near in meeting(np.asarray(shapely.points(places)), rings):
-        work.add_pairs(len(at))
+    for at, near in overlapping_boxes(np.asarray(shapely.points(places)), rings):
+        cost.add_pairs(len(at))
         within = shapely.contains_xy(areas[near], places[at]) & ~hollow[near]
         place, ring = at[within], near[within]
         of_part = place * len(rings) + part_of[ring]
@@ -124,11 +133,11 @@ def _is_hollow(ring: shapely.LinearRing) -> bool:
     return bool(second == fourth or first == third)
 
 
-def _joined(pieces: NDArray[np.object_], work: Work) -> shapely.MultiPolygon:
+def _joined(pieces: NDArray[np.object_], cost: RepairCost) -> shapely.MultiPolygon:
     """One shape of pieces, those together that have a piece of border in common.
 
     Raises:
-        TangledError: these are too many.
+        GeometryRepairError: these are too many.
     """
     rings, piece_of = shapely.get_rings(pieces, return_index=True)
     vertices, ring_of = shapely.get_coordinates(rings, return_index=True)
@@ -140,6 +149,6 @@ def _joined(pieces: NDArray[np.object_], work: Work) -> shapely.MultiPolygon:
     shared[piece_of[ring_of[:-1][together]][times[which] > 1]] = True
     if not shared.any():
         return shapely.MultiPolygon(pieces.tolist())
-    work.add_crossings(int(shared.sum()))
+    cost.add_crossings(int(shared.sum()))
     dissolved = polygonal(shapely.coverage_union_all(pieces[shared]))
     return shapely.MultiPolygon([*pieces[~shared], *dissolved.geoms])

@@ -1,6 +1,6 @@
-"""Threads that give way: what takes long runs when nobody who waits for less wants the processor.
+"""Priorities of threads: long work runs when no short work wants the processor.
 
-A thread's priority can only ever be lowered: whoever may not raise it back ends the thread with its work.
+A process without privileges can only lower a thread's priority. So such a thread ends with its work.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NICENESS: Final = 10
 """A tenth of the processor's time where others want all of it; all of it where nobody does."""
 
 
-def give_way(thread: threading.Thread | None = None) -> None:
+def lower_priority(thread: threading.Thread | None = None) -> None:
     """Lowers a thread's priority for good. Only Linux has priorities of threads: elsewhere, nothing happens.
 
     Threads that it starts afterwards have the same priority.
