@@ -22,7 +22,7 @@ from wsisam_server.core.settings import MIB, NONE
 from wsisam_server.core.tls import TlsError, credentials, is_loopback
 from wsisam_server.inference.embeddings import EmbeddingStore
 from wsisam_server.inference.scheduler import Device, ModelPool
-from wsisam_server.segmentation.segmenter import Observers, Segmenter
+from wsisam_server.segmentation.segmenter import PromptListeners, Segmenter
 from wsisam_server.service.identity import Keyring, Pace
 from wsisam_server.service.interceptors import Access, BoundaryInterceptor, Gate
 from wsisam_server.service.metrics.current import Current
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from wsisam_model import WsiSam
     from wsisam_server.core.settings import Settings, Tls
     from wsisam_server.inference.scheduler import Models, ModelSource
-    from wsisam_server.segmentation.segmenter import Observer
+    from wsisam_server.segmentation.segmenter import PromptListener
 
 SEGMENTATION = segmentation_pb2.DESCRIPTOR.services_by_name["Segmentation"].full_name
 ANNOTATIONS = annotations_pb2.DESCRIPTOR.services_by_name["Annotations"].full_name
@@ -73,7 +73,7 @@ def build_segmenter(
     settings: Settings,
     source: ModelSource | None = None,
     access: SlideAccess | None = None,
-    observer: Observer | None = None,
+    prompt_listener: PromptListener | None = None,
     models: Models | None = None,
 ) -> Segmenter:
     """Everything below the service, for the server and for use in one process. Its models are not started yet.
@@ -82,14 +82,14 @@ def build_segmenter(
         settings: limits and slide folders.
         source: where models beside the default one come from.
         access: what may be opened; what the settings say if not given.
-        observer: hears of every prompt that ended.
+        prompt_listener: hears of every prompt that ended.
         models: what runs the models, in place of this machine's device and `source`.
 
     Raises:
         StartError: a root is no folder, or a path mapping makes no sense; a file lies where embeddings should.
     """
     slides, models = open_parts(settings, source, access, models)
-    return Segmenter(slides, models, settings.limits, observer)
+    return Segmenter(slides, models, settings.limits, prompt_listener)
 
 
 def open_parts(
@@ -173,7 +173,7 @@ class App:
         self._observers = (self._recorder,) if self._spans is None else (self._recorder, self._spans)
         self._endpoint: Endpoint | None = None
         self.slides, self.models = open_parts(settings, source, models=models)
-        self.segmenter = Segmenter(self.slides, self.models, limits, Observers(*self._observers))
+        self.segmenter = Segmenter(self.slides, self.models, limits, PromptListeners(*self._observers))
         self._store: AsyncStore | None = None
         self._servicers: tuple[SegmentationServicer, AnnotationsServicer] | None = None
         self._gate = Gate()

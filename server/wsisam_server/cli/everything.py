@@ -27,7 +27,7 @@ from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
 from wsisam_server.cli.prompts import BoxType, Numbers, Result, describe
 from wsisam_server.client import areas, geometry
-from wsisam_server.core.answers import Step
+from wsisam_server.core.answers import SurveyStep
 from wsisam_server.core.shapes import GeometryRepairer, GeometryRepairError, collection, feature, polygonal
 from wsisam_server.wire import from_proto, to_proto
 
@@ -217,7 +217,7 @@ def _here(
         request.slide_id = here.slide_id
         wanted = from_proto.survey(request, "", here.limits)
         survey = Survey.planned(here.segmenter, wanted, here.limits.windows_per_region)
-        yield _message(survey, Step())
+        yield _message(survey, SurveyStep())
         steps = survey.steps()
         try:
             while (step := here.wait(anext(steps, None))) is not None:
@@ -226,7 +226,7 @@ def _here(
             here.wait(steps.aclose())
 
 
-def _message(survey: Survey, step: Step) -> pb.SegmentEverythingResponse:
+def _message(survey: Survey, step: SurveyStep) -> pb.SegmentEverythingResponse:
     return to_proto.survey_step(
         step,
         windows_total=len(survey.plan.tiles),

@@ -176,7 +176,7 @@ class Here:
         except HarvestError as error:
             raise RefusedError(str(error)) from error
         assert outcome is not None
-        return Redrawn(outcome.outline.geometry, provenance(prompt, outcome), limited=outcome.limited)
+        return Redrawn(outcome.outline.geometry, provenance(prompt, outcome), limited=outcome.truncated)
 
     def close(self) -> None:
         """Closes the model."""

@@ -22,10 +22,10 @@ from wsisam_server.core.requests import (
     ExactWindow,
     FieldChoice,
     OutlineOptions,
+    ProposalFilter,
     Refinement,
     Request,
     SurveyRequest,
-    Wanted,
 )
 from wsisam_server.core.shapes import decode, decode_many
 
@@ -218,7 +218,7 @@ def survey(message: segmentation_pb2.SegmentEverythingRequest, owner: str, limit
         slide_id=message.slide_id,
         region=areas(message.region, "region"),
         existing=_areas_of(message.existing, "existing"),
-        wanted=proposal_filter(message.filter, "filter"),
+        proposal_filter=proposal_filter(message.filter, "filter"),
         model=message.model,
         options=options(message.options, "options"),
         owner=owner,
@@ -226,7 +226,7 @@ def survey(message: segmentation_pb2.SegmentEverythingRequest, owner: str, limit
     )
 
 
-def proposal_filter(message: segmentation_pb2.ProposalFilter, field: str) -> Wanted:
+def proposal_filter(message: segmentation_pb2.ProposalFilter, field: str) -> ProposalFilter:
     """Sizes that make sense, and thresholds between 0 and 1; those that are not set are the server's."""
     low, high = message.min_size, message.max_size
     if not 0 < low < high < math.inf:
@@ -245,7 +245,7 @@ def proposal_filter(message: segmentation_pb2.ProposalFilter, field: str) -> Wan
             thresholds[name] = getattr(message, name)
             if not 0 <= thresholds[name] <= 1:
                 raise invalid(f"{field}.{name}", "it must lie between 0 and 1")
-    return Wanted(low, high, **thresholds)
+    return ProposalFilter(low, high, **thresholds)
 
 
 def field_choice(message: segmentation_pb2.FieldChoice, field: str) -> FieldChoice:

@@ -10,10 +10,10 @@ import shapely
 from support.dark_parts import DarkParts
 from support.drawn_slide import DrawnSlide, opened
 from wsisam_server.cli.app import open_parts
-from wsisam_server.core.answers import Fate
+from wsisam_server.core.answers import ClickStatus
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box
-from wsisam_server.core.requests import SurveyRequest, Wanted
+from wsisam_server.core.requests import ProposalFilter, SurveyRequest
 from wsisam_server.core.settings import Settings
 from wsisam_server.inference.scheduler import Claim, Priority, Ticket
 from wsisam_server.segmentation.segmenter import Segmenter, Survey
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 SIZE = (60_000, 40_000)
 TISSUE = Box(2_000, 10_000, 12_000, 30_000)
 CELLS = [(55_000 + 150 * column, 20_000 + 150 * row) for row in range(4) for column in range(4)]
-WANTED = Wanted(40, 90)
+FILTER = ProposalFilter(40, 90)
 
 AMONG_TISSUE = shapely.box(5_000, 15_000, 5_360, 15_360)
 AMONG_CELLS = shapely.box(54_900, 19_900, 55_600, 20_600)
@@ -60,9 +60,9 @@ def slide():
 def planned(segmenter, slide, tmp_path, monkeypatch):
     slide_id = opened(segmenter, slide, tmp_path / "drawn.png", monkeypatch)
 
-    def plan(*parts, wanted=WANTED):
+    def plan(*parts, proposal_filter=FILTER):
         region = shapely.MultiPolygon(list(parts))
-        return Survey.planned(segmenter, SurveyRequest(slide_id, region, (), wanted, owner="anna"), 10_000)
+        return Survey.planned(segmenter, SurveyRequest(slide_id, region, (), proposal_filter, owner="anna"), 10_000)
 
     return plan
 
@@ -80,7 +80,7 @@ def encoded(segmenter):
 
 async def test_single_cells_on_glass_are_found_whatever_else_the_region_holds(planned):
     alone, counts = await searched(planned(AMONG_CELLS))
-    assert len(alone) == counts[Fate.PROPOSED] == len(CELLS)
+    assert len(alone) == counts[ClickStatus.PROPOSED] == len(CELLS)
     scattered, _ = await searched(planned(AMONG_TISSUE, ON_GLASS, AMONG_CELLS))
     assert scattered == alone
     one = shapely.Point(CELLS[5]).buffer(80)
@@ -94,8 +94,8 @@ async def test_windows_of_glass_are_read_and_counted_but_not_encoded(planned, se
     found, counts = await searched(survey)
     assert not found
     assert encoded(segmenter) == 0
-    assert set(counts) - {Fate.REPEATED, Fate.PROPOSED} == {Fate.NOTHING}
-    assert counts[Fate.NOTHING] == sum(len(tile.clicks) for tile in survey.plan.tiles)
+    assert set(counts) - {ClickStatus.REPEATED, ClickStatus.PROPOSED} == {ClickStatus.NOTHING}
+    assert counts[ClickStatus.NOTHING] == sum(len(tile.clicks) for tile in survey.plan.tiles)
     # With tissue, each window is encoded, and no window is read twice.
     slide.reads.clear()
     survey = planned(AMONG_TISSUE)
@@ -117,7 +117,7 @@ async def test_damage_elsewhere_does_no_harm_and_damage_in_the_region_is_said(pl
     slide.damaged = Box(20_000, 0, 50_000, 40_000)
     found, counts = await searched(planned(AMONG_TISSUE, AMONG_CELLS))
     assert len(found) == len(CELLS)
-    assert counts[Fate.UNREADABLE] == 0
+    assert counts[ClickStatus.UNREADABLE] == 0
     with pytest.raises(WsiSamServerError) as caught:
         await searched(planned(ON_GLASS))
     assert caught.value.reason is Reason.SLIDE_UNREADABLE
@@ -133,7 +133,7 @@ async def test_damaged_windows_are_left_out_counted_and_named(planned, slide):
     lost = {tile.window: len(tile.clicks) for tile in survey.plan.tiles if _touch(tile.window.region, slide.damaged)}
     assert 0 < len(lost) < len(survey.plan.tiles)
     assert {window for step in steps for window in step.unreadable} == set(lost)
-    assert steps[-1].counts[Fate.UNREADABLE] == sum(lost.values())
+    assert steps[-1].counts[ClickStatus.UNREADABLE] == sum(lost.values())
     assert steps[-1].done == len(survey.plan.tiles)
     assert 0 < len(found) < len(whole)
     assert found <= whole
@@ -147,7 +147,7 @@ async def test_without_colour_tissue_is_told_by_its_darkness(segmenter, tmp_path
     grey = DrawnSlide(SIZE, TISSUE, CELLS, grey=True)
     slide_id = opened(segmenter, grey, tmp_path / "grey.png", monkeypatch)
     region = shapely.MultiPolygon([AMONG_CELLS, ON_GLASS])
-    survey = Survey.planned(segmenter, SurveyRequest(slide_id, region, (), WANTED), 10_000)
+    survey = Survey.planned(segmenter, SurveyRequest(slide_id, region, (), FILTER), 10_000)
     found, _ = await searched(survey)
     assert len(found) == len(CELLS)
     assert 0 < encoded(segmenter) < len(survey.plan.tiles)
@@ -156,7 +156,7 @@ async def test_without_colour_tissue_is_told_by_its_darkness(segmenter, tmp_path
 async def test_on_a_slide_without_background_all_clicks_are_asked(segmenter, tmp_path, monkeypatch):
     full = DrawnSlide(SIZE, Box(0, 0, *SIZE), CELLS)
     slide_id = opened(segmenter, full, tmp_path / "full.png", monkeypatch)
-    survey = Survey.planned(segmenter, SurveyRequest(slide_id, shapely.MultiPolygon([AMONG_CELLS]), (), WANTED), 10_000)
+    survey = Survey.planned(segmenter, SurveyRequest(slide_id, shapely.MultiPolygon([AMONG_CELLS]), (), FILTER), 10_000)
     found, _ = await searched(survey)
     assert len(found) == len(CELLS)
     assert encoded(segmenter) == len(survey.plan.tiles)
@@ -224,10 +224,12 @@ async def test_glass_of_a_real_slide_is_left_out(real_slides):
     async def shares(*box):
         """Of the windows those that were encoded, and of the clicks those that were not asked, at least."""
         region = shapely.MultiPolygon([shapely.box(*box)])
-        survey = Survey.planned(segmenter, SurveyRequest(slide_id, region, (), Wanted(5, 15)), 10_000)
+        survey = Survey.planned(segmenter, SurveyRequest(slide_id, region, (), ProposalFilter(5, 15)), 10_000)
         before = encoded(segmenter)
         _, counts = await searched(survey)
-        return (encoded(segmenter) - before) / len(survey.plan.tiles), counts[Fate.NOTHING] / sum(counts.values())
+        return (encoded(segmenter) - before) / len(survey.plan.tiles), counts[ClickStatus.NOTHING] / sum(
+            counts.values()
+        )
 
     windows, nothing = await shares(700, 1200, 900, 1400)  # two thirds glass
     assert 0.2 < windows < 0.5

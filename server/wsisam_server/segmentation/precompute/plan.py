@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
+from wsisam_server.core.errors import WsiSamServerError
+from wsisam_server.core.prompt import SlidePrompt
 from wsisam_server.inference.scheduler import ModelInfo
+from wsisam_server.segmentation.fields import checked
+from wsisam_server.segmentation.fields import plan as plan_field
 from wsisam_server.slides import DamagedPlaceError
 
 if TYPE_CHECKING:
@@ -21,9 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_model import Role, WsiSam
-    from wsisam_server.core.geometry import FieldPair, Window
+    from wsisam_server.core.geometry import Box, FieldPair, Window
     from wsisam_server.inference.scheduler import StoredFeatures
-    from wsisam_server.slides import Slide
+    from wsisam_server.segmentation.fields import Lattice
+    from wsisam_server.slides import Slide, SlideInfo
+    from wsisam_server.slides.tissue import Tissue
 
     _Read = tuple[Window, Role, NDArray[np.uint8] | DamagedPlaceError | None]
 
@@ -184,3 +190,32 @@ def planned(work: Work, fields: Iterable[FieldPair], *, most_bytes: int | None =
         windows |= more
     missing = [part for part in windows if not work.stored.has(work.slide.info.content_key, *part)]
     return Plan(list(windows), missing, sum(windows.values()), sum(windows[part] for part in missing))
+
+
+def for_boxes(boxes: Iterable[Box], info: SlideInfo, image_size: int) -> tuple[list[FieldPair], int]:
+    """The fields in which a server answers boxes.
+
+    Returns:
+        Each field once, and how many boxes were left out because they lie outside the slide.
+    """
+    found: dict[FieldPair, None] = {}
+    outside = 0
+    for box in boxes:
+        try:
+            prompt = checked(SlidePrompt(box=box), info.size, max_points=0)
+        except WsiSamServerError:
+            outside += 1
+            continue
+        found[plan_field(prompt, info.size, image_size, mpp=info.mpp)] = None
+    return list(found), outside
+
+
+def over(lattice: Lattice, tissue: Tissue | None = None) -> list[FieldPair]:
+    """The fields that take first clicks on tissue, or anywhere on the slide; each once, row by row."""
+    # A place takes the clicks that are nearer to it than to its neighbours.
+    columns, rows = (
+        (np.arange(count + 1, dtype=np.float64) - 0.5) * lattice.step for count in (lattice.columns, lattice.rows)
+    )
+    wanted = np.ones((lattice.rows, lattice.columns), bool) if tissue is None else tissue.touches(columns, rows)
+    places = ((int(column), int(row)) for row, column in np.argwhere(wanted))
+    return list(dict.fromkeys(lattice.field(*place) for place in places))

@@ -5,15 +5,15 @@ the windows and clicks to ask; then, as soon as they are final, the outlines wor
 pixels. It must never know what a model, a message or a pixel is.
 """
 
-from wsisam_server.segmentation.proposals.choosing import Chooser
 from wsisam_server.segmentation.proposals.finding import Candidate, Found, judge, stability
 from wsisam_server.segmentation.proposals.region import comparable, repaired_region
+from wsisam_server.segmentation.proposals.suppression import NonMaximumSuppression
 from wsisam_server.segmentation.proposals.tiling import Tile, Tiling, tiling
 
 __all__ = [
     "Candidate",
-    "Chooser",
     "Found",
+    "NonMaximumSuppression",
     "Tile",
     "Tiling",
     "comparable",

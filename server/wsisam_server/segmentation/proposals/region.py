@@ -8,13 +8,13 @@ import shapely
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.shapes import GeometryRepairer, GeometryRepairError, polygonal
-from wsisam_server.segmentation.proposals.wanted import OTHER_KIND, size_of
+from wsisam_server.segmentation.proposals.finding import OTHER_KIND, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wsisam_server.core.geometry import SlideSize
-    from wsisam_server.core.requests import Wanted
+    from wsisam_server.core.requests import ProposalFilter
 
 
 _TOO_COMPLEX: Final = "cross themselves or lie over each other too often; simplify them, or draw less at once"
@@ -53,13 +53,13 @@ def repaired_region(
 
 
 def comparable(
-    existing: Iterable[shapely.MultiPolygon], wanted: Wanted, repairer: GeometryRepairer | None = None
+    existing: Iterable[shapely.MultiPolygon], proposal_filter: ProposalFilter, repairer: GeometryRepairer | None = None
 ) -> list[shapely.MultiPolygon]:
-    """Those of the objects that are there already whose place no proposal may take: of about the wanted size.
+    """Those of the existing objects that suppress proposals: of about the size that is searched for.
 
     Args:
         existing: level-0 pixels; rings of any kind.
-        wanted: sizes in level-0 pixels.
+        proposal_filter: sizes in level-0 pixels.
         repairer: of the request; one of its own if there is no more to it.
 
     Raises:
@@ -71,4 +71,8 @@ def comparable(
     except GeometryRepairError as error:
         problem = f"the borders of existing objects {_TOO_COMPLEX}"
         raise WsiSamServerError(Reason.INVALID_REGION, problem=problem, private=str(error)) from error
-    return [one for one in shapes if wanted.min_size / OTHER_KIND <= size_of(one.area) <= wanted.max_size * OTHER_KIND]
+    return [
+        one
+        for one in shapes
+        if proposal_filter.min_size / OTHER_KIND <= size_of(one.area) <= proposal_filter.max_size * OTHER_KIND
+    ]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wsisam_server.core.geometry import SlideSize
-    from wsisam_server.core.requests import Wanted
+    from wsisam_server.core.requests import ProposalFilter
 
 WINDOW_SHARE = 2.0
 """Side of a window, in sizes of the largest wanted object. The default model was trained on objects of a quarter to
@@ -64,14 +64,19 @@ class Tiling:
 
 
 def tiling(
-    region: shapely.MultiPolygon, slide: SlideSize, wanted: Wanted, image_size: int, *, max_windows: int
+    region: shapely.MultiPolygon,
+    slide: SlideSize,
+    proposal_filter: ProposalFilter,
+    image_size: int,
+    *,
+    max_windows: int,
 ) -> Tiling:
     """Lays windows and clicks over a region. The same place has the same windows and clicks in every region.
 
     Args:
         region: valid, on the slide.
         slide: the slide's size.
-        wanted: sizes in level-0 pixels.
+        proposal_filter: sizes in level-0 pixels.
         image_size: side of the model's square input in pixels.
         max_windows: most windows.
 
@@ -79,14 +84,16 @@ def tiling(
         WsiSamServerError: REGION_TOO_LARGE, with how many windows there would be, or more; INVALID_FIELD: sizes that no
             window can show.
     """
-    if not MIN_DOWNSAMPLE <= WINDOW_SHARE * wanted.max_size / image_size <= MAX_DOWNSAMPLE:
+    smallest, largest = proposal_filter.min_size, proposal_filter.max_size
+    if not MIN_DOWNSAMPLE <= WINDOW_SHARE * largest / image_size <= MAX_DOWNSAMPLE:
         raise WsiSamServerError(
             Reason.INVALID_FIELD, field="filter.max_size", problem="no model can look at a slide at that scale"
         )
-    core = CORE_SHARE * wanted.max_size
-    extent = WINDOW_SHARE * wanted.max_size
+    core = CORE_SHARE * largest
+    extent = WINDOW_SHARE * largest
     widest = min(
-        math.sqrt(wanted.min_size * wanted.max_size) / CLICKS_PER_SIZE, wanted.min_size / MIN_CLICKS_PER_SMALLEST
+        math.sqrt(smallest * largest) / CLICKS_PER_SIZE,
+        smallest / MIN_CLICKS_PER_SMALLEST,
     )
     across = math.ceil(core / widest)
     offsets = (np.arange(across) + 0.5) * core / across

@@ -5,8 +5,8 @@ windows. What flows out: windows, prompts, and logits in which coarse and fine a
 must never know a model, pixels, messages, or who waits.
 """
 
-from wsisam_server.segmentation.refinement.mosaic import Fused, fuse
-from wsisam_server.segmentation.refinement.prompting import question
-from wsisam_server.segmentation.refinement.windows import Rings, rings
+from wsisam_server.segmentation.refinement.mosaic import Mosaic, build_mosaic
+from wsisam_server.segmentation.refinement.prompting import refinement_prompt
+from wsisam_server.segmentation.refinement.windows import BorderWindows, border_windows
 
-__all__ = ["Fused", "Rings", "fuse", "question", "rings"]
+__all__ = ["BorderWindows", "Mosaic", "border_windows", "build_mosaic", "refinement_prompt"]

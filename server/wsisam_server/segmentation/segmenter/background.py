@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_server.core.geometry import Point, Window
-    from wsisam_server.core.requests import Wanted
+    from wsisam_server.core.requests import ProposalFilter
     from wsisam_server.segmentation.proposals import Tile
     from wsisam_server.segmentation.segmenter.slides import BatchReader
     from wsisam_server.slides import BackgroundFilter
@@ -46,12 +46,12 @@ class ClickFilter:
 
     Args:
         reader: of the slide.
-        wanted: sizes in level-0 pixels.
+        proposal_filter: sizes in level-0 pixels.
     """
 
-    def __init__(self, reader: BatchReader, wanted: Wanted) -> None:
+    def __init__(self, reader: BatchReader, proposal_filter: ProposalFilter) -> None:
         self._reader = reader
-        self._wanted = wanted
+        self._proposal_filter = proposal_filter
         self._filter: BackgroundFilter | None = None
 
     async def begin(self) -> None:
@@ -88,9 +88,9 @@ class ClickFilter:
 
         def seen(read: Callable[[Window], NDArray[np.uint8]]) -> WindowContent:
             pixels = read(tile.window)
-            tissue = tells.tissue_in(tile.window, pixels, self._wanted.min_size)
+            tissue = tells.tissue_in(tile.window, pixels, self._proposal_filter.min_size)
             xs, ys = np.array([(click.x, click.y) for click in tile.clicks]).T
-            near = tissue.near(xs, ys, self._wanted.max_size / 2).tolist()
+            near = tissue.near(xs, ys, self._proposal_filter.max_size / 2).tolist()
             background = frozenset(click for click, is_near in zip(tile.clicks, near, strict=True) if not is_near)
             return WindowContent({tile.window: pixels}, background)
 

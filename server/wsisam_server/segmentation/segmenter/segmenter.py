@@ -1,4 +1,4 @@
-"""The way of one prompt: have it planned, ask the model, draw the outline."""
+"""One prompt from request to outline: plan it, ask the model, draw the outline."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from wsisam_server.segmentation.planning import Planned, Planner
-from wsisam_server.segmentation.segmenter.observer import Observer, Observers
+from wsisam_server.segmentation.planning import PlannedPrompt, Planner
+from wsisam_server.segmentation.segmenter.listeners import (
+    ProgressListener,
+    PromptListener,
+    PromptListeners,
+    SilentListener,
+)
 from wsisam_server.segmentation.segmenter.outcome import outcome_of
 from wsisam_server.segmentation.segmenter.predicting import Predictor
-from wsisam_server.segmentation.segmenter.prefetch import Prefetched, Prefetching
+from wsisam_server.segmentation.segmenter.prefetching import FieldPrefetcher, PrefetchCounts
 from wsisam_server.segmentation.segmenter.slides import BatchReader, SlideOpener
-from wsisam_server.segmentation.segmenter.watcher import NoPixels, Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,75 +36,77 @@ if TYPE_CHECKING:
 
 
 class Segmenter:
-    """Answers prompts: `segment`. The rest is what its callers need to ask, each a line for the part that knows.
+    """Answers prompts: `segment`. All other methods delegate to the part that knows.
 
     Args:
         slides: the open slides.
         models: the models that may be asked.
         limits: bounds on a prompt.
-        observer: hears of every prompt that ended.
+        prompt_listener: is called for every prompt that ended.
     """
 
-    def __init__(self, slides: OpenSlides, models: Models, limits: Limits, observer: Observer | None = None) -> None:
+    def __init__(
+        self, slides: OpenSlides, models: Models, limits: Limits, prompt_listener: PromptListener | None = None
+    ) -> None:
         self._slides = slides
         self._models = models
-        self._observer = observer or Observers()
+        self._prompt_listener = prompt_listener or PromptListeners()
         self._blocking = ThreadPoolExecutor(max_workers=2, thread_name_prefix="wsisam-outline")
         self._opener = SlideOpener(slides, limits)
         self._planner = Planner(slides, models, limits)
         self._predictor = Predictor(slides, models, self._blocking)
-        self._prefetching = Prefetching(slides, models, limits.prefetched_fields)
+        self._prefetching = FieldPrefetcher(slides, models, limits.prefetched_fields)
 
     async def segment(
         self,
         request: Request,
-        watcher: Watcher | None = None,
+        listener: ProgressListener | None = None,
         field: FieldPair | None = None,
         *,
-        draft: Planned | None = None,
+        provisional: PlannedPrompt | None = None,
         preloaded: Mapping[Window, NDArray[np.uint8]] | None = None,
     ) -> Outcome:
         """Answers one prompt.
 
         Args:
             request: the prompt.
-            watcher: hears of waits; without one, missing pixels are an error.
+            listener: is called when the prompt has to wait. Without one, missing pixels are an error.
             field: in which it is to be answered, such as that of an earlier answer; None to choose. Chosen anew
                 if the model was replaced by one of another image size.
-            draft: what `draft` said of this request.
+            provisional: the provisional plan of this request.
             preloaded: windows of the slide that were read already.
 
         Raises:
             WsiSamServerError: of the catalogue; PixelsNeededError without a watcher that waits for pixels.
         """
         started = time.perf_counter()
-        hears = watcher or NoPixels()
+        listener = listener or SilentListener()
         try:
             planned = await self._planner.plan(
-                request, chosen=hears.planned, draft=draft, field=field, can_ask=hears.can_ask
+                request, chosen=listener.planned, provisional=provisional, field=field, can_ask=listener.can_ask
             )
             self._prefetching.count(planned)
-            outcome = await self._segment(planned, hears, preloaded or {})
+            outcome = await self._segment(planned, listener, preloaded or {})
         except BaseException as error:
-            self._observer.failed(request, error)
+            self._prompt_listener.failed(request, error)
             raise
-        self._observer.answered(request, outcome, time.perf_counter() - started)
+        self._prompt_listener.answered(request, outcome, time.perf_counter() - started)
         return outcome
 
     async def _segment(
-        self, planned: Planned, watcher: Watcher, preloaded: Mapping[Window, NDArray[np.uint8]]
+        self, planned: PlannedPrompt, listener: ProgressListener, preloaded: Mapping[Window, NDArray[np.uint8]]
     ) -> Outcome:
-        answer, border = await self._predictor.answer(planned, watcher, preloaded)
+        answer, border = await self._predictor.answer(planned, listener, preloaded)
         slide, started = self._slides.info(planned.request.slide_id), time.perf_counter()
         return await asyncio.get_running_loop().run_in_executor(
             self._blocking, outcome_of, planned, answer, border, slide, started
         )
 
-    def draft(self, request: Request) -> Planned:
-        """What of a prompt's plan follows from numbers alone; see `Planner.draft`."""
-        return self._planner.draft(request)
+    def provisional_plan(self, request: Request) -> PlannedPrompt:
+        """The plan before embeddings are considered; see `Planner.provisional_plan`."""
+        return self._planner.provisional_plan(request)
 
-    def pixel_windows(self, planned: Planned) -> set[PixelWindow]:
+    def pixel_windows(self, planned: PlannedPrompt) -> set[PixelWindow]:
         """The pixel windows that a prompt reads on a slide in pixel mode, held or not; none on another slide."""
         pushed = self._slides.pushed(planned.request.slide_id)
         if pushed is None:
@@ -174,7 +180,7 @@ class Segmenter:
         await self._opener.push(slide_id, window, encoding, data)
 
     def batch_reader(self, slide_id: str, owner: str) -> BatchReader:
-        """Reads an open slide in an owner's turns, behind all for which somebody waits."""
+        """Reads an open slide at batch priority."""
         return BatchReader(self._slides, self._models.device, slide_id, owner)
 
     # Fields that are encoded before anybody asks
@@ -182,14 +188,14 @@ class Segmenter:
     def likely_fields(
         self, slide_id: str, model: ModelInfo, viewport: Viewport, mpp: float | None = None
     ) -> list[FieldPair]:
-        """Fields that clicks in a viewport will likely need; see `Prefetching.fields`."""
+        """Fields that clicks in a viewport will likely need; see `FieldPrefetcher.fields`."""
         return self._prefetching.fields(slide_id, model, viewport, mpp)
 
     async def prefetch(self, slide_id: str, model: ModelInfo, field: FieldPair, owner: str) -> None:
-        """Has a field encoded when nothing more urgent waits; see `Prefetching.encode`."""
+        """Has a field encoded when nothing more urgent waits; see `FieldPrefetcher.encode`."""
         await self._prefetching.encode(slide_id, model, field, owner)
 
-    def prefetched(self) -> Prefetched:
+    def prefetched(self) -> PrefetchCounts:
         """How many fields were encoded ahead, and used. From any thread."""
         return self._prefetching.counts()
 

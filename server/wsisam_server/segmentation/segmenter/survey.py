@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import shapely
 
-from wsisam_server.core.answers import Counts, Fate, Outcome, Proposal, Step
+from wsisam_server.core.answers import ClickStatus, Counts, Outcome, Proposal, SurveyStep
 from wsisam_server.core.geometry import FieldPair
 from wsisam_server.core.pixels import PixelsNeededError
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
@@ -20,8 +20,8 @@ from wsisam_server.core.shapes import GeometryRepairer, encode, oriented
 from wsisam_server.segmentation.outlines import reaches_edge
 from wsisam_server.segmentation.proposals import (
     Candidate,
-    Chooser,
     Found,
+    NonMaximumSuppression,
     Tile,
     Tiling,
     comparable,
@@ -66,7 +66,7 @@ class _Asked:
 
 
 class Survey:
-    """One region's search. Nothing is computed until `steps` is asked, and no more than a few clicks ahead of it.
+    """One region's search. It computes only while `steps` is iterated, and at most a few clicks in advance.
 
     Use `planned`, which blocks.
     """
@@ -84,11 +84,11 @@ class Survey:
         self._request = request
         self._region = region
         self.pixel_size = info.pixel_size(request.mpp)
-        self._wanted = request.wanted.in_pixels(self.pixel_size.mpp)
+        self._proposal_filter = request.proposal_filter.in_pixels(self.pixel_size.mpp)
         self._existing = shapely.STRtree(existing)
         self._counts = Counts()
         self._reader = segmenter.batch_reader(request.slide_id, request.owner)
-        self._filter = ClickFilter(self._reader, self._wanted)
+        self._filter = ClickFilter(self._reader, self._proposal_filter)
         self.plan = plan
         self.in_microns = self.pixel_size.mpp is not None
 
@@ -104,9 +104,9 @@ class Survey:
         # One for all: the region and each of its objects may be as bad as one shape may.
         repairer = GeometryRepairer()
         region = repaired_region(request.region, info.size, repairer)
-        wanted = request.wanted.in_pixels(info.pixel_size(request.mpp).mpp)
-        plan = tiling(region, info.size, wanted, model.image_size, max_windows=max_windows)
-        existing = comparable(request.existing, wanted, repairer)
+        proposal_filter = request.proposal_filter.in_pixels(info.pixel_size(request.mpp).mpp)
+        plan = tiling(region, info.size, proposal_filter, model.image_size, max_windows=max_windows)
+        existing = comparable(request.existing, proposal_filter, repairer)
         return cls(segmenter, request, region, existing, plan, info)
 
     def pixel_windows(self) -> list[PixelWindow]:
@@ -124,7 +124,7 @@ class Survey:
         if missing := self.pixel_windows():
             raise PixelsNeededError(missing)
 
-    async def steps(self) -> AsyncGenerator[Step, None]:
+    async def steps(self) -> AsyncGenerator[SurveyStep, None]:
         """Searches: yields after each window, also after one of background alone. Close it to end the work.
 
         A window in which the slide is damaged is left out and named.
@@ -133,7 +133,9 @@ class Survey:
             WsiSamServerError: of the catalogue; what was yielded before stays final. DamagedPlaceError at the end where
                 no window could be read.
         """
-        chooser: Chooser[Answered] = Chooser(self.plan.tiles, self._wanted.max_overlap)
+        suppression: NonMaximumSuppression[Answered] = NonMaximumSuppression(
+            self.plan.tiles, self._proposal_filter.max_overlap
+        )
         loop = asyncio.get_running_loop()
         unreadable = 0
         await self._filter.begin()
@@ -143,11 +145,11 @@ class Survey:
                 unreadable += damaged is not None
                 if damaged is not None and unreadable == len(self.plan.tiles):
                     raise damaged
-                final = await loop.run_in_executor(None, self._decide, chooser, number, answers)
-                self._counts[Fate.REPEATED] = chooser.repeated
-                self._counts[Fate.PROPOSED] += len(final)
+                final = await loop.run_in_executor(None, self._decide, suppression, number, answers)
+                self._counts[ClickStatus.REPEATED] = suppression.repeated
+                self._counts[ClickStatus.PROPOSED] += len(final)
                 places = () if damaged is None else (self.plan.tiles[number].window,)
-                yield Step(tuple(final), number + 1, self._counts.copy(), places)
+                yield SurveyStep(tuple(final), number + 1, self._counts.copy(), places)
 
     def content(self, tile: Tile) -> Awaitable[WindowContent]:
         """What a window shows, before its clicks are asked; see `ClickFilter.content`."""
@@ -187,15 +189,18 @@ class Survey:
         return found, replace(outcome, logits=_NO_LOGITS)
 
     def _decide(
-        self, chooser: Chooser[Answered], number: int, all_answers: Sequence[Answered | DamagedPlaceError | None]
+        self,
+        suppression: NonMaximumSuppression[Answered],
+        number: int,
+        all_answers: Sequence[Answered | DamagedPlaceError | None],
     ) -> list[Proposal]:
         readable = [answer for answer in all_answers if not isinstance(answer, DamagedPlaceError)]
         answers = [answer for answer in readable if answer is not None]
-        self._counts[Fate.UNREADABLE] += len(all_answers) - len(readable)
-        self._counts[Fate.NOTHING] += len(readable) - len(answers)
-        candidates, counts = judge([found for found, _ in answers], self._wanted, self._region, self._existing)
+        self._counts[ClickStatus.UNREADABLE] += len(all_answers) - len(readable)
+        self._counts[ClickStatus.NOTHING] += len(readable) - len(answers)
+        candidates, counts = judge([found for found, _ in answers], self._proposal_filter, self._region, self._existing)
         self._counts += counts
-        chosen = chooser.add(number, [(candidate, answers[candidate.number]) for candidate in candidates])
+        chosen = suppression.add(number, [(candidate, answers[candidate.number]) for candidate in candidates])
         return [_proposal(candidate, *about) for candidate, about in chosen]
 
 
@@ -213,12 +218,12 @@ async def _in_order(
             for click in tile.clicks:
                 yield _Asked(number, content, asyncio.ensure_future(survey.ask(tile, click, content)))
 
-    ahead = begun()
+    upcoming = begun()
     running: deque[_Asked] = deque()
     answers: list[Answered | DamagedPlaceError | None] = []
     try:
         while True:
-            while len(running) < in_flight and (following := next(ahead, None)) is not None:
+            while len(running) < in_flight and (following := next(upcoming, None)) is not None:
                 running.append(following)
             if not running:
                 break
@@ -250,5 +255,5 @@ def _proposal(candidate: Candidate, found: Found, outcome: Outcome) -> Proposal:
     # Whole in its window, but perhaps not in the region.
     outline = replace(outcome.outline, geometry=geometry, touches_window_edge=False)
     return Proposal(
-        replace(outcome, outline=outline, rings=encode(geometry)), found.click, found.stability, candidate.agreement
+        replace(outcome, outline=outline, encoded=encode(geometry)), found.click, found.stability, candidate.agreement
     )

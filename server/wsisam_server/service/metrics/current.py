@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from wsisam_server.inference.scheduler import Models, Workplace
-    from wsisam_server.segmentation.segmenter import Prefetched
+    from wsisam_server.segmentation.segmenter import PrefetchCounts
     from wsisam_server.service.interceptors import Access
     from wsisam_server.slides import OpenSlides
 
@@ -31,7 +31,7 @@ class Current(Collector):
     """
 
     def __init__(
-        self, models: Models, slides: OpenSlides, prefetched: Callable[[], Prefetched], access: Access
+        self, models: Models, slides: OpenSlides, prefetched: Callable[[], PrefetchCounts], access: Access
     ) -> None:
         self._models = models
         self._prefetched = prefetched
@@ -90,7 +90,7 @@ def _on_disk(device: Workplace) -> Iterator[Metric]:
     yield GaugeMetricFamily("wsisam_embedding_store_limit_bytes", "The disk store's limit.", value=store.limit)
 
 
-def _prefetch(prefetched: Prefetched) -> Iterator[Metric]:
+def _prefetch(prefetched: PrefetchCounts) -> Iterator[Metric]:
     about = "Fields that were encoded before anybody asked."
     yield CounterMetricFamily("wsisam_prefetched_fields", about, value=prefetched.encoded)
     about = "Of them those in which a first prompt then fell; the rest was waste, so far."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from wsisam_server.segmentation.segmenter import why_failed
+from wsisam_server.segmentation.segmenter import failure_reason
 from wsisam_server.service.metrics.labels import method_label, user_label
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 
 
 class Recorder:
-    """Counts prompts and calls: the segmenter's `Observer`, and a `CallObserver`.
+    """Counts prompts and calls: the segmenter's `PromptListener`, and a `CallObserver`.
 
     Args:
         registry: where the numbers are found.
@@ -41,7 +41,7 @@ class Recorder:
         self._calls = Counter("wsisam_calls", "Calls that ended.", ["method", "status"], registry=registry)
 
     def answered(self, request: Request, outcome: Outcome, seconds: float) -> None:
-        """See `Observer.answered`."""
+        """See `PromptListener.answered`."""
         times = outcome.times
         stages = {"queue": times.queue, "decode": times.decode, "polygon": outcome.polygon_ms}
         if times.encode:
@@ -53,8 +53,8 @@ class Recorder:
         self._count(request, "OK")
 
     def failed(self, request: Request, error: BaseException) -> None:
-        """See `Observer.failed`."""
-        reason = why_failed(error)
+        """See `PromptListener.failed`."""
+        reason = failure_reason(error)
         self._count(request, "CANCELLED" if reason is None else reason.name)
 
     def call_begun(self, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> None:

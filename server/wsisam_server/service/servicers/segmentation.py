@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam.v1 import segmentation_pb2_grpc
 from wsisam_server import __version__
-from wsisam_server.core.answers import Step
+from wsisam_server.core.answers import SurveyStep
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.segmentation.segmenter import Batch, Segmenter, Survey
 from wsisam_server.service.identity import current_user
@@ -87,12 +87,12 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         wanted = from_proto.request(request, "", common, self._limits.points_per_prompt)
         with self._admission.quota.taken(wanted.owner):
             async with self._admission.failures.slowed():
-                draft = None
+                provisional = None
                 if request.tiles:
-                    draft = self._segmenter.draft(wanted)
-                    await self._push(request.slide_id, self._segmenter.pixel_windows(draft), request.tiles)
+                    provisional = self._segmenter.provisional_plan(wanted)
+                    await self._push(request.slide_id, self._segmenter.pixel_windows(provisional), request.tiles)
                 commit = annotation_from_proto.commit_of(request, "", self._limits, current_user().author)
-                answered = await self._commits.answer(wanted, commit, draft=draft)
+                answered = await self._commits.answer(wanted, commit, provisional=provisional)
         return pb.SegmentResponse(outline=to_proto.outline(*answered))
 
     async def SegmentBatch(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
@@ -136,7 +136,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         if request.tiles:
             await self._push(request.slide_id, survey.pixel_windows(), request.tiles)
         survey.check_pixels()
-        await context.write(_message(survey, Step()))
+        await context.write(_message(survey, SurveyStep()))
         async with aclosing(survey.steps()) as steps:
             async for step in steps:
                 await context.write(_message(survey, step))
@@ -173,7 +173,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
                 raise error.at(**about) from error
 
 
-def _message(survey: Survey, step: Step) -> pb.SegmentEverythingResponse:
+def _message(survey: Survey, step: SurveyStep) -> pb.SegmentEverythingResponse:
     return to_proto.survey_step(
         step,
         windows_total=len(survey.plan.tiles),

@@ -42,7 +42,7 @@ async def batch_answers(
         try:
             if isinstance(item.request, WsiSamServerError):
                 raise item.request  # noqa: TRY301 - paced and answered below, as any other
-            return number, await commits.answer(item.request, commit(number), draft=item.draft)
+            return number, await commits.answer(item.request, commit(number), provisional=item.provisional)
         except Exception as error:  # noqa: BLE001 - an item's error must not end the others
             await admission.failures.item(error)
             return number, error

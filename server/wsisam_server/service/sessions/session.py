@@ -233,7 +233,7 @@ class Session:
             pending.request,
             viewport=pending.request.viewport or self._viewport,
             earlier=self._earlier(object_id, pending.request.prompt),
-            kept=state.field,
+            previous_field=state.field,
             prefetched=self._prefetcher.begun,
         )
 
@@ -243,8 +243,8 @@ class Session:
 
         event: Event
         try:
-            watcher = _ObjectWatcher(state, pending, self._pixels, self._emit)
-            answered = await self._commits.answer(request, pending.commit, watcher, outlined=outlined)
+            listener = _ObjectWatcher(state, pending, self._pixels, self._emit)
+            answered = await self._commits.answer(request, pending.commit, listener, outlined=outlined)
             event = OutlineReady(object_id, pending.revision, answered.outcome, answered.saved)
         except Exception as error:  # noqa: BLE001 - the catalogue decides what the client sees of it
             event = Failed(object_id, pending.revision, error)

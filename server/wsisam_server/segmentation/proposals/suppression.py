@@ -41,7 +41,7 @@ class _Waiting(Generic[About]):
         return self.candidate.rank, *self.candidate.whole.bounds
 
 
-class Chooser(Generic[About]):
+class NonMaximumSuppression(Generic[About]):
     """Decides between overlapping candidates: the best of all is kept, what overlaps it goes, and so on with the rest.
 
     The result is the same in whatever order windows are done; a candidate is decided when those that could change its
@@ -49,7 +49,7 @@ class Chooser(Generic[About]):
 
     Args:
         tiles: all windows.
-        max_overlap: see `Wanted`.
+        max_overlap: see `ProposalFilter`.
 
     Attributes:
         repeated: candidates that went because of a better one.

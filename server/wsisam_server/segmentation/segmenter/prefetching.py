@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.inference.scheduler import Job
-from wsisam_server.segmentation.fields import ahead
+from wsisam_server.segmentation.fields import prefetch_fields
 
 if TYPE_CHECKING:
     from wsisam_server.core.geometry import FieldPair, Viewport
     from wsisam_server.inference.scheduler import ModelInfo, Models
-    from wsisam_server.segmentation.planning import Planned
+    from wsisam_server.segmentation.planning import PlannedPrompt
     from wsisam_server.slides import OpenSlides
 
 
-class Prefetched(NamedTuple):
+class PrefetchCounts(NamedTuple):
     """Fields that were encoded before anybody asked.
 
     Attributes:
@@ -27,7 +27,7 @@ class Prefetched(NamedTuple):
     used: int
 
 
-class Prefetching:
+class FieldPrefetcher:
     """Guesses which fields are needed next, and has them encoded.
 
     Args:
@@ -43,11 +43,11 @@ class Prefetching:
         self._encoded = 0
         self._used = 0
 
-    def counts(self) -> Prefetched:
+    def counts(self) -> PrefetchCounts:
         """How many fields were encoded ahead, and used. From any thread."""
-        return Prefetched(self._encoded, self._used)
+        return PrefetchCounts(self._encoded, self._used)
 
-    def count(self, planned: Planned) -> None:
+    def count(self, planned: PlannedPrompt) -> None:
         """Counts a prompt that is answered in a field which was prefetched for it."""
         self._used += planned.is_first and planned.field in planned.request.prefetched
 
@@ -68,7 +68,7 @@ class Prefetching:
         info = self._slides.info(slide_id)
         if self._count == 0 or self._slides.pushed(slide_id) is not None:
             return []
-        return ahead(viewport, info.size, model.image_size, mpp=info.pixel_size(mpp).mpp, count=self._count)
+        return prefetch_fields(viewport, info.size, model.image_size, mpp=info.pixel_size(mpp).mpp, count=self._count)
 
     async def encode(self, slide_id: str, model: ModelInfo, field: FieldPair, owner: str) -> None:
         """Has a field encoded when nothing more urgent waits. A model that is not loaded is not loaded for a guess.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wsisam_server.core.geometry import FieldPair, SlideSize, Viewport, Window
 
 
-def ahead(
+def prefetch_fields(
     viewport: Viewport, slide: SlideSize, image_size: int, *, mpp: float | None = None, count: int
 ) -> list[FieldPair]:
     """Fields so that a click in a viewport is in one that is `shared`, the likeliest first.

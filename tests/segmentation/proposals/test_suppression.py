@@ -6,13 +6,13 @@ import random
 import pytest
 import shapely
 
-from wsisam_server.core.answers import Fate
+from wsisam_server.core.answers import ClickStatus
 from wsisam_server.core.geometry import Point, SlideSize
-from wsisam_server.core.requests import Wanted
-from wsisam_server.segmentation.proposals import Candidate, Chooser, Found, comparable, judge, tiling
+from wsisam_server.core.requests import ProposalFilter
+from wsisam_server.segmentation.proposals import Candidate, Found, NonMaximumSuppression, comparable, judge, tiling
 
 REGION = shapely.MultiPolygon([shapely.box(0, 0, 1000, 1000)])
-WANTED = Wanted(30, 90, min_score=0.5, min_stability=0.5, min_agreement=0.5, max_overlap=0.3)
+FILTER = ProposalFilter(30, 90, min_score=0.5, min_stability=0.5, min_agreement=0.5, max_overlap=0.3)
 NONE = shapely.STRtree([])
 
 
@@ -27,20 +27,20 @@ def found(part, *, at=None, cut=False, score=0.9, stability=0.9):
 
 def fates(*some, region=REGION, existing=NONE):
     shapely.prepare(region)
-    candidates, counts = judge(some, WANTED, region, existing)
+    candidates, counts = judge(some, FILTER, region, existing)
     return candidates, {fate: count for fate, count in counts.items() if count}
 
 
 @pytest.mark.parametrize(
     ("one", "fate"),
     [
-        (found(None), Fate.NOTHING),
-        (found(disc(500, 500), cut=True), Fate.CUT),
-        (found(disc(500, 500, 14)), Fate.TOO_SMALL),
-        (found(disc(500, 500, 46)), Fate.TOO_LARGE),
-        (found(disc(500, 500), score=0.4), Fate.WEAK),
-        (found(disc(500, 500), stability=0.4), Fate.WEAK),
-        (found(disc(1010, 500), at=Point(995, 500)), Fate.OUTSIDE),
+        (found(None), ClickStatus.NOTHING),
+        (found(disc(500, 500), cut=True), ClickStatus.CUT),
+        (found(disc(500, 500, 14)), ClickStatus.TOO_SMALL),
+        (found(disc(500, 500, 46)), ClickStatus.TOO_LARGE),
+        (found(disc(500, 500), score=0.4), ClickStatus.WEAK),
+        (found(disc(500, 500), stability=0.4), ClickStatus.WEAK),
+        (found(disc(1010, 500), at=Point(995, 500)), ClickStatus.OUTSIDE),
     ],
 )
 def test_what_is_left_out_is_counted_with_its_reason(one, fate):
@@ -56,13 +56,13 @@ def test_one_that_crosses_the_border_is_clipped_to_the_region():
 def test_nothing_reaches_into_a_hole_of_the_region():
     region = shapely.MultiPolygon([REGION.geoms[0] - disc(500, 500, 100)])
     candidates, counts = fates(found(disc(500, 500)), found(disc(500, 610)), found(disc(500, 590)), region=region)
-    assert counts == {Fate.OUTSIDE: 2}
+    assert counts == {ClickStatus.OUTSIDE: 2}
     assert candidates[0].shape.intersection(disc(500, 500, 99.9)).area == 0
 
 
 def test_clicks_that_disagree_make_an_outline_weak():
     whole, others = disc(500, 500), [found(disc(500 + dx, 500, 16), at=Point(500 + dx, 500)) for dx in (-12, 12)]
-    assert fates(found(whole), *others)[1] == {Fate.WEAK: 1}
+    assert fates(found(whole), *others)[1] == {ClickStatus.WEAK: 1}
     same = [found(disc(500, 501), at=Point(500 + dx, 500)) for dx in (-12, 12)]
     candidates, _ = fates(found(whole), *same)
     assert [candidate.agreement for candidate in candidates] == [1, 1, 1]
@@ -70,21 +70,21 @@ def test_clicks_that_disagree_make_an_outline_weak():
 
 def test_existing_objects_are_not_proposed_again():
     existing = [shapely.MultiPolygon([disc(505, 500)])]
-    tree = shapely.STRtree(comparable(existing, WANTED))
+    tree = shapely.STRtree(comparable(existing, FILTER))
     candidates, counts = fates(found(disc(500, 500)), found(disc(600, 500)), existing=tree)
     assert [one.number for one in candidates] == [1]
-    assert counts == {Fate.EXISTING: 1}
+    assert counts == {ClickStatus.EXISTING: 1}
 
 
 def test_existing_things_of_another_size_do_no_harm():
     tissue, nucleus, peer = disc(500, 500, 300), disc(500, 500, 5), disc(500, 500, 60)
     shapes = [shapely.MultiPolygon([shape]) for shape in (tissue, nucleus, peer)]
-    assert comparable(shapes, WANTED) == [shapes[2]]
+    assert comparable(shapes, FILTER) == [shapes[2]]
 
 
 def test_existing_things_whose_parts_lie_over_each_other_are_united():
     """Counted across all rings, the same part twice would be nothing, and in nobody's place."""
-    (same,) = comparable([shapely.MultiPolygon([disc(500, 500)] * 2)], WANTED)
+    (same,) = comparable([shapely.MultiPolygon([disc(500, 500)] * 2)], FILTER)
     assert same.area == pytest.approx(disc(500, 500).area)
 
 
@@ -93,25 +93,25 @@ def candidate(part, rank, number=0):
 
 
 def settled(tiles, by_window, order):
-    chooser = Chooser(tiles, WANTED.max_overlap)
-    out = [[about for _, about in chooser.add(number, by_window.get(number, ()))] for number in order]
-    return out, chooser
+    suppression = NonMaximumSuppression(tiles, FILTER.max_overlap)
+    out = [[about for _, about in suppression.add(number, by_window.get(number, ()))] for number in order]
+    return out, suppression
 
 
 def test_of_nested_and_overlapping_ones_the_best_stays():
-    tiles = tiling(REGION, SlideSize(1000, 1000), WANTED, 256, max_windows=1000).tiles
+    tiles = tiling(REGION, SlideSize(1000, 1000), FILTER, 256, max_windows=1000).tiles
     best, inner, beside, far = disc(500, 500, 30), disc(500, 500, 15), disc(530, 500, 30), disc(600, 500, 30)
     some = [
         (candidate(part, rank), name)
         for part, rank, name in ((inner, 0.8, "inner"), (best, 0.9, "best"), (beside, 0.7, "beside"), (far, 0.6, "far"))
     ]
-    out, chooser = settled(tiles, {0: some}, range(len(tiles)))
+    out, suppression = settled(tiles, {0: some}, range(len(tiles)))
     assert sorted(itertools.chain(*out)) == ["best", "far"]
-    assert chooser.repeated == 2
+    assert suppression.repeated == 2
 
 
 def test_what_a_beaten_one_would_have_beaten_stays():
-    tiles = tiling(REGION, SlideSize(1000, 1000), WANTED, 256, max_windows=1000).tiles
+    tiles = tiling(REGION, SlideSize(1000, 1000), FILTER, 256, max_windows=1000).tiles
     some = [(candidate(disc(x, 500, 30), rank), x) for x, rank in ((500, 0.9), (530, 0.8), (560, 0.7))]
     out, _ = settled(tiles, {0: some}, range(len(tiles)))
     assert sorted(itertools.chain(*out)) == [500, 560]
@@ -120,7 +120,7 @@ def test_what_a_beaten_one_would_have_beaten_stays():
 def test_the_order_of_windows_changes_nothing_and_final_is_final():
     """Random objects; whatever is answered at any time is part of the end's result."""
     rng = random.Random(7)
-    tiles = tiling(REGION, SlideSize(1000, 1000), WANTED, 256, max_windows=1000).tiles
+    tiles = tiling(REGION, SlideSize(1000, 1000), FILTER, 256, max_windows=1000).tiles
     by_window, total = {}, 0
     for number, tile in enumerate(tiles):
         for click in rng.sample(tile.clicks, 3):
@@ -134,9 +134,9 @@ def test_the_order_of_windows_changes_nothing_and_final_is_final():
         order = list(range(len(tiles)))
         if seed:
             random.Random(seed).shuffle(order)
-        out, chooser = settled(tiles, by_window, order)
+        out, suppression = settled(tiles, by_window, order)
         kept = list(itertools.chain(*out))
-        assert len(kept) + chooser.repeated == total
+        assert len(kept) + suppression.repeated == total
         results.append(sorted(kept))
         if not seed:
             assert sum(map(len, out[: len(tiles) // 2])) > len(kept) / 4  # in rows, half of the way, not all at the end
