@@ -13,7 +13,7 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli.leaving import leave_within
 from wsisam_server.client import Client, ServerError
 from wsisam_server.inference.scheduler import worker
-from wsisam_server.inference.scheduler.readers import PER_OWNER, READERS
+from wsisam_server.inference.scheduler.worker import PER_PRINCIPAL, READERS
 from wsisam_server.slides.plain import PlainImage
 
 
@@ -51,7 +51,7 @@ def test_a_colleague_is_answered_and_the_server_stops_while_reads_hang(tmp_path,
             for number in range(READERS + 1):
                 prompt = pb.SegmentRequest(slide_id=slow, prompt=box(100 * number + 1, 50, 100 * number + 60, 100))
                 asked.append(client.stub.Segment.future(prompt))
-            for _ in range(PER_OWNER):
+            for _ in range(PER_PRINCIPAL):
                 assert hanging.acquire(timeout=10)
             assert ask(colleague, own, around("a"), timeout=20).outline.geometry.polygons
             for call in asked:

@@ -6,8 +6,8 @@ from functools import partial
 from wsisam_server.core.settings import MIB
 from wsisam_server.inference.cluster import Recipe
 from wsisam_server.inference.cluster.errors import ReplicaLostError
-from wsisam_server.inference.cluster.recipe import Equipment
 from wsisam_server.inference.cluster.replica import Replica
+from wsisam_server.inference.cluster.replica_config import ReplicaConfig
 from wsisam_server.inference.scheduler import ModelInfo
 from wsisam_server.inference.weights import ServedModels, WeightsFolder
 
@@ -25,7 +25,7 @@ def equipment(folder, model, **more):
         "store": None,
         "store_bytes": 64 * MIB,
     }
-    return Equipment(recipe, **(values | more))
+    return ReplicaConfig(recipe, **(values | more))
 
 
 async def make(equipment):

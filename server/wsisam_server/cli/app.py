@@ -56,7 +56,7 @@ class StartError(Exception):
 OURS = "/wsisam."
 """What the names of our own methods begin with."""
 
-FAREWELL_SECONDS = 1.0
+SHUTDOWN_SECONDS = 1.0
 """How long what was said last may take to reach a client."""
 
 KEEPALIVE_SECONDS = 60
@@ -65,7 +65,7 @@ KEEPALIVE_SECONDS = 60
 BURST_SECONDS = 8
 """Of what a user's messages may have in a second, so much may come at once after a silence."""
 
-SECONDS_BETWEEN_LOOKS = 0.2
+POLL_SECONDS = 0.2
 """How often the server looks whether gRPC still listens, and tries to open the port again if it does not."""
 
 
@@ -229,7 +229,7 @@ class App:
             self._listening.cancel()
             await asyncio.gather(self._listening, return_exceptions=True)
         if self._server is not None:
-            await self._server.stop(FAREWELL_SECONDS)
+            await self._server.stop(SHUTDOWN_SECONDS)
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
@@ -252,10 +252,10 @@ class App:
         if await self._all_left(grace):
             return
         self._admission.hand_back()
-        if not await self._all_left(FAREWELL_SECONDS):
+        if not await self._all_left(SHUTDOWN_SECONDS):
             # Batches, single calls, and clients that do not read.
             self._access.end_all(OURS, WsiSamServerError(Reason.SHUTTING_DOWN))
-            await self._all_left(FAREWELL_SECONDS)
+            await self._all_left(SHUTDOWN_SECONDS)
 
     async def _all_left(self, seconds: float) -> bool:
         try:
@@ -275,7 +275,7 @@ class App:
             assert self._server is not None
             try:
                 # Asked again and again: without a limit of time, it answers when the last call has ended by itself.
-                while await self._server.wait_for_termination(SECONDS_BETWEEN_LOOKS):
+                while await self._server.wait_for_termination(POLL_SECONDS):
                     pass
             except Exception as error:  # noqa: BLE001 - whatever it was, nobody is listening
                 _log.warning("gRPC stopped listening: %s. Calls that ran are lost; the port is opened again", error)
@@ -291,7 +291,7 @@ class App:
                 await server.start()
             except StartError as error:
                 _log.error("%s", error)
-                await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+                await asyncio.sleep(POLL_SECONDS)
             else:
                 self._server = server
                 return

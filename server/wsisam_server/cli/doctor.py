@@ -108,14 +108,14 @@ def _openslide() -> Finding:
 
 
 def _models(weights_dir: Path | None) -> list[Finding]:
-    from wsisam_server.inference.weights import RECIPES, WeightsFolder, default_folder, overview
+    from wsisam_server.inference.weights import PUBLISHED, WeightsFolder, default_folder, overview
 
     known = overview(WeightsFolder(weights_dir or default_folder()))
     ready = [model for model in known if not model.problem]
     findings = [(True, f"{_facts(model.name, model.weights_hash, model.licence)}") for model in ready]
     # A built-in model that is not installed is missed only where there is no other.
     findings += [(model.built_in and bool(ready), f"{model.name}: {model.problem}") for model in known if model.problem]
-    more = ", ".join(name for name in RECIPES if name not in {model.name for model in known})
+    more = ", ".join(name for name in PUBLISHED if name not in {model.name for model in known})
     return [*findings, (True, f"more: wsisam weights add, with files of your own or one of {more}")]
 
 

@@ -91,7 +91,7 @@ def _log_to_stderr(settings: Settings) -> None:
 def _app(settings: Settings) -> App:
     """The server, with what runs its models."""
     from wsisam_server.cli.app import App
-    from wsisam_server.inference.cluster import ClusterModels, Recipe
+    from wsisam_server.inference.cluster import ClusterModels, ModelFactory
 
     choice, only = settings.model, settings.models
     load = partial(load_model, **loading(choice, settings.weights_dir))
@@ -102,7 +102,7 @@ def _app(settings: Settings) -> App:
     here = served_models(WeightsFolder(settings.weights_dir), "cpu", "auto", only)
     known = [listed.name for listed in available_models()]
     models = ClusterModels(
-        Recipe(load, source),
+        ModelFactory(load, source),
         here,
         settings.ray,
         settings.limits,
@@ -157,7 +157,7 @@ async def _serve(app: App, settings: Settings) -> None:
             # Modules and models stay: whoever looks for cycles among all objects need not look at them again and again.
             gc.collect()
             gc.freeze()
-            names = ", ".join(listed.offer.info.name for listed in app.segmenter.models_listed())
+            names = ", ".join(listed.available.info.name for listed in app.segmenter.models_listed())
             click.echo(f"wsisam: serving {names} on {settings.host}:{port}")
             kept = f"in {store_name(settings.store)}" if settings.store != NONE else "nowhere (--store none)"
             click.echo(f"wsisam: annotations are kept {kept}", err=True)

@@ -110,7 +110,7 @@ class Request:
         choice: the caller's own scale or window, if any.
         options: how the outline is wanted.
         interactive: whether a person waits for it.
-        owner: whose turns it uses; see `Job`.
+        principal: whose share of the queues it uses; see `Job`.
         earlier: an answer to a prompt that this one extends. A model that uses it gets its mask as input, if the field
             is the same.
         previous_field: the field of the object's earlier prompts. This prompt stays in it unless it comes near an edge.
@@ -126,7 +126,7 @@ class Request:
     choice: FieldChoice = None
     options: OutlineOptions = field(default_factory=OutlineOptions)
     interactive: bool = True
-    owner: str = ""
+    principal: str = ""
     earlier: Outcome | None = None
     previous_field: FieldPair | None = None
     prefetched: Collection[FieldPair] = ()
@@ -177,7 +177,7 @@ class SurveyRequest:
         proposal_filter: sizes in microns, or in level-0 pixels where nobody knows the pixel size.
         model: a model's name; empty for the default.
         options: how outlines are wanted.
-        owner: whose turns it uses; see `Job`.
+        principal: whose share of the queues it uses; see `Job`.
         mpp: see `Request`.
     """
 
@@ -187,5 +187,5 @@ class SurveyRequest:
     proposal_filter: ProposalFilter
     model: str = ""
     options: OutlineOptions = field(default_factory=OutlineOptions)
-    owner: str = ""
+    principal: str = ""
     mpp: float | None = None

@@ -67,7 +67,7 @@ class _Call:
     run: Callable[[], Any]
     context: contextvars.Context
     kind: Kind
-    owner: str
+    principal: str
     future: Future[Any] = field(default_factory=Future)
     began: float = 0.0
     abandoned: bool = False
@@ -89,18 +89,18 @@ class _Drive:
 
     def take(self) -> _Call | None:
         """The next call that may run: by kind, and within one the users in turn."""
-        counts = Counter((call.kind, call.owner) for call in self.running)
+        counts = Counter((call.kind, call.principal) for call in self.running)
         totals = Counter(call.kind for call in self.running)
-        for kind, owners in self.waiting.items():
+        for kind, principals in self.waiting.items():
             if totals[kind] >= _RUNNING[kind]:
                 continue
-            for owner in list(owners):
-                if owner and counts[kind, owner] >= _RUNNING_PER_USER[kind]:
+            for principal in list(principals):
+                if principal and counts[kind, principal] >= _RUNNING_PER_USER[kind]:
                     continue
-                calls = owners.pop(owner)
+                calls = principals.pop(principal)
                 call = calls.popleft()
                 if calls:
-                    owners[owner] = calls  # to the end: others come first now
+                    principals[principal] = calls  # to the end: others come first now
                 return call
         return None
 
@@ -115,9 +115,9 @@ class _Drive:
 
     def drain(self) -> list[_Call]:
         """Takes all that waits."""
-        calls = [call for owners in self.waiting.values() for some in owners.values() for call in some]
-        for owners in self.waiting.values():
-            owners.clear()
+        calls = [call for principals in self.waiting.values() for some in principals.values() for call in some]
+        for principals in self.waiting.values():
+            principals.clear()
         return calls
 
 
@@ -140,36 +140,36 @@ class Drives:
         self._closed = False
         self._numbers = itertools.count(1)
 
-    def submit(self, root: Hashable, kind: Kind, run: Callable[[], Result], owner: str = "") -> Future[Result]:
+    def submit(self, root: Hashable, kind: Kind, run: Callable[[], Result], principal: str = "") -> Future[Result]:
         """Has a call run on a thread of its own, when its turn comes. Does not block.
 
         Args:
             root: the drive that it asks.
             kind: how long it may take.
             run: blocks; does not run when the future is cancelled before its turn.
-            owner: whose turns it uses.
+            principal: whose share of the queues it uses.
 
         Returns:
             Its result or error; SLIDE_UNAVAILABLE where the drive does not answer, SHUTTING_DOWN after `close`.
         """
-        call = _Call(run, contextvars.copy_context(), kind, owner)
+        call = _Call(run, contextvars.copy_context(), kind, principal)
         with self._lock:
             drive = self._drives.setdefault(root, _Drive(root))
-            waiting = drive.waiting[kind].get(owner, ())
+            waiting = drive.waiting[kind].get(principal, ())
             if self._closed:
                 refused = WsiSamServerError(Reason.SHUTTING_DOWN)
             elif drive.hangs or drive.abandoned >= _ABANDONED or len(waiting) >= _WAITING_PER_USER:
                 refused = self._unavailable("it hangs, or too much waits for it")
             else:
-                drive.waiting[kind].setdefault(owner, deque()).append(call)
+                drive.waiting[kind].setdefault(principal, deque()).append(call)
                 self._begin(drive)
                 return call.future
         call.future.set_exception(refused)
         return call.future
 
-    def run(self, root: Hashable, kind: Kind, call: Callable[[], Result], owner: str = "") -> Result:
+    def run(self, root: Hashable, kind: Kind, call: Callable[[], Result], principal: str = "") -> Result:
         """As `submit`, and waits."""
-        return self.submit(root, kind, call, owner).result()
+        return self.submit(root, kind, call, principal).result()
 
     def mark(self, root: Hashable) -> None:
         """Takes note that a root did not answer when something else asked it: it is refused until it does."""

@@ -105,7 +105,7 @@ class KnownSlides:
             self._origins.clear()
             self._seen.clear()
 
-    def opening(self, uri: str, owner: str) -> Future[Found]:
+    def opening(self, uri: str, principal: str) -> Future[Found]:
         """See `OpenSlides.opening`."""
         silent: list[WsiSamServerError] = []
 
@@ -116,7 +116,7 @@ class KnownSlides:
                 elif error.reason not in {Reason.SLIDE_NOT_FOUND, Reason.SLIDE_UNAVAILABLE}:
                     raise error
 
-            return caught(self._opening_at(place, owner), missing)
+            return caught(self._opening_at(place, principal), missing)
 
         try:
             places = self._access.places(uri)
@@ -126,7 +126,7 @@ class KnownSlides:
         found = first_of(attempts, lambda result: result is not None, lambda: silent[0] if silent else not_found(uri))
         return then(found, lambda result: done(_certain(result)))
 
-    def checking(self, slide_id: str, origin: Origin, owner: str) -> Future[None]:
+    def checking(self, slide_id: str, origin: Origin, principal: str) -> Future[None]:
         """See `OpenSlides.checking`; for a slide that was opened by reference."""
         problems: list[WsiSamServerError] = []
 
@@ -134,7 +134,7 @@ class KnownSlides:
             problems.append(error)
 
         def attempt(place: Place) -> Future[Found | None]:
-            return caught(self._opening_at(place, owner), note)
+            return caught(self._opening_at(place, principal), note)
 
         def is_it(found: Found | None) -> bool:
             if found is None:
@@ -148,15 +148,15 @@ class KnownSlides:
         attempts = (partial(attempt, place) for place in origin.places)
         return then(first_of(attempts, is_it, changed), lambda _: done(None))
 
-    def _opening_at(self, place: Place, owner: str) -> Future[Found | None]:
+    def _opening_at(self, place: Place, principal: str) -> Future[Found | None]:
         """Looks whether a slide is known, and opens or fingerprints it only where it is not, or its file changed."""
 
         def opened(found: Found | SlideFile | None) -> Future[Found | None]:
             if not isinstance(found, SlideFile):
                 return done(found)
-            return self._drives.submit(place.root, Kind.OPEN, lambda: self._identified(place, found), owner)
+            return self._drives.submit(place.root, Kind.OPEN, lambda: self._identified(place, found), principal)
 
-        return then(self._drives.submit(place.root, Kind.LOOK, lambda: self._look(place), owner), opened)
+        return then(self._drives.submit(place.root, Kind.LOOK, lambda: self._look(place), principal), opened)
 
     def _look(self, place: Place) -> Found | SlideFile | None:
         path = self._access.find(place)

@@ -49,7 +49,7 @@ class _Entry(Generic[_Kind]):
     """
 
     slide: _Kind
-    owner: str = ""
+    principal: str = ""
     leases: int = 0
     retired: bool = False
     file: SlideFile | None = None
@@ -91,26 +91,26 @@ class OpenSlides:
         self._known = KnownSlides(access, self.drives, self._load)
         self._loading: dict[Path, Future[tuple[str, SlideInfo]]] = {}
 
-    def open(self, uri: str, owner: str = "") -> tuple[str, SlideInfo]:
+    def open(self, uri: str, principal: str = "") -> tuple[str, SlideInfo]:
         """As `opening`, and waits."""
-        return self.opening(uri, owner).result()
+        return self.opening(uri, principal).result()
 
-    def opening(self, uri: str, owner: str = "") -> Future[tuple[str, SlideInfo]]:
+    def opening(self, uri: str, principal: str = "") -> Future[tuple[str, SlideInfo]]:
         """Finds a slide by reference. A file that changed on disk is a new slide.
 
         A slide that was opened before and did not change is not opened again until it is leased.
 
         Args:
             uri: path or file URI as the client sees it.
-            owner: whose turns on the drive it uses.
+            principal: whose share of the drive's queue it uses.
 
         Returns:
             The slide's id and the facts about it; or SLIDE_NOT_FOUND, SLIDE_UNREADABLE, SLIDE_TOO_LARGE,
             SLIDE_UNAVAILABLE, SHUTTING_DOWN.
         """
-        return self._known.opening(uri, owner)
+        return self._known.opening(uri, principal)
 
-    def checking(self, slide_id: str, owner: str = "") -> Future[None]:
+    def checking(self, slide_id: str, principal: str = "") -> Future[None]:
         """Looks whether a slide is still what it was when it was opened; a pushed one always is.
 
         Returns:
@@ -122,7 +122,7 @@ class OpenSlides:
         origin = self._known.origin(slide_id)
         if origin is None:
             return failed(WsiSamServerError(Reason.UNKNOWN_SLIDE_ID))
-        return self._known.checking(slide_id, origin, owner)
+        return self._known.checking(slide_id, origin, principal)
 
     def info(self, slide_id: str) -> SlideInfo:
         """The facts about a slide that was opened or pushed. Does not open it again.
@@ -148,7 +148,7 @@ class OpenSlides:
             self._pushed.move_to_end(slide_id)
             return entry.slide
 
-    def add_pushed(self, slide: PushedSlide, owner: str = "") -> str:
+    def add_pushed(self, slide: PushedSlide, principal: str = "") -> str:
         """Registers a slide whose pixels its client sends.
 
         It stays until `close_pushed`, or until so many newer ones were added or used, of the same owner or of all,
@@ -156,15 +156,15 @@ class OpenSlides:
 
         Args:
             slide: new, without pixels.
-            owner: who pushes: one who opens many loses their own first.
+            principal: who pushes: one who opens many loses their own first.
 
         Returns:
             Its id, which cannot be guessed.
         """
         unused: list[Slide] = []
         with self._lock:
-            self._pushed[slide.info.fingerprint] = _Entry(slide, owner)
-            own = [known for known, entry in self._pushed.items() if entry.owner == owner]
+            self._pushed[slide.info.fingerprint] = _Entry(slide, principal)
+            own = [known for known, entry in self._pushed.items() if entry.principal == principal]
             if len(own) > self._limits.pushed_slides_per_user:
                 unused += _retire(self._pushed.pop(own[0]))
             while len(self._pushed) > max(1, self._limits.pushed_slides):

@@ -82,7 +82,7 @@ async def test_all_who_wait_for_one_entry_are_told_that_nothing_was_encoded(mode
     device = Device(128 * MIB, store=store)
     engine = LocalEngine(model, device)
     assert await engine.to_encode(job()) == []
-    assert engine.lacking(job()) == [job().field.high]
+    assert engine.missing_windows(job()) == [job().field.high]
     answers = await asyncio.gather(*(engine.predict(job()) for _ in range(3)))
     assert [answer.times.encoder_runs for answer in answers] == [0, 0, 0]
     assert store.counters.hits == 1

@@ -6,7 +6,7 @@ import pytest
 
 from support.models import Quiet, add_plain, add_trained, files
 from wsisam_server.inference.weights import (
-    Wanted,
+    ModelSpec,
     WeightsError,
     WeightsFolder,
     add,
@@ -125,7 +125,7 @@ def test_verify_sees_a_file_that_changed_and_one_that_is_gone(folder, tmp_path):
     copy = tmp_path / "sam.pth"
     copy.write_bytes(files().sam.read_bytes())
     record = add_plain(folder)
-    linked = add(folder, Wanted("linked", {"sam": str(copy)}, link=True), Quiet())
+    linked = add(folder, ModelSpec("linked", {"sam": str(copy)}, link=True), Quiet())
     assert linked.weights_hash == record.weights_hash
     data = bytearray(copy.read_bytes())
     data[len(data) // 2] ^= 1

@@ -41,7 +41,7 @@ class Slides:
     def reader(self, slide_id):
         return lambda _: None
 
-    def checking(self, slide_id, owner):
+    def checking(self, slide_id, principal):
         self.looks += 1
         done = Future()
         done.set_result(None)
@@ -95,10 +95,10 @@ def planned(request, slides=None, models=None, **more):
 
 
 def test_a_plan_is_the_prompt_clipped_in_a_field_that_holds_it(checks):
-    request = Request("slide", SlidePrompt(box=Box(-50, 100, 60, 220)), owner="anna", interactive=False)
+    request = Request("slide", SlidePrompt(box=Box(-50, 100, 60, 220)), principal="anna", interactive=False)
     found = planned(request)
     assert found.job.prompt.box == Box(0, 100, 60, 220)
-    assert (found.job.owner, found.job.interactive, found.job.slide_id) == ("anna", False, SLIDE.content_key)
+    assert (found.job.principal, found.job.interactive, found.job.slide_id) == ("anna", False, SLIDE.content_key)
     assert found.field.high.x <= 0
     assert len(checks) == 1
 

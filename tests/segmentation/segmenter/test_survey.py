@@ -15,7 +15,7 @@ from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box
 from wsisam_server.core.requests import ProposalFilter, SurveyRequest
 from wsisam_server.core.settings import Settings
-from wsisam_server.inference.scheduler import Claim, Priority, Ticket
+from wsisam_server.inference.scheduler import Priority, QueueEntry, WorkItem
 from wsisam_server.segmentation.segmenter import Segmenter, Survey
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,7 @@ def planned(segmenter, slide, tmp_path, monkeypatch):
 
     def plan(*parts, proposal_filter=FILTER):
         region = shapely.MultiPolygon(list(parts))
-        return Survey.planned(segmenter, SurveyRequest(slide_id, region, (), proposal_filter, owner="anna"), 10_000)
+        return Survey.planned(segmenter, SurveyRequest(slide_id, region, (), proposal_filter, principal="anna"), 10_000)
 
     return plan
 
@@ -184,7 +184,7 @@ async def test_looking_waits_behind_clicks_and_ends_when_it_is_cancelled(planned
     searching = asyncio.ensure_future(search())
     await asyncio.wait_for(arrived.wait(), 30)
     # It takes one of the readers: a click's window is read meanwhile.
-    click = Ticket([Claim(Priority.INTERACTIVE_ENCODE, "bob")])
+    click = WorkItem([QueueEntry(Priority.INTERACTIVE_ENCODE, "bob")])
     assert (await asyncio.wait_for(device.read(click, lambda: "read"), 10))[0] == "read"
     searching.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -200,8 +200,8 @@ async def test_looking_waits_behind_clicks_and_ends_when_it_is_cancelled(planned
 async def test_looking_takes_its_turn(planned, segmenter, slide):
     device, free = segmenter.device, threading.Event()
     busy = [
-        asyncio.ensure_future(device.read(Ticket([Claim(Priority.BATCH, owner)]), lambda: free.wait(30)))
-        for owner in ("bob", "bob", "carol", "carol")
+        asyncio.ensure_future(device.read(WorkItem([QueueEntry(Priority.BATCH, principal)]), lambda: free.wait(30)))
+        for principal in ("bob", "bob", "carol", "carol")
     ]
     await asyncio.sleep(0)
     searching = asyncio.ensure_future(searched(planned(ON_GLASS)))

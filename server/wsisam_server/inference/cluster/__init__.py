@@ -14,6 +14,6 @@ polygons. Ray is imported by two modules (`deploy` and `batching`), when the eng
 
 from wsisam_server.inference.cluster.errors import ClusterError
 from wsisam_server.inference.cluster.models import ClusterModels
-from wsisam_server.inference.cluster.recipe import Recipe
+from wsisam_server.inference.cluster.replica_config import ModelFactory
 
-__all__ = ["ClusterError", "ClusterModels", "Recipe"]
+__all__ = ["ClusterError", "ClusterModels", "ModelFactory"]

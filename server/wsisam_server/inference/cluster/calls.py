@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ReplicaCall:
     """One prompt in one field, or the field alone.
 
     Attributes:
@@ -29,7 +29,7 @@ class Call:
         field: the two windows.
         prompt: in slide coordinates.
         priority: how urgent it is among what the replica has to do.
-        owner: whose turns it uses there.
+        principal: whose share of the replica's queue it uses.
         is_lasting: whether what is computed may be kept on the replica's disk; see `Job`.
         mask: logits [256, 256] that are fed back; or None.
     """
@@ -39,7 +39,7 @@ class Call:
     field: FieldPair
     prompt: SlidePrompt
     priority: Priority
-    owner: str
+    principal: str
     is_lasting: bool
     mask: NDArray[np.float32] | None = None
 
@@ -55,8 +55,8 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Lacking:
-    """The answer of a replica that has no embedding of the field, and no pixels to make one."""
+class MissingEmbedding:
+    """The answer of a replica that has neither an embedding of the field nor pixels to make one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,4 +78,4 @@ class Refused:
         return WsiSamServerError(Reason[self.reason], private=self.private, place=self.place).at(**self.details)
 
 
-Reply: TypeAlias = Answer | Prepared | Lacking | Refused
+Reply: TypeAlias = Answer | Prepared | MissingEmbedding | Refused

@@ -5,8 +5,8 @@ the value, computed once however many ask for it at the same time, or the very b
 know how an embedding is made or what is in it: it asks a value only for its size.
 """
 
-from wsisam_server.inference.embeddings.behind import Behind
 from wsisam_server.inference.embeddings.cache import EmbeddingCache
 from wsisam_server.inference.embeddings.store import EmbeddingStore, EntryKey
+from wsisam_server.inference.embeddings.write_behind import WriteBehindQueue
 
-__all__ = ["Behind", "EmbeddingCache", "EmbeddingStore", "EntryKey"]
+__all__ = ["EmbeddingCache", "EmbeddingStore", "EntryKey", "WriteBehindQueue"]

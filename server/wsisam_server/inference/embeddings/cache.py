@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
 
-class Sized(Protocol):
+class SizedValue(Protocol):
     """A value that knows how many bytes it holds; the number must not change while the value is cached."""
 
     @property
@@ -20,7 +20,7 @@ class Sized(Protocol):
         ...
 
 
-Value = TypeVar("Value", bound=Sized)
+Value = TypeVar("Value", bound=SizedValue)
 
 PASSING_SHARE: Final = 0.5
 """How much of the limit what only passes by may take from what people come back to: a batch over a slide, or guesses,

@@ -4,27 +4,26 @@ What flows in: names, files and URLs. What flows out: records of what lies in th
 file is hashed as it comes and loaded once before anybody sees it. It must never know of prompts, slides or messages.
 """
 
-from wsisam_server.inference.weights.add import Wanted, Watcher, add
+from wsisam_server.inference.weights.add import ModelSpec, ProgressListener, add
 from wsisam_server.inference.weights.errors import WeightsError
 from wsisam_server.inference.weights.files import built_in, frozen_sam, load
-from wsisam_server.inference.weights.folder import WeightsFolder
-from wsisam_server.inference.weights.overview import Known, overview
-from wsisam_server.inference.weights.place import default_folder
-from wsisam_server.inference.weights.recipes import RECIPES
+from wsisam_server.inference.weights.folder import WeightsFolder, default_folder
+from wsisam_server.inference.weights.overview import KnownModel, overview
+from wsisam_server.inference.weights.published import PUBLISHED
 from wsisam_server.inference.weights.record import PARTS, ModelRecord, Part, WeightsFile
 from wsisam_server.inference.weights.served import ServedModels
 from wsisam_server.inference.weights.verify import Finding, verify
 
 __all__ = [
     "PARTS",
-    "RECIPES",
+    "PUBLISHED",
     "Finding",
-    "Known",
+    "KnownModel",
     "ModelRecord",
+    "ModelSpec",
     "Part",
+    "ProgressListener",
     "ServedModels",
-    "Wanted",
-    "Watcher",
     "WeightsError",
     "WeightsFile",
     "WeightsFolder",

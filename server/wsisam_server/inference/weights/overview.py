@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownModel:
     """One model.
 
     Attributes:
@@ -41,7 +41,7 @@ class Known:
     problem: str = ""
 
 
-def overview(folder: WeightsFolder) -> list[Known]:
+def overview(folder: WeightsFolder) -> list[KnownModel]:
     """The built-in models, then those added, by name. Files are not read again; `verify` does that.
 
     Raises:
@@ -50,12 +50,12 @@ def overview(folder: WeightsFolder) -> list[Known]:
     return [*_built_in(folder), *(_added(folder, name) for name in folder.names())]
 
 
-def _built_in(folder: WeightsFolder) -> list[Known]:
+def _built_in(folder: WeightsFolder) -> list[KnownModel]:
     found = []
     for entry in available_models():
         if entry.name not in BUILT_IN:
             continue
-        known = Known(entry.name, built_in=True, description=entry.description, licence=entry.licence)
+        known = KnownModel(entry.name, built_in=True, description=entry.description, licence=entry.licence)
         if not entry.installed:
             found.append(replace(known, problem=f"its weights are not installed; run: {entry.how_to_install}"))
             continue
@@ -68,12 +68,12 @@ def _built_in(folder: WeightsFolder) -> list[Known]:
     return found
 
 
-def _added(folder: WeightsFolder, name: str) -> Known:
+def _added(folder: WeightsFolder, name: str) -> KnownModel:
     try:
         record = folder.record(name)
     except WeightsError as error:
-        return Known(name, built_in=False, problem=str(error))
-    return Known(
+        return KnownModel(name, built_in=False, problem=str(error))
+    return KnownModel(
         name,
         built_in=False,
         description=record.description if record.base is None else f"{record.description}, on {record.base}",

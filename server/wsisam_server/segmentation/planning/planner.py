@@ -89,7 +89,7 @@ class Planner:
         chosen(provisional.field)
         refinement = self._refinement(request, can_ask=can_ask)
         # Also where all is cached: what a file showed that is no longer there is not answered.
-        await asyncio.wrap_future(self._slides.checking(request.slide_id, request.owner))
+        await asyncio.wrap_future(self._slides.checking(request.slide_id, request.principal))
         planned = provisional.moved(await self._first_field(provisional)) if provisional.is_first else provisional
         chosen(planned.field)
         return replace(planned, refinement=refinement)
@@ -115,7 +115,7 @@ class Planner:
             prompt=prompt,
             mask=None,
             interactive=request.interactive,
-            owner=request.owner,
+            principal=request.principal,
             is_lasting=self._slides.pushed(request.slide_id) is None,
         )
         moves_on = previous is None and request.previous_field is not None

@@ -93,7 +93,7 @@ class Predictor:
                 return await engine.predict(job)
         for _ in range(PIXEL_ROUNDS):
             async with self.models.lease(model, listener.loading) as engine:
-                needed = pushed.missing(engine.lacking(job))
+                needed = pushed.missing(engine.missing_windows(job))
             if needed:
                 # Without a lease: while a client takes its time, the model is not in use.
                 await listener.pixels_needed(needed)

@@ -70,14 +70,14 @@ class FieldPrefetcher:
             return []
         return prefetch_fields(viewport, info.size, model.image_size, mpp=info.pixel_size(mpp).mpp, count=self._count)
 
-    async def encode(self, slide_id: str, model: ModelInfo, field: FieldPair, owner: str) -> None:
+    async def encode(self, slide_id: str, model: ModelInfo, field: FieldPair, principal: str) -> None:
         """Has a field encoded when nothing more urgent waits. A model that is not loaded is not loaded for a guess.
 
         Args:
             slide_id: an open slide.
             model: from the pool.
             field: from `fields`.
-            owner: whose turns it uses.
+            principal: whose share of the queues it uses.
 
         Raises:
             WsiSamServerError: of the catalogue.
@@ -88,5 +88,5 @@ class FieldPrefetcher:
         async with self._models.lease(model) as engine:
             read = self._slides.reader(slide_id)
             key = self._slides.info(slide_id).content_key
-            await engine.prefetch(Job(key, read, field, click, owner=owner, is_lasting=True))
+            await engine.prefetch(Job(key, read, field, click, principal=principal, is_lasting=True))
         self._encoded += 1

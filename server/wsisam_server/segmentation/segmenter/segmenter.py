@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wsisam_server.core.pixels import Encoding, PixelWindow
     from wsisam_server.core.requests import Request
     from wsisam_server.core.settings import Limits
-    from wsisam_server.inference.scheduler import Listed, ModelInfo, Models
+    from wsisam_server.inference.scheduler import ModelInfo, Models, ModelStatus
     from wsisam_server.slides import OpenSlides, SlideInfo
 
 
@@ -128,20 +128,20 @@ class Segmenter:
         """
         return self._models.info(name)
 
-    def models_listed(self) -> list[Listed]:
+    def models_listed(self) -> list[ModelStatus]:
         """All models that may be asked, the default first."""
         return self._models.listed()
 
     # Slides
 
     def open_slide(
-        self, uri: str, pixels: tuple[SlideSize, float | None] | None, *, owner: str = ""
+        self, uri: str, pixels: tuple[SlideSize, float | None] | None, *, principal: str = ""
     ) -> tuple[str, SlideInfo, bool]:
         """As `opened`, for who has no event loop. Blocks."""
-        return self._opener.open(uri, pixels, owner)
+        return self._opener.open(uri, pixels, principal)
 
     async def opened(
-        self, uri: str, pixels: tuple[SlideSize, float | None] | None, *, owner: str = ""
+        self, uri: str, pixels: tuple[SlideSize, float | None] | None, *, principal: str = ""
     ) -> tuple[str, SlideInfo, bool]:
         """Opens a slide by reference, or in pixel mode when that fails and the client offers pixels.
 
@@ -151,7 +151,7 @@ class Segmenter:
         Args:
             uri: path or file: URI as the client sees it.
             pixels: size and microns per pixel of the client's image, when it can send pixels.
-            owner: who sends them.
+            principal: who sends them.
 
         Returns:
             The slide's id, its geometry, and whether the server reads the file itself.
@@ -160,7 +160,7 @@ class Segmenter:
             WsiSamServerError: SLIDE_NOT_FOUND, SLIDE_UNREADABLE or SLIDE_TOO_LARGE, without `pixels`;
                 SLIDE_UNAVAILABLE: for a drive that does not answer now, no slide is opened under another id.
         """
-        return await self._opener.opened(uri, pixels, owner)
+        return await self._opener.opened(uri, pixels, principal)
 
     def slide_info(self, slide_id: str) -> SlideInfo:
         """Geometry of an open slide.
@@ -179,9 +179,9 @@ class Segmenter:
         """
         await self._opener.push(slide_id, window, encoding, data)
 
-    def batch_reader(self, slide_id: str, owner: str) -> BatchReader:
+    def batch_reader(self, slide_id: str, principal: str) -> BatchReader:
         """Reads an open slide at batch priority."""
-        return BatchReader(self._slides, self._models.device, slide_id, owner)
+        return BatchReader(self._slides, self._models.device, slide_id, principal)
 
     # Fields that are encoded before anybody asks
 
@@ -191,9 +191,9 @@ class Segmenter:
         """Fields that clicks in a viewport will likely need; see `FieldPrefetcher.fields`."""
         return self._prefetching.fields(slide_id, model, viewport, mpp)
 
-    async def prefetch(self, slide_id: str, model: ModelInfo, field: FieldPair, owner: str) -> None:
+    async def prefetch(self, slide_id: str, model: ModelInfo, field: FieldPair, principal: str) -> None:
         """Has a field encoded when nothing more urgent waits; see `FieldPrefetcher.encode`."""
-        await self._prefetching.encode(slide_id, model, field, owner)
+        await self._prefetching.encode(slide_id, model, field, principal)
 
     def prefetched(self) -> PrefetchCounts:
         """How many fields were encoded ahead, and used. From any thread."""

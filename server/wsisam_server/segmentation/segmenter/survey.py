@@ -87,7 +87,7 @@ class Survey:
         self._proposal_filter = request.proposal_filter.in_pixels(self.pixel_size.mpp)
         self._existing = shapely.STRtree(existing)
         self._counts = Counts()
-        self._reader = segmenter.batch_reader(request.slide_id, request.owner)
+        self._reader = segmenter.batch_reader(request.slide_id, request.principal)
         self._filter = ClickFilter(self._reader, self._proposal_filter)
         self.plan = plan
         self.in_microns = self.pixel_size.mpp is not None
@@ -178,7 +178,7 @@ class Survey:
             model=asked.model,
             options=asked.options,
             interactive=False,
-            owner=asked.owner,
+            principal=asked.principal,
             mpp=asked.mpp,
         )
         try:

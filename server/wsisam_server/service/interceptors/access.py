@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 METADATA_KEY: Final = "authorization"
 
 _SCHEME: Final = "bearer "
-_SECONDS_BETWEEN_LOOKS: Final = 0.5
+_POLL_SECONDS: Final = 0.5
 _SECONDS_WITHOUT_TOKENS: Final = 5.0
 """How long calls go on whose token cannot be looked up, because the file is being replaced or looked through."""
 
@@ -152,7 +152,7 @@ class Access:
         """Ends calls whose token is good no more, until it is cancelled."""
         while True:
             self._sweep()
-            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+            await asyncio.sleep(_POLL_SECONDS)
 
     def _user(self, metadata: Iterable[tuple[str, str | bytes]]) -> User:
         given = next((value for key, value in metadata if key == METADATA_KEY), None)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
-    from wsisam_server.inference.scheduler import Models, Workplace
+    from wsisam_server.inference.scheduler import ModelDevice, Models
     from wsisam_server.segmentation.segmenter import PrefetchCounts
     from wsisam_server.service.interceptors import Access
     from wsisam_server.slides import OpenSlides
@@ -59,7 +59,7 @@ class Current(Collector):
         yield _gauge("wsisam_open_slide_bytes", "Pixels that open slides hold.", ["source"], nbytes)
 
 
-def _cache(device: Workplace) -> Iterator[Metric]:
+def _cache(device: ModelDevice) -> Iterator[Metric]:
     cache = device.cache
     lookups = CounterMetricFamily("wsisam_embedding_cache_lookups", "Embeddings asked for.", labels=["result"])
     counters = cache.counters
@@ -71,9 +71,9 @@ def _cache(device: Workplace) -> Iterator[Metric]:
     yield GaugeMetricFamily("wsisam_embedding_cache_limit_bytes", "The cache's limit.", value=cache.limit)
 
 
-def _on_disk(device: Workplace) -> Iterator[Metric]:
-    store, behind = device.store, device.behind
-    if store is None or behind is None:
+def _on_disk(device: ModelDevice) -> Iterator[Metric]:
+    store, write_behind = device.store, device.write_behind
+    if store is None or write_behind is None:
         return
     lookups = CounterMetricFamily("wsisam_embedding_store_lookups", "Embeddings sought on the disk.", labels=["result"])
     counters = store.counters
@@ -81,7 +81,11 @@ def _on_disk(device: Workplace) -> Iterator[Metric]:
         lookups.add_metric([result], count)
     yield lookups
     writes = CounterMetricFamily("wsisam_embedding_store_writes", "Embeddings for the disk.", labels=["result"])
-    for result, count in (("written", counters.written), ("failed", behind.failed), ("left_out", behind.left_out)):
+    for result, count in (
+        ("written", counters.written),
+        ("failed", write_behind.failed),
+        ("left_out", write_behind.left_out),
+    ):
         writes.add_metric([result], count)
     yield writes
     about = "Embeddings removed from the disk to make room."

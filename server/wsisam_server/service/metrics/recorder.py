@@ -65,7 +65,7 @@ class Recorder:
         self._calls.labels(method_label(method), status).inc()
 
     def _count(self, request: Request, result: str) -> None:
-        self._ended.labels(user_label(request.owner), _kind(request), result).inc()
+        self._ended.labels(user_label(request.principal), _kind(request), result).inc()
 
 
 def _kind(request: Request) -> str:

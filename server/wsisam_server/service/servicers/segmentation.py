@@ -65,7 +65,9 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         source = from_proto.pixel_source(request.pixels, "pixels") if request.HasField("pixels") else None
         if source is not None:
             self._admission.check_pixels()
-        slide_id, info, by_reference = await self._segmenter.opened(request.uri, source, owner=current_user().principal)
+        slide_id, info, by_reference = await self._segmenter.opened(
+            request.uri, source, principal=current_user().principal
+        )
         return pb.OpenSlideResponse(
             slide_id=slide_id,
             width=info.size.width,
@@ -85,7 +87,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         """See the proto."""
         common = from_proto.common(request, "", current_user().principal, interactive=True)
         wanted = from_proto.request(request, "", common, self._limits.points_per_prompt)
-        with self._admission.quota.taken(wanted.owner):
+        with self._admission.quota.taken(wanted.principal):
             async with self._admission.failures.slowed():
                 provisional = None
                 if request.tiles:
@@ -127,9 +129,9 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         self, request: pb.SegmentEverythingRequest, context: grpc.aio.ServicerContext
     ) -> None:
         """See the proto."""
-        limits, owner = self._limits, current_user().principal
+        limits, principal = self._limits, current_user().principal
         # Any region has many parts: counting them takes as long as making something of a small one.
-        wanted = await self._converter.run(LARGE, lambda: from_proto.survey(request, owner, limits))
+        wanted = await self._converter.run(LARGE, lambda: from_proto.survey(request, principal, limits))
         survey = await self._converter.run(
             LARGE, lambda: Survey.planned(self._segmenter, wanted, limits.windows_per_region)
         )

@@ -108,7 +108,7 @@ class Session:
         self._viewport: Viewport | None = None
         self._pixels = AskedPixels()
         self._prefetcher = Prefetcher(
-            lambda field: segmenter.prefetch(common.slide_id, self.model, field, common.owner)
+            lambda field: segmenter.prefetch(common.slide_id, self.model, field, common.principal)
         )
         self._answers: OrderedDict[str, tuple[SlidePrompt, Outcome]] = OrderedDict()
 
@@ -120,15 +120,15 @@ class Session:
         """
         if self._closed_by is not None:
             raise WsiSamServerError(self._closed_by)
-        self._admission.pace.take(self.common.owner)
+        self._admission.pace.take(self.common.principal)
 
     def admits_viewport(self) -> bool:
         """Whether a viewport is looked at now. Of those that come too fast only the newest is, with the next prompt."""
-        return self._admission.pace.allows(self.common.owner)
+        return self._admission.pace.allows(self.common.principal)
 
     async def paced(self) -> None:
         """Returns when a cancel or a tile may be read: lost, it would leave something waiting."""
-        await self._admission.pace.wait(self.common.owner)
+        await self._admission.pace.wait(self.common.principal)
 
     def refuse(self, reason: Reason) -> None:
         """Takes no more prompts."""
@@ -162,7 +162,7 @@ class Session:
         leaving = int(known is not None and known.pending is not None and known.pending.waits)
         if len(self._tasks) - leaving >= self._limits.queued_prompts_per_stream:
             raise WsiSamServerError(Reason.QUEUE_FULL, limit=self._limits.queued_prompts_per_stream)
-        self._admission.quota.take(self.common.owner, leaving=leaving)
+        self._admission.quota.take(self.common.principal, leaving=leaving)
         state = known or self._objects.setdefault(object_id, _Object())
         self._end(state, Reason.SUPERSEDED)
         self._prefetcher.prompted()
@@ -215,7 +215,7 @@ class Session:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._admission.quota.give_back(self.common.owner)
+        self._admission.quota.give_back(self.common.principal)
 
     def _end(self, state: _Object, reason: Reason) -> None:
         # Answered here and not by the task: a task that is cancelled before its first step never runs.

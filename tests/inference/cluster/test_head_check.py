@@ -10,8 +10,8 @@ import grpc
 import pytest
 
 from wsisam_server.core.settings import Limits, Ray
-from wsisam_server.inference.cluster import ClusterError, ClusterModels, reaching
-from wsisam_server.inference.cluster.reaching import check_head, within
+from wsisam_server.inference.cluster import ClusterError, ClusterModels, head_check
+from wsisam_server.inference.cluster.head_check import check_head, within
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_where_nothing_listens(free, monkeypatch):
 
 
 def test_where_something_else_listens(silent, monkeypatch):
-    monkeypatch.setattr(reaching, "KNOCK_SECONDS", 0.5)
+    monkeypatch.setattr(head_check, "CONNECT_SECONDS", 0.5)
     with pytest.raises(ClusterError, match=f"no Ray cluster at {silent}: something else"):
         check_head(silent)
 

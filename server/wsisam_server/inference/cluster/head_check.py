@@ -1,4 +1,4 @@
-"""Whether a Ray cluster is where the settings say. Ray itself would wait there for ever."""
+"""Checks that a Ray cluster answers at the configured address. Ray itself would wait without end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wsisam_server.inference.cluster.errors import ClusterError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-KNOCK_SECONDS: Final = 5.0
+CONNECT_SECONDS: Final = 5.0
 """How long a cluster's head may take to accept a connection, and as long again to say that it is one."""
 
 JOIN_SECONDS: Final = 60.0
@@ -42,7 +42,7 @@ def check_head(address: str) -> None:
     if not host or not port.isdecimal():
         return  # Ray knows other forms, and says what is wrong with them
     try:
-        socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
     except OSError as error:
         raise ClusterError(
             f"no Ray cluster at {place}: nothing answers there ({error.strerror or error}). Start one ('ray start "
@@ -54,7 +54,7 @@ def check_head(address: str) -> None:
     options = (("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1))
     with grpc.insecure_channel(place, options) as channel:
         try:
-            channel.unary_unary(_ALIVE)(b"", timeout=KNOCK_SECONDS)
+            channel.unary_unary(_ALIVE)(b"", timeout=CONNECT_SECONDS)
         except grpc.RpcError as error:
             if error.code() in _NOBODY or error.code() is grpc.StatusCode.UNIMPLEMENTED:
                 raise ClusterError(

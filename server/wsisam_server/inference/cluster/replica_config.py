@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How the models are made; travels to every replica, so its functions must be ones that can be imported there.
+class ModelFactory:
+    """Loads the models. It travels to every replica, so its functions must be ones that can be imported there.
 
     Attributes:
         load: loads the default model, on the device of the machine on which it is called. Blocks.
@@ -27,22 +27,22 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Equipment:
-    """What one replica gets.
+class ReplicaConfig:
+    """The configuration of one replica.
 
     Attributes:
-        recipe: of its models.
+        factory: loads its models.
         default: what the default model must turn out to be: the one of this server.
         cache_bytes: limit of its embedding cache.
         model_bytes: limit of the weights of its models together.
         room_seconds: how long a model waits for the memory of others.
         threads: CPU threads of a model's step.
-        decode_batch: most prompts in one field that are answered in one step.
+        decode_batch: most prompts in one field that are decoded in one step.
         store: folder of its node where encodings are kept; None for nowhere.
         store_bytes: limit of that folder, whoever else writes there.
     """
 
-    recipe: Recipe
+    factory: ModelFactory
     default: ModelInfo
     cache_bytes: int
     model_bytes: int

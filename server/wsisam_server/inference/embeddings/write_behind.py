@@ -1,4 +1,4 @@
-"""What is written after the answer has gone out."""
+"""Write-behind: embeddings are written after the answer has gone out."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MOST_WAITING: Final = 8
-"""Writes that wait. Each holds its values in memory; where the disk is slower than the model, further ones are left
-out, and computed again one day."""
+"""Writes that wait. Each holds its values in memory. Where the disk is slower than the model, further writes are
+dropped, and their values are computed again when they are needed."""
 
 CLOSING_SECONDS: Final = 2.0
-"""That the writes which wait may take at the end. A disk that hangs is not waited for: what it lacks is computed."""
+"""Bound on the wait for queued writes at the end. What a hanging disk lacks is computed again."""
 
 
-class Behind:
-    """Runs writes one after the other on a thread of their own. They may fail: it is logged, once, and goes on.
+class WriteBehindQueue:
+    """Runs writes one after the other on a thread of their own, best effort: failures are logged, once in a row.
 
     The thread ends with the process, also where a write hangs.
 
@@ -30,7 +30,7 @@ class Behind:
 
     Attributes:
         failed: writes that failed.
-        left_out: writes that were too many.
+        left_out: writes that were dropped.
     """
 
     def __init__(self, prepare: Callable[[], None] | None = None) -> None:
@@ -44,8 +44,8 @@ class Behind:
         self.failed = 0
         self.left_out = 0
 
-    def later(self, write: Callable[[], None]) -> None:
-        """Has something written when those before it are; left out when too many wait. Does not block."""
+    def put(self, write: Callable[[], None]) -> None:
+        """Queues a write; drops it when too many wait. Does not block."""
         with self._lock:
             if self._closed or self._waiting >= MOST_WAITING or not self._is_running():
                 self.left_out += 1
@@ -57,7 +57,7 @@ class Behind:
         """Writes what waits, and ends. Blocks.
 
         Args:
-            seconds: that it may take; what then waits is left out.
+            seconds: that it may take; what then still waits is dropped.
         """
         with self._lock:
             self._closed = True
@@ -73,7 +73,7 @@ class Behind:
     def _is_running(self) -> bool:
         """Starts the thread with the first write. Call it with the lock."""
         if self._thread is None:
-            thread = threading.Thread(target=self._work, name="wsisam-behind", daemon=True)
+            thread = threading.Thread(target=self._work, name="wsisam-write-behind", daemon=True)
             try:
                 thread.start()
             except RuntimeError:  # the system gives none: with the next write

@@ -1,4 +1,4 @@
-"""Asking a disk that may hang, as a network drive does: for a moment only, since whatever it has can be computed."""
+"""A circuit breaker for a disk that may hang, as a network drive does. Whatever it holds can be computed instead."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
-class Patience:
-    """Runs calls that ask a folder, each on a thread of its own: one that hangs cannot be interrupted.
+class CircuitBreaker:
+    """Runs calls that access a folder, with a timeout. Each has a thread of its own, as it cannot be interrupted.
 
-    Once a call took too long, the folder is asked nothing until that call ends; the log says so once. So as many
-    threads hang as had asked by then, and no more. They end with the process. Safe from several threads.
+    A call that takes too long opens the circuit: no further call is made until that one ends, and the log says so once.
+    So no more threads hang than had called by then. They end with the process. Safe from several threads.
 
     Args:
         folder: for the log.
-        seconds: that a call may take.
+        seconds: timeout of a call.
     """
 
     def __init__(self, folder: Path, seconds: float) -> None:
@@ -35,14 +35,14 @@ class Patience:
         self._lock = threading.Lock()
         self._late: set[Future[Any]] = set()
 
-    def ask(self, call: Callable[[], Result], otherwise: Result) -> Result:
-        """The result of a call, or raises its error; another value where the folder does not answer."""
+    def run(self, call: Callable[[], Result], otherwise: Result) -> Result:
+        """The result of a call, or raises its error; `otherwise` while the circuit is open or after the timeout."""
         if self._late:
             return otherwise
         answer: Future[Result] = Future()
         context = contextvars.copy_context()
 
-        def run() -> None:
+        def work() -> None:
             try:
                 result = context.run(call)
             except BaseException as error:  # noqa: BLE001 - it is the caller's
@@ -52,7 +52,7 @@ class Patience:
             self._ended(answer)
 
         try:
-            threading.Thread(target=run, name="wsisam-embeddings", daemon=True).start()
+            threading.Thread(target=work, name="wsisam-embeddings", daemon=True).start()
         except RuntimeError:  # the system gives no thread
             return otherwise
         try:

@@ -1,12 +1,12 @@
-"""Turns: how much is under way, and who goes next."""
+"""CallQueue: how much is under way, and who goes next."""
 
 import asyncio
 
 import pytest
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.inference.cluster.turns import Turns
-from wsisam_server.inference.scheduler import Claim, Priority, Ticket
+from wsisam_server.inference.cluster.call_queue import CallQueue
+from wsisam_server.inference.scheduler import Priority, QueueEntry, WorkItem
 
 
 class Line:
@@ -18,26 +18,26 @@ class Line:
         self.ends = {}
         self.tasks = {}
 
-    async def add(self, name, priority, owner=""):
-        ticket = Ticket([Claim(priority, owner)])
+    async def add(self, name, priority, principal=""):
+        work_item = WorkItem([QueueEntry(priority, principal)])
         self.ends[name] = asyncio.Event()
-        self.tasks[name] = asyncio.ensure_future(self._hold(name, ticket))
+        self.tasks[name] = asyncio.ensure_future(self._hold(name, work_item))
         await asyncio.sleep(0)
-        return ticket
+        return work_item
 
     async def end(self, name):
         self.ends[name].set()
         await self.tasks[name]
         await asyncio.sleep(0)
 
-    async def _hold(self, name, ticket):
-        async with self.turns.turn(ticket):
+    async def _hold(self, name, work_item):
+        async with self.turns.slot(work_item):
             self.begun.append(name)
             await self.ends[name].wait()
 
 
 async def test_no_more_are_under_way_than_may_be():
-    line = Line(Turns(2))
+    line = Line(CallQueue(2))
     for name in "abc":
         await line.add(name, Priority.INTERACTIVE_DECODE)
     assert line.begun == ["a", "b"]
@@ -46,7 +46,7 @@ async def test_no_more_are_under_way_than_may_be():
 
 
 async def test_batches_leave_half_of_the_room_to_people():
-    line = Line(Turns(4))
+    line = Line(CallQueue(4))
     for name in "abcd":
         await line.add(name, Priority.BATCH)
     assert line.begun == ["a", "b"]
@@ -57,20 +57,20 @@ async def test_batches_leave_half_of_the_room_to_people():
 
 
 async def test_a_click_that_joins_is_not_held_back_by_the_batch():
-    turns = Turns(2)
+    turns = CallQueue(2)
     line = Line(turns)
     await line.add("a", Priority.BATCH)
-    ticket = await line.add("b", Priority.BATCH)
+    work_item = await line.add("b", Priority.BATCH)
     assert line.begun == ["a"]
-    claim = Claim(Priority.INTERACTIVE_ENCODE, "anna")
-    ticket.claims.append(claim)
-    turns.join(ticket, claim)
+    entry = QueueEntry(Priority.INTERACTIVE_ENCODE, "anna")
+    work_item.entries.append(entry)
+    turns.join(work_item, entry)
     await asyncio.sleep(0)
     assert line.begun == ["a", "b"]
 
 
 async def test_owners_take_turns():
-    line = Line(Turns(1))
+    line = Line(CallQueue(1))
     for name in ("a1", "a2", "a3"):
         await line.add(name, Priority.INTERACTIVE_DECODE, "anna")
     await line.add("b1", Priority.INTERACTIVE_DECODE, "ben")
@@ -80,7 +80,7 @@ async def test_owners_take_turns():
 
 
 async def test_who_is_cancelled_takes_no_turn():
-    turns = Turns(1)
+    turns = CallQueue(1)
     line = Line(turns)
     for name in "abc":
         await line.add(name, Priority.INTERACTIVE_DECODE)
@@ -95,17 +95,17 @@ async def test_who_is_cancelled_takes_no_turn():
 
 
 async def test_more_replicas_are_more_room():
-    turns = Turns(1)
+    turns = CallQueue(1)
     line = Line(turns)
     for name in "abc":
         await line.add(name, Priority.INTERACTIVE_DECODE)
-    turns.allow(3)
+    turns.set_limit(3)
     await asyncio.sleep(0)
     assert line.begun == ["a", "b", "c"]
 
 
 async def test_closed_who_waits_is_told():
-    turns = Turns(1)
+    turns = CallQueue(1)
     line = Line(turns)
     await line.add("a", Priority.INTERACTIVE_DECODE)
     await line.add("b", Priority.INTERACTIVE_DECODE)
@@ -115,5 +115,5 @@ async def test_closed_who_waits_is_told():
     assert caught.value.reason is Reason.SHUTTING_DOWN
     await line.end("a")
     with pytest.raises(WsiSamServerError):
-        async with turns.turn(Ticket([Claim(Priority.INTERACTIVE_DECODE, "")])):
+        async with turns.slot(WorkItem([QueueEntry(Priority.INTERACTIVE_DECODE, "")])):
             pass
