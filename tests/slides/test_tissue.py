@@ -8,7 +8,7 @@ from wsisam_server.core.geometry import Point, Window
 from wsisam_server.core.settings import Limits
 from wsisam_server.segmentation.fields import Lattice
 from wsisam_server.segmentation.precompute import over
-from wsisam_server.slides import BackgroundFilter, DamagedPlaceError, find_tissue, open_slide
+from wsisam_server.slides import BackgroundFilter, DamagedRegionError, find_tissue, open_slide
 from wsisam_server.slides.background import Background
 
 WIDTH, HEIGHT = 1500, 1000
@@ -79,7 +79,7 @@ def test_where_the_slide_is_damaged_there_may_be_tissue(drawn):
     def read(window):
         box = window.region
         if box.x0 < 100 and box.y0 < 700 and box.x1 > 0 and box.y1 > 600:
-            raise DamagedPlaceError(window)
+            raise DamagedRegionError(window)
         return slide.read(window)
 
     found = find_tissue(slide.info.size, read)
@@ -90,10 +90,10 @@ def test_where_the_slide_is_damaged_there_may_be_tissue(drawn):
 
 def test_a_slide_of_which_nothing_can_be_read_has_no_tissue_to_tell(drawn):
     def unreadable(window):
-        raise DamagedPlaceError(window)
+        raise DamagedRegionError(window)
 
     slide = drawn()
-    with pytest.raises(DamagedPlaceError):
+    with pytest.raises(DamagedRegionError):
         find_tissue(slide.info.size, unreadable)
 
 

@@ -17,7 +17,7 @@ from wsisam_server.core.requests import ExactWindow, Request
 from wsisam_server.core.settings import ModelChoice, Settings
 from wsisam_server.learning.dataset_export import HarvestError, SlideFinder, as_drawn
 from wsisam_server.learning.replay import Redrawn, RefusedError, refinement, steps, windows_used
-from wsisam_server.slides import Place, SlideAccess, SlideFile
+from wsisam_server.slides import FileLocation, SlideAccess, SlideFile
 from wsisam_server.wire import annotation_from_proto, annotation_to_proto, to_proto
 
 if TYPE_CHECKING:
@@ -197,15 +197,15 @@ class _Files(SlideAccess):
         super().__init__((), ())
         self.found: dict[str, Path] = {}
 
-    def places(self, uri: str) -> list[Place]:
+    def locations(self, uri: str) -> list[FileLocation]:
         """See `SlideAccess`."""
         if uri not in self.found:
             raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private=uri)
-        return [Place(None, self.found[uri])]
+        return [FileLocation(None, self.found[uri])]
 
-    def find(self, place: Place) -> Path | None:
+    def find(self, location: FileLocation) -> Path | None:
         """See `SlideAccess`."""
-        return place.path
+        return location.path
 
     def open(self, path: Path) -> SlideFile:
         """See `SlideAccess`."""

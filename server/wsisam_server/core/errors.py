@@ -1,8 +1,8 @@
 """The error catalogue: every failure that a client can meet, with its gRPC status and a text that says what to do.
 
-What flows in: the place where something went wrong raises one of these with structured details. What flows out: the
-interceptors and the streams turn it into a status (google.rpc.ErrorInfo: `reason`, `metadata`) or a per-prompt error.
-The public text never holds a server path or a library's message; those go into `place` and `private`, which are only
+In: code that fails raises one of these with structured details. Out: the interceptors and the streams turn it into a
+status (google.rpc.ErrorInfo: `reason`, `metadata`) or a per-prompt error.
+The public text never holds a server path or a library's message; those go into `path` and `private`, which are only
 logged.
 An error that is not in this catalogue reaches the client as INTERNAL and is a bug.
 """
@@ -327,15 +327,15 @@ class WsiSamServerError(Exception):
 
     Args:
         reason: which one.
-        private: text for the log only (library messages, which may hold the place).
-        place: the file or URI that it is about, for the log only, which may be told to hide it.
+        private: text for the log only (library messages, which may hold the path).
+        path: the file or URI that it is about. For the log only, where it may be hidden.
         **details: structured details; they fill the public text and reach the client as strings.
     """
 
-    def __init__(self, reason: Reason, *, private: str = "", place: object = "", **details: object) -> None:
+    def __init__(self, reason: Reason, *, private: str = "", path: object = "", **details: object) -> None:
         self.reason = reason
         self.private = private
-        self.place = str(place)
+        self.path = str(path)
         self.details = {key: _shown(value) for key, value in details.items()}
         if self.retry_seconds is not None:
             self.details["retry_seconds"] = str(self.retry_seconds)
@@ -359,7 +359,7 @@ class WsiSamServerError(Exception):
     @property
     def private_text(self) -> str:
         """What the log and whoever sits at this machine may read beside the public text; may be empty."""
-        return ": ".join(filter(None, (self.place, self.private)))
+        return ": ".join(filter(None, (self.path, self.private)))
 
     @property
     def public_text(self) -> str:

@@ -7,8 +7,8 @@ Level-0 coordinates agree with QuPath's: they start at the bounding box that Ope
 and a plain image's orientation tag is ignored. Colour profiles are not applied, as in QuPath.
 """
 
-from wsisam_server.slides.access import Place, SlideAccess
-from wsisam_server.slides.base import DamagedPlaceError, Slide, SlideInfo
+from wsisam_server.slides.access import FileLocation, SlideAccess
+from wsisam_server.slides.base import DamagedRegionError, Slide, SlideInfo
 from wsisam_server.slides.decoding import decode_tile
 from wsisam_server.slides.file import SlideFile
 from wsisam_server.slides.fingerprint import fingerprint
@@ -20,9 +20,9 @@ from wsisam_server.slides.tissue import BackgroundFilter, Tissue, background_fil
 
 __all__ = [
     "BackgroundFilter",
-    "DamagedPlaceError",
+    "DamagedRegionError",
+    "FileLocation",
     "OpenSlides",
-    "Place",
     "PushedSlide",
     "Slide",
     "SlideAccess",

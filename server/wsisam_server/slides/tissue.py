@@ -10,7 +10,7 @@ import numpy as np
 
 from wsisam_server.core.geometry import Point, Window
 from wsisam_server.slides.background import BLACK, Background, background_of, smoothed
-from wsisam_server.slides.base import DamagedPlaceError
+from wsisam_server.slides.base import DamagedRegionError
 from wsisam_server.slides.filters import reaching_the_edge, window_sums
 from wsisam_server.slides.parts import read_around_damage
 from wsisam_server.slides.sampling import WHITE
@@ -179,14 +179,14 @@ def find_tissue(size: SlideSize, read: Callable[[Window], NDArray[np.uint8]]) ->
         The tissue. Where the slide is damaged there may be tissue, and counts as such.
 
     Raises:
-        WsiSamServerError: SLIDE_UNREADABLE. DamagedPlaceError where nothing can be read.
+        WsiSamServerError: SLIDE_UNREADABLE. DamagedRegionError where nothing can be read.
     """
     downsample = max(size.width, size.height, SIDE) / SIDE
     rows, columns = math.ceil(size.height / downsample), math.ceil(size.width / downsample)
     window = Window(0, 0, downsample, SIDE)
     picture, damaged = read_around_damage(read, window, PATCH, WHITE)
     if damaged.all():
-        raise DamagedPlaceError(window, private="no part of it can be read")
+        raise DamagedRegionError(window, private="no part of it can be read")
     inside = picture[:rows, :columns]
     # A slide without background is tissue all over, which white tells as well.
     background = background_of(smoothed(inside, SMOOTHED)) or Background()

@@ -166,16 +166,16 @@ class TestDisk:
     """Replicas that keep encodings on a disk of their machine."""
 
     @pytest.fixture
-    def place(self, tmp_path):
+    def ring_key(self, tmp_path):
         return tmp_path / "embeddings"
 
     @pytest.fixture
-    async def anew(self, model, tmp_path, place, replicas):
+    async def anew(self, model, tmp_path, ring_key, replicas):
         """Puts a replica that knows nothing in the place of the one before, which writes what it has to."""
 
         async def start():
             await replicas.replica.close()
-            replicas.replica = await make(config(tmp_path, model, store=place))
+            replicas.replica = await make(config(tmp_path, model, store=ring_key))
             replicas.calls.clear()
 
         await start()
@@ -209,22 +209,22 @@ class TestDisk:
             assert answer.times.read > 0
         assert told == [0]
 
-    async def test_a_damaged_entry_is_encoded_from_pixels(self, engine, replicas, place, anew):
+    async def test_a_damaged_entry_is_encoded_from_pixels(self, engine, replicas, ring_key, anew):
         asked = job(slide=SLIDE, is_lasting=True)
         first = await engine.predict(asked)
         await anew()
-        (file,) = place.rglob("*.embedding")
+        (file,) = ring_key.rglob("*.embedding")
         file.write_bytes(file.read_bytes()[:-1] + b"?")
         again = await engine.predict(asked)
         assert again.times.encoder_runs == 1
         assert np.array_equal(again.logits, first.logits)
         assert [name for name, _ in replicas.calls] == ["predict", "look", "encode", "predict"]
 
-    async def test_pixels_of_clients_are_neither_kept_nor_sought_there(self, engine, replicas, place, anew):
+    async def test_pixels_of_clients_are_neither_kept_nor_sought_there(self, engine, replicas, ring_key, anew):
         await engine.predict(job(slide=SLIDE))
         assert [name for name, _ in replicas.calls] == ["encode", "predict"]
         await anew()
-        assert list(place.iterdir()) == []
+        assert list(ring_key.iterdir()) == []
 
     async def test_a_disk_of_which_nothing_is_heard_stops_nobody(self, engine, replicas):
         replicas.failing = 1

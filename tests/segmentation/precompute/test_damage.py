@@ -10,7 +10,7 @@ from wsisam_server.cli.damage import warn_of_damage
 from wsisam_server.core.geometry import FieldPair, Window
 from wsisam_server.core.settings import Limits
 from wsisam_server.segmentation.precompute import Work, planned
-from wsisam_server.slides import DamagedPlaceError, open_slide
+from wsisam_server.slides import DamagedRegionError, open_slide
 
 SIDE, TILE = 768, 256
 
@@ -75,7 +75,7 @@ def test_what_can_be_read_is_encoded_and_the_rest_is_named(work):
 
 
 def test_where_nothing_can_be_read_that_is_an_error(work):
-    with pytest.raises(DamagedPlaceError):
+    with pytest.raises(DamagedRegionError):
         work.run(planned(work, fields((512, 512))), lambda *_: None)
 
 

@@ -28,8 +28,8 @@ class QueuedPrompt:
 class BatchingEngine(LocalEngine):
     """A local engine that decodes prompts in one field in one step, if they wait at the same time.
 
-    There is no waiting time: prompts that arrive while a step runs form the next batch. Background prompts have batches of
-    their own, so that no click shares a step with them.
+    There is no waiting time: prompts that arrive while a step runs form the next batch. Background prompts have
+    batches of their own, so that no click shares a step with them.
 
     Args:
         model: loaded, on its device.

@@ -44,8 +44,8 @@ class ReplicaCall:
     mask: NDArray[np.float32] | None = None
 
     @property
-    def place(self) -> str:
-        """What the ring is asked for: slide and window.
+    def ring_key(self) -> str:
+        """The key on the router's hash ring: slide and window.
 
         Not the slide alone, whose windows would then all be one replica's: a batch over one slide, or a course that
         looks at one, would leave the others idle. An embedding is of one window, so nothing is lost by it.
@@ -65,17 +65,17 @@ class Refused:
 
     reason: str
     private: str
-    place: str
+    path: str
     details: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, error: WsiSamServerError) -> Refused:
         """The error as it travels."""
-        return cls(error.reason.name, error.private, error.place, error.details)
+        return cls(error.reason.name, error.private, error.path, error.details)
 
     def error(self) -> WsiSamServerError:
         """The error as it was raised there."""
-        return WsiSamServerError(Reason[self.reason], private=self.private, place=self.place).at(**self.details)
+        return WsiSamServerError(Reason[self.reason], private=self.private, path=self.path).at(**self.details)
 
 
 Reply: TypeAlias = Answer | Prepared | MissingEmbedding | Refused

@@ -260,7 +260,7 @@ class RayReplicas:
 
     async def _ask(self, method: str, call: ReplicaCall, *payload: object, by_reference: bool) -> Any:
         assert self._handle is not None
-        handle = self._handle.options(method_name=method, session_id=call.place, _by_reference=by_reference)
+        handle = self._handle.options(method_name=method, session_id=call.ring_key, _by_reference=by_reference)
         response = handle.remote(call, *payload)
         # A task of its own tells a call that was cancelled here from one that Ray has cancelled.
         answer = asyncio.ensure_future(_result(response))

@@ -17,7 +17,7 @@ from wsisam_server.core.prompt import SlidePrompt
 from wsisam_server.inference.scheduler import ModelInfo
 from wsisam_server.segmentation.fields import checked
 from wsisam_server.segmentation.fields import plan as plan_field
-from wsisam_server.slides import DamagedPlaceError
+from wsisam_server.slides import DamagedRegionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wsisam_server.slides import Slide, SlideInfo
     from wsisam_server.slides.tissue import Tissue
 
-    _Read = tuple[Window, Role, NDArray[np.uint8] | DamagedPlaceError | None]
+    _Read = tuple[Window, Role, NDArray[np.uint8] | DamagedRegionError | None]
 
 READERS: Final = 4
 """Threads that read the slide and the store; as many reads run ahead of the model."""
@@ -115,7 +115,7 @@ class Work:
 
         Raises:
             OSError: the store cannot be written.
-            WsiSamServerError: of the slide. DamagedPlaceError where none of its windows could be read.
+            WsiSamServerError: of the slide. DamagedRegionError where none of its windows could be read.
         """
         encoded = 0
         unreadable: list[Window] = []
@@ -126,7 +126,7 @@ class Work:
                 progress(done, len(plan.windows))
                 if pixels is None:
                     continue
-                if isinstance(pixels, DamagedPlaceError):
+                if isinstance(pixels, DamagedRegionError):
                     unreadable.append(window)
                     if len(unreadable) == len(plan.windows):
                         raise pixels
@@ -150,7 +150,7 @@ class Work:
                 return window, role, None
             try:
                 return window, role, self.slide.read(window)
-            except DamagedPlaceError as error:
+            except DamagedRegionError as error:
                 return window, role, error
 
         readers = ThreadPoolExecutor(READERS, "wsisam-reader")

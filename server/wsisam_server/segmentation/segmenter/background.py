@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsisam_server.slides import DamagedPlaceError, background_filter, overview
+from wsisam_server.slides import DamagedRegionError, background_filter, overview
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -79,7 +79,7 @@ class ClickFilter:
         that much about its clicks. Where there is none, the model would find objects, too.
 
         Raises:
-            DamagedPlaceError: the slide cannot be read there.
+            DamagedRegionError: the slide cannot be read there.
             WsiSamServerError: UNKNOWN_SLIDE_ID; SLIDE_UNREADABLE; SHUTTING_DOWN.
         """
         tells = self._filter
@@ -103,6 +103,6 @@ def _readable(windows: Iterable[Window], read: Callable[[Window], NDArray[np.uin
     for window in windows:
         try:
             found.append(read(window))
-        except DamagedPlaceError:
+        except DamagedRegionError:
             continue
     return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsisam_server.core.answers import RefinementLevel, StageTimes
 from wsisam_server.segmentation.refinement import border_windows, build_mosaic, refinement_prompt
-from wsisam_server.slides import DamagedPlaceError
+from wsisam_server.slides import DamagedRegionError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -129,7 +129,7 @@ class _FinerWindows:
             return await self._predict(
                 replace(self._job, field=field, prompt=prompt, interactive=False, on_encode=None)
             )
-        except DamagedPlaceError:
+        except DamagedRegionError:
             # Without a vote there, the coarse answer stays.
             self.damaged.add(field)
             return None

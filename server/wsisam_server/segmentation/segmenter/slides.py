@@ -89,7 +89,7 @@ class SlideOpener:
     ) -> tuple[str, SlideInfo, bool]:
         if pixels is None or error.reason in {Reason.SLIDE_UNAVAILABLE, Reason.SHUTTING_DOWN}:
             raise error
-        _log.info("pixel mode: %s (%s)", error.reason.name, error.private_text, extra={"place": error.place})
+        _log.info("pixel mode: %s (%s)", error.reason.name, error.private_text, extra={"path": error.path})
         return self._by_pixels(pixels, principal)
 
     def _by_pixels(self, pixels: ClientImage | None, principal: str) -> tuple[str, SlideInfo, bool]:

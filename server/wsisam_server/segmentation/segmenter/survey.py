@@ -31,7 +31,7 @@ from wsisam_server.segmentation.proposals import (
     tiling,
 )
 from wsisam_server.segmentation.segmenter.background import ClickFilter, WindowContent
-from wsisam_server.slides import DamagedPlaceError
+from wsisam_server.slides import DamagedRegionError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
@@ -62,7 +62,7 @@ class _Asked:
 
     number: int
     content: asyncio.Future[WindowContent]
-    answer: asyncio.Future[Answered | DamagedPlaceError | None]
+    answer: asyncio.Future[Answered | DamagedRegionError | None]
 
 
 class Survey:
@@ -130,8 +130,8 @@ class Survey:
         A window in which the slide is damaged is left out and named.
 
         Raises:
-            WsiSamServerError: of the catalogue; what was yielded before stays final. DamagedPlaceError at the end where
-                no window could be read.
+            WsiSamServerError: of the catalogue; what was yielded before stays final.
+            DamagedRegionError: at the end, if no window could be read.
         """
         suppression: NonMaximumSuppression[Answered] = NonMaximumSuppression(
             self.plan.tiles, self._proposal_filter.max_overlap
@@ -141,7 +141,7 @@ class Survey:
         await self._filter.begin()
         async with aclosing(_in_order(self, IN_FLIGHT)) as windows:
             async for number, answers in windows:
-                damaged = next((answer for answer in answers if isinstance(answer, DamagedPlaceError)), None)
+                damaged = next((answer for answer in answers if isinstance(answer, DamagedRegionError)), None)
                 unreadable += damaged is not None
                 if damaged is not None and unreadable == len(self.plan.tiles):
                     raise damaged
@@ -157,7 +157,7 @@ class Survey:
 
     async def ask(
         self, tile: Tile, click: Point, content: Awaitable[WindowContent]
-    ) -> Answered | DamagedPlaceError | None:
+    ) -> Answered | DamagedRegionError | None:
         """Has one click outlined; None where it lies on background, the error where its window cannot be read.
 
         Args:
@@ -167,7 +167,7 @@ class Survey:
         """
         try:
             shown = await content
-        except DamagedPlaceError as error:
+        except DamagedRegionError as error:
             return error
         if click in shown.on_background:
             return None
@@ -183,7 +183,7 @@ class Survey:
         )
         try:
             outcome = await self._segmenter.segment(request, field=FieldPair(tile.window), preloaded=shown.pixels)
-        except DamagedPlaceError as error:
+        except DamagedRegionError as error:
             return error
         found = _found(outcome, click, tile, self._segmenter.slide_info(asked.slide_id))
         return found, replace(outcome, logits=_NO_LOGITS)
@@ -192,9 +192,9 @@ class Survey:
         self,
         suppression: NonMaximumSuppression[Answered],
         number: int,
-        all_answers: Sequence[Answered | DamagedPlaceError | None],
+        all_answers: Sequence[Answered | DamagedRegionError | None],
     ) -> list[Proposal]:
-        readable = [answer for answer in all_answers if not isinstance(answer, DamagedPlaceError)]
+        readable = [answer for answer in all_answers if not isinstance(answer, DamagedRegionError)]
         answers = [answer for answer in readable if answer is not None]
         self._counts[ClickStatus.UNREADABLE] += len(all_answers) - len(readable)
         self._counts[ClickStatus.NOTHING] += len(readable) - len(answers)
@@ -206,7 +206,7 @@ class Survey:
 
 async def _in_order(
     survey: Survey, in_flight: int
-) -> AsyncGenerator[tuple[int, list[Answered | DamagedPlaceError | None]], None]:
+) -> AsyncGenerator[tuple[int, list[Answered | DamagedRegionError | None]], None]:
     """Asks all clicks, window after window, and yields each window's answers; the next clicks are begun meanwhile.
 
     Clicks begin in their order, so that a window is read and encoded once, however little the cache holds.
@@ -220,7 +220,7 @@ async def _in_order(
 
     upcoming = begun()
     running: deque[_Asked] = deque()
-    answers: list[Answered | DamagedPlaceError | None] = []
+    answers: list[Answered | DamagedRegionError | None] = []
     try:
         while True:
             while len(running) < in_flight and (following := next(upcoming, None)) is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-Stamp = tuple[int, int, int, int]
+StatSignature = tuple[int, int, int, int]
 
 _UNREAD: Final = (0, 0, 0, 0)
 """The stamp of no file: after a failure, whatever is there is read."""
@@ -39,7 +39,7 @@ class Keyring:
 
     def __init__(self, path: Path) -> None:
         self._file = TokenFile(path)
-        self._stamp: Stamp | None = None
+        self._signature: StatSignature | None = None
         self._tokens: dict[str, Token] = {}
         self._trouble = ""
 
@@ -80,22 +80,22 @@ class Keyring:
             WsiSamServerError: TOKENS_UNAVAILABLE: it cannot be read, or there is none any more.
         """
         try:
-            stamp = self._found()
-            if stamp != self._stamp:
+            signature = self._found()
+            if signature != self._signature:
                 self._tokens = {token.id: token for token in self._file.read()}
-                self._stamp = stamp
+                self._signature = signature
         except (OSError, TokenError) as error:
             # Nobody of the file before: whoever was revoked in the one that cannot be read must not come in.
-            self._tokens, self._stamp = {}, _UNREAD
+            self._tokens, self._signature = {}, _UNREAD
             self._say(str(error))
             raise WsiSamServerError(Reason.TOKENS_UNAVAILABLE, private=str(error)) from error
         self._say("")
 
-    def _found(self) -> Stamp | None:
+    def _found(self) -> StatSignature | None:
         try:
             found = self._file.path.stat()
         except FileNotFoundError:
-            if self._stamp is not None:
+            if self._signature is not None:
                 raise
             return None  # no token was made yet
         return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size

@@ -41,21 +41,21 @@ class LogContext(logging.Filter):
         return True
 
     def _hide(self, record: logging.LogRecord, key: bytes) -> None:
-        place: str = getattr(record, "place", "")
-        if place:
-            code = hmac.new(key, place.encode(errors="replace"), hashlib.sha256).hexdigest()[:_DIGITS]
+        path: str = getattr(record, "path", "")
+        if path:
+            code = hmac.new(key, path.encode(errors="replace"), hashlib.sha256).hexdigest()[:_DIGITS]
             text = record.getMessage()
-            for form in _forms(place):
+            for form in _forms(path):
                 text = text.replace(form, f"path-{code}")
-            record.msg, record.args, record.place = text, (), f"path-{code}"
+            record.msg, record.args, record.path = text, (), f"path-{code}"
         if record.exc_info:
             kind, _, trace = record.exc_info
             frames = "".join(traceback.format_tb(trace))
             record.exc_info, record.exc_text = None, f"{frames}{kind.__name__ if kind else 'error'} (text hidden)"
 
 
-def _forms(place: str) -> Iterator[str]:
+def _forms(path: str) -> Iterator[str]:
     """A path as it may stand in a text, whole forms before their parts."""
-    names = {PurePosixPath(place).name, PureWindowsPath(place).name} - {""}
-    for form in (place, *sorted(names, key=len, reverse=True)):
+    names = {PurePosixPath(path).name, PureWindowsPath(path).name} - {""}
+    for form in (path, *sorted(names, key=len, reverse=True)):
         yield from (form, repr(form)[1:-1])

@@ -1,4 +1,4 @@
-"""Futures that follow from one another, so that nobody waits on a thread for what runs on another one."""
+"""Chained futures, so that no thread waits for what runs on another one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def then(first: Future[Result], follow: Callable[[Result], Future[Next]]) -> Fut
             return
         try:
             second = follow(ended.result())
-        except BaseException as error:  # noqa: BLE001 - whoever waits for it is told
+        except BaseException as error:  # noqa: BLE001 - passed on to the outer future
             _fail(outer, error)
             return
         _cancel_with(outer, second)
@@ -52,11 +52,11 @@ def then(first: Future[Result], follow: Callable[[Result], Future[Next]]) -> Fut
 def first_of(
     attempts: Iterator[Callable[[], Future[Result]]], accept: Callable[[Result], bool], failure: Callable[[], Exception]
 ) -> Future[Result]:
-    """The first result that will do, of attempts that are made one after the other.
+    """The first accepted result of attempts that are made one after the other.
 
     Args:
         attempts: begin them; an error of the catalogue may be noted by them, and the next one is made.
-        accept: whether a result will do.
+        accept: whether a result is accepted.
         failure: the error when none did.
     """
     attempt = next(attempts, None)
@@ -66,7 +66,7 @@ def first_of(
 
 
 def caught(first: Future[Result], noted: Callable[[WsiSamServerError], None]) -> Future[Result | None]:
-    """A future with no result in place of an error of the catalogue, which `noted` hears of, and may raise again."""
+    """A future whose result is None in place of an error of the catalogue; `noted` gets that, and may re-raise it."""
     outer: Future[Result | None] = Future()
 
     def ended(last: Future[Result]) -> None:
@@ -78,7 +78,7 @@ def caught(first: Future[Result], noted: Callable[[WsiSamServerError], None]) ->
                 result = last.result()
             except WsiSamServerError as error:
                 noted(error)
-        except BaseException as error:  # noqa: BLE001 - whoever waits for it is told
+        except BaseException as error:  # noqa: BLE001 - passed on to the outer future
             _fail(outer, error)
         else:
             with contextlib.suppress(InvalidStateError):
