@@ -23,9 +23,9 @@ from wsisam_server.core.tls import TlsError, credentials, is_loopback
 from wsisam_server.inference.embeddings import EmbeddingStore
 from wsisam_server.inference.scheduler import Device, ModelPool
 from wsisam_server.segmentation.segmenter import PromptListeners, Segmenter
-from wsisam_server.service.identity import Keyring, Pace
-from wsisam_server.service.interceptors import Access, BoundaryInterceptor, Gate
-from wsisam_server.service.metrics.current import Current
+from wsisam_server.service.identity import Keyring, RateLimiter
+from wsisam_server.service.interceptors import Access, BoundaryInterceptor, ReadinessGate
+from wsisam_server.service.metrics.collector import ServerCollector
 from wsisam_server.service.metrics.endpoint import Endpoint
 from wsisam_server.service.metrics.recorder import Recorder
 from wsisam_server.service.servicers import AnnotationsServicer, SegmentationServicer
@@ -160,23 +160,29 @@ class App:
         required = settings.require_tokens or (strangers and not settings.insecure)
         self.requires_tokens = required
         limits = settings.limits
-        pace = Pace(limits.messages_per_second_per_user, limits.message_burst_per_user)
+        rate_limiter = RateLimiter(limits.messages_per_second_per_user, limits.message_burst_per_user)
         mib_per_second = limits.message_bytes_per_second_per_user / MIB
-        volume = Pace(mib_per_second, BURST_SECONDS * mib_per_second)
-        self._access = Access(keyring, required=required, streams=limits.streams_per_user, pace=pace, volume=volume)
-        self._admission = Admission(pace, limits)
+        byte_limiter = RateLimiter(mib_per_second, BURST_SECONDS * mib_per_second)
+        self._access = Access(
+            keyring,
+            required=required,
+            streams=limits.streams_per_user,
+            rate_limiter=rate_limiter,
+            byte_limiter=byte_limiter,
+        )
+        self._admission = Admission(rate_limiter, limits)
         self._watching: asyncio.Task[None] | None = None
         self._load_model = load_model
         self._metrics = CollectorRegistry()
         self._recorder = Recorder(self._metrics)
         self._spans = spans()
-        self._observers = (self._recorder,) if self._spans is None else (self._recorder, self._spans)
+        self._listeners = (self._recorder,) if self._spans is None else (self._recorder, self._spans)
         self._endpoint: Endpoint | None = None
         self.slides, self.models = open_parts(settings, source, models=models)
-        self.segmenter = Segmenter(self.slides, self.models, limits, PromptListeners(*self._observers))
+        self.segmenter = Segmenter(self.slides, self.models, limits, PromptListeners(*self._listeners))
         self._store: AsyncStore | None = None
         self._servicers: tuple[SegmentationServicer, AnnotationsServicer] | None = None
-        self._gate = Gate()
+        self._readiness_gate = ReadinessGate()
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -211,7 +217,7 @@ class App:
         except WsiSamServerError as error:
             raise StartError(error.public_text) from error
         self._watching = asyncio.ensure_future(self._access.watch())
-        self._gate.open()
+        self._readiness_gate.open()
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         return port
 
@@ -221,7 +227,7 @@ class App:
         Args:
             grace: seconds for the answers; what the limits say if not given.
         """
-        self._gate.close(Reason.SHUTTING_DOWN)
+        self._readiness_gate.close(Reason.SHUTTING_DOWN)
         await self._health.enter_graceful_shutdown()
         if self._server is not None:
             await self._drain(self._settings.limits.drain_seconds if grace is None else grace)
@@ -309,7 +315,7 @@ class App:
         host, port = self._settings.metrics_host, self._settings.metrics_port
         if port is None:
             return
-        self._metrics.register(Current(self.models, self.slides, self.segmenter.prefetched, self._access))
+        self._metrics.register(ServerCollector(self.models, self.slides, self.segmenter.prefetched, self._access))
         ProcessCollector(registry=self._metrics)
         try:
             self._endpoint = Endpoint(self._metrics, host, port)
@@ -321,7 +327,9 @@ class App:
     def _build_server(self, segmentation: SegmentationServicer, annotations: AnnotationsServicer) -> grpc.aio.Server:
         limit = self._settings.limits.message_bytes
         server = grpc.aio.server(
-            interceptors=(BoundaryInterceptor(OURS, self._gate, self._access, status_details, self._observers),),
+            interceptors=(
+                BoundaryInterceptor(OURS, self._readiness_gate, self._access, status_details, self._listeners),
+            ),
             options=(
                 ("grpc.max_receive_message_length", limit),
                 ("grpc.max_send_message_length", limit),

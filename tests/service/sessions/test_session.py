@@ -15,7 +15,7 @@ from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.core.requests import Request
 from wsisam_server.core.settings import Limits
 from wsisam_server.segmentation.segmenter import Segmenter
-from wsisam_server.service.identity import Pace
+from wsisam_server.service.identity import RateLimiter
 from wsisam_server.service.sessions.admission import Admission
 from wsisam_server.service.sessions.commit_service import CommitService
 from wsisam_server.service.sessions.events import Failed, OutlineReady, WaitingForEncoder
@@ -52,7 +52,7 @@ def events():
 
 @pytest.fixture
 def admission():
-    return Admission(Pace(1000, 1000), LIMITS)
+    return Admission(RateLimiter(1000, 1000), LIMITS)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import filelock
 
 from wsisam_server.core.files import write_whole
-from wsisam_server.service.identity.look_alikes import look_alike, mixes_scripts
+from wsisam_server.service.identity.confusables import are_confusable, mixes_scripts
 from wsisam_server.service.identity.user import Role, User
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class TokenFile:
         with self._changing():
             before = self.tokens()
             for known in sorted({kept.user.name for kept in before}):
-                if look_alike(name, known):
+                if are_confusable(name, known):
                     raise TokenError(
                         f"{name!r} looks like {known!r}, who has a token, and would be another user. Choose another "
                         "name, or copy that one from: token list"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wsisam_server.core.pixels import PixelWindow
     from wsisam_server.core.requests import Request
     from wsisam_server.core.settings import Limits
-    from wsisam_server.service.sessions import Answered
+    from wsisam_server.service.sessions import PromptResult
 
 
 class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
@@ -88,7 +88,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         common = from_proto.common(request, "", current_user().principal, interactive=True)
         wanted = from_proto.request(request, "", common, self._limits.points_per_prompt)
         with self._admission.quota.taken(wanted.principal):
-            async with self._admission.failures.slowed():
+            async with self._admission.failures.limited():
                 provisional = None
                 if request.tiles:
                     provisional = self._segmenter.provisional_plan(wanted)
@@ -184,7 +184,7 @@ def _message(survey: Survey, step: SurveyStep) -> pb.SegmentEverythingResponse:
     )
 
 
-def _batch_message(item_id: str, answer: Answered | Exception) -> pb.SegmentBatchResponse:
+def _batch_message(item_id: str, answer: PromptResult | Exception) -> pb.SegmentBatchResponse:
     if isinstance(answer, Exception):
         return pb.SegmentBatchResponse(id=item_id, error=to_proto.item_error(normalized(answer)))
     return pb.SegmentBatchResponse(id=item_id, outline=to_proto.outline(*answer))

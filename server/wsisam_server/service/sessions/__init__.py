@@ -7,7 +7,7 @@ is superseded or cancelled before it was computed never reaches the model. It mu
 
 from wsisam_server.service.sessions.admission import Admission
 from wsisam_server.service.sessions.batch import batch_answers
-from wsisam_server.service.sessions.commit_service import Answered, CommitService
+from wsisam_server.service.sessions.commit_service import CommitService, PromptResult
 from wsisam_server.service.sessions.events import (
     Event,
     Failed,
@@ -22,12 +22,12 @@ from wsisam_server.service.sessions.session import Session
 
 __all__ = [
     "Admission",
-    "Answered",
     "CommitService",
     "Event",
     "Failed",
     "OutlineReady",
     "PixelsWanted",
+    "PromptResult",
     "Refining",
     "Session",
     "WaitingForEncoder",

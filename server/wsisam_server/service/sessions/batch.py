@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wsisam_server.annotations.store import Commit
     from wsisam_server.segmentation.segmenter import Batch
     from wsisam_server.service.sessions.admission import Admission
-    from wsisam_server.service.sessions.commit_service import Answered, CommitService
+    from wsisam_server.service.sessions.commit_service import CommitService, PromptResult
 
 Result = TypeVar("Result")
 
@@ -24,7 +24,7 @@ IN_FLIGHT: Final = 8
 
 async def batch_answers(
     batch: Batch, commit: Callable[[int], Commit | None], commits: CommitService, admission: Admission
-) -> AsyncGenerator[tuple[int, Answered | Exception], None]:
+) -> AsyncGenerator[tuple[int, PromptResult | Exception], None]:
     """Answers a batch's prompts, and yields each number with its outline or its error as it is ready.
 
     Args:
@@ -37,7 +37,7 @@ async def batch_answers(
         WsiSamServerError: SHUTTING_DOWN, after the answers of all prompts that had begun.
     """
 
-    async def answer(number: int) -> tuple[int, Answered | Exception]:
+    async def answer(number: int) -> tuple[int, PromptResult | Exception]:
         item = batch.take(number)
         try:
             if isinstance(item.request, WsiSamServerError):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wsisam_server.slides import SlideInfo
 
 
-class Answered(NamedTuple):
+class PromptResult(NamedTuple):
     """An outline, and what became of it in the store; None where it was not to be kept, or is empty."""
 
     outcome: Outcome
@@ -54,7 +54,7 @@ class CommitService:
         *,
         provisional: PlannedPrompt | None = None,
         outlined: Callable[[Outcome], None] = lambda _: None,
-    ) -> Answered:
+    ) -> PromptResult:
         """Checks that an outline can be kept, makes it, and keeps it: where a commit asks for that.
 
         Args:
@@ -70,12 +70,12 @@ class CommitService:
         if commit is None:
             outcome = await self._segmenter.segment(request, listener, provisional=provisional)
             outlined(outcome)
-            return Answered(outcome)
+            return PromptResult(outcome)
         slide = self._segmenter.slide_info(request.slide_id)
         self._check(commit, slide)
         outcome = await self._segmenter.segment(request, listener, provisional=provisional)
         outlined(outcome)
-        return Answered(outcome, await self._keep(request, outcome, slide, commit))
+        return PromptResult(outcome, await self._keep(request, outcome, slide, commit))
 
     def _check(self, commit: Commit, slide: SlideInfo) -> None:
         visible_store(self._store)

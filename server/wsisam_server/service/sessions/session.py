@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.service.sessions.asked import AskedPixels
 from wsisam_server.service.sessions.events import (
     Event,
     Failed,
@@ -20,6 +19,7 @@ from wsisam_server.service.sessions.events import (
     WaitingForPixels,
 )
 from wsisam_server.service.sessions.prefetcher import Prefetcher
+from wsisam_server.service.sessions.requested_pixels import RequestedPixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,7 +106,7 @@ class Session:
         self._objects: dict[str, _Object] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._viewport: Viewport | None = None
-        self._pixels = AskedPixels()
+        self._pixels = RequestedPixels()
         self._prefetcher = Prefetcher(
             lambda field: segmenter.prefetch(common.slide_id, self.model, field, common.principal)
         )
@@ -120,15 +120,15 @@ class Session:
         """
         if self._closed_by is not None:
             raise WsiSamServerError(self._closed_by)
-        self._admission.pace.take(self.common.principal)
+        self._admission.rate_limiter.take(self.common.principal)
 
     def admits_viewport(self) -> bool:
         """Whether a viewport is looked at now. Of those that come too fast only the newest is, with the next prompt."""
-        return self._admission.pace.allows(self.common.principal)
+        return self._admission.rate_limiter.allows(self.common.principal)
 
-    async def paced(self) -> None:
+    async def wait_for_rate(self) -> None:
         """Returns when a cancel or a tile may be read: lost, it would leave something waiting."""
-        await self._admission.pace.wait(self.common.principal)
+        await self._admission.rate_limiter.wait(self.common.principal)
 
     def refuse(self, reason: Reason) -> None:
         """Takes no more prompts."""
@@ -267,7 +267,7 @@ class Session:
 class _ObjectWatcher:
     about: _Object
     prompt: _PendingPrompt
-    pixels: AskedPixels
+    pixels: RequestedPixels
     emit: Callable[[Event], None]
 
     @property

@@ -1,7 +1,7 @@
-"""Tracing room: calls and prompts as OpenTelemetry's spans, for who asks for them by its variables.
+"""Tracing room: calls and prompts as OpenTelemetry's spans, where its environment variables ask for them.
 
-What flows in: what the boundary and the segmenter tell of each call and prompt. What flows out: spans, sent to where
-`OTEL_EXPORTER_OTLP_ENDPOINT` says. They have methods, models, statuses and the request id; never a slide, a path or an
+In: what the boundary and the segmenter report of each call and prompt. Out: spans, sent to
+`OTEL_EXPORTER_OTLP_ENDPOINT`. They have methods, models, statuses and the request id; never a slide, a path or an
 annotation. Without the variable nothing of OpenTelemetry is imported.
 """
 

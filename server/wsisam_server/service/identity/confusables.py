@@ -1,7 +1,7 @@
-"""Names that people cannot tell apart: a Cyrillic letter in a Latin name looks like its own, and makes another user.
+"""Confusable names: a Cyrillic letter in a Latin name looks the same, and makes another user.
 
-The method is that of Unicode's Technical Standard 39: no name mixes scripts, but those that are written together, and
-names are compared by a skeleton in which letters that look alike are one. The standard's whole table is half a megabyte
+The method is that of Unicode's Technical Standard 39: no name mixes scripts, except those that are written together.
+Names are compared by a skeleton, in which confusable letters are one. The standard's whole table is half a megabyte
 for pairs such as 1 and l, which would forbid harmless names; ours has the letters of Cyrillic, Greek and Armenian that
 look like Latin ones, and the few of Latin that do.
 """
@@ -81,8 +81,8 @@ def mixes_scripts(name: str) -> bool:
     return len(scripts) > 1 and not any(scripts <= together for together in _WRITTEN_TOGETHER)
 
 
-def look_alike(one: str, other: str) -> bool:
-    """Whether two names are different, and look the same."""
+def are_confusable(one: str, other: str) -> bool:
+    """Whether two different names look the same."""
     return one != other and _skeleton(one) == _skeleton(other)
 
 

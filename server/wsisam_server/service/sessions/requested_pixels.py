@@ -1,4 +1,4 @@
-"""The pixels that a session has asked its client for."""
+"""The pixel windows that a session has requested from its client."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from wsisam_server.core.pixels import PixelWindow
 
 
-class AskedPixels:
-    """Windows that were asked for and have not come yet. Used from one event loop."""
+class RequestedPixels:
+    """Requested windows that have not arrived yet. Used from one event loop."""
 
     def __init__(self) -> None:
         self._waited_for: set[PixelWindow] = set()

@@ -1,12 +1,14 @@
-"""Whose call a log line belongs to, and what it may say of slides' paths."""
+"""Log records: whose call they belong to, slides' paths hidden, and their form as text or JSON lines."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import logging
 import secrets
 import traceback
+from datetime import datetime, timezone
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DIGITS: Final = 12
+
+TEXT: Final = "%(asctime)s %(levelname)s %(name)s [%(request_id)s %(user)s]: %(message)s"
+
+CALL: Final = ("method", "status", "reason", "milliseconds")
+"""What the record of a call that ended has beside its text; `reason` is the catalogue's, empty without an error."""
 
 
 class LogContext(logging.Filter):
@@ -59,3 +66,27 @@ def _forms(path: str) -> Iterator[str]:
     names = {PurePosixPath(path).name, PureWindowsPath(path).name} - {""}
     for form in (path, *sorted(names, key=len, reverse=True)):
         yield from (form, repr(form)[1:-1])
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time (RFC 3339, UTC), level, logger, request_id, user, message, error; CALL of calls.
+
+    For records that passed a `LogContext`.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging.Formatter."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "request_id": getattr(record, "request_id", "-"),
+            "user": getattr(record, "user", "-"),
+            "message": record.getMessage(),
+        }
+        line |= {name: getattr(record, name) for name in CALL if hasattr(record, name)}
+        if record.exc_text is None and record.exc_info:
+            record.exc_text = self.formatException(record.exc_info)
+        if record.exc_text:
+            line["error"] = record.exc_text
+        return json.dumps(line, ensure_ascii=False, default=str)

@@ -1,4 +1,4 @@
-"""Who may call what: one line for every method of every service. A method without a line is refused to all."""
+"""Permissions: which roles may call which method. A method without a line here is refused to all."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Callers: TypeAlias = frozenset[Role | None]
-"""Roles; None is whoever gives no token."""
+"""Roles; None is a caller without a token."""
 
 READERS: Final[Callers] = frozenset(Role)
 ANNOTATORS: Final[Callers] = frozenset({Role.ANNOTATOR, Role.ADMIN})
 ANYONE: Final[Callers] = frozenset({None, *Role})
 
-RIGHTS: Final[Mapping[str, Callers]] = {
+METHOD_PERMISSIONS: Final[Mapping[str, Callers]] = {
     "/wsisam.v1.Segmentation/ListModels": READERS,
     # Readers name slides by their files, too.
     "/wsisam.v1.Segmentation/OpenSlide": READERS,
@@ -32,11 +32,11 @@ RIGHTS: Final[Mapping[str, Callers]] = {
     "/wsisam.v1.Annotations/History": READERS,
     "/wsisam.v1.Annotations/Watch": READERS,
     "/wsisam.v1.Annotations/Sync": ANNOTATORS,
-    # Load balancers and monitors have no tokens; what they learn is whether the server serves.
+    # Load balancers and monitors have no tokens; they learn only whether the server serves.
     "/grpc.health.v1.Health/Check": ANYONE,
     "/grpc.health.v1.Health/List": ANYONE,
     # Streams stay open, so strangers get none.
     "/grpc.health.v1.Health/Watch": READERS,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": READERS,
 }
-"""What of the annotations a caller then sees and may change is the store's business: see `store.Scope`."""
+"""Which annotations a caller then sees and may change, the store decides: see `store.Scope`."""

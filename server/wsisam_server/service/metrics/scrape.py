@@ -1,4 +1,4 @@
-"""The page of numbers, read again: what a server did between two looks."""
+"""Scrapes of the metrics page, and what a server did between two of them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 Labels: TypeAlias = "frozenset[tuple[str, str]]"
 
 SECONDS: Final = 5.0
-"""How long a page may take; it is made in milliseconds."""
+"""Timeout of a scrape; a page is made in milliseconds."""
 
 _OURS: Final = "wsisam_queue_depth"
 
 
-class ReadingError(Exception):
-    """There is no page of ours; the text says what is there instead, and what to do."""
+class ScrapeError(Exception):
+    """There is no metrics page of a wsisam server; the text says what is there instead, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """One page.
+class Scrape:
+    """One scraped page.
 
     Attributes:
         samples: values by the sample's name and its labels.
-        taken: when, in seconds of a clock that never goes back.
+        taken: when, in monotonic seconds.
     """
 
     samples: Mapping[str, Mapping[Labels, float]]
@@ -59,16 +59,16 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Spell:
-    """What happened between two readings.
+class Interval:
+    """What happened between two scrapes.
 
     Attributes:
         begin: the earlier one; None for the server's start.
         end: the later one.
     """
 
-    begin: Reading | None
-    end: Reading
+    begin: Scrape | None
+    end: Scrape
 
     @property
     def seconds(self) -> float | None:
@@ -102,11 +102,11 @@ class Spell:
         return float("inf")
 
 
-def read(host: str, port: int) -> Reading:
+def read(host: str, port: int) -> Scrape:
     """Reads a server's page. Blocks.
 
     Raises:
-        ReadingError: nothing answers there, or something else.
+        ScrapeError: nothing answers there, or something else.
     """
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     connection = http.client.HTTPConnection(host, port, timeout=SECONDS)
@@ -115,23 +115,23 @@ def read(host: str, port: int) -> Reading:
         answer = connection.getresponse()
         status, text = answer.status, answer.read().decode()
     except (http.client.HTTPException, UnicodeDecodeError, ConnectionResetError) as error:
-        raise ReadingError(_another(place, "it does not speak HTTP")) from error
+        raise ScrapeError(_another(place, "it does not speak HTTP")) from error
     except OSError as error:
-        raise ReadingError(
+        raise ScrapeError(
             f"nothing answers at {place} ({error.strerror or error}). Start the server with --metrics-port, or check "
             "the address; the port is on loopback only unless --metrics-host says otherwise"
         ) from error
     finally:
         connection.close()
     if status != http.client.OK:
-        raise ReadingError(_another(place, f"it answers {status}"))
+        raise ScrapeError(_another(place, f"it answers {status}"))
     try:
-        reading = Reading(_samples(text))
+        scrape = Scrape(_samples(text))
     except ValueError as error:
-        raise ReadingError(_another(place, "its page holds no numbers for Prometheus")) from error
-    if _OURS not in reading.samples:
-        raise ReadingError(_another(place, f"its page has no {_OURS}"))
-    return reading
+        raise ScrapeError(_another(place, "its page holds no numbers for Prometheus")) from error
+    if _OURS not in scrape.samples:
+        raise ScrapeError(_another(place, f"its page has no {_OURS}"))
+    return scrape
 
 
 def _samples(text: str) -> dict[str, dict[Labels, float]]:

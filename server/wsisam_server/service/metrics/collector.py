@@ -1,4 +1,4 @@
-"""What is read when somebody looks."""
+"""Metrics that are read at each scrape."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from wsisam_server.service.metrics.labels import method_label, user_label
+from wsisam_server.service.metrics.recorder import method_label, user_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from wsisam_server.slides import OpenSlides
 
 
-class Current(Collector):
-    """How much the server holds and does now. Read from the endpoint's threads.
+class ServerCollector(Collector):
+    """Collects what the server holds and does now. Called from the endpoint's threads.
 
     Args:
         models: the loaded models, and their device with its queue and cache.
         slides: the open slides.
-        prefetched: says how many fields were encoded ahead.
+        prefetched: counts of prefetched fields.
         access: the running calls.
     """
 
@@ -42,45 +42,45 @@ class Current(Collector):
         """See prometheus_client.registry.Collector."""
         device = self._models.device
         waiting = (((priority.name.lower(),), count) for priority, count in device.waiting().items())
-        yield _gauge("wsisam_queue_depth", "Slide reads and steps of a model that wait.", ["priority"], waiting)
+        yield _gauge("wsisam_queue_depth", "Slide reads and model steps that wait, by priority.", ["priority"], waiting)
         running = (
             ((method_label(method), user_label(user)), n) for (method, user), n in self._access.running().items()
         )
-        yield _gauge("wsisam_calls_running", "Calls and streams that are open.", ["method", "user"], running)
+        yield _gauge("wsisam_calls_running", "Open calls and streams.", ["method", "user"], running)
         yield from _cache(device)
         yield from _on_disk(device)
         yield from _prefetch(self._prefetched())
         loaded = (((name,), nbytes) for name, nbytes in self._models.loaded().items())
-        yield _gauge("wsisam_model_bytes", "Weights of each loaded model.", ["model"], loaded)
+        yield _gauge("wsisam_model_bytes", "Bytes of each loaded model's weights.", ["model"], loaded)
         held = self._slides.held()
         slides = (((source,), one.slides) for source, one in held.items())
-        yield _gauge("wsisam_open_slides", "Slides that are open.", ["source"], slides)
+        yield _gauge("wsisam_open_slides", "Open slides.", ["source"], slides)
         nbytes = (((source,), one.nbytes) for source, one in held.items())
-        yield _gauge("wsisam_open_slide_bytes", "Pixels that open slides hold.", ["source"], nbytes)
+        yield _gauge("wsisam_open_slide_bytes", "Bytes of pixels that open slides hold.", ["source"], nbytes)
 
 
 def _cache(device: ModelDevice) -> Iterator[Metric]:
     cache = device.cache
-    lookups = CounterMetricFamily("wsisam_embedding_cache_lookups", "Embeddings asked for.", labels=["result"])
+    lookups = CounterMetricFamily("wsisam_embedding_cache_lookups", "Embedding cache lookups.", labels=["result"])
     counters = cache.counters
     for result, count in (("hit", counters.hits), ("joined", counters.joined), ("miss", counters.computed)):
         lookups.add_metric([result], count)
     yield lookups
-    yield CounterMetricFamily("wsisam_embedding_cache_evictions", "Embeddings let go.", value=counters.evicted)
-    yield GaugeMetricFamily("wsisam_embedding_cache_bytes", "Embeddings that are kept.", value=cache.nbytes)
-    yield GaugeMetricFamily("wsisam_embedding_cache_limit_bytes", "The cache's limit.", value=cache.limit)
+    yield CounterMetricFamily("wsisam_embedding_cache_evictions", "Embedding cache evictions.", value=counters.evicted)
+    yield GaugeMetricFamily("wsisam_embedding_cache_bytes", "Bytes of cached embeddings.", value=cache.nbytes)
+    yield GaugeMetricFamily("wsisam_embedding_cache_limit_bytes", "Limit of the embedding cache.", value=cache.limit)
 
 
 def _on_disk(device: ModelDevice) -> Iterator[Metric]:
     store, write_behind = device.store, device.write_behind
     if store is None or write_behind is None:
         return
-    lookups = CounterMetricFamily("wsisam_embedding_store_lookups", "Embeddings sought on the disk.", labels=["result"])
+    lookups = CounterMetricFamily("wsisam_embedding_store_lookups", "Embedding store lookups.", labels=["result"])
     counters = store.counters
     for result, count in (("hit", counters.hits), ("miss", counters.misses), ("damaged", counters.damaged)):
         lookups.add_metric([result], count)
     yield lookups
-    writes = CounterMetricFamily("wsisam_embedding_store_writes", "Embeddings for the disk.", labels=["result"])
+    writes = CounterMetricFamily("wsisam_embedding_store_writes", "Writes to the embedding store.", labels=["result"])
     for result, count in (
         ("written", counters.written),
         ("failed", write_behind.failed),
@@ -88,16 +88,16 @@ def _on_disk(device: ModelDevice) -> Iterator[Metric]:
     ):
         writes.add_metric([result], count)
     yield writes
-    about = "Embeddings removed from the disk to make room."
+    about = "Embedding store evictions."
     yield CounterMetricFamily("wsisam_embedding_store_evictions", about, value=counters.evicted)
-    yield GaugeMetricFamily("wsisam_embedding_store_bytes", "Embeddings on the disk.", value=store.nbytes)
-    yield GaugeMetricFamily("wsisam_embedding_store_limit_bytes", "The disk store's limit.", value=store.limit)
+    yield GaugeMetricFamily("wsisam_embedding_store_bytes", "Bytes of the embedding store.", value=store.nbytes)
+    yield GaugeMetricFamily("wsisam_embedding_store_limit_bytes", "Limit of the embedding store.", value=store.limit)
 
 
 def _prefetch(prefetched: PrefetchCounts) -> Iterator[Metric]:
-    about = "Fields that were encoded before anybody asked."
+    about = "Prefetched fields."
     yield CounterMetricFamily("wsisam_prefetched_fields", about, value=prefetched.encoded)
-    about = "Of them those in which a first prompt then fell; the rest was waste, so far."
+    about = "Prefetched fields that a first prompt on an object then used."
     yield CounterMetricFamily("wsisam_prefetched_fields_used", about, value=prefetched.used)
 
 
