@@ -25,7 +25,7 @@ from wsisam_server.core.geometry import Box
 from wsisam_server.core.prompt import SlidePrompt
 from wsisam_server.core.requests import ResolvedRefinement
 from wsisam_server.learning.datasets.image_slide import ImageSlide
-from wsisam_server.learning.evaluation.masks import Region, predicted
+from wsisam_server.learning.evaluation.masks import PixelRegion, predicted
 from wsisam_server.learning.evaluation.patches import Patches
 from wsisam_server.learning.evaluation.scores import dice, interval
 from wsisam_server.segmentation.fields import plan
@@ -139,7 +139,7 @@ def answer(model: WsiSam, slide: ImageSlide, case: Case, octaves: int) -> dict[s
                 points, labels, part = one.to_model(field.high)
                 fine[-1].append((field.high, asked_of(field, Prompt(points=points, labels=labels, box=part))))
     merged, once = build_mosaic(logits, window, fine), build_mosaic(logits, window, fine[:1])
-    everything = Region(0, 0, size.width, size.height)
+    everything = PixelRegion(0, 0, size.width, size.height)
     return {
         "name": case.name,
         "extent": max(box.width, box.height),

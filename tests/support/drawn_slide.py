@@ -8,7 +8,7 @@ from wsisam_server.slides import DamagedRegionError, SlideInfo, registry
 GLASS, TISSUE, CELL = (243, 243, 241), (226, 180, 210), (110, 60, 140)
 
 
-class DrawnSlide:
+class AnnotatedSlide:
     """Glass with a block of tissue and, far from it, a few purple cells.
 
     Attributes:

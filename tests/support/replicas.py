@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 
 from wsisam_server.core.settings import MIB
-from wsisam_server.inference.cluster import Recipe
+from wsisam_server.inference.cluster import ModelFactory
 from wsisam_server.inference.cluster.errors import ReplicaLostError
 from wsisam_server.inference.cluster.replica import Replica
 from wsisam_server.inference.cluster.replica_config import ReplicaConfig
@@ -14,7 +14,7 @@ from wsisam_server.inference.weights import ServedModels, WeightsFolder
 
 def equipment(folder, model, **more):
     """Of a replica of a model, and of the models in a folder."""
-    recipe = Recipe(lambda: model, partial(ServedModels, WeightsFolder(folder)))
+    factory = ModelFactory(lambda: model, partial(ServedModels, WeightsFolder(folder)))
     values = {
         "default": ModelInfo.of(model),
         "cache_bytes": 256 * MIB,
@@ -25,7 +25,7 @@ def equipment(folder, model, **more):
         "store": None,
         "store_bytes": 64 * MIB,
     }
-    return ReplicaConfig(recipe, **(values | more))
+    return ReplicaConfig(factory, **(values | more))
 
 
 async def make(equipment):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from wsisam_model import WsiSam
     from wsisam_server.learning.datasets import Row
-    from wsisam_server.learning.evaluation import Journal, Options, Report, WorstCases
+    from wsisam_server.learning.evaluation import EvaluationOptions, EvaluationReport, Journal, WorstCases
 
 console = Console(stderr=True)
 
@@ -100,14 +100,14 @@ def command(
     """
     need("server", "wsisam evaluate")
     from wsisam_server.learning.datasets import DatasetError, read_manifest
-    from wsisam_server.learning.evaluation import JournalError, Options, WorstCases, plot
+    from wsisam_server.learning.evaluation import EvaluationOptions, JournalError, WorstCases, plot
 
     _check_outputs(json_path, plot_path, sheet_path, journal_path)
     if sheet_path is not None:
         _look(manifest, split, sheet_path, connected_parts=connected_parts)
         return
     try:
-        options = Options(
+        options = EvaluationOptions(
             prompts=tuple(part.strip() for part in prompts.split(",")),
             max_objects=max_objects,
             seed=seed,
@@ -160,7 +160,7 @@ def _look(manifest: Path, split: str | None, path: Path, *, connected_parts: boo
     click.echo(f"{path}: {len(rows)} images, {len(findings) or 'no'} warnings")
 
 
-def _journal(path: Path, model: WsiSam, manifest: Path, split: str | None, options: Options) -> Journal:
+def _journal(path: Path, model: WsiSam, manifest: Path, split: str | None, options: EvaluationOptions) -> Journal:
     from wsisam_server.learning.evaluation import Journal
 
     identity = {
@@ -189,8 +189,8 @@ def _check_outputs(
 
 
 def _run(
-    model: WsiSam, rows: Sequence[Row], options: Options, pictures: WorstCases | None, journal: Journal | None
-) -> Report:
+    model: WsiSam, rows: Sequence[Row], options: EvaluationOptions, pictures: WorstCases | None, journal: Journal | None
+) -> EvaluationReport:
     from wsisam_server.learning.evaluation import evaluate
 
     with Progress(
@@ -207,10 +207,10 @@ def _run(
         def progress(done: int, total: int) -> None:
             bar.update(task, description="objects", completed=done, total=total)
 
-        return evaluate(model, rows, options, progress=progress, observer=pictures, journal=journal)
+        return evaluate(model, rows, options, progress=progress, listener=pictures, journal=journal)
 
 
-def _show(report: Report) -> None:
+def _show(report: EvaluationReport) -> None:
     count = report.results[0].n
     table = Table(title=f"{report.model}: {count} of {report.objects_found} objects, {report.images} images")
     for name in ("variant", "prompt", "Dice", "95 % interval", "IoU"):

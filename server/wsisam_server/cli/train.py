@@ -166,7 +166,7 @@ def command(
     from wsisam_model.additions import Additions
     from wsisam_model.loading import load
     from wsisam_server.learning.datasets import DatasetError
-    from wsisam_server.learning.training import Run, TrainingError, TrainOptions, with_board, write_report
+    from wsisam_server.learning.training import Run, TrainingError, TrainOptions, with_tensorboard, write_report
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -180,8 +180,8 @@ def command(
             None if path is None else Additions.read(path, base=base.weights_hash) for path in (beside, start)
         )
         with watching(console) as shown:
-            observer = with_board(out / "tensorboard", shown)
-            run = Run(base, sources, options, out, device=chosen, observer=observer, beside=kept, start=begun)
+            listener = with_tensorboard(out / "tensorboard", shown)
+            run = Run(base, sources, options, out, device=chosen, listener=listener, beside=kept, start=begun)
             outcome = run.run(resume=resume)
         page = write_report(out, shlex.join(["wsisam", *sys.argv[1:]]), options, outcome, run.store.pixels)
     except (DatasetError, TrainingError, WeightsError, WsiSamError) as error:

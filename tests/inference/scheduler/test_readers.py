@@ -127,5 +127,5 @@ async def test_closing_leaves_a_read_alone_that_does_not_end(gate, caplog):
     task = begin(readers, hold, "anna")
     assert await asyncio.to_thread(begun.wait, 10)
     await asyncio.wait_for(readers.close(), 5)
-    assert "left alone" in caplog.text
+    assert "abandoned" in caplog.text
     assert await asyncio.gather(task, return_exceptions=True)

@@ -7,7 +7,7 @@ from wsisam_server.core.geometry import Window
 from wsisam_server.learning.datasets import Sample, objects
 from wsisam_server.learning.training import windows
 from wsisam_server.learning.training.augment import Augmentation
-from wsisam_server.learning.training.views import labels_in, read_labels, read_pixels
+from wsisam_server.learning.training.windows import labels_in, read_labels, read_pixels
 
 
 @pytest.fixture(scope="module")

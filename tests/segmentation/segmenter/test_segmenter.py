@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import shapely
 
-from support.drawn_slide import DrawnSlide, opened
+from support.drawn_slide import AnnotatedSlide, opened
 from support.fake_engine import FakeModels
 from wsisam_server.core.answers import RefinementLevel
 from wsisam_server.core.errors import Reason, WsiSamServerError
@@ -92,7 +92,7 @@ async def segmenter(tmp_path, models, heard):
 
 @pytest.fixture
 def slide():
-    return DrawnSlide((4000, 3000), Box(-2, -2, -1, -1), [CELL, (1200.0, 800.0)])
+    return AnnotatedSlide((4000, 3000), Box(-2, -2, -1, -1), [CELL, (1200.0, 800.0)])
 
 
 @pytest.fixture

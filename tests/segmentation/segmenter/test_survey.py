@@ -8,7 +8,7 @@ import pytest
 import shapely
 
 from support.dark_parts import DarkParts
-from support.drawn_slide import DrawnSlide, opened
+from support.drawn_slide import AnnotatedSlide, opened
 from wsisam_server.cli.app import open_parts
 from wsisam_server.core.answers import ClickStatus
 from wsisam_server.core.errors import Reason, WsiSamServerError
@@ -53,7 +53,7 @@ async def segmenter(tmp_path):
 
 @pytest.fixture
 def slide():
-    return DrawnSlide(SIZE, TISSUE, CELLS)
+    return AnnotatedSlide(SIZE, TISSUE, CELLS)
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def _touch(one, other):
 
 
 async def test_without_colour_tissue_is_told_by_its_darkness(segmenter, tmp_path, monkeypatch):
-    grey = DrawnSlide(SIZE, TISSUE, CELLS, grey=True)
+    grey = AnnotatedSlide(SIZE, TISSUE, CELLS, grey=True)
     slide_id = opened(segmenter, grey, tmp_path / "grey.png", monkeypatch)
     region = shapely.MultiPolygon([AMONG_CELLS, ON_GLASS])
     survey = Survey.planned(segmenter, SurveyRequest(slide_id, region, (), FILTER), 10_000)
@@ -154,7 +154,7 @@ async def test_without_colour_tissue_is_told_by_its_darkness(segmenter, tmp_path
 
 
 async def test_on_a_slide_without_background_all_clicks_are_asked(segmenter, tmp_path, monkeypatch):
-    full = DrawnSlide(SIZE, Box(0, 0, *SIZE), CELLS)
+    full = AnnotatedSlide(SIZE, Box(0, 0, *SIZE), CELLS)
     slide_id = opened(segmenter, full, tmp_path / "full.png", monkeypatch)
     survey = Survey.planned(segmenter, SurveyRequest(slide_id, shapely.MultiPolygon([AMONG_CELLS]), (), FILTER), 10_000)
     found, _ = await searched(survey)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from support.drawn_slide import DrawnSlide, opened
+from support.drawn_slide import AnnotatedSlide, opened
 from support.fake_engine import FakeModels
 from wsisam_server.annotations.store import Commit
 from wsisam_server.core.errors import Reason, WsiSamServerError
@@ -35,7 +35,7 @@ def models():
 
 @pytest.fixture
 def slide():
-    return DrawnSlide((4000, 3000), Box(-2, -2, -1, -1), [CELL])
+    return AnnotatedSlide((4000, 3000), Box(-2, -2, -1, -1), [CELL])
 
 
 @pytest.fixture

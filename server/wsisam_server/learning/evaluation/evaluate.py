@@ -8,10 +8,10 @@ import numpy as np
 
 from wsisam_server.learning.datasets import ImageSlide, load
 from wsisam_server.learning.evaluation.measures import measure
+from wsisam_server.learning.evaluation.object_sample import sample_objects
 from wsisam_server.learning.evaluation.patches import Patches
 from wsisam_server.learning.evaluation.protocol import Trial, cases, view
-from wsisam_server.learning.evaluation.report import Report, Scores
-from wsisam_server.learning.evaluation.survey import survey
+from wsisam_server.learning.evaluation.report import EvaluationReport, Scores
 from wsisam_server.learning.evaluation.variants import variants_of
 
 if TYPE_CHECKING:
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from wsisam_server.learning.datasets import ObjectMask, Row, Sample
     from wsisam_server.learning.evaluation.journal import Journal
     from wsisam_server.learning.evaluation.measures import Measured
-    from wsisam_server.learning.evaluation.options import Options
+    from wsisam_server.learning.evaluation.options import EvaluationOptions
     from wsisam_server.learning.evaluation.protocol import Case
     from wsisam_server.learning.evaluation.variants import Variant
 
     Progress = Callable[[int, int], None]
-    Observer = Callable[[Row, Sample, ObjectMask, Case], None]
+    AnswerListener = Callable[[Row, Sample, ObjectMask, Case], None]
 
 
 def evaluate(
     model: WsiSam,
     rows: Sequence[Row],
-    options: Options,
+    options: EvaluationOptions,
     *,
     progress: Progress | None = None,
-    observer: Observer | None = None,
+    listener: AnswerListener | None = None,
     journal: Journal | None = None,
-) -> Report:
+) -> EvaluationReport:
     """Measures a model on drawn objects. The same arguments give the same report on the same machine.
 
     Args:
@@ -45,13 +45,15 @@ def evaluate(
         rows: of one manifest, at least one.
         options: the conditions.
         progress: called with the objects done and the objects to do, first with none done.
-        observer: sees each reported answer with where it belongs, to draw it for example.
+        listener: sees each reported answer with where it belongs, to draw it for example.
         journal: what is in it is not measured again, nor seen by the observer; what is measured goes into it.
 
     Raises:
         DatasetError: a row cannot be used, or there is no object in any of them.
     """
-    found = survey(rows, max_objects=options.max_objects, seed=options.seed, connected_parts=options.connected_parts)
+    found = sample_objects(
+        rows, max_objects=options.max_objects, seed=options.seed, connected_parts=options.connected_parts
+    )
     variants = variants_of(model, against_sam=options.against_sam)
     scores = Scores()
     done = 0
@@ -74,8 +76,8 @@ def evaluate(
             for variant in variants:
                 for case in cases(trial, variant, options):
                     found_here[variant].append(measure(case))
-                    if observer is not None and case.name in options.prompts:
-                        observer(row, sample, item, case)
+                    if listener is not None and case.name in options.prompts:
+                        listener(row, sample, item, case)
             scores.add(found_here)
             if journal is not None:
                 journal.add(row.line, item.label, found_here)

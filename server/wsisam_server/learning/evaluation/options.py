@@ -15,7 +15,7 @@ MAX_CLICKS: Final = Limits().points_per_prompt
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class EvaluationOptions:
     """Conditions of an evaluation.
 
     Attributes:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from wsisam_server.learning.evaluation.measures import Measured
-    from wsisam_server.learning.evaluation.options import Options
-    from wsisam_server.learning.evaluation.survey import Survey
+    from wsisam_server.learning.evaluation.object_sample import ObjectSample
+    from wsisam_server.learning.evaluation.options import EvaluationOptions
     from wsisam_server.learning.evaluation.variants import Variant
 
 
@@ -59,7 +59,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class EvaluationReport:
     """An evaluation's results with what they depend on.
 
     Attributes:
@@ -78,7 +78,7 @@ class Report:
 
     model: str
     weights_hash: str
-    options: Options
+    options: EvaluationOptions
     variants: tuple[Variant, ...]
     results: tuple[Result, ...]
     differences: tuple[Difference, ...]
@@ -170,11 +170,17 @@ class Scores:
         return Difference(variant, against, prompt, sum(gains) / len(gains), interval(gains, seed))
 
     def report(
-        self, model: str, weights_hash: str, options: Options, variants: Sequence[Variant], found: Survey, images: int
-    ) -> Report:
+        self,
+        model: str,
+        weights_hash: str,
+        options: EvaluationOptions,
+        variants: Sequence[Variant],
+        found: ObjectSample,
+        images: int,
+    ) -> EvaluationReport:
         """The report of a finished evaluation."""
         seed = options.seed
-        return Report(
+        return EvaluationReport(
             model=model,
             weights_hash=weights_hash,
             options=options,

@@ -4,18 +4,25 @@ What flows in: annotations with their history, and whoever answers prompts. What
 outlines, and, if wanted, the new ones as revisions. It must never know how a prompt is answered, nor of messages.
 """
 
-from wsisam_server.learning.replay.answering import Answerer, Redrawn, RefusedError, refinement, steps, windows_used
-from wsisam_server.learning.replay.choosing import LeftAlone
-from wsisam_server.learning.replay.report import Compared, Report
+from wsisam_server.learning.replay.answering import (
+    Answerer,
+    RefusedError,
+    ReplayedOutline,
+    refinement,
+    steps,
+    windows_used,
+)
+from wsisam_server.learning.replay.report import Comparison, ReplayReport
 from wsisam_server.learning.replay.running import replay
+from wsisam_server.learning.replay.selection import SkipReason
 
 __all__ = [
     "Answerer",
-    "Compared",
-    "LeftAlone",
-    "Redrawn",
+    "Comparison",
     "RefusedError",
-    "Report",
+    "ReplayReport",
+    "ReplayedOutline",
+    "SkipReason",
     "refinement",
     "replay",
     "steps",

@@ -8,21 +8,21 @@ objects, round after round (`session`, `trainer`). It must never know of message
 
 from wsisam_server.learning.training.errors import TrainingError
 from wsisam_server.learning.training.history import Validation
-from wsisam_server.learning.training.observer import Observer
+from wsisam_server.learning.training.listener import TrainingListener
 from wsisam_server.learning.training.options import TrainOptions
 from wsisam_server.learning.training.report import write_report
-from wsisam_server.learning.training.run import Outcome, Run
+from wsisam_server.learning.training.run import Run, TrainingResult
 from wsisam_server.learning.training.sources import Source
-from wsisam_server.learning.training.tensorboard import with_board
+from wsisam_server.learning.training.tensorboard import with_tensorboard
 
 __all__ = [
-    "Observer",
-    "Outcome",
     "Run",
     "Source",
     "TrainOptions",
     "TrainingError",
+    "TrainingListener",
+    "TrainingResult",
     "Validation",
-    "with_board",
+    "with_tensorboard",
     "write_report",
 ]

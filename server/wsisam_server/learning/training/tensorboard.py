@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsisam_server.learning.training.history import Validation
-    from wsisam_server.learning.training.observer import Observer
+    from wsisam_server.learning.training.listener import TrainingListener
 
 
-class Board:
+class TensorBoardListener:
     """An observer that writes TensorBoard's files and hands everything on.
 
     Args:
@@ -20,29 +20,29 @@ class Board:
         then: the observer that is told after it.
     """
 
-    def __init__(self, folder: Path, then: Observer) -> None:
+    def __init__(self, folder: Path, then: TrainingListener) -> None:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional
 
         self._writer = SummaryWriter(str(folder))
         self._then = then
 
     def encoded(self, done: int, total: int) -> None:
-        """See `Observer`."""
+        """See `TrainingListener`."""
         self._then.encoded(done, total)
 
     def stepped(self, step: int, steps: int, loss: float) -> None:
-        """See `Observer`."""
+        """See `TrainingListener`."""
         self._writer.add_scalar("loss", loss, step)
         self._then.stepped(step, steps, loss)
 
     def validated(self, validation: Validation) -> None:
-        """See `Observer`."""
+        """See `TrainingListener`."""
         for prompt, value in validation.means.items():
             self._writer.add_scalar(f"dice/{prompt}", value, validation.step)
         self._writer.flush()
         self._then.validated(validation)
 
 
-def with_board(folder: Path, observer: Observer) -> Observer:
+def with_tensorboard(folder: Path, listener: TrainingListener) -> TrainingListener:
     """The observer, and TensorBoard's files in the folder if TensorBoard is installed."""
-    return observer if importlib.util.find_spec("tensorboard") is None else Board(folder, observer)
+    return listener if importlib.util.find_spec("tensorboard") is None else TensorBoardListener(folder, listener)

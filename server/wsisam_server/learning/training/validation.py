@@ -21,7 +21,7 @@ from wsisam_server.learning.evaluation import dice
 from wsisam_server.learning.training import sources, windows
 from wsisam_server.learning.training.augment import Augmentation
 from wsisam_server.learning.training.network import stack
-from wsisam_server.learning.training.views import LABEL_SIDE
+from wsisam_server.learning.training.windows import LABEL_SIDE
 from wsisam_server.segmentation.fields import plan
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Answer(Protocol):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Answered:
+class ValidationAnswer:
     """One answer.
 
     Attributes:
@@ -95,7 +95,7 @@ def cases(store: Examples, source: Source, rows: Sequence[Row], count: int, seed
 
 def answers(
     answer: Answer, example: Example, image_size: int, *, box_only: bool = False, feedback: bool = True
-) -> Iterator[Answered]:
+) -> Iterator[ValidationAnswer]:
     """Asks for the example's object by 1 to 5 clicks, or by a box.
 
     Args:
@@ -113,7 +113,7 @@ def answers(
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         corners = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
         logits = answer(example, Prompt(box=[value * scale - 0.5 for value in corners]))
-        yield Answered(example, "box", (), mask, logits > 0)
+        yield ValidationAnswer(example, "box", (), mask, logits > 0)
         return
     given: list[tuple[float, float, bool]] = [(*first_click(mask), True)]
     previous = None
@@ -123,7 +123,7 @@ def answers(
             example, Prompt(points=points, labels=[int(on) for *_, on in given], mask=previous if feedback else None)
         )
         if count in CLICKS:
-            yield Answered(example, str(count), tuple(given), mask, previous > 0)
+            yield ValidationAnswer(example, str(count), tuple(given), mask, previous > 0)
         click = next_click(mask, previous > 0)
         if click is not None:
             given.append(click)

@@ -1,4 +1,4 @@
-"""What a data set is made of: slides with what is drawn on them, wherever it was kept."""
+"""An annotation set: annotated slides, from a store or a QuPath project, whose objects become labels."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _IGNORED: Final = "of a class that QuPath ignores, since its name ends in *"
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """One annotation.
+class LabelSource:
+    """The source of a label: one annotation.
 
     Attributes:
         id: its UUID.
         shape: in level-0 pixels of the slide.
-        version: what tells it from the same annotation at another time: the store's revision, or a digest.
+        version: identifies its state: the store's revision, or a digest.
         class_name: empty when it has none.
-        author: who made that version; empty when nobody said.
-        model: what drew it; empty when a person did.
+        author: who made that version; empty if unknown.
+        model: the model that drew it; empty for a person.
         weights_hash: of that model.
     """
 
@@ -44,55 +44,55 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnSlide:
-    """A slide, and what is drawn on it.
+class AnnotatedSlide:
+    """A slide with its annotations.
 
     Attributes:
         name: for people.
-        uris: where it was seen.
-        identity: its fingerprint; None when that is not known.
+        uris: where its file was seen.
+        identity: its fingerprint, if known.
         size: of level 0, if known.
         objects: in a stable order.
     """
 
     name: str
     uris: tuple[str, ...]
-    objects: tuple[Drawn, ...]
+    objects: tuple[LabelSource, ...]
     identity: str | None = None
     size: SlideSize | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
-    """All that was found.
+class AnnotationSet:
+    """All annotations that were found.
 
     Attributes:
         slides: those with at least one object.
-        source: what it was found in, for the record: plain values.
-        left_out: what cannot be used, in words, and how often.
+        source: where they were found, for the record: plain values.
+        left_out: annotations that cannot be used: reasons and counts.
         missing: images that cannot be used, and why.
     """
 
-    slides: tuple[DrawnSlide, ...]
+    slides: tuple[AnnotatedSlide, ...]
     source: dict[str, Any]
     left_out: Counter[str] = field(default_factory=Counter)
     missing: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """Which classes make objects.
+class ClassFilter:
+    """Selects annotations by their class.
 
     Attributes:
         classes: only these, "" for none; all if empty. One that is named here is never ignored.
-        ignored: also those that QuPath ignores, as Region* and Ignore*: they say where to look, or what does not count.
+        ignored: include classes that QuPath ignores, such as Region* and Ignore*.
     """
 
     classes: Collection[str] = ()
     ignored: bool = False
 
-    def of(self, objects: Iterable[Drawn], left_out: Counter[str]) -> tuple[Drawn, ...]:
-        """Those of a slide's annotations; what is ignored is counted, and what was not asked for is not."""
+    def of(self, objects: Iterable[LabelSource], left_out: Counter[str]) -> tuple[LabelSource, ...]:
+        """The selected annotations of a slide. Ignored ones are counted in `left_out`; other classes are not."""
         named = set(map(class_name, self.classes))
         found = []
         for one in objects:

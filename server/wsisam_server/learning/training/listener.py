@@ -1,4 +1,4 @@
-"""Who watches a run: the terminal and TensorBoard look in through this, and the loop knows neither."""
+"""Listeners of a run: the terminal and TensorBoard get its progress, and the loop knows neither."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from wsisam_server.learning.training.history import Validation
 
 
-class Observer(Protocol):
-    """Is told what happens."""
+class TrainingListener(Protocol):
+    """Is called with the progress of a run."""
 
     def encoded(self, done: int, total: int) -> None:
         """So many of the windows have their features."""
@@ -24,14 +24,14 @@ class Observer(Protocol):
         ...
 
 
-class Quiet:
-    """Looks away."""
+class SilentListener:
+    """Has no effect."""
 
     def encoded(self, done: int, total: int) -> None:
-        """See `Observer`."""
+        """See `TrainingListener`."""
 
     def stepped(self, step: int, steps: int, loss: float) -> None:
-        """See `Observer`."""
+        """See `TrainingListener`."""
 
     def validated(self, validation: Validation) -> None:
-        """See `Observer`."""
+        """See `TrainingListener`."""

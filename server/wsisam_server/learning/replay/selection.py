@@ -1,9 +1,9 @@
-"""Which annotations may be drawn anew. Pure.
+"""Selects the annotations that may be replayed. Pure.
 
-What a person changed after a model drew it is theirs. That is told from the history: the outline is no longer the one
-of the first revision that names this model, these weights, this prompt and this field. An outline that the store first
-saw in a file or a QuPath project may have been changed before: there is no telling, so it is left alone unless it is
-asked for. The server's own outlines are known by their vertices, which lie on its grid; QuPath's are rounded otherwise.
+An outline that a person changed after a model drew it is skipped. The history shows that: the outline differs from the
+first revision that names this model, these weights, this prompt and this field. An outline that the store first got
+from a file or a QuPath project may have been changed before, so it is skipped unless `imported` is set. The server's
+own outlines are recognised by their vertices, which lie on its grid. QuPath rounds otherwise.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from wsisam_server.annotations.store import Annotation, Content, Provenance
 
 
-class LeftAlone(Enum):
-    """Why an annotation is not drawn anew."""
+class SkipReason(Enum):
+    """Why an annotation is not replayed."""
 
     BY_HAND = "drawn by a person"
     NO_PROMPT = "drawn by a model whose prompt was not kept"
@@ -39,25 +39,25 @@ class LeftAlone(Enum):
 
 
 def origin(content: Content) -> Provenance | None:
-    """How an annotation was drawn, as the store or, for one that came from QuPath, its metadata say."""
+    """The provenance of an annotation, from the store, or from its metadata if it came from QuPath."""
     if content.provenance is None:
         return provenance.split(content.metadata)[0]
     return provenance.with_levels(content).provenance
 
 
-def at_sight(annotation: Annotation, weights_hash: str) -> LeftAlone | None:
-    """Why an annotation is left alone, as far as it says so itself."""
+def at_sight(annotation: Annotation, weights_hash: str) -> SkipReason | None:
+    """Why an annotation is skipped, as far as its content shows."""
     made = origin(annotation.content)
     if made is None:
-        return LeftAlone.BY_HAND
+        return SkipReason.BY_HAND
     if made.prompt is None or not steps(made.prompt):
-        return LeftAlone.NO_PROMPT
+        return SkipReason.NO_PROMPT
     if made.weights_hash == weights_hash:
-        return LeftAlone.SAME
-    return LeftAlone.LOCKED if annotation.content.locked else None
+        return SkipReason.SAME
+    return SkipReason.LOCKED if annotation.content.locked else None
 
 
-def by_history(history: Sequence[Annotation], *, imported: bool) -> LeftAlone | None:
+def by_history(history: Sequence[Annotation], *, imported: bool) -> SkipReason | None:
     """Why an annotation is left alone, as its history says.
 
     Args:
@@ -67,10 +67,10 @@ def by_history(history: Sequence[Annotation], *, imported: bool) -> LeftAlone | 
     now = history[-1].content
     drawn = next(one.content for one in history if _of_one_drawing(one.content, now))
     if not same_shape(drawn.shape, now.shape):
-        return LeftAlone.CHANGED
+        return SkipReason.CHANGED
     if imported or (drawn.provenance is not None and _on_grid(drawn)):
         return None
-    return LeftAlone.IMPORTED
+    return SkipReason.IMPORTED
 
 
 def _of_one_drawing(then: Content, now: Content) -> bool:

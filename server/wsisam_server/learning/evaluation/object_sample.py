@@ -1,4 +1,4 @@
-"""Which objects are evaluated: all of a manifest's, or a draw from them."""
+"""Which objects are evaluated: all of a manifest's, or a random sample."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """What was found in a manifest's rows and drawn from it.
+class ObjectSample:
+    """The objects of a manifest's rows, and the sample of them.
 
     Attributes:
         drawn: the rows with something to evaluate in the manifest's order, each with its drawn objects by label.
@@ -35,8 +35,8 @@ class Survey:
         return sum(len(items) for _, items in self.drawn)
 
 
-def survey(rows: Sequence[Row], *, max_objects: int | None, seed: int, connected_parts: bool) -> Survey:
-    """Looks through all rows and draws objects.
+def sample_objects(rows: Sequence[Row], *, max_objects: int | None, seed: int, connected_parts: bool) -> ObjectSample:
+    """Reads all rows and samples objects.
 
     Every row is loaded once, so that a damaged one ends the evaluation before it has cost anything. Each object is as
     likely to be drawn as any other, whatever its image; with the same seed a larger draw holds the smaller one.
@@ -59,7 +59,7 @@ def survey(rows: Sequence[Row], *, max_objects: int | None, seed: int, connected
     for index in sorted(order.tolist()):
         number, item = places[index]
         chosen.setdefault(number, []).append(item)
-    return Survey(
+    return ObjectSample(
         drawn=tuple((rows[number], tuple(items)) for number, items in chosen.items()),
         found=len(places),
         without_objects=sum(not items for items in found),

@@ -15,8 +15,7 @@ from scipy import ndimage
 
 from wsisam_model import Prompt
 from wsisam_server.learning.datasets import jittered_box, next_click
-from wsisam_server.learning.training.views import LABEL_SIDE
-from wsisam_server.learning.training.windows import interior_point
+from wsisam_server.learning.training.windows import LABEL_SIDE, interior_point
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +32,7 @@ _CONNECTED = np.ones((3, 3), bool)
 
 
 @dataclass(eq=False, slots=True)
-class Session:
+class SimulatedSession:
     """An object and what was said about it so far. Coordinates are pixels of the HR mask, pixel i covering [i, i + 1).
 
     Attributes:
@@ -53,7 +52,9 @@ class Session:
     logits: NDArray[np.float32] | None = None
 
     @classmethod
-    def start(cls, index: int, example: Example, options: TrainOptions, random: np.random.Generator) -> Session:
+    def start(
+        cls, index: int, example: Example, options: TrainOptions, random: np.random.Generator
+    ) -> SimulatedSession:
         """Chooses an object of a window and how it is first asked for.
 
         Where clicks are trained, the base answers a box, as it does in use: that round is one more.
@@ -117,6 +118,6 @@ class Session:
         return values | {"logits": None if self.logits is None else torch.from_numpy(self.logits)}
 
     @classmethod
-    def restored(cls, state: dict[str, Any]) -> Session:
+    def restored(cls, state: dict[str, Any]) -> SimulatedSession:
         """The session that `state` was taken of."""
         return cls(**state | {"logits": None if state["logits"] is None else state["logits"].numpy()})
