@@ -10,7 +10,7 @@ from support.dark_parts import DarkParts
 from support.heavy import huge_slide
 from support.server import around, box, picture, start
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.cli.leaving import leave_within
+from wsisam_server.cli.process_exit import exit_within
 from wsisam_server.client import Client, ServerError
 from wsisam_server.inference.scheduler import worker
 from wsisam_server.inference.scheduler.worker import PER_PRINCIPAL, READERS
@@ -87,13 +87,13 @@ def test_a_zoomed_out_box_on_one_huge_level_is_told_what_to_do(tmp_path):
 def test_a_stop_has_a_deadline_of_its_own(caplog):
     left = threading.Event()
     status = []
-    leave_within(0.05, lambda code: (status.append(code), left.set()))
+    exit_within(0.05, lambda code: (status.append(code), left.set()))
     assert left.wait(10)
     assert status == [0]
     assert "did not end" in caplog.text
 
 
 def test_a_stop_in_time_is_not_cut():
-    timer = leave_within(0.2, lambda _: pytest.fail("left"))
+    timer = exit_within(0.2, lambda _: pytest.fail("left"))
     timer.cancel()
     timer.join(5)

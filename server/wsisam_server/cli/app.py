@@ -60,13 +60,13 @@ SHUTDOWN_SECONDS = 1.0
 """How long what was said last may take to reach a client."""
 
 KEEPALIVE_SECONDS = 60
-"""How often the server looks whether a silent client is still there, and how often clients may look."""
+"""Keepalive: how often the server pings a silent client, and how often clients may ping."""
 
 BURST_SECONDS = 8
 """Of what a user's messages may have in a second, so much may come at once after a silence."""
 
 POLL_SECONDS = 0.2
-"""How often the server looks whether gRPC still listens, and tries to open the port again if it does not."""
+"""How often the server checks that gRPC still listens, and reopens the port if it does not."""
 
 
 def build_segmenter(
@@ -250,7 +250,7 @@ class App:
             await asyncio.to_thread(self._spans.close)
 
     async def _drain(self, grace: float) -> None:
-        """Ends all calls. The port stays open meanwhile: who calls now is told why, and when to try again."""
+        """Ends all calls. The port stays open meanwhile, so that new callers get the reason and a retry delay."""
         if self._servicers is not None:
             _, annotations = self._servicers
             annotations.end_streams()

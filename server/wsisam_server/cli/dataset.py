@@ -13,9 +13,9 @@ from rich.table import Table
 
 from wsisam_server.annotations.store import Wanted, class_name, store_name
 from wsisam_server.annotations.sync.process import QuPathProcess
-from wsisam_server.cli.bars import counted
-from wsisam_server.cli.connection import Reach, connection_options
+from wsisam_server.cli.connection import ConnectionOptions, connection_options
 from wsisam_server.cli.pixel_size import pixel_size_option
+from wsisam_server.cli.progress import counted
 from wsisam_server.cli.store import opened
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.learning.dataset_export import (
@@ -76,7 +76,7 @@ def command(
     author: str | None,
     since: int | None,
     folders: tuple[Path, ...],
-    reach: Reach,
+    connection: ConnectionOptions,
     **wanted: Any,
 ) -> None:
     """Write annotated slides as images, label images and a manifest, for `wsisam train` and `evaluate`.
@@ -98,7 +98,7 @@ def command(
     of_store = {"project": project, "author": author, "since": since}
     try:
         class_filter = ClassFilter(frozenset(map(class_name, classes)), ignored=keep_ignored)
-        annotation_set = _read_annotations(source, reach, class_filter, of_store)
+        annotation_set = _read_annotations(source, connection, class_filter, of_store)
         with counted(console, "windows") as progress:
             report = make(annotation_set, SlideFinder(folders), out, options, progress)
     except DatasetExportError as error:
@@ -108,7 +108,9 @@ def command(
     _show(report)
 
 
-def _read_annotations(source: str, reach: Reach, class_filter: ClassFilter, of_store: dict[str, Any]) -> AnnotationSet:
+def _read_annotations(
+    source: str, connection: ConnectionOptions, class_filter: ClassFilter, of_store: dict[str, Any]
+) -> AnnotationSet:
     path = Path(source)
     if path.suffix == ".qpproj" or (path / "project.qpproj").is_file():
         return _of_project(path, class_filter, of_store)
@@ -116,7 +118,7 @@ def _read_annotations(source: str, reach: Reach, class_filter: ClassFilter, of_s
     if server is None and "://" not in source and not path.is_file():
         raise click.ClickException(f"{source}: there is no such store and no such project")
     since = of_store.pop("since") or 0
-    with console.status("reading annotations"), opened(source, server, reach, existing=True) as store:
+    with console.status("reading annotations"), opened(source, server, connection, existing=True) as store:
         found = read_store(store, Wanted(**of_store), class_filter=class_filter, since=since)
     said = {"where": server or store_name(source), **_said(class_filter), "since": since, **of_store}
     return replace(found, source={**said, **found.source})

@@ -27,11 +27,11 @@ LIGHT: Final = (
 
 
 @click.command("doctor")
-@click.option("--port", type=click.IntRange(1, 65535), default=8765, show_default=True, help="Port to look at.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8765, show_default=True, help="Port to check.")
 @click.option(
     "--weights-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the models that were added; the one that the other commands look at if not given.",
+    help="Folder of the models that were added. Not given: the folder that the other commands use.",
 )
 def command(*, port: int, weights_dir: Path | None) -> None:
     """Check this machine and say what to do. Exit status 1 when something is missing.

@@ -12,7 +12,7 @@ import shapely
 from wsisam_server.annotations.formats import found, reading, values
 from wsisam_server.annotations.store import digest
 from wsisam_server.cli.annotation_files import Entry, read_annotations
-from wsisam_server.cli.importing import Importing
+from wsisam_server.cli.importer import Importer
 from wsisam_server.cli.slide import NamedSlide, located_slide, slide_options
 from wsisam_server.cli.storable import SHOWN, storable
 from wsisam_server.cli.store import opened, place_options
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from wsisam_server.annotations.formats.reading import Origin
     from wsisam_server.annotations.store import SlideRecord, Store
-    from wsisam_server.cli.connection import Reach
+    from wsisam_server.cli.connection import ConnectionOptions
     from wsisam_server.core.geometry import SlideSize
 
 _HINT = "name its file with --slide, or say where with --offset X,Y (0,0 where the frame is the image)"
@@ -93,7 +93,7 @@ def command(
     offset: tuple[float, float] | None,
     store: str,
     server: str | None,
-    reach: Reach,
+    connection: ConnectionOptions,
 ) -> None:
     """Store the annotations in files of QuPath, ASAP or ImageScope.
 
@@ -108,7 +108,7 @@ def command(
     for option, text in (("--project", project), ("--author", author), ("--slide-id", slide_id or "")):
         if not values.is_text(text):  # bytes that the terminal's encoding does not know
             raise click.UsageError(f"{option} has a character that is no text; type it anew")
-    named = located_slide(slide, slide_id, server, reach)
+    named = located_slide(slide, slide_id, server, connection)
     if named is None:
         raise click.UsageError("say which slide they are on, with --slide or --slide-id")
     record = named.record
@@ -125,9 +125,9 @@ def command(
     left_out += repeated + lost
     if not entries:
         raise click.ClickException("there are no annotations in it; nothing was stored" + _counted(left_out))
-    with opened(store, server, reach) as place:
+    with opened(store, server, connection) as place:
         _check_outside(entries, _size(place, record), keep=outside == "keep")
-        importing = Importing(place, record, author, update=update, new_ids=new_ids)
+        importing = Importer(place, record, author, update=update, new_ids=new_ids)
         done = importing.save(entries)
     click.echo(
         f"{done.new} new annotations, {done.changed} changed, {done.same} as they were"

@@ -19,7 +19,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from wsisam_server.cli.size import shown
+from wsisam_server.cli.numbers import shown
 from wsisam_server.core.settings import Bytes, Limits, ModelChoice, Option, Ray, Settings, Tls
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -7,21 +7,20 @@ import shutil
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import shapely
 from rich.console import Console
 
 from wsisam_server.cli.annotation_files import read_annotations
-from wsisam_server.cli.bars import counted
-from wsisam_server.cli.damage import warn_of_damage
-from wsisam_server.cli.embedding_store import BYTES_VARIABLE, FOLDER_VARIABLE, embedding_store_options
+from wsisam_server.cli.damaged_windows import warn_of_damage
 from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import FILE, load_model, model_options
-from wsisam_server.cli.numbers import Number
+from wsisam_server.cli.numbers import Number, shown
+from wsisam_server.cli.options import PREFIX, SEPARATOR, settings_options
 from wsisam_server.cli.pixel_size import pixel_size_of, pixel_size_option
-from wsisam_server.cli.size import shown
+from wsisam_server.cli.progress import counted
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.geometry import Box
 from wsisam_server.core.settings import Limits
@@ -39,6 +38,12 @@ if TYPE_CHECKING:
 
 console = Console(stderr=True)
 POSITIVE = Number(0, min_open=True)
+
+FOLDER_VARIABLE: Final = f"{PREFIX}EMBEDDING_STORE"
+BYTES_VARIABLE: Final = f"{PREFIX}LIMITS{SEPARATOR}EMBEDDING_STORE_BYTES"
+
+embedding_store_options = settings_options("embedding_store", "limits.embedding_store_bytes", envvar=True)
+"""Adds --embedding-store and --embedding-store-bytes."""
 
 
 @click.command("precompute")

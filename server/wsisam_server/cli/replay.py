@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from wsisam_server.annotations.store import SlideRecord, Wanted
-from wsisam_server.cli.bars import counted
 from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import load_model, model_of_server, model_options
+from wsisam_server.cli.progress import counted
 from wsisam_server.cli.replay_answers import answers
 from wsisam_server.cli.slide import named_slide, slide_options
 from wsisam_server.cli.store import opened, place_options
@@ -27,7 +27,7 @@ from wsisam_server.learning.replay.report import mean
 
 if TYPE_CHECKING:
     from wsisam_server.annotations.store import Store
-    from wsisam_server.cli.connection import Reach
+    from wsisam_server.cli.connection import ConnectionOptions
 
 console = Console(stderr=True)
 
@@ -73,7 +73,7 @@ def command(
     most: int,
     store: str,
     server: str | None,
-    reach: Reach,
+    connection: ConnectionOptions,
     **model: Any,
 ) -> None:
     """Ask stored prompts again of another model, and compare the outlines with the old ones.
@@ -90,16 +90,16 @@ def command(
     if json_path is not None and not json_path.parent.is_dir():
         raise click.UsageError(f"{json_path}: there is no folder {json_path.parent}")
     chosen = model if server is None else {**model, "model": model_of_server(model)}
-    named = named_slide(slide, slide_id, server, reach)
+    named = named_slide(slide, slide_id, server, connection)
     wanted = Wanted(
         slide_id=None if named is None else named.slide_id, project=project, author=author, path_class=path_class
     )
     if server is None:
         need("server", "wsisam replay without --server")
     finder = SlideFinder(folders)
-    with opened(store, server, reach, existing=True) as place:
+    with opened(store, server, connection, existing=True) as place:
         with console.status("getting the model ready"):
-            answerer = answers(server, reach, chosen, partial(load_model, **model), finder)
+            answerer = answers(server, connection, chosen, partial(load_model, **model), finder)
         with closing(answerer), counted(console, "prompts") as progress:
             report = replay(place, wanted, answerer, imported=imported, save=save, progress=progress)
         if json_path is not None:

@@ -1,4 +1,4 @@
-"""Who answers a replay's prompts: a server, or a model in this process."""
+"""Answerers of a replay's prompts: a server, or a model in this process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from wsisam_model import WsiSam
     from wsisam_server.annotations.store import Scale, SlideRecord
-    from wsisam_server.cli.connection import Reach
+    from wsisam_server.cli.connection import ConnectionOptions
     from wsisam_server.core.answers import Outcome
     from wsisam_server.core.prompt import SlidePrompt
     from wsisam_server.core.requests import Refinement
@@ -37,15 +37,15 @@ class RemoteAnswerer:
 
     Args:
         server: HOST:PORT.
-        reach: how to reach it.
+        connection: how to reach it.
         model: its name; empty for the server's default.
 
     Raises:
         click.ClickException: the server does not answer, or does not have it.
     """
 
-    def __init__(self, server: str, reach: Reach, model: str) -> None:
-        self._client = reach.connect(server)
+    def __init__(self, server: str, connection: ConnectionOptions, model: str) -> None:
+        self._client = connection.connect(server)
         self._slides: dict[str, str] = {}
         try:
             known = self._client.models()
@@ -218,7 +218,13 @@ def _resized(window: Window, size: int) -> Window:
 
 
 def answers(
-    server: str | None, reach: Reach, model: dict[str, Any], load: Callable[[], WsiSam], finder: SlideFinder
+    server: str | None,
+    connection: ConnectionOptions,
+    model: dict[str, Any],
+    load: Callable[[], WsiSam],
+    finder: SlideFinder,
 ) -> LocalAnswerer | RemoteAnswerer:
-    """Who answers: a server if one is named."""
-    return RemoteAnswerer(server, reach, model["model"]) if server else LocalAnswerer(load, finder, model["threads"])
+    """A server's answerer if one is named, else a local one."""
+    return (
+        RemoteAnswerer(server, connection, model["model"]) if server else LocalAnswerer(load, finder, model["threads"])
+    )

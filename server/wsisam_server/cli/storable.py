@@ -1,4 +1,4 @@
-"""What of annotations out of files can be stored; the rest is said, and left out."""
+"""Filters annotations from files to those that can be stored, and lists the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wsisam_server.cli.annotation_files import Entry
 
 SHOWN: Final = 10
-"""Problems that are told one by one."""
+"""Problems that are listed one by one."""
 
 _CHUNK: Final = 1000
 _LOST: Final = "nothing was left, or they cross themselves too often"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wsisam_server.annotations.sync.model import Image
     from wsisam_server.annotations.sync.report import ImageReport, Report
     from wsisam_server.annotations.sync.steps import Step
-    from wsisam_server.cli.connection import Reach
+    from wsisam_server.cli.connection import ConnectionOptions
 
 console = Console(stderr=True)
 
@@ -81,7 +81,7 @@ class ResolutionType(click.ParamType):  # type: ignore[type-arg]
     help="Settle conflicts with the store's or QuPath's version: all, or one by its UUID. Repeatable.",
 )
 @click.option("--author", help="Whose changes QuPath's are; qupath: and your user name if not given.")
-@click.option("--persist-ids", is_flag=True, help="Save old data files anew, whose objects have no ids yet.")
+@click.option("--persist-ids", is_flag=True, help="Save old data files again, whose objects have no ids yet.")
 @click.option("--even-if-open", is_flag=True, help="Write images even if a running QuPath seems to show them.")
 @click.option(
     "--time-limit",
@@ -102,7 +102,7 @@ def command(
     json_path: Path | None,
     store: str,
     server: str | None,
-    reach: Reach,
+    connection: ConnectionOptions,
     **wanted: Any,
 ) -> None:
     """Sync the annotations of a QuPath project with the store, both ways.
@@ -120,7 +120,7 @@ def command(
     options = Options(Direction(direction), resolution=_resolution(resolutions), **wanted)
     process = QuPathProcess(request_seconds=time_limit)
     try:
-        with opened(store, server, reach) as place, _Bars() as bars:
+        with opened(store, server, connection) as place, _Bars() as bars:
             name = server or store_name(store)
             report = sync(project, place, process, options, author=author or _author(), store_name=name, watcher=bars)
     except SyncError as error:

@@ -15,7 +15,7 @@ from wsisam_server.cli.top_table import screen
 from wsisam_server.service.metrics.scrape import Interval, Scrape, ScrapeError, read
 
 WINDOW_SECONDS: Final = 60.0
-"""How far back latencies and rates look: over the two seconds of one look they would jump."""
+"""Time that latencies and rates are computed over; over the two seconds between scrapes they would jump."""
 
 PIPED_WIDTH: Final = 100
 """Columns where there is no terminal: nothing is cut then."""
@@ -45,7 +45,7 @@ class _Place(click.ParamType):  # type: ignore[type-arg]
     metavar="HOST:PORT",
     help="Where the server's numbers are (wsisam serve --metrics-port).",
 )
-@click.option("--every", type=Number(0.2, 60), default=2.0, show_default=True, help="Seconds between looks.")
+@click.option("--every", type=Number(0.2, 60), default=2.0, show_default=True, help="Seconds between scrapes.")
 @click.option("--once", is_flag=True, help="Print the numbers since the server's start, and end.")
 def command(*, place: tuple[str, int], every: float, once: bool) -> None:
     """Show who works on a server, what waits, and how long answers take. Ctrl+C ends it.
@@ -85,7 +85,7 @@ def _follow(console: Console, place: tuple[str, int], every: float, first: Scrap
 
 
 def _keep(kept: deque[Scrape], new: Scrape) -> None:
-    """Adds a reading; lets those go that are too old, or of a server that was started again since."""
+    """Adds a scrape; removes those that are too old, or of a server that was restarted since."""
     if new.started != kept[-1].started or new.value("wsisam_calls_total") < kept[-1].value("wsisam_calls_total"):
         kept.clear()
     kept.append(new)

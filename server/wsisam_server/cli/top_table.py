@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from wsisam_server.cli.size import shown
+from wsisam_server.cli.numbers import shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

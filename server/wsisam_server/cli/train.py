@@ -100,7 +100,7 @@ console = Console(stderr=True)
     is_flag=True,
     help="Have the server leave low-resolution images unread: where `wsisam evaluate` shows that they bring nothing.",
 )
-@click.option("--connected-parts", is_flag=True, help="The masks are binary; each connected part is an object.")
+@click.option("--connected-parts", is_flag=True, help="The masks are binary. Each connected part is an object.")
 @click.option("--save-every", type=click.IntRange(1), default=50, show_default=True, help="Steps between checkpoints.")
 @click.option(
     "--validate-every", type=click.IntRange(1), default=200, show_default=True, help="Steps between validations."

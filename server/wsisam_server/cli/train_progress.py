@@ -22,7 +22,7 @@ LINE_SECONDS = 60.0
 
 @contextmanager
 def watching(console: Console) -> Iterator[TrainingListener]:
-    """An observer that writes to the console for as long as the context lasts."""
+    """A listener that writes to the console for as long as the context lasts."""
     if not console.is_terminal:
         yield Lines(console)
         return

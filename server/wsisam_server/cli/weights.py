@@ -13,7 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from wsisam_model import ModelSettings
 from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import weights_dir_option
-from wsisam_server.cli.size import shown
+from wsisam_server.cli.numbers import shown
 from wsisam_server.inference.weights import (
     PARTS,
     PUBLISHED,

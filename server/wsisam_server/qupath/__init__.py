@@ -8,14 +8,14 @@ from wsisam_server.qupath.bundle import Bundle, find_bundle
 from wsisam_server.qupath.check import Finding, check
 from wsisam_server.qupath.directories import SUPPORTED, UserDirectory, find_user_directories, given_user_directory
 from wsisam_server.qupath.errors import QuPathFilesError
-from wsisam_server.qupath.install import Step, install, uninstall
+from wsisam_server.qupath.install import FileAction, install, uninstall
 
 __all__ = [
     "SUPPORTED",
     "Bundle",
+    "FileAction",
     "Finding",
     "QuPathFilesError",
-    "Step",
     "UserDirectory",
     "check",
     "find_bundle",

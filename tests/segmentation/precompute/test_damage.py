@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from wsisam_server.cli.damage import warn_of_damage
+from wsisam_server.cli.damaged_windows import warn_of_damage
 from wsisam_server.core.geometry import FieldPair, Window
 from wsisam_server.core.settings import Limits
 from wsisam_server.segmentation.precompute import Work, planned

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def counted(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar that is told how many of how many are done; gone at the end, and not shown where nobody looks."""
+    """A bar, to be called with the items done and their total. It is shown only on a terminal, until the end."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),

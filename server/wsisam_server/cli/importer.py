@@ -32,7 +32,7 @@ _OTHERS: Final = ""
 
 
 @dataclass(slots=True)
-class Tally:
+class ImportCounts:
     """What became of the annotations: each is counted once."""
 
     new: int = 0
@@ -46,7 +46,7 @@ class Tally:
         return self.new + self.changed + self.same
 
 
-class Importing:
+class Importer:
     """Saves annotations of one slide.
 
     Args:
@@ -65,9 +65,9 @@ class Importing:
         self._new_ids = new_ids
         self._known, _ = listed(store, Wanted(slide_id=record.slide_id), deleted=True)
         self._elsewhere: dict[uuid.UUID, str] = {}
-        self._tally = Tally()
+        self._counts = ImportCounts()
 
-    def save(self, entries: list[Entry]) -> Tally:
+    def save(self, entries: list[Entry]) -> ImportCounts:
         """Stores all that can be; says what was left out.
 
         Raises:
@@ -78,7 +78,7 @@ class Importing:
         self._check_versions(waiting)
         while waiting:
             waiting = self._save_until_refused(waiting)
-        return self._tally
+        return self._counts
 
     def _save_until_refused(self, entries: list[Entry]) -> list[Entry]:
         """Stores batch by batch; at one that the store refuses, what is left, with that settled."""
@@ -97,9 +97,9 @@ class Importing:
             done += len(batch)
             changed = sum(not one.unchanged for one in saved)
             new = sum(one.id not in self._known for one in saved)
-            self._tally.new += new
-            self._tally.changed += changed - new
-            self._tally.same += len(saved) - changed
+            self._counts.new += new
+            self._counts.changed += changed - new
+            self._counts.same += len(saved) - changed
         return []
 
     def _at_revision(self, draft: Draft) -> Draft:
@@ -121,7 +121,7 @@ class Importing:
         """Entries without the ids that are taken elsewhere: under new ones, or left out."""
         taken = [entry for entry in entries if entry.draft.id in self._elsewhere]
         if not self._new_ids:
-            self._tally.left_out += len(taken)
+            self._counts.left_out += len(taken)
             slides = sorted({self._elsewhere[entry.draft.id] for entry in taken})
             click.echo(
                 f"left out: {len(taken)} annotations whose ids the store has on another slide "
@@ -153,7 +153,7 @@ class Importing:
         if refused is None or error.reason not in {Reason.INVALID_SHAPE, Reason.INVALID_FIELD}:
             raise error
         click.echo(f"left out: {refused.place}: {in_words(error)}", err=True)
-        self._tally.left_out += 1
+        self._counts.left_out += 1
         return [entry for entry in batch if entry is not refused]
 
     def _check_versions(self, entries: list[Entry]) -> None:
@@ -169,7 +169,7 @@ class Importing:
         )
 
     def _so_far(self) -> str:
-        saved = self._tally.saved
+        saved = self._counts.saved
         return f"{saved} others were stored before this was seen" if saved else "nothing was stored"
 
     def _as_stored(self, draft: Draft) -> Draft:

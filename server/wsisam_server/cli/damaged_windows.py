@@ -1,4 +1,4 @@
-"""What the command line says of places on a slide that could not be read."""
+"""Warns of windows of a slide that could not be read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def warn_of_damage(slide: Path, windows: Sequence[_Window]) -> None:
     """
     if not windows:
         return
-    named = [f"  {_place(window)}" for window in windows[:MOST_NAMED]]
+    named = [f"  {_described(window)}" for window in windows[:MOST_NAMED]]
     more = [f"  and {len(windows) - MOST_NAMED} more"] if len(windows) > MOST_NAMED else []
     head = (
         f"warning: {slide} is damaged: {len(windows)} {'window' if len(windows) == 1 else 'windows'} could not be read "
@@ -45,6 +45,6 @@ def warn_of_damage(slide: Path, windows: Sequence[_Window]) -> None:
     click.echo("\n".join([head, *named, *more]), err=True)
 
 
-def _place(window: _Window) -> str:
+def _described(window: _Window) -> str:
     side = round(window.size * window.downsample)
     return f"x {round(window.x)}, y {round(window.y)}, {side} x {side}"
