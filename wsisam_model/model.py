@@ -11,7 +11,7 @@ import torch
 
 from wsisam_model import grid, registry, spatial
 from wsisam_model.branch import BranchInput
-from wsisam_model.embedding import Embedding, Origin, Part
+from wsisam_model.embedding import Embedding, EmbeddingOrigin, Part
 from wsisam_model.encoder import EncoderOutput, ImageEncoder
 from wsisam_model.errors import EmbeddingError, ImageError, SettingsError
 from wsisam_model.loading import Modules, load
@@ -139,7 +139,7 @@ class WsiSam:
         name: str = "custom",
         settings: ModelSettings | None = None,
     ) -> WsiSam:
-        """Loads weights files; the encoder variant is told from the tensors.
+        """Loads weights files. The encoder variant follows from the tensors.
 
         Args:
             sam: checkpoint of the whole SAM: mobile_sam.pt, LiteMedSAM, or SAM's ViT-B, L or H.
@@ -436,8 +436,8 @@ class WsiSam:
         return role == "low" and self.settings.low_middle
 
     @property
-    def _origin(self) -> Origin:
-        return Origin(self.weights_hash, self.dtype, self.device)
+    def _origin(self) -> EmbeddingOrigin:
+        return EmbeddingOrigin(self.weights_hash, self.dtype, self.device)
 
     def _route(self, prompt: Prompt) -> Route:
         """What answers prompts of this one's kind."""

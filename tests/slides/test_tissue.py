@@ -7,7 +7,7 @@ from PIL import Image
 from wsisam_server.core.geometry import Point, Window
 from wsisam_server.core.settings import Limits
 from wsisam_server.segmentation.fields import Lattice
-from wsisam_server.segmentation.precompute import over
+from wsisam_server.segmentation.precompute import fields_over
 from wsisam_server.slides import BackgroundFilter, DamagedRegionError, find_tissue, open_slide
 from wsisam_server.slides.background import Background
 
@@ -102,7 +102,7 @@ def test_every_click_on_tissue_has_its_field_and_far_from_it_there_are_none(draw
     tissue = looked(slide)
     for downsample in (0.25, 1.0, 4.0):
         lattice = Lattice(slide.info.size, 256, downsample)
-        fields = set(over(lattice, tissue))
+        fields = set(fields_over(lattice, tissue))
         random = np.random.default_rng(1)
         for x, y in random.uniform((300, 200), (750, 450), (200, 2)):
             assert lattice.field(*lattice.place(Point(x, y))) in fields
@@ -111,7 +111,7 @@ def test_every_click_on_tissue_has_its_field_and_far_from_it_there_are_none(draw
             middle = field.high.center
             assert 300 - rim <= middle.x <= 750 + rim or field.high.extent > WIDTH / 2
             assert 200 - rim <= middle.y <= 450 + rim or field.high.extent > HEIGHT / 2
-    assert len(fields) < len(over(lattice))
+    assert len(fields) < len(fields_over(lattice))
 
 
 @pytest.mark.parametrize("part", [None, Window(250, 150, 0.75, 1024), Window(-50, -50, 1, 820)], ids=str)

@@ -108,9 +108,9 @@ def _openslide() -> Finding:
 
 
 def _models(weights_dir: Path | None) -> list[Finding]:
-    from wsisam_server.inference.weights import PUBLISHED, WeightsFolder, default_folder, overview
+    from wsisam_server.inference.weights import PUBLISHED, WeightsFolder, default_folder
 
-    known = overview(WeightsFolder(weights_dir or default_folder()))
+    known = list_models(WeightsFolder(weights_dir or default_folder()))
     ready = [model for model in known if not model.problem]
     findings = [(True, f"{_facts(model.name, model.weights_hash, model.licence)}") for model in ready]
     # A built-in model that is not installed is missed only where there is no other.

@@ -51,9 +51,7 @@ _SHARE = Number(0, 1)
 @click.option("--box", type=BoxType(), help="Region to search, as a box instead.")
 @click.option("--min-size", type=Number(0, min_open=True), required=True, help="Of the smallest object.")
 @click.option("--max-size", type=Number(0, min_open=True), required=True, help="Of the largest, at most 16 times that.")
-@click.option(
-    "--existing", type=_FILE, multiple=True, help="File of existing objects, which are not proposed again; repeatable."
-)
+@click.option("--existing", type=_FILE, multiple=True, help="Existing objects, not to be proposed again; repeatable.")
 @click.option("--class", "class_name", help="Give the proposals this class.")
 @click.option("--geojson", type=_OUT, help="Write the proposals here, for QuPath.")
 @click.option("--overlay", type=_OUT, help="Draw them on the slide, which must be readable here (PNG).")

@@ -50,7 +50,7 @@ console = Console(stderr=True)
 @click.option(
     "--downsample",
     type=float,
-    help="Working scale, level-0 pixels per model pixel. Not given: chosen by the object's size.",
+    help="Working scale, level-0 pixels per model pixel. Not given: by size.",
 )
 @click.option("--tolerance", type=Number(0, 1000), help="Simplification in microns (pixels without a pixel size).")
 @click.option(

@@ -23,7 +23,7 @@ from wsisam_server.inference.weights import (
     WeightsError,
     WeightsFolder,
     add,
-    overview,
+    list_models,
     verify,
 )
 
@@ -60,7 +60,7 @@ def list_command(*, as_json: bool, weights_dir: Path) -> None:
     """
     folder = WeightsFolder(weights_dir)
     try:
-        known = overview(folder)
+        known = list_models(folder)
     except WeightsError as error:
         raise click.ClickException(str(error)) from error
     if as_json:

@@ -358,7 +358,7 @@ class WsiSamServerError(Exception):
 
     @property
     def private_text(self) -> str:
-        """What the log and whoever sits at this machine may read beside the public text; may be empty."""
+        """What the log and users of this machine may read beside the public text; may be empty."""
         return ": ".join(filter(None, (self.path, self.private)))
 
     @property

@@ -196,7 +196,7 @@ class Limits:
     ] = 30.0
     drain_seconds: Annotated[
         Seconds,
-        Field(description="That accepted work may take once the server is told to stop; then it is handed back."),
+        Field(description="That accepted work may take after a stop signal. The rest then ends with SHUTTING_DOWN."),
     ] = 10.0
     heartbeat_seconds: Annotated[
         Seconds, Field(description="Between two messages of a Watch stream on which nothing happens.")
@@ -322,7 +322,7 @@ class ModelChoice(BaseModel):
 
 
 class Settings(BaseModel):
-    """All that `wsisam serve` can be told. Frozen; names, bounds and meanings are the fields' own.
+    """All settings of `wsisam serve`. Frozen; names, bounds and meanings are the fields' own.
 
     Raises:
         pydantic.ValidationError: a value is not one, or a name is not known.

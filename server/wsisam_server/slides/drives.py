@@ -47,7 +47,7 @@ _RUNNING: Final = {CallKind.LOOK: 16, CallKind.OPEN: 8, CallKind.READ: 64}
 """Calls of one root that run at once."""
 
 _RUNNING_PER_USER: Final = {CallKind.LOOK: 4, CallKind.OPEN: 2, CallKind.READ: 64}
-"""Of them those of one user; without tokens, callers have no name, and nobody can be told apart."""
+"""Of them those of one user; without tokens, callers have no name and cannot be distinguished."""
 
 _WAITING_PER_USER: Final = 256
 """Calls of one user and root that wait; more are refused."""
@@ -222,7 +222,7 @@ class Drives:
                 return
             drive.running.discard(call)
             if call.is_lowered:
-                # What it starts would give way, too.
+                # Threads that it starts would inherit the priority.
                 self._changed.notify_all()
             elif not self._closed:
                 self._begin(drive)
@@ -247,7 +247,7 @@ class Drives:
             _fail(late, lambda: self._unavailable(f"no answer within {self._seconds:g} s"))
 
     def _lower(self) -> None:
-        """Has the threads of long calls give way. Call it with the lock: none of them ends meanwhile."""
+        """Lowers the priority of long calls' threads. Call it with the lock: none of them ends meanwhile."""
         for drive in self._drives.values():
             for call in drive.running:
                 if call.thread is not None and not call.is_lowered and processor_seconds(call.thread) > _LONG_SECONDS:

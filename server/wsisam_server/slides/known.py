@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
-# Slides, and paths, that are known without being open. Forgotten ones are opened anew; an entry takes about 1 KiB.
+# Slides, and paths, that are known without being open. Evicted ones are opened again. An entry takes about 1 KiB.
 _MOST_REMEMBERED = 4096
 
 # Locations of one slide that are tried when it is opened again: copies that users name.
@@ -42,7 +42,7 @@ _MOST_COPIES = 4
 
 @dataclass(frozen=True, slots=True)
 class SlideOrigin:
-    """How to open a slide again, the newest way first: locations, not files, so that access is checked anew."""
+    """How to open a slide again, the newest way first: locations, not files, so that access is checked again."""
 
     locations: tuple[FileLocation, ...]
     info: SlideInfo
@@ -183,7 +183,7 @@ class KnownSlides:
             return slide_id, origin.info
 
     def _identified(self, location: FileLocation, file: SlideFile) -> Found:
-        """Which slide a file is: told from its content, without decoding it where it is the one that it was."""
+        """Which slide a file is, by its content. An unchanged file is not decoded."""
         with self._lock:
             seen = self._seen.get(file.path)
         if seen is not None and not seen.members:

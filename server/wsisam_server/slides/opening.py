@@ -65,7 +65,7 @@ def open_slide(path: Path | SlideFile, limits: Limits) -> Slide:
 def _open(file: SlideFile, limits: Limits) -> Slide | None:
     """The slide; None where it changed meanwhile."""
     try:
-        # By its path: formats of several files are told by their neighbours.
+        # By its path: formats of several files are recognised by their neighbours.
         vendor = openslide.OpenSlide.detect_format(file.path)
         if vendor and is_file_set(vendor, file.path):
             return _open_set(file, vendor, limits)
@@ -112,7 +112,7 @@ def _open_set(file: SlideFile, vendor: str, limits: Limits) -> Slide | None:
 
 
 def still_holds(file: SlideFile, info: SlideInfo) -> bool:
-    """Whether an open file, and all others of its set, are what the slide was made of; told from their content.
+    """Whether an open file, and all others of its set, are what the slide was made of, by their content.
 
     Raises:
         OSError: one cannot be read.

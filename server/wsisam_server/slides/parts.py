@@ -1,4 +1,4 @@
-"""Windows in several reads: where one would cost too much, for whoever waits for nothing else, or meets damage."""
+"""Reads windows in parts, where one read would cost too much or meets damage."""
 
 from __future__ import annotations
 

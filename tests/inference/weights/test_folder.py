@@ -11,8 +11,8 @@ from wsisam_server.inference.weights import (
     WeightsFolder,
     add,
     default_folder,
+    list_models,
     load,
-    overview,
     verify,
 )
 from wsisam_server.inference.weights.record import RECORD
@@ -104,7 +104,7 @@ def test_a_record_that_was_damaged_is_refused(folder, edit, change, problem):
     with pytest.raises(WeightsError, match=problem):
         folder.record("plain")
     assert findings(folder) == [("wsisam-lite", "ok"), ("plain", "damaged")]
-    assert problem in overview(folder)[1].problem
+    assert problem in list_models(folder)[1].problem
     folder.remove("plain")
     assert folder.names() == []
 
@@ -174,7 +174,7 @@ def test_a_model_whose_base_was_deleted_by_hand(folder):
 def test_the_overview_tells_models_apart(folder):
     add_plain(folder, licence="Apache-2.0", source="our shelf")
     add_trained(folder)
-    lite, plain, trained = overview(folder)
+    lite, plain, trained = list_models(folder)
     assert (lite.name, lite.built_in, plain.built_in) == ("wsisam-lite", True, False)
     assert lite.weights_hash == trained.weights_hash != plain.weights_hash
     assert (plain.licence, plain.source, trained.licence) == ("Apache-2.0", "our shelf", "")

@@ -9,7 +9,7 @@ import tifffile
 from wsisam_server.cli.damaged_windows import warn_of_damage
 from wsisam_server.core.geometry import FieldPair, Window
 from wsisam_server.core.settings import Limits
-from wsisam_server.segmentation.precompute import Work, planned
+from wsisam_server.segmentation.precompute import Precompute, planned
 from wsisam_server.slides import DamagedRegionError, open_slide
 
 SIDE, TILE = 768, 256
@@ -57,7 +57,7 @@ def work(damaged):
     model = SimpleNamespace(
         wants_low=False, encodes_middle=lambda _role: False, features=lambda pixels, **_: pixels.shape
     )
-    return Work(damaged, model, Stored())
+    return Precompute(damaged, model, Stored())
 
 
 def fields(*corners):

@@ -100,7 +100,7 @@ def _deltas(flat: Flat) -> tuple[NDArray[np.bool_], list[int], NDArray[np.bool_]
 
 
 def _summed(deltas: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The vertices of rings, of which each begins anew."""
+    """The vertices of rings; each ring starts from zero."""
     sums = deltas.cumsum(axis=0)
     ends = counts.cumsum()
     before = np.concatenate([np.zeros((1, 2), np.int64), sums[ends[:-1] - 1]])

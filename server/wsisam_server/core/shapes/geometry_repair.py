@@ -27,7 +27,7 @@ UNITS: Final = 80_000
 """Work for all shapes of one request, as much as so many crossings make: about two seconds."""
 
 FARTHEST: Final = 2.0**31
-"""Pixels; beyond it, where segments cross could not be told to a part of a pixel, and products overflow."""
+"""Pixels. Beyond it, crossings have no sub-pixel precision, and products overflow."""
 
 _RECTANGLE: Final = 5
 """Vertices of a rectangle, the last one being the first."""

@@ -8,7 +8,7 @@ from wsisam_server.inference.weights.add import ModelSpec, ProgressListener, add
 from wsisam_server.inference.weights.errors import WeightsError
 from wsisam_server.inference.weights.files import built_in, frozen_sam, load
 from wsisam_server.inference.weights.folder import WeightsFolder, default_folder
-from wsisam_server.inference.weights.overview import KnownModel, overview
+from wsisam_server.inference.weights.listing import KnownModel, list_models
 from wsisam_server.inference.weights.published import PUBLISHED
 from wsisam_server.inference.weights.record import PARTS, ModelRecord, Part, WeightsFile
 from wsisam_server.inference.weights.served import ServedModels
@@ -31,7 +31,7 @@ __all__ = [
     "built_in",
     "default_folder",
     "frozen_sam",
+    "list_models",
     "load",
-    "overview",
     "verify",
 ]

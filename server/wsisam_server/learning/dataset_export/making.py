@@ -89,7 +89,7 @@ def make(
         finder: opens slides.
         out: the folder to write to; made if it is not there.
         options: how it is wanted.
-        progress: hears how many windows of how many are done.
+        progress: is called with how many of how many windows are done.
 
     Raises:
         DatasetExportError: there are no objects, a file cannot be written, or reading a slide fails. Where there are no

@@ -2,7 +2,7 @@
 
 A box is the object's own. The first click is the point of the object farthest from its edge, each next one the same
 inside the largest error, negative where that is a false positive. As in a session, the field of the first click is kept
-while the later ones stay clear of its edges, and planned anew otherwise; the logits of the answer before are fed back
+while the later ones stay clear of its edges, and planned again otherwise; the logits of the answer before are fed back
 in the same field only, since in another one they would lie elsewhere.
 """
 

@@ -1,6 +1,6 @@
 """Replay room: stored prompts, asked again of another model.
 
-What flows in: annotations with their history, and whoever answers prompts. What flows out: a comparison of old and new
+In: annotations with their history, and an `Answerer` of prompts. Out: a comparison of old and new
 outlines, and, if wanted, the new ones as revisions. It must never know how a prompt is answered, nor of messages.
 """
 

@@ -53,7 +53,7 @@ class ReplayReport:
     Attributes:
         model: that was asked.
         weights_hash: of it.
-        compared: what was drawn anew, in the order of revisions.
+        compared: what was replayed, in the order of revisions.
         left_alone: what was not, by id, and why.
         problems: what was said to those that were not answered, by id.
     """
@@ -66,7 +66,7 @@ class ReplayReport:
 
     @property
     def by_class(self) -> dict[str, list[Comparison]]:
-        """What was drawn anew, by class, in the order of their names."""
+        """What was replayed, by class, in the order of their names."""
         found: dict[str, list[Comparison]] = defaultdict(list)
         for one in self.compared:
             found[one.class_name].append(one)
@@ -79,7 +79,7 @@ class ReplayReport:
 
     @property
     def worst_first(self) -> list[Comparison]:
-        """What was drawn anew, the least alike first."""
+        """What was replayed, the least similar first."""
         return sorted(self.compared, key=lambda one: (one.dice, one.annotation.id))
 
     def as_json(self) -> dict[str, Any]:

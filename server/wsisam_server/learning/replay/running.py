@@ -1,4 +1,4 @@
-"""The way of a replay: choose, ask again, compare, and save if wanted."""
+"""A replay: select, ask again, compare, and save if requested."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def replay(
         save: keep the new outlines, as revisions by the author "replay:" and the model's name. Class, name, colour and
             the rest stay; measurements go, as they do in QuPath when an outline changes. Each is saved by itself, to
             the revision that was read: a run that was cut off is gone on with, and what was changed meanwhile stays.
-        progress: hears how many of how many are done.
+        progress: is called with how many of how many are done.
 
     Raises:
         WsiSamServerError: of the store.

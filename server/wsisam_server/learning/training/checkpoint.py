@@ -40,9 +40,9 @@ def load_state(path: Path, run: str) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
         known, state = content["run"], content["state"]
     except FileNotFoundError as error:
-        raise TrainingError(f"there is no checkpoint at {path}; leave out --resume to start anew") from error
+        raise TrainingError(f"there is no checkpoint at {path}; leave out --resume to start again") from error
     except Exception as error:  # arbitrary bytes make the unpickler fail in arbitrary ways
-        raise TrainingError(f"{path} is no checkpoint of this program; leave out --resume to start anew") from error
+        raise TrainingError(f"{path} is no checkpoint of this program; leave out --resume to start again") from error
     if known != run:
         raise TrainingError(f"{path} belongs to a run with other settings or data; resume with the same, or use --out")
     found: dict[str, Any] = state

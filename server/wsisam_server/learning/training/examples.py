@@ -153,7 +153,7 @@ class Examples:
         return self._features(example, resolution, None)
 
     def pixels(self, example: Example) -> NDArray[np.uint8]:
-        """The example's HR view as the encoder saw it, read anew: uint8 [S, S, 3], RGB."""
+        """The example's HR view as the encoder saw it, read again: uint8 [S, S, 3], RGB."""
         sample = load(example.row, connected_parts=self.connected_parts)
         return read_pixels(sample, example.window.field.high, example.window.augmentation)
 

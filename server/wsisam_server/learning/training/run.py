@@ -71,7 +71,7 @@ class Run:
         options: of the run.
         folder: where everything goes; made if missing.
         device: where the network trains.
-        listener: is told what happens.
+        listener: is called with the run's progress.
         beside: additions whose other route is kept in the file; if not given, those of `start` are.
         start: additions that the run begins with. They are validated before the first step, so that a run which makes
             them worse hands them back.

@@ -17,7 +17,7 @@ class TensorBoardListener:
 
     Args:
         folder: where the files go.
-        then: the observer that is told after it.
+        then: the listener that is called after it.
     """
 
     def __init__(self, folder: Path, then: TrainingListener) -> None:

@@ -99,7 +99,7 @@ class Planner:
 
         Args:
             request: what is asked.
-            field: one in which it is to be answered; None to choose. Chosen anew where it is of another model's size.
+            field: one in which it is to be answered; None to choose. Chosen again where it is of another model's size.
 
         Raises:
             WsiSamServerError: UNKNOWN_MODEL, MODEL_UNAVAILABLE or UNKNOWN_SLIDE_ID; what is wrong with the prompt.

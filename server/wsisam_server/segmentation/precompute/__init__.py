@@ -4,6 +4,13 @@ What flows in: an open slide, a model and where prompts will be: boxes, tissue, 
 the store, which every server that uses it then finds. It must never know of messages or sessions, nor answer a prompt.
 """
 
-from wsisam_server.segmentation.precompute.plan import Done, Plan, Work, for_boxes, over, planned
+from wsisam_server.segmentation.precompute.plan import (
+    Precompute,
+    PrecomputePlan,
+    PrecomputeResult,
+    fields_of_boxes,
+    fields_over,
+    planned,
+)
 
-__all__ = ["Done", "Plan", "Work", "for_boxes", "over", "planned"]
+__all__ = ["Precompute", "PrecomputePlan", "PrecomputeResult", "fields_of_boxes", "fields_over", "planned"]

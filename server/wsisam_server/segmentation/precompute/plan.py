@@ -1,4 +1,4 @@
-"""How much there is to do, and doing it."""
+"""Precompute: which windows have no stored embedding, what that costs, and encoding them."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ MOST_TRIALS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What there is to do.
+class PrecomputePlan:
+    """The windows of a precompute run.
 
     Attributes:
         windows: all that prompts will need, each once in a role, field by field, the finest first, row by row.
@@ -61,8 +61,8 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What was done.
+class PrecomputeResult:
+    """The result of a precompute run.
 
     Attributes:
         encoded: windows that were encoded: the missing ones, and those that were damaged in the store.
@@ -74,8 +74,8 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """Whose windows are encoded, and where they go.
+class Precompute:
+    """Encodes windows of one slide into the store.
 
     Attributes:
         slide: open.
@@ -87,7 +87,7 @@ class Work:
     model: WsiSam
     stored: StoredFeatures
 
-    def seconds(self, plan: Plan) -> float:
+    def seconds(self, plan: PrecomputePlan) -> float:
         """About what the missing windows of a plan take; tried with one of each role."""
         counts = Counter(role for _, role in plan.missing)
         return sum(count * self._seconds(role) for role, count in counts.items())
@@ -103,7 +103,7 @@ class Work:
             spent.append(time.perf_counter() - started)
         return min(spent)
 
-    def run(self, plan: Plan, progress: Callable[[int, int], None]) -> Done:
+    def run(self, plan: PrecomputePlan, progress: Callable[[int, int], None]) -> PrecomputeResult:
         """Encodes what is not in the store; what is there is read, proved and counts as used.
 
         Can be interrupted at any time: what was written is not encoded again. Where the slide is damaged, windows are
@@ -111,7 +111,7 @@ class Work:
 
         Args:
             plan: from `planned`.
-            progress: hears how many of how many windows are done.
+            progress: is called with how many of how many windows are done.
 
         Raises:
             OSError: the store cannot be written.
@@ -140,7 +140,7 @@ class Work:
             for write in unwritten:
                 write.result()
         progress(len(plan.windows), len(plan.windows))
-        return Done(encoded, unreadable)
+        return PrecomputeResult(encoded, unreadable)
 
     def _read(self, windows: Sequence[tuple[Window, Role]]) -> Iterator[_Read]:
         """Windows in their order with their pixels: None for those in the store, the error for damaged ones."""
@@ -166,7 +166,7 @@ class Work:
             readers.shutdown(wait=True, cancel_futures=True)
 
 
-def planned(work: Work, fields: Iterable[FieldPair], *, most_bytes: int | None = None) -> Plan:
+def planned(work: Precompute, fields: Iterable[FieldPair], *, most_bytes: int | None = None) -> PrecomputePlan:
     """What is needed of these fields, and what of it is missing. Looks at the disk.
 
     Args:
@@ -189,10 +189,10 @@ def planned(work: Work, fields: Iterable[FieldPair], *, most_bytes: int | None =
             break
         windows |= more
     missing = [part for part in windows if not work.stored.has(work.slide.info.content_key, *part)]
-    return Plan(list(windows), missing, sum(windows.values()), sum(windows[part] for part in missing))
+    return PrecomputePlan(list(windows), missing, sum(windows.values()), sum(windows[part] for part in missing))
 
 
-def for_boxes(boxes: Iterable[Box], info: SlideInfo, image_size: int) -> tuple[list[FieldPair], int]:
+def fields_of_boxes(boxes: Iterable[Box], info: SlideInfo, image_size: int) -> tuple[list[FieldPair], int]:
     """The fields in which a server answers boxes.
 
     Returns:
@@ -210,7 +210,7 @@ def for_boxes(boxes: Iterable[Box], info: SlideInfo, image_size: int) -> tuple[l
     return list(found), outside
 
 
-def over(lattice: Lattice, tissue: Tissue | None = None) -> list[FieldPair]:
+def fields_over(lattice: Lattice, tissue: Tissue | None = None) -> list[FieldPair]:
     """The fields that take first clicks on tissue, or anywhere on the slide; each once, row by row."""
     # A place takes the clicks that are nearer to it than to its neighbours.
     columns, rows = (

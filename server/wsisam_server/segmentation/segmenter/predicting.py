@@ -50,7 +50,7 @@ class Predictor:
 
         Args:
             planned: from the planner.
-            listener: hears of waits, and is asked for pixels.
+            listener: is called when the prompt has to wait, and asked for pixels.
             preloaded: windows of the slide that were read already.
 
         Raises:

@@ -71,7 +71,7 @@ class Segmenter:
         Args:
             request: the prompt.
             listener: is called when the prompt has to wait. Without one, missing pixels are an error.
-            field: in which it is to be answered, such as that of an earlier answer; None to choose. Chosen anew
+            field: in which it is to be answered, such as that of an earlier answer; None to choose. Chosen again
                 if the model was replaced by one of another image size.
             provisional: the provisional plan of this request.
             preloaded: windows of the slide that were read already.

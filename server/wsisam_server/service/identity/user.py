@@ -27,7 +27,7 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Whoever made a call.
+    """The maker of a call.
 
     Attributes:
         name: goes into annotations and the log; empty for somebody on this machine who gave no token.

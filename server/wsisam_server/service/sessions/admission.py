@@ -80,7 +80,7 @@ class Admission:
             raise WsiSamServerError(Reason.SHUTTING_DOWN)
 
     def check_pixels(self) -> None:
-        """Passes whoever may push pixels. These are for outlines, and their memory is for people who make some.
+        """Passes a caller who may push pixels. These are for outlines, and their memory is for people who make some.
 
         Raises:
             WsiSamServerError: ROLE_NOT_ALLOWED.

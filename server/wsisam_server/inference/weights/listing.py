@@ -41,7 +41,7 @@ class KnownModel:
     problem: str = ""
 
 
-def overview(folder: WeightsFolder) -> list[KnownModel]:
+def list_models(folder: WeightsFolder) -> list[KnownModel]:
     """The built-in models, then those added, by name. Files are not read again; `verify` does that.
 
     Raises:
