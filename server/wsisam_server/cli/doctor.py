@@ -108,7 +108,7 @@ def _openslide() -> Finding:
 
 
 def _models(weights_dir: Path | None) -> list[Finding]:
-    from wsisam_server.inference.weights import PUBLISHED, WeightsFolder, default_folder
+    from wsisam_server.inference.weights import PUBLISHED, WeightsFolder, default_folder, list_models
 
     known = list_models(WeightsFolder(weights_dir or default_folder()))
     ready = [model for model in known if not model.problem]

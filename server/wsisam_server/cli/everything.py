@@ -25,7 +25,7 @@ from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
 from wsisam_server.cli.progress import counted
-from wsisam_server.cli.prompts import BoxType, Numbers, Result, describe
+from wsisam_server.cli.prompts import BoxType, Numbers, PromptOutline, describe
 from wsisam_server.client import areas, geometry
 from wsisam_server.core.answers import SurveyStep
 from wsisam_server.core.shapes import GeometryRepairer, GeometryRepairError, collection, feature, polygonal
@@ -124,7 +124,7 @@ def command(
         geojson.write_text(json.dumps(collection(features)), encoding="utf-8")
     if overlay is not None:
         # Where there are none, the region as it is: an earlier run's picture would be taken for this one's.
-        results = [Result(proposal.prompt, proposal.outline) for proposal in proposals]
+        results = [PromptOutline(proposal.prompt, proposal.outline) for proposal in proposals]
         draw_on(slide, results, overlay, None if results else where.bounds)
     if found.problem is not None:
         raise found.problem

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wsisam_server.annotations.store import Annotation, Draft, SlideRecord, Store
-    from wsisam_server.cli.annotation_files import Entry
+    from wsisam_server.cli.annotation_files import FileEntry
 
 PAGE: Final = 1000
 
@@ -67,7 +67,7 @@ class Importer:
         self._elsewhere: dict[uuid.UUID, str] = {}
         self._counts = ImportCounts()
 
-    def save(self, entries: list[Entry]) -> ImportCounts:
+    def save(self, entries: list[FileEntry]) -> ImportCounts:
         """Stores all that can be; says what was left out.
 
         Raises:
@@ -80,7 +80,7 @@ class Importer:
             waiting = self._save_until_refused(waiting)
         return self._counts
 
-    def _save_until_refused(self, entries: list[Entry]) -> list[Entry]:
+    def _save_until_refused(self, entries: list[FileEntry]) -> list[FileEntry]:
         """Stores batch by batch; at one that the store refuses, what is left, with that settled."""
         done = 0
         for batch in _batches(entries):
@@ -117,7 +117,7 @@ class Importer:
             there, _ = listed(self._store, Wanted(slide_id=slide_id), deleted=True)
             self._elsewhere |= dict.fromkeys(there, slide_id)
 
-    def _settled(self, entries: list[Entry]) -> list[Entry]:
+    def _settled(self, entries: list[FileEntry]) -> list[FileEntry]:
         """Entries without the ids that are taken elsewhere: under new ones, or left out."""
         taken = [entry for entry in entries if entry.draft.id in self._elsewhere]
         if not self._new_ids:
@@ -134,11 +134,11 @@ class Importer:
         self._check_versions(anew)
         return anew
 
-    def _renamed(self, entry: Entry) -> Entry:
+    def _renamed(self, entry: FileEntry) -> FileEntry:
         entry = entry.under(found.id_of_its_own(self._record.slide_id, entry.draft.id, 0))
         return replace(entry, draft=self._as_stored(entry.draft))
 
-    def _without(self, error: WsiSamServerError, batch: list[Entry]) -> list[Entry]:
+    def _without(self, error: WsiSamServerError, batch: list[FileEntry]) -> list[FileEntry]:
         """A batch without what a server refuses whose limits are others than ours."""
         refused = next((entry for entry in batch if str(entry.draft.id) == error.details.get("annotation_id")), None)
         if refused is not None and error.reason is Reason.ANNOTATION_NOT_FOUND and self._new_ids:
@@ -156,7 +156,7 @@ class Importer:
         self._counts.left_out += 1
         return [entry for entry in batch if entry is not refused]
 
-    def _check_versions(self, entries: list[Entry]) -> None:
+    def _check_versions(self, entries: list[FileEntry]) -> None:
         other = [entry for entry in entries if self._differs(entry.draft)]
         if not other or self._update:
             return
@@ -193,8 +193,8 @@ class Importer:
         return PurePosixPath(unquote(uris[-1]).replace("\\", "/")).name if uris else slide_id
 
 
-def _batches(entries: list[Entry]) -> Iterator[list[Entry]]:
-    batch: list[Entry] = []
+def _batches(entries: list[FileEntry]) -> Iterator[list[FileEntry]]:
+    batch: list[FileEntry] = []
     vertices = 0
     for entry in entries:
         count = int(shapely.get_num_coordinates(entry.draft.content.shape))

@@ -17,7 +17,7 @@ from wsisam_server.cli.model import model_of_server, model_options
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
-from wsisam_server.cli.prompts import BoxType, Numbers, PointType, Result, describe, prompts
+from wsisam_server.cli.prompts import BoxType, Numbers, PointType, PromptOutline, describe, prompts
 from wsisam_server.core.answers import CELLS
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.requests import Request
@@ -111,7 +111,7 @@ def command(
     request = pb.SegmentBatchRequest(items=items, options=options, mpp=slide_mpp)
     answers = _by_server(server, slide, request, model, connection) if server else _here(slide, request, model)
     outlines, errors = _collect(answers, len(items), server)
-    results = [Result(wanted[number], outlines[number]) for number in sorted(outlines)]
+    results = [PromptOutline(wanted[number], outlines[number]) for number in sorted(outlines)]
     for result in results:
         click.echo(_line(result))
     if results:
@@ -143,7 +143,7 @@ def _collect(answers: Iterator[Answer], count: int, server: str | None) -> tuple
     return outlines, errors
 
 
-def _write(slide: Path, results: list[Result], geojson: Path | None, overlay: Path | None) -> None:
+def _write(slide: Path, results: list[PromptOutline], geojson: Path | None, overlay: Path | None) -> None:
     """Writes also that nothing was found: an earlier run's file would be taken for this one's."""
     if not results:
         return  # nothing was answered, which the command says by its status
@@ -184,7 +184,7 @@ def _here(slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -
                 yield number, error.public_text
 
 
-def _line(result: Result) -> str:
+def _line(result: PromptOutline) -> str:
     shape, outline = result.geometry, result.outline
     if shape.is_empty:
         return f"{describe(result.prompt)}: nothing found"

@@ -206,11 +206,11 @@ class _Bars:
         self._bars.stop()
 
     def fetching(self, part: Part, done: int, total: int | None) -> None:
-        """See `ProgressListener`."""
+        """See `AddListener`."""
         self._bars.update(self._tasks[part], completed=done, total=total, visible=True)
 
     def checking(self) -> None:
-        """See `ProgressListener`."""
+        """See `AddListener`."""
         self._bars.update(self._check, visible=True)
 
 

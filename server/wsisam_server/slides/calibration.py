@@ -41,7 +41,7 @@ _MICRONS: Final = {
 _IMAGEJ_UNIT = re.compile(r"^unit=(.*)$", re.MULTILINE)
 
 
-class Tags(Protocol):
+class TagMapping(Protocol):
     """The tags of a TIFF's page, by number."""
 
     def get(self, tag: int, /) -> Any:
@@ -53,7 +53,7 @@ class Tags(Protocol):
         ...
 
 
-def tiff_axes(tags: Tags) -> Axes | None:
+def tiff_axes(tags: TagMapping) -> Axes | None:
     """The pixel size in the tags of a TIFF's first page, where it is plausible.
 
     OME-XML's PhysicalSizeX and PhysicalSizeY come first, as in Bio-Formats; then the resolution tags, in the unit that

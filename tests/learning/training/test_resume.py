@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from wsisam_server.learning.training import Run, Source, TrainingError
-from wsisam_server.learning.training.listener import SilentListener
+from wsisam_server.learning.training.listeners import SilentTrainingListener
 
 
 class Killed(BaseException):
     """As a kill: nothing in the program catches it."""
 
 
-class KillAfter(SilentListener):
+class KillAfter(SilentTrainingListener):
     def __init__(self, step):
         self.step = step
 
@@ -31,7 +31,9 @@ def run(base, encode, manifest, options, tmp_path, monkeypatch):
             **{"steps": 3, "batch": 2, "save_every": 1, "validate_every": 3, "additions_from": 0.5} | changes
         )
         device = torch.device("cpu")
-        return Run(base, [Source(path)], chosen, tmp_path / name, device=device, listener=listener or SilentListener())
+        return Run(
+            base, [Source(path)], chosen, tmp_path / name, device=device, listener=listener or SilentTrainingListener()
+        )
 
     return make
 

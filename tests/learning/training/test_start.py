@@ -7,7 +7,7 @@ from wsisam_model import ModelSettings
 from wsisam_model.additions import Additions
 from wsisam_server.learning.training import Run, Source, TrainingError
 from wsisam_server.learning.training.export import export
-from wsisam_server.learning.training.listener import SilentListener
+from wsisam_server.learning.training.listeners import SilentTrainingListener
 from wsisam_server.learning.training.network import Network
 from wsisam_server.learning.training.start import blended, start_tensors
 
@@ -38,7 +38,7 @@ def run(base, encode, manifest, options, tmp_path, monkeypatch, start):
         chosen = options(**{"steps": 1, "box_share": 0.0} | changes)
         device = torch.device("cpu")
         folder = tmp_path / "out"
-        return Run(base, [Source(path)], chosen, folder, device=device, listener=SilentListener(), start=start)
+        return Run(base, [Source(path)], chosen, folder, device=device, listener=SilentTrainingListener(), start=start)
 
     return make
 

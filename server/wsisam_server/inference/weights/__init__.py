@@ -4,7 +4,7 @@ What flows in: names, files and URLs. What flows out: records of what lies in th
 file is hashed as it comes and loaded once before anybody sees it. It must never know of prompts, slides or messages.
 """
 
-from wsisam_server.inference.weights.add import ModelSpec, ProgressListener, add
+from wsisam_server.inference.weights.add import AddListener, ModelSpec, add
 from wsisam_server.inference.weights.errors import WeightsError
 from wsisam_server.inference.weights.files import built_in, frozen_sam, load
 from wsisam_server.inference.weights.folder import WeightsFolder, default_folder
@@ -17,12 +17,12 @@ from wsisam_server.inference.weights.verify import Finding, verify
 __all__ = [
     "PARTS",
     "PUBLISHED",
+    "AddListener",
     "Finding",
     "KnownModel",
     "ModelRecord",
     "ModelSpec",
     "Part",
-    "ProgressListener",
     "ServedModels",
     "WeightsError",
     "WeightsFile",

@@ -50,7 +50,7 @@ class ModelSpec:
     link: bool = False
 
 
-class ProgressListener(Protocol):
+class AddListener(Protocol):
     """Is called with the progress of adding a model."""
 
     def fetching(self, part: Part, done: int, total: int | None) -> None:
@@ -62,7 +62,7 @@ class ProgressListener(Protocol):
         ...
 
 
-def add(folder: WeightsFolder, spec: ModelSpec, listener: ProgressListener) -> ModelRecord:
+def add(folder: WeightsFolder, spec: ModelSpec, listener: AddListener) -> ModelRecord:
     """Adds a model. It is there with its last file, or not at all.
 
     Raises:
@@ -142,7 +142,7 @@ def _check(spec: ModelSpec) -> None:
             raise WeightsError(f"a SHA-256 is given for {part}, and no file")
 
 
-def _fetched(spec: ModelSpec, part: Part, place: Path, listener: ProgressListener) -> WeightsFile:
+def _fetched(spec: ModelSpec, part: Part, place: Path, listener: AddListener) -> WeightsFile:
     origin = spec.origins[part]
 
     def progress(done: int, total: int | None) -> None:

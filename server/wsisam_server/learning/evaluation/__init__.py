@@ -14,7 +14,7 @@ from wsisam_server.learning.evaluation.options import BOX, MAX_CLICKS, Evaluatio
 from wsisam_server.learning.evaluation.pictures import WorstCases, picture
 from wsisam_server.learning.evaluation.plot import plot
 from wsisam_server.learning.evaluation.protocol import Case
-from wsisam_server.learning.evaluation.report import Difference, EvaluationReport, Result
+from wsisam_server.learning.evaluation.report import Difference, EvaluationReport, MeanScores
 from wsisam_server.learning.evaluation.scores import dice, iou
 from wsisam_server.learning.evaluation.sheet import contact_sheet
 from wsisam_server.learning.evaluation.variants import Variant, variants_of
@@ -28,7 +28,7 @@ __all__ = [
     "EvaluationReport",
     "Journal",
     "JournalError",
-    "Result",
+    "MeanScores",
     "Variant",
     "WorstCases",
     "contact_sheet",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class MeanScores:
     """Means over the objects, for one variant and one kind of prompt.
 
     Attributes:
@@ -71,7 +71,7 @@ class EvaluationReport:
         differences: between each variant and those before it.
         images: rows looked through.
         images_without_objects: rows skipped because nothing is drawn on them.
-        objects_found: objects in all rows, of which `Result.n` were drawn.
+        objects_found: objects in all rows, of which `MeanScores.n` were drawn.
         interaction: of each variant, what `interaction` sums up.
         answers: of each variant and prompt, what `shape_and_score` sums up.
     """
@@ -80,7 +80,7 @@ class EvaluationReport:
     weights_hash: str
     options: EvaluationOptions
     variants: tuple[Variant, ...]
-    results: tuple[Result, ...]
+    results: tuple[MeanScores, ...]
     differences: tuple[Difference, ...]
     images: int
     images_without_objects: int
@@ -88,7 +88,7 @@ class EvaluationReport:
     interaction: tuple[dict[str, Any], ...] = ()
     answers: tuple[dict[str, Any], ...] = ()
 
-    def result(self, variant: Variant, prompt: str) -> Result:
+    def result(self, variant: Variant, prompt: str) -> MeanScores:
         """The result of a variant and a prompt that were measured."""
         return next(found for found in self.results if (found.variant, found.prompt) == (variant, prompt))
 
@@ -150,11 +150,11 @@ class Scores:
             {int(each.prompt): each for each in answers[variant] if each.prompt != BOX} for answers in self._objects
         ]
 
-    def result(self, variant: Variant, prompt: str, seed: int) -> Result:
+    def result(self, variant: Variant, prompt: str, seed: int) -> MeanScores:
         """Means and interval over the objects noted."""
         answers = self._answers(variant, prompt)
         count, dice = len(answers), [each.dice for each in answers]
-        return Result(
+        return MeanScores(
             variant=variant,
             prompt=prompt,
             dice=sum(dice) / count,

@@ -8,12 +8,11 @@ objects, round after round (`session`, `trainer`). It must never know of message
 
 from wsisam_server.learning.training.errors import TrainingError
 from wsisam_server.learning.training.history import Validation
-from wsisam_server.learning.training.listener import TrainingListener
+from wsisam_server.learning.training.listeners import TrainingListener, with_tensorboard
 from wsisam_server.learning.training.options import TrainOptions
 from wsisam_server.learning.training.report import write_report
 from wsisam_server.learning.training.run import Run, TrainingResult
 from wsisam_server.learning.training.sources import Source
-from wsisam_server.learning.training.tensorboard import with_tensorboard
 
 __all__ = [
     "Run",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wsisam_model.loading import Modules
     from wsisam_server.learning.datasets import Row
     from wsisam_server.learning.training.examples import Example, Resolution
-    from wsisam_server.learning.training.listener import TrainingListener
+    from wsisam_server.learning.training.listeners import TrainingListener
     from wsisam_server.learning.training.options import TrainOptions
     from wsisam_server.learning.training.sources import Source
     from wsisam_server.learning.training.validation import ValidationAnswer

@@ -41,7 +41,7 @@ JITTER = 0.1  # how far, in extents, the viewport's middle is off the object's
 CLICKS = (1, 3, 5)
 
 
-class Answer(Protocol):
+class AnswerFunction(Protocol):
     """Answers one prompt on one example: float32 [256, 256] logits over its HR view."""
 
     def __call__(self, example: Example, prompt: Prompt, /) -> NDArray[np.float32]:
@@ -94,7 +94,7 @@ def cases(store: Examples, source: Source, rows: Sequence[Row], count: int, seed
 
 
 def answers(
-    answer: Answer, example: Example, image_size: int, *, box_only: bool = False, feedback: bool = True
+    answer: AnswerFunction, example: Example, image_size: int, *, box_only: bool = False, feedback: bool = True
 ) -> Iterator[ValidationAnswer]:
     """Asks for the example's object by 1 to 5 clicks, or by a box.
 
@@ -129,7 +129,7 @@ def answers(
             given.append(click)
 
 
-def network_answer(network: Network, store: Examples, *, low: bool, additions: bool = True) -> Answer:
+def network_answer(network: Network, store: Examples, *, low: bool, additions: bool = True) -> AnswerFunction:
     """Answers with a network in training.
 
     Args:
@@ -150,7 +150,7 @@ def network_answer(network: Network, store: Examples, *, low: bool, additions: b
     return answer
 
 
-def base_answer(base: Modules, store: Examples) -> Answer:
+def base_answer(base: Modules, store: Examples) -> AnswerFunction:
     """Answers with the frozen base alone."""
     image_pe = base.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2)
 

@@ -1,19 +1,47 @@
-"""Writes the course of a run for TensorBoard, where that is installed."""
+"""Listeners of a run: the terminal and TensorBoard get its progress, and the loop knows neither."""
 
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from wsisam_server.learning.training.history import Validation
-    from wsisam_server.learning.training.listener import TrainingListener
+
+
+class TrainingListener(Protocol):
+    """Is called with the progress of a run."""
+
+    def encoded(self, done: int, total: int) -> None:
+        """So many of the windows have their features."""
+        ...
+
+    def stepped(self, step: int, steps: int, loss: float) -> None:
+        """A step is done; `step` counts from 1."""
+        ...
+
+    def validated(self, validation: Validation) -> None:
+        """A validation is done."""
+        ...
+
+
+class SilentTrainingListener:
+    """Has no effect."""
+
+    def encoded(self, done: int, total: int) -> None:
+        """See `TrainingListener`."""
+
+    def stepped(self, step: int, steps: int, loss: float) -> None:
+        """See `TrainingListener`."""
+
+    def validated(self, validation: Validation) -> None:
+        """See `TrainingListener`."""
 
 
 class TensorBoardListener:
-    """An observer that writes TensorBoard's files and hands everything on.
+    """Writes TensorBoard's files, and forwards to another listener.
 
     Args:
         folder: where the files go.
@@ -44,5 +72,5 @@ class TensorBoardListener:
 
 
 def with_tensorboard(folder: Path, listener: TrainingListener) -> TrainingListener:
-    """The observer, and TensorBoard's files in the folder if TensorBoard is installed."""
+    """The listener, and one for TensorBoard's files in the folder if TensorBoard is installed."""
     return listener if importlib.util.find_spec("tensorboard") is None else TensorBoardListener(folder, listener)
