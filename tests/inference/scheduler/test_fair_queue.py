@@ -98,9 +98,9 @@ def test_nobody_is_passed_twice_by_the_same_owner(steps):
         passed.pop((priority, principal), None)
         for entry in set(waiting.values()):
             if entry[0] == priority and entry[1] != principal:
-                passes = passed.setdefault(entry, Counter())
-                passes[principal] += 1
-                assert passes[principal] == 1
+                is_background = passed.setdefault(entry, Counter())
+                is_background[principal] += 1
+                assert is_background[principal] == 1
     assert not waiting
 
 

@@ -114,7 +114,7 @@ class ClusterEngine:
             times.read += reply.times.read
             return reply
 
-        prepared, waited = await self._device.cache.get(key, compute, passing=entry.priority.passes)
+        prepared, waited = await self._device.cache.get(key, compute, background=entry.priority.is_background)
         times.encoder_runs += prepared.times.encoder_runs if waited else 0
         return prepared
 

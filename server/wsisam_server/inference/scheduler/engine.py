@@ -29,8 +29,8 @@ class Priority(IntEnum):
     BATCH = 3
 
     @property
-    def passes(self) -> bool:
-        """Whether nobody is known to come back to what is encoded for it."""
+    def is_background(self) -> bool:
+        """Whether it is background work (batches and prefetches), whose embeddings may not be used again."""
         return self in {Priority.PREFETCH, Priority.BATCH}
 
 

@@ -148,7 +148,7 @@ class LocalEngine:
                 self._device.write_behind.put(partial(stored.save, job.slide_id, window, role, raw))
             return embedding
 
-        embedding, waited = await self._device.cache.get(key, compute, passing=entry.priority.passes)
+        embedding, waited = await self._device.cache.get(key, compute, background=entry.priority.is_background)
         times.encoder_runs += int(waited and id(embedding) not in self._loaded)
         return embedding
 

@@ -3,7 +3,7 @@
 A file of its own and not the annotation store: a server may run without a store, a store may be shared by servers, and
 its backups must not hold what opens the server. It is replaced as a whole by one rename, so that no reader sees half.
 
-A token is 256 random bits, so that its SHA-256 tells nobody anything, and needs none of the slowness that protects
+A token is 256 random bits, so that its SHA-256 reveals nothing, and needs none of the slowness that protects
 passwords. Only that hash is kept; the token itself is shown when it is made, and never again.
 """
 

@@ -155,7 +155,7 @@ class Access:
 
     @contextmanager
     def active(self, call: ActiveCall) -> Iterator[None]:
-        """Runs a call's body, which is cancelled when its token is revoked; `call.ended_by` then says so."""
+        """Runs a call's body, which is cancelled when its token is revoked; `call.ended_by` then holds the reason."""
         call.task = asyncio.current_task()
         self._active_calls.add(call)
         try:
@@ -230,7 +230,7 @@ def caller_address(peer: str) -> str:
     """The address that distinguishes a caller: the host; for this host, the connection, as its users share it.
 
     Args:
-        peer: as gRPC says it, such as `ipv4:10.0.0.7:50431`.
+        peer: in gRPC's form, such as `ipv4:10.0.0.7:50431`.
     """
     kind, _, address = unquote(peer).partition(":")
     host, _, port = address.rpartition(":")

@@ -105,7 +105,7 @@ class Admission:
     def streaming(self, stream: Stream) -> Iterator[None]:
         """Has a stream end with the server while it is open."""
         self._streams.add(stream)
-        if self._draining:  # it was let in before, and began only now
+        if self._draining:  # it was admitted before, and began only now
             stream.drain()
         try:
             yield

@@ -29,7 +29,7 @@ async def batch_answers(
 
     Args:
         batch: planned.
-        commit: how a prompt's outline is kept; asked when its turn comes. What it raises is the prompt's error.
+        commit: how a prompt's outline is kept; called when the prompt begins. What it raises is the prompt's error.
         commits: answers prompts.
         admission: ends the batch when the server stops.
 

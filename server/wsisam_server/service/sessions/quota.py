@@ -88,7 +88,7 @@ class FailureLimiter:
 
     @asynccontextmanager
     async def limited(self) -> AsyncIterator[None]:
-        """Counts a call that fails in here; its error goes on when it may be answered."""
+        """Counts a call that fails in the context. Its error is delayed until it may be answered."""
         try:
             yield
         except WsiSamServerError as error:

@@ -26,7 +26,7 @@ class RequestedPixels:
         return window in self._waited_for
 
     def add(self, windows: Sequence[PixelWindow]) -> tuple[PixelWindow, ...]:
-        """Notes that windows are needed; returns those that must be asked for because nobody has yet."""
+        """Notes that windows are needed. Returns those that were not requested before."""
         fresh = tuple(window for window in windows if window not in self._waited_for)
         self._waited_for.update(fresh)
         return fresh

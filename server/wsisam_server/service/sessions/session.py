@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _PendingPrompt:
-    """One revision on its way.
+    """One revision that waits for its answer.
 
-    `ended` once it was answered for from outside: the task then says nothing. `keeping` once its outline is on its way
-    into the store, from which nothing takes it back: its own answer comes.
+    `ended` is set when it was answered from outside, so that the task emits nothing. `keeping` is set when its outline
+    goes to the store: from then on it cannot be cancelled.
     """
 
     object_id: str
@@ -74,10 +74,10 @@ class Session:
 
     Args:
         segmenter: knows slide and model, and takes pixels.
-        common: what holds for all prompts: slide, model, options, whose they are; see `Request`.
+        common: what all prompts share: slide, model, options, principal; see `Request`.
         limits: bounds on what one stream may hold.
         commits: answers the prompts.
-        admission: what the user may send and have waiting, in all streams together.
+        admission: the user's rate limit and quota, in all streams together.
         emit: takes each event, in order; must not block.
 
     Raises:
@@ -95,7 +95,7 @@ class Session:
     ) -> None:
         self.model = segmenter.model(common.model)
         self.pixel_size = segmenter.slide_info(common.slide_id).pixel_size(common.mpp)
-        # From now on the very model that answers, whatever becomes the default.
+        # The name of the model that answers, even if the default changes.
         self.common = replace(common, model=self.model.name)
         self._segmenter = segmenter
         self._limits = limits
@@ -113,7 +113,7 @@ class Session:
         self._answers: OrderedDict[str, tuple[SlidePrompt, Outcome]] = OrderedDict()
 
     def admit(self) -> None:
-        """Passes when one more prompt may come now. Ask it before anything is made of the message.
+        """Passes when one more prompt may come now. Call it before the message is converted.
 
         Raises:
             WsiSamServerError: TOO_MANY_MESSAGES; the reason that was given to `refuse`.
@@ -123,11 +123,11 @@ class Session:
         self._admission.rate_limiter.take(self.common.principal)
 
     def admits_viewport(self) -> bool:
-        """Whether a viewport is looked at now. Of those that come too fast only the newest is, with the next prompt."""
+        """Whether a viewport is used now. Of those that come too fast only the newest is, with the next prompt."""
         return self._admission.rate_limiter.allows(self.common.principal)
 
     async def wait_for_rate(self) -> None:
-        """Returns when a cancel or a tile may be read: lost, it would leave something waiting."""
+        """Returns when a cancel or a tile may be read. These are delayed, not dropped: others wait for them."""
         await self._admission.rate_limiter.wait(self.common.principal)
 
     def refuse(self, reason: Reason) -> None:
@@ -135,7 +135,7 @@ class Session:
         self._closed_by = reason
 
     def view(self, viewport: Viewport) -> None:
-        """Takes note of what the annotator sees."""
+        """Sets what the annotator sees, and prefetches for it."""
         self._viewport = viewport
         common = self.common
         self._prefetcher.look(self._segmenter.likely_fields(common.slide_id, self.model, viewport, common.mpp))
@@ -192,7 +192,7 @@ class Session:
         await self._pixels.arrived(window)
 
     async def close(self) -> None:
-        """Drops all waiting work without answering it: there is nobody to answer."""
+        """Cancels all waiting work without answering it: the client has left."""
         await self._prefetcher.close()
         for task in self._tasks:
             task.cancel()

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["VARIABLES", "spans"]
 
 VARIABLES: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-"""Either says where spans go, and that they are wanted; OpenTelemetry reads them, and its others, itself."""
+"""Either enables spans and names their destination. OpenTelemetry reads these and its other variables itself."""
 
 _log = logging.getLogger(__name__)
 
 
 def spans(environment: Mapping[str, str] = os.environ) -> Spans | None:
-    """What makes spans, if they are wanted and OpenTelemetry is installed."""
+    """The maker of spans, if they are enabled and OpenTelemetry is installed."""
     off = environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
     if off or not any(environment.get(name) for name in VARIABLES):
         return None
