@@ -1,6 +1,6 @@
 """Composes the server: builds everything from the settings, starts it, stops it.
 
-What flows in: settings. What flows out: a running server. It must never decide anything about a prompt.
+In: settings. Out: a running server. It must never decide anything about a prompt.
 """
 
 from __future__ import annotations

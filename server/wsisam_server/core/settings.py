@@ -1,7 +1,7 @@
 """The settings of `wsisam serve`, declared once: names, types, bounds, defaults, meanings, and which are options.
 
 What is read from a file, the environment and the command line, what is checked, printed and explained, and the page
-docs/configuration.md all follow from the fields below. What flows in: values. What flows out: one frozen `Settings`;
+docs/configuration.md all follow from the fields below. In: values. Out: one frozen `Settings`;
 every module gets what it needs from there. It must never open or start anything.
 """
 

@@ -1,6 +1,6 @@
 """Encryption: PEM files to gRPC's credentials, for the server and for clients.
 
-What flows in: files. What flows out: credentials that are known to work, or an error that says which file does not. It
+In: files. Out: credentials that are known to work, or an error that says which file does not. It
 must never know who a caller is.
 """
 

@@ -1,6 +1,6 @@
 """QuPath room: the client jar and the scripts on their way into QuPath's user directories, and out of them.
 
-What flows in: folders. What flows out: files copied, and reports of what was done or found. It must never talk to a
+In: folders. Out: files copied, and reports of what was done or found. It must never talk to a
 server, nor read or write anything of QuPath's but what it installed itself.
 """
 

@@ -1,6 +1,6 @@
 """Slides room: squares of RGB pixels out of any slide, whether the server opens the file or the client sends pixels.
 
-What flows in: a client's URI or a local path, and windows in slide coordinates. What flows out: a `SlideInfo` and
+In: a client's URI or a local path, and windows in slide coordinates. Out: a `SlideInfo` and
 uint8 RGB patches, registered to a fraction of a pixel. It must never know what a model, a prompt or a message is.
 
 Level-0 coordinates agree with QuPath's: they start at the bounding box that OpenSlide reports (QuPath crops to it),

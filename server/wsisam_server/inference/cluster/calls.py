@@ -47,8 +47,8 @@ class ReplicaCall:
     def ring_key(self) -> str:
         """The key on the router's hash ring: slide and window.
 
-        Not the slide alone, whose windows would then all be one replica's: a batch over one slide, or a course that
-        looks at one, would leave the others idle. An embedding is of one window, so nothing is lost by it.
+        Not the slide alone, whose windows would then all be one replica's: a batch over one slide, or a course on
+        one, would leave the others idle. An embedding is of one window, so nothing is lost by it.
         """
         high = self.field.high
         return f"{self.slide_id} {high.x} {high.y} {high.downsample} {high.size}"

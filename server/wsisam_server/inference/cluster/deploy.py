@@ -148,7 +148,7 @@ class RayReplicas:
         """Asks Ray how many replicas run, and why no other does. Blocks."""
         try:
             _, why = self._status()
-        except Exception as error:  # noqa: BLE001 - whatever ails Ray, the server goes on with what it knew
+        except Exception as error:  # noqa: BLE001 - whatever fails in Ray, the last known state stays in use
             _log.warning("Ray does not say how many replicas run: %s", error)
             return
         failed = _last_words(why) if FAILED in why else ""
@@ -255,7 +255,7 @@ class RayReplicas:
 
     @property
     def _hopeless(self) -> str:
-        """Why nobody will answer; empty where somebody may."""
+        """Why no replica will answer; empty while one may."""
         return f"no replica runs, and none can be started: {self._failed}" if self._failed and not self._count else ""
 
     async def _ask(self, method: str, call: ReplicaCall, *payload: object, by_reference: bool) -> Any:
@@ -264,7 +264,7 @@ class RayReplicas:
         response = handle.remote(call, *payload)
         # A task of its own tells a call that was cancelled here from one that Ray has cancelled.
         answer = asyncio.ensure_future(_result(response))
-        # Its error is asked for here too: nobody does whose call was cancelled.
+        # Retrieves its error, as a cancelled caller does not.
         answer.add_done_callback(lambda task: task.cancelled() or task.exception())
         deadline = time.monotonic() + self._settings.answer_seconds
         try:

@@ -40,7 +40,7 @@ class ClusterEngine:
     def __init__(self, info: ModelInfo, device: RemoteDevice) -> None:
         self._info = info
         self._device = device
-        # A work item lives as long as somebody waits for it.
+        # A work item lives as long as a call waits for it.
         self._wanted: WeakValueDictionary[Key, WorkItem] = WeakValueDictionary()
         self._sent: dict[Key, Priority] = {}
 

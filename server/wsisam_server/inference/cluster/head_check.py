@@ -88,7 +88,7 @@ def within(seconds: float, call: Callable[[], object]) -> None:
 
 
 def _place(address: str) -> str:
-    """Where Ray will look when it is left to itself; the address again where that is not known."""
+    """The address that Ray itself would use for auto; "auto" where that is not known."""
     named = os.environ.get("RAY_ADDRESS")
     if named:
         return named.rpartition("://")[2]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
-"""How often this server looks how many replicas there are."""
+"""How often this server polls the number of replicas."""
 
 
 class ClusterModels:

@@ -28,7 +28,7 @@ PAUSE_SECONDS = 0.5
 """Before a lost call is repeated: a router that has just met a dead replica needs a moment to leave it out."""
 
 QUERY_SECONDS = 5.0
-"""That a replica may take to look at its disk; then the pixels are sent as if nothing lay there."""
+"""Timeout of a replica's lookup on its disk. After it, pixels are sent as if nothing was stored."""
 
 Result = TypeVar("Result")
 

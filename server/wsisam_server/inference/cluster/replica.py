@@ -56,7 +56,7 @@ class Replica:
     in Ray's, which is first come first served.
 
     Where a step fails and the device then computes nothing at all, the process ends: what it was asked is then lost,
-    and asked of others at once. Ray's own looks at its health would let it fail prompts until the third of them.
+    and asked of others at once. Ray's own health checks would let it fail prompts until the third of them.
 
     Raises:
         ClusterError: this machine's default model is not the server's, or has no folder for embeddings.
@@ -109,7 +109,7 @@ class Replica:
                 if await engine.to_encode(job):
                     return MissingEmbedding()
                 return await engine.predict(job)
-        except _NoPixelsError:  # evicted since it was looked at
+        except _NoPixelsError:  # evicted since it was checked
             return MissingEmbedding()
         except WsiSamServerError as error:
             return Refused.of(error)

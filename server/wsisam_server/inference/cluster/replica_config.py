@@ -32,14 +32,14 @@ class ReplicaConfig:
 
     Attributes:
         factory: loads its models.
-        default: what the default model must turn out to be: the one of this server.
+        default: the default model of this server, which the replica's must equal.
         cache_bytes: limit of its embedding cache.
         model_bytes: limit of the weights of its models together.
         room_seconds: how long a model waits for the memory of others.
         threads: CPU threads of a model's step.
         decode_batch: most prompts in one field that are decoded in one step.
         store: folder of its node where encodings are kept; None for nowhere.
-        store_bytes: limit of that folder, whoever else writes there.
+        store_bytes: limit of that folder, for all who write there.
     """
 
     factory: ModelFactory

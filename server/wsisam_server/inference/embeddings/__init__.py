@@ -1,6 +1,6 @@
 """Embeddings room: keeps what the model computed from pixels alone, in memory and, if wanted, on a disk.
 
-What flows in: a key (slide, weights, window, role) and a way to compute its value, or a value's bytes. What flows out:
+In: a key (slide, weights, window, role) and a way to compute its value, or a value's bytes. Out:
 the value, computed once however many ask for it at the same time, or the very bytes that were written. It must never
 know how an embedding is made or what is in it: it asks a value only for its size.
 """

@@ -107,12 +107,12 @@ class EmbeddingCache(Generic[Value]):
         finally:
             flight.waiters -= 1
             if flight.waiters == 0 and not flight.task.done():
-                # Nobody wants it any more. A new asker must not join a computation that is about to be cancelled.
+                # All its callers are gone. A new one must not join a computation that is about to be cancelled.
                 self._flights.pop(key, None)
                 flight.task.cancel()
 
     def discard(self, key: Hashable) -> None:
-        """Drops one cached value, if it is there; a computation in progress goes on."""
+        """Drops one cached value, if it is there. A computation in progress continues."""
         if key in self._values:
             self._remove(key)
             self.counters.evicted += 1

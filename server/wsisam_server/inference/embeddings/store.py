@@ -114,7 +114,7 @@ class EmbeddingStore:
         return self._breaker.run(self._noted, None) or 0
 
     def __contains__(self, key: EntryKey) -> bool:
-        """Whether there is such an entry, damaged or not. Looks at the disk."""
+        """Whether there is such an entry, damaged or not. Reads the disk."""
         return self._breaker.run(self._path(key).is_file, otherwise=False)
 
     def get(self, key: EntryKey) -> bytes | None:
@@ -158,7 +158,7 @@ class EmbeddingStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock:
             total = self._make_room(len(data) + OVERHEAD)
-            # Noted before it is true: killed in between, the note says too much, and the next look puts it right.
+            # Noted in advance: after a kill in between, the note is too large, and the next count corrects it.
             self._note(total + len(data) + OVERHEAD)
             path.parent.mkdir(exist_ok=True)
             aside = self.folder / _WRITING

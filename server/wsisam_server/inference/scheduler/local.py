@@ -42,7 +42,7 @@ class LocalEngine:
         self._stored = None if device.store is None else StoredFeatures(model, device.store)
         # Embeddings that took no encoder run; whoever joins in waiting for one must know it, too.
         self._loaded: WeakValueDictionary[int, Embedding] = WeakValueDictionary()
-        # A work item lives as long as somebody waits for it.
+        # A work item lives as long as a call waits for it.
         self._wanted: WeakValueDictionary[Key, WorkItem] = WeakValueDictionary()
         self._info = ModelInfo.of(model)
 
@@ -70,7 +70,7 @@ class LocalEngine:
         """See `Engine.prefetch`."""
         times = StageTimes()
         prompt = _prompt(job)
-        # Before any prompt, nobody waits, and nobody knows of which kind the prompts will be.
+        # Before any prompt, its kind is not known.
         first = None if priority is Priority.PREFETCH else prompt
         high, low = await self._field(job, self._parts(job.field, prompt), times, priority, first)
         return Prepared(high.nbytes + (low.nbytes if low is not None else 0), times)

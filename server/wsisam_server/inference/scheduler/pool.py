@@ -164,7 +164,7 @@ class ModelPool:
     def _idle(self, slot: Slot) -> None:
         """What follows when the last lease of a model has ended."""
         if slot.engine is None and not slot.begun:
-            # Nobody wants it any more. A new lease must not join a load that is about to be cancelled.
+            # All its leases have ended. A new one must not join a load that is about to be cancelled.
             if slot.loading is not None:
                 slot.loading.cancel()
             self._slots.drop(slot)
@@ -172,7 +172,7 @@ class ModelPool:
         self._slots.freed()
 
     def _drop_if_gone(self, slot: Slot) -> None:
-        """Unloads an idle model that nobody can ask any more."""
+        """Unloads an idle model that is no longer available."""
         own = None if self._default is None else self._default.available
         available = self._seen.get(slot.info.name, own)
         if slot.engine is not None and slot.users == 0 and (available is None or available.info != slot.info):
@@ -183,7 +183,7 @@ class ModelPool:
         """The task that loads a model, begun by the first who needs it."""
         if slot.loading is None:
             slot.loading = asyncio.ensure_future(self._load(slot))
-            # Its error is asked for here too: perhaps nobody waits for it any more.
+            # Retrieves its error: perhaps no lease waits for it any more.
             slot.loading.add_done_callback(lambda task: task.cancelled() or task.exception())
         return slot.loading
 

@@ -148,7 +148,7 @@ class Worker:
             try:
                 running = pending.ended = loop.run_in_executor(self._pool, pending.run)
             except RuntimeError as error:
-                # The system gives no thread. The pool may yet run the call, for nobody.
+                # The system gives no thread. The pool may yet run the call; its result is dropped.
                 self._running.discard(pending)
                 pending.given_up.set()
                 pending.done.set_exception(error)

@@ -1,6 +1,6 @@
 """Weights room: named models on this machine, and what a server can load of them.
 
-What flows in: names, files and URLs. What flows out: records of what lies in the user's folder, and loaded models. A
+In: names, files and URLs. Out: records of what lies in the user's folder, and loaded models. A
 file is hashed as it comes and loaded once before anybody sees it. It must never know of prompts, slides or messages.
 """
 

@@ -75,7 +75,7 @@ class ServedModels:
         self._changed = None
 
     def available_models(self) -> Mapping[str, AvailableModel]:
-        """See `ModelSource.available_models`. Looks at the folder's time stamp; reads it when that is new."""
+        """See `ModelSource.available_models`. Reads the folder only when its modification time is new."""
         try:
             changed = self._folder.path.stat().st_mtime
         except OSError:

@@ -1,6 +1,6 @@
 """Training room: trains additions to a frozen SAM on drawn objects, and writes them as a file that a model loads.
 
-What flows in: a base model, manifests of data sets, options. What flows out: `best/additions.safetensors`, a checkpoint
+In: a base model, manifests of data sets, options. Out: `best/additions.safetensors`, a checkpoint
 to go on from, a report. Windows are encoded once (`examples`, `cache`); then a simulated annotator asks the network for
 objects, round after round (`session`, `trainer`). It must never know of messages, streams or the store. Needs the extra
 `train`.

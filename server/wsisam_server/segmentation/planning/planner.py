@@ -122,7 +122,7 @@ class Planner:
         return PlannedPrompt(request, model, job, is_first=not fits and not moves_on and request.choice is None)
 
     def _previous_field(self, request: Request, prompt: SlidePrompt, slide: SlideInfo) -> FieldPair | None:
-        """The field of the object's earlier prompts, if this one goes on in it."""
+        """The field of the object's earlier prompts, if this one stays in it."""
         if (
             request.choice is not None
             or request.previous_field is None

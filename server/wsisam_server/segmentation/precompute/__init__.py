@@ -1,6 +1,6 @@
 """Precompute room: encodes a slide's windows before anybody asks, into the embeddings' store on the disk.
 
-What flows in: an open slide, a model and where prompts will be: boxes, tissue, or anywhere. What flows out: entries of
+In: an open slide, a model and where prompts will be: boxes, tissue, or anywhere. Out: entries of
 the store, which every server that uses it then finds. It must never know of messages or sessions, nor answer a prompt.
 """
 

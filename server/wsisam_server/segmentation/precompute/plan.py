@@ -167,7 +167,7 @@ class Precompute:
 
 
 def planned(work: Precompute, fields: Iterable[FieldPair], *, most_bytes: int | None = None) -> PrecomputePlan:
-    """What is needed of these fields, and what of it is missing. Looks at the disk.
+    """The windows of these fields, and those that are missing. Reads the disk.
 
     Args:
         work: whose windows.

@@ -1,6 +1,6 @@
 """Proposals room: every object of some size in a region, from what a model outlines at a grid of clicks.
 
-What flows in: a region, objects that are there already, sizes; then what was outlined at each click. What flows out:
+In: a region, objects that are there already, sizes; then what was outlined at each click. Out:
 the windows and clicks to ask; then, as soon as they are final, the outlines worth proposing. Pure geometry in level-0
 pixels. It must never know what a model, a message or a pixel is.
 """

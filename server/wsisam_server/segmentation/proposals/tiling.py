@@ -1,4 +1,4 @@
-"""Where to look: windows over a region, and the clicks in each."""
+"""Tiling: windows over a region, and the clicks in each."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def tiling(
     smallest, largest = proposal_filter.min_size, proposal_filter.max_size
     if not MIN_DOWNSAMPLE <= WINDOW_SHARE * largest / image_size <= MAX_DOWNSAMPLE:
         raise WsiSamServerError(
-            Reason.INVALID_FIELD, field="filter.max_size", problem="no model can look at a slide at that scale"
+            Reason.INVALID_FIELD, field="filter.max_size", problem="no model can read a slide at that scale"
         )
     core = CORE_SHARE * largest
     extent = WINDOW_SHARE * largest

@@ -1,7 +1,7 @@
 """Refinement: a coarse answer in; the finer windows along its border, what to ask there, and one mosaic out.
 
-What flows in: logits over a field, the slide's size, how fine and how much it may cost; then the logits of the finer
-windows. What flows out: windows, prompts, and logits in which coarse and fine are merged without seams. It is pure: it
+In: logits over a field, the slide's size, how fine and how much it may cost; then the logits of the finer
+windows. Out: windows, prompts, and logits in which coarse and fine are merged without seams. It is pure: it
 must never know a model, pixels, messages, or who waits.
 """
 

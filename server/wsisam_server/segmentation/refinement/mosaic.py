@@ -44,7 +44,7 @@ class Mosaic:
         logits: float32 [n, n] over the window.
         window: part of the coarse field, in whole coarse cells: all of the object, and as far about it as the border
             could have moved.
-        rejected: how many fine answers were left out, by scale.
+        rejected: how many fine answers were rejected, by level.
     """
 
     logits: NDArray[np.float32]
@@ -57,12 +57,11 @@ def build_mosaic(
 ) -> Mosaic:
     """Merges fine answers into the coarse one, within a band about its border.
 
-    The coarse answer and the first finer scale have one vote each, every further scale has `DECAY` of the vote before;
-    where a scale has no answer to trust, its vote is the coarse answer, too. Averaging looks at several magnifications
-    is what helps on tissue: the finest alone, which sees the least of the object, does not
-    (`benchmarks/large_objects.md`).
+    The coarse answer and the first finer level have one vote each. Every further level has `DECAY` of the vote before.
+    Where a level has no accepted answer, its vote is the coarse answer, too. On tissue, it helps to average several
+    magnifications. The finest alone, which sees the least of the object, does not help (`benchmarks/large_objects.md`).
 
-    Each fine answer's weight falls smoothly to 0 at its window's edges; where all weights of a scale together are
+    Each fine answer's weight falls smoothly to 0 at its window's edges; where all weights of a level together are
     small, and towards the band's edge, the coarse logits take over. So nothing changes abruptly anywhere, and no part
     of the zero level can follow a window's edge.
 

@@ -1,6 +1,6 @@
 """Segmenter room: one prompt on one slide, all the way to an outline.
 
-What flows in: a slide id, a prompt in slide coordinates, how the outline is wanted. What flows out: the outline with
+In: a slide id, a prompt in slide coordinates, how the outline is wanted. Out: the outline with
 the field and the model that made it. It joins the rooms below (planning, outlines, refinement, proposals), slides and
 inference, and must never know of messages, streams or users.
 """

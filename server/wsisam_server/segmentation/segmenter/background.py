@@ -31,7 +31,7 @@ class WindowContent:
     """What a window shows.
 
     Attributes:
-        pixels: of the window, so that it is not read again; none where it was not looked at.
+        pixels: of the window, so that it is not read again; none where it was not read.
         on_background: clicks about which there is no tissue.
     """
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ITEMS_AT_ONCE: Final = 50
 PAUSE: Final = 0.003
-"""Seconds after so many items, which take about as long: the loop that answers everybody has its turn then."""
+"""Seconds of sleep after so many items, which take about as long: so the event loop can serve others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class FieldPrefetcher:
     def fields(self, slide_id: str, model: ModelInfo, viewport: Viewport, mpp: float | None = None) -> list[FieldPair]:
         """Fields that clicks in a viewport will likely need, the likeliest first.
 
-        On a slide in pixel mode there are none: nobody shall be asked for pixels because of a guess.
+        On a slide in pixel mode there are none: a prefetch never requests pixels.
 
         Args:
             slide_id: an open slide.
@@ -71,7 +71,7 @@ class FieldPrefetcher:
         return prefetch_fields(viewport, info.size, model.image_size, mpp=info.pixel_size(mpp).mpp, count=self._count)
 
     async def encode(self, slide_id: str, model: ModelInfo, field: FieldPair, principal: str) -> None:
-        """Has a field encoded when nothing more urgent waits. A model that is not loaded is not loaded for a guess.
+        """Has a field encoded when nothing more urgent waits. It never loads a model.
 
         Args:
             slide_id: an open slide.

@@ -99,7 +99,7 @@ class SlideOpener:
 
 
 class BatchReader:
-    """Reads one slide in the turns of whom it is for, and behind all for which somebody waits.
+    """Reads one slide at batch priority, within its principal's share.
 
     Args:
         slides: the open slides.

@@ -1,6 +1,6 @@
 """Identity room: users, their tokens, and rate limits.
 
-What flows in: bearer tokens, and the file that holds their hashes. What flows out: users with a role and projects. It
+In: bearer tokens, and the file that holds their hashes. Out: users with a role and projects. It
 must never know of messages, of what a call does, or of annotations.
 """
 

@@ -1,6 +1,6 @@
 """Sessions room: one annotator at work on one open image.
 
-What flows in: prompts with an object id and a revision, viewports, pixel tiles, cancels. What flows out: events (an
+In: prompts with an object id and a revision, viewports, pixel tiles, cancels. Out: events (an
 outline or an error for each prompt, exactly once; progress; pixels needed). The latest revision of an object wins; what
 is superseded or cancelled before it was computed never reaches the model. It must never know of messages.
 """
