@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,8 +46,8 @@ def evaluate(
         rows: of one manifest, at least one.
         options: the conditions.
         progress: called with the objects done and the objects to do, first with none done.
-        listener: sees each reported answer with where it belongs, to draw it for example.
-        journal: what is in it is not measured again, nor seen by the observer; what is measured goes into it.
+        listener: called with each reported answer and what it belongs to, to draw it for example.
+        journal: objects in it are not measured again, and the listener is not called for them. New ones are added.
 
     Raises:
         DatasetError: a row cannot be used, or there is no object in any of them.
@@ -72,16 +73,27 @@ def evaluate(
             # An object's viewport must not depend on which others were drawn.
             viewport = view(item, options.context, np.random.default_rng((options.seed, row.line, item.label)))
             trial = Trial(model, Patches(model, slide), sample, item, viewport, options.feedback)
-            found_here: dict[Variant, list[Measured]] = {variant: [] for variant in variants}
-            for variant in variants:
-                for case in cases(trial, variant, options):
-                    found_here[variant].append(measure(case))
-                    if listener is not None and case.name in options.prompts:
-                        listener(row, sample, item, case)
-            scores.add(found_here)
+            measured = _measured(trial, variants, options, None if listener is None else partial(listener, row))
+            scores.add(measured)
             if journal is not None:
-                journal.add(row.line, item.label, found_here)
+                journal.add(row.line, item.label, measured)
             done += 1
             if progress is not None:
                 progress(done, found.count)
     return scores.report(model.name, model.weights_hash, options, variants, found, len(rows))
+
+
+def _measured(
+    trial: Trial,
+    variants: Sequence[Variant],
+    options: EvaluationOptions,
+    listener: Callable[[Sample, ObjectMask, Case], None] | None,
+) -> dict[Variant, list[Measured]]:
+    """The measures of each answer on one object, by variant."""
+    found: dict[Variant, list[Measured]] = {variant: [] for variant in variants}
+    for variant in variants:
+        for case in cases(trial, variant, options):
+            found[variant].append(measure(case))
+            if listener is not None and case.name in options.prompts:
+                listener(trial.sample, trial.item, case)
+    return found

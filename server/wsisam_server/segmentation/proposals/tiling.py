@@ -103,19 +103,22 @@ def tiling(
         xs, ys = (grid.ravel() for grid in np.meshgrid(column * core + offsets, row * core + offsets))
         inside = shapely.contains_xy(region, xs, ys)
         if inside.any():
-            left = onto_slide((column + 0.5) * core - extent / 2, extent, slide.width)
-            top = onto_slide((row + 0.5) * core - extent / 2, extent, slide.height)
             # At the slide's border several cores share one window.
-            window = Window(left, top, extent / image_size, image_size)
+            window = _window((column + 0.5) * core, (row + 0.5) * core, extent, slide, image_size)
             found[window] += [Point(x, y) for x, y in zip(xs[inside].tolist(), ys[inside].tolist(), strict=True)]
     if not found:
         # So small that it lies between the clicks.
         inner = region.point_on_surface()
-        left = onto_slide(inner.x - extent / 2, extent, slide.width)
-        top = onto_slide(inner.y - extent / 2, extent, slide.height)
-        found[Window(left, top, extent / image_size, image_size)].append(Point(inner.x, inner.y))
+        found[_window(inner.x, inner.y, extent, slide, image_size)].append(Point(inner.x, inner.y))
     tiles = tuple(Tile(window, tuple(clicks)) for window, clicks in found.items())
     return Tiling(tiles, extent / image_size, core / across)
+
+
+def _window(x: float, y: float, extent: float, slide: SlideSize, image_size: int) -> Window:
+    """The window about a point, as far as it fits there on the slide."""
+    left = onto_slide(x - extent / 2, extent, slide.width)
+    top = onto_slide(y - extent / 2, extent, slide.height)
+    return Window(left, top, extent / image_size, image_size)
 
 
 def _cores(region: shapely.MultiPolygon, core: float, limit: int) -> list[tuple[int, int]]:
