@@ -6,7 +6,7 @@ import pytest
 import shapely
 
 from support.annotations import SLIDE, Caller, Serving, area, drawn, new, path_class
-from support.tangles import zigzags
+from support.self_crossing import zigzags
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.client import ServerError
 from wsisam_server.core.settings import Limits

@@ -104,7 +104,7 @@ def test_callers_without_a_name_share_all_threads_of_a_drive(asked, stuck):
     assert asked.submit("good", CallKind.OPEN, lambda: 7).result(0.15) == 7
 
 
-def test_turns_go_round(asked):
+def test_users_take_turns(asked):
     order = []
     let_go = threading.Event()
     blocked = [asked.submit("good", CallKind.OPEN, let_go.wait, name) for name in ("anna", "ben", "cem", "dan") * 2]

@@ -68,7 +68,7 @@ def test_tissue_is_found_and_nothing_else(drawn, look):
     assert (found.mask & ~expected).mean() < 0.02  # the rim, by smoothing
 
 
-def test_glass_alone_has_none_and_tissue_alone_no_glass(drawn):
+def test_background_alone_has_no_tissue_and_tissue_alone_no_background(drawn):
     assert not looked(drawn(tissue=None)).mask.any()
     assert looked(drawn(glass=(205, 150, 180))).mask.all()
 

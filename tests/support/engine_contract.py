@@ -72,7 +72,7 @@ class EngineContract:
         assert len(reads) == 1
         assert cache.counters.computed == before + 1
 
-    async def test_a_field_that_was_fetched_ahead_needs_no_pixels(self, engine, slide):
+    async def test_a_field_that_was_prefetched_needs_no_pixels(self, engine, slide):
         def nothing(window):
             raise WsiSamServerError(Reason.SLIDE_UNREADABLE)
 

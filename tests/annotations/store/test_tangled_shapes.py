@@ -6,7 +6,7 @@ import shapely
 import shapely.affinity
 
 from annotations.store.examples import draft
-from support.tangles import comb, crossed, nested, zigzags
+from support.self_crossing import comb, crossed, nested, zigzags
 from wsisam_server.annotations.store import checks
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import Limits

@@ -8,7 +8,7 @@ import shapely
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from support.tangles import comb, crossed, nested, zigzags
+from support.self_crossing import comb, crossed, nested, zigzags
 from wsisam_server.core.shapes import GeometryRepairer, GeometryRepairError
 from wsisam_server.core.shapes.self_intersection import RepairCost, count_crossings
 
@@ -123,7 +123,7 @@ def test_what_is_valid_stays_as_it_is():
     assert GeometryRepairer().repair(teeth) is teeth
 
 
-def test_a_thousand_crossings_are_mended():
+def test_a_thousand_crossings_are_repaired():
     found = repaired(zigzags(40, 900, 700))
     assert found.is_valid
     assert len(found.geoms) > 700

@@ -69,7 +69,7 @@ async def test_a_click_that_joins_is_not_held_back_by_the_batch():
     assert line.begun == ["a", "b"]
 
 
-async def test_owners_take_turns():
+async def test_principals_take_turns():
     line = Line(CallQueue(1))
     for name in ("a1", "a2", "a3"):
         await line.add(name, Priority.INTERACTIVE_DECODE, "anna")
@@ -79,7 +79,7 @@ async def test_owners_take_turns():
         await line.end(name)
 
 
-async def test_who_is_cancelled_takes_no_turn():
+async def test_who_is_cancelled_takes_no_slot():
     turns = CallQueue(1)
     line = Line(turns)
     for name in "abc":
@@ -104,7 +104,7 @@ async def test_more_replicas_are_more_room():
     assert line.begun == ["a", "b", "c"]
 
 
-async def test_closed_who_waits_is_told():
+async def test_closed_those_who_wait_fail():
     turns = CallQueue(1)
     line = Line(turns)
     await line.add("a", Priority.INTERACTIVE_DECODE)

@@ -129,7 +129,7 @@ async def test_an_error_there_is_the_same_error_here(model, tmp_path, device, re
     assert caught.value.details["model"] == "plain"
 
 
-async def test_a_click_hurries_what_a_batch_has_sent(engine, replicas, monkeypatch):
+async def test_a_click_raises_the_priority_of_what_a_batch_has_sent(engine, replicas, monkeypatch):
     model = replicas.replica._pool._slots.find(engine.info).engine._model
     real, begun, go = model.encode, threading.Event(), threading.Event()
 

@@ -24,7 +24,7 @@ def test_the_most_urgent_goes_first():
     assert list(iter(queue.take, None)) == [2, 1, 0, 3]
 
 
-def test_owners_take_turns_whoever_queued_more():
+def test_principals_take_turns_whoever_queued_more():
     queue = queue_of(*[(ENCODE, "a")] * 4, (ENCODE, "b"), (ENCODE, "c"), (ENCODE, "b"))
     assert list(iter(queue.take, None)) == [0, 4, 5, 1, 6, 2, 3]
 
@@ -45,7 +45,7 @@ def test_the_second_of_two_newcomers_is_second():
     assert list(iter(queue.take, None)) == ["b", "c", 1]
 
 
-def test_what_is_taken_out_uses_nobodys_turn():
+def test_what_is_discarded_counts_as_service_for_nobody():
     queue, work_item = queue_of((BATCH, "b")), WorkItem([QueueEntry(BATCH, "a")])
     queue.put(work_item, "out")
     queue.discard(work_item, "another")
@@ -56,7 +56,7 @@ def test_what_is_taken_out_uses_nobodys_turn():
     assert queue.take() is None
 
 
-def test_work_that_a_batch_began_is_hurried_by_a_click_on_it():
+def test_a_click_raises_the_priority_of_work_that_a_batch_began():
     queue, work_item = queue_of(*[(BATCH, "a")] * 3), WorkItem([QueueEntry(BATCH, "a")])
     queue.put(work_item, "wanted")
     click = QueueEntry(ENCODE, "b")
@@ -66,7 +66,7 @@ def test_work_that_a_batch_began_is_hurried_by_a_click_on_it():
     assert list(iter(queue.take, None)) == ["wanted", 0, 1, 2]
 
 
-def test_a_claim_before_the_work_waits_counts_when_it_does():
+def test_an_entry_before_the_work_waits_counts_when_it_does():
     queue, work_item = queue_of((BATCH, "a")), WorkItem([QueueEntry(BATCH, "a")])
     click = QueueEntry(ENCODE, "b")
     work_item.entries.append(click)
@@ -80,7 +80,7 @@ entries = st.tuples(st.sampled_from([ENCODE, BATCH]), st.sampled_from("abc"))
 
 
 @given(st.lists(st.one_of(entries, st.none()), max_size=40))
-def test_nobody_is_passed_twice_by_the_same_owner(steps):
+def test_nobody_is_overtaken_twice_by_the_same_principal(steps):
     """Whatever comes and goes: while one waits, each other owner of their priority gets one turn at most."""
     queue, waiting, passed = FairQueue(), {}, {}
     for number, step in enumerate([*steps, *[None] * len(steps)]):
@@ -104,7 +104,7 @@ def test_nobody_is_passed_twice_by_the_same_owner(steps):
     assert not waiting
 
 
-def test_of_very_many_owners_those_served_last_are_remembered(monkeypatch):
+def test_of_very_many_principals_those_served_last_are_remembered(monkeypatch):
     monkeypatch.setattr(fair_queue, "MOST_SERVED", 10)
     queue = queue_of(*[(BATCH, str(number)) for number in range(100)])
     assert list(iter(queue.take, None)) == list(range(100))

@@ -67,7 +67,7 @@ async def test_the_cache_stays_within_its_limit(model, engine, device):
     await small.close()
 
 
-async def test_what_is_cancelled_before_its_turn_never_reaches_the_model(engine, model, monkeypatch):
+async def test_what_is_cancelled_while_it_waits_never_reaches_the_model(engine, model, monkeypatch):
     begun, gate, encodes = threading.Event(), threading.Event(), []
     encode = model.encode
 
@@ -91,7 +91,7 @@ async def test_what_is_cancelled_before_its_turn_never_reaches_the_model(engine,
     assert len(encodes) == 2  # the running one and the warm-up
 
 
-async def test_a_click_hurries_what_a_batch_of_another_began(engine, model, monkeypatch):
+async def test_a_click_raises_the_priority_of_what_a_batch_of_another_began(engine, model, monkeypatch):
     real, order, gate, begun = model.encode, [], threading.Event(), threading.Event()
 
     def encode(image, **more):

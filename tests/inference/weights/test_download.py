@@ -113,7 +113,7 @@ def test_the_papers_models_download_their_frozen_sam_alone(folder, local_recipes
 
 
 @pytest.mark.parametrize("published", PUBLISHED.values(), ids=PUBLISHED)
-def test_recipes_are_complete(published):
+def test_published_models_are_complete(published):
     assert published.url.startswith("https://")
     assert published.source.startswith("https://")
     assert re.fullmatch("[0-9a-f]{64}", published.sha256)

@@ -14,7 +14,7 @@ from wsisam_server.inference.weights import ModelSpec, ServedModels, add
 from wsisam_server.inference.weights.record import RECORD
 
 
-async def test_an_offer_is_what_the_loaded_model_is(folder):
+async def test_an_available_model_is_what_the_loaded_model_is(folder):
     add_plain(folder, licence="CC0-1.0")
     add_trained(folder, settings={"multimask": True})
     source = ServedModels(folder)
@@ -43,7 +43,7 @@ def test_half_the_bytes_in_half_the_precision(folder):
     assert source.load(available.info).nbytes == pytest.approx(available.nbytes, rel=0.1)
 
 
-def test_the_default_model_needs_no_offer(folder):
+def test_the_default_model_need_not_be_available(folder):
     source = ServedModels(folder)
     source.prepare("wsisam-lite")
     assert source.available_models() == {}

@@ -64,7 +64,7 @@ def test_a_run_without_low_images_keeps_the_low_additions(run, base, start):
     assert all(torch.equal(found.checkpoint.tensors[name], start.checkpoint.tensors[name]) for name in low)
 
 
-def test_additions_that_join_later_start_anew(start, options):
+def test_additions_that_join_later_start_fresh(start, options):
     whole, later = (start_tensors(start, options(additions_from=share)) for share in (0.0, 0.5))
     assert {name.split(".")[0] for name in whole} == {"decoder", "prompt_encoder", "high", "low"}
     assert {name.split(".")[0] for name in later} == {"decoder", "prompt_encoder"}

@@ -94,7 +94,7 @@ def bow_tie():
     return shapely.MultiPolygon([shapely.Polygon([(100, 100), (300, 300), (300, 100), (100, 300)])])
 
 
-def test_a_region_that_crosses_itself_is_mended():
+def test_a_region_that_crosses_itself_is_repaired():
     region = repaired_region(bow_tie(), SLIDE)
     assert region.is_valid
     assert region.area == pytest.approx(20_000)

@@ -179,7 +179,7 @@ def test_rings_keep_to_their_bound_and_say_so():
         assert rows == sorted(rows)
 
 
-def test_how_fine_is_told_by_the_masks_cells_whatever_the_size_of_the_models_images():
+def test_fineness_follows_from_the_masks_cells_whatever_the_size_of_the_models_images():
     """A model of 1,024 px has four pixels to a cell of its mask."""
     coarse = logits("disc", COARSE)
     small, large = (

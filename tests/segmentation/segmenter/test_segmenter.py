@@ -185,7 +185,7 @@ async def test_an_earlier_answer_is_fed_back_in_its_own_field_only(ask, engine):
     assert engine.asked[-1].mask is None
 
 
-async def test_dust_is_left_out_unless_it_is_wanted(ask):
+async def test_tiny_components_are_left_out_by_default(ask):
     away = SlidePrompt(box=Box(960, 760, 1240, 840))
     both = await ask(away)
     assert len(both.outline.geometry.geoms) == 2

@@ -78,7 +78,7 @@ def encoded(segmenter):
     return segmenter.device.cache.counters.computed
 
 
-async def test_single_cells_on_glass_are_found_whatever_else_the_region_holds(planned):
+async def test_single_cells_on_background_are_found_whatever_else_the_region_holds(planned):
     alone, counts = await searched(planned(AMONG_CELLS))
     assert len(alone) == counts[ClickStatus.PROPOSED] == len(CELLS)
     scattered, _ = await searched(planned(AMONG_TISSUE, ON_GLASS, AMONG_CELLS))
@@ -89,7 +89,7 @@ async def test_single_cells_on_glass_are_found_whatever_else_the_region_holds(pl
     assert alone <= scattered
 
 
-async def test_windows_of_glass_are_read_and_counted_but_not_encoded(planned, segmenter, slide):
+async def test_windows_of_background_are_read_and_counted_but_not_encoded(planned, segmenter, slide):
     survey = planned(ON_GLASS)
     found, counts = await searched(survey)
     assert not found
@@ -143,7 +143,7 @@ def _touch(one, other):
     return one.x0 < other.x1 and other.x0 < one.x1 and one.y0 < other.y1 and other.y0 < one.y1
 
 
-async def test_without_colour_tissue_is_told_by_its_darkness(segmenter, tmp_path, monkeypatch):
+async def test_without_colour_tissue_is_recognised_by_its_darkness(segmenter, tmp_path, monkeypatch):
     grey = AnnotatedSlide(SIZE, TISSUE, CELLS, grey=True)
     slide_id = opened(segmenter, grey, tmp_path / "grey.png", monkeypatch)
     region = shapely.MultiPolygon([AMONG_CELLS, ON_GLASS])
@@ -163,7 +163,9 @@ async def test_on_a_slide_without_background_all_clicks_are_asked(segmenter, tmp
 
 
 @pytest.mark.parametrize("after", [0, 20, 200], ids="patches {}".format)
-async def test_looking_waits_behind_clicks_and_ends_when_it_is_cancelled(planned, segmenter, slide, after):
+async def test_the_background_filter_waits_behind_clicks_and_ends_when_it_is_cancelled(
+    planned, segmenter, slide, after
+):
     """Held up in the middle of the looks over the slide, or at the windows: 176 patches, then 100 windows."""
     device, held = segmenter.device, threading.Event()
     arrived = asyncio.Event()
@@ -197,7 +199,7 @@ async def test_looking_waits_behind_clicks_and_ends_when_it_is_cancelled(planned
     assert not any(device.waiting().values())
 
 
-async def test_looking_takes_its_turn(planned, segmenter, slide):
+async def test_the_background_filter_keeps_to_its_principals_share(planned, segmenter, slide):
     device, free = segmenter.device, threading.Event()
     busy = [
         asyncio.ensure_future(device.read(WorkItem([QueueEntry(Priority.BATCH, principal)]), lambda: free.wait(30)))
@@ -216,7 +218,7 @@ async def test_looking_takes_its_turn(planned, segmenter, slide):
     assert not slide.reads
 
 
-async def test_glass_of_a_real_slide_is_left_out(real_slides):
+async def test_background_of_a_real_slide_is_left_out(real_slides):
     segmenter = built(real_slides)
     await segmenter.start(DarkParts)
     slide_id, _, _ = segmenter.open_slide(str(real_slides / "CMU-1-Small-Region.svs"), None)

@@ -78,7 +78,7 @@ def answers(events):
     ]
 
 
-async def test_a_prompt_that_waits_for_an_encoder_is_told_so_and_answered(session, events):
+async def test_a_prompt_that_waits_for_an_encoder_emits_that_and_is_answered(session, events):
     ask(session, "a", 1, BOX)
     await session.idle()
     assert events[0] == WaitingForEncoder("a", 1)
