@@ -131,7 +131,7 @@ def answer(model: WsiSam, slide: ImageSlide, case: Case, octaves: int) -> dict[s
     logits = asked_of(pair, Prompt(box=window.box_to_model(box)))
     planned = border_windows(logits, window, size, ResolvedRefinement(window.downsample / 2**octaves, _MANY))
     fine: list[list[tuple[Window, NDArray[np.float32]]]] = []
-    for fields in planned.scales:
+    for fields in planned.levels:
         fine.append([])
         for field in fields:
             one = refinement_prompt(logits, window, field.high)
@@ -143,9 +143,9 @@ def answer(model: WsiSam, slide: ImageSlide, case: Case, octaves: int) -> dict[s
     return {
         "name": case.name,
         "extent": max(box.width, box.height),
-        "windows' extent": max(box.width, box.height) / planned.scales[-1][0].high.extent,
+        "windows' extent": max(box.width, box.height) / planned.levels[-1][0].high.extent,
         "coarse downsample": window.downsample,
-        "windows": sum(map(len, planned.scales)),
+        "windows": sum(map(len, planned.levels)),
         "rejected": sum(merged.rejected),
         "coarse": dice(case.truth, predicted(logits, window, everything)),
         "refined": dice(case.truth, predicted(merged.logits, merged.window, everything)),

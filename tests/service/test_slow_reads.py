@@ -29,7 +29,7 @@ def hanging(monkeypatch):
         return original(self, window)
 
     monkeypatch.setattr(PlainImage, "read", read)
-    monkeypatch.setattr(worker, "PATIENCE", 0.2)
+    monkeypatch.setattr(worker, "SLOW_SECONDS", 0.2)
     yield begun
     gate.set()
 

@@ -12,7 +12,7 @@ from wsisam_server.inference.scheduler import ModelInfo
 from wsisam_server.inference.weights import ServedModels, WeightsFolder
 
 
-def equipment(folder, model, **more):
+def config(folder, model, **more):
     """Of a replica of a model, and of the models in a folder."""
     factory = ModelFactory(lambda: model, partial(ServedModels, WeightsFolder(folder)))
     values = {
@@ -28,10 +28,10 @@ def equipment(folder, model, **more):
     return ReplicaConfig(factory, **(values | more))
 
 
-async def make(equipment):
+async def make(config):
     """As Ray Serve makes one."""
     replica = Replica.__new__(Replica)
-    await replica.__init__(equipment)
+    await replica.__init__(config)
     return replica
 
 
@@ -58,7 +58,7 @@ class InThisProcess:
             await self._news.wait()
 
     async def encode(self, call, pixels):
-        return await self._ask("encode" if pixels else "hurry", call, self.replica.encode(call, pixels))
+        return await self._ask("encode" if pixels else "escalate", call, self.replica.encode(call, pixels))
 
     async def predict(self, call):
         return await self._ask("predict", call, self.replica.predict(call))
