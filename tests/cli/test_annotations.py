@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from support.annotations import Serving
+from support.self_crossing import zigzags
 from support.server import picture
-from support.tangles import zigzags
 from wsisam_server.annotations.formats import geojson as format_
 from wsisam_server.annotations.store import AnnotationFilter, Content, Draft, PathClass, SlideRecord, Target, open_store
 from wsisam_server.cli import main

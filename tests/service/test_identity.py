@@ -23,8 +23,8 @@ from wsisam.v1 import annotations_pb2_grpc
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError, server_error
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.service.identity import Keyring, Pace, Role, TokenFile
-from wsisam_server.service.interceptors import RIGHTS, Access, JsonLines, LogContext
+from wsisam_server.service.identity import Keyring, RateLimiter, Role, TokenFile
+from wsisam_server.service.interceptors import METHOD_PERMISSIONS, Access, JsonLines, LogContext
 
 TABLE = {
     # method: who is let in, of (n)obody known, (r)eader, (a)nnotator, admini(s)trator
@@ -136,7 +136,7 @@ def knock(channel, path, method, metadata):
 def test_every_method_is_in_the_table(lab):
     there = set(methods(lab))
     assert there | NOT_IN_ALL_VERSIONS == set(TABLE)
-    assert {f"/{path}" for path in TABLE} == set(RIGHTS)
+    assert {f"/{path}" for path in TABLE} == set(METHOD_PERMISSIONS)
 
 
 @pytest.mark.parametrize("who", ["nobody", "reader", "annotator", "administrator", "stranger", "expired"])
@@ -159,7 +159,7 @@ def test_every_cell_of_the_table(lab, who):
 
 
 def test_a_method_without_a_line_is_refused_to_all(lab):
-    access = Access(Keyring(lab.file.path), required=False, streams=64, pace=Pace(200, 2000))
+    access = Access(Keyring(lab.file.path), required=False, streams=64, rate_limiter=RateLimiter(200, 2000))
     for who in ("nobody", "administrator"):
         with pytest.raises(WsiSamServerError) as caught:
             # In a context of its own: who is let in stays noted where the call runs.

@@ -11,7 +11,7 @@ import shapely
 from google.rpc import error_details_pb2
 
 from support.annotations import SLIDE, Caller, Serving, area, drawn, new, path_class
-from support.tangles import zigzags
+from support.self_crossing import zigzags
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.annotations.store import AsyncStore
 from wsisam_server.annotations.sync.plan import ALL_GONE

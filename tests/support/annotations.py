@@ -15,8 +15,8 @@ from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as seg
 from wsisam_server.annotations.store import AsyncStore, open_store
 from wsisam_server.client import server_error
-from wsisam_server.service.identity import Pace
-from wsisam_server.service.interceptors import Access, BoundaryInterceptor, Gate
+from wsisam_server.service.identity import RateLimiter
+from wsisam_server.service.interceptors import Access, BoundaryInterceptor, ReadinessGate
 from wsisam_server.service.servicers import AnnotationsServicer
 
 SLIDE = "5e" * 32
@@ -75,14 +75,14 @@ class Serving:
     async def _start(self, place, limits, port):
         self.store = AsyncStore(open_store(place, limits), limits.waiting_writes)
         self._servicer = AnnotationsServicer(self.store, limits)
-        gate = Gate()
+        gate = ReadinessGate()
         gate.open()
         self._server = grpc.aio.server(
             interceptors=[
                 BoundaryInterceptor(
                     "/wsisam.",
                     gate,
-                    Access(None, required=False, streams=64, pace=Pace(200, 2000)),
+                    Access(None, required=False, streams=64, rate_limiter=RateLimiter(200, 2000)),
                     (),
                 )
             ],

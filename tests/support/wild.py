@@ -11,8 +11,8 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from support.annotations import area, drawn, new, path_class
 from support.escapes import ESCAPES
+from support.self_crossing import zigzags
 from support.server import around, clicks
-from support.tangles import zigzags
 from wsisam.v1 import annotations_pb2, segmentation_pb2
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam_server.client import areas

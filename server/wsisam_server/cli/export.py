@@ -18,7 +18,7 @@ from wsisam_server.core.files import write_whole
 
 if TYPE_CHECKING:
     from wsisam_server.annotations.store import Annotation, Store
-    from wsisam_server.cli.connection import Reach
+    from wsisam_server.cli.connection import ConnectionOptions
 
 _NOTHING = "there are no such annotations"
 
@@ -56,7 +56,7 @@ def command(
     author: str | None,
     store: str,
     server: str | None,
-    reach: Reach,
+    connection: ConnectionOptions,
 ) -> None:
     """Write annotations to a file for QuPath (drag it onto the slide) or for training.
 
@@ -73,13 +73,13 @@ def command(
         raise click.UsageError("--categories goes with --format coco")
     if kind == "coco" and out.is_dir():
         raise click.UsageError(f"{out} is a folder; name a file")
-    named = named_slide(slide, slide_id, server, reach)
+    named = named_slide(slide, slide_id, server, connection)
     wanted = AnnotationFilter(
         slide_id=None if named is None else named.slide_id, project=project, author=author, path_class=path_class
     )
     try:
         ids = None if fixed is None else _fixed(fixed)
-        with opened(store, server, reach, existing=True) as place:
+        with opened(store, server, connection, existing=True) as place:
             annotations = list(listed(place, wanted)[0].values())
             slides = _slides(place, {one.content.slide_id for one in annotations}, named)
             if kind == "coco":

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from wsisam_server.annotations.sync.model import Image
     from wsisam_server.annotations.sync.report import ImageReport, Report
     from wsisam_server.annotations.sync.steps import Step
-    from wsisam_server.cli.connection import Reach
+    from wsisam_server.cli.connection import ConnectionOptions
 
 console = Console(stderr=True)
 
@@ -84,7 +84,7 @@ class ResolutionType(click.ParamType):  # type: ignore[type-arg]
     help="Settle conflicts with the store's or QuPath's version: all, or one by its UUID. Repeatable.",
 )
 @click.option("--author", help="Whose changes QuPath's are; qupath: and your user name if not given.")
-@click.option("--persist-ids", is_flag=True, help="Save old data files anew, whose objects have no ids yet.")
+@click.option("--persist-ids", is_flag=True, help="Save old data files again, whose objects have no ids yet.")
 @click.option("--even-if-open", is_flag=True, help="Write images even if a running QuPath seems to show them.")
 @click.option(
     "--time-limit",
@@ -105,7 +105,7 @@ def command(
     json_path: Path | None,
     store: str,
     server: str | None,
-    reach: Reach,
+    connection: ConnectionOptions,
     **wanted: Any,
 ) -> None:
     """Sync the annotations of a QuPath project with the store, both ways.
@@ -123,7 +123,7 @@ def command(
     options = Options(Direction(direction), resolution=_resolution(resolutions), **wanted)
     process = QuPathProcess(request_seconds=time_limit)
     try:
-        with _place(store, server, reach, dry_run=options.dry_run) as place, _Bars() as bars:
+        with _place(store, server, connection, dry_run=options.dry_run) as place, _Bars() as bars:
             name = server or store_name(store)
             report = sync(project, place, process, options, author=author or _author(), store_name=name, listener=bars)
     except SyncError as error:
@@ -143,7 +143,7 @@ def _tell(report: Report, json_path: Path | None) -> NoReturn:
 
 
 @contextmanager
-def _place(store: str, server: str | None, reach: Reach, *, dry_run: bool) -> Iterator[Store]:
+def _place(store: str, server: str | None, reach: ConnectionOptions, *, dry_run: bool) -> Iterator[Store]:
     """The store; for a dry run with one that is not there yet an empty one that leaves no trace."""
     if not dry_run or server is not None or not _is_missing_file(store):
         with opened(store, server, reach) as place:

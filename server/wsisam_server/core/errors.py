@@ -343,15 +343,15 @@ class WsiSamServerError(Exception):
 
     Args:
         reason: which one.
-        private: text for the log only (library messages, which may hold the place).
-        place: the file or URI that it is about, for the log only, which may be told to hide it.
+        private: text for the log only (library messages, which may hold the path).
+        path: the file or URI that it is about. For the log only, where it may be hidden.
         **details: structured details; they fill the public text and reach the client as strings.
     """
 
-    def __init__(self, reason: Reason, *, private: str = "", place: object = "", **details: object) -> None:
+    def __init__(self, reason: Reason, *, private: str = "", path: object = "", **details: object) -> None:
         self.reason = reason
         self.private = private
-        self.place = str(place)
+        self.path = str(path)
         self.details = {key: _shown(value) for key, value in details.items()}
         super().__init__(f"{reason.name}: {self.public_text}")
 
@@ -372,8 +372,8 @@ class WsiSamServerError(Exception):
 
     @property
     def private_text(self) -> str:
-        """What the log and whoever sits at this machine may read beside the public text; may be empty."""
-        return ": ".join(filter(None, (self.place, self.private)))
+        """What the log and users of this machine may read beside the public text; may be empty."""
+        return ": ".join(filter(None, (self.path, self.private)))
 
     @property
     def public_text(self) -> str:

@@ -134,7 +134,7 @@ def request(
 def common(
     message: segmentation_pb2.SegmentRequest | segmentation_pb2.SegmentBatchRequest | segmentation_pb2.Start,
     path: str,
-    owner: str,
+    principal: str,
     *,
     interactive: bool,
 ) -> Request:
@@ -145,7 +145,7 @@ def common(
         model=message.model,
         options=options(message.options, f"{path}options"),
         interactive=interactive,
-        owner=owner,
+        principal=principal,
         mpp=pixel_size(message, path),
     )
 
@@ -201,7 +201,7 @@ def count_vertices(shapes: Iterable[geometry_pb2.MultiPolygon], enough: int) -> 
     return count
 
 
-def survey(message: segmentation_pb2.SegmentEverythingRequest, owner: str, limits: Limits) -> SurveyRequest:
+def survey(message: segmentation_pb2.SegmentEverythingRequest, principal: str, limits: Limits) -> SurveyRequest:
     """A region that is to be searched.
 
     Raises:
@@ -217,10 +217,10 @@ def survey(message: segmentation_pb2.SegmentEverythingRequest, owner: str, limit
         slide_id=message.slide_id,
         region=areas(message.region, "region"),
         existing=_areas_of(message.existing, "existing"),
-        filter=proposal_filter(message.filter, "filter"),
+        proposal_filter=proposal_filter(message.filter, "filter"),
         model=message.model,
         options=options(message.options, "options"),
-        owner=owner,
+        principal=principal,
         mpp=pixel_size(message, ""),
     )
 

@@ -11,7 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 from wsisam.v1 import segmentation_pb2
-from wsisam_server.core.answers import Counts, Fate, Step
+from wsisam_server.core.answers import ClickStatus, Counts, SurveyStep
 from wsisam_server.wire.from_proto import invalid
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ def digest(request: segmentation_pb2.SegmentEverythingRequest, basis: str) -> by
     return hashlib.sha256(b"%d %s\n" % (FORM, basis.encode()) + data).digest()[:DIGEST_BYTES]
 
 
-def encode(step: Step, about: bytes) -> bytes:
+def encode(step: SurveyStep, about: bytes) -> bytes:
     """The token of a step.
 
     Args:
         step: what became final last.
         about: from `digest`.
     """
-    numbers = [step.done, step.lost, *(step.counts[fate] for fate in Fate)]
+    numbers = [step.done, step.lost, *(step.counts[fate] for fate in ClickStatus)]
     before = 0
     for number, bits in step.undecided:
         numbers += (number - before, bits)
@@ -57,7 +57,7 @@ def encode(step: Step, about: bytes) -> bytes:
     return about + b"".join(map(_written, numbers))
 
 
-def decode(token: bytes, about: bytes) -> Step:
+def decode(token: bytes, about: bytes) -> SurveyStep:
     """The step after which a search goes on; whether it can be one of the search is for the survey to say.
 
     Raises:
@@ -65,16 +65,16 @@ def decode(token: bytes, about: bytes) -> Step:
     """
     try:
         numbers = list(_numbers(token[DIGEST_BYTES:]))
-        done, lost, *counts = numbers[: 2 + len(Fate)]
-        by_fate = dict(zip(Fate, counts, strict=True))
-        rest = numbers[2 + len(Fate) :]
+        done, lost, *counts = numbers[: 2 + len(ClickStatus)]
+        by_fate = dict(zip(ClickStatus, counts, strict=True))
+        rest = numbers[2 + len(ClickStatus) :]
         undecided = tuple(zip(_sums(rest[::2]), rest[1::2], strict=True))
     except ValueError as error:
         raise invalid("resume_token", "it was not made by a server of this release") from error
     if token[:DIGEST_BYTES] != about:
         problem = "it belongs to another request, or the slide or the model's weights have changed since; begin anew"
         raise invalid("resume_token", problem)
-    return Step(done=done, counts=Counts(by_fate), lost=lost, undecided=undecided)
+    return SurveyStep(done=done, counts=Counts(by_fate), lost=lost, undecided=undecided)
 
 
 def _written(number: int) -> bytes:

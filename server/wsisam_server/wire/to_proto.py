@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wsisam.v1 import geometry_pb2, segmentation_pb2
-from wsisam_server.core.answers import Fate, Outcome, Proposal, Step
+from wsisam_server.core.answers import ClickStatus, Outcome, Proposal, SurveyStep
 from wsisam_server.core.pixel_size import PixelSizeSource
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def unit(*, in_microns: bool) -> geometry_pb2.LengthUnit.ValueType:
 def outline(outcome: Outcome, saved: Saved | None = None) -> segmentation_pb2.Outline:
     """An answer, and what became of it when it was to be kept."""
     made, times = outcome.outline, outcome.times
-    polygons = (geometry_pb2.Polygon(rings=[geometry_pb2.Ring(deltas=ring) for ring in part]) for part in outcome.rings)
+    polygons = (
+        geometry_pb2.Polygon(rings=[geometry_pb2.Ring(deltas=ring) for ring in part]) for part in outcome.encoded
+    )
     return segmentation_pb2.Outline(
         geometry=geometry_pb2.MultiPolygon(polygons=polygons),
         score=outcome.score,
@@ -84,7 +86,7 @@ def pixel_size(value: PixelSize) -> segmentation_pb2.PixelSize:
 
 
 def survey_step(
-    step: Step, *, windows_total: int, downsample: float, found_with: PixelSize
+    step: SurveyStep, *, windows_total: int, downsample: float, found_with: PixelSize
 ) -> segmentation_pb2.SegmentEverythingResponse:
     """What became final in a region, and how far its search is.
 
@@ -94,7 +96,7 @@ def survey_step(
         downsample: of each of them.
         found_with: the pixel size that lengths follow from.
     """
-    by_name = {fate.value: step.counts[fate] for fate in Fate}
+    by_name = {fate.value: step.counts[fate] for fate in ClickStatus}
     return segmentation_pb2.SegmentEverythingResponse(
         proposals=map(_proposal, step.proposals),
         windows_done=step.done,

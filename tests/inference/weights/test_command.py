@@ -18,8 +18,8 @@ from support.models import add_plain, add_trained, mib, two_models
 from support.server import around, picture
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli import main
+from wsisam_server.cli.numbers import shown
 from wsisam_server.cli.options import Checked
-from wsisam_server.cli.size import shown
 from wsisam_server.client import Client, is_installed
 from wsisam_server.core.settings import Bytes
 from wsisam_server.inference.weights import WeightsFolder

@@ -114,11 +114,11 @@ def test_a_stream_hears_that_its_model_is_loaded(client, slide, source):
     ask(client, slide, disc="c")
     source.begun.clear()
     source.go.clear()
-    wanted = queue.SimpleQueue()
-    replies = client.interact(pb.Start(slide_id=slide, model="plain"), iter(wanted.get, None))
+    spec = queue.SimpleQueue()
+    replies = client.interact(pb.Start(slide_id=slide, model="plain"), iter(spec.get, None))
     started = next(replies).started
     assert started.model == "plain"
-    wanted.put(pb.InteractRequest(prompt=pb.PromptRevision(object_id="disc", revision=1, prompt=around("b"))))
+    spec.put(pb.InteractRequest(prompt=pb.PromptRevision(object_id="disc", revision=1, prompt=around("b"))))
     progress = next(replies).progress
     assert (progress.object_id, progress.revision, progress.stage) == ("disc", 1, pb.STAGE_LOADING_MODEL)
     assert source.begun.wait(60)
@@ -129,7 +129,7 @@ def test_a_stream_hears_that_its_model_is_loaded(client, slide, source):
         kinds.append(reply.WhichOneof("message"))
         if kinds[-1] == "outline":
             assert reply.outline.outline.weights_hash == started.weights_hash
-            wanted.put(None)
+            spec.put(None)
     assert kinds == ["progress", "outline"], "encoding, and the answer"
 
 
@@ -159,20 +159,18 @@ def test_models_come_and_go_without_a_restart(client, slide, shelf):
 
 def test_a_stream_goes_on_when_its_model_is_replaced(client, slide, shelf):
     expected, seen = [(add_plain(shelf, "changing").weights_hash, 256)], []
-    wanted = queue.SimpleQueue()
-    replies = client.interact(pb.Start(slide_id=slide, model="changing"), iter(wanted.get, None))
+    spec = queue.SimpleQueue()
+    replies = client.interact(pb.Start(slide_id=slide, model="changing"), iter(spec.get, None))
     next(replies)
     for revision in (1, 2, 3):
-        wanted.put(
-            pb.InteractRequest(prompt=pb.PromptRevision(object_id="disc", revision=revision, prompt=around("a")))
-        )
+        spec.put(pb.InteractRequest(prompt=pb.PromptRevision(object_id="disc", revision=revision, prompt=around("a"))))
         reply = next(reply for reply in replies if reply.WhichOneof("message") != "progress")
         outline = reply.outline.outline
         seen.append((outline.weights_hash, outline.field.high.size))
         shelf.remove("changing")
         added = (add_trained if revision == 1 else add_larger)(shelf, "changing")
         expected.append((added.weights_hash, added.image_size))
-    wanted.put(None)
+    spec.put(None)
     assert list(replies) == []
     assert seen == expected[:3]
     assert [size for _, size in seen] == [256, 256, 1024]

@@ -21,8 +21,8 @@ from wsisam_server.annotations.store.location import plain_name
 from wsisam_server.annotations.store.opening import open_store
 from wsisam_server.annotations.store.threads import Threads
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.core.giving_way import give_way
 from wsisam_server.core.settings import Limits
+from wsisam_server.core.thread_priority import lower_priority
 
 if TYPE_CHECKING:
     import uuid
@@ -252,7 +252,7 @@ class AsyncStore:
         await closer.close(GOODBYE_SECONDS)
 
     def _checked(self, drafts: Sequence[Draft | Patch]) -> Sequence[Draft | Patch]:
-        give_way()  # the threads on which this is done do nothing else
+        lower_priority()  # the threads on which this is done do nothing else
         return self._store.checked(drafts)
 
     async def _write(self, call: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:

@@ -12,7 +12,7 @@ import shapely
 from wsisam_server.annotations.store.model import PATCH_FIELDS, Draft, Patch
 from wsisam_server.annotations.store.shape import canonical
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.core.shapes import Looks, TangledError, problem
+from wsisam_server.core.shapes import GeometryRepairError, ValidityBudget, validity_problem
 from wsisam_server.core.shapes.validity import SMALL
 
 if TYPE_CHECKING:
@@ -260,11 +260,11 @@ def _large(shapes: NDArray[np.object_]) -> NDArray[np.bool_]:
 
 def _large_ones(given: Sequence[Draft | Patch]) -> None:
     """Passes areas that are valid, and of which that can be told soon."""
-    looks = Looks()
+    budget = ValidityBudget()
     for draft in given:
         try:
-            found = problem(_shape(draft), looks)
-        except TangledError as error:
+            found = validity_problem(_shape(draft), budget)
+        except GeometryRepairError as error:
             found = "too many of its segments cross or lie side by side; simplify it, or store it in parts"
             raise WsiSamServerError(
                 Reason.INVALID_SHAPE, annotation_id=draft.id, problem=found, private=str(error)

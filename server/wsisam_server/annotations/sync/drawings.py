@@ -14,8 +14,8 @@ from wsisam_server.annotations.store.shape import canonical, canonical_many, to_
 from wsisam_server.annotations.sync.likeness import same_class, same_number, same_shape
 from wsisam_server.annotations.sync.model import Drawing, label
 from wsisam_server.annotations.sync.runner.wire import Shapes
-from wsisam_server.core.shapes import Mender, TangledError, polygonal
-from wsisam_server.core.shapes.mending import FEW
+from wsisam_server.core.shapes import GeometryRepairer, GeometryRepairError, polygonal
+from wsisam_server.core.shapes.geometry_repair import FEW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -133,12 +133,12 @@ def request(edits: Edits) -> tuple[Message, bytes]:
     return message, shapes.data()
 
 
-def usable(shape: BaseGeometry, mender: Mender | None = None) -> BaseGeometry | None:
+def usable(shape: BaseGeometry, repairer: GeometryRepairer | None = None) -> BaseGeometry | None:
     """The shape as the store takes it: valid. QuPath makes valid areas of most that people draw, but not of all.
 
     Args:
         shape: as it was drawn.
-        mender: of all shapes that somebody else sends at once; one of its own if there is no more to it.
+        repairer: of all shapes that somebody else sends at once; one of its own if there is no more to it.
 
     Returns:
         None for what is `UNUSABLE`.
@@ -148,23 +148,25 @@ def usable(shape: BaseGeometry, mender: Mender | None = None) -> BaseGeometry | 
     if shapely.get_dimensions(shape) < _AREA:
         return canonical(shape) if shape.is_valid else None
     try:
-        repaired = (mender or Mender()).mended(polygonal(shape))
-    except TangledError:
+        repaired = (repairer or GeometryRepairer()).repair(polygonal(shape))
+    except GeometryRepairError:
         return None
     return None if repaired.is_empty else canonical(repaired)
 
 
-def usable_list(shapes: Sequence[BaseGeometry], mender: Mender) -> list[BaseGeometry | None]:
+def usable_list(shapes: Sequence[BaseGeometry], repairer: GeometryRepairer) -> list[BaseGeometry | None]:
     """As `usable`, of all that somebody sends at once. What is small and valid is told for all of them together."""
     array = np.asarray(shapes, object)
-    # Only of few vertices can it be told soon, however they lie: see `Mender`.
+    # Only of few vertices can it be told soon, however they lie: see `GeometryRepairer`.
     few = shapely.get_num_coordinates(array) <= FEW
     good = few & ~shapely.is_empty(array)
     good[good] = shapely.is_valid(array[good])
     parts, shape_of = shapely.get_parts(array, return_index=True)
     good[shape_of[shapely.is_empty(parts)]] = False
     plain = canonical_many(array)
-    return [one if is_good else usable(shape, mender) for shape, one, is_good in zip(shapes, plain, good, strict=True)]
+    return [
+        one if is_good else usable(shape, repairer) for shape, one, is_good in zip(shapes, plain, good, strict=True)
+    ]
 
 
 def _drawing(said: dict[str, Any], shape: BaseGeometry) -> Drawing:

@@ -1,4 +1,4 @@
-"""Slides with their annotations, out of a QuPath project; nothing is written there."""
+"""Reads an annotation set from a QuPath project, which is never written."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from wsisam_server.annotations.sync.errors import ImageError, SyncError
 from wsisam_server.annotations.sync.project import Project
 from wsisam_server.annotations.sync.record import Records
 from wsisam_server.annotations.sync.steps import NoListener
-from wsisam_server.learning.dataset_export.drawn import Chosen, Drawn, DrawnSlide, Gathered
-from wsisam_server.learning.dataset_export.errors import HarvestError
+from wsisam_server.learning.dataset_export.annotation_set import AnnotatedSlide, AnnotationSet, ClassFilter, LabelSource
+from wsisam_server.learning.dataset_export.errors import DatasetExportError
 from wsisam_server.learning.dataset_export.slides import local_path
 
 if TYPE_CHECKING:
@@ -29,19 +29,19 @@ _SAME_ID = "whose id several objects of the image have"
 _VIEW = "on images that the project shows rotated, cropped or otherwise changed"
 
 
-_ALL: Final = Chosen()
+_ALL: Final = ClassFilter()
 
 
-def gather_project(path: Path, process: QuPathProcess, *, chosen: Chosen = _ALL) -> Gathered:
+def read_project(path: Path, process: QuPathProcess, *, class_filter: ClassFilter = _ALL) -> AnnotationSet:
     """The annotations of a project as QuPath last saved it.
 
     Args:
         path: the project file, or its folder.
         process: QuPath; closed here.
-        chosen: their classes.
+        class_filter: which classes.
 
     Raises:
-        HarvestError: it cannot be read.
+        DatasetExportError: it cannot be read.
     """
     left_out: Counter[str] = Counter()
     missing: dict[str, str] = {}
@@ -59,17 +59,17 @@ def gather_project(path: Path, process: QuPathProcess, *, chosen: Chosen = _ALL)
             if image.view:
                 left_out[_VIEW] += len(contents.drawings)
                 continue
-            objects = (_drawn(one, drawing) for one, drawing in sorted(contents.drawings.items()))
-            of_slide = chosen.of(objects, left_out)
+            objects = (_label_source(one, drawing) for one, drawing in sorted(contents.drawings.items()))
+            of_slide = class_filter.of(objects, left_out)
             identity = _identity(image, records)
             uris = _uris(project, image, known=identity is not None)
-            slides.append(DrawnSlide(image.name, uris, of_slide, identity=identity, size=image.size))
+            slides.append(AnnotatedSlide(image.name, uris, of_slide, identity=identity, size=image.size))
     except SyncError as error:
-        raise HarvestError(str(error)) from error
+        raise DatasetExportError(str(error)) from error
     finally:
         process.close()
     source = {"project_file": str(project.path), "project_sha256": project.file}
-    return Gathered(tuple(slide for slide in slides if slide.objects), source, +left_out, missing)
+    return AnnotationSet(tuple(slide for slide in slides if slide.objects), source, +left_out, missing)
 
 
 def _why(problem: str) -> str:
@@ -105,9 +105,9 @@ def _uris(project: Project, image: Image, *, known: bool) -> tuple[str, ...]:
     return (*image.uris, *moved)
 
 
-def _drawn(annotation_id: uuid.UUID, drawing: Drawing) -> Drawn:
+def _label_source(annotation_id: uuid.UUID, drawing: Drawing) -> LabelSource:
     made, _ = provenance.split(drawing.metadata)
-    return Drawn(
+    return LabelSource(
         id=annotation_id,
         shape=drawing.shape,
         version=drawing.digest,

@@ -1,4 +1,4 @@
-"""What is asked of a model again, and what it answers."""
+"""The prompts of a replay, and their answers."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Redrawn:
-    """An outline that was made anew.
+class ReplayedOutline:
+    """The outline of a replayed prompt.
 
     Attributes:
         shape: polygons in level-0 pixels; empty when the model found nothing.
@@ -59,7 +59,7 @@ class Answerer(Protocol):
 
     def answer(
         self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Level, ...]
-    ) -> Redrawn:
+    ) -> ReplayedOutline:
         """Answers a prompt as it was made, see `steps` and, for the last of them, `refinement`.
 
         Args:

@@ -21,7 +21,7 @@ from wsisam_server.learning.evaluation import dice
 from wsisam_server.learning.training import sources, windows
 from wsisam_server.learning.training.augment import Augmentation
 from wsisam_server.learning.training.network import stack
-from wsisam_server.learning.training.views import LABEL_SIDE
+from wsisam_server.learning.training.windows import LABEL_SIDE
 from wsisam_server.segmentation.fields import plan
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ JITTER = 0.1  # how far, in extents, the viewport's middle is off the object's
 CLICKS = (1, 3, 5)
 
 
-class Answer(Protocol):
+class AnswerFunction(Protocol):
     """Answers one prompt on one example: float32 [256, 256] logits over its HR view."""
 
     def __call__(self, example: Example, prompt: Prompt, /) -> NDArray[np.float32]:
@@ -50,7 +50,7 @@ class Answer(Protocol):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Answered:
+class ValidationAnswer:
     """One answer.
 
     Attributes:
@@ -94,8 +94,8 @@ def cases(store: Examples, source: Source, rows: Sequence[Row], count: int, seed
 
 
 def answers(
-    answer: Answer, example: Example, image_size: int, *, box_only: bool = False, feedback: bool = True
-) -> Iterator[Answered]:
+    answer: AnswerFunction, example: Example, image_size: int, *, box_only: bool = False, feedback: bool = True
+) -> Iterator[ValidationAnswer]:
     """Asks for the example's object by 1 to 5 clicks, or by a box.
 
     Args:
@@ -113,7 +113,7 @@ def answers(
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         corners = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
         logits = answer(example, Prompt(box=[value * scale - 0.5 for value in corners]))
-        yield Answered(example, "box", (), mask, logits > 0)
+        yield ValidationAnswer(example, "box", (), mask, logits > 0)
         return
     given: list[tuple[float, float, bool]] = [(*first_click(mask), True)]
     previous = None
@@ -123,13 +123,13 @@ def answers(
             example, Prompt(points=points, labels=[int(on) for *_, on in given], mask=previous if feedback else None)
         )
         if count in CLICKS:
-            yield Answered(example, str(count), tuple(given), mask, previous > 0)
+            yield ValidationAnswer(example, str(count), tuple(given), mask, previous > 0)
         click = next_click(mask, previous > 0)
         if click is not None:
             given.append(click)
 
 
-def network_answer(network: Network, store: Examples, *, low: bool, additions: bool = True) -> Answer:
+def network_answer(network: Network, store: Examples, *, low: bool, additions: bool = True) -> AnswerFunction:
     """Answers with a network in training.
 
     Args:
@@ -150,7 +150,7 @@ def network_answer(network: Network, store: Examples, *, low: bool, additions: b
     return answer
 
 
-def base_answer(base: Modules, store: Examples) -> Answer:
+def base_answer(base: Modules, store: Examples) -> AnswerFunction:
     """Answers with the frozen base alone."""
     image_pe = base.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2)
 

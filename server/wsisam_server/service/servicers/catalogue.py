@@ -18,7 +18,7 @@ def models(segmenter: Segmenter) -> list[pb.Model]:
     described = {entry.name: entry for entry in available_models()}
     messages = []
     for number, listed in enumerate(segmenter.models_listed()):
-        info, licence = listed.offer.info, listed.offer.licence
+        info, licence = listed.available.info, listed.available.licence
         entry = described.pop(info.name, None)
         messages.append(
             pb.Model(

@@ -17,7 +17,7 @@ from wsisam_server.annotations.sync.model import Drawing, Kind
 from wsisam_server.annotations.sync.plan import Direction, Resolution, Side, Verb
 from wsisam_server.annotations.sync.store_side import Refusal
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.core.shapes import Mender
+from wsisam_server.core.shapes import GeometryRepairer
 from wsisam_server.service.identity import current_user
 from wsisam_server.wire import annotation_from_proto as from_proto
 from wsisam_server.wire import annotation_to_proto as to_proto
@@ -136,7 +136,7 @@ def asked(request: pb.AnnotationsSyncRequest) -> tuple[ClientImage, SyncOptions,
     refused: dict[uuid.UUID, Refusal] = {}
     messages = request.annotations
     ids: dict[str, uuid.UUID] = {}
-    shapes = usable_list(shapes_of(messages, "annotations"), Mender())
+    shapes = usable_list(shapes_of(messages, "annotations"), GeometryRepairer())
     for number, (message, shape) in enumerate(zip(messages, shapes, strict=True)):
         one = ids[message.id] = from_proto.annotation_id(message.id, f"annotations[{number}].id")
         if one in drawings or one in refused:

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     import grpc
 
     from wsisam_server.annotations.store import Commit
-    from wsisam_server.core.answers import Step
+    from wsisam_server.core.answers import SurveyStep
     from wsisam_server.core.pixels import PixelWindow
     from wsisam_server.core.requests import Request
     from wsisam_server.core.settings import Limits
-    from wsisam_server.service.sessions import Answered
+    from wsisam_server.service.sessions import PromptResult
 
 
 class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
@@ -66,7 +66,9 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         source = from_proto.pixel_source(request.pixels, "pixels") if request.HasField("pixels") else None
         if source is not None:
             self._admission.check_pixels()
-        slide_id, info, by_reference = await self._segmenter.opened(request.uri, source, owner=current_user().principal)
+        slide_id, info, by_reference = await self._segmenter.opened(
+            request.uri, source, principal=current_user().principal
+        )
         return pb.OpenSlideResponse(
             slide_id=slide_id,
             width=info.size.width,
@@ -101,14 +103,14 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         """See the proto."""
         common = from_proto.common(request, "", current_user().principal, interactive=True)
         wanted = from_proto.request(request, common, self._limits.points_per_prompt)
-        with self._admission.quota.taken(wanted.owner):
-            async with self._admission.failures.slowed():
-                draft = None
+        with self._admission.quota.taken(wanted.principal):
+            async with self._admission.failures.limited():
+                provisional = None
                 if request.tiles:
-                    draft = self._segmenter.draft(wanted)
-                    await self._push(request.slide_id, self._segmenter.pixel_windows(draft), request.tiles)
+                    provisional = self._segmenter.provisional_plan(wanted)
+                    await self._push(request.slide_id, self._segmenter.pixel_windows(provisional), request.tiles)
                 commit = annotation_from_proto.commit_of(request, "", self._limits, current_user().author)
-                answered = await self._commits.answer(wanted, commit, draft=draft)
+                answered = await self._commits.answer(wanted, commit, provisional=provisional)
         return pb.SegmentResponse(outline=to_proto.outline(*answered))
 
     async def SegmentBatch(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
@@ -142,9 +144,9 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         self, request: pb.SegmentEverythingRequest, context: grpc.aio.ServicerContext
     ) -> None:
         """See the proto."""
-        limits, owner = self._limits, current_user().principal
+        limits, principal = self._limits, current_user().principal
         # Any region has many parts: counting them takes as long as making something of a small one.
-        wanted = await self._converter.run(LARGE, lambda: from_proto.survey(request, owner, limits))
+        wanted = await self._converter.run(LARGE, lambda: from_proto.survey(request, principal, limits))
         survey = await self._converter.run(
             LARGE, lambda: Survey.planned(self._segmenter, wanted, limits.windows_per_region)
         )
@@ -191,7 +193,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
                 raise error.at(**about) from error
 
 
-def _message(survey: Survey, step: Step, about: bytes) -> pb.SegmentEverythingResponse:
+def _message(survey: Survey, step: SurveyStep, about: bytes) -> pb.SegmentEverythingResponse:
     message = to_proto.survey_step(
         step,
         windows_total=len(survey.plan.tiles),
@@ -202,7 +204,7 @@ def _message(survey: Survey, step: Step, about: bytes) -> pb.SegmentEverythingRe
     return message
 
 
-def _batch_message(item_id: str, number: int, answer: Answered | Exception) -> pb.SegmentBatchResponse:
+def _batch_message(item_id: str, number: int, answer: PromptResult | Exception) -> pb.SegmentBatchResponse:
     if isinstance(answer, Exception):
         return pb.SegmentBatchResponse(id=item_id, error=status_of(normalized(answer), f"items[{number}]."))
     return pb.SegmentBatchResponse(id=item_id, outline=to_proto.outline(*answer))

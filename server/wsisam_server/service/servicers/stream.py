@@ -138,7 +138,7 @@ class InteractStream:
                 if self._session.admits_viewport():
                     self._look()
             else:
-                await self._session.paced()
+                await self._session.wait_for_rate()
                 await self._take_other(request)
         except Exception as error:  # noqa: BLE001 - one bad message must not end the annotator's stream
             self._events.put_nowait(Failed(object_id, revision, error))
