@@ -50,7 +50,7 @@ class SegmentationStub:
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, History and Watch; annotators and administrators everything.
 
     Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
     name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
@@ -133,7 +133,8 @@ class SegmentationStub:
                            memory that models may have; TOO_MANY_PROMPTS: of this user, in all streams and calls.
       UNAVAILABLE          SLIDE_UNAVAILABLE: the drive that the slide lies on does not answer.
       With `commit`, also what Annotations.Save may end with. The outline is then not answered.
-    A model that is not in memory yet (MODEL_STATE_INSTALLED) is loaded first: the first prompt that names it takes seconds longer.
+    A model that is not in memory yet (MODEL_STATE_INSTALLED) is loaded first: the first prompt that names it takes
+    seconds longer.
     """
 
     SegmentBatch: grpc.UnaryStreamMultiCallable[
@@ -176,7 +177,7 @@ class SegmentationStub:
       FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
                            prompt waits for cannot come any more.
     Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
-    the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
+    the metadata), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
     A client that does not read its answers is not read either. Viewports may be sent with each move: of those that come
     faster than their user may send, the newest counts. Cancels and tiles that come so fast are read later.
     """
@@ -247,7 +248,7 @@ class SegmentationAsyncStub:
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, History and Watch; annotators and administrators everything.
 
     Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
     name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
@@ -329,7 +330,8 @@ class SegmentationAsyncStub:
                            memory that models may have; TOO_MANY_PROMPTS: of this user, in all streams and calls.
       UNAVAILABLE          SLIDE_UNAVAILABLE: the drive that the slide lies on does not answer.
       With `commit`, also what Annotations.Save may end with. The outline is then not answered.
-    A model that is not in memory yet (MODEL_STATE_INSTALLED) is loaded first: the first prompt that names it takes seconds longer.
+    A model that is not in memory yet (MODEL_STATE_INSTALLED) is loaded first: the first prompt that names it takes
+    seconds longer.
     """
 
     SegmentBatch: grpc.aio.UnaryStreamMultiCallable[
@@ -372,7 +374,7 @@ class SegmentationAsyncStub:
       FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
                            prompt waits for cannot come any more.
     Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
-    the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
+    the metadata), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
     A client that does not read its answers is not read either. Viewports may be sent with each move: of those that come
     faster than their user may send, the newest counts. Cancels and tiles that come so fast are read later.
     """
@@ -443,7 +445,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, History and Watch; annotators and administrators everything.
 
     Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
     name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
@@ -533,7 +535,8 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
                                memory that models may have; TOO_MANY_PROMPTS: of this user, in all streams and calls.
           UNAVAILABLE          SLIDE_UNAVAILABLE: the drive that the slide lies on does not answer.
           With `commit`, also what Annotations.Save may end with. The outline is then not answered.
-        A model that is not in memory yet (MODEL_STATE_INSTALLED) is loaded first: the first prompt that names it takes seconds longer.
+        A model that is not in memory yet (MODEL_STATE_INSTALLED) is loaded first: the first prompt that names it takes
+        seconds longer.
         """
 
     @abc.abstractmethod
@@ -580,7 +583,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
           FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
                                prompt waits for cannot come any more.
         Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
-        the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
+        the metadata), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
         A client that does not read its answers is not read either. Viewports may be sent with each move: of those that come
         faster than their user may send, the newest counts. Cancels and tiles that come so fast are read later.
         """
