@@ -58,7 +58,8 @@ class SegmentationStub(object):
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, History and Watch; annotators and administrators
+    everything.
 
     Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
     name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
@@ -147,7 +148,8 @@ class SegmentationServicer(object):
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, History and Watch; annotators and administrators
+    everything.
 
     Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
     name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
@@ -193,7 +195,7 @@ class SegmentationServicer(object):
         were sent and what was encoded of them. A slide that the server reads itself is shared by all: nothing happens.
 
         Idempotent. An id that is not open has no effect, and neither has the id of a slide in pixel mode that another user
-        opened. A read that is under way ends first. What else uses the slide then meets UNKNOWN_SLIDE_ID: later calls, the
+        opened, unless an administrator calls. A read that is under way ends first. What else uses the slide then meets UNKNOWN_SLIDE_ID: later calls, the
         items that are left of a batch, a survey at its next window. An Interact stream on it answers the prompts that it has
         with UNKNOWN_SLIDE_ID and ends with UNKNOWN_SLIDE_ID; only an outline that is being stored is still answered.
 
@@ -390,7 +392,8 @@ class Segmentation(object):
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, History and Watch; annotators and administrators
+    everything.
 
     Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
     name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
