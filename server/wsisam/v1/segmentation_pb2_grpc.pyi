@@ -50,8 +50,8 @@ class SegmentationStub:
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch; annotators and
-    administrators everything.
+    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch;
+    annotators and administrators everything.
 
     Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
     name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
@@ -101,7 +101,7 @@ class SegmentationStub:
     were sent and what was encoded of them. A slide that the server reads itself is shared by all: nothing happens.
 
     Idempotent. An id that is not open has no effect, and neither has the id of a slide in pixel mode that another user
-    opened. A read that is under way ends first. What else uses the slide then meets UNKNOWN_SLIDE_ID: later calls, the
+    opened, unless an administrator calls. A read that is under way ends first. What else uses the slide then meets UNKNOWN_SLIDE_ID: later calls, the
     items that are left of a batch, a survey at its next window. An Interact stream on it answers the prompts that it has
     with UNKNOWN_SLIDE_ID and ends with UNKNOWN_SLIDE_ID; only an outline that is being stored is still answered.
 
@@ -134,7 +134,8 @@ class SegmentationStub:
                            memory that models may have; TOO_MANY_PROMPTS: of this user, in all streams and calls.
       UNAVAILABLE          SLIDE_UNAVAILABLE: the drive that the slide lies on does not answer.
       With `commit`, also what Annotations.Save may end with. The outline is then not answered.
-    A model that is not in memory yet (MODEL_STATE_INSTALLED) is loaded first: the first prompt that names it takes seconds longer.
+    A model that is not in memory yet (MODEL_STATE_INSTALLED) is loaded first: the first prompt that names it takes
+    seconds longer.
     """
 
     SegmentBatch: grpc.UnaryStreamMultiCallable[
@@ -177,7 +178,7 @@ class SegmentationStub:
       FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
                            prompt waits for cannot come any more.
     Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
-    the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
+    the metadata), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
     A client that does not read its answers is not read either. Viewports may be sent with each move: of those that come
     faster than their user may send, the newest counts. Cancels and tiles that come so fast are read later.
     """
@@ -248,8 +249,8 @@ class SegmentationAsyncStub:
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch; annotators and
-    administrators everything.
+    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch;
+    annotators and administrators everything.
 
     Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
     name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
@@ -298,7 +299,7 @@ class SegmentationAsyncStub:
     were sent and what was encoded of them. A slide that the server reads itself is shared by all: nothing happens.
 
     Idempotent. An id that is not open has no effect, and neither has the id of a slide in pixel mode that another user
-    opened. A read that is under way ends first. What else uses the slide then meets UNKNOWN_SLIDE_ID: later calls, the
+    opened, unless an administrator calls. A read that is under way ends first. What else uses the slide then meets UNKNOWN_SLIDE_ID: later calls, the
     items that are left of a batch, a survey at its next window. An Interact stream on it answers the prompts that it has
     with UNKNOWN_SLIDE_ID and ends with UNKNOWN_SLIDE_ID; only an outline that is being stored is still answered.
 
@@ -331,7 +332,8 @@ class SegmentationAsyncStub:
                            memory that models may have; TOO_MANY_PROMPTS: of this user, in all streams and calls.
       UNAVAILABLE          SLIDE_UNAVAILABLE: the drive that the slide lies on does not answer.
       With `commit`, also what Annotations.Save may end with. The outline is then not answered.
-    A model that is not in memory yet (MODEL_STATE_INSTALLED) is loaded first: the first prompt that names it takes seconds longer.
+    A model that is not in memory yet (MODEL_STATE_INSTALLED) is loaded first: the first prompt that names it takes
+    seconds longer.
     """
 
     SegmentBatch: grpc.aio.UnaryStreamMultiCallable[
@@ -374,7 +376,7 @@ class SegmentationAsyncStub:
       FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
                            prompt waits for cannot come any more.
     Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
-    the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
+    the metadata), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
     A client that does not read its answers is not read either. Viewports may be sent with each move: of those that come
     faster than their user may send, the newest counts. Cancels and tiles that come so fast are read later.
     """
@@ -445,8 +447,8 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch; annotators and
-    administrators everything.
+    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch;
+    annotators and administrators everything.
 
     Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
     name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
@@ -501,7 +503,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
         were sent and what was encoded of them. A slide that the server reads itself is shared by all: nothing happens.
 
         Idempotent. An id that is not open has no effect, and neither has the id of a slide in pixel mode that another user
-        opened. A read that is under way ends first. What else uses the slide then meets UNKNOWN_SLIDE_ID: later calls, the
+        opened, unless an administrator calls. A read that is under way ends first. What else uses the slide then meets UNKNOWN_SLIDE_ID: later calls, the
         items that are left of a batch, a survey at its next window. An Interact stream on it answers the prompts that it has
         with UNKNOWN_SLIDE_ID and ends with UNKNOWN_SLIDE_ID; only an outline that is being stored is still answered.
 
@@ -536,7 +538,8 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
                                memory that models may have; TOO_MANY_PROMPTS: of this user, in all streams and calls.
           UNAVAILABLE          SLIDE_UNAVAILABLE: the drive that the slide lies on does not answer.
           With `commit`, also what Annotations.Save may end with. The outline is then not answered.
-        A model that is not in memory yet (MODEL_STATE_INSTALLED) is loaded first: the first prompt that names it takes seconds longer.
+        A model that is not in memory yet (MODEL_STATE_INSTALLED) is loaded first: the first prompt that names it takes
+        seconds longer.
         """
 
     @abc.abstractmethod
@@ -583,7 +586,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
           FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
                                prompt waits for cannot come any more.
         Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
-        the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
+        the metadata), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
         A client that does not read its answers is not read either. Viewports may be sent with each move: of those that come
         faster than their user may send, the newest counts. Cancels and tiles that come so fast are read later.
         """
