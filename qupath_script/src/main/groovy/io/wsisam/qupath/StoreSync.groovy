@@ -43,7 +43,7 @@ class StoreSync {
 
     /** Whether an entry of the project is known to have had saved data. */
     boolean hadData(entry) {
-        entries?.wasSynced(entry) ?: false
+        entries?.hadData(entry) ?: false
     }
 
     /**
