@@ -334,6 +334,9 @@ def _left_out(contents: Contents) -> tuple[str, ...]:
             f"{annotation_id}{f' ({label})' if label else ''}: {_counted(names)} not a number (NaN or infinite), so "
             f"only QuPath keeps it: {', '.join(names[:_MOST_NAMES])}{' ...' if len(names) > _MOST_NAMES else ''}"
         )
+    for annotation_id, what in contents.repaired.items():
+        label = contents.drawings[annotation_id].label
+        lines.append(f"{annotation_id}{f' ({label})' if label else ''}: {what}")
     return tuple(lines)
 
 
