@@ -161,3 +161,13 @@ def test_images_of_different_size_are_never_one_slide(store, known):
     with pytest.raises(WsiSamServerError, match="800 x 600 pixels, and the image has 640 x 480") as caught:
         merge(store, other, BEN)
     assert caught.value.reason is Reason.INVALID_FIELD
+
+
+def test_what_both_sides_deleted_is_named_and_not_counted_as_the_same(store, image):
+    gone = next(iter(image.drawings))
+    store.delete([Target(gone, image.revisions[gone])], author="ada", request_id=uuid.uuid4().hex)
+    left = {one: drawing for one, drawing in image.drawings.items() if one != gone}
+    merged = merge(store, replace(image, drawings=left), BEN)
+    assert (merged.unchanged, merged.actions) == (COUNT - 1, [])
+    assert [(action.id, action.label) for action in merged.gone] == [(gone, "A")]
+    assert gone not in merged.revisions
