@@ -272,6 +272,16 @@ def test_what_is_left_out_is_named_in_every_sync(world):
         assert any(line.startswith(f"{nan} (gland): 1 measurement is not a number") for line in problems)
 
 
+def test_a_hole_outside_its_polygon_is_no_area_and_is_said(world):
+    shell, hole = shapely.box(0, 0, 100, 100).exterior, shapely.box(200, 200, 240, 240).exterior
+    one = world.draw(shapely.Polygon(shell, [hole]), name="odd")
+    report = world.sync()
+    assert world.stored()[one].content.shape.area == 10_000
+    assert any(line.startswith(f"{one} (odd): its shape is not valid") for line in of(report, "1").problems)
+    assert world.sync().status == 0
+    assert world.stored()[one].revision == 1
+
+
 def test_a_conflict_says_who_changed_what_and_when(world):
     one = world.save(SQUARE, name="gland")
     world.sync()

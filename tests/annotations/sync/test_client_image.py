@@ -11,6 +11,8 @@ from wsisam_server.annotations.store import Content, Draft, PathClass, Provenanc
 from wsisam_server.annotations.sync.client_image import ClientImage, SyncOptions, merge
 from wsisam_server.annotations.sync.model import Drawing
 from wsisam_server.annotations.sync.plan import Verb
+from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.geometry import SlideSize
 
 SLIDE = "5e" * 32
 COUNT = 12
@@ -144,3 +146,28 @@ def test_an_image_that_lost_all_is_not_believed(store, image):
     merged = merge(store, replace(image, drawings={}), BEN)
     assert {action.verb for action in merged.actions} == {Verb.CONFLICT}
     assert all(not store.get(one).deleted for one in image.drawings)
+
+
+@pytest.mark.parametrize("known", [SlideSize(800, 600), None])
+def test_images_of_different_size_are_never_one_slide(store, known):
+    """Two computers have different files at one path, and the server sees neither."""
+    uri, one = "file:///D:/slides/1.svs", uuid.uuid4()
+    first = ClientImage(SlideRecord(uri, (uri,), known), {one: Drawing(circle(1))})
+    merge(store, first, BEN)
+    other = replace(first, slide=SlideRecord(uri, (uri,), SlideSize(640, 480)), drawings={})
+    if known is None:
+        assert merge(store, other, BEN).put.keys() == {one}
+        return
+    with pytest.raises(WsiSamServerError, match="800 x 600 pixels, and the image has 640 x 480") as caught:
+        merge(store, other, BEN)
+    assert caught.value.reason is Reason.INVALID_FIELD
+
+
+def test_what_both_sides_deleted_is_named_and_not_counted_as_the_same(store, image):
+    gone = next(iter(image.drawings))
+    store.delete([Target(gone, image.revisions[gone])], author="ada", request_id=uuid.uuid4().hex)
+    left = {one: drawing for one, drawing in image.drawings.items() if one != gone}
+    merged = merge(store, replace(image, drawings=left), BEN)
+    assert (merged.unchanged, merged.actions) == (COUNT - 1, [])
+    assert [(action.id, action.label) for action in merged.gone] == [(gone, "A")]
+    assert gone not in merged.revisions

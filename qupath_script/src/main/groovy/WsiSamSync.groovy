@@ -9,7 +9,7 @@
  * changes nothing until it is settled with resolve=store or resolve=qupath.
  */
 import io.wsisam.client.annotations.SyncOptions
-import io.wsisam.qupath.Delivery
+import io.wsisam.qupath.AnnotationWriter
 import io.wsisam.qupath.Notes
 import io.wsisam.qupath.OpenProjects
 import io.wsisam.qupath.SavedData
@@ -95,7 +95,7 @@ try {
                     def problem = shown == null ? null : SavedData.problem(entry, null, sync.hadData(entry))
                     if (problem)
                         throw new IOException(problem)
-                    imageData = shown ?: Delivery.read(entry, sync.hadData(entry))
+                    imageData = shown ?: AnnotationWriter.read(entry, sync.hadData(entry))
                     if (synced(imageData, entry, entry.getImageName()))
                         entry.saveImageData(imageData)
                 }

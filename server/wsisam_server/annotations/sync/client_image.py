@@ -74,6 +74,7 @@ class Merged:
         actions: what was done, waits, or is in conflict.
         refused: what the store did not take, and why.
         unchanged: how many are the same on both sides.
+        gone: what both sides had when they were last synced, and neither has now.
     """
 
     put: dict[uuid.UUID, Drawing] = field(default_factory=dict)
@@ -82,6 +83,7 @@ class Merged:
     actions: list[Action] = field(default_factory=list)
     refused: dict[uuid.UUID, Refusal | str] = field(default_factory=dict)
     unchanged: int = 0
+    gone: list[Action] = field(default_factory=list)
 
 
 def merge(store: Store, image: ClientImage, options: SyncOptions) -> Merged:
@@ -109,6 +111,7 @@ def merge(store: Store, image: ClientImage, options: SyncOptions) -> Merged:
     same = [action for action in planned.actions if action.verb is Verb.UNCHANGED and action.case.project is not None]
     merged = Merged(revisions=revisions, unchanged=len(same) + len(settled))
     merged.actions = [action for action in planned.actions if action.verb is not Verb.UNCHANGED]
+    merged.gone = [action for action in planned.actions if action.gone]
     if options.dry_run:
         merged.revisions = {}
         return merged

@@ -35,6 +35,14 @@ SAME_ID: Final = "several objects of this image have this id; in QuPath, copy an
 OTHER_PLANE: Final = "it lies on plane "
 """How the QuPath process begins to say so."""
 
+_SAME_AREA: Final = 0.005
+"""Relative: areas that differ by less are the same but for rounding."""
+
+_REPAIRED: Final = (
+    "its shape is not valid, for example a hole outside its polygon: the store has it repaired, with {there:.0f} "
+    "square pixels, where QuPath counts {here:.0f}"
+)
+
 UNUSABLE: Final = "its shape is empty, crosses itself too often, or cannot be repaired"
 """What is wrong with a shape of which nothing can be made."""
 
@@ -74,12 +82,14 @@ class Found:
         unusable: what is wrong with the others, by their ids. An id that several objects have names none of them.
         labels: what people call the unusable ones, by their ids: name and class.
         not_numbers: names of measurements that are no finite numbers, by annotation.
+        repaired: what became of shapes of which QuPath knows another area, by annotation, for people.
     """
 
     drawings: dict[uuid.UUID, Drawing] = field(default_factory=dict)
     unusable: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     not_numbers: dict[uuid.UUID, tuple[str, ...]] = field(default_factory=dict)
+    repaired: dict[uuid.UUID, str] = field(default_factory=dict)
 
 
 def read(message: Message, data: bytes, areas: Callable[[list[str]], list[bytes]]) -> Found:
@@ -94,17 +104,21 @@ def read(message: Message, data: bytes, areas: Callable[[list[str]], list[bytes]
     found = Found()
     labels: dict[str, list[str]] = {}
     for said in message["annotations"]:
-        shape = usable(next(geometries)) if "shape" in said else None
+        drawn = next(geometries) if "shape" in said else None
+        shape = None if drawn is None else usable(drawn)
         one, key = uuid.UUID(said["id"]), said["id"]
         labels.setdefault(key, []).append(label(said["name"], said["class"]))
         if key in found.unusable or one in found.drawings:
             found.drawings.pop(one, None)
             found.not_numbers.pop(one, None)
+            found.repaired.pop(one, None)
             found.unusable[key] = SAME_ID
         elif shape is None:
             found.unusable[key] = said.get("problem", UNUSABLE)
         else:
             found.drawings[one] = _drawing(said, shape)
+            if drawn is not None and abs(drawn.area - shape.area) > _SAME_AREA * max(drawn.area, shape.area):
+                found.repaired[one] = _REPAIRED.format(here=drawn.area, there=shape.area)
             if said.get("not_numbers"):
                 found.not_numbers[one] = tuple(said["not_numbers"])
     found.labels.update((key, "; ".join(filter(None, labels[key]))) for key in found.unusable)
@@ -116,10 +130,17 @@ def _geometries(message: Message, data: bytes, areas: Callable[[list[str]], list
     shapes = Shapes(data)
     with_shape = [said for said in message["annotations"] if "shape" in said]
     geometries = np.asarray(shapely.from_wkb([shapes.take(said["shape"]) for said in with_shape]), object)
-    crossing = np.flatnonzero(~shapely.is_valid(geometries) & ~shapely.is_empty(geometries))
-    if len(crossing):
+    # QuPath makes no area of a polygon with holes, and paints a hole that lies outside: these are repaired here.
+    bad = np.flatnonzero(~shapely.is_valid(geometries) & ~shapely.is_empty(geometries))
+    crossing = [number for number in bad if not _has_holes(geometries[number])]
+    if crossing:
         geometries[crossing] = shapely.from_wkb(areas([with_shape[number]["id"] for number in crossing]))
     return geometries
+
+
+def _has_holes(shape: BaseGeometry) -> bool:
+    parts = shapely.get_parts(shape)
+    return len(shapely.get_rings(parts)) > len(parts)
 
 
 def request(edits: Edits) -> tuple[Message, bytes]:

@@ -116,7 +116,7 @@ class ImageSync:
         self._report.actions = [action for action in planned.actions if action.verb is not Verb.UNCHANGED]
         same = [action for action in planned.actions if action.verb is Verb.UNCHANGED]
         self._report.unchanged = sum(action.case.project is not None for action in same)
-        self._report.gone = [named(action) for action in same if action.case.project is None and action.case.base]
+        self._report.gone = [named(action) for action in same if action.gone]
         self._report.saved = None if contents.data is None else contents.data.saved
         self._report.problems += _left_out(contents)
         self._step(Step.PLANNED)
@@ -318,8 +318,7 @@ class ImageSync:
 
 def named(action: Action) -> str:
     """An annotation by its id, name and class, for people."""
-    label = action.shown.label if action.case.project is not None or action.case.store is not None else ""
-    return f"{action.id} ({label})" if label else str(action.id)
+    return f"{action.id} ({action.label})" if action.label else str(action.id)
 
 
 def _left_out(contents: Contents) -> tuple[str, ...]:
@@ -334,6 +333,9 @@ def _left_out(contents: Contents) -> tuple[str, ...]:
             f"{annotation_id}{f' ({label})' if label else ''}: {_counted(names)} not a number (NaN or infinite), so "
             f"only QuPath keeps it: {', '.join(names[:_MOST_NAMES])}{' ...' if len(names) > _MOST_NAMES else ''}"
         )
+    for annotation_id, what in contents.repaired.items():
+        label = contents.drawings[annotation_id].label
+        lines.append(f"{annotation_id}{f' ({label})' if label else ''}: {what}")
     return tuple(lines)
 
 

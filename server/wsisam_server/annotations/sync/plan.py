@@ -186,6 +186,16 @@ class Action:
         return Drawing.of(self.case.store.content)
 
     @property
+    def gone(self) -> bool:
+        """Whether both sides had it when they were last synced, and neither has it now."""
+        return self.verb is Verb.UNCHANGED and self.case.base is not None and self.case.project is None
+
+    @property
+    def label(self) -> str:
+        """What people call it; empty where neither side knows it any more."""
+        return "" if self.case.project is None and self.case.store is None else self.shown.label
+
+    @property
     def to_do(self) -> bool:
         """Whether a side is to be changed now."""
         return (self.in_project or self.in_store) and not self.held

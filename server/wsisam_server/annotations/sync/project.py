@@ -57,6 +57,7 @@ class Contents:
         unusable: what is wrong with the others, by id.
         labels: what people call those by id: name and class.
         not_numbers: measurements that are no finite numbers, by annotation: the store has none of these.
+        repaired: what the store has in place of shapes that are not valid, by annotation, for people.
         data: the data file that they were read from; None when there is none.
         generation: which sync wrote it; None when none did.
         stable: its objects keep their ids when they are read again.
@@ -69,6 +70,7 @@ class Contents:
     stable: bool
     labels: Mapping[str, str] = field(default_factory=dict)
     not_numbers: Mapping[uuid.UUID, tuple[str, ...]] = field(default_factory=dict)
+    repaired: Mapping[uuid.UUID, str] = field(default_factory=dict)
 
 
 class Project:
@@ -150,6 +152,7 @@ class Project:
             answer["stable"],
             found.labels,
             found.not_numbers,
+            found.repaired,
         )
 
     def check_writable(self, image: Image, *, data: bool) -> None:

@@ -193,6 +193,11 @@ def answers(merged: Merged, image: ClientImage, store_id: str) -> list[pb.Annota
 def _parts(merged: Merged, image: ClientImage) -> Iterator[pb.AnnotationsSyncResponse]:
     for action in merged.actions:
         yield pb.AnnotationsSyncResponse(actions=[_action(action, merged.refused.get(action.id))])
+    for action in merged.gone:
+        said = pb.SyncAction(
+            id=str(action.id), action="deleted on both sides", reason=action.label or "not known any more"
+        )
+        yield pb.AnnotationsSyncResponse(actions=[said])
     for one in merged.refused.keys() - {action.id for action in merged.actions}:
         said = pb.SyncAction(id=str(one), verb=pb.SYNC_VERB_KEEP, outcome=pb.SYNC_OUTCOME_REFUSED)
         said.refusal.CopyFrom(_refusal(one, merged.refused[one]))

@@ -40,8 +40,8 @@ class AnnotationController {
     private final QuPathGUI gui
     private final Settings settings
     private final Closure onChange
-    private final Delivery delivery
-    private final List<OpenPlane> planes = new CopyOnWriteArrayList<>()
+    private final AnnotationWriter writer
+    private final List<PlaneSession> planes = new CopyOnWriteArrayList<>()
     /** The viewers with our overlay. */
     final List<QuPathViewer> viewers = new CopyOnWriteArrayList<>()
     private final Set<ImageData> warned = Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()))
@@ -63,7 +63,7 @@ class AnnotationController {
         this.gui = gui
         this.settings = settings
         this.onChange = onChange
-        delivery = new Delivery(gui)
+        writer = new AnnotationWriter(gui)
         retry.setOnFinished { askServer() }
     }
 
@@ -149,13 +149,13 @@ class AnnotationController {
 
     /** What a viewer shows, opened on the server when it is not yet. */
     @CompileStatic
-    OpenPlane planeOf(QuPathViewer viewer) {
+    PlaneSession planeOf(QuPathViewer viewer) {
         def imageData = viewer?.getImageData()
         if (imageData == null)
             return null
         def plane = planes.find { it.isOf(imageData, viewer.getZPosition(), viewer.getTPosition()) }
         if (plane == null) {
-            plane = new OpenPlane(this, imageData, ImagePlane.getPlane(viewer.getZPosition(), viewer.getTPosition()))
+            plane = new PlaneSession(this, imageData, ImagePlane.getPlane(viewer.getZPosition(), viewer.getTPosition()))
             planes.add(plane)
             if (reached)
                 open(plane)
@@ -168,7 +168,7 @@ class AnnotationController {
 
     /** Planes to draw in a viewer; any thread. */
     @CompileStatic
-    List<OpenPlane> shownIn(ImageData imageData, int z, int t) {
+    List<PlaneSession> shownIn(ImageData imageData, int z, int t) {
         planes.findAll { it.isOf(imageData, z, t) }
     }
 
@@ -196,14 +196,14 @@ class AnnotationController {
     }
 
     /** Closes what nobody needs any more. */
-    private void tidy(OpenPlane plane) {
+    private void tidy(PlaneSession plane) {
         if (plane.isIdle() && !gui.getAllViewers().any { it.getImageData().is(plane.imageData) }) {
             plane.close()
             planes.remove(plane)
         }
     }
 
-    private void open(OpenPlane plane) {
+    private void open(PlaneSession plane) {
         def asked = client
         plane.opens()
         def viewer = gui.getAllViewers().find { it.getImageData().is(plane.imageData) }
@@ -220,7 +220,7 @@ class AnnotationController {
         }
     }
 
-    private void opened(WsiSamClient asked, OpenPlane plane, slide, WsiSamException failure) {
+    private void opened(WsiSamClient asked, PlaneSession plane, slide, WsiSamException failure) {
         if (closed || !asked.is(client) || !planes.contains(plane)) {
             if (slide != null)
                 asked.closeSlide(slide)
@@ -328,13 +328,13 @@ class AnnotationController {
         }
     }
 
-    private void deliver(OpenPlane plane, Draft draft) {
+    private void deliver(PlaneSession plane, Draft draft) {
         def how = accepted.remove(draft.id())
         if (how == null)
             return
         worker.submit {
             try {
-                def note = delivery.add(plane.imageData, plane.plane, draft, how + [options: plane.options])
+                def note = writer.add(plane.imageData, plane.plane, draft, how + [options: plane.options])
                 if (note)
                     tell(note)
             } catch (Throwable problem) {
@@ -352,7 +352,7 @@ class AnnotationController {
     // -- News from sessions, on the client's thread ------------------------------------------------------------------
 
     @CompileStatic
-    void answered(OpenPlane plane, Draft draft) {
+    void answered(PlaneSession plane, Draft draft) {
         if (accepted.containsKey(draft.id()) && draft.isSettled())
             deliver(plane, draft)
         // The outline does not wait for the palette, nor a sixtieth of a second more for a frame that begins while it is painted.
@@ -361,7 +361,7 @@ class AnnotationController {
         changed(false)
     }
 
-    void failed(OpenPlane plane, Draft draft, Failure failure) {
+    void failed(PlaneSession plane, Draft draft, Failure failure) {
         def error = failure.error()
         if (failure.ask().refinement() != null) {
             tell("${error.text()} (The border stays as it was.)")
@@ -384,20 +384,20 @@ class AnnotationController {
     }
 
     /** A session has begun. Of an image whose file says another pixel size, the user hears once. */
-    void started(OpenPlane plane) {
+    void started(PlaneSession plane) {
         def said = plane.slide.pixelSize().warning()
         if (said && warned.add(plane.imageData))
             tell("${nameOf(plane.imageData)}: ${said}")
         changed()
     }
 
-    void stateOf(OpenPlane plane) {
+    void stateOf(PlaneSession plane) {
         if (plane.state == SessionState.FAILED)
             refused(plane, plane.trouble)
         changed()
     }
 
-    private void refused(OpenPlane plane, WsiSamException why) {
+    private void refused(PlaneSession plane, WsiSamException why) {
         tell("${nameOf(plane.imageData)}: ${why.text()}")
     }
 

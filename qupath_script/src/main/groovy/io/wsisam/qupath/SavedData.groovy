@@ -39,6 +39,19 @@ class SavedData {
         }
     }
 
+    /**
+     * For scripts that are run for an image which is saved afterwards, whether they changed it or not.
+     *
+     * @throws IllegalStateException its saved data cannot be read; QuPath without a window then does not save it
+     */
+    static void refuseUnreadable(entry, ImageData asRead) {
+        def problem = asRead.isChanged() ? null : problem(entry, asRead)
+        if (problem == null)
+            return
+        def kept = keep(entry)
+        throw new IllegalStateException("${problem}. Nothing was done, and nothing must be saved${kept ? "; the file is kept as ${kept}" : ''}.".toString())
+    }
+
     /** Puts a file that cannot be read aside, for whatever saves the image next; where to. */
     static Path keep(entry) {
         def file = (entry.getEntryPath() as Path).resolve(DATA)

@@ -33,11 +33,11 @@ class SyncedEntries {
         images.takeWhile { !it.is(entry) && it.getID() != entry.getID() }.find { showsTheSame(it, entry) } ?: entry
     }
 
-    /** Whether it was this entry that was synced for a slide. */
-    boolean wasSynced(entry) {
+    /** Whether this entry was synced for a slide, and had saved data then. */
+    boolean hadData(entry) {
         try {
             return Files.isDirectory(folder) && Files.list(folder).withCloseable { files ->
-                files.anyMatch { file -> isKept(parse(file), entry) }
+                files.map { parse(it) }.anyMatch { isKept(it, entry) && isSaved(it) }
             }
         } catch (IOException unknown) {
             return false
@@ -46,12 +46,15 @@ class SyncedEntries {
 
     /** Notes that an entry is the one that is synced for a slide. */
     void keep(String slideId, entry) {
-        if (isKept(read(slideId), entry))
+        def before = read(slideId)
+        def saved = entry.hasImageData() || (isKept(before, entry) && isSaved(before))
+        if (isKept(before, entry) && isSaved(before) == saved)
             return
         def said = new JsonObject()
         said.addProperty('image', entry.getID().toString())
         said.addProperty('name', entry.getImageName().toString())
         said.addProperty('slide', slideId)
+        said.addProperty('saved', saved)
         said.add('uris', JsonParser.parseString(qupath.lib.io.GsonTools.getInstance().toJson(uris(entry))))
         Files.createDirectories(folder)
         def side = Files.createTempFile(folder, '.wsisam-', '')
@@ -80,6 +83,10 @@ class SyncedEntries {
         } catch (IOException | RuntimeException none) {
             return null
         }
+    }
+
+    private static boolean isSaved(JsonObject kept) {
+        kept.has('saved') && kept.get('saved').getAsBoolean()
     }
 
     private static boolean isKept(JsonObject kept, entry) {

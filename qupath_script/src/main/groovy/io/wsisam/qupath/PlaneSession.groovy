@@ -26,7 +26,7 @@ import java.util.concurrent.CopyOnWriteArrayList
  * What it was opened for stays its own, whatever the viewers show meanwhile.
  */
 @CompileStatic
-class OpenPlane {
+class PlaneSession {
     final ImageData imageData
     final ImagePlane plane
 
@@ -49,7 +49,7 @@ class OpenPlane {
     private WsiSamClient client         // that opened the slide
     private final Map<String, Shape> outlines = new ConcurrentHashMap<>()
 
-    OpenPlane(AnnotationController controller, ImageData imageData, ImagePlane plane) {
+    PlaneSession(AnnotationController controller, ImageData imageData, ImagePlane plane) {
         this.controller = controller
         this.imageData = imageData
         this.plane = plane
@@ -155,7 +155,7 @@ class OpenPlane {
             def draft = drafts.find { it.answered(answer) }
             if (draft != null) {
                 refresh(draft)
-                controller.answered(OpenPlane.this, draft)
+                controller.answered(PlaneSession.this, draft)
             }
         }
 
@@ -165,7 +165,7 @@ class OpenPlane {
             def draft = drafts.find { it.failed(failure) }
             if (draft != null) {
                 refresh(draft)
-                controller.failed(OpenPlane.this, draft, failure)
+                controller.failed(PlaneSession.this, draft, failure)
             }
         }
 
@@ -190,14 +190,14 @@ class OpenPlane {
             state = now
             trouble = cause
             encoding = false
-            controller.stateOf(OpenPlane.this)
+            controller.stateOf(PlaneSession.this)
         }
 
         @Override
         void onStarted(SessionInfo started) {
             info = started
             drafts.each { it.resume() }
-            controller.started(OpenPlane.this)
+            controller.started(PlaneSession.this)
         }
     }
 }

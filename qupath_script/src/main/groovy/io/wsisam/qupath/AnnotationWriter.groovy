@@ -8,10 +8,10 @@ import qupath.lib.objects.PathObject
 import qupath.lib.regions.ImagePlane
 
 /** Brings an accepted object to the image that it was drawn on, wherever that image is by now. Not on the JavaFX thread. */
-class Delivery {
+class AnnotationWriter {
     private final gui
 
-    Delivery(gui) {
+    AnnotationWriter(gui) {
         this.gui = gui
     }
 
