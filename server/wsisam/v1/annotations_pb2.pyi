@@ -1302,12 +1302,19 @@ class SyncAction(google.protobuf.message.Message):
     STORE_CHANGE_FIELD_NUMBER: builtins.int
     CLIENT_FIELDS_FIELD_NUMBER: builtins.int
     STORE_FIELDS_FIELD_NUMBER: builtins.int
+    LABEL_FIELD_NUMBER: builtins.int
+    STORE_AUTHOR_FIELD_NUMBER: builtins.int
+    STORE_UPDATE_TIME_FIELD_NUMBER: builtins.int
     id: builtins.str
     verb: global___SyncVerb.ValueType
     outcome: global___SyncOutcome.ValueType
     client_change: global___SyncChange.ValueType
     """What each side did. Not said of what was refused before it was compared."""
     store_change: global___SyncChange.ValueType
+    label: builtins.str
+    """What people call it: its name and class. Empty where neither side knows it any more."""
+    store_author: builtins.str
+    """Who made the latest revision in the store, and when. Unset where the store does not know it."""
     @property
     def refusal(self) -> google.rpc.status_pb2.Status:
         """With SYNC_OUTCOME_REFUSED, and never else: what a failed call would have ended with, with its ErrorInfo."""
@@ -1320,6 +1327,8 @@ class SyncAction(google.protobuf.message.Message):
 
     @property
     def store_fields(self) -> google.protobuf.field_mask_pb2.FieldMask: ...
+    @property
+    def store_update_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -1331,9 +1340,12 @@ class SyncAction(google.protobuf.message.Message):
         store_change: global___SyncChange.ValueType = ...,
         client_fields: google.protobuf.field_mask_pb2.FieldMask | None = ...,
         store_fields: google.protobuf.field_mask_pb2.FieldMask | None = ...,
+        label: builtins.str = ...,
+        store_author: builtins.str = ...,
+        store_update_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["client_fields", b"client_fields", "refusal", b"refusal", "store_fields", b"store_fields"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["client_change", b"client_change", "client_fields", b"client_fields", "id", b"id", "outcome", b"outcome", "refusal", b"refusal", "store_change", b"store_change", "store_fields", b"store_fields", "verb", b"verb"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["client_fields", b"client_fields", "refusal", b"refusal", "store_fields", b"store_fields", "store_update_time", b"store_update_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["client_change", b"client_change", "client_fields", b"client_fields", "id", b"id", "label", b"label", "outcome", b"outcome", "refusal", b"refusal", "store_author", b"store_author", "store_change", b"store_change", "store_fields", b"store_fields", "store_update_time", b"store_update_time", "verb", b"verb"]) -> None: ...
 
 global___SyncAction = SyncAction
 
@@ -1366,7 +1378,9 @@ class AnnotationsSyncResponse(google.protobuf.message.Message):
 
     @property
     def actions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SyncAction]:
-        """Everything that is done, waits or is in conflict; what is the same on both sides is not listed."""
+        """Everything that is done, waits or is in conflict, and, as SYNC_VERB_KEEP with SYNC_OUTCOME_DONE, what both sides
+        deleted since the last sync. What is the same on both sides is not listed.
+        """
 
     def __init__(
         self,

@@ -191,13 +191,8 @@ def answers(merged: Merged, image: ClientImage, store_id: str) -> list[pb.Annota
 
 
 def _parts(merged: Merged, image: ClientImage) -> Iterator[pb.AnnotationsSyncResponse]:
-    for action in merged.actions:
+    for action in (*merged.actions, *merged.gone):
         yield pb.AnnotationsSyncResponse(actions=[_action(action, merged.refused.get(action.id))])
-    for action in merged.gone:
-        said = pb.SyncAction(
-            id=str(action.id), action="deleted on both sides", reason=action.label or "not known any more"
-        )
-        yield pb.AnnotationsSyncResponse(actions=[said])
     for one in merged.refused.keys() - {action.id for action in merged.actions}:
         said = pb.SyncAction(id=str(one), verb=pb.SYNC_VERB_KEEP, outcome=pb.SYNC_OUTCOME_REFUSED)
         said.refusal.CopyFrom(_refusal(one, merged.refused[one]))
@@ -216,7 +211,8 @@ def _parts(merged: Merged, image: ClientImage) -> Iterator[pb.AnnotationsSyncRes
 def _action(action: Action, refused: Refusal | str | None) -> pb.SyncAction:
     client, client_fields = _client_change(action.case)
     store, store_fields = _store_change(action.case)
-    return pb.SyncAction(
+    latest = action.case.store
+    said = pb.SyncAction(
         id=str(action.id),
         verb=VERBS[action.verb],
         outcome=_outcome(action, store) if refused is None else pb.SYNC_OUTCOME_REFUSED,
@@ -225,7 +221,12 @@ def _action(action: Action, refused: Refusal | str | None) -> pb.SyncAction:
         store_change=store,
         client_fields=_mask(client_fields),
         store_fields=_mask(store_fields),
+        label=action.label,
+        store_author="" if latest is None else latest.author,
     )
+    if latest is not None:
+        said.store_update_time.FromDatetime(latest.update_time)
+    return said
 
 
 def _outcome(action: Action, store: pb.SyncChange.ValueType) -> pb.SyncOutcome.ValueType:

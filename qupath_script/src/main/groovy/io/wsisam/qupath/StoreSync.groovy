@@ -28,9 +28,6 @@ class StoreSync {
     /** What is named one by one; the rest is counted. */
     private static final int MOST_NAMED = 20
 
-    /** What the server says of an annotation that both sides had and neither has any more. */
-    private static final String GONE = 'deleted on both sides'
-
     private final WsiSamClient client
     private final SyncOptions options
     private final project
@@ -72,7 +69,7 @@ class StoreSync {
         def readOnly = options.dryRun() ? null : SavedData.whyNotWritable(entry)
         if (readOnly) {
             def answer = ask(options.dry())
-            if (answer.actions().any { !it.conflict() && !it.held() && !it.refused() && it.action() != GONE })
+            if (answer.actions().any { !it.conflict() && !it.held() && !it.refused() && !it.gone() })
                 throw new IOException("${readOnly}; nothing was done, neither here nor in the store")
             return [said: report(answer, image), changed: false, conflicts: answer.conflicts() as int]
         }
@@ -241,9 +238,8 @@ class StoreSync {
         def counts = answer.actions().countBy { it.held() ? "waits (${it.action()})".toString() : it.refused() ? 'refused' : it.action() }
         def parts = counts.collect { action, count -> "${count} ${action}" } ?: ['nothing to do']
         def text = "${parts.join(', ')}, ${answer.unchanged()} unchanged."
-        def names = answer.put().collectEntries { [(it.id()): it.name()] }
-        def told = answer.actions().findAll { it.conflict() || it.refused() || it.action() == GONE }
-                .collect { "${image.labels[it.id()] ?: [names[it.id()], it.id()].findAll { n -> n }.join(' ')}: ${it.reason()}".toString() }
+        def told = answer.actions().findAll { it.conflict() || it.refused() || it.gone() }
+                .collect { "${image.labels[it.id()] ?: [it.label(), it.id()].findAll { n -> n }.join(' ')}: ${it.reason()}".toString() }
         if (told)
             text += " ${listed(told)}"
         if (image.leftOut)

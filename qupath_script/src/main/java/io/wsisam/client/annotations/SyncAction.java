@@ -1,5 +1,8 @@
 package io.wsisam.client.annotations;
 
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -17,6 +20,9 @@ import java.util.stream.Collectors;
  * @param storeFields in what the store changed it
  * @param refusalReason the stable reason of what was refused; "" for the others
  * @param refusalText why it was refused, for people; "" for the others
+ * @param label what people call it; "" where neither side knows it any more
+ * @param storeAuthor who made the store's latest revision; "" where nobody is known
+ * @param storeUpdateTime when; null where the store does not know it
  */
 public record SyncAction(
     String id,
@@ -27,7 +33,10 @@ public record SyncAction(
     List<String> imageFields,
     List<String> storeFields,
     String refusalReason,
-    String refusalText) {
+    String refusalText,
+    String label,
+    String storeAuthor,
+    Instant storeUpdateTime) {
   private static final Map<String, String> FIELDS =
       Map.of(
           "shape", "geometry",
@@ -37,6 +46,9 @@ public record SyncAction(
           "locked", "lock",
           "measurements", "measurements",
           "metadata", "metadata");
+
+  private static final DateTimeFormatter TIME =
+      DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm 'UTC'").withZone(ZoneOffset.UTC);
 
   /** What two people can disagree about; the rest is merged. */
   private static final Set<String> SUBSTANCE = Set.of("shape", "path_class", "name");
@@ -106,6 +118,13 @@ public record SyncAction(
     return outcome == Outcome.CONFLICT || outcome == Outcome.ALL_MISSING;
   }
 
+  /** Whether both sides had it when they were last synced, and neither has it now. */
+  public boolean gone() {
+    return verb == Verb.KEEP
+        && imageChange == Change.DELETED
+        && (storeChange == Change.DELETED || storeChange == Change.FORGOTTEN);
+  }
+
   /** Whether it waits for another direction. */
   public boolean held() {
     return outcome == Outcome.WAITING;
@@ -118,7 +137,10 @@ public record SyncAction(
 
   /** What is done, in a few words. */
   public String action() {
-    return verb == Verb.KEEP && conflict() ? "conflict" : verb.words;
+    if (verb == Verb.KEEP && conflict()) {
+      return "conflict";
+    }
+    return gone() ? "deleted on both sides" : verb.words;
   }
 
   /** Why. */
@@ -129,8 +151,11 @@ public record SyncAction(
     if (outcome == Outcome.ALL_MISSING) {
       return "all synced annotations are gone from this image in QuPath; if you deleted them, settle it so";
     }
+    if (gone()) {
+      return storeChange == Change.DELETED ? "deleted on both sides" : "gone from both";
+    }
     if (storeChange == Change.FORGOTTEN) {
-      return imageChange == Change.DELETED ? "gone from both" : "the store does not know it any more";
+      return "the store does not know it any more";
     }
     boolean here = imageChange != Change.NONE;
     boolean there = storeChange != Change.NONE;
@@ -146,20 +171,32 @@ public record SyncAction(
   private String both() {
     if (imageChange == Change.CHANGED && storeChange == Change.CHANGED) {
       return outcome == Outcome.CONFLICT
-          ? "changed in QuPath (%s) and in the store (%s)"
-              .formatted(listed(substance(imageFields)), listed(substance(storeFields)))
+          ? "changed in QuPath (%s) and in the store (%s%s)"
+              .formatted(listed(substance(imageFields)), listed(substance(storeFields)), by())
           : "changed in QuPath (%s) and in the store (%s), without disagreeing"
               .formatted(listed(imageFields), listed(storeFields));
     }
     if (imageChange == Change.ADDED && storeChange == Change.ADDED) {
       return outcome == Outcome.CONFLICT
-          ? "on both sides, different, and not synced before"
+          ? "on both sides, different, and not synced before; in the store" + by()
           : "on both sides, and not synced before";
     }
     if (imageChange == Change.ADDED) {
-      return "in QuPath, but deleted in the store";
+      return "in QuPath, but deleted in the store" + (conflict() ? by() : "");
     }
-    return alone(imageChange, "QuPath", imageFields) + ", " + alone(storeChange, "the store", storeFields);
+    String there = alone(storeChange, "the store", storeFields);
+    if (conflict()) {
+      there = there.endsWith(")") ? there.substring(0, there.length() - 1) + by() + ")" : there + by();
+    }
+    return alone(imageChange, "QuPath", imageFields) + ", " + there;
+  }
+
+  /** Who made the store's version, and when. */
+  private String by() {
+    if (storeUpdateTime == null) {
+      return "";
+    }
+    return " by %s, %s".formatted(storeAuthor.isEmpty() ? "nobody named" : storeAuthor, TIME.format(storeUpdateTime));
   }
 
   private static String alone(Change change, String where, List<String> fields) {

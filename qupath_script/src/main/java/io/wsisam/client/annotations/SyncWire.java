@@ -9,6 +9,7 @@ import io.wsisam.v1.SyncDirection;
 import io.wsisam.v1.SyncOutcome;
 import io.wsisam.v1.SyncSide;
 import io.wsisam.v1.SyncVerb;
+import java.time.Instant;
 
 /** What syncs say as messages of the contract, and back. */
 final class SyncWire {
@@ -39,7 +40,12 @@ final class SyncWire {
         message.getClientFields().getPathsList(),
         message.getStoreFields().getPathsList(),
         reason(message.getRefusal()),
-        message.getRefusal().getMessage());
+        message.getRefusal().getMessage(),
+        message.getLabel(),
+        message.getStoreAuthor(),
+        message.hasStoreUpdateTime()
+            ? Instant.ofEpochSecond(message.getStoreUpdateTime().getSeconds(), message.getStoreUpdateTime().getNanos())
+            : null);
   }
 
   private static SyncAction.Verb verb(SyncVerb verb) {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.wsisam.client.annotations.SyncAction.Change;
 import io.wsisam.client.annotations.SyncAction.Outcome;
 import io.wsisam.client.annotations.SyncAction.Verb;
+import java.time.Instant;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -17,7 +18,7 @@ class SyncActionTest {
 
   private static SyncAction action(
       Verb verb, Outcome outcome, Change image, List<String> imageFields, Change store, List<String> storeFields) {
-    return new SyncAction("id", verb, outcome, image, store, imageFields, storeFields, "", "");
+    return new SyncAction("id", verb, outcome, image, store, imageFields, storeFields, "", "", "", "", null);
   }
 
   private static String reason(Verb verb, Change image, Change store) {
@@ -64,9 +65,40 @@ class SyncActionTest {
   }
 
   @Test
+  void aConflictSaysWhoMadeTheVersionInTheStoreAndWhen() {
+    Instant when = Instant.parse("2026-11-30T09:05:59Z");
+    SyncAction changed =
+        new SyncAction(
+            "id", Verb.KEEP, Outcome.CONFLICT, Change.CHANGED, Change.CHANGED, NAME, NAME, "", "", "a", "anna", when);
+    assertEquals(
+        "changed in QuPath (name) and in the store (name by anna, 2026-11-30 09:05 UTC)", changed.reason());
+    SyncAction deleted =
+        new SyncAction(
+            "id", Verb.KEEP, Outcome.CONFLICT, Change.CHANGED, Change.DELETED, NAME, List.of(), "", "", "a", "", when);
+    assertEquals(
+        "changed in QuPath (name), deleted in the store by nobody named, 2026-11-30 09:05 UTC", deleted.reason());
+    SyncAction there =
+        new SyncAction(
+            "id", Verb.KEEP, Outcome.CONFLICT, Change.DELETED, Change.CHANGED, List.of(), NAME, "", "", "a", "bo", when);
+    assertEquals("deleted in QuPath, changed in the store (name by bo, 2026-11-30 09:05 UTC)", there.reason());
+  }
+
+  @Test
+  void whatBothSidesDeletedIsNamedAndIsNothingToDo() {
+    SyncAction gone = action(Verb.KEEP, Outcome.DONE, Change.DELETED, List.of(), Change.DELETED, List.of());
+    assertTrue(gone.gone());
+    assertFalse(gone.conflict() || gone.held() || gone.refused());
+    assertEquals("deleted on both sides", gone.action());
+    assertEquals("deleted on both sides", gone.reason());
+    assertEquals(
+        "gone from both",
+        action(Verb.KEEP, Outcome.DONE, Change.DELETED, List.of(), Change.FORGOTTEN, List.of()).reason());
+  }
+
+  @Test
   void aRefusalSaysWhy() {
     SyncAction refused =
-        new SyncAction("id", Verb.KEEP, Outcome.REFUSED, null, null, List.of(), List.of(), "INVALID_SHAPE", "it is empty");
+        new SyncAction("id", Verb.KEEP, Outcome.REFUSED, null, null, List.of(), List.of(), "INVALID_SHAPE", "it is empty", "", "", null);
     assertTrue(refused.refused());
     assertFalse(refused.conflict() || refused.held());
     assertEquals("left alone", refused.action());
