@@ -89,7 +89,7 @@ breaking: $(VENV)/.installed-dev
 	fi
 
 protos: $(VENV)/.installed-test
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos \
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos -Ithird_party/googleapis \
 		--python_out=server --grpc_python_out=server --mypy_out=server --mypy_grpc_out=server \
 		protos/wsisam/v1/*.proto
 

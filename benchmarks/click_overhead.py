@@ -123,8 +123,8 @@ def measure(target: str, path: Path, prompts: int) -> dict[str, Any]:
                 continue  # warming up
             bare.append((decoded - started) * 1000)
             through.append((ended - asked) * 1000)
-            outside.append((ended - asked) * 1000 - outline.timings.decode)
-            polygon.append(outline.timings.polygon)
+            outside.append((ended - asked) * 1000 - outline.timings.decode_ms)
+            polygon.append(outline.timings.polygon_ms)
     added = statistics.median(through) - statistics.median(bare)
     return {
         "prompts": prompts,

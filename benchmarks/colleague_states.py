@@ -205,9 +205,11 @@ def saving(place: Place, area: geo.MultiPolygon, threads: int = THREADS) -> None
     request = annotations_pb2.AnnotationsSaveRequest(
         author="ben",
         request_id=uuid.uuid4().hex,
-        annotations=[
-            annotations_pb2.Annotation(
-                id=str(uuid.uuid4()), slide_id=own_slide(place), shape=annotations_pb2.Shape(area=area)
+        items=[
+            annotations_pb2.SaveItem(
+                annotation=annotations_pb2.Annotation(
+                    id=str(uuid.uuid4()), slide_id=own_slide(place), shape=annotations_pb2.Shape(area=area)
+                )
             )
         ],
     )

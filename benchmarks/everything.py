@@ -24,7 +24,7 @@ from PIL import Image, ImageDraw
 from wsisam_model import WsiSam
 from wsisam_server.cli.app import build_segmenter
 from wsisam_server.core.geometry import SlideSize, Window
-from wsisam_server.core.requests import SurveyRequest, Wanted
+from wsisam_server.core.requests import ProposalFilter, SurveyRequest
 from wsisam_server.core.settings import Settings
 from wsisam_server.learning.datasets import crop, objects, read_manifest
 from wsisam_server.learning.evaluation.scores import RESAMPLES
@@ -91,7 +91,10 @@ def square(width: int, height: int, side: float) -> shapely.Polygon:
 
 
 def count(
-    proposals: list[shapely.MultiPolygon], truth: list[shapely.MultiPolygon], region: shapely.Polygon, wanted: Wanted
+    proposals: list[shapely.MultiPolygon],
+    truth: list[shapely.MultiPolygon],
+    region: shapely.Polygon,
+    proposal_filter: ProposalFilter,
 ) -> Tally:
     """Matches proposals and drawn objects, the best ones first."""
     tally = Tally()
@@ -109,17 +112,17 @@ def count(
     tally.wrong = len(proposals) - len(hit)
     for number, shape in enumerate(truth):
         size = 2 * (shape.area / np.pi) ** 0.5
-        if region.contains(shape) and wanted.min_size <= size <= wanted.max_size:
+        if region.contains(shape) and proposal_filter.min_size <= size <= proposal_filter.max_size:
             tally.hits += number in found
             tally.missed += number not in found
     return tally
 
 
 async def proposed(
-    segmenter: Segmenter, path: Path, region: shapely.Polygon, wanted: Wanted
+    segmenter: Segmenter, path: Path, region: shapely.Polygon, proposal_filter: ProposalFilter
 ) -> list[shapely.MultiPolygon]:
     slide_id, _, _ = segmenter.open_slide(str(path), None)
-    request = SurveyRequest(slide_id, shapely.MultiPolygon([region]), (), wanted)
+    request = SurveyRequest(slide_id, shapely.MultiPolygon([region]), (), proposal_filter)
     survey = Survey.planned(segmenter, request, 10_000)
     return [one.outcome.outline.geometry async for step in survey.steps() for one in step.proposals]
 
@@ -146,16 +149,19 @@ async def measure(folder: Path, names: list[str], images: int, pictures: Path | 
     await segmenter.start(lambda: WsiSam.from_name("wsisam-lite"))
     print("set | sizes, px | images | precision | recall | F1 | hits | wrong | missed", flush=True)
     for name, some in rows.items():
-        wanted, tallies = Wanted(*SIZES[name]), []
+        proposal_filter, tallies = ProposalFilter(*SIZES[name]), []
         chosen = some[:: max(len(some) // images, 1)][:images]
         for number, row in enumerate(chosen):
             labels = np.array(Image.open(row.mask)).astype(np.int32)
-            region = square(labels.shape[1], labels.shape[0], ACROSS * wanted.max_size)
-            found, truth = await proposed(segmenter, row.image.absolute(), region, wanted), drawn(labels)
-            tallies.append(count(found, truth, region, wanted))
+            region = square(labels.shape[1], labels.shape[0], ACROSS * proposal_filter.max_size)
+            found, truth = await proposed(segmenter, row.image.absolute(), region, proposal_filter), drawn(labels)
+            tallies.append(count(found, truth, region, proposal_filter))
             if pictures is not None:
                 picture(row, region, truth, found, pictures / f"{name}-{number}.png")
-        print(f"{name} | {wanted.min_size:g}-{wanted.max_size:g} | {len(chosen)} | {summary(tallies)}", flush=True)
+        print(
+            f"{name} | {proposal_filter.min_size:g}-{proposal_filter.max_size:g} | {len(chosen)} | {summary(tallies)}",
+            flush=True,
+        )
     await segmenter.close()
 
 

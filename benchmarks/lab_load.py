@@ -41,7 +41,7 @@ import numpy as np
 from support.server_process import ServerProcess, command
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.client import Client, ServerError, item_error
+from wsisam_server.client import Client, ServerError, status_error
 from wsisam_server.core.geometry import Window
 from wsisam_server.core.settings import Limits
 from wsisam_server.service.identity import Role, TokenFile
@@ -79,7 +79,7 @@ class Click:
     @property
     def device(self) -> float:
         """How long it kept the device, when nobody else was there."""
-        return self.timings.encode + self.timings.decode
+        return self.timings.encode_ms + self.timings.decode_ms
 
 
 class Tissue:
@@ -152,7 +152,7 @@ class Annotator:
         for reply in replies:
             kind = reply.WhichOneof("message")
             if kind == "error":
-                raise item_error(reply.error.error)
+                raise status_error(reply.error.error)
             if kind == "outline":
                 outline = reply.outline.outline
                 self.clicks.append(Click((time.perf_counter() - started) * 1000, outline.timings))
@@ -235,7 +235,7 @@ def alone(server: ServerProcess, annotator: Annotator, clicks: int) -> dict[str,
     cold = [click.timings for click in annotator.clicks if not click.warm]
     return {
         "waited": by_kind(annotator.clicks),
-        "model step": float(np.median([timings.encode / timings.encoder_runs for timings in cold])),
+        "model step": float(np.median([timings.encode_ms / timings.encoder_runs for timings in cold])),
         "mean": float(np.mean([click.waited for click in annotator.clicks])),
         "device": float(np.mean([click.device for click in annotator.clicks])),
     }

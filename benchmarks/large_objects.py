@@ -23,13 +23,13 @@ from scipy import ndimage
 from wsisam_model import LowReading, Prompt, WsiSam
 from wsisam_server.core.geometry import Box
 from wsisam_server.core.prompt import SlidePrompt
-from wsisam_server.core.requests import Goal
+from wsisam_server.core.requests import ResolvedRefinement
 from wsisam_server.learning.datasets.image_slide import ImageSlide
-from wsisam_server.learning.evaluation.masks import Region, predicted
+from wsisam_server.learning.evaluation.masks import PixelRegion, predicted
 from wsisam_server.learning.evaluation.patches import Patches
 from wsisam_server.learning.evaluation.scores import dice, interval
 from wsisam_server.segmentation.fields import plan
-from wsisam_server.segmentation.refinement import fuse, question, rings
+from wsisam_server.segmentation.refinement import border_windows, build_mosaic, refinement_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,24 +129,24 @@ def answer(model: WsiSam, slide: ImageSlide, case: Case, octaves: int) -> dict[s
         return model.decode(patches.high(field.high), low, prompt).logits
 
     logits = asked_of(pair, Prompt(box=window.box_to_model(box)))
-    planned = rings(logits, window, size, Goal(window.downsample / 2**octaves, _MANY))
+    planned = border_windows(logits, window, size, ResolvedRefinement(window.downsample / 2**octaves, _MANY))
     fine: list[list[tuple[Window, NDArray[np.float32]]]] = []
-    for fields in planned.scales:
+    for fields in planned.levels:
         fine.append([])
         for field in fields:
-            one = question(logits, window, field.high)
+            one = refinement_prompt(logits, window, field.high)
             if one is not None:
                 points, labels, part = one.to_model(field.high)
                 fine[-1].append((field.high, asked_of(field, Prompt(points=points, labels=labels, box=part))))
-    merged, once = fuse(logits, window, fine), fuse(logits, window, fine[:1])
-    everything = Region(0, 0, size.width, size.height)
+    merged, once = build_mosaic(logits, window, fine), build_mosaic(logits, window, fine[:1])
+    everything = PixelRegion(0, 0, size.width, size.height)
     return {
         "name": case.name,
         "extent": max(box.width, box.height),
-        "windows' extent": max(box.width, box.height) / planned.scales[-1][0].high.extent,
+        "windows' extent": max(box.width, box.height) / planned.levels[-1][0].high.extent,
         "coarse downsample": window.downsample,
-        "windows": sum(map(len, planned.scales)),
-        "distrusted": sum(merged.distrusted),
+        "windows": sum(map(len, planned.levels)),
+        "rejected": sum(merged.rejected),
         "coarse": dice(case.truth, predicted(logits, window, everything)),
         "refined": dice(case.truth, predicted(merged.logits, merged.window, everything)),
         # As where the bound on windows leaves no more.

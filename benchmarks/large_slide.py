@@ -48,8 +48,8 @@ from wsisam_server.annotations.store.location import parse
 from wsisam_server.annotations.store.schema import VERSION_TABLE
 from wsisam_server.client import Client
 from wsisam_server.core.geometry import SlideSize
-from wsisam_server.wire import annotation_from_proto as from_proto
 from wsisam_server.wire import annotation_to_proto as to_proto
+from wsisam_server.wire import shape_from_proto as from_proto
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -151,7 +151,9 @@ class Colleague:
                 request = pb.AnnotationsSaveRequest(
                     request_id=uuid.uuid4().hex,
                     author="ben",
-                    annotations=[pb.Annotation(id=str(uuid.uuid4()), slide_id=OTHER_SLIDE, shape=shape)],
+                    items=[
+                        pb.SaveItem(annotation=pb.Annotation(id=str(uuid.uuid4()), slide_id=OTHER_SLIDE, shape=shape))
+                    ],
                 )
                 started = time.perf_counter()
                 client.annotations.Save(request, timeout=300)
@@ -337,7 +339,8 @@ def opened(
         chosen.append(new)
     for start in range(0, len(chosen), 1000):
         part = chosen[start : start + 1000]
-        request = pb.AnnotationsSaveRequest(request_id=uuid.uuid4().hex, author="ben", annotations=part)
+        items = [pb.SaveItem(annotation=one) for one in part]
+        request = pb.AnnotationsSaveRequest(request_id=uuid.uuid4().hex, author="ben", items=items)
         client.annotations.Save(request, timeout=300)
     return [seen(one) for one in listed(client, slide_id)]
 

@@ -27,7 +27,7 @@ from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.geometry import Box, FieldPair, Window
 from wsisam_server.core.prompt import SlidePrompt
 from wsisam_server.core.settings import MIB, Limits, Ray
-from wsisam_server.inference.cluster import ClusterModels, Recipe
+from wsisam_server.inference.cluster import ClusterModels, ModelFactory
 from wsisam_server.inference.cluster.engine import ClusterEngine
 from wsisam_server.inference.scheduler import Device, Job
 from wsisam_server.inference.weights import ServedModels, WeightsFolder
@@ -35,7 +35,7 @@ from wsisam_server.inference.weights import ServedModels, WeightsFolder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wsisam_server.inference.scheduler import Ticket
+    from wsisam_server.inference.scheduler import WorkItem
 
 LOAD = partial(WsiSam.from_name, "wsisam-lite")
 SOURCE = partial(ServedModels, WeightsFolder(Path("models-beside-the-default-one")))
@@ -107,7 +107,7 @@ async def measure(settings: Ray, folder: Path) -> None:
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start")
     print(f"upscale {settings.upscale_seconds:g} s, downscale {settings.downscale_seconds:g} s")
     limits = Limits(embedding_cache_bytes=2048 * MIB)
-    models = ClusterModels(Recipe(partial(load, folder), SOURCE), SOURCE(), settings, limits, threads=1)
+    models = ClusterModels(ModelFactory(partial(load, folder), SOURCE), SOURCE(), settings, limits, threads=1)
     try:
         await models.start(LOAD)
         await scaled(models, folder)
@@ -166,7 +166,7 @@ def load(folder: Path) -> WsiSam:
     decode = model.decode
     here = os.getpid()
 
-    async def run(device: Device, ticket: Ticket, call: Callable[[], Any]) -> tuple[Any, float]:
+    async def run(device: Device, ticket: WorkItem, call: Callable[[], Any]) -> tuple[Any, float]:
         def step() -> Any:
             if (folder / f"{here}.fails").exists():
                 raise RuntimeError("CUDA error: unspecified launch failure")

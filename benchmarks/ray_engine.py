@@ -25,7 +25,7 @@ from wsisam_model import WsiSam
 from wsisam_server.core.geometry import Box, FieldPair, Window
 from wsisam_server.core.prompt import SlidePrompt
 from wsisam_server.core.settings import MIB, Limits, Ray
-from wsisam_server.inference.cluster import ClusterModels, Recipe
+from wsisam_server.inference.cluster import ClusterModels, ModelFactory
 from wsisam_server.inference.cluster.engine import ClusterEngine
 from wsisam_server.inference.scheduler import Device, Job, LocalEngine
 from wsisam_server.inference.weights import ServedModels, WeightsFolder
@@ -155,7 +155,7 @@ async def remote(replicas: int) -> AsyncIterator[ClusterEngine]:
     limits = Limits(embedding_cache_bytes=4096 * MIB)
     settings = Ray(name="wsisam-benchmark", replicas=replicas, cpus=0.5)
     source = partial(ServedModels, FOLDER)
-    models = ClusterModels(Recipe(LOAD, source), source(), settings, limits, threads=1)
+    models = ClusterModels(ModelFactory(LOAD, source), source(), settings, limits, threads=1)
     try:
         await models.start(LOAD)
         yield ClusterEngine(models.info(""), models.device)

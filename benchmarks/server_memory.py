@@ -27,7 +27,7 @@ import tifffile
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client
-from wsisam_server.service.metrics.reading import Reading, read
+from wsisam_server.service.metrics.scrape import Scrape, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +80,7 @@ class Server:
         time.sleep(1)
         return psutil.Process(self.process.pid).memory_info().rss / MIB
 
-    def numbers(self) -> Reading:
+    def numbers(self) -> Scrape:
         """What the server counts."""
         return read("127.0.0.1", self._metrics)
 

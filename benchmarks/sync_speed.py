@@ -70,15 +70,15 @@ class Clock:
         self._thread.start()
 
     def begin(self, images: int) -> None:
-        """See `Watcher`."""
+        """See `ProgressListener`."""
 
-    def step(self, step: Step, image: Image | None = None) -> None:  # noqa: ARG002 - the watcher's signature
-        """See `Watcher`."""
+    def step(self, step: Step, image: Image | None = None) -> None:  # noqa: ARG002 - the listener's signature
+        """See `ProgressListener`."""
         self.times[step] = time.perf_counter() - self.started
         self.processor[step] = self._used() - self._before
 
     def end(self, report: ImageReport) -> None:
-        """See `Watcher`."""
+        """See `ProgressListener`."""
 
     def stop(self) -> None:
         """Ends the watch on memory."""
@@ -157,7 +157,7 @@ def fill(store: Store, slide_id: str, shapes: list[shapely.Polygon]) -> None:
 def timed(project: Path, store: Store, outcome: Outcome) -> Clock:
     clock = Clock()
     try:
-        report = sync(project, store, QuPathProcess(), Options(), author="benchmark", watcher=clock)
+        report = sync(project, store, QuPathProcess(), Options(), author="benchmark", listener=clock)
     finally:
         clock.stop()
     assert report.status == 0, report.as_json()

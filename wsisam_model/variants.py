@@ -64,7 +64,7 @@ _VIT_BY_DIM = {variant.early_channels: variant for variant in VARIANTS[2:]}
 
 
 def detect(checkpoint: Checkpoint) -> Variant:
-    """The variant whose weights a SAM checkpoint holds, told from the shape of its first layer.
+    """The variant whose weights a SAM checkpoint holds, by the shape of its first layer.
 
     Raises:
         CheckpointError: the first layer is none of a known variant.

@@ -12,10 +12,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 from support.annotations import Serving
+from support.self_crossing import zigzags
 from support.server import picture
-from support.tangles import zigzags
 from wsisam_server.annotations.formats import geojson as format_
-from wsisam_server.annotations.store import Content, Draft, PathClass, SlideRecord, Target, Wanted, open_store
+from wsisam_server.annotations.store import AnnotationFilter, Content, Draft, PathClass, SlideRecord, Target, open_store
 from wsisam_server.cli import main
 from wsisam_server.core.geometry import SlideSize
 from wsisam_server.core.settings import Limits
@@ -100,7 +100,7 @@ def test_a_refined_outline_that_the_stores_first_form_took_is_as_it_was(where, s
     path = geojson(square(0, metadata=said))
     run("import", geojson(square(50), name="other.geojson"), "--slide", slide, *where)
     with open_store(str(place)) as store:
-        (known,) = store.listing(Wanted(), after=0, limit=9).annotations
+        (known,) = store.listing(AnnotationFilter(), after=0, limit=9).annotations
         (draft,) = format_.read(path.read_text(), known.content.slide_id, "").drafts
         levels = {"wsisam.levels": said["wsisam.levels"]}
         then = replace(draft.content, provenance=replace(draft.content.provenance, levels=()), metadata=levels)
@@ -148,7 +148,10 @@ def test_bad_shapes_are_told_left_out_and_can_be_repaired(where, slide, geojson,
     assert "1 shapes were made valid" in shown
     assert "1 new annotations, 0 changed, 1 as they were" in shown
     with open_store(str(place)) as store:
-        kept = {one.content.name: one.content.shape for one in store.listing(Wanted(), after=0, limit=5).annotations}
+        kept = {
+            one.content.name: one.content.shape
+            for one in store.listing(AnnotationFilter(), after=0, limit=5).annotations
+        }
     assert kept["crossed"].is_valid
     assert kept["crossed"].area == 50
     assert kept["crossed"].geom_type == "MultiPolygon"
@@ -172,7 +175,7 @@ def test_parts_and_holes_that_lie_over_each_other_are_united(place, slide, geojs
     bad["geometry"] = {"type": "MultiPolygon", "coordinates": parts}
     run("import", geojson(bad), "--slide", slide, "--repair")
     with open_store(str(place)) as store:
-        (one,) = store.listing(Wanted(), after=0, limit=5).annotations
+        (one,) = store.listing(AnnotationFilter(), after=0, limit=5).annotations
     assert one.content.shape.area == area
 
 

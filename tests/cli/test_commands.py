@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from support.annotations import Caller, new
-from wsisam_server.annotations.store import Wanted, open_store
+from wsisam_server.annotations.store import AnnotationFilter, open_store
 from wsisam_server.cli import COMMANDS, main
 from wsisam_server.cli.serve import MOST_FILES
-from wsisam_server.client import Client
+from wsisam_server.client import Client, is_installed
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -104,7 +104,7 @@ def test_python_m_serves_and_stops_on_sigterm(tmp_path):
     try:
         target = process.stdout.readline().rsplit(" ", 1)[-1].strip()
         with Client(target) as client:
-            assert client.models()[0].ready
+            assert is_installed(client.models()[0])
         # Each connection is an open file: the server takes what it may, and not what the shell began with.
         allowed, most = psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE)
         assert 200 < allowed == min(most, MOST_FILES)
@@ -148,4 +148,4 @@ def test_annotations_are_kept_without_any_set_up(tmp_path):
     (path,) = (tmp_path / "home").rglob("annotations.sqlite")
     assert f"annotations are kept in {path}" in err
     with open_store(str(path)) as store:
-        assert str(store.listing(Wanted(), after=0, limit=1).annotations[0].id) == kept.id
+        assert str(store.listing(AnnotationFilter(), after=0, limit=1).annotations[0].id) == kept.id

@@ -12,13 +12,13 @@ from support.annotations import Serving
 from support.drawn import square
 from support.server import picture
 from wsisam_server.annotations.store import (
+    AnnotationFilter,
     Content,
     Draft,
     PathClass,
     Provenance,
     SlideRecord,
     Target,
-    Wanted,
     open_store,
 )
 from wsisam_server.cli import main
@@ -98,7 +98,7 @@ def test_filters(place, tmp_path, options, versions):
 def ignored(place):
     """A region and something to be ignored, on the last slide."""
     with open_store(str(place)) as store:
-        (last,) = store.listing(Wanted(author="ben"), after=2, limit=1).annotations
+        (last,) = store.listing(AnnotationFilter(author="ben"), after=2, limit=1).annotations
         drafts = [
             Draft(uuid.uuid4(), Content(last.content.slide_id, square(50 * n, 550, 40).shape, PathClass(name)))
             for n, name in enumerate(("Region*", "Ignore*", "Gland: Other*", "5* hotel"))

@@ -6,6 +6,7 @@ import pytest
 import shapely
 from click.testing import CliRunner
 
+from support.line import Line
 from support.server import DISCS, iou
 from wsisam_server.cli import main
 from wsisam_server.client import Client, ServerError
@@ -49,6 +50,27 @@ def test_existing_objects_are_left_alone(slide, target, tmp_path):
     assert done.exit_code == 0, done.output
     assert "existing" in done.stdout
     assert json.loads(out.read_text())["features"] == []
+
+
+def test_a_connection_that_is_lost_on_the_way_changes_nothing(slide, target, tmp_path, monkeypatch):
+    whole, cut = tmp_path / "whole.geojson", tmp_path / "cut.geojson"
+    options = ("--box", "100,100,400,300", *SIZES, "--geojson")
+    assert run(slide, *options, whole, "--server", target).exit_code == 0
+    line, answered = Line(target), Client.segment_everything
+
+    def dropped(client, request):
+        for number, answer in enumerate(answered(client, request)):
+            if number == 1:
+                line.drop()
+            yield answer
+
+    monkeypatch.setattr(Client, "segment_everything", dropped)
+    done = run(slide, *options, cut, "--server", line.target)
+    assert done.exit_code == 0, done.output
+    assert line.connections == 2
+    line.close()
+    shapes = [[one["geometry"] for one in json.loads(path.read_text())["features"]] for path in (whole, cut)]
+    assert shapes[0] == shapes[1] != []
 
 
 def test_what_was_answered_before_a_connection_is_lost_is_written(slide, target, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from support.annotations import Serving
 from support.damaged_files import made
 from support.server import picture
 from support.sparse_slide import sparse_slide
-from wsisam_server.annotations.store import Wanted, open_store
+from wsisam_server.annotations.store import AnnotationFilter, open_store
 from wsisam_server.cli import main
 from wsisam_server.core.settings import Limits
 
@@ -85,7 +85,7 @@ def run(*arguments, status=0):
 
 def stored(place):
     with open_store(str(place)) as store:
-        return list(store.listing(Wanted(), after=0, limit=10_000).annotations)
+        return list(store.listing(AnnotationFilter(), after=0, limit=10_000).annotations)
 
 
 def square(x, annotation_id=None, y=0, **properties):

@@ -11,9 +11,8 @@ import pytest
 from support.line import Line, Proxy
 from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, segmentation_pb2_grpc
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.annotations.store import Wanted
-from wsisam_server.client import Client, ServerError, channel
-from wsisam_server.client import client as client_module
+from wsisam_server.annotations.store import AnnotationFilter
+from wsisam_server.client import Client, ServerError, channel, recovery
 from wsisam_server.client.remote_store import RemoteStore
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.settings import Limits
@@ -27,10 +26,11 @@ class Slow(segmentation_pb2_grpc.SegmentationServicer, annotations_pb2_grpc.Anno
     """Begins every answer and ends none, but for a batch that is asked for the second time."""
 
     def __init__(self):
-        self.batches = []
+        self.batches, self.mpps, self.surveys = [], set(), []
 
     def SegmentBatch(self, request, context):  # noqa: N802 - the contract's name
         self.batches.append([item.id for item in request.items])
+        self.mpps.add(request.mpp)
         whole = len(self.batches) > 1
         for item in request.items if whole else request.items[:FIRST]:
             yield pb.SegmentBatchResponse(id=item.id, outline=pb.Outline(score=0.5))
@@ -38,17 +38,22 @@ class Slow(segmentation_pb2_grpc.SegmentationServicer, annotations_pb2_grpc.Anno
             yield from _nothing(context)
 
     def SegmentEverything(self, request, context):  # noqa: N802 - the contract's name
-        yield pb.SegmentEverythingResponse()
-        yield from _nothing(context)
+        self.surveys.append(request)
+        for done in (1, 2, 3) if request.resume_token else (0, 1):
+            yield pb.SegmentEverythingResponse(windows_done=done, windows_total=3, resume_token=b"after %d" % done)
+        if not request.resume_token:
+            yield from _nothing(context)
 
     def Interact(self, requests, context):  # noqa: N802 - the contract's name
         yield pb.InteractResponse(started=pb.Started())
         yield from _nothing(context)
 
+    def GetStore(self, request, context):  # noqa: N802 - the contract's name
+        return annotations_pb2.AnnotationsGetStoreResponse(store_id="s", revision=1)
+
     def List(self, request, context):  # noqa: N802 - the contract's name
         yield annotations_pb2.AnnotationsListResponse(store_id="s", revision=1)
-        if request.filter.slide_id or not request.filter.HasField("slide_id"):
-            yield from _nothing(context)
+        yield from _nothing(context)
 
     def Watch(self, request, context):  # noqa: N802 - the contract's name
         yield annotations_pb2.AnnotationsWatchResponse(store_id="s")
@@ -79,16 +84,15 @@ def slow(monkeypatch):
 
 
 def _batch(count):
-    return pb.SegmentBatchRequest(slide_id="x", items=[pb.BatchItem(id=str(n)) for n in range(count)])
+    return pb.SegmentBatchRequest(slide_id="x", mpp=0.25, items=[pb.BatchItem(id=str(n)) for n in range(count)])
 
 
-@pytest.mark.parametrize("kind", ["interact", "everything", "list", "watch"])
+@pytest.mark.parametrize("kind", ["interact", "list", "watch"])
 def test_a_stream_whose_line_is_cut_ends_with_an_error(slow, kind):
     _, line = slow
     with Client(line.target, timeout=20) as client:
         answers = {
             "interact": lambda: client.interact(pb.Start(), iter(())),
-            "everything": lambda: client.segment_everything(pb.SegmentEverythingRequest()),
             "list": lambda: client.annotations.List(annotations_pb2.AnnotationsListRequest()),
             "watch": lambda: client.annotations.Watch(annotations_pb2.AnnotationsWatchRequest()),
         }[kind]()
@@ -105,7 +109,7 @@ def test_a_store_of_a_server_whose_line_is_cut_says_so(slow):
     store = RemoteStore(Client(line.target, timeout=20), Limits())
     line.cut()
     with pytest.raises(WsiSamServerError, match="STORE_UNAVAILABLE"):
-        store.listing(Wanted(slide_id="x"), after=0, limit=5)
+        store.listing(AnnotationFilter(slide_id="x"), after=0, limit=5)
     store.close()
 
 
@@ -119,15 +123,33 @@ def test_a_batch_goes_on_with_what_has_no_answer_yet(slow):
                 line.cut()
     assert ids == ["0", "1", "2", "3", "4"]
     assert servicer.batches == [["0", "1", "2", "3", "4"], ["2", "3", "4"]]
+    assert servicer.mpps == {0.25}
     assert line.connections == 2
 
 
-def test_a_batch_whose_server_is_gone_ends_with_an_error(slow, monkeypatch):
-    _, line = slow
-    monkeypatch.setattr(client_module, "SECONDS_TO_COME_BACK", 1.5)
+def test_a_survey_goes_on_after_the_last_answer_that_came(slow):
+    servicer, line = slow
+    request = pb.SegmentEverythingRequest(slide_id="x", mpp=0.25, tiles=[pb.PixelTile(data=b"large")])
     with Client(line.target) as client:
-        answers = client.segment_batch(_batch(5))
-        assert [next(answers).id for _ in range(FIRST)] == ["0", "1"]
+        done = []
+        for answer in client.segment_everything(request):
+            done.append(answer.windows_done)
+            if done == [0, 1]:
+                line.cut()
+    assert done == [0, 1, 1, 2, 3]
+    first, second = servicer.surveys
+    assert (first, second.resume_token, second.mpp, len(second.tiles)) == (request, b"after 1", 0.25, 0)
+
+
+@pytest.mark.parametrize("kind", ["batch", "survey"])
+def test_what_was_begun_on_a_server_that_is_gone_ends_with_an_error(slow, monkeypatch, kind):
+    _, line = slow
+    monkeypatch.setattr(recovery, "SECONDS_TO_COME_BACK", 1.5)
+    with Client(line.target) as client:
+        asked = client.segment_batch(_batch(5)), client.segment_everything(pb.SegmentEverythingRequest())
+        answers = asked[kind == "survey"]
+        for _ in range(FIRST):
+            next(answers)
         line.close()
         with pytest.raises(ServerError) as caught:
             list(answers)

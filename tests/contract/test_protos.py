@@ -26,6 +26,7 @@ def test_generated_code_is_current(repository, tmp_path):
     outputs = ("--python_out", "--grpc_python_out", "--mypy_out", "--mypy_grpc_out")
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "grpc_tools.protoc", f"-I{repository / 'protos'}"]
+        + [f"-I{repository / 'third_party' / 'googleapis'}"]
         + [f"--plugin={name}={path}" for name, path in plugins.items()]
         + [f"{output}={tmp_path}" for output in outputs]
         + [str(path) for path in protos],
@@ -112,6 +113,25 @@ def test_every_text_says_what_to_do(reason):
 
 def test_the_services_have_the_methods_that_clients_are_told_of():
     methods = [method.name for method in segmentation_pb2.DESCRIPTOR.services_by_name["Segmentation"].methods]
-    assert methods == ["ListModels", "OpenSlide", "Segment", "SegmentBatch", "Interact", "SegmentEverything"]
+    assert methods == [
+        "ListModels",
+        "OpenSlide",
+        "CloseSlide",
+        "Segment",
+        "SegmentBatch",
+        "Interact",
+        "SegmentEverything",
+    ]
     methods = [method.name for method in annotations_pb2.DESCRIPTOR.services_by_name["Annotations"].methods]
-    assert methods == ["Save", "Get", "List", "Delete", "Restore", "History", "Watch", "Sync"]
+    assert methods == [
+        "Save",
+        "Get",
+        "List",
+        "Delete",
+        "Restore",
+        "ListRevisions",
+        "ListSlides",
+        "GetStore",
+        "Watch",
+        "Sync",
+    ]

@@ -101,10 +101,10 @@ def test_53_an_export_of_nothing_takes_the_place_of_the_earlier_one(faults, stor
     out = tmp_path / "out.geojson"
     run("export", out, "--slide", slide)
     assert json.loads(out.read_text())["features"]
-    from wsisam_server.annotations.store import Target, Wanted, listed, open_store
+    from wsisam_server.annotations.store import AnnotationFilter, Target, listed, open_store
 
     with open_store(str(store)) as place:
-        (one,) = listed(place, Wanted())[0].values()
+        (one,) = listed(place, AnnotationFilter())[0].values()
         place.delete([Target(one.id, one.revision)], author="anna", request_id="delete")
     run("export", out, "--slide", slide)
     assert json.loads(out.read_text())["features"] == []

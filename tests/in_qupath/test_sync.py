@@ -59,7 +59,7 @@ import qupath.lib.io.GsonTools
 def all = getProject().getImageList().collectEntries { entry ->
     def objects = entry.readImageData().getHierarchy().getAllObjects(false).collect {
         [id: it.getID().toString(), name: it.getName(), kind: it.isAnnotation() ? 'annotation' : 'detection', parent: it.getParent()?.getName(),
-         className: it.getPathClass()?.toString(), locked: it.isLocked(), wkt: it.getROI().getGeometry().toText(),
+         roi: it.getROI().getRoiName(), className: it.getPathClass()?.toString(), locked: it.isLocked(), wkt: it.getROI().getGeometry().toText(),
          measurements: it.getMeasurementList().getMeasurementNames().collectEntries { n -> [(n): it.getMeasurementList().get(n)] },
          metadata: new TreeMap(it.getMetadata())]
     }
@@ -160,7 +160,7 @@ def stored(client, slide_id):
 def save(client, **said):
     one = pb.Annotation(**said)
     client.annotations.Save(
-        pb.AnnotationsSaveRequest(request_id=uuid.uuid4().hex, author="colleague", annotations=[one])
+        pb.AnnotationsSaveRequest(request_id=uuid.uuid4().hex, author="colleague", items=[pb.SaveItem(annotation=one)])
     )
 
 
@@ -201,3 +201,10 @@ def test_a_project_and_the_store_hold_the_same(client, slides, project, sync, sh
     assert stored(client, first)["ellipse"].author == "qupath:tester"
     assert set(shown()["first.png"]) == {"parent", "child", "renamed", "ellipse", "theirs", None}
     assert sync()["first.png"] == "nothing to do, 5 unchanged."
+
+    # An ellipse that is not moved stays one, also when the store changes something else of it.
+    there = stored(client, second)["ellipse"]
+    there.name = "a name from the store"
+    save(client, **{field.name: value for field, value in there.ListFields() if field.name != "author"})
+    assert "1 update in project" in sync()["second.png"]
+    assert shown()["second.png"]["a name from the store"]["roi"] == "Ellipse"

@@ -51,7 +51,7 @@ def test_prompts_share_all_that_depends_on_the_image_alone(model, images, counts
     assert counts == {"forward": 2, "project": 2, "fuse": 2}
 
 
-def test_roles_compute_ahead_and_nothing_after(model, images, counts):
+def test_roles_compute_in_advance_and_nothing_after(model, images, counts):
     high = model.encode(images[0], roles=("high", "sam"))
     low = model.encode(images[1], roles=("low_mask",))
     before, sizes = dict(counts), (high.nbytes, low.nbytes)

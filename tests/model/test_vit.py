@@ -104,7 +104,7 @@ def test_encoder_is_segment_anythings_with_its_first_global_block(assert_close):
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
-def test_the_variant_is_told_from_the_tensors(variant, tmp_path):
+def test_the_variant_follows_from_the_tensors(variant, tmp_path):
     encoder = variant.build()
     tensors = {
         f"image_encoder.{encoder.file_key(key)}": value.to("meta") for key, value in encoder.state_dict().items()

@@ -16,8 +16,8 @@ def tree(directory):
     }
 
 
-def done(steps):
-    return {(step.done, step.file.name) for step in steps}
+def done(actions):
+    return {(step.done, step.file.name) for step in actions}
 
 
 JAR = "extensions/wsisam-qupath-client-0.2.0.jar"
@@ -26,8 +26,8 @@ ANNOTATE = "scripts/WSI-SAM/WsiSamAnnotate.groovy"
 
 
 def test_everything_goes_where_qupath_looks(bundle, user_directory):
-    steps = install(bundle, user_directory)
-    assert {step.done for step in steps} == {"installed"}
+    actions = install(bundle, user_directory)
+    assert {step.done for step in actions} == {"installed"}
     assert tree(user_directory) == {
         JAR: "jar 0.2.0",
         CLICKS: "// WsiSamClicks 0.2.0\n",
@@ -44,8 +44,8 @@ def test_a_second_time_changes_nothing(bundle, user_directory):
 
 def test_an_upgrade_replaces_and_removes_what_was_ours(bundle, older, user_directory):
     install(older, user_directory)
-    steps = install(bundle, user_directory)
-    assert done(steps) == {
+    actions = install(bundle, user_directory)
+    assert done(actions) == {
         ("removed", "wsisam-qupath-client-0.1.0.jar"),
         ("removed", "WsiSamOld.groovy"),
         ("installed", "wsisam-qupath-client-0.2.0.jar"),
@@ -58,8 +58,8 @@ def test_an_upgrade_replaces_and_removes_what_was_ours(bundle, older, user_direc
 def test_a_changed_script_is_set_aside(bundle, older, user_directory):
     install(older, user_directory)
     (user_directory / CLICKS).write_text("my own", encoding="utf-8")
-    steps = install(bundle, user_directory)
-    assert ("set aside", "WsiSamClicks.groovy.aside1") in done(steps)
+    actions = install(bundle, user_directory)
+    assert ("set aside", "WsiSamClicks.groovy.aside1") in done(actions)
     assert tree(user_directory)[f"{CLICKS}.aside1"] == "my own"
     (user_directory / CLICKS).write_text("again", encoding="utf-8")
     uninstall(user_directory)
@@ -78,8 +78,8 @@ def test_a_jar_that_was_dragged_onto_qupath_is_not_loaded_any_more(bundle, user_
     folder.mkdir(parents=True)
     (folder / "wsisam-qupath-client-0.0.9.jar").write_text("dragged", encoding="utf-8")
     (folder / "other.jar").write_text("not ours", encoding="utf-8")
-    steps = install(bundle, user_directory)
-    assert ("set aside", "wsisam-qupath-client-0.0.9.jar.aside1") in done(steps)
+    actions = install(bundle, user_directory)
+    assert ("set aside", "wsisam-qupath-client-0.0.9.jar.aside1") in done(actions)
     names = tree(user_directory)
     assert [name for name in names if name.endswith(".jar")] == ["extensions/catalog/x/other.jar", JAR]
 

@@ -74,11 +74,11 @@ def test_an_annotation_comes_back_as_it_was_saved(caller):
     reply = caller.get(sent.id)
     found = reply.annotation
     assert (found.author, found.creator, found.change) == ("anna", "anna", pb.CHANGE_KIND_SAVED)
-    assert abs(found.created.ToSeconds() - time.time()) < 60
-    assert found.created == found.updated
+    assert abs(found.create_time.ToSeconds() - time.time()) < 60
+    assert found.create_time == found.update_time
     assert reply.slide == pb.AnnotatedSlide(slide_id=SLIDE, uris=["file:///a"], width=9, height=8)
     assert uuid.UUID(reply.store_id)
-    for field in ("author", "creator", "change", "created", "updated", "revision"):
+    for field in ("author", "creator", "change", "create_time", "update_time", "revision"):
         found.ClearField(field)
     assert found == sent
 
@@ -247,36 +247,268 @@ def test_long_lists_come_in_messages_that_every_client_takes(caller):
     assert messages[-1].revision == 731
 
 
+# Fields by themselves
+
+
+def test_a_new_name_does_not_send_the_shape_again(caller):
+    sent = new(name="old", project="Colon", measurements={"Area": 4}, metadata={"a": "b"}, rgb=7)
+    caller.save(sent)
+    (saved,) = caller.save(
+        pb.Annotation(id=sent.id, revision=1, name="new", metadata={"c": "d"}), fields=["name"]
+    ).saved
+    assert (saved.revision, saved.unchanged) == (2, False)
+    found = caller.get(sent.id).annotation
+    assert (found.name, found.project, found.shape, found.slide_id) == ("new", "Colon", sent.shape, SLIDE)
+    assert dict(found.metadata) == {"a": "b"}, "it was not named, so it was not looked at"
+    # Maps are replaced whole; what is named and unset goes.
+    caller.save(pb.Annotation(id=sent.id, revision=2, metadata={"c": "d"}), fields=["metadata", "rgb", "measurements"])
+    found = caller.get(sent.id).annotation
+    assert (dict(found.metadata), found.HasField("rgb"), dict(found.measurements)) == ({"c": "d"}, False, {})
+    caller.save(pb.Annotation(id=sent.id, revision=3, shape=area(x1=90)), fields=["shape"])
+    assert caller.get(sent.id).annotation.shape == area(x1=90)
+    assert caller.get(sent.id).annotation.name == "new"
+
+
+@pytest.mark.parametrize("fields", [[], ["*"]])
+def test_a_mask_that_names_nothing_or_all_saves_all(caller, fields):
+    sent = new(name="old", rgb=7)
+    caller.save(sent, fields=fields)
+    caller.save(new(sent.id, revision=1), fields=fields)
+    found = caller.get(sent.id).annotation
+    assert (found.name, found.HasField("rgb")) == ("", False)
+    refuses("INVALID_ARGUMENT", "INVALID_FIELD", caller.save, new(sent.id, revision=2, shape=None), fields=fields)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "nothing",
+        "id",
+        "revision",
+        "slide_id",
+        "author",
+        "create_time",
+        "change",
+        "path_class.name",
+        "metadata.a",
+        "*,name",
+    ],
+)
+def test_masks_that_are_refused(caller, path):
+    sent = new()
+    caller.save(sent)
+    error = refuses("INVALID_ARGUMENT", "INVALID_FIELD", caller.save, new(sent.id, revision=1), fields=path.split(","))
+    assert error.details["field"] == "items[0].update_mask"
+    assert caller.get(sent.id).annotation.revision == 1
+
+
+def test_what_a_mask_needs_is_named(caller):
+    sent = new()
+    caller.save(sent)
+    unknown = pb.Annotation(id=str(uuid.uuid4()), revision=1, name="a")
+    refuses("NOT_FOUND", "ANNOTATION_NOT_FOUND", caller.save, unknown, fields=["name"])
+    for annotation, fields, field in (
+        (pb.Annotation(id=sent.id, revision=1), ["shape"], "items[0].annotation.shape"),
+        (pb.Annotation(id="no uuid", revision=1), ["name"], "items[0].annotation.id"),
+        (pb.Annotation(id=sent.id, name="a"), ["name"], "update_mask"),
+        (pb.Annotation(id=sent.id, revision=1, name="a", slide_id="another"), ["name"], "slide_id"),
+    ):
+        error = refuses("INVALID_ARGUMENT", "INVALID_FIELD", caller.save, annotation, fields=fields)
+        assert error.details["field"] == field
+
+
+def test_a_conflict_of_fields_has_what_was_sent_of_them(caller):
+    sent = new(name="old")
+    caller.save(sent)
+    caller.save(pb.Annotation(id=sent.id, revision=1, name="hers"), fields=["name"])
+    mine = pb.Annotation(id=sent.id, revision=1, path_class=path_class("Tumor"))
+    error = refuses("ABORTED", "REVISION_CONFLICT", caller.save, mine, fields=["path_class"])
+    (conflict,) = error.conflicts.conflicts
+    assert conflict.sent == mine
+    assert (conflict.stored.name, conflict.stored.revision) == ("hers", 2)
+
+
+def test_a_repeated_request_must_name_the_same_fields(caller):
+    sent = new(name="old")
+    caller.save(sent)
+    mine = pb.Annotation(id=sent.id, revision=1, name="new")
+    first = caller.save(mine, fields=["name"], request_id="once")
+    caller.save(pb.Annotation(id=sent.id, revision=2, name="newer"), fields=["name"])
+    assert caller.save(mine, fields=["name"], request_id="once") == first
+    for fields in (["name", "rgb"], ["rgb"]):
+        refuses("ALREADY_EXISTS", "REQUEST_ID_REUSED", caller.save, mine, fields=fields, request_id="once")
+
+
+def test_trials_change_nothing(caller):
+    sent = new()
+    (said,) = caller.save(sent, validate_only=True).saved
+    assert (said.id, said.revision, said.unchanged) == (sent.id, 0, False)
+    assert caller.ids() == []
+    caller.save(sent)
+    assert caller.save(sent, validate_only=True).saved[0].unchanged
+    assert caller.delete(sent.id, 1, validate_only=True).saved[0].revision == 1
+    assert caller.restore(sent.id, 1, validate_only=True).saved[0].unchanged
+    assert len(caller.history(sent.id)) == 1
+    refuses("ABORTED", "REVISION_CONFLICT", caller.delete, sent.id, 7, validate_only=True)
+
+
+# Pages
+
+
+def revisions_of(pages):
+    return [one.revision for page in pages for one in page.revisions]
+
+
+def test_revisions_come_in_pages(caller):
+    first, second = new(name="a"), new(project="P")
+    caller.save(first, second)
+    for number in range(1, 5):
+        caller.save(
+            pb.Annotation(id=first.id, revision=number if number == 1 else number + 1, name=f"{number}"),
+            fields=["name"],
+        )
+    pages = caller.pages("ListRevisions", pb.AnnotationsListRevisionsRequest(id=first.id, page_size=2))
+    assert [len(page.revisions) for page in pages] == [2, 2, 1]
+    assert revisions_of(pages) == [1, 3, 4, 5, 6]
+    assert {page.slides[0].slide_id for page in pages} == {SLIDE}
+    assert {page.store_id for page in pages} == {caller.get(first.id).store_id}
+    whole = caller.pages("ListRevisions", pb.AnnotationsListRevisionsRequest(page_size=4))
+    assert (revisions_of(whole), whole[-1].revision) == ([1, 2, 3, 4, 5, 6], 6)
+    # What came of the project, and when it was moved out of it.
+    caller.save(pb.Annotation(id=second.id, revision=2), fields=["project"])
+    of_project = pb.AnnotationsListRevisionsRequest(filter=pb.AnnotationFilter(project="P"))
+    assert revisions_of(caller.pages("ListRevisions", of_project)) == [2, 7]
+    of_project.since = 2
+    (page,) = caller.pages("ListRevisions", of_project)
+    assert (revisions_of([page]), page.revision) == ([7], 7)
+    of_project.since = 7
+    (page,) = caller.pages("ListRevisions", of_project)
+    assert (revisions_of([page]), page.revision, len(page.slides)) == ([], 7, 0)
+
+
+def test_a_page_fits_into_a_message_that_every_client_takes(caller):
+    long = drawn(pb.SHAPE_KIND_LINES, [[0.5 * number for number in range(20_000)]])
+    caller.save(*[new(shape=long) for _ in range(30)])
+    pages = caller.pages("ListRevisions", pb.AnnotationsListRevisionsRequest(page_size=1000))
+    assert len(pages) > 4
+    assert max(page.ByteSize() for page in pages) < 1.1 * 1024 * 1024
+    assert revisions_of(pages) == list(range(1, 31))
+
+
+def test_page_tokens(caller):
+    sent = new()
+    caller.save(sent, *[new(slide_id=f"{number}") for number in range(3)])
+    request = pb.AnnotationsListRevisionsRequest(page_size=1)
+    token = caller.call("ListRevisions", request).next_page_token
+    request.page_token, request.page_size = token, 3
+    assert revisions_of([caller.call("ListRevisions", request)]) == [2, 3, 4], "the size of a page may change"
+    slides = pb.AnnotationsListSlidesRequest(page_size=1)
+    of_slides = caller.call("ListSlides", slides).next_page_token
+    others = [
+        pb.AnnotationsListRevisionsRequest(id=sent.id, page_token=token),
+        pb.AnnotationsListRevisionsRequest(since=1, page_token=token),
+        pb.AnnotationsListRevisionsRequest(filter=pb.AnnotationFilter(project=""), page_token=token),
+        pb.AnnotationsListRevisionsRequest(page_token=of_slides),
+        pb.AnnotationsListRevisionsRequest(page_token="x"),
+        pb.AnnotationsListRevisionsRequest(page_token="é"),
+        pb.AnnotationsListRevisionsRequest(page_token=token[:-4]),
+    ]
+    for other in others:
+        assert (
+            refuses("INVALID_ARGUMENT", "INVALID_FIELD", caller.call, "ListRevisions", other).details["field"]
+            == "page_token"
+        )
+    error = refuses(
+        "INVALID_ARGUMENT",
+        "INVALID_FIELD",
+        caller.call,
+        "ListSlides",
+        pb.AnnotationsListSlidesRequest(page_token=token),
+    )
+    assert error.details["field"] == "page_token"
+
+
+def test_lists_that_are_refused(caller):
+    for method, request, field in (
+        ("ListRevisions", pb.AnnotationsListRevisionsRequest(page_size=-1), "page_size"),
+        ("ListSlides", pb.AnnotationsListSlidesRequest(page_size=-1), "page_size"),
+        ("ListSlides", pb.AnnotationsListSlidesRequest(slide_ids=["a"] * 1001), "slide_ids"),
+        ("ListRevisions", pb.AnnotationsListRevisionsRequest(since=-1), "since"),
+        (
+            "ListRevisions",
+            pb.AnnotationsListRevisionsRequest(id=str(uuid.uuid4()), filter=pb.AnnotationFilter(project="")),
+            "filter",
+        ),
+    ):
+        assert refuses("INVALID_ARGUMENT", "INVALID_FIELD", caller.call, method, request).details["field"] == field
+    sent = new()
+    caller.save(sent)
+    for request in (
+        pb.AnnotationsListRevisionsRequest(since=2),
+        pb.AnnotationsListRevisionsRequest(id=sent.id, since=2),
+    ):
+        refuses("OUT_OF_RANGE", "REVISION_AHEAD", caller.call, "ListRevisions", request)
+
+
+def test_slides_come_in_pages(caller):
+    names = ["c", "a", "b", "d"]
+    for name in names:
+        caller.save(
+            new(slide_id=name), slides=[pb.AnnotatedSlide(slide_id=name, uris=[f"file:///{name}"], width=9, height=8)]
+        )
+    gone, second = new(slide_id="a"), new(slide_id="a")
+    caller.save(gone, second)
+    caller.delete(gone.id, 5)
+    pages = caller.pages("ListSlides", pb.AnnotationsListSlidesRequest(page_size=3))
+    assert [len(page.slides) for page in pages] == [3, 1]
+    found = [one for page in pages for one in page.slides]
+    assert [one.slide.slide_id for one in found] == names
+    assert [(one.annotation_count, one.revision) for one in found] == [(1, 1), (2, 7), (1, 3), (1, 4)]
+    assert (list(found[1].slide.uris), found[1].slide.width) == (["file:///a"], 9)
+    (page,) = caller.pages("ListSlides", pb.AnnotationsListSlidesRequest(slide_ids=["d", "a", "unheard of"]))
+    assert [one.slide.slide_id for one in page.slides] == ["a", "d"]
+
+
+def test_the_store_says_which_it_is(caller):
+    store = caller.call("GetStore", pb.AnnotationsGetStoreRequest())
+    assert (store.revision, uuid.UUID(store.store_id).version) == (0, 4)
+    assert re.fullmatch(r"wsisam_\d{4}", store.schema_version)
+    sent = new()
+    caller.save(sent)
+    again = caller.call("GetStore", pb.AnnotationsGetStoreRequest())
+    assert (again.revision, again.store_id) == (1, caller.get(sent.id).store_id)
+
+
 # What is refused
 
 
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
-        ({"id": ""}, "annotations[1].id"),
-        ({"id": "PathAnnotationObject"}, "annotations[1].id"),
-        ({"id": "{6423a977-ffff-48db-affc-cd11632010f0}"}, "annotations[1].id"),
-        ({"revision": -1}, "annotations[1].revision"),
-        ({"shape": None}, "annotations[1].shape"),
-        ({"shape": pb.Shape()}, "annotations[1].shape"),
-        ({"shape": drawn(0, [[1, 2]])}, "annotations[1].shape"),
-        ({"shape": drawn(pb.SHAPE_KIND_POINTS, [[1, 2, 3]])}, "annotations[1].shape"),
-        ({"shape": drawn(pb.SHAPE_KIND_LINES, [[1, 2]])}, "annotations[1].shape"),
-        ({"shape": drawn(pb.SHAPE_KIND_LINES, [[1, 2, 3, 4], [1, 2, 3, 4]])}, "annotations[1].shape"),
-        ({"shape": drawn(pb.SHAPE_KIND_AREAS, [])}, "annotations[1].shape"),
-        ({"shape": drawn(pb.SHAPE_KIND_AREAS, [[0, 0, 1, 1]])}, "annotations[1].shape"),
-        ({"provenance": pb.Provenance(field=geo.Field())}, "annotations[1].provenance.field.high"),
+        ({"id": ""}, "items[1].annotation.id"),
+        ({"id": "PathAnnotationObject"}, "items[1].annotation.id"),
+        ({"id": "{6423a977-ffff-48db-affc-cd11632010f0}"}, "items[1].annotation.id"),
+        ({"revision": -1}, "items[1].annotation.revision"),
+        ({"shape": None}, "items[1].annotation.shape"),
+        ({"shape": pb.Shape()}, "items[1].annotation.shape"),
+        ({"shape": drawn(0, [[1, 2]])}, "items[1].annotation.shape"),
+        ({"shape": drawn(pb.SHAPE_KIND_POINTS, [[1, 2, 3]])}, "items[1].annotation.shape"),
+        ({"shape": drawn(pb.SHAPE_KIND_LINES, [[1, 2]])}, "items[1].annotation.shape"),
+        ({"shape": drawn(pb.SHAPE_KIND_LINES, [[1, 2, 3, 4], [1, 2, 3, 4]])}, "items[1].annotation.shape"),
+        ({"shape": drawn(pb.SHAPE_KIND_AREAS, [])}, "items[1].annotation.shape"),
+        ({"shape": drawn(pb.SHAPE_KIND_AREAS, [[0, 0, 1, 1]])}, "items[1].annotation.shape"),
+        ({"provenance": pb.Provenance(field=geo.Field())}, "items[1].annotation.provenance.field.high"),
         (
             {"provenance": pb.Provenance(prompt=seg.Prompt(box=geo.Box(x0=math.nan)))},
-            "annotations[1].provenance.prompt.box",
+            "items[1].annotation.provenance.prompt.box",
         ),
         (
             {"provenance": pb.Provenance(levels=[seg.Level(downsample=1), seg.Level()])},
-            "annotations[1].provenance.levels[1]",
+            "items[1].annotation.provenance.levels[1]",
         ),
         (
             {"provenance": pb.Provenance(levels=[seg.Level(downsample=1, windows=2**32 - 1)])},
-            "annotations[1].provenance.levels[0]",
+            "items[1].annotation.provenance.levels[0]",
         ),
         ({"provenance": pb.Provenance(levels=[seg.Level(downsample=1)] * 17)}, "provenance.levels"),
         ({"slide_id": ""}, "slide_id"),
@@ -324,7 +556,13 @@ def test_requests_that_are_refused(caller):
     refuses(
         "INVALID_ARGUMENT", "INVALID_FIELD", caller.save, new(), slides=[pb.AnnotatedSlide(slide_id="a", width=2**31)]
     )
-    refuses("INVALID_ARGUMENT", "INVALID_FIELD", caller.call, "Save", pb.AnnotationsSaveRequest(annotations=[new()]))
+    refuses(
+        "INVALID_ARGUMENT",
+        "INVALID_FIELD",
+        caller.call,
+        "Save",
+        pb.AnnotationsSaveRequest(items=[pb.SaveItem(annotation=new())]),
+    )
     refuses("NOT_FOUND", "ANNOTATION_NOT_FOUND", caller.save, new(revision=1))
     unknown = str(uuid.uuid4())
     for call in (caller.delete, caller.restore):
@@ -343,12 +581,12 @@ def test_requests_that_are_refused(caller):
     assert refuses("INVALID_ARGUMENT", "INVALID_FIELD", caller.save, moved).details["field"] == "slide_id"
 
 
-@pytest.mark.parametrize("method", ["Save", "Get", "List", "Delete", "Restore", "History", "Watch"])
+@pytest.mark.parametrize("method", ["Save", "Get", "List", "Delete", "Restore", "ListRevisions", "ListSlides", "Watch"])
 @pytest.mark.parametrize("data", [b"\xff" * 40, b"\x0a\x02\xff\xfe"])
 def test_bytes_that_are_no_message(running, method, data):
     with grpc.insecure_channel(running.target) as channel, pytest.raises(grpc.RpcError) as caught:
         path = f"/wsisam.v1.Annotations/{method}"
-        if method in ("List", "History", "Watch"):
+        if method in ("List", "Watch"):
             list(channel.unary_stream(path)(data, timeout=20))
         else:
             channel.unary_unary(path)(data, timeout=20)
@@ -366,6 +604,8 @@ def test_a_server_without_a_store_says_so(server):
         (caller.delete, [some, 1]),
         (caller.restore, [some, 1]),
         (caller.history, [some]),
+        (caller.call, ["ListSlides", pb.AnnotationsListSlidesRequest()]),
+        (caller.call, ["GetStore", pb.AnnotationsGetStoreRequest()]),
     ):
         refuses("FAILED_PRECONDITION", "STORE_OFF", call, *arguments)
     with caller.watching() as watch:
@@ -390,5 +630,8 @@ def test_no_reader_is_locked_out_by_how_often_a_slide_was_seen(caller):
     assert sum(len(message.slides) for message in messages) == len(slides)
     assert len(caller.get(saved.id).slide.uris) == 16
     assert len(caller.history(saved.id)) == 1
+    pages = caller.pages("ListSlides", pb.AnnotationsListSlidesRequest(page_size=1000))
+    assert max(page.ByteSize() for page in pages) < 2 * 2**20
+    assert [one.slide.slide_id for page in pages for one in page.slides] == slides
     with caller.watching() as watch:
         assert len(watch.revisions(40)) == 40

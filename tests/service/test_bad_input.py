@@ -174,7 +174,7 @@ def test_a_deadline_that_passes(client, server, slide):
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-@pytest.mark.parametrize("method", ["OpenSlide", "Segment", "SegmentBatch", "Interact"])
+@pytest.mark.parametrize("method", ["OpenSlide", "CloseSlide", "Segment", "SegmentBatch", "Interact"])
 @pytest.mark.parametrize("data", [b"\xff" * 40, b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x02\xff\xfe"])
 def test_bytes_that_are_no_message(server, method, data):
     with grpc.insecure_channel(server.target) as channel, pytest.raises(grpc.RpcError) as caught:

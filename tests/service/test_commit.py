@@ -15,7 +15,7 @@ from support.server import around, clicks, iou, picture, start
 from wsisam.v1 import annotations_pb2 as ann
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.annotations.store import AsyncStore
-from wsisam_server.client import Client, ServerError, geometry
+from wsisam_server.client import Client, ServerError, geometry, status_error
 
 
 @pytest.fixture(scope="module")
@@ -203,10 +203,10 @@ def test_a_stream_keeps_the_revision_that_says_so(client, caller, slide):
     assert answer.outline.saved.id == wanted.annotation_id
     assert caller.get(wanted.annotation_id).annotation.shape.area == answer.outline.geometry
     stream.prompt(3, around("a"), commit=commit(author=""))
-    assert stream.answer().error.details["field"] == "prompt.commit.author"
+    assert status_error(stream.answer().error).details["field"] == "prompt.commit.author"
     stream.prompt(4, around("c"), commit=wanted)
-    error = stream.answer().error
-    assert (error.code, error.reason) == (grpc.StatusCode.ABORTED.value[0], "REVISION_CONFLICT")
+    error = status_error(stream.answer().error)
+    assert (error.status, error.reason) == ("ABORTED", "REVISION_CONFLICT")
     assert error.details["current"] == str(answer.outline.saved.revision)
     assert stream.end() == []
 
@@ -244,7 +244,7 @@ def test_a_server_without_a_store_refuses_before_it_computes(server):
         assert (caught.value.status, caught.value.reason) == ("FAILED_PRECONDITION", "STORE_OFF")
         stream = Stream(client, slide)
         stream.prompt(1, around("a"), commit=commit())
-        assert stream.answer().error.reason == "STORE_OFF"
+        assert status_error(stream.answer().error).reason == "STORE_OFF"
         stream.end()
 
 

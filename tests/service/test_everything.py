@@ -9,8 +9,8 @@ import pytest
 import shapely
 from PIL import Image
 
+from support.self_crossing import zigzags
 from support.server import DISCS, around, iou, picture
-from support.tangles import zigzags
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import ServerError, areas, geometry

@@ -5,8 +5,8 @@ import pytest
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.service.identity import Role, User
 from wsisam_server.service.identity.user import set_user
-from wsisam_server.service.sessions import failures
-from wsisam_server.service.sessions.failures import READ, Failures
+from wsisam_server.service.sessions import quota
+from wsisam_server.service.sessions.quota import READ, FailureLimiter
 
 UNREADABLE, EMPTY = WsiSamServerError(Reason.SLIDE_UNREADABLE), WsiSamServerError(Reason.EMPTY_PROMPT)
 
@@ -19,13 +19,13 @@ def slept(monkeypatch):
         slept.append(seconds)
 
     monkeypatch.setattr("asyncio.sleep", sleep)
-    monkeypatch.setattr(failures, "PER_SECOND", 0.001)
-    monkeypatch.setattr(failures, "AT_ONCE", READ)
+    monkeypatch.setattr(quota, "PER_SECOND", 0.001)
+    monkeypatch.setattr(quota, "AT_ONCE", READ)
     return slept
 
 
 async def test_a_read_that_failed_counts_as_several_items(slept):
-    counted = Failures()
+    counted = FailureLimiter()
     for _ in range(READ + 1):
         await counted.call(EMPTY)
     await counted.call(UNREADABLE)
@@ -36,7 +36,7 @@ async def test_a_read_that_failed_counts_as_several_items(slept):
 
 
 async def test_failures_of_one_user_are_not_anothers(slept):
-    counted = Failures()
+    counted = FailureLimiter()
     for _ in range(READ):
         await counted.item(EMPTY)
     set_user(User("ben", Role.ANNOTATOR))

@@ -47,7 +47,7 @@ def place(tmp_path):
 def reason(call):
     with pytest.raises(ServerError) as caught:
         call()
-    return caught.value.status, caught.value.reason, caught.value.details.get("retry_seconds")
+    return caught.value.status, caught.value.reason, caught.value.retry_seconds
 
 
 def answers_again(folder, client):
@@ -60,7 +60,7 @@ def answers_again(folder, client):
     raise AssertionError("the drive answers, and the server does not notice")
 
 
-UNAVAILABLE = ("UNAVAILABLE", "SLIDE_UNAVAILABLE", "5")
+UNAVAILABLE = ("UNAVAILABLE", "SLIDE_UNAVAILABLE", 5)
 
 
 def test_others_work_on_and_the_process_ends(place):

@@ -23,13 +23,14 @@ from wsisam.v1 import annotations_pb2_grpc
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError, server_error
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.service.identity import Keyring, Pace, Role, TokenFile
-from wsisam_server.service.interceptors import RIGHTS, Access, JsonLines, LogContext
+from wsisam_server.service.identity import Keyring, RateLimiter, Role, TokenFile
+from wsisam_server.service.interceptors import METHOD_PERMISSIONS, Access, JsonLines, LogContext
 
 TABLE = {
     # method: who is let in, of (n)obody known, (r)eader, (a)nnotator, admini(s)trator
     "wsisam.v1.Segmentation/ListModels": "ras",
     "wsisam.v1.Segmentation/OpenSlide": "ras",
+    "wsisam.v1.Segmentation/CloseSlide": "ras",
     "wsisam.v1.Segmentation/Segment": "as",
     "wsisam.v1.Segmentation/SegmentBatch": "as",
     "wsisam.v1.Segmentation/Interact": "as",
@@ -39,7 +40,9 @@ TABLE = {
     "wsisam.v1.Annotations/List": "ras",
     "wsisam.v1.Annotations/Delete": "as",
     "wsisam.v1.Annotations/Restore": "as",
-    "wsisam.v1.Annotations/History": "ras",
+    "wsisam.v1.Annotations/ListRevisions": "ras",
+    "wsisam.v1.Annotations/ListSlides": "ras",
+    "wsisam.v1.Annotations/GetStore": "ras",
     "wsisam.v1.Annotations/Watch": "ras",
     "wsisam.v1.Annotations/Sync": "as",
     "grpc.health.v1.Health/Check": "nras",
@@ -133,7 +136,7 @@ def knock(channel, path, method, metadata):
 def test_every_method_is_in_the_table(lab):
     there = set(methods(lab))
     assert there | NOT_IN_ALL_VERSIONS == set(TABLE)
-    assert {f"/{path}" for path in TABLE} == set(RIGHTS)
+    assert {f"/{path}" for path in TABLE} == set(METHOD_PERMISSIONS)
 
 
 @pytest.mark.parametrize("who", ["nobody", "reader", "annotator", "administrator", "stranger", "expired"])
@@ -156,7 +159,7 @@ def test_every_cell_of_the_table(lab, who):
 
 
 def test_a_method_without_a_line_is_refused_to_all(lab):
-    access = Access(Keyring(lab.file.path), required=False, streams=64, pace=Pace(200, 2000))
+    access = Access(Keyring(lab.file.path), required=False, streams=64, rate_limiter=RateLimiter(200, 2000))
     for who in ("nobody", "administrator"):
         with pytest.raises(WsiSamServerError) as caught:
             # In a context of its own: who is let in stays noted where the call runs.
@@ -223,6 +226,16 @@ def test_a_watch_shows_what_is_ones_own(connect):
         boss.save(new(project="skin"))
         (seen,) = boss.save(new(project="colon")).saved
         assert watch.revisions(1) == [seen.revision]
+
+
+def test_a_slide_in_pixel_mode_is_closed_by_its_user_or_an_administrator_alone(connect):
+    anna, others, boss = connect("annotator"), connect("reader"), connect("administrator")
+    for closing, closes in ((others, False), (anna, True), (boss, True)):
+        slide = anna.open_slide("nowhere.svs", pb.PixelSource(width=900, height=700))
+        closing.close_slide(slide.slide_id)
+        with pytest.raises(ServerError) as caught:
+            anna.segment(pb.SegmentRequest(slide_id=slide.slide_id, prompt=around("a")))
+        assert caught.value.reason == ("UNKNOWN_SLIDE_ID" if closes else "PIXELS_NEEDED")
 
 
 def test_revocation_ends_open_streams_and_refuses_the_next_call(lab, connect):

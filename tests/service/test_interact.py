@@ -12,7 +12,7 @@ import pytest
 from support.server import around, clicks, iou, point
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.client import ServerError, geometry
+from wsisam_server.client import ServerError, geometry, status_error
 
 
 class Stream:
@@ -56,7 +56,7 @@ class Stream:
                 value = getattr(message, kind)
                 key = (value.object_id, value.revision)
                 assert key not in found
-                found[key] = value.error.reason if kind == "error" else value.outline
+                found[key] = status_error(value.error).reason if kind == "error" else value.outline
         return found
 
 
@@ -159,8 +159,8 @@ def test_an_old_revision_is_refused(stream):
     stream.next("outline")
     stream.prompt("disc", 5, around("a"))
     error = stream.next("error")
-    assert (error.revision, error.error.reason) == (5, "STALE_REVISION")
-    assert dict(error.error.details) == {"object_id": "disc", "current": "5", "given": "5"}
+    assert (error.revision, status_error(error.error).reason) == (5, "STALE_REVISION")
+    assert status_error(error.error).details == {"object_id": "disc", "current": "5", "given": "5"}
 
 
 def test_cancel_answers_the_waiting_prompt(client, slide):
@@ -174,11 +174,11 @@ def test_cancel_answers_the_waiting_prompt(client, slide):
 
 def test_one_bad_prompt_does_not_end_the_stream(stream):
     stream.prompt("bad", 1, clicks((1e9, 5, True)))
-    assert stream.next("error").error.reason == "PROMPT_OUTSIDE_SLIDE"
+    assert status_error(stream.next("error").error).reason == "PROMPT_OUTSIDE_SLIDE"
     stream.prompt("", 1, around("a"))
-    assert stream.next("error").error.reason == "INVALID_FIELD"
+    assert status_error(stream.next("error").error).reason == "INVALID_FIELD"
     stream.send(viewport=geo.Viewport(region=geo.Box(x0=5, x1=1, y1=1), downsample=1))
-    assert stream.next("error").error.reason == "INVALID_FIELD"
+    assert status_error(stream.next("error").error).reason == "INVALID_FIELD"
     stream.prompt("good", 1, around("a"))
     assert stream.next("outline").object_id == "good"
 
@@ -226,7 +226,7 @@ def test_a_second_start_ends_the_stream(stream):
 def test_a_message_of_an_unknown_kind_is_refused_and_the_stream_goes_on(stream):
     stream._out.put(pb.InteractRequest())
     error = stream.next("error")
-    assert (error.object_id, error.error.reason) == ("", "INVALID_FIELD")
+    assert (error.object_id, status_error(error.error).reason) == ("", "INVALID_FIELD")
     stream.prompt("disc", 1, around("a"))
     assert stream.next("outline")
 
@@ -234,7 +234,7 @@ def test_a_message_of_an_unknown_kind_is_refused_and_the_stream_goes_on(stream):
 def test_an_over_long_id_is_not_echoed_whole(stream):
     stream.prompt("x" * 100_000, 1, around("a"))
     error = stream.next("error")
-    assert error.error.reason == "INVALID_FIELD"
+    assert status_error(error.error).reason == "INVALID_FIELD"
     assert len(error.object_id) == 128
 
 

@@ -11,7 +11,7 @@ from support.server import around, point
 from wsisam.v1 import annotations_pb2 as an
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.client import ServerError, server_error
+from wsisam_server.client import ServerError, server_error, status_error
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.settings import Limits
 from wsisam_server.service.interceptors.maps import MOST_ENTRIES, TooManyEntriesError, check_maps
@@ -77,7 +77,7 @@ def test_points_are_counted_before_they_are_looked_at(client, slide, made):
     assert answer.error.reason == "TOO_MANY_POINTS"
     revision = pb.InteractRequest(prompt=pb.PromptRevision(object_id="a", revision=1, prompt=prompt))
     answers = list(client.interact(pb.Start(slide_id=slide.slide_id), [revision]))
-    assert answers[-1].error.error.reason == "TOO_MANY_POINTS"
+    assert status_error(answers[-1].error.error).reason == "TOO_MANY_POINTS"
     assert not any(name == "PromptPoint" for name, _ in made)
 
 
@@ -137,7 +137,7 @@ def test_changes_are_counted_before_they_are_read(tmp_path, made):
     serving = Serving(str(tmp_path / "store.sqlite"), Limits(annotations_per_request=10))
     caller = Caller(serving.target)
     changes = {
-        "Save": (an.AnnotationsSaveRequest(), "annotations", an.Annotation(id="no id")),
+        "Save": (an.AnnotationsSaveRequest(), "items", an.SaveItem(annotation=an.Annotation(id="no id"))),
         "Delete": (an.AnnotationsDeleteRequest(), "targets", an.AnnotationTarget(id="no id")),
         "Restore": (an.AnnotationsRestoreRequest(), "targets", an.RestoreTarget(id="no id")),
     }
@@ -186,8 +186,8 @@ def _field(number, content):
         (pb.SegmentRequest(), ("commit", "metadata")),
         (pb.SegmentBatchRequest(), ("items", "commit", "metadata")),
         (pb.InteractRequest(), ("prompt", "commit", "metadata")),
-        (an.AnnotationsSaveRequest(), ("annotations", "metadata")),
-        (an.AnnotationsSaveRequest(), ("annotations", "measurements")),
+        (an.AnnotationsSaveRequest(), ("items", "annotation", "metadata")),
+        (an.AnnotationsSaveRequest(), ("items", "annotation", "measurements")),
         (an.AnnotationsSyncRequest(), ("annotations", "metadata")),
     ],
 )
@@ -198,8 +198,8 @@ def test_a_map_of_many_entries_is_found_before_it_is_read(message, path):
 
 
 def test_many_parts_that_may_have_maps_are_not_looked_through():
-    data = times(an.AnnotationsSaveRequest(), "annotations", an.Annotation(), 300_000).SerializeToString()
-    with pytest.raises(TooManyEntriesError, match="annotations"):
+    data = times(an.AnnotationsSaveRequest(), "items", an.SaveItem(), 300_000).SerializeToString()
+    with pytest.raises(TooManyEntriesError, match="items"):
         check_maps(an.AnnotationsSaveRequest.DESCRIPTOR, data)
 
 

@@ -50,7 +50,7 @@ def test_it_is_one_requests_and_never_the_slides(client, server, slide):
     with Client(server.target) as colleague:
         again = colleague.open_slide("discs.png")
         assert again.slide_id == slide.slide_id
-        assert not again.HasField("mpp")
+        assert again.mpp is None
         assert colleague.segment(ask(again, mpp=0.5)).pixel_size.mpp == 0.5
 
 
@@ -139,7 +139,7 @@ def test_one_that_is_none_is_refused_in_every_call(client, slide, mpp):
 def test_in_pixel_mode_what_came_last_counts(client):
     height, width = picture().shape[:2]
     hidden = client.open_slide("/elsewhere/hidden.svs", pb.PixelSource(width=width, height=height, mpp=0.5))
-    assert not hidden.HasField("mpp_x")
+    assert hidden.mpp_x is None
     replies = client.interact(pb.Start(slide_id=hidden.slide_id, mpp=0.25), [])
     assert next(replies).started.pixel_size == pb.PixelSize(mpp=0.25, source=CLIENT)
     replies = client.interact(pb.Start(slide_id=hidden.slide_id), [])

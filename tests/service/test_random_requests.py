@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.server import HEIGHT, WIDTH, around, iou
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.client import ServerError, geometry, server_error
+from wsisam_server.client import ServerError, geometry, server_error, status_error
 
 numbers = st.one_of(
     st.floats(0, WIDTH),
@@ -173,7 +173,7 @@ def test_interact(client, slide, messages):
                 answered.append((reply.outline.object_id, reply.outline.revision))
                 sound(reply.outline.outline)
             elif kind == "error":
-                assert reply.error.error.reason not in ("", "INTERNAL"), reply
+                assert status_error(reply.error.error).reason not in ("", "INTERNAL"), reply
                 if (reply.error.object_id, reply.error.revision) in asked:
                     answered.append((reply.error.object_id, reply.error.revision))
     except grpc.RpcError as error:

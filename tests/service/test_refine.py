@@ -57,7 +57,7 @@ def test_a_refined_border_is_nearer_the_truth_and_says_how_it_came_about(large):
     fine = client.segment(ask(slide_id, refine=pb.Refinement(downsample=4)))
     assert [level.downsample for level in fine.levels] == [32, 16, 8, 4]
     assert sum(level.windows for level in fine.levels[1:]) == running.encoder_runs - before == fine.timings.encoder_runs
-    assert not fine.limited
+    assert not fine.truncated
     assert not fine.cut_by_field
     assert fine.field == coarse.field
     shape = geometry(fine.geometry)
@@ -78,7 +78,7 @@ def test_a_server_that_allows_less_than_usual_refines_within_that(model, large):
         slide_id = client.open_slide("disc.png").slide_id
         outline = client.segment(ask(slide_id, refine=pb.Refinement(downsample=2)))
     stop()
-    assert outline.limited
+    assert outline.truncated
     assert 1 <= sum(level.windows for level in outline.levels[1:]) <= 4
 
 
@@ -106,7 +106,7 @@ def test_a_client_refines_the_border_of_the_prompts_that_it_names(large):
 def test_a_bound_that_is_too_small_is_kept_and_named(large):
     _, client, slide_id = large
     outline = client.segment(ask(slide_id, refine=pb.Refinement(downsample=2, max_windows=4)))
-    assert outline.limited
+    assert outline.truncated
     assert sum(level.windows for level in outline.levels[1:]) <= 4
 
 

@@ -4,7 +4,7 @@ import pytest
 from support.server import around, box, clicks, iou, picture
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.client import geometry
+from wsisam_server.client import geometry, is_installed
 
 
 def ask(slide, prompt, **more):
@@ -14,7 +14,7 @@ def ask(slide, prompt, **more):
 def test_the_slide_is_described(slide):
     assert (slide.width, slide.height) == (picture().shape[1], picture().shape[0])
     assert slide.source == pb.SLIDE_SOURCE_REFERENCE
-    assert not slide.HasField("mpp")
+    assert slide.mpp is None
     assert list(slide.downsamples) == [1.0]
 
 
@@ -86,10 +86,10 @@ def test_a_box_partly_beyond_the_slide_is_clipped(client, slide):
 def test_models_are_listed_with_what_they_cannot_do(client):
     models = client.models()
     assert models[0].name == "wsisam-lite"
-    assert models[0].ready
+    assert is_installed(models[0])
     assert models[0].is_default
-    assert [model.name for model in models if model.ready] == ["wsisam-lite"]
-    assert all(model.how_to_get for model in models if not model.ready)
+    assert [model.name for model in models if is_installed(model)] == ["wsisam-lite"]
+    assert all(model.install_hint for model in models if not is_installed(model))
 
 
 def test_a_request_id_comes_back(client):

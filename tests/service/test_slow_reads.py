@@ -10,10 +10,10 @@ from support.dark_parts import DarkParts
 from support.heavy import huge_slide
 from support.server import around, box, picture, start
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.cli.leaving import leave_within
+from wsisam_server.cli.process_exit import exit_within
 from wsisam_server.client import Client, ServerError
 from wsisam_server.inference.scheduler import worker
-from wsisam_server.inference.scheduler.readers import PER_OWNER, READERS
+from wsisam_server.inference.scheduler.worker import PER_PRINCIPAL, READERS
 from wsisam_server.slides.plain import PlainImage
 
 
@@ -29,7 +29,7 @@ def hanging(monkeypatch):
         return original(self, window)
 
     monkeypatch.setattr(PlainImage, "read", read)
-    monkeypatch.setattr(worker, "PATIENCE", 0.2)
+    monkeypatch.setattr(worker, "SLOW_SECONDS", 0.2)
     yield begun
     gate.set()
 
@@ -51,7 +51,7 @@ def test_a_colleague_is_answered_and_the_server_stops_while_reads_hang(tmp_path,
             for number in range(READERS + 1):
                 prompt = pb.SegmentRequest(slide_id=slow, prompt=box(100 * number + 1, 50, 100 * number + 60, 100))
                 asked.append(client.stub.Segment.future(prompt))
-            for _ in range(PER_OWNER):
+            for _ in range(PER_PRINCIPAL):
                 assert hanging.acquire(timeout=10)
             assert ask(colleague, own, around("a"), timeout=20).outline.geometry.polygons
             for call in asked:
@@ -87,13 +87,13 @@ def test_a_zoomed_out_box_on_one_huge_level_is_told_what_to_do(tmp_path):
 def test_a_stop_has_a_deadline_of_its_own(caplog):
     left = threading.Event()
     status = []
-    leave_within(0.05, lambda code: (status.append(code), left.set()))
+    exit_within(0.05, lambda code: (status.append(code), left.set()))
     assert left.wait(10)
     assert status == [0]
     assert "did not end" in caplog.text
 
 
 def test_a_stop_in_time_is_not_cut():
-    timer = leave_within(0.2, lambda _: pytest.fail("left"))
+    timer = exit_within(0.2, lambda _: pytest.fail("left"))
     timer.cancel()
     timer.join(5)

@@ -14,7 +14,7 @@ from support.dark_parts import DarkParts
 from support.server import start
 from wsisam_server.cli import main
 from wsisam_server.cli.app import App, StartError
-from wsisam_server.client import Client, ServerError
+from wsisam_server.client import Client, ServerError, is_installed
 from wsisam_server.core.settings import Settings, Tls
 from wsisam_server.core.tls import TlsError
 from wsisam_server.service.identity import Role, TokenFile
@@ -61,7 +61,7 @@ def mutual(model, pki):
 def test_with_the_labs_authority_and_a_token(lab, pki, secret):
     for target in (lab.target, f"https://{lab.target}", f"https://localhost:{lab.target.rpartition(':')[2]}"):
         with Client(target, ca=pki / "lab-ca.pem", token=secret) as client:
-            assert client.models()[0].ready
+            assert is_installed(client.models()[0])
 
 
 def test_the_address_beyond_loopback_wants_a_token(lab, pki):
@@ -88,7 +88,7 @@ def test_nothing_is_answered_without_encryption(lab):
 def test_a_client_without_the_labs_certificate_is_not_let_in(mutual, pki):
     own = {"certificate": pki / "lab-client.pem", "key": pki / "lab-client.key"}
     with Client(mutual.target, ca=pki / "lab-ca.pem", **own) as client:
-        assert client.models()[0].ready
+        assert is_installed(client.models()[0])
     others = {"certificate": pki / "other-client.pem", "key": pki / "other-client.key"}
     for given in ({}, others):
         client = Client(mutual.target, ca=pki / "lab-ca.pem", timeout=10, **given)

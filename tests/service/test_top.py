@@ -19,7 +19,7 @@ from wsisam_server.cli.top_table import screen
 from wsisam_server.client import Client, ServerError
 from wsisam_server.core.settings import Limits
 from wsisam_server.service.identity import Role, TokenFile
-from wsisam_server.service.metrics.reading import Reading, ReadingError, Spell, read
+from wsisam_server.service.metrics.scrape import Interval, Scrape, ScrapeError, read
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +92,13 @@ def test_between_two_looks_it_shows_what_happened_since(running):
     before = read("127.0.0.1", port)
     for _ in range(3):
         running.anna.segment(request(running))
-    spell = Spell(before, read("127.0.0.1", port))
-    assert spell.count("wsisam_prompts_total", user="anna", result="OK") == 3
-    assert spell.count("wsisam_stage_seconds_count", stage="decode") == 3
-    assert spell.count("wsisam_stage_seconds_count", stage="encode") == 0
-    assert spell.quantile("wsisam_stage_seconds", 0.95, stage="encode") is None
-    assert 0 < spell.quantile("wsisam_stage_seconds", 0.5, stage="decode") < 1
-    assert 0 < spell.seconds < 60
+    interval = Interval(before, read("127.0.0.1", port))
+    assert interval.count("wsisam_prompts_total", user="anna", result="OK") == 3
+    assert interval.count("wsisam_stage_seconds_count", stage="decode") == 3
+    assert interval.count("wsisam_stage_seconds_count", stage="encode") == 0
+    assert interval.quantile("wsisam_stage_seconds", 0.95, stage="encode") is None
+    assert 0 < interval.quantile("wsisam_stage_seconds", 0.5, stage="decode") < 1
+    assert 0 < interval.seconds < 60
 
 
 def test_live_it_looks_again_and_says_when_the_server_is_gone(monkeypatch, tmp_path):
@@ -123,8 +123,8 @@ def test_live_it_looks_again_and_says_when_the_server_is_gone(monkeypatch, tmp_p
 
 
 def test_a_server_that_was_started_again_begins_anew():
-    def reading(calls, begun, taken):
-        return Reading(
+    def scrape(calls, begun, taken):
+        return Scrape(
             {
                 "wsisam_calls_total": {frozenset(): calls},
                 "process_start_time_seconds": {frozenset(): begun},
@@ -132,13 +132,13 @@ def test_a_server_that_was_started_again_begins_anew():
             taken,
         )
 
-    kept = top.deque([reading(5, 1, 0)])
-    top._keep(kept, reading(7, 1, 2))
+    kept = top.deque([scrape(5, 1, 0)])
+    top._keep(kept, scrape(7, 1, 2))
     assert len(kept) == 2
-    top._keep(kept, reading(9, 3, 4))
+    top._keep(kept, scrape(9, 3, 4))
     assert [one.taken for one in kept] == [4]
     for taken in range(6, 200, 2):
-        top._keep(kept, reading(9, 3, taken))
+        top._keep(kept, scrape(9, 3, taken))
     assert kept[-1].taken - kept[0].taken == top.WINDOW_SECONDS
 
 
@@ -147,13 +147,13 @@ def test_a_server_that_was_started_again_begins_anew():
 )
 def test_quantiles_are_read_off_the_buckets(share, expected):
     counts = {"0.1": 10, "0.2": 16, "1.0": 18, "+Inf": 20}
-    spell = Spell(None, Reading({"x_bucket": {frozenset({("le", le)}): n for le, n in counts.items()}}))
-    assert spell.quantile("x", share) == pytest.approx(expected)
+    interval = Interval(None, Scrape({"x_bucket": {frozenset({("le", le)}): n for le, n in counts.items()}}))
+    assert interval.quantile("x", share) == pytest.approx(expected)
 
 
 def test_nobody_and_nothing_is_shown_too():
     console = Console(width=120, record=True)
-    console.print(screen(Spell(None, Reading({}))))
+    console.print(screen(Interval(None, Scrape({}))))
     assert "nobody" in console.export_text()
 
 
@@ -172,7 +172,7 @@ def test_something_else_answers_there(running):
     with serving(pages) as web, serving(strange) as other, serving({}) as missing:
         ports = [int(address.rpartition(":")[2]) for address in (web, other, missing)]
         for port in (*ports, int(running.target.rpartition(":")[2])):
-            with pytest.raises(ReadingError, match="no metrics port of a wsisam server"):
+            with pytest.raises(ScrapeError, match="no metrics port of a wsisam server"):
                 read("127.0.0.1", port)
 
 

@@ -64,7 +64,7 @@ def is_tissue(tells, colour):
     ],
     ids=str,
 )
-def test_background_is_told_by_its_own_colour_and_pale_tissue_beside_a_strong_stain_stays(glass, tissue, is_glass):
+def test_background_has_its_own_colour_and_pale_tissue_beside_a_strong_stain_stays(glass, tissue, is_glass):
     found = background_filter(patches(*[glass] * 9, tissue))
     assert (found is None or is_tissue(found, glass)) != is_glass
 
@@ -93,7 +93,7 @@ def test_in_fluorescence_what_is_bright_differs_from_the_dark_background(backgro
         assert is_tissue(found, stained)
 
 
-def test_glass_beside_what_a_reader_filled_in_with_white_is_background_too():
+def test_background_beside_what_a_reader_filled_in_with_white_is_found_too():
     found = background_filter(patches(*[(255, 255, 255)] * 10, *[(240, 226, 200)] * 10, (200, 130, 170), noise=1.0))
     assert not is_tissue(found, (240, 226, 200))
     assert not is_tissue(found, (255, 255, 255))
@@ -105,7 +105,7 @@ def test_what_was_not_scanned_is_no_tissue():
     assert not is_tissue(found, (0, 0, 0))
 
 
-def test_where_there_is_no_background_or_nothing_else_nothing_is_told():
+def test_where_there_is_no_background_or_nothing_else_there_is_no_filter():
     random = np.random.default_rng(0)
     tissue = [(*random.integers(60, 230, 2).tolist(), 180) for _ in range(60)]
     assert background_filter(patches(*tissue, noise=20.0)) is None
@@ -116,7 +116,7 @@ def test_where_there_is_no_background_or_nothing_else_nothing_is_told():
 
 
 @pytest.mark.parametrize("downsample", [0.25, 0.5, 1.0, 4.0])
-def test_a_single_object_of_the_smallest_size_shows_and_dust_does_not(downsample):
+def test_a_single_object_of_the_smallest_size_shows_and_noise_does_not(downsample):
     window = Window(1000, 2000, downsample, 256)
     smallest = 24 * downsample
     y, x = np.mgrid[:256, :256]

@@ -14,7 +14,7 @@ from wsisam_server.core.geometry import Window
 from wsisam_server.core.settings import Limits
 from wsisam_server.service.interceptors import LogContext
 from wsisam_server.slides import OpenSlides, SlideAccess, drives
-from wsisam_server.slides.drives import Drives, Kind
+from wsisam_server.slides.drives import CallKind, Drives
 
 SECONDS = 0.2
 WINDOW = Window(0, 0, 1, 8)
@@ -55,7 +55,7 @@ def answers_again(asked, root="slow"):
     return False
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", CallKind)
 def test_all_that_runs_and_waits_ends_and_what_comes_is_refused_at_once(asked, stuck, kind):
     ran = []
     calls = [asked.submit("slow", kind, stuck.wait, f"user {number % 9}") for number in range(40)]
@@ -75,11 +75,11 @@ def test_all_that_runs_and_waits_ends_and_what_comes_is_refused_at_once(asked, s
 def test_a_root_that_is_marked_is_refused_until_it_answers_and_the_log_names_it(asked, stuck, caplog):
     caplog.handler.addFilter(LogContext(hide_paths=True))
     asked.mark("slow")
-    assert reason(asked.submit("slow", Kind.LOOK, lambda: 1), 0) is Reason.SLIDE_UNAVAILABLE
+    assert reason(asked.submit("slow", CallKind.LOOK, lambda: 1), 0) is Reason.SLIDE_UNAVAILABLE
     stuck.set()
     assert answers_again(asked)
-    assert asked.run("slow", Kind.LOOK, lambda: 7) == 7
-    assert [record.message.split(record.place) for record in caplog.records] == [
+    assert asked.run("slow", CallKind.LOOK, lambda: 7) == 7
+    assert [record.message.split(record.path) for record in caplog.records] == [
         ["the drive of ", " does not answer; its slides are unavailable until it does"],
         ["the drive of ", " answers again"],
     ]
@@ -87,29 +87,29 @@ def test_a_root_that_is_marked_is_refused_until_it_answers_and_the_log_names_it(
 
 def test_others_go_on_while_it_hangs(asked, stuck):
     for number in range(8):
-        asked.submit("slow", Kind.OPEN, stuck.wait, f"user {number}")
-    done = [asked.submit("good", kind, lambda: 7) for kind in Kind for _ in range(20)]
+        asked.submit("slow", CallKind.OPEN, stuck.wait, f"user {number}")
+    done = [asked.submit("good", kind, lambda: 7) for kind in CallKind for _ in range(20)]
     assert [call.result(0.15) for call in done] == [7] * 60  # before anybody knows that the drive hangs
 
 
 def test_one_user_does_not_take_all_threads_of_a_drive(asked, stuck):
     for _ in range(100):
-        asked.submit("good", Kind.OPEN, stuck.wait, "anna")
-    assert asked.run("good", Kind.OPEN, lambda: 7, "ben") == 7
+        asked.submit("good", CallKind.OPEN, stuck.wait, "anna")
+    assert asked.run("good", CallKind.OPEN, lambda: 7, "ben") == 7
 
 
 def test_callers_without_a_name_share_all_threads_of_a_drive(asked, stuck):
-    for _ in range(drives._RUNNING[Kind.OPEN] - 1):
-        asked.submit("good", Kind.OPEN, stuck.wait)
-    assert asked.submit("good", Kind.OPEN, lambda: 7).result(0.15) == 7
+    for _ in range(drives._RUNNING[CallKind.OPEN] - 1):
+        asked.submit("good", CallKind.OPEN, stuck.wait)
+    assert asked.submit("good", CallKind.OPEN, lambda: 7).result(0.15) == 7
 
 
-def test_turns_go_round(asked):
+def test_users_take_turns(asked):
     order = []
     let_go = threading.Event()
-    blocked = [asked.submit("good", Kind.OPEN, let_go.wait, name) for name in ("anna", "ben", "cem", "dan") * 2]
+    blocked = [asked.submit("good", CallKind.OPEN, let_go.wait, name) for name in ("anna", "ben", "cem", "dan") * 2]
     names = ["anna"] * 3 + ["ben"]
-    calls = [asked.submit("good", Kind.OPEN, lambda name=name: order.append(name), name) for name in names]
+    calls = [asked.submit("good", CallKind.OPEN, lambda name=name: order.append(name), name) for name in names]
     let_go.set()
     for call in (*blocked, *calls):
         call.result(5)
@@ -120,9 +120,9 @@ def test_turns_go_round(asked):
 def test_what_waits_is_bounded_and_what_was_cancelled_never_runs(asked, monkeypatch):
     monkeypatch.setattr(drives, "_WAITING_PER_USER", 3)
     let_go, ran = threading.Event(), []
-    running = [asked.submit("good", Kind.OPEN, let_go.wait, "anna") for _ in range(2)]
-    waiting = [asked.submit("good", Kind.OPEN, lambda: ran.append(1), "anna") for _ in range(3)]
-    assert reason(asked.submit("good", Kind.OPEN, lambda: 1, "anna")) is Reason.SLIDE_UNAVAILABLE
+    running = [asked.submit("good", CallKind.OPEN, let_go.wait, "anna") for _ in range(2)]
+    waiting = [asked.submit("good", CallKind.OPEN, lambda: ran.append(1), "anna") for _ in range(3)]
+    assert reason(asked.submit("good", CallKind.OPEN, lambda: 1, "anna")) is Reason.SLIDE_UNAVAILABLE
     assert waiting[1].cancel()
     let_go.set()
     for call in (*running, waiting[0], waiting[2]):
@@ -131,48 +131,48 @@ def test_what_waits_is_bounded_and_what_was_cancelled_never_runs(asked, monkeypa
 
 
 def test_a_slow_read_of_a_drive_that_answers_is_waited_for(asked):
-    read = asked.submit("good", Kind.READ, lambda: time.sleep(5 * SECONDS) or 7)
+    read = asked.submit("good", CallKind.READ, lambda: time.sleep(5 * SECONDS) or 7)
     assert read.result(10) == 7
     assert not asked.hanging()
 
 
 def test_a_read_that_never_ends_is_given_up_at_last(asked, stuck, monkeypatch):
     """The drive answers all else: only this file hangs."""
-    monkeypatch.setattr(drives, "_PATIENCE", 3)
-    read = asked.submit("good", Kind.READ, stuck.wait)
+    monkeypatch.setattr(drives, "_TIMEOUT_FACTOR", 3)
+    read = asked.submit("good", CallKind.READ, stuck.wait)
     assert reason(read) is Reason.SLIDE_UNAVAILABLE
     assert not asked.hanging()
-    assert asked.run("good", Kind.READ, lambda: 7) == 7
+    assert asked.run("good", CallKind.READ, lambda: 7) == 7
 
 
 def test_threads_that_nobody_waits_for_are_bounded(asked, stuck, monkeypatch):
     monkeypatch.setattr(drives, "_ABANDONED", 2)
-    monkeypatch.setattr(drives, "_PATIENCE", 2)
-    calls = [asked.submit("good", Kind.READ, stuck.wait) for _ in range(2)]
+    monkeypatch.setattr(drives, "_TIMEOUT_FACTOR", 2)
+    calls = [asked.submit("good", CallKind.READ, stuck.wait) for _ in range(2)]
     assert [reason(call) for call in calls] == [Reason.SLIDE_UNAVAILABLE] * 2
-    assert reason(asked.submit("good", Kind.READ, lambda: 1)) is Reason.SLIDE_UNAVAILABLE
+    assert reason(asked.submit("good", CallKind.READ, lambda: 1)) is Reason.SLIDE_UNAVAILABLE
     stuck.set()
     for _ in range(100):
         if not threads_left():
             break
         time.sleep(0.02)
-    assert asked.run("good", Kind.READ, lambda: 7) == 7
+    assert asked.run("good", CallKind.READ, lambda: 7) == 7
 
 
 def test_closing_ends_all_and_waits_for_nothing(asked, stuck):
-    calls = [asked.submit("slow", Kind.OPEN, stuck.wait, "anna") for _ in range(5)]
+    calls = [asked.submit("slow", CallKind.OPEN, stuck.wait, "anna") for _ in range(5)]
     started = time.monotonic()
     asked.close()
     assert time.monotonic() - started < 1
     assert {reason(call) for call in calls} == {Reason.SHUTTING_DOWN}
-    assert reason(asked.submit("good", Kind.OPEN, lambda: 1)) is Reason.SHUTTING_DOWN
+    assert reason(asked.submit("good", CallKind.OPEN, lambda: 1)) is Reason.SHUTTING_DOWN
     assert len(threads_left()) >= 2
     assert all(thread.daemon for thread in threading.enumerate() if "wsisam-drive" in thread.name)
 
 
 def test_errors_and_context_are_the_callers(asked):
     with pytest.raises(KeyError):
-        asked.run("good", Kind.LOOK, lambda: {}["a"])
+        asked.run("good", CallKind.LOOK, lambda: {}["a"])
 
 
 @pytest.fixture
@@ -191,10 +191,10 @@ class _Hanging(SlideAccess):
         self.hangs = False
         self._stuck = stuck
 
-    def find(self, place):
-        if self.hangs and place.root.name == "slow":
+    def find(self, location):
+        if self.hangs and location.root.name == "slow":
             self._stuck.wait()
-        return super().find(place)
+        return super().find(location)
 
 
 def test_slides_of_other_roots_are_opened_and_read_meanwhile(roots, stuck):
@@ -234,9 +234,9 @@ def lowered():
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
 def test_a_call_that_takes_long_gives_way_and_those_after_it_do_not(asked):
     before = niceness()
-    long = [asked.submit("good", Kind.OPEN, lowered, "anna") for _ in range(2)]
-    after = asked.submit("good", Kind.OPEN, niceness, "anna")  # waits for its turn, until one of them has ended
+    long = [asked.submit("good", CallKind.OPEN, lowered, "anna") for _ in range(2)]
+    after = asked.submit("good", CallKind.OPEN, niceness, "anna")  # waits for its turn, until one of them has ended
     assert not after.done()
     assert all(one.result(10) > 0 for one in long)
     assert after.result(10) == before
-    assert asked.run("good", Kind.READ, niceness) == before
+    assert asked.run("good", CallKind.READ, niceness) == before

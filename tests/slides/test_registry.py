@@ -144,9 +144,8 @@ def test_unknown_ids(folder):
         pass
     assert caught.value.reason is Reason.UNKNOWN_SLIDE_ID
     by_reference, _ = slides.open("0.png")
-    with pytest.raises(WsiSamServerError) as caught:
-        slides.close_pushed(by_reference)
-    assert caught.value.reason is Reason.UNKNOWN_SLIDE_ID
+    assert not slides.close_pushed(by_reference)
+    assert slides.info(by_reference)
 
 
 def test_pushed_slides_stay_until_they_are_closed(folder):
@@ -158,10 +157,12 @@ def test_pushed_slides_stay_until_they_are_closed(folder):
     for slide_id, slide in zip(ids, pushed, strict=True):
         with slides.lease(slide_id) as leased:
             assert leased is slide
+    assert not slides.close_pushed(ids[0], "somebody else")
     with slides.lease(ids[0]) as leased:
         (region,) = pushed[0].missing([SMALL])
         pushed[0].push(region, np.full((8, 8, 3), 7, np.uint8))
-        slides.close_pushed(ids[0])
+        assert slides.close_pushed(ids[0])
+        assert not slides.close_pushed(ids[0])
         assert shade(leased) == 7
     assert pushed[0]._bytes == 0
     with pytest.raises(WsiSamServerError), slides.lease(ids[0]):

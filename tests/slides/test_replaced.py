@@ -129,7 +129,7 @@ def test_a_gone_slide_is_not_found(slides, folder):
     assert reason(slides.checking(old).result) is Reason.SLIDE_NOT_FOUND
 
 
-def test_what_was_written_a_moment_ago_is_told_from_its_bytes(slides, folder, monkeypatch):
+def test_what_was_written_a_moment_ago_is_identified_by_its_bytes(slides, folder, monkeypatch):
     """Clocks of file systems are coarse: two writes within a tick look like one."""
     looked = []
     real = known.file_fingerprint

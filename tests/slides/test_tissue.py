@@ -7,8 +7,8 @@ from PIL import Image
 from wsisam_server.core.geometry import Point, Window
 from wsisam_server.core.settings import Limits
 from wsisam_server.segmentation.fields import Lattice
-from wsisam_server.segmentation.precompute import over
-from wsisam_server.slides import BackgroundFilter, DamagedPlaceError, find_tissue, open_slide
+from wsisam_server.segmentation.precompute import fields_over
+from wsisam_server.slides import BackgroundFilter, DamagedRegionError, find_tissue, open_slide
 from wsisam_server.slides.background import Background
 
 WIDTH, HEIGHT = 1500, 1000
@@ -68,7 +68,7 @@ def test_tissue_is_found_and_nothing_else(drawn, look):
     assert (found.mask & ~expected).mean() < 0.02  # the rim, by smoothing
 
 
-def test_glass_alone_has_none_and_tissue_alone_no_glass(drawn):
+def test_background_alone_has_no_tissue_and_tissue_alone_no_background(drawn):
     assert not looked(drawn(tissue=None)).mask.any()
     assert looked(drawn(glass=(205, 150, 180))).mask.all()
 
@@ -79,7 +79,7 @@ def test_where_the_slide_is_damaged_there_may_be_tissue(drawn):
     def read(window):
         box = window.region
         if box.x0 < 100 and box.y0 < 700 and box.x1 > 0 and box.y1 > 600:
-            raise DamagedPlaceError(window)
+            raise DamagedRegionError(window)
         return slide.read(window)
 
     found = find_tissue(slide.info.size, read)
@@ -90,10 +90,10 @@ def test_where_the_slide_is_damaged_there_may_be_tissue(drawn):
 
 def test_a_slide_of_which_nothing_can_be_read_has_no_tissue_to_tell(drawn):
     def unreadable(window):
-        raise DamagedPlaceError(window)
+        raise DamagedRegionError(window)
 
     slide = drawn()
-    with pytest.raises(DamagedPlaceError):
+    with pytest.raises(DamagedRegionError):
         find_tissue(slide.info.size, unreadable)
 
 
@@ -102,7 +102,7 @@ def test_every_click_on_tissue_has_its_field_and_far_from_it_there_are_none(draw
     tissue = looked(slide)
     for downsample in (0.25, 1.0, 4.0):
         lattice = Lattice(slide.info.size, 256, downsample)
-        fields = set(over(lattice, tissue))
+        fields = set(fields_over(lattice, tissue))
         random = np.random.default_rng(1)
         for x, y in random.uniform((300, 200), (750, 450), (200, 2)):
             assert lattice.field(*lattice.place(Point(x, y))) in fields
@@ -111,7 +111,7 @@ def test_every_click_on_tissue_has_its_field_and_far_from_it_there_are_none(draw
             middle = field.high.center
             assert 300 - rim <= middle.x <= 750 + rim or field.high.extent > WIDTH / 2
             assert 200 - rim <= middle.y <= 450 + rim or field.high.extent > HEIGHT / 2
-    assert len(fields) < len(over(lattice))
+    assert len(fields) < len(fields_over(lattice))
 
 
 @pytest.mark.parametrize("part", [None, Window(250, 150, 0.75, 1024), Window(-50, -50, 1, 820)], ids=str)

@@ -7,6 +7,7 @@ import threading
 import uuid
 
 import grpc
+from google.protobuf import field_mask_pb2
 
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam.v1 import annotations_pb2_grpc
@@ -14,10 +15,9 @@ from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as seg
 from wsisam_server.annotations.store import AsyncStore, open_store
 from wsisam_server.client import server_error
-from wsisam_server.service.identity import Pace
-from wsisam_server.service.interceptors import Access, BoundaryInterceptor, Gate
+from wsisam_server.service.identity import RateLimiter
+from wsisam_server.service.interceptors import Access, BoundaryInterceptor, ReadinessGate
 from wsisam_server.service.servicers import AnnotationsServicer
-from wsisam_server.wire.details import status_details
 
 SLIDE = "5e" * 32
 
@@ -68,18 +68,21 @@ class Serving:
         self._thread.join()
         self._loop.close()
 
+    def call_soon(self, call):
+        """Calls something on the server's event loop."""
+        self._loop.call_soon_threadsafe(call)
+
     async def _start(self, place, limits, port):
         self.store = AsyncStore(open_store(place, limits), limits.waiting_writes)
         self._servicer = AnnotationsServicer(self.store, limits)
-        gate = Gate()
+        gate = ReadinessGate()
         gate.open()
         self._server = grpc.aio.server(
             interceptors=[
                 BoundaryInterceptor(
                     "/wsisam.",
                     gate,
-                    Access(None, required=False, streams=64, pace=Pace(200, 2000)),
-                    status_details,
+                    Access(None, required=False, streams=64, rate_limiter=RateLimiter(200, 2000)),
                     (),
                 )
             ],
@@ -109,9 +112,15 @@ class Caller:
     def close(self):
         self._channel.close()
 
-    def save(self, *annotations, author="anna", request_id=None, slides=()):
+    def save(self, *annotations, fields=None, author="anna", request_id=None, slides=(), validate_only=False):
+        """Saves annotations, or of each of them the same fields."""
+        mask = None if fields is None else field_mask_pb2.FieldMask(paths=fields)
         request = pb.AnnotationsSaveRequest(
-            request_id=request_id or uuid.uuid4().hex, author=author, annotations=annotations, slides=slides
+            request_id=request_id or uuid.uuid4().hex,
+            author=author,
+            items=[pb.SaveItem(annotation=one, update_mask=mask) for one in annotations],
+            slides=slides,
+            validate_only=validate_only,
         )
         return self.call("Save", request)
 
@@ -127,22 +136,37 @@ class Caller:
     def ids(self, **wanted):
         return [one.id for message in self.listed(**wanted) for one in message.annotations]
 
-    def delete(self, annotation_id, revision, author="anna", request_id=None):
-        target = pb.AnnotationTarget(id=annotation_id, revision=revision)
-        return self.call(
-            "Delete",
-            pb.AnnotationsDeleteRequest(request_id=request_id or uuid.uuid4().hex, author=author, targets=[target]),
+    def delete(self, annotation_id, revision, author="anna", request_id=None, *, validate_only=False):
+        request = pb.AnnotationsDeleteRequest(
+            request_id=request_id or uuid.uuid4().hex,
+            author=author,
+            targets=[pb.AnnotationTarget(id=annotation_id, revision=revision)],
+            validate_only=validate_only,
         )
+        return self.call("Delete", request)
 
-    def restore(self, annotation_id, revision, to_revision=None, author="anna"):
-        target = pb.RestoreTarget(id=annotation_id, revision=revision, to_revision=to_revision)
-        return self.call(
-            "Restore", pb.AnnotationsRestoreRequest(request_id=uuid.uuid4().hex, author=author, targets=[target])
+    def restore(self, annotation_id, revision, to_revision=None, author="anna", *, validate_only=False):
+        request = pb.AnnotationsRestoreRequest(
+            request_id=uuid.uuid4().hex,
+            author=author,
+            targets=[pb.RestoreTarget(id=annotation_id, revision=revision, to_revision=to_revision)],
+            validate_only=validate_only,
         )
+        return self.call("Restore", request)
 
     def history(self, annotation_id, since=0):
-        messages = self.stream("History", pb.AnnotationsHistoryRequest(id=annotation_id, since=since))
-        return [one for message in messages for one in message.revisions]
+        """All revisions of one annotation."""
+        pages = self.pages("ListRevisions", pb.AnnotationsListRevisionsRequest(id=annotation_id, since=since))
+        return [one for page in pages for one in page.revisions]
+
+    def pages(self, method, request):
+        """All pages of a list, the first one first."""
+        found = [self.call(method, request)]
+        while request.page_token != found[-1].next_page_token:
+            request.page_token = found[-1].next_page_token
+            if request.page_token:
+                found.append(self.call(method, request))
+        return found
 
     def call(self, method, request):
         try:

@@ -4,13 +4,13 @@ import uuid
 
 import shapely
 
-from wsisam_server.learning.dataset_export import Drawn
+from wsisam_server.learning.dataset_export import LabelSource
 
 
 def drawn(shape, number=None, **more):
     """An annotation; one with a number has the id of that number."""
     made = uuid.uuid4() if number is None else uuid.UUID(int=number)
-    return Drawn(made, shape, more.pop("version", "1"), **more)
+    return LabelSource(made, shape, more.pop("version", "1"), **more)
 
 
 def square(x, y, side, number=None, **more):

@@ -3,12 +3,12 @@
 import numpy as np
 
 from wsisam_server.core.geometry import Box, SlideSize
-from wsisam_server.slides import DamagedPlaceError, SlideInfo, registry
+from wsisam_server.slides import DamagedRegionError, SlideInfo, registry
 
 GLASS, TISSUE, CELL = (243, 243, 241), (226, 180, 210), (110, 60, 140)
 
 
-class DrawnSlide:
+class AnnotatedSlide:
     """Glass with a block of tissue and, far from it, a few purple cells.
 
     Attributes:
@@ -36,7 +36,7 @@ class DrawnSlide:
         self.before(window)
         area, bad = window.region, self.damaged
         if area.x0 < bad.x1 and bad.x0 < area.x1 and area.y0 < bad.y1 and bad.y0 < area.y1:
-            raise DamagedPlaceError(window)
+            raise DamagedRegionError(window)
         places = (np.arange(window.size) + 0.5) * window.downsample
         x, y = (window.x + places)[np.newaxis, :], (window.y + places)[:, np.newaxis]
         pixels = np.empty((window.size, window.size, 3), np.uint8)

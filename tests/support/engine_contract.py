@@ -65,14 +65,14 @@ class EngineContract:
             return pixels(window)
 
         await engine.predict(job(slide=slide, read=counted, on_encode=lambda: told.append(1)))
-        assert engine.lacking(job(slide=slide)) == []
+        assert engine.missing_windows(job(slide=slide)) == []
         second = await engine.predict(job(slide=slide, read=counted, on_encode=lambda: told.append(2)))
         assert second.times.encoder_runs == 0
         assert told == [1]
         assert len(reads) == 1
         assert cache.counters.computed == before + 1
 
-    async def test_a_field_that_was_fetched_ahead_needs_no_pixels(self, engine, slide):
+    async def test_a_field_that_was_prefetched_needs_no_pixels(self, engine, slide):
         def nothing(window):
             raise WsiSamServerError(Reason.SLIDE_UNREADABLE)
 
@@ -102,7 +102,7 @@ class EngineContract:
         go_on.set()
         await asyncio.gather(*asked, return_exceptions=True)
         assert (asked[0].result().logits > 0).any()
-        assert [n for n in range(1, 6) if not engine.lacking(job(1000.0 * n, slide))] == []
+        assert [n for n in range(1, 6) if not engine.missing_windows(job(1000.0 * n, slide))] == []
 
     async def test_an_unreadable_slide_is_the_callers_error_and_not_kept(self, engine, slide):
         def fail(window):

@@ -25,13 +25,13 @@ def load(flags):
     """Loads the default model into this process, and prepares that its device may fail."""
     real = Device.run
 
-    async def run(device, ticket, call):
+    async def run(device, work_item, call):
         def step():
             if (flags / str(os.getpid())).exists():
                 raise RuntimeError("CUDA error: unspecified launch failure")
             return call()
 
-        return await real(device, ticket, step)
+        return await real(device, work_item, step)
 
     Device.run = run
     model = one_window()

@@ -13,7 +13,7 @@ from support.dark_parts import DarkParts
 from wsisam_model import Prompt
 from wsisam_server.core.answers import StageTimes
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.inference.scheduler import Answer, Listed, ModelInfo, Offer, Prepared, Priority
+from wsisam_server.inference.scheduler import Answer, AvailableModel, ModelInfo, ModelStatus, Prepared, Priority
 
 
 class FakeEngine:
@@ -37,7 +37,7 @@ class FakeEngine:
         self.asked.append(job)
         if self.errors:
             raise self.errors.popleft()
-        if job.on_encode is not None and self.lacking(job):
+        if job.on_encode is not None and self.missing_windows(job):
             job.on_encode()
         times = StageTimes()
         embedding = await self._embedding(job, times)
@@ -52,11 +52,11 @@ class FakeEngine:
         times = StageTimes()
         return Prepared((await self._embedding(job, times)).nbytes, times)
 
-    def lacking(self, job):
+    def missing_windows(self, job):
         return [] if (job.slide_id, job.field.high) in self._kept else [job.field.high]
 
     async def to_encode(self, job):
-        return self.lacking(job)
+        return self.missing_windows(job)
 
     async def warm_up(self):
         pass
@@ -64,6 +64,9 @@ class FakeEngine:
     def forget(self):
         """Evicts all that it keeps."""
         self._kept.clear()
+
+    def discard_where(self, belongs):
+        self._kept = {key: value for key, value in self._kept.items() if not belongs(key)}
 
     async def _embedding(self, job, times):
         key = job.slide_id, job.field.high
@@ -83,12 +86,12 @@ class FakeEngine:
 class FakePlace:
     """A workplace without queues."""
 
-    has_store, store, behind = False, None, None
+    has_store, store, write_behind = False, None, None
 
     def __init__(self, engine):
         self.cache = engine
 
-    async def read(self, ticket, call):
+    async def read(self, work_item, call):
         started = time.perf_counter()
         result = await asyncio.to_thread(call)
         return result, (time.perf_counter() - started) * 1000
@@ -118,7 +121,7 @@ class FakeModels:
         return self.engine.info
 
     def listed(self):
-        return [Listed(Offer(self.engine.info, 0), loaded=True, nbytes=0)]
+        return [ModelStatus(AvailableModel(self.engine.info, 0), loaded=True, nbytes=0)]
 
     def loaded(self):
         return {self.engine.info.name: 0}

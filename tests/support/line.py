@@ -31,12 +31,21 @@ class Line:
         self._cut.set()
         self._cut = threading.Event()
 
+    def drop(self, target=None):
+        """Ends the connections that are open, as a server does that is killed; new ones work.
+
+        Args:
+            target: HOST:PORT of the server that new ones reach, if another.
+        """
+        if target is not None:
+            host, _, port = target.rpartition(":")
+            self._server = (host, int(port))
+        broken, self._sockets = self._sockets[1:], self._sockets[:1]
+        _end(broken)
+
     def close(self):
         self._cut.set()
-        for one in self._sockets:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        _end(self._sockets)
 
     def _accept(self):
         with contextlib.suppress(OSError):
@@ -53,6 +62,13 @@ class Line:
             while data := source.recv(65536):
                 if not cut.is_set():
                     sink.sendall(data)
+
+
+def _end(sockets):
+    for one in sockets:
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+        one.close()
 
 
 class Proxy:

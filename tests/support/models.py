@@ -9,7 +9,7 @@ from wsisam_model import registry
 from wsisam_model.checkpoint import Checkpoint
 from wsisam_model.tiny_vit import TinyVitEncoder
 from wsisam_server.core.settings import MIB
-from wsisam_server.inference.weights import Wanted, WeightsFolder, add
+from wsisam_server.inference.weights import ModelSpec, WeightsFolder, add
 
 
 class Quiet:
@@ -33,12 +33,12 @@ def files():
 
 def add_plain(folder, name="plain", **more):
     """Adds LiteMedSAM alone, left where it is."""
-    return add(folder, Wanted(name, {"sam": str(files().sam)}, link=True, **more), Quiet())
+    return add(folder, ModelSpec(name, {"sam": str(files().sam)}, link=True, **more), Quiet())
 
 
 def add_trained(folder, name="trained", **more):
     """Adds the default model under another name, its own files left where they are."""
-    return add(folder, Wanted(name, {"additions": str(files().additions)}, link=True, **more), Quiet())
+    return add(folder, ModelSpec(name, {"additions": str(files().additions)}, link=True, **more), Quiet())
 
 
 def add_larger(folder, name):
@@ -50,7 +50,7 @@ def add_larger(folder, name):
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "mobile_sam.pt"
         torch.save(kept | state, path)
-        return add(folder, Wanted(name, {"sam": str(path)}), Quiet())
+        return add(folder, ModelSpec(name, {"sam": str(path)}), Quiet())
 
 
 def two_models(path):

@@ -4,17 +4,17 @@ import asyncio
 from functools import partial
 
 from wsisam_server.core.settings import MIB
-from wsisam_server.inference.cluster import Recipe
+from wsisam_server.inference.cluster import ModelFactory
 from wsisam_server.inference.cluster.errors import ReplicaLostError
-from wsisam_server.inference.cluster.recipe import Equipment
 from wsisam_server.inference.cluster.replica import Replica
+from wsisam_server.inference.cluster.replica_config import ReplicaConfig
 from wsisam_server.inference.scheduler import ModelInfo
 from wsisam_server.inference.weights import ServedModels, WeightsFolder
 
 
-def equipment(folder, model, **more):
+def config(folder, model, **more):
     """Of a replica of a model, and of the models in a folder."""
-    recipe = Recipe(lambda: model, partial(ServedModels, WeightsFolder(folder)))
+    factory = ModelFactory(lambda: model, partial(ServedModels, WeightsFolder(folder)))
     values = {
         "default": ModelInfo.of(model),
         "cache_bytes": 256 * MIB,
@@ -25,13 +25,13 @@ def equipment(folder, model, **more):
         "store": None,
         "store_bytes": 64 * MIB,
     }
-    return Equipment(recipe, **(values | more))
+    return ReplicaConfig(factory, **(values | more))
 
 
-async def make(equipment):
+async def make(config):
     """As Ray Serve makes one."""
     replica = Replica.__new__(Replica)
-    await replica.__init__(equipment)
+    await replica.__init__(config)
     return replica
 
 
@@ -58,7 +58,7 @@ class InThisProcess:
             await self._news.wait()
 
     async def encode(self, call, pixels):
-        return await self._ask("encode" if pixels else "hurry", call, self.replica.encode(call, pixels))
+        return await self._ask("encode" if pixels else "escalate", call, self.replica.encode(call, pixels))
 
     async def predict(self, call):
         return await self._ask("predict", call, self.replica.predict(call))

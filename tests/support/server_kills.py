@@ -11,7 +11,7 @@ from support.server import around
 from wsisam.v1 import annotations_pb2 as ann
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.annotations.store.upkeep import check
-from wsisam_server.client import Client, ServerError, item_error
+from wsisam_server.client import Client, ServerError, status_error
 
 ANNOTATORS = 4
 EARLY = 4
@@ -109,7 +109,9 @@ class Annotator:
             new(key, revision=revision, slide_id=self._slide_id, name=uuid.uuid4().hex, shape=area(x, y, x + 5, y + 9))
             for key, revision in targets
         ]
-        request = ann.AnnotationsSaveRequest(**self._common(), annotations=annotations)
+        request = ann.AnnotationsSaveRequest(
+            **self._common(), items=[ann.SaveItem(annotation=one) for one in annotations]
+        )
         return Change("Save", request, {one.id: (one.name, _bytes(one.shape), False) for one in annotations})
 
     def _create(self):
@@ -149,7 +151,7 @@ def _interact(client, request):
     for reply in client.interact(again, [pb.InteractRequest(prompt=revision)]):
         kind = reply.WhichOneof("message")
         if kind == "error":
-            raise item_error(reply.error.error)
+            raise status_error(reply.error.error)
         if kind == "outline":
             return reply.outline.outline
     raise AssertionError("the stream ended without an answer")

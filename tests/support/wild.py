@@ -4,14 +4,15 @@ import math
 import uuid
 
 import shapely
+from google.protobuf import field_mask_pb2
 from google.protobuf.descriptor import FieldDescriptor as Kind
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from support.annotations import area, drawn, new, path_class
 from support.escapes import ESCAPES
+from support.self_crossing import zigzags
 from support.server import around, clicks
-from support.tangles import zigzags
 from wsisam.v1 import annotations_pb2, segmentation_pb2
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam_server.client import areas
@@ -83,7 +84,7 @@ class Examples:
                 filter=seg.ProposalFilter(min_size=60, max_size=160, min_score=0.2),
             ),
             "AnnotationsSaveRequest": lambda: pb.AnnotationsSaveRequest(
-                **common, annotations=[self._annotation() for _ in range(rng.randint(1, 3))]
+                **common, items=[self._item() for _ in range(rng.randint(1, 3))]
             ),
             "AnnotationsGetRequest": lambda: pb.AnnotationsGetRequest(id=target["id"]),
             "AnnotationsListRequest": lambda: pb.AnnotationsListRequest(filter=filtered, limit=20),
@@ -93,10 +94,17 @@ class Examples:
             "AnnotationsRestoreRequest": lambda: pb.AnnotationsRestoreRequest(
                 **common, targets=[pb.RestoreTarget(**target)]
             ),
-            "AnnotationsHistoryRequest": lambda: pb.AnnotationsHistoryRequest(id=target["id"]),
+            "AnnotationsListRevisionsRequest": lambda: rng.choice(
+                [
+                    pb.AnnotationsListRevisionsRequest(id=target["id"], page_size=20),
+                    pb.AnnotationsListRevisionsRequest(filter=filtered, since=rng.randrange(200), page_size=20),
+                ]
+            ),
+            "AnnotationsListSlidesRequest": lambda: pb.AnnotationsListSlidesRequest(page_size=2),
+            "AnnotationsGetStoreRequest": pb.AnnotationsGetStoreRequest,
             "AnnotationsWatchRequest": lambda: pb.AnnotationsWatchRequest(filter=filtered, since=rng.randrange(200)),
             "AnnotationsSyncRequest": lambda: pb.AnnotationsSyncRequest(
-                author="eve",
+                **common,
                 slide=pb.AnnotatedSlide(slide_id=self._slide_id, width=900, height=700),
                 annotations=[self._annotation()],
                 synced=[pb.SyncedAnnotation(**target)],
@@ -105,6 +113,10 @@ class Examples:
             "ServerReflectionRequest": lambda: reflection_pb2.ServerReflectionRequest(list_services=""),
         }
         return made[name]()
+
+    def _item(self):
+        mask = self._rng.choice([None, field_mask_pb2.FieldMask(paths=["name", "shape"])])
+        return annotations_pb2.SaveItem(annotation=self._annotation(), update_mask=mask)
 
     def _annotation(self):
         rng = self._rng

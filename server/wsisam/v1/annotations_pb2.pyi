@@ -6,10 +6,12 @@ isort:skip_file
 import builtins
 import collections.abc
 import google.protobuf.descriptor
+import google.protobuf.field_mask_pb2
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import google.protobuf.timestamp_pb2
+import google.rpc.status_pb2
 import sys
 import typing
 import wsisam.v1.geometry_pb2
@@ -99,6 +101,108 @@ SYNC_DIRECTION_TO_CLIENT: SyncDirection.ValueType  # 2
 SYNC_DIRECTION_TO_STORE: SyncDirection.ValueType  # 3
 global___SyncDirection = SyncDirection
 
+class _SyncVerb:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _SyncVerbEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_SyncVerb.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    SYNC_VERB_UNSPECIFIED: _SyncVerb.ValueType  # 0
+    SYNC_VERB_ADD_TO_CLIENT: _SyncVerb.ValueType  # 1
+    SYNC_VERB_UPDATE_IN_CLIENT: _SyncVerb.ValueType  # 2
+    SYNC_VERB_REMOVE_FROM_CLIENT: _SyncVerb.ValueType  # 3
+    SYNC_VERB_ADD_TO_STORE: _SyncVerb.ValueType  # 4
+    SYNC_VERB_UPDATE_IN_STORE: _SyncVerb.ValueType  # 5
+    SYNC_VERB_DELETE_IN_STORE: _SyncVerb.ValueType  # 6
+    SYNC_VERB_MERGE: _SyncVerb.ValueType  # 7
+    """Both sides are changed: each has something that the other lacks, and they do not disagree."""
+    SYNC_VERB_KEEP: _SyncVerb.ValueType  # 8
+    """Nothing: each side keeps what it has."""
+
+class SyncVerb(_SyncVerb, metaclass=_SyncVerbEnumTypeWrapper):
+    """What is done with one annotation."""
+
+SYNC_VERB_UNSPECIFIED: SyncVerb.ValueType  # 0
+SYNC_VERB_ADD_TO_CLIENT: SyncVerb.ValueType  # 1
+SYNC_VERB_UPDATE_IN_CLIENT: SyncVerb.ValueType  # 2
+SYNC_VERB_REMOVE_FROM_CLIENT: SyncVerb.ValueType  # 3
+SYNC_VERB_ADD_TO_STORE: SyncVerb.ValueType  # 4
+SYNC_VERB_UPDATE_IN_STORE: SyncVerb.ValueType  # 5
+SYNC_VERB_DELETE_IN_STORE: SyncVerb.ValueType  # 6
+SYNC_VERB_MERGE: SyncVerb.ValueType  # 7
+"""Both sides are changed: each has something that the other lacks, and they do not disagree."""
+SYNC_VERB_KEEP: SyncVerb.ValueType  # 8
+"""Nothing: each side keeps what it has."""
+global___SyncVerb = SyncVerb
+
+class _SyncOutcome:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _SyncOutcomeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_SyncOutcome.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    SYNC_OUTCOME_UNSPECIFIED: _SyncOutcome.ValueType  # 0
+    SYNC_OUTCOME_DONE: _SyncOutcome.ValueType  # 1
+    """The store's part is done; the client's is in `put` and `remove`. With `validate_only`: it would be done."""
+    SYNC_OUTCOME_WAITING: _SyncOutcome.ValueType  # 2
+    """It waits for another SyncDirection."""
+    SYNC_OUTCOME_CONFLICT: _SyncOutcome.ValueType  # 3
+    """Both sides changed it differently. It waits for `resolve`."""
+    SYNC_OUTCOME_ALL_MISSING: _SyncOutcome.ValueType  # 4
+    """All annotations that were synced are missing in the image, and there were ten or more. An image whose file could not
+    be read looks so. Nothing is deleted for it; it waits for `resolve`.
+    """
+    SYNC_OUTCOME_REFUSED: _SyncOutcome.ValueType  # 5
+    """It cannot be done: `refusal` says why."""
+
+class SyncOutcome(_SyncOutcome, metaclass=_SyncOutcomeEnumTypeWrapper):
+    """Whether it is done."""
+
+SYNC_OUTCOME_UNSPECIFIED: SyncOutcome.ValueType  # 0
+SYNC_OUTCOME_DONE: SyncOutcome.ValueType  # 1
+"""The store's part is done; the client's is in `put` and `remove`. With `validate_only`: it would be done."""
+SYNC_OUTCOME_WAITING: SyncOutcome.ValueType  # 2
+"""It waits for another SyncDirection."""
+SYNC_OUTCOME_CONFLICT: SyncOutcome.ValueType  # 3
+"""Both sides changed it differently. It waits for `resolve`."""
+SYNC_OUTCOME_ALL_MISSING: SyncOutcome.ValueType  # 4
+"""All annotations that were synced are missing in the image, and there were ten or more. An image whose file could not
+be read looks so. Nothing is deleted for it; it waits for `resolve`.
+"""
+SYNC_OUTCOME_REFUSED: SyncOutcome.ValueType  # 5
+"""It cannot be done: `refusal` says why."""
+global___SyncOutcome = SyncOutcome
+
+class _SyncChange:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _SyncChangeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_SyncChange.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    SYNC_CHANGE_UNSPECIFIED: _SyncChange.ValueType  # 0
+    SYNC_CHANGE_NONE: _SyncChange.ValueType  # 1
+    """Nothing; or it was never there."""
+    SYNC_CHANGE_ADDED: _SyncChange.ValueType  # 2
+    """It has it, and it was not synced before."""
+    SYNC_CHANGE_CHANGED: _SyncChange.ValueType  # 3
+    SYNC_CHANGE_DELETED: _SyncChange.ValueType  # 4
+    SYNC_CHANGE_FORGOTTEN: _SyncChange.ValueType  # 5
+    """The store does not know it any more, as after a backup was restored."""
+
+class SyncChange(_SyncChange, metaclass=_SyncChangeEnumTypeWrapper):
+    """What one side did with an annotation since it was last synced."""
+
+SYNC_CHANGE_UNSPECIFIED: SyncChange.ValueType  # 0
+SYNC_CHANGE_NONE: SyncChange.ValueType  # 1
+"""Nothing; or it was never there."""
+SYNC_CHANGE_ADDED: SyncChange.ValueType  # 2
+"""It has it, and it was not synced before."""
+SYNC_CHANGE_CHANGED: SyncChange.ValueType  # 3
+SYNC_CHANGE_DELETED: SyncChange.ValueType  # 4
+SYNC_CHANGE_FORGOTTEN: SyncChange.ValueType  # 5
+"""The store does not know it any more, as after a backup was restored."""
+global___SyncChange = SyncChange
+
 @typing.final
 class Annotation(google.protobuf.message.Message):
     """One object on one slide, as of one revision."""
@@ -151,8 +255,8 @@ class Annotation(google.protobuf.message.Message):
     PROVENANCE_FIELD_NUMBER: builtins.int
     AUTHOR_FIELD_NUMBER: builtins.int
     CREATOR_FIELD_NUMBER: builtins.int
-    CREATED_FIELD_NUMBER: builtins.int
-    UPDATED_FIELD_NUMBER: builtins.int
+    CREATE_TIME_FIELD_NUMBER: builtins.int
+    UPDATE_TIME_FIELD_NUMBER: builtins.int
     CHANGE_FIELD_NUMBER: builtins.int
     id: builtins.str
     """UUID, made by the client, as text ("6423a977-ffff-48db-affc-cd11632010f0"). The object's id in QuPath."""
@@ -197,11 +301,11 @@ class Annotation(google.protobuf.message.Message):
         """How a model made it. Unset: a person drew it."""
 
     @property
-    def created(self) -> google.protobuf.timestamp_pb2.Timestamp:
+    def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When the first revision was stored, and when this one."""
 
     @property
-    def updated(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    def update_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -219,12 +323,12 @@ class Annotation(google.protobuf.message.Message):
         provenance: global___Provenance | None = ...,
         author: builtins.str = ...,
         creator: builtins.str = ...,
-        created: google.protobuf.timestamp_pb2.Timestamp | None = ...,
-        updated: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        update_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         change: global___ChangeKind.ValueType = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_rgb", b"_rgb", "created", b"created", "path_class", b"path_class", "provenance", b"provenance", "rgb", b"rgb", "shape", b"shape", "updated", b"updated"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_rgb", b"_rgb", "author", b"author", "change", b"change", "created", b"created", "creator", b"creator", "id", b"id", "locked", b"locked", "measurements", b"measurements", "metadata", b"metadata", "name", b"name", "path_class", b"path_class", "project", b"project", "provenance", b"provenance", "revision", b"revision", "rgb", b"rgb", "shape", b"shape", "slide_id", b"slide_id", "updated", b"updated"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_rgb", b"_rgb", "create_time", b"create_time", "path_class", b"path_class", "provenance", b"provenance", "rgb", b"rgb", "shape", b"shape", "update_time", b"update_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_rgb", b"_rgb", "author", b"author", "change", b"change", "create_time", b"create_time", "creator", b"creator", "id", b"id", "locked", b"locked", "measurements", b"measurements", "metadata", b"metadata", "name", b"name", "path_class", b"path_class", "project", b"project", "provenance", b"provenance", "revision", b"revision", "rgb", b"rgb", "shape", b"shape", "slide_id", b"slide_id", "update_time", b"update_time"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_rgb", b"_rgb"]) -> typing.Literal["rgb"] | None: ...
 
 global___Annotation = Annotation
@@ -345,7 +449,7 @@ class Provenance(google.protobuf.message.Message):
 
     @property
     def levels(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[wsisam.v1.segmentation_pb2.Level]:
-        """As in Outline.levels, where the border was refined; `distrusted` is not kept. At most 16; empty: it was not refined."""
+        """As in Outline.levels, where the border was refined; `rejected` is not kept. At most 16; empty: it was not refined."""
 
     def __init__(
         self,
@@ -451,15 +555,20 @@ class AnnotationsSaveRequest(google.protobuf.message.Message):
 
     REQUEST_ID_FIELD_NUMBER: builtins.int
     AUTHOR_FIELD_NUMBER: builtins.int
-    ANNOTATIONS_FIELD_NUMBER: builtins.int
+    ITEMS_FIELD_NUMBER: builtins.int
     SLIDES_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """The client's own, random (for example a UUID), the same when the call is repeated. Known for at least 30 days."""
     author: builtins.str
     """Who makes the change. Not empty, unless the call carries a token: see above."""
+    validate_only: builtins.bool
+    """See "Trial" above. `saved` then says what would be done: `revision` is the annotation's latest one as it is (0 for a
+    new one), and `unchanged` whether there would be no new one.
+    """
     @property
-    def annotations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Annotation]:
-        """Different annotations."""
+    def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SaveItem]:
+        """Of different annotations."""
 
     @property
     def slides(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AnnotatedSlide]:
@@ -470,12 +579,52 @@ class AnnotationsSaveRequest(google.protobuf.message.Message):
         *,
         request_id: builtins.str = ...,
         author: builtins.str = ...,
-        annotations: collections.abc.Iterable[global___Annotation] | None = ...,
+        items: collections.abc.Iterable[global___SaveItem] | None = ...,
         slides: collections.abc.Iterable[global___AnnotatedSlide] | None = ...,
+        validate_only: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["annotations", b"annotations", "author", b"author", "request_id", b"request_id", "slides", b"slides"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["author", b"author", "items", b"items", "request_id", b"request_id", "slides", b"slides", "validate_only", b"validate_only"]) -> None: ...
 
 global___AnnotationsSaveRequest = AnnotationsSaveRequest
+
+@typing.final
+class SaveItem(google.protobuf.message.Message):
+    """An annotation to be stored, or some of its fields."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ANNOTATION_FIELD_NUMBER: builtins.int
+    UPDATE_MASK_FIELD_NUMBER: builtins.int
+    @property
+    def annotation(self) -> global___Annotation: ...
+    @property
+    def update_mask(self) -> google.protobuf.field_mask_pb2.FieldMask:
+        """Which fields are stored (AIP-134). Unset, empty or "*": all of them, so that an annotation that was read can be edited
+        and sent back; what is unset in it then goes. Otherwise any of "shape", "path_class", "rgb", "name", "project",
+        "locked", "measurements", "metadata" and "provenance". Other paths are INVALID_FIELD: those of no field, of the
+        server's own, of `id`, `revision` and `slide_id`, and those into a field.
+
+        Fields that are named are stored as they are in `annotation`; one that is unset there goes, save the shape, which
+        every annotation has. Maps are replaced whole. All other fields stay as they are in the store: they need not be sent,
+        and are not looked at, save `id`, `revision` and, if it is not empty, `slide_id`, which must be the annotation's.
+
+        `revision` must not be 0: a new annotation has no fields that could stay. (So `revision` says what AIP-134's
+        `allow_missing` would.) A deleted annotation is back with what it had when it was deleted and the named fields. If
+        `revision` is not the latest one, the call fails with REVISION_CONFLICT, unless the annotation as it is has all named
+        fields as they are sent, and is not deleted: then nothing is done. Fields that others changed are never mixed in
+        unseen. A call that is repeated with its `request_id` must name the same fields.
+        """
+
+    def __init__(
+        self,
+        *,
+        annotation: global___Annotation | None = ...,
+        update_mask: google.protobuf.field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["annotation", b"annotation", "update_mask", b"update_mask"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["annotation", b"annotation", "update_mask", b"update_mask"]) -> None: ...
+
+global___SaveItem = SaveItem
 
 @typing.final
 class AnnotationsSaveResponse(google.protobuf.message.Message):
@@ -646,12 +795,15 @@ class AnnotationsDeleteRequest(google.protobuf.message.Message):
     REQUEST_ID_FIELD_NUMBER: builtins.int
     AUTHOR_FIELD_NUMBER: builtins.int
     TARGETS_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """As in AnnotationsSaveRequest."""
     author: builtins.str
+    validate_only: builtins.bool
+    """As in AnnotationsSaveRequest."""
     @property
     def targets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AnnotationTarget]:
-        """Different annotations."""
+        """Of different annotations."""
 
     def __init__(
         self,
@@ -659,8 +811,9 @@ class AnnotationsDeleteRequest(google.protobuf.message.Message):
         request_id: builtins.str = ...,
         author: builtins.str = ...,
         targets: collections.abc.Iterable[global___AnnotationTarget] | None = ...,
+        validate_only: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["author", b"author", "request_id", b"request_id", "targets", b"targets"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["author", b"author", "request_id", b"request_id", "targets", b"targets", "validate_only", b"validate_only"]) -> None: ...
 
 global___AnnotationsDeleteRequest = AnnotationsDeleteRequest
 
@@ -692,12 +845,15 @@ class AnnotationsRestoreRequest(google.protobuf.message.Message):
     REQUEST_ID_FIELD_NUMBER: builtins.int
     AUTHOR_FIELD_NUMBER: builtins.int
     TARGETS_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """As in AnnotationsSaveRequest."""
     author: builtins.str
+    validate_only: builtins.bool
+    """As in AnnotationsSaveRequest."""
     @property
     def targets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RestoreTarget]:
-        """Different annotations."""
+        """Of different annotations."""
 
     def __init__(
         self,
@@ -705,8 +861,9 @@ class AnnotationsRestoreRequest(google.protobuf.message.Message):
         request_id: builtins.str = ...,
         author: builtins.str = ...,
         targets: collections.abc.Iterable[global___RestoreTarget] | None = ...,
+        validate_only: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["author", b"author", "request_id", b"request_id", "targets", b"targets"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["author", b"author", "request_id", b"request_id", "targets", b"targets", "validate_only", b"validate_only"]) -> None: ...
 
 global___AnnotationsRestoreRequest = AnnotationsRestoreRequest
 
@@ -757,51 +914,182 @@ class AnnotationsRestoreResponse(google.protobuf.message.Message):
 global___AnnotationsRestoreResponse = AnnotationsRestoreResponse
 
 @typing.final
-class AnnotationsHistoryRequest(google.protobuf.message.Message):
+class AnnotationsListRevisionsRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
     SINCE_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
     id: builtins.str
+    """Of this annotation. Empty: of all that agree with the filter."""
     since: builtins.int
     """Only revisions after this one. 0: all."""
+    page_size: builtins.int
+    """See "Pages" above. At most 1,000."""
+    page_token: builtins.str
+    @property
+    def filter(self) -> global___AnnotationFilter:
+        """As in AnnotationsWatchRequest: a revision is listed when the annotation agrees with the filter after it or before it."""
+
     def __init__(
         self,
         *,
         id: builtins.str = ...,
+        filter: global___AnnotationFilter | None = ...,
         since: builtins.int = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["id", b"id", "since", b"since"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["filter", b"filter"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["filter", b"filter", "id", b"id", "page_size", b"page_size", "page_token", b"page_token", "since", b"since"]) -> None: ...
 
-global___AnnotationsHistoryRequest = AnnotationsHistoryRequest
+global___AnnotationsListRevisionsRequest = AnnotationsListRevisionsRequest
 
 @typing.final
-class AnnotationsHistoryResponse(google.protobuf.message.Message):
+class AnnotationsListRevisionsResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REVISIONS_FIELD_NUMBER: builtins.int
-    SLIDE_FIELD_NUMBER: builtins.int
+    SLIDES_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
     STORE_ID_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    revision: builtins.int
+    """All that is asked for is on this page and those before, up to here. On the last page: what to go on from, with
+    another ListRevisions (`since`) or with Watch.
+    """
     store_id: builtins.str
     @property
     def revisions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Annotation]:
-        """The annotation as of each of its revisions."""
+        """Annotations as of each of the revisions."""
 
     @property
-    def slide(self) -> global___AnnotatedSlide:
-        """In the first message."""
+    def slides(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AnnotatedSlide]:
+        """The slides that these annotations are on."""
 
     def __init__(
         self,
         *,
         revisions: collections.abc.Iterable[global___Annotation] | None = ...,
-        slide: global___AnnotatedSlide | None = ...,
+        slides: collections.abc.Iterable[global___AnnotatedSlide] | None = ...,
+        next_page_token: builtins.str = ...,
+        revision: builtins.int = ...,
         store_id: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["slide", b"slide"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["revisions", b"revisions", "slide", b"slide", "store_id", b"store_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "revision", b"revision", "revisions", b"revisions", "slides", b"slides", "store_id", b"store_id"]) -> None: ...
 
-global___AnnotationsHistoryResponse = AnnotationsHistoryResponse
+global___AnnotationsListRevisionsResponse = AnnotationsListRevisionsResponse
+
+@typing.final
+class AnnotationsListSlidesRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SLIDE_IDS_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    page_size: builtins.int
+    """See "Pages" above. At most 1,000."""
+    page_token: builtins.str
+    @property
+    def slide_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Only these, at most 1,000. Empty: all."""
+
+    def __init__(
+        self,
+        *,
+        slide_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token", "slide_ids", b"slide_ids"]) -> None: ...
+
+global___AnnotationsListSlidesRequest = AnnotationsListSlidesRequest
+
+@typing.final
+class AnnotationsListSlidesResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SLIDES_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    STORE_ID_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    store_id: builtins.str
+    @property
+    def slides(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___StoredSlide]: ...
+    def __init__(
+        self,
+        *,
+        slides: collections.abc.Iterable[global___StoredSlide] | None = ...,
+        next_page_token: builtins.str = ...,
+        store_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "slides", b"slides", "store_id", b"store_id"]) -> None: ...
+
+global___AnnotationsListSlidesResponse = AnnotationsListSlidesResponse
+
+@typing.final
+class StoredSlide(google.protobuf.message.Message):
+    """A slide, and what the caller may see of its annotations."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SLIDE_FIELD_NUMBER: builtins.int
+    ANNOTATION_COUNT_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
+    annotation_count: builtins.int
+    """How many there are; deleted ones do not count."""
+    revision: builtins.int
+    """The newest revision that any of them has; a deletion counts."""
+    @property
+    def slide(self) -> global___AnnotatedSlide: ...
+    def __init__(
+        self,
+        *,
+        slide: global___AnnotatedSlide | None = ...,
+        annotation_count: builtins.int = ...,
+        revision: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["slide", b"slide"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["annotation_count", b"annotation_count", "revision", b"revision", "slide", b"slide"]) -> None: ...
+
+global___StoredSlide = StoredSlide
+
+@typing.final
+class AnnotationsGetStoreRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___AnnotationsGetStoreRequest = AnnotationsGetStoreRequest
+
+@typing.final
+class AnnotationsGetStoreResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STORE_ID_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
+    SCHEMA_VERSION_FIELD_NUMBER: builtins.int
+    store_id: builtins.str
+    """The store's own id: random, made with the store. A revision means something in this store only."""
+    revision: builtins.int
+    """The newest revision, whoever may see it; 0 when there is none."""
+    schema_version: builtins.str
+    """The version of the store's form in its database, such as "wsisam_0003": what `wsisam db upgrade` speaks of."""
+    def __init__(
+        self,
+        *,
+        store_id: builtins.str = ...,
+        revision: builtins.int = ...,
+        schema_version: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["revision", b"revision", "schema_version", b"schema_version", "store_id", b"store_id"]) -> None: ...
+
+global___AnnotationsGetStoreResponse = AnnotationsGetStoreResponse
 
 @typing.final
 class AnnotationsWatchRequest(google.protobuf.message.Message):
@@ -892,7 +1180,7 @@ class RevisionConflict(google.protobuf.message.Message):
     """The shapes, measurements and metadata of both were left out, for want of room. Get has them."""
     @property
     def sent(self) -> global___Annotation:
-        """What was sent; for a deletion or a restoration only id and revision."""
+        """What was sent: for a deletion or a restoration only id and revision, with an update mask also the fields that it names."""
 
     @property
     def stored(self) -> global___Annotation:
@@ -935,16 +1223,19 @@ global___SyncedAnnotation = SyncedAnnotation
 class AnnotationsSyncRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    REQUEST_ID_FIELD_NUMBER: builtins.int
     AUTHOR_FIELD_NUMBER: builtins.int
     SLIDE_FIELD_NUMBER: builtins.int
     PROJECT_FIELD_NUMBER: builtins.int
     ANNOTATIONS_FIELD_NUMBER: builtins.int
     SYNCED_FIELD_NUMBER: builtins.int
     STORE_ID_FIELD_NUMBER: builtins.int
-    UNTOUCHABLE_FIELD_NUMBER: builtins.int
+    EXCLUDED_IDS_FIELD_NUMBER: builtins.int
     DIRECTION_FIELD_NUMBER: builtins.int
     RESOLVE_FIELD_NUMBER: builtins.int
-    DRY_RUN_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
+    request_id: builtins.str
+    """The client's own, random, the same when the call is repeated. Not empty."""
     author: builtins.str
     """Who makes the client's changes. Not empty."""
     project: builtins.str
@@ -955,8 +1246,8 @@ class AnnotationsSyncRequest(google.protobuf.message.Message):
     """Unset: both."""
     resolve: global___SyncSide.ValueType
     """How to settle all conflicts. Unset: not."""
-    dry_run: builtins.bool
-    """Change nothing, and say what would be done."""
+    validate_only: builtins.bool
+    """Change nothing, and say what would be done. See "Trial" above."""
     @property
     def slide(self) -> global___AnnotatedSlide:
         """Which slide the image shows, see Annotation.slide_id; and what is known of it."""
@@ -972,7 +1263,7 @@ class AnnotationsSyncRequest(google.protobuf.message.Message):
         """As the last Sync of this image said; empty the first time."""
 
     @property
-    def untouchable(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+    def excluded_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Ids of annotations that the image holds and that cannot be sent: on other planes, or without a shape. Nothing is done
         about them.
         """
@@ -980,55 +1271,81 @@ class AnnotationsSyncRequest(google.protobuf.message.Message):
     def __init__(
         self,
         *,
+        request_id: builtins.str = ...,
         author: builtins.str = ...,
         slide: global___AnnotatedSlide | None = ...,
         project: builtins.str = ...,
         annotations: collections.abc.Iterable[global___Annotation] | None = ...,
         synced: collections.abc.Iterable[global___SyncedAnnotation] | None = ...,
         store_id: builtins.str = ...,
-        untouchable: collections.abc.Iterable[builtins.str] | None = ...,
+        excluded_ids: collections.abc.Iterable[builtins.str] | None = ...,
         direction: global___SyncDirection.ValueType = ...,
         resolve: global___SyncSide.ValueType = ...,
-        dry_run: builtins.bool = ...,
+        validate_only: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["slide", b"slide"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["annotations", b"annotations", "author", b"author", "direction", b"direction", "dry_run", b"dry_run", "project", b"project", "resolve", b"resolve", "slide", b"slide", "store_id", b"store_id", "synced", b"synced", "untouchable", b"untouchable"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["annotations", b"annotations", "author", b"author", "direction", b"direction", "excluded_ids", b"excluded_ids", "project", b"project", "request_id", b"request_id", "resolve", b"resolve", "slide", b"slide", "store_id", b"store_id", "synced", b"synced", "validate_only", b"validate_only"]) -> None: ...
 
 global___AnnotationsSyncRequest = AnnotationsSyncRequest
 
 @typing.final
 class SyncAction(google.protobuf.message.Message):
-    """What is done with one annotation."""
+    """One annotation in a Sync. Texts for people are the client's to make."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
-    ACTION_FIELD_NUMBER: builtins.int
-    REASON_FIELD_NUMBER: builtins.int
-    CONFLICT_FIELD_NUMBER: builtins.int
-    HELD_FIELD_NUMBER: builtins.int
-    REFUSED_FIELD_NUMBER: builtins.int
+    VERB_FIELD_NUMBER: builtins.int
+    OUTCOME_FIELD_NUMBER: builtins.int
+    REFUSAL_FIELD_NUMBER: builtins.int
+    CLIENT_CHANGE_FIELD_NUMBER: builtins.int
+    STORE_CHANGE_FIELD_NUMBER: builtins.int
+    CLIENT_FIELDS_FIELD_NUMBER: builtins.int
+    STORE_FIELDS_FIELD_NUMBER: builtins.int
+    LABEL_FIELD_NUMBER: builtins.int
+    STORE_AUTHOR_FIELD_NUMBER: builtins.int
+    STORE_UPDATE_TIME_FIELD_NUMBER: builtins.int
     id: builtins.str
-    action: builtins.str
-    """In words: "add to store", "update in project", "conflict" ..."""
-    reason: builtins.str
-    """Why, in words."""
-    conflict: builtins.bool
-    held: builtins.bool
-    """It waits for another direction."""
-    refused: builtins.bool
-    """The store refused it; `reason` says why."""
+    verb: global___SyncVerb.ValueType
+    outcome: global___SyncOutcome.ValueType
+    client_change: global___SyncChange.ValueType
+    """What each side did. Not said of what was refused before it was compared."""
+    store_change: global___SyncChange.ValueType
+    label: builtins.str
+    """What people call it: its name and class. Empty where neither side knows it any more."""
+    store_author: builtins.str
+    """Who made the latest revision in the store, and when. Unset where the store does not know it."""
+    @property
+    def refusal(self) -> google.rpc.status_pb2.Status:
+        """With SYNC_OUTCOME_REFUSED, and never else: what a failed call would have ended with, with its ErrorInfo."""
+
+    @property
+    def client_fields(self) -> google.protobuf.field_mask_pb2.FieldMask:
+        """With SYNC_CHANGE_CHANGED: in which fields of Annotation; all of them when the version that was synced is not known any
+        more. Paths as in SaveItem.update_mask.
+        """
+
+    @property
+    def store_fields(self) -> google.protobuf.field_mask_pb2.FieldMask: ...
+    @property
+    def store_update_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
         id: builtins.str = ...,
-        action: builtins.str = ...,
-        reason: builtins.str = ...,
-        conflict: builtins.bool = ...,
-        held: builtins.bool = ...,
-        refused: builtins.bool = ...,
+        verb: global___SyncVerb.ValueType = ...,
+        outcome: global___SyncOutcome.ValueType = ...,
+        refusal: google.rpc.status_pb2.Status | None = ...,
+        client_change: global___SyncChange.ValueType = ...,
+        store_change: global___SyncChange.ValueType = ...,
+        client_fields: google.protobuf.field_mask_pb2.FieldMask | None = ...,
+        store_fields: google.protobuf.field_mask_pb2.FieldMask | None = ...,
+        label: builtins.str = ...,
+        store_author: builtins.str = ...,
+        store_update_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["action", b"action", "conflict", b"conflict", "held", b"held", "id", b"id", "reason", b"reason", "refused", b"refused"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["client_fields", b"client_fields", "refusal", b"refusal", "store_fields", b"store_fields", "store_update_time", b"store_update_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["client_change", b"client_change", "client_fields", b"client_fields", "id", b"id", "label", b"label", "outcome", b"outcome", "refusal", b"refusal", "store_author", b"store_author", "store_change", b"store_change", "store_fields", b"store_fields", "store_update_time", b"store_update_time", "verb", b"verb"]) -> None: ...
 
 global___SyncAction = SyncAction
 
@@ -1057,11 +1374,13 @@ class AnnotationsSyncResponse(google.protobuf.message.Message):
 
     @property
     def synced(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SyncedAnnotation]:
-        """To be kept with the image for the next Sync, once `put` and `remove` are done. Nothing in a dry run."""
+        """To be kept with the image for the next Sync, once `put` and `remove` are done. Nothing with `validate_only`."""
 
     @property
     def actions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SyncAction]:
-        """Everything that is done, waits or is in conflict; what is the same on both sides is not listed."""
+        """Everything that is done, waits or is in conflict, and, as SYNC_VERB_KEEP with SYNC_OUTCOME_DONE, what both sides
+        deleted since the last sync. What is the same on both sides is not listed.
+        """
 
     def __init__(
         self,

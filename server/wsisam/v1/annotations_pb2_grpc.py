@@ -35,11 +35,22 @@ class AnnotationsStub(object):
 
     Changes. All changes of one call are stored together or not at all, and are on the server's disk when it is answered.
     Each names the revision that it was made to (`revision`; 0 for a new annotation). If that is not the latest any more,
-    the call fails with REVISION_CONFLICT and both versions, and nothing of it is stored. A change that changes nothing
-    makes no revision and is no conflict.
+    the call fails with REVISION_CONFLICT and both versions, and nothing of it is stored. A change that has no effect
+    creates no revision and no conflict.
 
-    Repetition. Whoever gets no answer sends the same call again with the same `request_id`: it is done once, and is
-    answered as it was the first time. Ids of annotations are UUIDs that the client makes, for the same reason.
+    Repetition. Whoever gets no answer sends the same call again with the same `request_id` (AIP-155). Save, Delete and
+    Restore do it once, and answer as they did the first time. Sync is idempotent: see there. Ids of annotations are UUIDs
+    that the client makes, for the same reason.
+
+    Trial. Save, Delete, Restore and Sync with `validate_only` (AIP-163) check everything that they would check, fail as
+    they would fail, and change nothing. A trial's `request_id` is neither looked for nor remembered.
+
+    Pages. ListRevisions and ListSlides answer one page a call (AIP-158). A page holds at most `page_size` entries, perhaps
+    fewer, and about 1 MiB, but at least one entry if there is any. 0 lets the server choose; what is above its limit counts
+    as its limit. The first call leaves `page_token` empty; the next one gives the `next_page_token` of the answer, and
+    leaves everything else but `page_size` as it was, or fails with INVALID_FIELD. An empty `next_page_token` says that
+    there is no more. Tokens mean nothing to a client, and stay good: nothing on the server depends on them. List and Watch
+    are streams, because clients go on from a revision there.
 
     Authors. With a token, `author` is the token's user, whatever a request says, and may be left empty. Without one, it
     is who the client says, and must not be empty.
@@ -60,7 +71,7 @@ class AnnotationsStub(object):
     PERMISSION_DENIED    PROJECT_NOT_YOURS: the change would put an annotation into a project that the token does not
     hold for.
 
-    Limits. 1 to 10,000 annotations in one change, 500,000 vertices in one annotation, 65,536 characters in all texts of
+    Limits. 1 to 10,000 different annotations in one change, 500,000 vertices in one annotation, 65,536 characters in all texts of
     one annotation together; slide ids, projects and names of classes have at most 512 characters, authors and request
     ids 128, URIs 4,096. No text may hold U+0000.
     """
@@ -96,10 +107,20 @@ class AnnotationsStub(object):
                 request_serializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsRestoreRequest.SerializeToString,
                 response_deserializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsRestoreResponse.FromString,
                 _registered_method=True)
-        self.History = channel.unary_stream(
-                '/wsisam.v1.Annotations/History',
-                request_serializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsHistoryRequest.SerializeToString,
-                response_deserializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsHistoryResponse.FromString,
+        self.ListRevisions = channel.unary_unary(
+                '/wsisam.v1.Annotations/ListRevisions',
+                request_serializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsListRevisionsRequest.SerializeToString,
+                response_deserializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsListRevisionsResponse.FromString,
+                _registered_method=True)
+        self.ListSlides = channel.unary_unary(
+                '/wsisam.v1.Annotations/ListSlides',
+                request_serializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsListSlidesRequest.SerializeToString,
+                response_deserializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsListSlidesResponse.FromString,
+                _registered_method=True)
+        self.GetStore = channel.unary_unary(
+                '/wsisam.v1.Annotations/GetStore',
+                request_serializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsGetStoreRequest.SerializeToString,
+                response_deserializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsGetStoreResponse.FromString,
                 _registered_method=True)
         self.Watch = channel.unary_stream(
                 '/wsisam.v1.Annotations/Watch',
@@ -123,11 +144,22 @@ class AnnotationsServicer(object):
 
     Changes. All changes of one call are stored together or not at all, and are on the server's disk when it is answered.
     Each names the revision that it was made to (`revision`; 0 for a new annotation). If that is not the latest any more,
-    the call fails with REVISION_CONFLICT and both versions, and nothing of it is stored. A change that changes nothing
-    makes no revision and is no conflict.
+    the call fails with REVISION_CONFLICT and both versions, and nothing of it is stored. A change that has no effect
+    creates no revision and no conflict.
 
-    Repetition. Whoever gets no answer sends the same call again with the same `request_id`: it is done once, and is
-    answered as it was the first time. Ids of annotations are UUIDs that the client makes, for the same reason.
+    Repetition. Whoever gets no answer sends the same call again with the same `request_id` (AIP-155). Save, Delete and
+    Restore do it once, and answer as they did the first time. Sync is idempotent: see there. Ids of annotations are UUIDs
+    that the client makes, for the same reason.
+
+    Trial. Save, Delete, Restore and Sync with `validate_only` (AIP-163) check everything that they would check, fail as
+    they would fail, and change nothing. A trial's `request_id` is neither looked for nor remembered.
+
+    Pages. ListRevisions and ListSlides answer one page a call (AIP-158). A page holds at most `page_size` entries, perhaps
+    fewer, and about 1 MiB, but at least one entry if there is any. 0 lets the server choose; what is above its limit counts
+    as its limit. The first call leaves `page_token` empty; the next one gives the `next_page_token` of the answer, and
+    leaves everything else but `page_size` as it was, or fails with INVALID_FIELD. An empty `next_page_token` says that
+    there is no more. Tokens mean nothing to a client, and stay good: nothing on the server depends on them. List and Watch
+    are streams, because clients go on from a revision there.
 
     Authors. With a token, `author` is the token's user, whatever a request says, and may be left empty. Without one, it
     is who the client says, and must not be empty.
@@ -148,13 +180,13 @@ class AnnotationsServicer(object):
     PERMISSION_DENIED    PROJECT_NOT_YOURS: the change would put an annotation into a project that the token does not
     hold for.
 
-    Limits. 1 to 10,000 annotations in one change, 500,000 vertices in one annotation, 65,536 characters in all texts of
+    Limits. 1 to 10,000 different annotations in one change, 500,000 vertices in one annotation, 65,536 characters in all texts of
     one annotation together; slide ids, projects and names of classes have at most 512 characters, authors and request
     ids 128, URIs 4,096. No text may hold U+0000.
     """
 
     def Save(self, request, context):
-        """Stores annotations, new or changed; one that was deleted is back afterwards. An annotation stays on its slide.
+        """Stores annotations, new or changed. One that was deleted is back afterwards. An annotation stays on its slide.
 
         Errors:
         ABORTED           REVISION_CONFLICT: the details also hold a RevisionConflicts.
@@ -217,12 +249,32 @@ class AnnotationsServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def History(self, request, context):
-        """All revisions of one annotation, the oldest first.
+    def ListRevisions(self, request, context):
+        """A page of revisions, the oldest first: all of one annotation, or those of all annotations that a filter asks for. A
+        page is read at one moment. What is changed afterwards is on a later page, or comes after the last one's `revision`.
 
         Errors:
         NOT_FOUND         ANNOTATION_NOT_FOUND.
-        INVALID_ARGUMENT  INVALID_FIELD.
+        OUT_OF_RANGE      REVISION_AHEAD: `since` lies in the future of this store.
+        INVALID_ARGUMENT  INVALID_FIELD: also an `id` together with a filter, and a page token of another call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSlides(self, request, context):
+        """A page of the slides that hold annotations which the caller may see, deleted ones included, in the order in which the
+        store first heard of the slides.
+
+        Errors:
+        INVALID_ARGUMENT  INVALID_FIELD: also a page token of another call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStore(self, request, context):
+        """Which store this is, and how far it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -258,9 +310,16 @@ class AnnotationsServicer(object):
 
         What both sides changed differently is a conflict: both keep their own until it is settled.
 
+        Repetition. Sync is idempotent. A call that is repeated while the first one still runs waits for it and is answered as
+        it is; `request_id` tells that. A call that is repeated later is planned anew against the same `synced`: what the first
+        one did to the store is then the same on both sides, so that it is not done again, and what is left for the client is
+        in `put` and `remove` as it was. Only where a conflict was settled with SYNC_SIDE_STORE does the repetition add to the
+        history: the client's version, and the store's on top of it, a second time.
+
         Errors:
         INVALID_ARGUMENT  INVALID_FIELD: also an id that comes twice.
-        Single annotations that the store refuses are listed in `refused`, and do not keep the others from it.
+        ALREADY_EXISTS    REQUEST_ID_REUSED: a call with this request id is running, and is another one.
+        Annotations that cannot be synced have SYNC_OUTCOME_REFUSED, and do not keep the others from it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -294,10 +353,20 @@ def add_AnnotationsServicer_to_server(servicer, server):
                     request_deserializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsRestoreRequest.FromString,
                     response_serializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsRestoreResponse.SerializeToString,
             ),
-            'History': grpc.unary_stream_rpc_method_handler(
-                    servicer.History,
-                    request_deserializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsHistoryRequest.FromString,
-                    response_serializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsHistoryResponse.SerializeToString,
+            'ListRevisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRevisions,
+                    request_deserializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsListRevisionsRequest.FromString,
+                    response_serializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsListRevisionsResponse.SerializeToString,
+            ),
+            'ListSlides': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSlides,
+                    request_deserializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsListSlidesRequest.FromString,
+                    response_serializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsListSlidesResponse.SerializeToString,
+            ),
+            'GetStore': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStore,
+                    request_deserializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsGetStoreRequest.FromString,
+                    response_serializer=wsisam_dot_v1_dot_annotations__pb2.AnnotationsGetStoreResponse.SerializeToString,
             ),
             'Watch': grpc.unary_stream_rpc_method_handler(
                     servicer.Watch,
@@ -327,11 +396,22 @@ class Annotations(object):
 
     Changes. All changes of one call are stored together or not at all, and are on the server's disk when it is answered.
     Each names the revision that it was made to (`revision`; 0 for a new annotation). If that is not the latest any more,
-    the call fails with REVISION_CONFLICT and both versions, and nothing of it is stored. A change that changes nothing
-    makes no revision and is no conflict.
+    the call fails with REVISION_CONFLICT and both versions, and nothing of it is stored. A change that has no effect
+    creates no revision and no conflict.
 
-    Repetition. Whoever gets no answer sends the same call again with the same `request_id`: it is done once, and is
-    answered as it was the first time. Ids of annotations are UUIDs that the client makes, for the same reason.
+    Repetition. Whoever gets no answer sends the same call again with the same `request_id` (AIP-155). Save, Delete and
+    Restore do it once, and answer as they did the first time. Sync is idempotent: see there. Ids of annotations are UUIDs
+    that the client makes, for the same reason.
+
+    Trial. Save, Delete, Restore and Sync with `validate_only` (AIP-163) check everything that they would check, fail as
+    they would fail, and change nothing. A trial's `request_id` is neither looked for nor remembered.
+
+    Pages. ListRevisions and ListSlides answer one page a call (AIP-158). A page holds at most `page_size` entries, perhaps
+    fewer, and about 1 MiB, but at least one entry if there is any. 0 lets the server choose; what is above its limit counts
+    as its limit. The first call leaves `page_token` empty; the next one gives the `next_page_token` of the answer, and
+    leaves everything else but `page_size` as it was, or fails with INVALID_FIELD. An empty `next_page_token` says that
+    there is no more. Tokens mean nothing to a client, and stay good: nothing on the server depends on them. List and Watch
+    are streams, because clients go on from a revision there.
 
     Authors. With a token, `author` is the token's user, whatever a request says, and may be left empty. Without one, it
     is who the client says, and must not be empty.
@@ -352,7 +432,7 @@ class Annotations(object):
     PERMISSION_DENIED    PROJECT_NOT_YOURS: the change would put an annotation into a project that the token does not
     hold for.
 
-    Limits. 1 to 10,000 annotations in one change, 500,000 vertices in one annotation, 65,536 characters in all texts of
+    Limits. 1 to 10,000 different annotations in one change, 500,000 vertices in one annotation, 65,536 characters in all texts of
     one annotation together; slide ids, projects and names of classes have at most 512 characters, authors and request
     ids 128, URIs 4,096. No text may hold U+0000.
     """
@@ -493,7 +573,7 @@ class Annotations(object):
             _registered_method=True)
 
     @staticmethod
-    def History(request,
+    def ListRevisions(request,
             target,
             options=(),
             channel_credentials=None,
@@ -503,12 +583,66 @@ class Annotations(object):
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_stream(
+        return grpc.experimental.unary_unary(
             request,
             target,
-            '/wsisam.v1.Annotations/History',
-            wsisam_dot_v1_dot_annotations__pb2.AnnotationsHistoryRequest.SerializeToString,
-            wsisam_dot_v1_dot_annotations__pb2.AnnotationsHistoryResponse.FromString,
+            '/wsisam.v1.Annotations/ListRevisions',
+            wsisam_dot_v1_dot_annotations__pb2.AnnotationsListRevisionsRequest.SerializeToString,
+            wsisam_dot_v1_dot_annotations__pb2.AnnotationsListRevisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSlides(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsisam.v1.Annotations/ListSlides',
+            wsisam_dot_v1_dot_annotations__pb2.AnnotationsListSlidesRequest.SerializeToString,
+            wsisam_dot_v1_dot_annotations__pb2.AnnotationsListSlidesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsisam.v1.Annotations/GetStore',
+            wsisam_dot_v1_dot_annotations__pb2.AnnotationsGetStoreRequest.SerializeToString,
+            wsisam_dot_v1_dot_annotations__pb2.AnnotationsGetStoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

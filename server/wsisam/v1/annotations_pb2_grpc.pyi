@@ -27,11 +27,22 @@ class AnnotationsStub:
 
     Changes. All changes of one call are stored together or not at all, and are on the server's disk when it is answered.
     Each names the revision that it was made to (`revision`; 0 for a new annotation). If that is not the latest any more,
-    the call fails with REVISION_CONFLICT and both versions, and nothing of it is stored. A change that changes nothing
-    makes no revision and is no conflict.
+    the call fails with REVISION_CONFLICT and both versions, and nothing of it is stored. A change that has no effect
+    creates no revision and no conflict.
 
-    Repetition. Whoever gets no answer sends the same call again with the same `request_id`: it is done once, and is
-    answered as it was the first time. Ids of annotations are UUIDs that the client makes, for the same reason.
+    Repetition. Whoever gets no answer sends the same call again with the same `request_id` (AIP-155). Save, Delete and
+    Restore do it once, and answer as they did the first time. Sync is idempotent: see there. Ids of annotations are UUIDs
+    that the client makes, for the same reason.
+
+    Trial. Save, Delete, Restore and Sync with `validate_only` (AIP-163) check everything that they would check, fail as
+    they would fail, and change nothing. A trial's `request_id` is neither looked for nor remembered.
+
+    Pages. ListRevisions and ListSlides answer one page a call (AIP-158). A page holds at most `page_size` entries, perhaps
+    fewer, and about 1 MiB, but at least one entry if there is any. 0 lets the server choose; what is above its limit counts
+    as its limit. The first call leaves `page_token` empty; the next one gives the `next_page_token` of the answer, and
+    leaves everything else but `page_size` as it was, or fails with INVALID_FIELD. An empty `next_page_token` says that
+    there is no more. Tokens mean nothing to a client, and stay good: nothing on the server depends on them. List and Watch
+    are streams, because clients go on from a revision there.
 
     Authors. With a token, `author` is the token's user, whatever a request says, and may be left empty. Without one, it
     is who the client says, and must not be empty.
@@ -52,7 +63,7 @@ class AnnotationsStub:
       PERMISSION_DENIED    PROJECT_NOT_YOURS: the change would put an annotation into a project that the token does not
                            hold for.
 
-    Limits. 1 to 10,000 annotations in one change, 500,000 vertices in one annotation, 65,536 characters in all texts of
+    Limits. 1 to 10,000 different annotations in one change, 500,000 vertices in one annotation, 65,536 characters in all texts of
     one annotation together; slide ids, projects and names of classes have at most 512 characters, authors and request
     ids 128, URIs 4,096. No text may hold U+0000.
     """
@@ -62,7 +73,7 @@ class AnnotationsStub:
         wsisam.v1.annotations_pb2.AnnotationsSaveRequest,
         wsisam.v1.annotations_pb2.AnnotationsSaveResponse,
     ]
-    """Stores annotations, new or changed; one that was deleted is back afterwards. An annotation stays on its slide.
+    """Stores annotations, new or changed. One that was deleted is back afterwards. An annotation stays on its slide.
 
     Errors:
       ABORTED           REVISION_CONFLICT: the details also hold a RevisionConflicts.
@@ -122,16 +133,35 @@ class AnnotationsStub:
       INVALID_ARGUMENT  INVALID_FIELD.
     """
 
-    History: grpc.UnaryStreamMultiCallable[
-        wsisam.v1.annotations_pb2.AnnotationsHistoryRequest,
-        wsisam.v1.annotations_pb2.AnnotationsHistoryResponse,
+    ListRevisions: grpc.UnaryUnaryMultiCallable[
+        wsisam.v1.annotations_pb2.AnnotationsListRevisionsRequest,
+        wsisam.v1.annotations_pb2.AnnotationsListRevisionsResponse,
     ]
-    """All revisions of one annotation, the oldest first.
+    """A page of revisions, the oldest first: all of one annotation, or those of all annotations that a filter asks for. A
+    page is read at one moment. What is changed afterwards is on a later page, or comes after the last one's `revision`.
 
     Errors:
       NOT_FOUND         ANNOTATION_NOT_FOUND.
-      INVALID_ARGUMENT  INVALID_FIELD.
+      OUT_OF_RANGE      REVISION_AHEAD: `since` lies in the future of this store.
+      INVALID_ARGUMENT  INVALID_FIELD: also an `id` together with a filter, and a page token of another call.
     """
+
+    ListSlides: grpc.UnaryUnaryMultiCallable[
+        wsisam.v1.annotations_pb2.AnnotationsListSlidesRequest,
+        wsisam.v1.annotations_pb2.AnnotationsListSlidesResponse,
+    ]
+    """A page of the slides that hold annotations which the caller may see, deleted ones included, in the order in which the
+    store first heard of the slides.
+
+    Errors:
+      INVALID_ARGUMENT  INVALID_FIELD: also a page token of another call.
+    """
+
+    GetStore: grpc.UnaryUnaryMultiCallable[
+        wsisam.v1.annotations_pb2.AnnotationsGetStoreRequest,
+        wsisam.v1.annotations_pb2.AnnotationsGetStoreResponse,
+    ]
+    """Which store this is, and how far it is."""
 
     Watch: grpc.UnaryStreamMultiCallable[
         wsisam.v1.annotations_pb2.AnnotationsWatchRequest,
@@ -166,9 +196,16 @@ class AnnotationsStub:
 
     What both sides changed differently is a conflict: both keep their own until it is settled.
 
+    Repetition. Sync is idempotent. A call that is repeated while the first one still runs waits for it and is answered as
+    it is; `request_id` tells that. A call that is repeated later is planned anew against the same `synced`: what the first
+    one did to the store is then the same on both sides, so that it is not done again, and what is left for the client is
+    in `put` and `remove` as it was. Only where a conflict was settled with SYNC_SIDE_STORE does the repetition add to the
+    history: the client's version, and the store's on top of it, a second time.
+
     Errors:
       INVALID_ARGUMENT  INVALID_FIELD: also an id that comes twice.
-      Single annotations that the store refuses are listed in `refused`, and do not keep the others from it.
+      ALREADY_EXISTS    REQUEST_ID_REUSED: a call with this request id is running, and is another one.
+      Annotations that cannot be synced have SYNC_OUTCOME_REFUSED, and do not keep the others from it.
     """
 
 class AnnotationsAsyncStub:
@@ -181,11 +218,22 @@ class AnnotationsAsyncStub:
 
     Changes. All changes of one call are stored together or not at all, and are on the server's disk when it is answered.
     Each names the revision that it was made to (`revision`; 0 for a new annotation). If that is not the latest any more,
-    the call fails with REVISION_CONFLICT and both versions, and nothing of it is stored. A change that changes nothing
-    makes no revision and is no conflict.
+    the call fails with REVISION_CONFLICT and both versions, and nothing of it is stored. A change that has no effect
+    creates no revision and no conflict.
 
-    Repetition. Whoever gets no answer sends the same call again with the same `request_id`: it is done once, and is
-    answered as it was the first time. Ids of annotations are UUIDs that the client makes, for the same reason.
+    Repetition. Whoever gets no answer sends the same call again with the same `request_id` (AIP-155). Save, Delete and
+    Restore do it once, and answer as they did the first time. Sync is idempotent: see there. Ids of annotations are UUIDs
+    that the client makes, for the same reason.
+
+    Trial. Save, Delete, Restore and Sync with `validate_only` (AIP-163) check everything that they would check, fail as
+    they would fail, and change nothing. A trial's `request_id` is neither looked for nor remembered.
+
+    Pages. ListRevisions and ListSlides answer one page a call (AIP-158). A page holds at most `page_size` entries, perhaps
+    fewer, and about 1 MiB, but at least one entry if there is any. 0 lets the server choose; what is above its limit counts
+    as its limit. The first call leaves `page_token` empty; the next one gives the `next_page_token` of the answer, and
+    leaves everything else but `page_size` as it was, or fails with INVALID_FIELD. An empty `next_page_token` says that
+    there is no more. Tokens mean nothing to a client, and stay good: nothing on the server depends on them. List and Watch
+    are streams, because clients go on from a revision there.
 
     Authors. With a token, `author` is the token's user, whatever a request says, and may be left empty. Without one, it
     is who the client says, and must not be empty.
@@ -206,7 +254,7 @@ class AnnotationsAsyncStub:
       PERMISSION_DENIED    PROJECT_NOT_YOURS: the change would put an annotation into a project that the token does not
                            hold for.
 
-    Limits. 1 to 10,000 annotations in one change, 500,000 vertices in one annotation, 65,536 characters in all texts of
+    Limits. 1 to 10,000 different annotations in one change, 500,000 vertices in one annotation, 65,536 characters in all texts of
     one annotation together; slide ids, projects and names of classes have at most 512 characters, authors and request
     ids 128, URIs 4,096. No text may hold U+0000.
     """
@@ -215,7 +263,7 @@ class AnnotationsAsyncStub:
         wsisam.v1.annotations_pb2.AnnotationsSaveRequest,
         wsisam.v1.annotations_pb2.AnnotationsSaveResponse,
     ]
-    """Stores annotations, new or changed; one that was deleted is back afterwards. An annotation stays on its slide.
+    """Stores annotations, new or changed. One that was deleted is back afterwards. An annotation stays on its slide.
 
     Errors:
       ABORTED           REVISION_CONFLICT: the details also hold a RevisionConflicts.
@@ -275,16 +323,35 @@ class AnnotationsAsyncStub:
       INVALID_ARGUMENT  INVALID_FIELD.
     """
 
-    History: grpc.aio.UnaryStreamMultiCallable[
-        wsisam.v1.annotations_pb2.AnnotationsHistoryRequest,
-        wsisam.v1.annotations_pb2.AnnotationsHistoryResponse,
+    ListRevisions: grpc.aio.UnaryUnaryMultiCallable[
+        wsisam.v1.annotations_pb2.AnnotationsListRevisionsRequest,
+        wsisam.v1.annotations_pb2.AnnotationsListRevisionsResponse,
     ]
-    """All revisions of one annotation, the oldest first.
+    """A page of revisions, the oldest first: all of one annotation, or those of all annotations that a filter asks for. A
+    page is read at one moment. What is changed afterwards is on a later page, or comes after the last one's `revision`.
 
     Errors:
       NOT_FOUND         ANNOTATION_NOT_FOUND.
-      INVALID_ARGUMENT  INVALID_FIELD.
+      OUT_OF_RANGE      REVISION_AHEAD: `since` lies in the future of this store.
+      INVALID_ARGUMENT  INVALID_FIELD: also an `id` together with a filter, and a page token of another call.
     """
+
+    ListSlides: grpc.aio.UnaryUnaryMultiCallable[
+        wsisam.v1.annotations_pb2.AnnotationsListSlidesRequest,
+        wsisam.v1.annotations_pb2.AnnotationsListSlidesResponse,
+    ]
+    """A page of the slides that hold annotations which the caller may see, deleted ones included, in the order in which the
+    store first heard of the slides.
+
+    Errors:
+      INVALID_ARGUMENT  INVALID_FIELD: also a page token of another call.
+    """
+
+    GetStore: grpc.aio.UnaryUnaryMultiCallable[
+        wsisam.v1.annotations_pb2.AnnotationsGetStoreRequest,
+        wsisam.v1.annotations_pb2.AnnotationsGetStoreResponse,
+    ]
+    """Which store this is, and how far it is."""
 
     Watch: grpc.aio.UnaryStreamMultiCallable[
         wsisam.v1.annotations_pb2.AnnotationsWatchRequest,
@@ -319,9 +386,16 @@ class AnnotationsAsyncStub:
 
     What both sides changed differently is a conflict: both keep their own until it is settled.
 
+    Repetition. Sync is idempotent. A call that is repeated while the first one still runs waits for it and is answered as
+    it is; `request_id` tells that. A call that is repeated later is planned anew against the same `synced`: what the first
+    one did to the store is then the same on both sides, so that it is not done again, and what is left for the client is
+    in `put` and `remove` as it was. Only where a conflict was settled with SYNC_SIDE_STORE does the repetition add to the
+    history: the client's version, and the store's on top of it, a second time.
+
     Errors:
       INVALID_ARGUMENT  INVALID_FIELD: also an id that comes twice.
-      Single annotations that the store refuses are listed in `refused`, and do not keep the others from it.
+      ALREADY_EXISTS    REQUEST_ID_REUSED: a call with this request id is running, and is another one.
+      Annotations that cannot be synced have SYNC_OUTCOME_REFUSED, and do not keep the others from it.
     """
 
 class AnnotationsServicer(metaclass=abc.ABCMeta):
@@ -334,11 +408,22 @@ class AnnotationsServicer(metaclass=abc.ABCMeta):
 
     Changes. All changes of one call are stored together or not at all, and are on the server's disk when it is answered.
     Each names the revision that it was made to (`revision`; 0 for a new annotation). If that is not the latest any more,
-    the call fails with REVISION_CONFLICT and both versions, and nothing of it is stored. A change that changes nothing
-    makes no revision and is no conflict.
+    the call fails with REVISION_CONFLICT and both versions, and nothing of it is stored. A change that has no effect
+    creates no revision and no conflict.
 
-    Repetition. Whoever gets no answer sends the same call again with the same `request_id`: it is done once, and is
-    answered as it was the first time. Ids of annotations are UUIDs that the client makes, for the same reason.
+    Repetition. Whoever gets no answer sends the same call again with the same `request_id` (AIP-155). Save, Delete and
+    Restore do it once, and answer as they did the first time. Sync is idempotent: see there. Ids of annotations are UUIDs
+    that the client makes, for the same reason.
+
+    Trial. Save, Delete, Restore and Sync with `validate_only` (AIP-163) check everything that they would check, fail as
+    they would fail, and change nothing. A trial's `request_id` is neither looked for nor remembered.
+
+    Pages. ListRevisions and ListSlides answer one page a call (AIP-158). A page holds at most `page_size` entries, perhaps
+    fewer, and about 1 MiB, but at least one entry if there is any. 0 lets the server choose; what is above its limit counts
+    as its limit. The first call leaves `page_token` empty; the next one gives the `next_page_token` of the answer, and
+    leaves everything else but `page_size` as it was, or fails with INVALID_FIELD. An empty `next_page_token` says that
+    there is no more. Tokens mean nothing to a client, and stay good: nothing on the server depends on them. List and Watch
+    are streams, because clients go on from a revision there.
 
     Authors. With a token, `author` is the token's user, whatever a request says, and may be left empty. Without one, it
     is who the client says, and must not be empty.
@@ -359,7 +444,7 @@ class AnnotationsServicer(metaclass=abc.ABCMeta):
       PERMISSION_DENIED    PROJECT_NOT_YOURS: the change would put an annotation into a project that the token does not
                            hold for.
 
-    Limits. 1 to 10,000 annotations in one change, 500,000 vertices in one annotation, 65,536 characters in all texts of
+    Limits. 1 to 10,000 different annotations in one change, 500,000 vertices in one annotation, 65,536 characters in all texts of
     one annotation together; slide ids, projects and names of classes have at most 512 characters, authors and request
     ids 128, URIs 4,096. No text may hold U+0000.
     """
@@ -370,7 +455,7 @@ class AnnotationsServicer(metaclass=abc.ABCMeta):
         request: wsisam.v1.annotations_pb2.AnnotationsSaveRequest,
         context: _ServicerContext,
     ) -> typing.Union[wsisam.v1.annotations_pb2.AnnotationsSaveResponse, collections.abc.Awaitable[wsisam.v1.annotations_pb2.AnnotationsSaveResponse]]:
-        """Stores annotations, new or changed; one that was deleted is back afterwards. An annotation stays on its slide.
+        """Stores annotations, new or changed. One that was deleted is back afterwards. An annotation stays on its slide.
 
         Errors:
           ABORTED           REVISION_CONFLICT: the details also hold a RevisionConflicts.
@@ -439,17 +524,40 @@ class AnnotationsServicer(metaclass=abc.ABCMeta):
         """
 
     @abc.abstractmethod
-    def History(
+    def ListRevisions(
         self,
-        request: wsisam.v1.annotations_pb2.AnnotationsHistoryRequest,
+        request: wsisam.v1.annotations_pb2.AnnotationsListRevisionsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[wsisam.v1.annotations_pb2.AnnotationsHistoryResponse], collections.abc.AsyncIterator[wsisam.v1.annotations_pb2.AnnotationsHistoryResponse]]:
-        """All revisions of one annotation, the oldest first.
+    ) -> typing.Union[wsisam.v1.annotations_pb2.AnnotationsListRevisionsResponse, collections.abc.Awaitable[wsisam.v1.annotations_pb2.AnnotationsListRevisionsResponse]]:
+        """A page of revisions, the oldest first: all of one annotation, or those of all annotations that a filter asks for. A
+        page is read at one moment. What is changed afterwards is on a later page, or comes after the last one's `revision`.
 
         Errors:
           NOT_FOUND         ANNOTATION_NOT_FOUND.
-          INVALID_ARGUMENT  INVALID_FIELD.
+          OUT_OF_RANGE      REVISION_AHEAD: `since` lies in the future of this store.
+          INVALID_ARGUMENT  INVALID_FIELD: also an `id` together with a filter, and a page token of another call.
         """
+
+    @abc.abstractmethod
+    def ListSlides(
+        self,
+        request: wsisam.v1.annotations_pb2.AnnotationsListSlidesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[wsisam.v1.annotations_pb2.AnnotationsListSlidesResponse, collections.abc.Awaitable[wsisam.v1.annotations_pb2.AnnotationsListSlidesResponse]]:
+        """A page of the slides that hold annotations which the caller may see, deleted ones included, in the order in which the
+        store first heard of the slides.
+
+        Errors:
+          INVALID_ARGUMENT  INVALID_FIELD: also a page token of another call.
+        """
+
+    @abc.abstractmethod
+    def GetStore(
+        self,
+        request: wsisam.v1.annotations_pb2.AnnotationsGetStoreRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[wsisam.v1.annotations_pb2.AnnotationsGetStoreResponse, collections.abc.Awaitable[wsisam.v1.annotations_pb2.AnnotationsGetStoreResponse]]:
+        """Which store this is, and how far it is."""
 
     @abc.abstractmethod
     def Watch(
@@ -488,9 +596,16 @@ class AnnotationsServicer(metaclass=abc.ABCMeta):
 
         What both sides changed differently is a conflict: both keep their own until it is settled.
 
+        Repetition. Sync is idempotent. A call that is repeated while the first one still runs waits for it and is answered as
+        it is; `request_id` tells that. A call that is repeated later is planned anew against the same `synced`: what the first
+        one did to the store is then the same on both sides, so that it is not done again, and what is left for the client is
+        in `put` and `remove` as it was. Only where a conflict was settled with SYNC_SIDE_STORE does the repetition add to the
+        history: the client's version, and the store's on top of it, a second time.
+
         Errors:
           INVALID_ARGUMENT  INVALID_FIELD: also an id that comes twice.
-          Single annotations that the store refuses are listed in `refused`, and do not keep the others from it.
+          ALREADY_EXISTS    REQUEST_ID_REUSED: a call with this request id is running, and is another one.
+          Annotations that cannot be synced have SYNC_OUTCOME_REFUSED, and do not keep the others from it.
         """
 
 def add_AnnotationsServicer_to_server(servicer: AnnotationsServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

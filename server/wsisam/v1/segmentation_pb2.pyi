@@ -9,6 +9,7 @@ import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
+import google.rpc.status_pb2
 import sys
 import typing
 import wsisam.v1.geometry_pb2
@@ -37,6 +38,36 @@ PROMPT_KIND_UNSPECIFIED: PromptKind.ValueType  # 0
 PROMPT_KIND_BOX: PromptKind.ValueType  # 1
 PROMPT_KIND_POINTS: PromptKind.ValueType  # 2
 global___PromptKind = PromptKind
+
+class _ModelState:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ModelStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ModelState.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    MODEL_STATE_UNSPECIFIED: _ModelState.ValueType  # 0
+    MODEL_STATE_NOT_INSTALLED: _ModelState.ValueType  # 1
+    """The server knows it by name and has no files of it: requests may not name it. Model.install_hint says what to do."""
+    MODEL_STATE_INSTALLED: _ModelState.ValueType  # 2
+    """Requests may name it. It is loaded when the first prompt for it comes. The one that was not used for longest makes
+    room, but never one that is answering.
+    """
+    MODEL_STATE_LOADED: _ModelState.ValueType  # 3
+    """It is in memory now."""
+
+class ModelState(_ModelState, metaclass=_ModelStateEnumTypeWrapper):
+    """Whether a model can answer."""
+
+MODEL_STATE_UNSPECIFIED: ModelState.ValueType  # 0
+MODEL_STATE_NOT_INSTALLED: ModelState.ValueType  # 1
+"""The server knows it by name and has no files of it: requests may not name it. Model.install_hint says what to do."""
+MODEL_STATE_INSTALLED: ModelState.ValueType  # 2
+"""Requests may name it. It is loaded when the first prompt for it comes. The one that was not used for longest makes
+room, but never one that is answering.
+"""
+MODEL_STATE_LOADED: ModelState.ValueType  # 3
+"""It is in memory now."""
+global___ModelState = ModelState
 
 class _SlideSource:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -183,14 +214,13 @@ class Model(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     DESCRIPTION_FIELD_NUMBER: builtins.int
     IMAGE_SIZE_FIELD_NUMBER: builtins.int
-    READY_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
     IS_DEFAULT_FIELD_NUMBER: builtins.int
     WEIGHTS_HASH_FIELD_NUMBER: builtins.int
     USES_LOW_FIELD_NUMBER: builtins.int
-    GOOD_FOR_FIELD_NUMBER: builtins.int
+    SUPPORTED_PROMPTS_FIELD_NUMBER: builtins.int
     LICENCE_FIELD_NUMBER: builtins.int
-    HOW_TO_GET_FIELD_NUMBER: builtins.int
-    LOADED_FIELD_NUMBER: builtins.int
+    INSTALL_HINT_FIELD_NUMBER: builtins.int
     MEMORY_BYTES_FIELD_NUMBER: builtins.int
     name: builtins.str
     """What requests name it by."""
@@ -198,27 +228,22 @@ class Model(google.protobuf.message.Message):
     """What it is, and what it cannot do; for people."""
     image_size: builtins.int
     """Side of its square input in pixels."""
-    ready: builtins.bool
-    """Whether requests may name it. It need not be in memory for that: see `loaded`."""
+    state: global___ModelState.ValueType
     is_default: builtins.bool
     """Whether it is taken when a request names no model."""
     weights_hash: builtins.str
-    """SHA-256 over its tensors, hexadecimal. Empty unless ready."""
+    """SHA-256 over its tensors, hexadecimal. Empty unless installed."""
     uses_low: builtins.bool
     """Whether it reads the low-resolution patch. False: it decides from the high-resolution patch alone."""
     licence: builtins.str
     """Licence of the weights: an SPDX expression, or what was written when they were added. Empty when nobody said."""
-    how_to_get: builtins.str
-    """What to do to make it ready. Empty when ready."""
-    loaded: builtins.bool
-    """Whether it is in memory now. A ready model that is not is loaded when the first prompt for it comes; the one that was
-    not used for longest makes room, but never one that is answering.
-    """
+    install_hint: builtins.str
+    """What to do to have it installed; for people. Empty when it is."""
     memory_bytes: builtins.int
-    """What its weights take in memory, in bytes; expected unless loaded. 0 unless ready."""
+    """What its weights take in memory; expected unless loaded. 0 unless installed."""
     @property
-    def good_for(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___PromptKind.ValueType]:
-        """The prompts that it is good for. Others are accepted and answered, poorly."""
+    def supported_prompts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___PromptKind.ValueType]:
+        """The prompts that it answers well. Others are accepted and answered, poorly."""
 
     def __init__(
         self,
@@ -226,17 +251,16 @@ class Model(google.protobuf.message.Message):
         name: builtins.str = ...,
         description: builtins.str = ...,
         image_size: builtins.int = ...,
-        ready: builtins.bool = ...,
+        state: global___ModelState.ValueType = ...,
         is_default: builtins.bool = ...,
         weights_hash: builtins.str = ...,
         uses_low: builtins.bool = ...,
-        good_for: collections.abc.Iterable[global___PromptKind.ValueType] | None = ...,
+        supported_prompts: collections.abc.Iterable[global___PromptKind.ValueType] | None = ...,
         licence: builtins.str = ...,
-        how_to_get: builtins.str = ...,
-        loaded: builtins.bool = ...,
+        install_hint: builtins.str = ...,
         memory_bytes: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["description", b"description", "good_for", b"good_for", "how_to_get", b"how_to_get", "image_size", b"image_size", "is_default", b"is_default", "licence", b"licence", "loaded", b"loaded", "memory_bytes", b"memory_bytes", "name", b"name", "ready", b"ready", "uses_low", b"uses_low", "weights_hash", b"weights_hash"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["description", b"description", "image_size", b"image_size", "install_hint", b"install_hint", "is_default", b"is_default", "licence", b"licence", "memory_bytes", b"memory_bytes", "name", b"name", "state", b"state", "supported_prompts", b"supported_prompts", "uses_low", b"uses_low", "weights_hash", b"weights_hash"]) -> None: ...
 
 global___Model = Model
 
@@ -351,6 +375,32 @@ class OpenSlideResponse(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_mpp_y", b"_mpp_y"]) -> typing.Literal["mpp_y"] | None: ...
 
 global___OpenSlideResponse = OpenSlideResponse
+
+@typing.final
+class CloseSlideRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SLIDE_ID_FIELD_NUMBER: builtins.int
+    slide_id: builtins.str
+    """As OpenSlide returned it. Empty is INVALID_FIELD."""
+    def __init__(
+        self,
+        *,
+        slide_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["slide_id", b"slide_id"]) -> None: ...
+
+global___CloseSlideRequest = CloseSlideRequest
+
+@typing.final
+class CloseSlideResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___CloseSlideResponse = CloseSlideResponse
 
 @typing.final
 class PromptPoint(google.protobuf.message.Message):
@@ -480,7 +530,7 @@ class Refinement(google.protobuf.message.Message):
     """
     max_windows: builtins.int
     """Most windows that may be read, of all scales together, 1 to the server's limit (256 unless configured). Where the
-    border needs more, the finest scales are left out, and `limited` says so. Unset: 64, or the server's limit if
+    border needs more, the finest scales are left out, and `truncated` says so. Unset: 64, or the server's limit if
     that is less.
     """
     def __init__(
@@ -714,7 +764,7 @@ class Outline(google.protobuf.message.Message):
     TIMINGS_FIELD_NUMBER: builtins.int
     SAVED_FIELD_NUMBER: builtins.int
     LEVELS_FIELD_NUMBER: builtins.int
-    LIMITED_FIELD_NUMBER: builtins.int
+    TRUNCATED_FIELD_NUMBER: builtins.int
     PIXEL_SIZE_FIELD_NUMBER: builtins.int
     score: builtins.float
     """The model's own estimate of the mask's IoU, about 0 to 1. Not a probability."""
@@ -731,7 +781,7 @@ class Outline(google.protobuf.message.Message):
     model: builtins.str
     """The model that made it."""
     weights_hash: builtins.str
-    limited: builtins.bool
+    truncated: builtins.bool
     """The border was refined less finely than asked for, or not at all: it would have needed more than max_windows."""
     @property
     def geometry(self) -> wsisam.v1.geometry_pb2.MultiPolygon: ...
@@ -771,11 +821,11 @@ class Outline(google.protobuf.message.Message):
         timings: global___Timings | None = ...,
         saved: global___SavedAnnotation | None = ...,
         levels: collections.abc.Iterable[global___Level] | None = ...,
-        limited: builtins.bool = ...,
+        truncated: builtins.bool = ...,
         pixel_size: global___PixelSize | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["field", b"field", "geometry", b"geometry", "pixel_size", b"pixel_size", "saved", b"saved", "timings", b"timings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cut_by_field", b"cut_by_field", "dropped_holes", b"dropped_holes", "dropped_parts", b"dropped_parts", "field", b"field", "geometry", b"geometry", "levels", b"levels", "limited", b"limited", "model", b"model", "pixel_size", b"pixel_size", "saved", b"saved", "score", b"score", "timings", b"timings", "tolerance", b"tolerance", "unit", b"unit", "weights_hash", b"weights_hash"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cut_by_field", b"cut_by_field", "dropped_holes", b"dropped_holes", "dropped_parts", b"dropped_parts", "field", b"field", "geometry", b"geometry", "levels", b"levels", "model", b"model", "pixel_size", b"pixel_size", "saved", b"saved", "score", b"score", "timings", b"timings", "tolerance", b"tolerance", "truncated", b"truncated", "unit", b"unit", "weights_hash", b"weights_hash"]) -> None: ...
 
 global___Outline = Outline
 
@@ -822,13 +872,13 @@ class Level(google.protobuf.message.Message):
 
     DOWNSAMPLE_FIELD_NUMBER: builtins.int
     WINDOWS_FIELD_NUMBER: builtins.int
-    DISTRUSTED_FIELD_NUMBER: builtins.int
+    REJECTED_FIELD_NUMBER: builtins.int
     UNREADABLE_FIELD_NUMBER: builtins.int
     downsample: builtins.float
     """Level-0 pixels per pixel of its windows."""
     windows: builtins.int
     """How many windows were asked."""
-    distrusted: builtins.int
+    rejected: builtins.int
     """How many of the answers were left out: they contradicted the answer of the whole field."""
     unreadable: builtins.int
     """Windows beside those asked that were left out, because the slide is damaged there."""
@@ -837,10 +887,10 @@ class Level(google.protobuf.message.Message):
         *,
         downsample: builtins.float = ...,
         windows: builtins.int = ...,
-        distrusted: builtins.int = ...,
+        rejected: builtins.int = ...,
         unreadable: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["distrusted", b"distrusted", "downsample", b"downsample", "unreadable", b"unreadable", "windows", b"windows"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["downsample", b"downsample", "rejected", b"rejected", "unreadable", b"unreadable", "windows", b"windows"]) -> None: ...
 
 global___Level = Level
 
@@ -850,30 +900,30 @@ class Timings(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    QUEUE_FIELD_NUMBER: builtins.int
-    READ_FIELD_NUMBER: builtins.int
-    ENCODE_FIELD_NUMBER: builtins.int
-    DECODE_FIELD_NUMBER: builtins.int
-    POLYGON_FIELD_NUMBER: builtins.int
+    QUEUE_MS_FIELD_NUMBER: builtins.int
+    READ_MS_FIELD_NUMBER: builtins.int
+    ENCODE_MS_FIELD_NUMBER: builtins.int
+    DECODE_MS_FIELD_NUMBER: builtins.int
+    POLYGON_MS_FIELD_NUMBER: builtins.int
     ENCODER_RUNS_FIELD_NUMBER: builtins.int
-    queue: builtins.float
-    read: builtins.float
-    encode: builtins.float
-    decode: builtins.float
-    polygon: builtins.float
+    queue_ms: builtins.float
+    read_ms: builtins.float
+    encode_ms: builtins.float
+    decode_ms: builtins.float
+    polygon_ms: builtins.float
     encoder_runs: builtins.int
     """Encoder runs that this answer had to wait for: 0 when its field was cached."""
     def __init__(
         self,
         *,
-        queue: builtins.float = ...,
-        read: builtins.float = ...,
-        encode: builtins.float = ...,
-        decode: builtins.float = ...,
-        polygon: builtins.float = ...,
+        queue_ms: builtins.float = ...,
+        read_ms: builtins.float = ...,
+        encode_ms: builtins.float = ...,
+        decode_ms: builtins.float = ...,
+        polygon_ms: builtins.float = ...,
         encoder_runs: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["decode", b"decode", "encode", b"encode", "encoder_runs", b"encoder_runs", "polygon", b"polygon", "queue", b"queue", "read", b"read"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["decode_ms", b"decode_ms", "encode_ms", b"encode_ms", "encoder_runs", b"encoder_runs", "polygon_ms", b"polygon_ms", "queue_ms", b"queue_ms", "read_ms", b"read_ms"]) -> None: ...
 
 global___Timings = Timings
 
@@ -968,72 +1018,19 @@ class SegmentBatchResponse(google.protobuf.message.Message):
     @property
     def outline(self) -> global___Outline: ...
     @property
-    def error(self) -> global___Error: ...
+    def error(self) -> google.rpc.status_pb2.Status: ...
     def __init__(
         self,
         *,
         id: builtins.str = ...,
         outline: global___Outline | None = ...,
-        error: global___Error | None = ...,
+        error: google.rpc.status_pb2.Status | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["error", b"error", "outcome", b"outcome", "outline", b"outline"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["error", b"error", "id", b"id", "outcome", b"outcome", "outline", b"outline"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["outcome", b"outcome"]) -> typing.Literal["outline", "error"] | None: ...
 
 global___SegmentBatchResponse = SegmentBatchResponse
-
-@typing.final
-class Error(google.protobuf.message.Message):
-    """One failed item of a stream; the counterpart of a failed call's status."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    @typing.final
-    class DetailsEntry(google.protobuf.message.Message):
-        DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: builtins.int
-        VALUE_FIELD_NUMBER: builtins.int
-        key: builtins.str
-        value: builtins.str
-        def __init__(
-            self,
-            *,
-            key: builtins.str = ...,
-            value: builtins.str = ...,
-        ) -> None: ...
-        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
-
-    CODE_FIELD_NUMBER: builtins.int
-    REASON_FIELD_NUMBER: builtins.int
-    MESSAGE_FIELD_NUMBER: builtins.int
-    DETAILS_FIELD_NUMBER: builtins.int
-    PIXELS_NEEDED_FIELD_NUMBER: builtins.int
-    code: builtins.int
-    """A google.rpc.Code number, for example 3 for INVALID_ARGUMENT."""
-    reason: builtins.str
-    """Stable and machine-readable, for example "EMPTY_PROMPT"."""
-    message: builtins.str
-    """What happened and what to do; for people."""
-    @property
-    def details(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
-    @property
-    def pixels_needed(self) -> global___PixelsNeeded:
-        """With reason PIXELS_NEEDED."""
-
-    def __init__(
-        self,
-        *,
-        code: builtins.int = ...,
-        reason: builtins.str = ...,
-        message: builtins.str = ...,
-        details: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
-        pixels_needed: global___PixelsNeeded | None = ...,
-    ) -> None: ...
-    def HasField(self, field_name: typing.Literal["pixels_needed", b"pixels_needed"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "details", b"details", "message", b"message", "pixels_needed", b"pixels_needed", "reason", b"reason"]) -> None: ...
-
-global___Error = Error
 
 @typing.final
 class InteractRequest(google.protobuf.message.Message):
@@ -1309,13 +1306,13 @@ class ObjectError(google.protobuf.message.Message):
     object_id: builtins.str
     revision: builtins.int
     @property
-    def error(self) -> global___Error: ...
+    def error(self) -> google.rpc.status_pb2.Status: ...
     def __init__(
         self,
         *,
         object_id: builtins.str = ...,
         revision: builtins.int = ...,
-        error: global___Error | None = ...,
+        error: google.rpc.status_pb2.Status | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["error", b"error"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["error", b"error", "object_id", b"object_id", "revision", b"revision"]) -> None: ...
@@ -1421,11 +1418,16 @@ class SegmentEverythingRequest(google.protobuf.message.Message):
     OPTIONS_FIELD_NUMBER: builtins.int
     TILES_FIELD_NUMBER: builtins.int
     MPP_FIELD_NUMBER: builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: builtins.int
     slide_id: builtins.str
     model: builtins.str
     """As in SegmentRequest."""
     mpp: builtins.float
     """As in SegmentRequest."""
+    resume_token: builtins.bytes
+    """Of the last answer that came of the same request: the search goes on after it. Empty: from the beginning. INVALID_FIELD
+    where anything else of the request is another, or the slide or the model's weights are; tiles may be others.
+    """
     @property
     def region(self) -> wsisam.v1.geometry_pb2.MultiPolygon:
         """Where to look: polygons with holes, in any order and orientation. Borders that cross themselves are mended: inside a
@@ -1457,9 +1459,10 @@ class SegmentEverythingRequest(google.protobuf.message.Message):
         options: global___OutlineOptions | None = ...,
         tiles: collections.abc.Iterable[global___PixelTile] | None = ...,
         mpp: builtins.float | None = ...,
+        resume_token: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_mpp", b"_mpp", "filter", b"filter", "mpp", b"mpp", "options", b"options", "region", b"region"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_mpp", b"_mpp", "existing", b"existing", "filter", b"filter", "model", b"model", "mpp", b"mpp", "options", b"options", "region", b"region", "slide_id", b"slide_id", "tiles", b"tiles"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_mpp", b"_mpp", "existing", b"existing", "filter", b"filter", "model", b"model", "mpp", b"mpp", "options", b"options", "region", b"region", "resume_token", b"resume_token", "slide_id", b"slide_id", "tiles", b"tiles"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_mpp", b"_mpp"]) -> typing.Literal["mpp"] | None: ...
 
 global___SegmentEverythingRequest = SegmentEverythingRequest
@@ -1532,6 +1535,7 @@ class SegmentEverythingResponse(google.protobuf.message.Message):
     DOWNSAMPLE_FIELD_NUMBER: builtins.int
     PIXEL_SIZE_FIELD_NUMBER: builtins.int
     UNREADABLE_FIELD_NUMBER: builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: builtins.int
     windows_done: builtins.int
     windows_total: builtins.int
     """All of them, from the first answer on. Those of background alone are read, not encoded: they are done soon."""
@@ -1539,6 +1543,10 @@ class SegmentEverythingResponse(google.protobuf.message.Message):
     """The unit of lengths in ProposalFilter for this slide."""
     downsample: builtins.float
     """Level-0 pixels per pixel of the windows."""
+    resume_token: builtins.bytes
+    """Names what is final with this answer; see `SegmentEverythingRequest.resume_token`. Opaque: keep the newest one. It
+    grows with the windows at the search's edge, to a few kilobytes in a wide region.
+    """
     @property
     def proposals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Proposal]: ...
     @property
@@ -1564,9 +1572,10 @@ class SegmentEverythingResponse(google.protobuf.message.Message):
         downsample: builtins.float = ...,
         pixel_size: global___PixelSize | None = ...,
         unreadable: collections.abc.Iterable[wsisam.v1.geometry_pb2.Window] | None = ...,
+        resume_token: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["counts", b"counts", "pixel_size", b"pixel_size"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["counts", b"counts", "downsample", b"downsample", "pixel_size", b"pixel_size", "proposals", b"proposals", "unit", b"unit", "unreadable", b"unreadable", "windows_done", b"windows_done", "windows_total", b"windows_total"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["counts", b"counts", "downsample", b"downsample", "pixel_size", b"pixel_size", "proposals", b"proposals", "resume_token", b"resume_token", "unit", b"unit", "unreadable", b"unreadable", "windows_done", b"windows_done", "windows_total", b"windows_total"]) -> None: ...
 
 global___SegmentEverythingResponse = SegmentEverythingResponse
 

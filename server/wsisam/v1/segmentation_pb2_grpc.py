@@ -31,11 +31,16 @@ class SegmentationStub(object):
     How to use it. OpenSlide once for each image; then Segment for a single prompt, SegmentBatch for many, or Interact
     while an annotator works on the image. An outline is stored only where its prompt says so (`commit`).
 
-    Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
-    "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py), and structured metadata. The message says
-    what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
-    use `Error` and leave the stream open. Where trying again helps, the metadata hold `retry_seconds`, and a failed call's
-    status a google.rpc.RetryInfo, too. Every RPC may also end with
+    Errors. An error is a google.rpc.Status: of a failed call in `grpc-status-details-bin`, of one prompt inside a stream
+    in the answer, which leaves the stream open. Its message says what to do. Its details are
+    google.rpc.ErrorInfo   always: domain "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py),
+    and structured metadata. Values that echo what was sent are cut at 200
+    characters, or 400 bytes.
+    google.rpc.BadRequest  where a field of the request is at fault: its path from the request's message, such as
+    "items[3].prompt.points[0].label", and what is wrong with it.
+    google.rpc.RetryInfo   where the same request may succeed later without anybody's doing: how long to wait.
+    PixelsNeeded           with reason PIXELS_NEEDED.
+    Every RPC may also end with
     UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
     ENGINE_UNAVAILABLE: the machine that was to answer a prompt was lost. Send the prompt again.
     INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
@@ -53,7 +58,12 @@ class SegmentationStub(object):
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch;
+    annotators and administrators everything.
+
+    Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
+    name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
+    (docs/decisions/0039-removed-names-stay-reserved.md).
 
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
@@ -77,6 +87,11 @@ class SegmentationStub(object):
                 '/wsisam.v1.Segmentation/OpenSlide',
                 request_serializer=wsisam_dot_v1_dot_segmentation__pb2.OpenSlideRequest.SerializeToString,
                 response_deserializer=wsisam_dot_v1_dot_segmentation__pb2.OpenSlideResponse.FromString,
+                _registered_method=True)
+        self.CloseSlide = channel.unary_unary(
+                '/wsisam.v1.Segmentation/CloseSlide',
+                request_serializer=wsisam_dot_v1_dot_segmentation__pb2.CloseSlideRequest.SerializeToString,
+                response_deserializer=wsisam_dot_v1_dot_segmentation__pb2.CloseSlideResponse.FromString,
                 _registered_method=True)
         self.Segment = channel.unary_unary(
                 '/wsisam.v1.Segmentation/Segment',
@@ -106,11 +121,16 @@ class SegmentationServicer(object):
     How to use it. OpenSlide once for each image; then Segment for a single prompt, SegmentBatch for many, or Interact
     while an annotator works on the image. An outline is stored only where its prompt says so (`commit`).
 
-    Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
-    "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py), and structured metadata. The message says
-    what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
-    use `Error` and leave the stream open. Where trying again helps, the metadata hold `retry_seconds`, and a failed call's
-    status a google.rpc.RetryInfo, too. Every RPC may also end with
+    Errors. An error is a google.rpc.Status: of a failed call in `grpc-status-details-bin`, of one prompt inside a stream
+    in the answer, which leaves the stream open. Its message says what to do. Its details are
+    google.rpc.ErrorInfo   always: domain "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py),
+    and structured metadata. Values that echo what was sent are cut at 200
+    characters, or 400 bytes.
+    google.rpc.BadRequest  where a field of the request is at fault: its path from the request's message, such as
+    "items[3].prompt.points[0].label", and what is wrong with it.
+    google.rpc.RetryInfo   where the same request may succeed later without anybody's doing: how long to wait.
+    PixelsNeeded           with reason PIXELS_NEEDED.
+    Every RPC may also end with
     UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
     ENGINE_UNAVAILABLE: the machine that was to answer a prompt was lost. Send the prompt again.
     INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
@@ -128,7 +148,12 @@ class SegmentationServicer(object):
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch;
+    annotators and administrators everything.
+
+    Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
+    name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
+    (docs/decisions/0039-removed-names-stay-reserved.md).
 
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
@@ -165,6 +190,22 @@ class SegmentationServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CloseSlide(self, request, context):
+        """Says that a client is done with a slide. In pixel mode, whose slides are one client's own, it frees the pixels that
+        were sent and what was encoded of them. A slide that the server reads itself is shared by all: nothing happens.
+
+        Idempotent. An id that is not open has no effect, and neither has the id of a slide in pixel mode that another user
+        opened, unless an administrator calls. A read that is under way ends first. What else uses the slide then meets UNKNOWN_SLIDE_ID: later calls, the
+        items that are left of a batch, a survey at its next window. An Interact stream on it answers the prompts that it has
+        with UNKNOWN_SLIDE_ID and ends with UNKNOWN_SLIDE_ID; only an outline that is being stored is still answered.
+
+        Errors:
+        INVALID_ARGUMENT     INVALID_FIELD: an empty slide_id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Segment(self, request, context):
         """One prompt, one outline.
 
@@ -187,7 +228,8 @@ class SegmentationServicer(object):
         memory that models may have; TOO_MANY_PROMPTS: of this user, in all streams and calls.
         UNAVAILABLE          SLIDE_UNAVAILABLE: the drive that the slide lies on does not answer.
         With `commit`, also what Annotations.Save may end with. The outline is then not answered.
-        A model that is not in memory yet (Model.loaded) is loaded first: the first prompt that names it takes seconds longer.
+        A model that is not in memory yet (MODEL_STATE_INSTALLED) is loaded first: the first prompt that names it takes
+        seconds longer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -196,7 +238,9 @@ class SegmentationServicer(object):
     def SegmentBatch(self, request, context):
         """Many prompts on one slide. Answers come as they are ready, in any order, each with its item's id; each item is
         answered exactly once, by an outline or an error. An item's error does not end the stream. A server that stops
-        answers what it has begun and ends the call with SHUTTING_DOWN; ask for the rest again.
+        answers what it has begun and ends the call with SHUTTING_DOWN. To go on after that, or after a lost connection, ask
+        again for the items whose ids were not answered. An item with a `commit` may have been stored though its answer was
+        lost: asked again, with the same annotation_id, it makes no second annotation.
 
         Errors of the call as a whole: UNKNOWN_SLIDE_ID, UNKNOWN_MODEL, MODEL_UNAVAILABLE, INVALID_FIELD (no items, over
         100,000 items, an id that is empty, too long or used twice). Errors of an item: as for Segment.
@@ -215,7 +259,7 @@ class SegmentationServicer(object):
         Errors that end the stream:
         FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED, MODEL_UNAVAILABLE.
         ALREADY_EXISTS       SESSION_IN_USE: another live stream has this session id.
-        NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
+        NOT_FOUND            UNKNOWN_SLIDE_ID, also when the slide is closed while the stream is open; UNKNOWN_MODEL.
         INVALID_ARGUMENT     INVALID_FIELD in `start`.
         UNAVAILABLE          SHUTTING_DOWN: once the prompts that were taken are answered.
         Errors of one prompt (the stream goes on): as for Segment, and
@@ -224,11 +268,11 @@ class SegmentationServicer(object):
         UNAVAILABLE          SHUTTING_DOWN: the prompt came when the server was stopping, or there was no time left for it.
         The stream ends, too; send the prompt again on a new one.
         RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_MANY_OBJECTS; TOO_MANY_MESSAGES: a prompt that came faster than its user may
-        send. It was not taken: send it again, with the same revision, after `retry_seconds`.
+        send. It was not taken: send it again, with the same revision, after its RetryInfo.
         FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
         prompt waits for cannot come any more.
         Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
-        the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
+        the metadata), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
         A client that does not read its answers is not read either. Viewports may be sent with each move: of those that come
         faster than their user may send, the newest counts. Cancels and tiles that come so fast are read later.
         """
@@ -246,6 +290,10 @@ class SegmentationServicer(object):
         that could hold a better outline of it. Every answer tells how far the work is; cancel the call to end it. It is done
         as a batch: clicks of others, and one's own, go first.
 
+        A call that was cut off can be gone on with. Send the same request again with the `resume_token` of the last answer
+        that came: the search goes on after it, and all answers together are those of a call that was not cut off. No object
+        comes twice and none is lost, as far as the model gives the same outlines again.
+
         Errors:
         NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
         INVALID_ARGUMENT     INVALID_REGION: empty, not a polygon any more once crossings are mended, or with more than 500,000
@@ -259,8 +307,7 @@ class SegmentationServicer(object):
         NOT_FOUND, SLIDE_NOT_FOUND); TILE_NOT_REQUESTED; PIXELS_NEEDED: in pixel mode; the details hold
         all windows that the region takes. Repeat the call with their tiles, or with a smaller region
         where they do not fit into a message.
-        UNAVAILABLE          SLIDE_UNAVAILABLE. SHUTTING_DOWN: what was answered before is final. Ask for the rest again, with what came as
-        `existing`.
+        UNAVAILABLE          SLIDE_UNAVAILABLE. SHUTTING_DOWN: what was answered before is final. Go on with `resume_token`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -278,6 +325,11 @@ def add_SegmentationServicer_to_server(servicer, server):
                     servicer.OpenSlide,
                     request_deserializer=wsisam_dot_v1_dot_segmentation__pb2.OpenSlideRequest.FromString,
                     response_serializer=wsisam_dot_v1_dot_segmentation__pb2.OpenSlideResponse.SerializeToString,
+            ),
+            'CloseSlide': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseSlide,
+                    request_deserializer=wsisam_dot_v1_dot_segmentation__pb2.CloseSlideRequest.FromString,
+                    response_serializer=wsisam_dot_v1_dot_segmentation__pb2.CloseSlideResponse.SerializeToString,
             ),
             'Segment': grpc.unary_unary_rpc_method_handler(
                     servicer.Segment,
@@ -313,11 +365,16 @@ class Segmentation(object):
     How to use it. OpenSlide once for each image; then Segment for a single prompt, SegmentBatch for many, or Interact
     while an annotator works on the image. An outline is stored only where its prompt says so (`commit`).
 
-    Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
-    "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py), and structured metadata. The message says
-    what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
-    use `Error` and leave the stream open. Where trying again helps, the metadata hold `retry_seconds`, and a failed call's
-    status a google.rpc.RetryInfo, too. Every RPC may also end with
+    Errors. An error is a google.rpc.Status: of a failed call in `grpc-status-details-bin`, of one prompt inside a stream
+    in the answer, which leaves the stream open. Its message says what to do. Its details are
+    google.rpc.ErrorInfo   always: domain "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py),
+    and structured metadata. Values that echo what was sent are cut at 200
+    characters, or 400 bytes.
+    google.rpc.BadRequest  where a field of the request is at fault: its path from the request's message, such as
+    "items[3].prompt.points[0].label", and what is wrong with it.
+    google.rpc.RetryInfo   where the same request may succeed later without anybody's doing: how long to wait.
+    PixelsNeeded           with reason PIXELS_NEEDED.
+    Every RPC may also end with
     UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
     ENGINE_UNAVAILABLE: the machine that was to answer a prompt was lost. Send the prompt again.
     INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
@@ -335,7 +392,12 @@ class Segmentation(object):
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch;
+    annotators and administrators everything.
+
+    Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
+    name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
+    (docs/decisions/0039-removed-names-stay-reserved.md).
 
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
@@ -388,6 +450,33 @@ class Segmentation(object):
             '/wsisam.v1.Segmentation/OpenSlide',
             wsisam_dot_v1_dot_segmentation__pb2.OpenSlideRequest.SerializeToString,
             wsisam_dot_v1_dot_segmentation__pb2.OpenSlideResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseSlide(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/wsisam.v1.Segmentation/CloseSlide',
+            wsisam_dot_v1_dot_segmentation__pb2.CloseSlideRequest.SerializeToString,
+            wsisam_dot_v1_dot_segmentation__pb2.CloseSlideResponse.FromString,
             options,
             channel_credentials,
             insecure,

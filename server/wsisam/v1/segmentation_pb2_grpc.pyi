@@ -23,11 +23,16 @@ class SegmentationStub:
     How to use it. OpenSlide once for each image; then Segment for a single prompt, SegmentBatch for many, or Interact
     while an annotator works on the image. An outline is stored only where its prompt says so (`commit`).
 
-    Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
-    "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py), and structured metadata. The message says
-    what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
-    use `Error` and leave the stream open. Where trying again helps, the metadata hold `retry_seconds`, and a failed call's
-    status a google.rpc.RetryInfo, too. Every RPC may also end with
+    Errors. An error is a google.rpc.Status: of a failed call in `grpc-status-details-bin`, of one prompt inside a stream
+    in the answer, which leaves the stream open. Its message says what to do. Its details are
+      google.rpc.ErrorInfo   always: domain "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py),
+                             and structured metadata. Values that echo what was sent are cut at 200
+                             characters, or 400 bytes.
+      google.rpc.BadRequest  where a field of the request is at fault: its path from the request's message, such as
+                             "items[3].prompt.points[0].label", and what is wrong with it.
+      google.rpc.RetryInfo   where the same request may succeed later without anybody's doing: how long to wait.
+      PixelsNeeded           with reason PIXELS_NEEDED.
+    Every RPC may also end with
       UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
                           ENGINE_UNAVAILABLE: the machine that was to answer a prompt was lost. Send the prompt again.
       INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
@@ -45,7 +50,12 @@ class SegmentationStub:
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch;
+    annotators and administrators everything.
+
+    Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
+    name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
+    (docs/decisions/0039-removed-names-stay-reserved.md).
 
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
@@ -83,6 +93,22 @@ class SegmentationStub:
       INVALID_ARGUMENT     INVALID_FIELD in `pixels`.
     """
 
+    CloseSlide: grpc.UnaryUnaryMultiCallable[
+        wsisam.v1.segmentation_pb2.CloseSlideRequest,
+        wsisam.v1.segmentation_pb2.CloseSlideResponse,
+    ]
+    """Says that a client is done with a slide. In pixel mode, whose slides are one client's own, it frees the pixels that
+    were sent and what was encoded of them. A slide that the server reads itself is shared by all: nothing happens.
+
+    Idempotent. An id that is not open has no effect, and neither has the id of a slide in pixel mode that another user
+    opened, unless an administrator calls. A read that is under way ends first. What else uses the slide then meets UNKNOWN_SLIDE_ID: later calls, the
+    items that are left of a batch, a survey at its next window. An Interact stream on it answers the prompts that it has
+    with UNKNOWN_SLIDE_ID and ends with UNKNOWN_SLIDE_ID; only an outline that is being stored is still answered.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: an empty slide_id.
+    """
+
     Segment: grpc.UnaryUnaryMultiCallable[
         wsisam.v1.segmentation_pb2.SegmentRequest,
         wsisam.v1.segmentation_pb2.SegmentResponse,
@@ -108,7 +134,8 @@ class SegmentationStub:
                            memory that models may have; TOO_MANY_PROMPTS: of this user, in all streams and calls.
       UNAVAILABLE          SLIDE_UNAVAILABLE: the drive that the slide lies on does not answer.
       With `commit`, also what Annotations.Save may end with. The outline is then not answered.
-    A model that is not in memory yet (Model.loaded) is loaded first: the first prompt that names it takes seconds longer.
+    A model that is not in memory yet (MODEL_STATE_INSTALLED) is loaded first: the first prompt that names it takes
+    seconds longer.
     """
 
     SegmentBatch: grpc.UnaryStreamMultiCallable[
@@ -117,7 +144,9 @@ class SegmentationStub:
     ]
     """Many prompts on one slide. Answers come as they are ready, in any order, each with its item's id; each item is
     answered exactly once, by an outline or an error. An item's error does not end the stream. A server that stops
-    answers what it has begun and ends the call with SHUTTING_DOWN; ask for the rest again.
+    answers what it has begun and ends the call with SHUTTING_DOWN. To go on after that, or after a lost connection, ask
+    again for the items whose ids were not answered. An item with a `commit` may have been stored though its answer was
+    lost: asked again, with the same annotation_id, it makes no second annotation.
 
     Errors of the call as a whole: UNKNOWN_SLIDE_ID, UNKNOWN_MODEL, MODEL_UNAVAILABLE, INVALID_FIELD (no items, over
     100,000 items, an id that is empty, too long or used twice). Errors of an item: as for Segment.
@@ -136,7 +165,7 @@ class SegmentationStub:
     Errors that end the stream:
       FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED, MODEL_UNAVAILABLE.
       ALREADY_EXISTS       SESSION_IN_USE: another live stream has this session id.
-      NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
+      NOT_FOUND            UNKNOWN_SLIDE_ID, also when the slide is closed while the stream is open; UNKNOWN_MODEL.
       INVALID_ARGUMENT     INVALID_FIELD in `start`.
       UNAVAILABLE          SHUTTING_DOWN: once the prompts that were taken are answered.
     Errors of one prompt (the stream goes on): as for Segment, and
@@ -145,11 +174,11 @@ class SegmentationStub:
       UNAVAILABLE          SHUTTING_DOWN: the prompt came when the server was stopping, or there was no time left for it.
                            The stream ends, too; send the prompt again on a new one.
       RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_MANY_OBJECTS; TOO_MANY_MESSAGES: a prompt that came faster than its user may
-                           send. It was not taken: send it again, with the same revision, after `retry_seconds`.
+                           send. It was not taken: send it again, with the same revision, after its RetryInfo.
       FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
                            prompt waits for cannot come any more.
     Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
-    the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
+    the metadata), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
     A client that does not read its answers is not read either. Viewports may be sent with each move: of those that come
     faster than their user may send, the newest counts. Cancels and tiles that come so fast are read later.
     """
@@ -167,6 +196,10 @@ class SegmentationStub:
     that could hold a better outline of it. Every answer tells how far the work is; cancel the call to end it. It is done
     as a batch: clicks of others, and one's own, go first.
 
+    A call that was cut off can be gone on with. Send the same request again with the `resume_token` of the last answer
+    that came: the search goes on after it, and all answers together are those of a call that was not cut off. No object
+    comes twice and none is lost, as far as the model gives the same outlines again.
+
     Errors:
       NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
       INVALID_ARGUMENT     INVALID_REGION: empty, not a polygon any more once crossings are mended, or with more than 500,000
@@ -180,8 +213,7 @@ class SegmentationStub:
                            NOT_FOUND, SLIDE_NOT_FOUND); TILE_NOT_REQUESTED; PIXELS_NEEDED: in pixel mode; the details hold
                            all windows that the region takes. Repeat the call with their tiles, or with a smaller region
                            where they do not fit into a message.
-      UNAVAILABLE          SLIDE_UNAVAILABLE. SHUTTING_DOWN: what was answered before is final. Ask for the rest again, with what came as
-                           `existing`.
+      UNAVAILABLE          SLIDE_UNAVAILABLE. SHUTTING_DOWN: what was answered before is final. Go on with `resume_token`.
     """
 
 class SegmentationAsyncStub:
@@ -190,11 +222,16 @@ class SegmentationAsyncStub:
     How to use it. OpenSlide once for each image; then Segment for a single prompt, SegmentBatch for many, or Interact
     while an annotator works on the image. An outline is stored only where its prompt says so (`commit`).
 
-    Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
-    "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py), and structured metadata. The message says
-    what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
-    use `Error` and leave the stream open. Where trying again helps, the metadata hold `retry_seconds`, and a failed call's
-    status a google.rpc.RetryInfo, too. Every RPC may also end with
+    Errors. An error is a google.rpc.Status: of a failed call in `grpc-status-details-bin`, of one prompt inside a stream
+    in the answer, which leaves the stream open. Its message says what to do. Its details are
+      google.rpc.ErrorInfo   always: domain "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py),
+                             and structured metadata. Values that echo what was sent are cut at 200
+                             characters, or 400 bytes.
+      google.rpc.BadRequest  where a field of the request is at fault: its path from the request's message, such as
+                             "items[3].prompt.points[0].label", and what is wrong with it.
+      google.rpc.RetryInfo   where the same request may succeed later without anybody's doing: how long to wait.
+      PixelsNeeded           with reason PIXELS_NEEDED.
+    Every RPC may also end with
       UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
                           ENGINE_UNAVAILABLE: the machine that was to answer a prompt was lost. Send the prompt again.
       INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
@@ -212,7 +249,12 @@ class SegmentationAsyncStub:
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch;
+    annotators and administrators everything.
+
+    Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
+    name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
+    (docs/decisions/0039-removed-names-stay-reserved.md).
 
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
@@ -249,6 +291,22 @@ class SegmentationAsyncStub:
       INVALID_ARGUMENT     INVALID_FIELD in `pixels`.
     """
 
+    CloseSlide: grpc.aio.UnaryUnaryMultiCallable[
+        wsisam.v1.segmentation_pb2.CloseSlideRequest,
+        wsisam.v1.segmentation_pb2.CloseSlideResponse,
+    ]
+    """Says that a client is done with a slide. In pixel mode, whose slides are one client's own, it frees the pixels that
+    were sent and what was encoded of them. A slide that the server reads itself is shared by all: nothing happens.
+
+    Idempotent. An id that is not open has no effect, and neither has the id of a slide in pixel mode that another user
+    opened, unless an administrator calls. A read that is under way ends first. What else uses the slide then meets UNKNOWN_SLIDE_ID: later calls, the
+    items that are left of a batch, a survey at its next window. An Interact stream on it answers the prompts that it has
+    with UNKNOWN_SLIDE_ID and ends with UNKNOWN_SLIDE_ID; only an outline that is being stored is still answered.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: an empty slide_id.
+    """
+
     Segment: grpc.aio.UnaryUnaryMultiCallable[
         wsisam.v1.segmentation_pb2.SegmentRequest,
         wsisam.v1.segmentation_pb2.SegmentResponse,
@@ -274,7 +332,8 @@ class SegmentationAsyncStub:
                            memory that models may have; TOO_MANY_PROMPTS: of this user, in all streams and calls.
       UNAVAILABLE          SLIDE_UNAVAILABLE: the drive that the slide lies on does not answer.
       With `commit`, also what Annotations.Save may end with. The outline is then not answered.
-    A model that is not in memory yet (Model.loaded) is loaded first: the first prompt that names it takes seconds longer.
+    A model that is not in memory yet (MODEL_STATE_INSTALLED) is loaded first: the first prompt that names it takes
+    seconds longer.
     """
 
     SegmentBatch: grpc.aio.UnaryStreamMultiCallable[
@@ -283,7 +342,9 @@ class SegmentationAsyncStub:
     ]
     """Many prompts on one slide. Answers come as they are ready, in any order, each with its item's id; each item is
     answered exactly once, by an outline or an error. An item's error does not end the stream. A server that stops
-    answers what it has begun and ends the call with SHUTTING_DOWN; ask for the rest again.
+    answers what it has begun and ends the call with SHUTTING_DOWN. To go on after that, or after a lost connection, ask
+    again for the items whose ids were not answered. An item with a `commit` may have been stored though its answer was
+    lost: asked again, with the same annotation_id, it makes no second annotation.
 
     Errors of the call as a whole: UNKNOWN_SLIDE_ID, UNKNOWN_MODEL, MODEL_UNAVAILABLE, INVALID_FIELD (no items, over
     100,000 items, an id that is empty, too long or used twice). Errors of an item: as for Segment.
@@ -302,7 +363,7 @@ class SegmentationAsyncStub:
     Errors that end the stream:
       FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED, MODEL_UNAVAILABLE.
       ALREADY_EXISTS       SESSION_IN_USE: another live stream has this session id.
-      NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
+      NOT_FOUND            UNKNOWN_SLIDE_ID, also when the slide is closed while the stream is open; UNKNOWN_MODEL.
       INVALID_ARGUMENT     INVALID_FIELD in `start`.
       UNAVAILABLE          SHUTTING_DOWN: once the prompts that were taken are answered.
     Errors of one prompt (the stream goes on): as for Segment, and
@@ -311,11 +372,11 @@ class SegmentationAsyncStub:
       UNAVAILABLE          SHUTTING_DOWN: the prompt came when the server was stopping, or there was no time left for it.
                            The stream ends, too; send the prompt again on a new one.
       RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_MANY_OBJECTS; TOO_MANY_MESSAGES: a prompt that came faster than its user may
-                           send. It was not taken: send it again, with the same revision, after `retry_seconds`.
+                           send. It was not taken: send it again, with the same revision, after its RetryInfo.
       FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
                            prompt waits for cannot come any more.
     Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
-    the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
+    the metadata), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
     A client that does not read its answers is not read either. Viewports may be sent with each move: of those that come
     faster than their user may send, the newest counts. Cancels and tiles that come so fast are read later.
     """
@@ -333,6 +394,10 @@ class SegmentationAsyncStub:
     that could hold a better outline of it. Every answer tells how far the work is; cancel the call to end it. It is done
     as a batch: clicks of others, and one's own, go first.
 
+    A call that was cut off can be gone on with. Send the same request again with the `resume_token` of the last answer
+    that came: the search goes on after it, and all answers together are those of a call that was not cut off. No object
+    comes twice and none is lost, as far as the model gives the same outlines again.
+
     Errors:
       NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
       INVALID_ARGUMENT     INVALID_REGION: empty, not a polygon any more once crossings are mended, or with more than 500,000
@@ -346,8 +411,7 @@ class SegmentationAsyncStub:
                            NOT_FOUND, SLIDE_NOT_FOUND); TILE_NOT_REQUESTED; PIXELS_NEEDED: in pixel mode; the details hold
                            all windows that the region takes. Repeat the call with their tiles, or with a smaller region
                            where they do not fit into a message.
-      UNAVAILABLE          SLIDE_UNAVAILABLE. SHUTTING_DOWN: what was answered before is final. Ask for the rest again, with what came as
-                           `existing`.
+      UNAVAILABLE          SLIDE_UNAVAILABLE. SHUTTING_DOWN: what was answered before is final. Go on with `resume_token`.
     """
 
 class SegmentationServicer(metaclass=abc.ABCMeta):
@@ -356,11 +420,16 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
     How to use it. OpenSlide once for each image; then Segment for a single prompt, SegmentBatch for many, or Interact
     while an annotator works on the image. An outline is stored only where its prompt says so (`commit`).
 
-    Errors. A failed call carries, in `grpc-status-details-bin`, a google.rpc.Status with a google.rpc.ErrorInfo: domain
-    "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py), and structured metadata. The message says
-    what to do; metadata values that echo what was sent are cut at 200 characters. Per-prompt failures inside a stream
-    use `Error` and leave the stream open. Where trying again helps, the metadata hold `retry_seconds`, and a failed call's
-    status a google.rpc.RetryInfo, too. Every RPC may also end with
+    Errors. An error is a google.rpc.Status: of a failed call in `grpc-status-details-bin`, of one prompt inside a stream
+    in the answer, which leaves the stream open. Its message says what to do. Its details are
+      google.rpc.ErrorInfo   always: domain "wsisam", a stable `reason` (named below and in wsisam_server/core/errors.py),
+                             and structured metadata. Values that echo what was sent are cut at 200
+                             characters, or 400 bytes.
+      google.rpc.BadRequest  where a field of the request is at fault: its path from the request's message, such as
+                             "items[3].prompt.points[0].label", and what is wrong with it.
+      google.rpc.RetryInfo   where the same request may succeed later without anybody's doing: how long to wait.
+      PixelsNeeded           with reason PIXELS_NEEDED.
+    Every RPC may also end with
       UNAVAILABLE         STARTING: the model is being loaded. SHUTTING_DOWN: the server is stopping. Connect again.
                           ENGINE_UNAVAILABLE: the machine that was to answer a prompt was lost. Send the prompt again.
       INVALID_ARGUMENT    INVALID_FIELD: also for bytes that are not a message of the method's type.
@@ -378,7 +447,12 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
 
     Identity. A server on loopback asks for no token unless it was told to; any other does, for everything but
     grpc.health.v1.Health/Check. Send it as metadata, `authorization: Bearer TOKEN`, over TLS. Readers may call ListModels,
-    OpenSlide (by reference), and of Annotations Get, List, History and Watch; annotators and administrators everything.
+    OpenSlide (by reference), CloseSlide, and of Annotations Get, List, ListRevisions, ListSlides, GetStore and Watch;
+    annotators and administrators everything.
+
+    Compatibility. From the first release on, fields and methods are only added. What is removed leaves its number and its
+    name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
+    (docs/decisions/0039-removed-names-stay-reserved.md).
 
     Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
@@ -420,6 +494,24 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
         """
 
     @abc.abstractmethod
+    def CloseSlide(
+        self,
+        request: wsisam.v1.segmentation_pb2.CloseSlideRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[wsisam.v1.segmentation_pb2.CloseSlideResponse, collections.abc.Awaitable[wsisam.v1.segmentation_pb2.CloseSlideResponse]]:
+        """Says that a client is done with a slide. In pixel mode, whose slides are one client's own, it frees the pixels that
+        were sent and what was encoded of them. A slide that the server reads itself is shared by all: nothing happens.
+
+        Idempotent. An id that is not open has no effect, and neither has the id of a slide in pixel mode that another user
+        opened, unless an administrator calls. A read that is under way ends first. What else uses the slide then meets UNKNOWN_SLIDE_ID: later calls, the
+        items that are left of a batch, a survey at its next window. An Interact stream on it answers the prompts that it has
+        with UNKNOWN_SLIDE_ID and ends with UNKNOWN_SLIDE_ID; only an outline that is being stored is still answered.
+
+        Errors:
+          INVALID_ARGUMENT     INVALID_FIELD: an empty slide_id.
+        """
+
+    @abc.abstractmethod
     def Segment(
         self,
         request: wsisam.v1.segmentation_pb2.SegmentRequest,
@@ -446,7 +538,8 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
                                memory that models may have; TOO_MANY_PROMPTS: of this user, in all streams and calls.
           UNAVAILABLE          SLIDE_UNAVAILABLE: the drive that the slide lies on does not answer.
           With `commit`, also what Annotations.Save may end with. The outline is then not answered.
-        A model that is not in memory yet (Model.loaded) is loaded first: the first prompt that names it takes seconds longer.
+        A model that is not in memory yet (MODEL_STATE_INSTALLED) is loaded first: the first prompt that names it takes
+        seconds longer.
         """
 
     @abc.abstractmethod
@@ -457,7 +550,9 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[collections.abc.Iterator[wsisam.v1.segmentation_pb2.SegmentBatchResponse], collections.abc.AsyncIterator[wsisam.v1.segmentation_pb2.SegmentBatchResponse]]:
         """Many prompts on one slide. Answers come as they are ready, in any order, each with its item's id; each item is
         answered exactly once, by an outline or an error. An item's error does not end the stream. A server that stops
-        answers what it has begun and ends the call with SHUTTING_DOWN; ask for the rest again.
+        answers what it has begun and ends the call with SHUTTING_DOWN. To go on after that, or after a lost connection, ask
+        again for the items whose ids were not answered. An item with a `commit` may have been stored though its answer was
+        lost: asked again, with the same annotation_id, it makes no second annotation.
 
         Errors of the call as a whole: UNKNOWN_SLIDE_ID, UNKNOWN_MODEL, MODEL_UNAVAILABLE, INVALID_FIELD (no items, over
         100,000 items, an id that is empty, too long or used twice). Errors of an item: as for Segment.
@@ -478,7 +573,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
         Errors that end the stream:
           FAILED_PRECONDITION  SESSION_NOT_STARTED, SESSION_ALREADY_STARTED, MODEL_UNAVAILABLE.
           ALREADY_EXISTS       SESSION_IN_USE: another live stream has this session id.
-          NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
+          NOT_FOUND            UNKNOWN_SLIDE_ID, also when the slide is closed while the stream is open; UNKNOWN_MODEL.
           INVALID_ARGUMENT     INVALID_FIELD in `start`.
           UNAVAILABLE          SHUTTING_DOWN: once the prompts that were taken are answered.
         Errors of one prompt (the stream goes on): as for Segment, and
@@ -487,11 +582,11 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
           UNAVAILABLE          SHUTTING_DOWN: the prompt came when the server was stopping, or there was no time left for it.
                                The stream ends, too; send the prompt again on a new one.
           RESOURCE_EXHAUSTED   QUEUE_FULL, TOO_MANY_OBJECTS; TOO_MANY_MESSAGES: a prompt that came faster than its user may
-                               send. It was not taken: send it again, with the same revision, after `retry_seconds`.
+                               send. It was not taken: send it again, with the same revision, after its RetryInfo.
           FAILED_PRECONDITION  PIXELS_NEEDED: only after the client has ended its side of the stream, when pixels that a
                                prompt waits for cannot come any more.
         Errors of any other message come as `error` with an empty object_id: of a tile (with its x, y, width and height in
-        the details), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
+        the metadata), a viewport, a cancel, or a message of a kind that this server does not know (INVALID_FIELD).
         A client that does not read its answers is not read either. Viewports may be sent with each move: of those that come
         faster than their user may send, the newest counts. Cancels and tiles that come so fast are read later.
         """
@@ -511,6 +606,10 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
         that could hold a better outline of it. Every answer tells how far the work is; cancel the call to end it. It is done
         as a batch: clicks of others, and one's own, go first.
 
+        A call that was cut off can be gone on with. Send the same request again with the `resume_token` of the last answer
+        that came: the search goes on after it, and all answers together are those of a call that was not cut off. No object
+        comes twice and none is lost, as far as the model gives the same outlines again.
+
         Errors:
           NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
           INVALID_ARGUMENT     INVALID_REGION: empty, not a polygon any more once crossings are mended, or with more than 500,000
@@ -524,8 +623,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
                                NOT_FOUND, SLIDE_NOT_FOUND); TILE_NOT_REQUESTED; PIXELS_NEEDED: in pixel mode; the details hold
                                all windows that the region takes. Repeat the call with their tiles, or with a smaller region
                                where they do not fit into a message.
-          UNAVAILABLE          SLIDE_UNAVAILABLE. SHUTTING_DOWN: what was answered before is final. Ask for the rest again, with what came as
-                               `existing`.
+          UNAVAILABLE          SLIDE_UNAVAILABLE. SHUTTING_DOWN: what was answered before is final. Go on with `resume_token`.
         """
 
 def add_SegmentationServicer_to_server(servicer: SegmentationServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -1,6 +1,6 @@
 """The command line: `wsisam serve`, `segment` and the other commands of `COMMANDS`.
 
-What flows in: arguments. What flows out: text, files and an exit status (0 done, 1 failed, 2 wrong usage). Each
+In: arguments. Out: text, files and an exit status (0 done, 1 failed, 2 wrong usage). Each
 command is a module of its own, imported when it is run: `wsisam --help` must not wait for torch.
 """
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FileEntry:
     """An annotation out of a file.
 
     Attributes:
@@ -34,7 +34,7 @@ class Entry:
     draft: Draft
     place: str
 
-    def under(self, annotation_id: uuid.UUID) -> Entry:
+    def under(self, annotation_id: uuid.UUID) -> FileEntry:
         """The same annotation with another id."""
         return replace(self, draft=replace(self.draft, id=annotation_id))
 
@@ -47,7 +47,7 @@ def read_annotations(
     origin: Origin = lambda: None,
     kind: str = "auto",
     hint: str = "import it with 'wsisam import', and export it again",
-) -> tuple[list[Entry], int]:
+) -> tuple[list[FileEntry], int]:
     """The annotations in a file, and how many objects were left out; says which, and what else was not read.
 
     Args:
@@ -67,7 +67,7 @@ def read_annotations(
         raise click.ClickException(f"{path}: {error}") from error
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or 'cannot be read'}") from error
-    entries: list[Entry] = []
+    entries: list[FileEntry] = []
     left_out = 0
     problems = []
     for part in parts:
@@ -82,7 +82,7 @@ def read_annotations(
             problems.append(f"{where}: {error}")
             continue
         say(where, found.left_out, found.ignored, found.problems)
-        entries += map(Entry, found.drafts, (f"{where}, {place}" for place in found.places))
+        entries += map(FileEntry, found.drafts, (f"{where}, {place}" for place in found.positions))
         left_out += found.left_out.total()
     if len(problems) == len(parts):
         raise click.ClickException(problems[0] + _more(len(problems) - 1, "file"))

@@ -57,7 +57,7 @@ def slide_there(client: Client, slide: Path) -> str:
     """
     # A relative path that exists here is this file, not one of the same name below the server's roots.
     opened = client.open_slide(str(slide.resolve() if slide.is_file() else slide))
-    if opened.HasField("mpp_x") and opened.HasField("mpp_y"):
+    if opened.mpp_x is not None and opened.mpp_y is not None:
         say_if_not_square(opened.mpp_x, opened.mpp_y)
     return opened.slide_id
 

@@ -1,6 +1,6 @@
 """Composes the server: builds everything from the settings, starts it, stops it.
 
-What flows in: settings. What flows out: a running server. It must never decide anything about a prompt.
+In: settings. Out: a running server. It must never decide anything about a prompt.
 """
 
 from __future__ import annotations
@@ -22,17 +22,16 @@ from wsisam_server.core.settings import MIB, NONE
 from wsisam_server.core.tls import TlsError, credentials, is_loopback
 from wsisam_server.inference.embeddings import EmbeddingStore
 from wsisam_server.inference.scheduler import Device, ModelPool
-from wsisam_server.segmentation.segmenter import Observers, Segmenter
-from wsisam_server.service.identity import Keyring, Pace
-from wsisam_server.service.interceptors import Access, BoundaryInterceptor, Gate
-from wsisam_server.service.metrics.current import Current
+from wsisam_server.segmentation.segmenter import PromptListeners, Segmenter
+from wsisam_server.service.identity import Keyring, RateLimiter
+from wsisam_server.service.interceptors import Access, BoundaryInterceptor, ReadinessGate
+from wsisam_server.service.metrics.collector import ServerCollector
 from wsisam_server.service.metrics.endpoint import Endpoint
 from wsisam_server.service.metrics.recorder import Recorder
 from wsisam_server.service.servicers import AnnotationsServicer, SegmentationServicer
 from wsisam_server.service.sessions import Admission, CommitService
 from wsisam_server.service.tracing import spans
 from wsisam_server.slides import OpenSlides, SlideAccess
-from wsisam_server.wire.details import status_details
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from wsisam_model import WsiSam
     from wsisam_server.core.settings import Settings, Tls
     from wsisam_server.inference.scheduler import Models, ModelSource
-    from wsisam_server.segmentation.segmenter import Observer
+    from wsisam_server.segmentation.segmenter import PromptListener
 
 SEGMENTATION = segmentation_pb2.DESCRIPTOR.services_by_name["Segmentation"].full_name
 ANNOTATIONS = annotations_pb2.DESCRIPTOR.services_by_name["Annotations"].full_name
@@ -56,24 +55,24 @@ class StartError(Exception):
 OURS = "/wsisam."
 """What the names of our own methods begin with."""
 
-FAREWELL_SECONDS = 1.0
+SHUTDOWN_SECONDS = 1.0
 """How long what was said last may take to reach a client."""
 
 KEEPALIVE_SECONDS = 60
-"""How often the server looks whether a silent client is still there, and how often clients may look."""
+"""Keepalive: how often the server pings a silent client, and how often clients may ping."""
 
 BURST_SECONDS = 8
 """Of what a user's messages may have in a second, so much may come at once after a silence."""
 
-SECONDS_BETWEEN_LOOKS = 0.2
-"""How often the server looks whether gRPC still listens, and tries to open the port again if it does not."""
+POLL_SECONDS = 0.2
+"""How often the server checks that gRPC still listens, and reopens the port if it does not."""
 
 
 def build_segmenter(
     settings: Settings,
     source: ModelSource | None = None,
     access: SlideAccess | None = None,
-    observer: Observer | None = None,
+    prompt_listener: PromptListener | None = None,
     models: Models | None = None,
 ) -> Segmenter:
     """Everything below the service, for the server and for use in one process. Its models are not started yet.
@@ -82,14 +81,14 @@ def build_segmenter(
         settings: limits and slide folders.
         source: where models beside the default one come from.
         access: what may be opened; what the settings say if not given.
-        observer: hears of every prompt that ended.
+        prompt_listener: hears of every prompt that ended.
         models: what runs the models, in place of this machine's device and `source`.
 
     Raises:
         StartError: a root is no folder, or a path mapping makes no sense; a file lies where embeddings should.
     """
     slides, models = open_parts(settings, source, access, models)
-    return Segmenter(slides, models, settings.limits, observer)
+    return Segmenter(slides, models, settings.limits, prompt_listener)
 
 
 def open_parts(
@@ -160,23 +159,29 @@ class App:
         required = settings.require_tokens or (strangers and not settings.insecure)
         self.requires_tokens = required
         limits = settings.limits
-        pace = Pace(limits.messages_per_second_per_user, limits.message_burst_per_user)
+        rate_limiter = RateLimiter(limits.messages_per_second_per_user, limits.message_burst_per_user)
         mib_per_second = limits.message_bytes_per_second_per_user / MIB
-        volume = Pace(mib_per_second, BURST_SECONDS * mib_per_second)
-        self._access = Access(keyring, required=required, streams=limits.streams_per_user, pace=pace, volume=volume)
-        self._admission = Admission(pace, limits)
+        byte_limiter = RateLimiter(mib_per_second, BURST_SECONDS * mib_per_second)
+        self._access = Access(
+            keyring,
+            required=required,
+            streams=limits.streams_per_user,
+            rate_limiter=rate_limiter,
+            byte_limiter=byte_limiter,
+        )
+        self._admission = Admission(rate_limiter, limits)
         self._watching: asyncio.Task[None] | None = None
         self._load_model = load_model
         self._metrics = CollectorRegistry()
         self._recorder = Recorder(self._metrics)
         self._spans = spans()
-        self._observers = (self._recorder,) if self._spans is None else (self._recorder, self._spans)
+        self._listeners = (self._recorder,) if self._spans is None else (self._recorder, self._spans)
         self._endpoint: Endpoint | None = None
         self.slides, self.models = open_parts(settings, source, models=models)
-        self.segmenter = Segmenter(self.slides, self.models, limits, Observers(*self._observers))
+        self.segmenter = Segmenter(self.slides, self.models, limits, PromptListeners(*self._listeners))
         self._store: AsyncStore | None = None
         self._servicers: tuple[SegmentationServicer, AnnotationsServicer] | None = None
-        self._gate = Gate()
+        self._readiness_gate = ReadinessGate()
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -211,7 +216,7 @@ class App:
         except WsiSamServerError as error:
             raise StartError(error.public_text) from error
         self._watching = asyncio.ensure_future(self._access.watch())
-        self._gate.open()
+        self._readiness_gate.open()
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         return port
 
@@ -221,7 +226,7 @@ class App:
         Args:
             grace: seconds for the answers; what the limits say if not given.
         """
-        self._gate.close(Reason.SHUTTING_DOWN)
+        self._readiness_gate.close(Reason.SHUTTING_DOWN)
         await self._health.enter_graceful_shutdown()
         if self._server is not None:
             await self._drain(self._settings.limits.drain_seconds if grace is None else grace)
@@ -229,7 +234,7 @@ class App:
             self._listening.cancel()
             await asyncio.gather(self._listening, return_exceptions=True)
         if self._server is not None:
-            await self._server.stop(FAREWELL_SECONDS)
+            await self._server.stop(SHUTDOWN_SECONDS)
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
@@ -244,7 +249,7 @@ class App:
             await asyncio.to_thread(self._spans.close)
 
     async def _drain(self, grace: float) -> None:
-        """Ends all calls. The port stays open meanwhile: who calls now is told why, and when to try again."""
+        """Ends all calls. The port stays open meanwhile, so that new callers get the reason and a retry delay."""
         if self._servicers is not None:
             _, annotations = self._servicers
             annotations.end_streams()
@@ -252,10 +257,10 @@ class App:
         if await self._all_left(grace):
             return
         self._admission.hand_back()
-        if not await self._all_left(FAREWELL_SECONDS):
+        if not await self._all_left(SHUTDOWN_SECONDS):
             # Batches, single calls, and clients that do not read.
             self._access.end_all(OURS, WsiSamServerError(Reason.SHUTTING_DOWN))
-            await self._all_left(FAREWELL_SECONDS)
+            await self._all_left(SHUTDOWN_SECONDS)
 
     async def _all_left(self, seconds: float) -> bool:
         try:
@@ -275,7 +280,7 @@ class App:
             assert self._server is not None
             try:
                 # Asked again and again: without a limit of time, it answers when the last call has ended by itself.
-                while await self._server.wait_for_termination(SECONDS_BETWEEN_LOOKS):
+                while await self._server.wait_for_termination(POLL_SECONDS):
                     pass
             except Exception as error:  # noqa: BLE001 - whatever it was, nobody is listening
                 _log.warning("gRPC stopped listening: %s. Calls that ran are lost; the port is opened again", error)
@@ -291,7 +296,7 @@ class App:
                 await server.start()
             except StartError as error:
                 _log.error("%s", error)
-                await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+                await asyncio.sleep(POLL_SECONDS)
             else:
                 self._server = server
                 return
@@ -309,7 +314,7 @@ class App:
         host, port = self._settings.metrics_host, self._settings.metrics_port
         if port is None:
             return
-        self._metrics.register(Current(self.models, self.slides, self.segmenter.prefetched, self._access))
+        self._metrics.register(ServerCollector(self.models, self.slides, self.segmenter.prefetched, self._access))
         ProcessCollector(registry=self._metrics)
         try:
             self._endpoint = Endpoint(self._metrics, host, port)
@@ -321,7 +326,7 @@ class App:
     def _build_server(self, segmentation: SegmentationServicer, annotations: AnnotationsServicer) -> grpc.aio.Server:
         limit = self._settings.limits.message_bytes
         server = grpc.aio.server(
-            interceptors=(BoundaryInterceptor(OURS, self._gate, self._access, status_details, self._observers),),
+            interceptors=(BoundaryInterceptor(OURS, self._readiness_gate, self._access, self._listeners),),
             options=(
                 ("grpc.max_receive_message_length", limit),
                 ("grpc.max_send_message_length", limit),

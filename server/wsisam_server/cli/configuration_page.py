@@ -1,6 +1,6 @@
 """docs/configuration.md, made of the settings' declarations: `python -m wsisam_server.cli.configuration_page > PAGE`.
 
-What flows in: the declarations. What flows out: Markdown. It must never say anything about a setting by itself.
+In: the declarations. Out: Markdown. It must never say anything about a setting by itself.
 """
 
 from __future__ import annotations

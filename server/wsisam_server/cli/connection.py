@@ -1,4 +1,4 @@
-"""The options that say how a server is reached, shared by the commands that talk to one."""
+"""The options of a connection to a server, shared by the commands that use one."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """How to reach a server: the values of `connection_options`."""
+class ConnectionOptions:
+    """The values of `connection_options`: how to connect to a server."""
 
     tls_ca: Path | None = None
     tls_cert: Path | None = None
@@ -59,12 +59,12 @@ def _text(file: Path) -> str:
 
 
 def connection_options(command: Command) -> Command:
-    """Adds how a server is reached; the command gets it as `reach`."""
+    """Adds the options of a connection; the command gets them as `connection`."""
 
     @functools.wraps(command)
     def bundled(**given: Any) -> Any:
-        reach = Reach(**{field.name: given.pop(field.name) for field in fields(Reach)})
-        return command(**given, reach=reach)
+        connection = ConnectionOptions(**{field.name: given.pop(field.name) for field in fields(ConnectionOptions)})
+        return command(**given, connection=connection)
 
     return cast("Command", _ca(_cert(_key(_token(_token_file(bundled))))))
 

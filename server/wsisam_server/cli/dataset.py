@@ -11,25 +11,25 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from wsisam_server.annotations.store import Wanted, class_name, store_name
+from wsisam_server.annotations.store import AnnotationFilter, class_name, store_name
 from wsisam_server.annotations.sync.process import QuPathProcess
-from wsisam_server.cli.bars import counted
-from wsisam_server.cli.connection import Reach, connection_options
+from wsisam_server.cli.connection import ConnectionOptions, connection_options
 from wsisam_server.cli.pixel_size import pixel_size_option
+from wsisam_server.cli.progress import counted
 from wsisam_server.cli.store import opened
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.learning.dataset_export import (
-    Chosen,
-    HarvestError,
-    Options,
+    ClassFilter,
+    DatasetExportError,
+    ExportOptions,
     SlideFinder,
-    gather,
-    gather_project,
     make,
+    read_project,
+    read_store,
 )
 
 if TYPE_CHECKING:
-    from wsisam_server.learning.dataset_export import Gathered, Report
+    from wsisam_server.learning.dataset_export import AnnotationSet, ExportReport
 
 console = Console(stderr=True)
 
@@ -76,7 +76,7 @@ def command(
     author: str | None,
     since: int | None,
     folders: tuple[Path, ...],
-    reach: Reach,
+    connection: ConnectionOptions,
     **wanted: Any,
 ) -> None:
     """Write annotated slides as images, label images and a manifest, for `wsisam train` and `evaluate`.
@@ -92,50 +92,52 @@ def command(
     Example: wsisam dataset annotations.sqlite glands --class Gland
     """
     try:
-        options = Options(**wanted)
+        options = ExportOptions(**wanted)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     of_store = {"project": project, "author": author, "since": since}
     try:
-        chosen = Chosen(frozenset(map(class_name, classes)), ignored=keep_ignored)
-        gathered = _gathered(source, reach, chosen, of_store)
+        class_filter = ClassFilter(frozenset(map(class_name, classes)), ignored=keep_ignored)
+        annotation_set = _read_annotations(source, connection, class_filter, of_store)
         with counted(console, "windows") as progress:
-            report = make(gathered, SlideFinder(folders), out, options, progress)
-    except HarvestError as error:
+            report = make(annotation_set, SlideFinder(folders), out, options, progress)
+    except DatasetExportError as error:
         raise click.ClickException(str(error)) from error
     except WsiSamServerError as error:
         raise click.ClickException(f"{error.public_text} {error.private}".strip()) from error
     _show(report)
 
 
-def _gathered(source: str, reach: Reach, chosen: Chosen, of_store: dict[str, Any]) -> Gathered:
+def _read_annotations(
+    source: str, connection: ConnectionOptions, class_filter: ClassFilter, of_store: dict[str, Any]
+) -> AnnotationSet:
     path = Path(source)
     if path.suffix == ".qpproj" or (path / "project.qpproj").is_file():
-        return _of_project(path, chosen, of_store)
+        return _of_project(path, class_filter, of_store)
     server = source if _ADDRESS.fullmatch(source) and not path.exists() else None
     if server is None and "://" not in source and not path.is_file():
         raise click.ClickException(f"{source}: there is no such store and no such project")
     since = of_store.pop("since") or 0
-    with console.status("reading annotations"), opened(source, server, reach, existing=True) as store:
-        found = gather(store, Wanted(**of_store), chosen=chosen, since=since)
-    said = {"where": server or store_name(source), **_said(chosen), "since": since, **of_store}
+    with console.status("reading annotations"), opened(source, server, connection, existing=True) as store:
+        found = read_store(store, AnnotationFilter(**of_store), class_filter=class_filter, since=since)
+    said = {"where": server or store_name(source), **_said(class_filter), "since": since, **of_store}
     return replace(found, source={**said, **found.source})
 
 
-def _of_project(path: Path, chosen: Chosen, of_store: dict[str, Any]) -> Gathered:
+def _of_project(path: Path, class_filter: ClassFilter, of_store: dict[str, Any]) -> AnnotationSet:
     given = [name for name, value in of_store.items() if value is not None]
     if given:
         raise click.UsageError(f"--{given[0]} chooses among a store's annotations; a project's have only classes")
     with console.status("reading the project with QuPath"):
-        found = gather_project(path, QuPathProcess(), chosen=chosen)
-    return replace(found, source={**_said(chosen), **found.source})
+        found = read_project(path, QuPathProcess(), class_filter=class_filter)
+    return replace(found, source={**_said(class_filter), **found.source})
 
 
-def _said(chosen: Chosen) -> dict[str, Any]:
-    return {"classes": sorted(chosen.classes), "ignored_classes": "kept" if chosen.ignored else "left out"}
+def _said(class_filter: ClassFilter) -> dict[str, Any]:
+    return {"classes": sorted(class_filter.classes), "ignored_classes": "kept" if class_filter.ignored else "left out"}
 
 
-def _show(report: Report) -> None:
+def _show(report: ExportReport) -> None:
     shown = Table(title=str(report.manifest))
     for name in ("split", "slides", "windows", "label images", "objects"):
         shown.add_column(name, justify="left" if name == "split" else "right")

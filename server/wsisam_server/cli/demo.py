@@ -21,7 +21,7 @@ from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli.extras import need
 from wsisam_server.cli.overlay import draw
-from wsisam_server.cli.prompts import Result, describe
+from wsisam_server.cli.prompts import PromptOutline, describe
 from wsisam_server.client import ServerError
 from wsisam_server.core.settings import Limits
 from wsisam_server.core.shapes import collection
@@ -140,7 +140,7 @@ def command(*, out: Path) -> None:
     click.echo(f"picture      {overlay}")
 
 
-def _ask(client: Client, slide: Path) -> list[Result]:
+def _ask(client: Client, slide: Path) -> list[PromptOutline]:
     slide_id = client.open_slide(str(slide.resolve())).slide_id
     options = pb.OutlineOptions(min_area=MIN_AREA)
     results = []
@@ -150,7 +150,7 @@ def _ask(client: Client, slide: Path) -> list[Result]:
         start = pb.Start(slide_id=slide_id, options=options)
         for prompt, outline in zip(prompts, client.refine(start, prompts, structure.viewport()), strict=True):
             passed, started = (time.perf_counter() - started) * 1000, time.perf_counter()
-            result = Result(prompt, outline)
+            result = PromptOutline(prompt, outline)
             points = sum(len(part.exterior.coords) - 1 for part in result.geometry.geoms)
             warm = "cold" if outline.timings.encoder_runs else "warm"
             click.echo(

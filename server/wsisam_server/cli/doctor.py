@@ -27,11 +27,11 @@ LIGHT: Final = (
 
 
 @click.command("doctor")
-@click.option("--port", type=click.IntRange(1, 65535), default=8765, show_default=True, help="Port to look at.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8765, show_default=True, help="Port to check.")
 @click.option(
     "--weights-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the models that were added; the one that the other commands look at if not given.",
+    help="Folder of the models that were added. Not given: the folder that the other commands use.",
 )
 def command(*, port: int, weights_dir: Path | None) -> None:
     """Check this machine and say what to do. Exit status 1 when something is missing.
@@ -108,14 +108,14 @@ def _openslide() -> Finding:
 
 
 def _models(weights_dir: Path | None) -> list[Finding]:
-    from wsisam_server.inference.weights import RECIPES, WeightsFolder, default_folder, overview
+    from wsisam_server.inference.weights import PUBLISHED, WeightsFolder, default_folder, list_models
 
-    known = overview(WeightsFolder(weights_dir or default_folder()))
+    known = list_models(WeightsFolder(weights_dir or default_folder()))
     ready = [model for model in known if not model.problem]
     findings = [(True, f"{_facts(model.name, model.weights_hash, model.licence)}") for model in ready]
     # A built-in model that is not installed is missed only where there is no other.
     findings += [(model.built_in and bool(ready), f"{model.name}: {model.problem}") for model in known if model.problem]
-    more = ", ".join(name for name in RECIPES if name not in {model.name for model in known})
+    more = ", ".join(name for name in PUBLISHED if name not in {model.name for model in known})
     return [*findings, (True, f"more: wsisam weights add, with files of your own or one of {more}")]
 
 
@@ -147,7 +147,8 @@ def _who(port: int) -> list[Finding]:
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    from wsisam_server.client import Client, ServerError
+    from wsisam.v1 import segmentation_pb2
+    from wsisam_server.client import Client, ServerError, is_installed
     from wsisam_server.client.channel import open_channel
 
     target = f"127.0.0.1:{port}"
@@ -162,11 +163,11 @@ def _who(port: int) -> list[Finding]:
     findings = [(True, f"a wsisam server is {name} here")]
     with Client(target, timeout=5) as client:
         try:
-            models = [model for model in client.models() if model.ready]
+            models = [model for model in client.models() if is_installed(model)]
         except ServerError as error:
             return [*findings, (True, f"its models are not known yet: {error.text}")]
     for model in models:
-        state = "loaded" if model.loaded else "loaded when asked for"
+        state = "loaded" if model.state == segmentation_pb2.MODEL_STATE_LOADED else "loaded when asked for"
         findings.append((True, f"serves {_facts(model.name, model.weights_hash, model.licence)}, {state}"))
     return findings
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from wsisam_model import WsiSam
     from wsisam_server.learning.datasets import Row
-    from wsisam_server.learning.evaluation import Journal, Options, Report, WorstCases
+    from wsisam_server.learning.evaluation import EvaluationOptions, EvaluationReport, Journal, WorstCases
 
 console = Console(stderr=True)
 
@@ -37,9 +37,9 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
     "--prompts", default="box,1,3,5,10", show_default=True, help="Kinds of prompt: box, or a number of clicks."
 )
 @click.option(
-    "--max-objects", type=click.IntRange(1), help="Draw this many objects from the manifest; all if not given."
+    "--max-objects", type=click.IntRange(1), help="Evaluate a random sample of this many objects. Not given: all."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is left to chance.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all random choices.")
 @click.option(
     "--context",
     type=Number(1, 16),
@@ -48,14 +48,14 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
     help="The annotator's view, in lengths of the object.",
 )
 @click.option("--split", help="Only the manifest's rows of this split.")
-@click.option("--connected-parts", is_flag=True, help="The masks are binary; each connected part is an object.")
+@click.option("--connected-parts", is_flag=True, help="The masks are binary. Each connected part is an object.")
 @click.option("--no-feedback", is_flag=True, help="Do not feed the previous answer's logits to the next click.")
 @click.option("--noc", is_flag=True, help="Count the clicks to an IoU of 85 and 90 %, at most 20. Takes longer.")
 @click.option(
     "--journal",
     "journal_path",
     type=OUTPUT,
-    help="Note each object here at once; the same command with the same file goes on after a stop.",
+    help="Record each object here at once. After a stop, the same command with the same file resumes.",
 )
 @click.option("--json", "json_path", type=OUTPUT, help="Write the numbers here.")
 @click.option("--plot", "plot_path", type=OUTPUT, help="Write a picture of them here (PNG, SVG or PDF).")
@@ -63,7 +63,7 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
     "--sheet",
     "sheet_path",
     type=OUTPUT,
-    help="Only look at the data: draw its objects on its images here (PNG), and say what looks wrong.",
+    help="Only check the data: draw its objects on its images here (PNG), and list what looks wrong.",
 )
 @click.option(
     "--worst", type=click.Path(file_okay=False, path_type=Path), help="Write pictures of the worst answers here."
@@ -93,21 +93,21 @@ def command(
     MANIFEST is a CSV file with the columns image,mask and, if wanted, mpp and split. A mask is a label image of the
     image's size: 0 is background, each other value one object.
 
-    With --sheet, look before you train or measure: masks the wrong way round, grey glass and masks that do not fit
-    their image have each cost somebody a model.
+    With --sheet, look at the data before you train or measure. Inverted masks, grey backgrounds and masks that do not
+    fit their image each spoil a model.
 
     Example: wsisam evaluate val.csv --prompts box,1,3 --max-objects 100 --json val.json --plot val.png
     """
     need("server", "wsisam evaluate")
     from wsisam_server.learning.datasets import DatasetError, read_manifest
-    from wsisam_server.learning.evaluation import JournalError, Options, WorstCases, plot
+    from wsisam_server.learning.evaluation import EvaluationOptions, JournalError, WorstCases, plot
 
     _check_outputs(json_path, plot_path, sheet_path, journal_path)
     if sheet_path is not None:
         _look(manifest, split, sheet_path, connected_parts=connected_parts)
         return
     try:
-        options = Options(
+        options = EvaluationOptions(
             prompts=tuple(part.strip() for part in prompts.split(",")),
             max_objects=max_objects,
             seed=seed,
@@ -148,7 +148,7 @@ def _look(manifest: Path, split: str | None, path: Path, *, connected_parts: boo
         raise click.UsageError(f"--sheet {path}: the name must end in .png")
     try:
         rows = read_manifest(manifest, split=split)
-        with console.status("looking through the images"):
+        with console.status("reading the images"):
             sheet, findings = contact_sheet(rows, connected_parts=connected_parts)
         sheet.save(path)
     except DatasetError as error:
@@ -160,7 +160,7 @@ def _look(manifest: Path, split: str | None, path: Path, *, connected_parts: boo
     click.echo(f"{path}: {len(rows)} images, {len(findings) or 'no'} warnings")
 
 
-def _journal(path: Path, model: WsiSam, manifest: Path, split: str | None, options: Options) -> Journal:
+def _journal(path: Path, model: WsiSam, manifest: Path, split: str | None, options: EvaluationOptions) -> Journal:
     from wsisam_server.learning.evaluation import Journal
 
     identity = {
@@ -189,8 +189,8 @@ def _check_outputs(
 
 
 def _run(
-    model: WsiSam, rows: Sequence[Row], options: Options, pictures: WorstCases | None, journal: Journal | None
-) -> Report:
+    model: WsiSam, rows: Sequence[Row], options: EvaluationOptions, pictures: WorstCases | None, journal: Journal | None
+) -> EvaluationReport:
     from wsisam_server.learning.evaluation import evaluate
 
     with Progress(
@@ -202,15 +202,15 @@ def _run(
         console=console,
         transient=True,
     ) as bar:
-        task = bar.add_task("looking through the masks", total=None)
+        task = bar.add_task("reading the masks", total=None)
 
         def progress(done: int, total: int) -> None:
             bar.update(task, description="objects", completed=done, total=total)
 
-        return evaluate(model, rows, options, progress=progress, observer=pictures, journal=journal)
+        return evaluate(model, rows, options, progress=progress, listener=pictures, journal=journal)
 
 
-def _show(report: Report) -> None:
+def _show(report: EvaluationReport) -> None:
     count = report.results[0].n
     table = Table(title=f"{report.model}: {count} of {report.objects_found} objects, {report.images} images")
     for name in ("variant", "prompt", "Dice", "95 % interval", "IoU"):

@@ -18,17 +18,17 @@ from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.annotations.store import class_name as one_name
 from wsisam_server.cli.annotation_files import frame_origin, read_annotations
 from wsisam_server.cli.answering import model_here, refusals, slide_there
-from wsisam_server.cli.bars import counted
-from wsisam_server.cli.connection import Reach, connection_options
-from wsisam_server.cli.damage import warn_of_damage
+from wsisam_server.cli.connection import ConnectionOptions, connection_options
+from wsisam_server.cli.damaged_windows import warn_of_damage
 from wsisam_server.cli.model import model_of_server, model_options
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
-from wsisam_server.cli.prompts import BoxType, Numbers, Result, describe
+from wsisam_server.cli.progress import counted
+from wsisam_server.cli.prompts import BoxType, Numbers, PromptOutline, describe
 from wsisam_server.client import areas, geometry
-from wsisam_server.core.answers import Step
-from wsisam_server.core.shapes import Mender, TangledError, collection, feature, polygonal
+from wsisam_server.core.answers import SurveyStep
+from wsisam_server.core.shapes import GeometryRepairer, GeometryRepairError, collection, feature, polygonal
 from wsisam_server.wire import from_proto, to_proto
 
 if TYPE_CHECKING:
@@ -46,16 +46,16 @@ _SHARE = Number(0, 1)
 @click.command("everything")
 @click.argument("slide", type=click.Path(path_type=Path))
 @click.option(
-    "--region", type=_FILE, help="Where to look: the areas in this file, as QuPath exports them (GeoJSON), or XML."
+    "--region", type=_FILE, help="Region to search: the areas in this file, as QuPath exports them (GeoJSON), or XML."
 )
-@click.option("--box", type=BoxType(), help="Where to look, as a box instead.")
+@click.option("--box", type=BoxType(), help="Region to search, as a box instead.")
 @click.option("--min-size", type=Number(0, min_open=True), required=True, help="Of the smallest object.")
 @click.option("--max-size", type=Number(0, min_open=True), required=True, help="Of the largest, at most 16 times that.")
-@click.option("--existing", type=_FILE, multiple=True, help="File of objects that are there already; repeatable.")
+@click.option("--existing", type=_FILE, multiple=True, help="Existing objects, not to be proposed again; repeatable.")
 @click.option("--class", "class_name", help="Give the proposals this class.")
 @click.option("--geojson", type=_OUT, help="Write the proposals here, for QuPath.")
 @click.option("--overlay", type=_OUT, help="Draw them on the slide, which must be readable here (PNG).")
-@click.option("--server", metavar="HOST:PORT", help="Ask this server; without it the model runs in this process.")
+@click.option("--server", metavar="HOST:PORT", help="Ask this server. Not given: the model runs in this process.")
 @click.option("--min-score", type=_SHARE, help="Least quality that the model expects of an outline.")
 @click.option("--min-stability", type=_SHARE, help="How little an outline may move with the model's threshold.")
 @click.option(
@@ -82,13 +82,13 @@ def command(
     min_agreement: float | None,
     tolerance: float | None,
     slide_mpp: float | None,
-    reach: Reach,
+    connection: ConnectionOptions,
     **model: Any,
 ) -> None:
     """Propose all objects of some size in a region.
 
     A size is the diameter of the circle of an object's area, in microns (pixels on a slide without a pixel size). Keep
-    the range narrow: the model looks closely enough for objects of a third of the largest size. Nothing is stored.
+    the range narrow: one working scale suits objects down to a third of the largest size. Nothing is stored.
 
     Example: wsisam everything case-7.svs --region gland.geojson --min-size 4 --max-size 12 --geojson nuclei.geojson
     """
@@ -112,7 +112,7 @@ def command(
         options=pb.OutlineOptions(tolerance=tolerance),
         mpp=slide_mpp,
     )
-    answers = _by_server(server, slide, request, model, reach) if server else _here(slide, request, model)
+    answers = _by_server(server, slide, request, model, connection) if server else _here(slide, request, model)
     found = _collect(answers, server)
     proposals = found.proposals
     click.echo(_summary(found.last))
@@ -124,7 +124,7 @@ def command(
         geojson.write_text(json.dumps(collection(features)), encoding="utf-8")
     if overlay is not None:
         # Where there are none, the region as it is: an earlier run's picture would be taken for this one's.
-        results = [Result(proposal.prompt, proposal.outline) for proposal in proposals]
+        results = [PromptOutline(proposal.prompt, proposal.outline) for proposal in proposals]
         draw_on(slide, results, overlay, None if results else where.bounds)
     if found.problem is not None:
         raise found.problem
@@ -156,21 +156,21 @@ def _areas(path: Path, slide: Path) -> list[shapely.MultiPolygon]:
 
 def _region(path: Path, slide: Path) -> shapely.MultiPolygon:
     """All areas of a file together."""
-    mender = Mender()
+    repairer = GeometryRepairer()
     try:
-        region = polygonal(shapely.union_all([mender.mended(area) for area in _areas(path, slide)]))
-    except TangledError as error:
+        region = polygonal(shapely.union_all([repairer.repair(area) for area in _areas(path, slide)]))
+    except GeometryRepairError as error:
         raise click.ClickException(
             f"{path}: its areas cross themselves or lie over each other too often; simplify them"
         ) from error
     if region.is_empty:
-        raise click.ClickException(f"{path}: there is no area in it in which to look")
+        raise click.ClickException(f"{path}: it holds no area to search")
     return region
 
 
 def _box(box: Numbers | None) -> shapely.MultiPolygon:
     if box is None:
-        raise click.UsageError("say where to look, with --region or --box")
+        raise click.UsageError("give the region to search, with --region or --box")
     x0, y0, x1, y1 = box
     return shapely.MultiPolygon([shapely.box(x0, y0, x1, y1)])
 
@@ -199,10 +199,10 @@ def _collect(answers: Iterator[pb.SegmentEverythingResponse], server: str | None
 
 
 def _by_server(
-    server: str, slide: Path, request: pb.SegmentEverythingRequest, model: dict[str, Any], reach: Reach
+    server: str, slide: Path, request: pb.SegmentEverythingRequest, model: dict[str, Any], connection: ConnectionOptions
 ) -> Iterator[pb.SegmentEverythingResponse]:
     named = model_of_server(model)
-    with reach.connect(server) as client:
+    with connection.connect(server) as client:
         request.slide_id = slide_there(client, slide)
         request.model = named
         yield from client.segment_everything(request)
@@ -217,7 +217,7 @@ def _here(
         request.slide_id = here.slide_id
         wanted = from_proto.survey(request, "", here.limits)
         survey = Survey.planned(here.segmenter, wanted, here.limits.windows_per_region)
-        yield _message(survey, Step())
+        yield _message(survey, SurveyStep())
         steps = survey.steps()
         try:
             while (step := here.wait(anext(steps, None))) is not None:
@@ -226,7 +226,7 @@ def _here(
             here.wait(steps.aclose())
 
 
-def _message(survey: Survey, step: Step) -> pb.SegmentEverythingResponse:
+def _message(survey: Survey, step: SurveyStep) -> pb.SegmentEverythingResponse:
     return to_proto.survey_step(
         step,
         windows_total=len(survey.plan.tiles),

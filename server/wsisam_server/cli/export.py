@@ -11,14 +11,14 @@ from urllib.parse import unquote
 import click
 
 from wsisam_server.annotations.formats import FormatError, categories, coco, geojson
-from wsisam_server.annotations.store import PathClass, SlideRecord, Wanted, listed
+from wsisam_server.annotations.store import AnnotationFilter, PathClass, SlideRecord, listed
 from wsisam_server.cli.slide import named_slide, slide_options
 from wsisam_server.cli.store import opened, place_options
 from wsisam_server.core.files import write_whole
 
 if TYPE_CHECKING:
     from wsisam_server.annotations.store import Annotation, Store
-    from wsisam_server.cli.connection import Reach
+    from wsisam_server.cli.connection import ConnectionOptions
 
 _NOTHING = "there are no such annotations"
 
@@ -56,7 +56,7 @@ def command(
     author: str | None,
     store: str,
     server: str | None,
-    reach: Reach,
+    connection: ConnectionOptions,
 ) -> None:
     """Write annotations to a file for QuPath (drag it onto the slide) or for training.
 
@@ -73,13 +73,13 @@ def command(
         raise click.UsageError("--categories goes with --format coco")
     if kind == "coco" and out.is_dir():
         raise click.UsageError(f"{out} is a folder; name a file")
-    named = named_slide(slide, slide_id, server, reach)
-    wanted = Wanted(
+    named = named_slide(slide, slide_id, server, connection)
+    wanted = AnnotationFilter(
         slide_id=None if named is None else named.slide_id, project=project, author=author, path_class=path_class
     )
     try:
         ids = None if fixed is None else _fixed(fixed)
-        with opened(store, server, reach, existing=True) as place:
+        with opened(store, server, connection, existing=True) as place:
             annotations = list(listed(place, wanted)[0].values())
             slides = _slides(place, {one.content.slide_id for one in annotations}, named)
             if kind == "coco":
@@ -114,12 +114,14 @@ def _file(out: Path, annotations: list[Annotation], slides: list[SlideRecord]) -
     _write(out, geojson.write(annotations), len(annotations))
 
 
-def _folder(out: Path, store: Store, wanted: Wanted, annotations: list[Annotation], named: SlideRecord | None) -> None:
+def _folder(
+    out: Path, store: Store, wanted: AnnotationFilter, annotations: list[Annotation], named: SlideRecord | None
+) -> None:
     """One file for each slide; of a slide that has none now, only if there is one, of an earlier run."""
     if not annotations and named is None and not listed(store, wanted, deleted=True)[0]:
         # Nor have there been any: rather than an empty result, this is a name that is not right.
         raise click.ClickException(f"{_NOTHING}; nothing was written")
-    ever = listed(store, Wanted(slide_id=wanted.slide_id), deleted=True)[0].values()
+    ever = listed(store, AnnotationFilter(slide_id=wanted.slide_id), deleted=True)[0].values()
     slides = _slides(store, {one.content.slide_id for one in ever}, named)
     names = _names(slides)
     written = 0

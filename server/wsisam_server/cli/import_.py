@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 import shapely
 
-from wsisam_server.annotations.formats import found, reading, values
+from wsisam_server.annotations.formats import parsed, reading, values
 from wsisam_server.annotations.store import digest
-from wsisam_server.cli.annotation_files import Entry, read_annotations
-from wsisam_server.cli.importing import Importing
+from wsisam_server.cli.annotation_files import FileEntry, read_annotations
+from wsisam_server.cli.importer import Importer
 from wsisam_server.cli.slide import NamedSlide, located_slide, slide_options
 from wsisam_server.cli.storable import SHOWN, storable
 from wsisam_server.cli.store import opened, place_options
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from wsisam_server.annotations.formats.reading import Origin
     from wsisam_server.annotations.store import SlideRecord, Store
-    from wsisam_server.cli.connection import Reach
+    from wsisam_server.cli.connection import ConnectionOptions
     from wsisam_server.core.geometry import SlideSize
 
 _HINT = "name its file with --slide, or say where with --offset X,Y (0,0 where the frame is the image)"
@@ -93,7 +93,7 @@ def command(
     offset: tuple[float, float] | None,
     store: str,
     server: str | None,
-    reach: Reach,
+    connection: ConnectionOptions,
 ) -> None:
     """Store the annotations in files of QuPath, ASAP or ImageScope.
 
@@ -108,11 +108,11 @@ def command(
     for option, text in (("--project", project), ("--author", author), ("--slide-id", slide_id or "")):
         if not values.is_text(text):  # bytes that the terminal's encoding does not know
             raise click.UsageError(f"{option} has a character that is no text; type it anew")
-    named = located_slide(slide, slide_id, server, reach)
+    named = located_slide(slide, slide_id, server, connection)
     if named is None:
         raise click.UsageError("say which slide they are on, with --slide or --slide-id")
     record = named.record
-    entries: list[Entry] = []
+    entries: list[FileEntry] = []
     left_out = 0
     for path in files:
         more, lost = read_annotations(
@@ -125,9 +125,9 @@ def command(
     left_out += repeated + lost
     if not entries:
         raise click.ClickException("there are no annotations in it; nothing was stored" + _counted(left_out))
-    with opened(store, server, reach) as place:
+    with opened(store, server, connection) as place:
         _check_outside(entries, _size(place, record), keep=outside == "keep")
-        importing = Importing(place, record, author, update=update, new_ids=new_ids)
+        importing = Importer(place, record, author, update=update, new_ids=new_ids)
         done = importing.save(entries)
     click.echo(
         f"{done.new} new annotations, {done.changed} changed, {done.same} as they were"
@@ -149,11 +149,11 @@ def _origin(named: NamedSlide, offset: tuple[float, float] | None) -> Origin:
     return lambda: offset if known is None else known
 
 
-def _once(entries: list[Entry], slide_id: str, *, new_ids: bool) -> tuple[list[Entry], int]:
+def _once(entries: list[FileEntry], slide_id: str, *, new_ids: bool) -> tuple[list[FileEntry], int]:
     """Each annotation once, files may overlap; and how many were left out because their ids are others'."""
-    taken: dict[uuid.UUID, Entry] = {}
+    taken: dict[uuid.UUID, FileEntry] = {}
     repeated = 0
-    other: list[tuple[Entry, Entry]] = []
+    other: list[tuple[FileEntry, FileEntry]] = []
     for entry in entries:
         first = taken.setdefault(entry.draft.id, entry)
         if first is entry:
@@ -176,11 +176,11 @@ def _once(entries: list[Entry], slide_id: str, *, new_ids: bool) -> tuple[list[E
     return list(taken.values()), repeated + len(other)
 
 
-def _add_anew(taken: dict[uuid.UUID, Entry], entry: Entry, slide_id: str) -> bool:
+def _add_anew(taken: dict[uuid.UUID, FileEntry], entry: FileEntry, slide_id: str) -> bool:
     """Adds an annotation under an id of its own, unless the same is there already."""
     number = 1
     while True:
-        anew = found.id_of_its_own(slide_id, entry.draft.id, number)
+        anew = parsed.replacement_id(slide_id, entry.draft.id, number)
         first = taken.setdefault(anew, entry.under(anew))
         if first.place == entry.place:
             return True
@@ -195,7 +195,7 @@ def _size(place: Store, record: SlideRecord) -> SlideSize | None:
     return next((known.size for known in place.slides({record.slide_id})), None)
 
 
-def _check_outside(entries: list[Entry], size: SlideSize | None, *, keep: bool) -> None:
+def _check_outside(entries: list[FileEntry], size: SlideSize | None, *, keep: bool) -> None:
     """Annotations of another slide's file mostly lie beyond this one."""
     if size is None:
         return

@@ -1,4 +1,4 @@
-"""Numbers as options."""
+"""Numbers as options, and sizes in bytes as people read them."""
 
 from __future__ import annotations
 
@@ -21,3 +21,11 @@ class Number(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number.", param, ctx)
         return number
+
+
+def shown(nbytes: int) -> str:
+    """A size for people, in binary units."""
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if nbytes >= size:
+            return f"{nbytes / size:.1f} {unit}"
+    return f"{nbytes} B"

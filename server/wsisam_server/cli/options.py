@@ -1,6 +1,6 @@
 """Options of the command line that follow from the settings' own declarations.
 
-What flows in: fields marked as options (`wsisam_server.core.settings`). What flows out: click options of the same name,
+In: fields marked as options (`wsisam_server.core.settings`). Out: click options of the same name,
 type, bounds, default and meaning. It must never know what a setting is for.
 """
 
@@ -19,7 +19,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from wsisam_server.cli.size import shown
+from wsisam_server.cli.numbers import shown
 from wsisam_server.core.settings import Bytes, Limits, ModelChoice, Option, Ray, Settings, Tls
 
 Command = TypeVar("Command", bound=Callable[..., Any])

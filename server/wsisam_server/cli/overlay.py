@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from wsisam_server.cli.prompts import Result
+    from wsisam_server.cli.prompts import PromptOutline
     from wsisam_server.slides import Slide
 
 SIDE = 1400
@@ -42,7 +42,7 @@ Extent = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in level-0 pixels."""
 
 
-def draw(slide: Slide, results: Sequence[Result], path: Path, region: Extent | None = None) -> None:
+def draw(slide: Slide, results: Sequence[PromptOutline], path: Path, region: Extent | None = None) -> None:
     """Writes a PNG: the region about all results, outlines as lines over a light fill, boxes dashed, points as dots.
 
     Args:
@@ -65,7 +65,7 @@ def draw(slide: Slide, results: Sequence[Result], path: Path, region: Extent | N
     picture.save(path)
 
 
-def draw_on(slide: Path, results: Sequence[Result], path: Path, region: Extent | None = None) -> None:
+def draw_on(slide: Path, results: Sequence[PromptOutline], path: Path, region: Extent | None = None) -> None:
     """Opens a slide and draws on it, as `draw` does.
 
     Args:
@@ -87,7 +87,7 @@ def draw_on(slide: Path, results: Sequence[Result], path: Path, region: Extent |
         draw(opened, results, path, region)
 
 
-def _view(slide: Slide, results: Sequence[Result], region: Extent | None) -> tuple[Window, int, int]:
+def _view(slide: Slide, results: Sequence[PromptOutline], region: Extent | None) -> tuple[Window, int, int]:
     extents = [] if region is None else [region]
     extents += [_prompt_extent(result.prompt) for result in results]
     extents += [result.geometry.bounds for result in results if not result.geometry.is_empty]
@@ -117,14 +117,14 @@ def _at(view: Window, x: float, y: float) -> tuple[float, float]:
     return (x - view.x) / view.downsample, (y - view.y) / view.downsample
 
 
-def _fill(pen: ImageDraw.ImageDraw, result: Result, view: Window, color: str) -> None:
+def _fill(pen: ImageDraw.ImageDraw, result: PromptOutline, view: Window, color: str) -> None:
     for polygon in result.geometry.geoms:
         pen.polygon([_at(view, x, y) for x, y in polygon.exterior.coords], fill=f"{color}38")
         for hole in polygon.interiors:
             pen.polygon([_at(view, x, y) for x, y in hole.coords], fill="#00000000")
 
 
-def _lines(pen: ImageDraw.ImageDraw, result: Result, view: Window, color: str) -> None:
+def _lines(pen: ImageDraw.ImageDraw, result: PromptOutline, view: Window, color: str) -> None:
     for polygon in result.geometry.geoms:
         for ring in (polygon.exterior, *polygon.interiors):
             pen.line([_at(view, x, y) for x, y in ring.coords], fill=color, width=3, joint="curve")

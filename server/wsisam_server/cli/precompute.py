@@ -7,21 +7,20 @@ import shutil
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import shapely
 from rich.console import Console
 
 from wsisam_server.cli.annotation_files import read_annotations
-from wsisam_server.cli.bars import counted
-from wsisam_server.cli.damage import warn_of_damage
-from wsisam_server.cli.embedding_store import BYTES_VARIABLE, FOLDER_VARIABLE, embedding_store_options
+from wsisam_server.cli.damaged_windows import warn_of_damage
 from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import FILE, load_model, model_options
-from wsisam_server.cli.numbers import Number
+from wsisam_server.cli.numbers import Number, shown
+from wsisam_server.cli.options import PREFIX, SEPARATOR, settings_options
 from wsisam_server.cli.pixel_size import pixel_size_of, pixel_size_option
-from wsisam_server.cli.size import shown
+from wsisam_server.cli.progress import counted
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.geometry import Box
 from wsisam_server.core.settings import Limits
@@ -35,10 +34,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsisam_server.core.geometry import FieldPair
-    from wsisam_server.segmentation.precompute import Plan, Work
+    from wsisam_server.segmentation.precompute import Precompute, PrecomputePlan
 
 console = Console(stderr=True)
 POSITIVE = Number(0, min_open=True)
+
+FOLDER_VARIABLE: Final = f"{PREFIX}EMBEDDING_STORE"
+BYTES_VARIABLE: Final = f"{PREFIX}LIMITS{SEPARATOR}EMBEDDING_STORE_BYTES"
+
+embedding_store_options = settings_options("embedding_store", "limits.embedding_store_bytes", envvar=True)
+"""Adds --embedding-store and --embedding-store-bytes."""
 
 
 @click.command("precompute")
@@ -91,14 +96,14 @@ def command(
         raise click.UsageError(f"{problem}: leave out --tissue, --mpp and --downsample, or run twice")
     need("server", "wsisam precompute")
     from wsisam_server.inference.scheduler import StoredFeatures
-    from wsisam_server.segmentation.precompute import Work, planned
+    from wsisam_server.segmentation.precompute import Precompute, planned
 
     store = _store(embedding_store, embedding_store_bytes)
     try:
         with closing(open_slide(slide.resolve(), Limits())) as opened:
             with console.status("loading the model"):
                 loaded = load_model(**model)
-            work = Work(opened, loaded, StoredFeatures(loaded, store))
+            work = Precompute(opened, loaded, StoredFeatures(loaded, store))
             if annotations is not None:
                 fields = _about(annotations, work)
             else:
@@ -128,7 +133,7 @@ def _nearest(folder: Path) -> Path:
 
 
 def _scales(
-    work: Work, resolutions: tuple[float, ...], downsamples: tuple[float, ...], slide_mpp: float | None
+    work: Precompute, resolutions: tuple[float, ...], downsamples: tuple[float, ...], slide_mpp: float | None
 ) -> list[Lattice]:
     info, wanted = work.slide.info, list(downsamples)
     if resolutions:
@@ -143,8 +148,8 @@ def _scales(
     return list(dict.fromkeys(lattices))
 
 
-def _clicks(work: Work, lattices: list[Lattice], slide_mpp: float | None, *, tissue: bool) -> list[FieldPair]:
-    from wsisam_server.segmentation.precompute import over
+def _clicks(work: Precompute, lattices: list[Lattice], slide_mpp: float | None, *, tissue: bool) -> list[FieldPair]:
+    from wsisam_server.segmentation.precompute import fields_over
 
     found = None
     if tissue:
@@ -155,21 +160,21 @@ def _clicks(work: Work, lattices: list[Lattice], slide_mpp: float | None, *, tis
             raise click.ClickException("there is no tissue on it that could be told from glass; leave out --tissue")
     fields = []
     for lattice in lattices:
-        more = over(lattice, found)
+        more = fields_over(lattice, found)
         unit = f" ({lattice.downsample * slide_mpp:.2f} microns per pixel)" if slide_mpp else ""
         click.echo(f"{len(more):,} fields at downsample {lattice.downsample:.3g}{unit}")
         fields += more
     return fields
 
 
-def _about(annotations: Path, work: Work) -> Sequence[FieldPair]:
-    from wsisam_server.segmentation.precompute import for_boxes
+def _about(annotations: Path, work: Precompute) -> Sequence[FieldPair]:
+    from wsisam_server.segmentation.precompute import fields_of_boxes
 
     info = work.slide.info
     entries, _ = read_annotations(annotations, info.fingerprint, origin=lambda: info.frame_origin)
     bounds = shapely.bounds([entry.draft.content.shape for entry in entries]).reshape(-1, 4)
     boxes = [Box(*map(float, one)) for one in bounds if one[2] > one[0] and one[3] > one[1]]
-    fields, outside = for_boxes(boxes, work.slide.info, work.model.image_size)
+    fields, outside = fields_of_boxes(boxes, work.slide.info, work.model.image_size)
     left_out = {"without an area": len(bounds) - len(boxes), "outside the slide": outside}
     for why, count in left_out.items():
         if count:
@@ -180,7 +185,7 @@ def _about(annotations: Path, work: Work) -> Sequence[FieldPair]:
     return fields
 
 
-def _say(work: Work, plan: Plan) -> None:
+def _say(work: Precompute, plan: PrecomputePlan) -> None:
     missing = len(plan.missing)
     there = len(plan.windows) - missing
     click.echo(f"{len(plan.windows):,} windows, {shown(plan.nbytes)}; {there:,} of them are there already")
@@ -189,7 +194,7 @@ def _say(work: Work, plan: Plan) -> None:
         click.echo(f"{missing:,} windows to encode, {shown(plan.missing_bytes)}, in about {time}")
 
 
-def _check_room(plan: Plan, store: EmbeddingStore) -> None:
+def _check_room(plan: PrecomputePlan, store: EmbeddingStore) -> None:
     if plan.nbytes > store.room:
         raise click.ClickException(
             f"they do not fit: the store is limited to {shown(store.limit)}, {shown(store.room)} without gaps, and the "
@@ -202,7 +207,7 @@ def _check_room(plan: Plan, store: EmbeddingStore) -> None:
         raise click.ClickException(f"they do not fit: the disk of {store.folder} has {shown(free)} left")
 
 
-def _run(slide: Path, work: Work, plan: Plan, store: EmbeddingStore) -> None:
+def _run(slide: Path, work: Precompute, plan: PrecomputePlan, store: EmbeddingStore) -> None:
     try:
         with counted(console, "windows") as progress:
             done = work.run(plan, progress)

@@ -86,7 +86,7 @@ def prompts(boxes: Sequence[Numbers], points: Sequence[Numbers]) -> list[pb.Prom
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class PromptOutline:
     """A prompt and its outline."""
 
     prompt: pb.Prompt

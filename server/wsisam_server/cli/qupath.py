@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 import wsisam_server
-from wsisam_server.cli.connection import Reach, connection_options
+from wsisam_server.cli.connection import ConnectionOptions, connection_options
 from wsisam_server.client import ServerError
 from wsisam_server.qupath import (
     Finding,
@@ -27,7 +27,7 @@ from wsisam_server.qupath import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from wsisam_server.qupath import Step
+    from wsisam_server.qupath import FileAction
 
 SECONDS_FOR_SERVER = 5.0
 
@@ -53,7 +53,7 @@ def command() -> None:
 @command.command("install")
 @_directories_option
 def install_command(*, given: tuple[Path, ...]) -> None:
-    """Copy the client jar and the scripts into QuPath's user directory; upgrades what is there.
+    """Copy the client jar and the scripts into QuPath's user directory, or upgrade them.
 
     Example: wsisam qupath install
     """
@@ -62,9 +62,9 @@ def install_command(*, given: tuple[Path, ...]) -> None:
         if not directory.supported:
             click.echo(f"{_name(directory)}: left as it is, for another QuPath than the client is made for")
             continue
-        steps = _told(partial(install, bundle, directory.path))
-        _report(directory, steps)
-        if all(step.done == "kept" for step in steps):
+        actions = _told(partial(install, bundle, directory.path))
+        _report(directory, actions)
+        if all(step.done == "kept" for step in actions):
             click.echo(f"  wsisam {wsisam_server.__version__} was installed already")
         else:
             click.echo("  Start QuPath again. The scripts are in its menu Automate, User scripts.")
@@ -78,9 +78,9 @@ def uninstall_command(*, given: tuple[Path, ...]) -> None:
     Example: wsisam qupath uninstall
     """
     for directory in _directories(given):
-        steps = _told(partial(uninstall, directory.path))
-        _report(directory, steps)
-        if not steps:
+        actions = _told(partial(uninstall, directory.path))
+        _report(directory, actions)
+        if not actions:
             click.echo("  nothing is installed there")
 
 
@@ -88,7 +88,7 @@ def uninstall_command(*, given: tuple[Path, ...]) -> None:
 @_directories_option
 @click.option("--server", default="127.0.0.1:8765", show_default=True, help="HOST:PORT of the server to ask.")
 @connection_options
-def check_command(*, given: tuple[Path, ...], server: str, reach: Reach) -> None:
+def check_command(*, given: tuple[Path, ...], server: str, connection: ConnectionOptions) -> None:
     """Tell whether QuPath, client and server fit together. Exit status 1 when something does not.
 
     Example: wsisam qupath check --server gpu.lab:8765
@@ -97,7 +97,7 @@ def check_command(*, given: tuple[Path, ...], server: str, reach: Reach) -> None
     failed = False
     for directory in _directories(given):
         failed |= _say(_name(directory), _told(partial(check, bundle, directory)))
-    failed |= _say(server, _server(server, reach))
+    failed |= _say(server, _server(server, connection))
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -117,9 +117,9 @@ def _name(directory: UserDirectory) -> str:
     return f"{directory.path}{versions}"
 
 
-def _report(directory: UserDirectory, steps: Iterable[Step]) -> None:
+def _report(directory: UserDirectory, actions: Iterable[FileAction]) -> None:
     click.echo(_name(directory))
-    for step in steps:
+    for step in actions:
         note = f"  ({step.note})" if step.note else ""
         click.echo(f"  {step.done:9}  {step.file.relative_to(directory.path)}{note}")
 
@@ -133,9 +133,11 @@ def _say(name: str, findings: Iterable[Finding]) -> bool:
     return failed
 
 
-def _server(address: str, reach: Reach) -> Iterator[Finding]:
+def _server(address: str, connection: ConnectionOptions) -> Iterator[Finding]:
+    from wsisam_server.client import is_installed
+
     try:
-        with reach.connect(address, timeout=SECONDS_FOR_SERVER) as client:
+        with connection.connect(address, timeout=SECONDS_FOR_SERVER) as client:
             about = client.about()
     except ServerError as error:
         if error.status == "UNIMPLEMENTED":
@@ -145,7 +147,7 @@ def _server(address: str, reach: Reach) -> Iterator[Finding]:
         yield Finding(fits=False, text=text)
         return
     yield _release(about.server_version)
-    ready = [model.name for model in about.models if model.ready]
+    ready = [model.name for model in about.models if is_installed(model)]
     text = f"the server answers, with {', '.join(ready)}" if ready else "no model is ready: run `wsisam doctor` there"
     yield Finding(fits=bool(ready), text=text)
 

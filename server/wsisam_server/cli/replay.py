@@ -13,21 +13,21 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from wsisam_server.annotations.store import SlideRecord, Wanted
-from wsisam_server.cli.bars import counted
+from wsisam_server.annotations.store import AnnotationFilter, SlideRecord
 from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import load_model, model_of_server, model_options
+from wsisam_server.cli.progress import counted
 from wsisam_server.cli.replay_answers import answers
 from wsisam_server.cli.slide import named_slide, slide_options
 from wsisam_server.cli.store import opened, place_options
-from wsisam_server.learning.dataset_export import HarvestError, SlideFinder, as_drawn
-from wsisam_server.learning.replay import Report, replay
+from wsisam_server.learning.dataset_export import DatasetExportError, SlideFinder, annotated_slide
+from wsisam_server.learning.replay import ReplayReport, replay
 from wsisam_server.learning.replay.pictures import picture
 from wsisam_server.learning.replay.report import mean
 
 if TYPE_CHECKING:
     from wsisam_server.annotations.store import Store
-    from wsisam_server.cli.connection import Reach
+    from wsisam_server.cli.connection import ConnectionOptions
 
 console = Console(stderr=True)
 
@@ -73,7 +73,7 @@ def command(
     most: int,
     store: str,
     server: str | None,
-    reach: Reach,
+    connection: ConnectionOptions,
     **model: Any,
 ) -> None:
     """Ask stored prompts again of another model, and compare the outlines with the old ones.
@@ -90,16 +90,16 @@ def command(
     if json_path is not None and not json_path.parent.is_dir():
         raise click.UsageError(f"{json_path}: there is no folder {json_path.parent}")
     chosen = model if server is None else {**model, "model": model_of_server(model)}
-    named = named_slide(slide, slide_id, server, reach)
-    wanted = Wanted(
+    named = named_slide(slide, slide_id, server, connection)
+    wanted = AnnotationFilter(
         slide_id=None if named is None else named.slide_id, project=project, author=author, path_class=path_class
     )
     if server is None:
         need("server", "wsisam replay without --server")
     finder = SlideFinder(folders)
-    with opened(store, server, reach, existing=True) as place:
+    with opened(store, server, connection, existing=True) as place:
         with console.status("getting the model ready"):
-            answerer = answers(server, reach, chosen, partial(load_model, **model), finder)
+            answerer = answers(server, connection, chosen, partial(load_model, **model), finder)
         with closing(answerer), counted(console, "prompts") as progress:
             report = replay(place, wanted, answerer, imported=imported, save=save, progress=progress)
         if json_path is not None:
@@ -109,7 +109,7 @@ def command(
     _show(report, saved=save)
 
 
-def _draw(store: Store, report: Report, finder: SlideFinder, folder: Path, most: int) -> None:
+def _draw(store: Store, report: ReplayReport, finder: SlideFinder, folder: Path, most: int) -> None:
     worst = report.worst_first[:most]
     slides = {one.slide_id: one for one in store.slides({one.annotation.content.slide_id for one in worst})}
     folder.mkdir(parents=True, exist_ok=True)
@@ -119,15 +119,15 @@ def _draw(store: Store, report: Report, finder: SlideFinder, folder: Path, most:
     for rank, one in enumerate(worst, 1):
         slide_id = one.annotation.content.slide_id
         try:
-            opened_slide = finder.open(as_drawn(slides.get(slide_id, SlideRecord(slide_id))))
-        except HarvestError as error:
+            opened_slide = finder.open(annotated_slide(slides.get(slide_id, SlideRecord(slide_id))))
+        except DatasetExportError as error:
             click.echo(f"no picture of {one.annotation.id}: {error}", err=True)
             continue
         with closing(opened_slide):
             picture(opened_slide, one).save(folder / f"{rank:03d}_dice{one.dice:.3f}_{one.annotation.id}.png")
 
 
-def _show(report: Report, *, saved: bool) -> None:
+def _show(report: ReplayReport, *, saved: bool) -> None:
     table = Table(title=f"old outlines beside {report.model}'s")
     for name in ("class", "n", "mean Dice", "lowest"):
         table.add_column(name, justify="left" if name == "class" else "right")
@@ -141,9 +141,9 @@ def _show(report: Report, *, saved: bool) -> None:
         click.echo(f"left alone: {count} {why.value}", err=True)
     for one, text in report.problems.items():
         click.echo(f"{one}: {text}", err=True)
-    limited = sum(one.redrawn.limited for one in report.compared)
-    if limited:
-        click.echo(f"{limited} of them: border refined less finely than before, for want of windows", err=True)
+    truncated = sum(one.replayed.truncated for one in report.compared)
+    if truncated:
+        click.echo(f"{truncated} of them: border refined less finely than before, for want of windows", err=True)
     if saved:
         click.echo(f"{len(report.compared)} new revisions by replay:{report.model}")
     elif report.compared:

@@ -1,4 +1,4 @@
-"""Who answers a replay's prompts: a server, or a model in this process."""
+"""Answerers of a replay's prompts: a server, or a model in this process."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.annotations.store import Provenance, provenance, scales_kept
-from wsisam_server.client import ServerError, geometry
+from wsisam_server.annotations.store import Provenance, kept_levels, provenance
+from wsisam_server.client import ServerError, geometry, is_installed
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import FieldPair, Window
 from wsisam_server.core.requests import ExactWindow, Request
 from wsisam_server.core.settings import ModelChoice, Settings
-from wsisam_server.learning.dataset_export import HarvestError, SlideFinder, as_drawn
-from wsisam_server.learning.replay import Redrawn, RefusedError, refinement, steps, windows_used
-from wsisam_server.slides import Place, SlideAccess, SlideFile
+from wsisam_server.learning.dataset_export import DatasetExportError, SlideFinder, annotated_slide
+from wsisam_server.learning.replay import RefusedError, ReplayedOutline, refinement, steps, windows_used
+from wsisam_server.slides import FileLocation, SlideAccess, SlideFile
 from wsisam_server.wire import annotation_from_proto, annotation_to_proto, to_proto
 
 if TYPE_CHECKING:
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wsisam_model import WsiSam
-    from wsisam_server.annotations.store import Scale, SlideRecord
-    from wsisam_server.cli.connection import Reach
+    from wsisam_server.annotations.store import Level, SlideRecord
+    from wsisam_server.cli.connection import ConnectionOptions
     from wsisam_server.core.answers import Outcome
     from wsisam_server.core.prompt import SlidePrompt
     from wsisam_server.core.requests import Refinement
 
 
-class There:
+class RemoteAnswerer:
     """A server's model.
 
     Args:
         server: HOST:PORT.
-        reach: how to reach it.
+        connection: how to reach it.
         model: its name; empty for the server's default.
 
     Raises:
         click.ClickException: the server does not answer, or does not have it.
     """
 
-    def __init__(self, server: str, reach: Reach, model: str) -> None:
-        self._client = reach.connect(server)
+    def __init__(self, server: str, connection: ConnectionOptions, model: str) -> None:
+        self._client = connection.connect(server)
         self._slides: dict[str, str] = {}
         try:
             known = self._client.models()
@@ -55,15 +55,15 @@ class There:
         found = [one for one in known if one.name == model] if model else known[:1]
         if not found:
             self._client.close()
-            names = ", ".join(one.name for one in known if one.ready)
+            names = ", ".join(one.name for one in known if is_installed(one))
             raise click.ClickException(f"{server} has no model named {model!r}; it has {names}")
         self.model = found[0].name
         self.weights_hash = found[0].weights_hash
         self._size = found[0].image_size
 
     def answer(
-        self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Scale, ...]
-    ) -> Redrawn:
+        self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Level, ...]
+    ) -> ReplayedOutline:
         """See `Answerer`."""
         slide_id, wanted = self._slide_id(slide), refinement(levels, window)
         try:
@@ -84,9 +84,9 @@ class There:
             prompt=prompt,
             field=FieldPair(Window(high.x, high.y, high.downsample, high.size)),
             score=last.score,
-            levels=scales_kept(annotation_from_proto.levels(last.levels, "levels")),
+            levels=kept_levels(annotation_from_proto.levels(last.levels, "levels")),
         )
-        return Redrawn(geometry(last.geometry), made, limited=last.limited)
+        return ReplayedOutline(geometry(last.geometry), made, truncated=last.truncated)
 
     def close(self) -> None:
         """Ends the connection."""
@@ -114,13 +114,13 @@ class There:
                 opened = self._client.open_slide(uri)
             except ServerError:
                 continue
-            if as_drawn(slide).identity in {None, opened.slide_id}:
+            if annotated_slide(slide).identity in {None, opened.slide_id}:
                 self._slides[slide.slide_id] = opened.slide_id
                 return opened.slide_id
         raise RefusedError(f"the server does not find the slide ({', '.join(slide.uris) or slide.slide_id})")
 
 
-class Here:
+class LocalAnswerer:
     """A model in this process.
 
     Args:
@@ -149,8 +149,8 @@ class Here:
         self._size = info.image_size
 
     def answer(
-        self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Scale, ...]
-    ) -> Redrawn:
+        self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Level, ...]
+    ) -> ReplayedOutline:
         """See `Answerer`."""
         choice = None if window is None else ExactWindow(_resized(window, self._size))
         wanted = refinement(levels, window)
@@ -173,10 +173,10 @@ class Here:
                 outcome = self._loop.run_until_complete(self._segmenter.segment(request, field=field))
         except WsiSamServerError as error:
             raise RefusedError(error.public_text) from error
-        except HarvestError as error:
+        except DatasetExportError as error:
             raise RefusedError(str(error)) from error
         assert outcome is not None
-        return Redrawn(outcome.outline.geometry, provenance(prompt, outcome), limited=outcome.limited)
+        return ReplayedOutline(outcome.outline.geometry, provenance(prompt, outcome), truncated=outcome.truncated)
 
     def close(self) -> None:
         """Closes the model."""
@@ -185,7 +185,7 @@ class Here:
 
     def _open(self, slide: SlideRecord) -> str:
         if slide.slide_id not in self._files.found:
-            self._files.found[slide.slide_id] = self._finder.find(as_drawn(slide))
+            self._files.found[slide.slide_id] = self._finder.find(annotated_slide(slide))
         slide_id, _, _ = self._segmenter.open_slide(slide.slide_id, None)
         return slide_id
 
@@ -197,15 +197,15 @@ class _Files(SlideAccess):
         super().__init__((), ())
         self.found: dict[str, Path] = {}
 
-    def places(self, uri: str) -> list[Place]:
+    def locations(self, uri: str) -> list[FileLocation]:
         """See `SlideAccess`."""
         if uri not in self.found:
             raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private=uri)
-        return [Place(None, self.found[uri])]
+        return [FileLocation(None, self.found[uri])]
 
-    def find(self, place: Place) -> Path | None:
+    def find(self, location: FileLocation) -> Path | None:
         """See `SlideAccess`."""
-        return place.path
+        return location.path
 
     def open(self, path: Path) -> SlideFile:
         """See `SlideAccess`."""
@@ -218,7 +218,13 @@ def _resized(window: Window, size: int) -> Window:
 
 
 def answers(
-    server: str | None, reach: Reach, model: dict[str, Any], load: Callable[[], WsiSam], finder: SlideFinder
-) -> Here | There:
-    """Who answers: a server if one is named."""
-    return There(server, reach, model["model"]) if server else Here(load, finder, model["threads"])
+    server: str | None,
+    connection: ConnectionOptions,
+    model: dict[str, Any],
+    load: Callable[[], WsiSam],
+    finder: SlideFinder,
+) -> LocalAnswerer | RemoteAnswerer:
+    """A server's answerer if one is named, else a local one."""
+    return (
+        RemoteAnswerer(server, connection, model["model"]) if server else LocalAnswerer(load, finder, model["threads"])
+    )

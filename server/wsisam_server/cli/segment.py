@@ -12,12 +12,12 @@ from rich.progress import Progress
 
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli.answering import model_here, refusals, slide_there
-from wsisam_server.cli.connection import Reach, connection_options
+from wsisam_server.cli.connection import ConnectionOptions, connection_options
 from wsisam_server.cli.model import model_of_server, model_options
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
-from wsisam_server.cli.prompts import BoxType, Numbers, PointType, Result, describe, prompts
+from wsisam_server.cli.prompts import BoxType, Numbers, PointType, PromptOutline, describe, prompts
 from wsisam_server.core.answers import CELLS
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.requests import Request
@@ -38,31 +38,35 @@ console = Console(stderr=True)
     "points",
     type=PointType(),
     multiple=True,
-    help="A point on the object, or with ',-' one that is not; repeatable, all for one object.",
+    help="A point on the object, or with ',-' outside it. Repeatable; all are about one object.",
 )
-@click.option("--server", metavar="HOST:PORT", help="Ask this server; without it the model runs in this process.")
+@click.option("--server", metavar="HOST:PORT", help="Ask this server. Not given: the model runs in this process.")
 @click.option("--geojson", type=click.Path(dir_okay=False, path_type=Path), help="Write the outlines here, for QuPath.")
 @click.option(
     "--overlay",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Draw them on the slide, which must be readable here (PNG).",
 )
-@click.option("--downsample", type=float, help="Working scale, level-0 pixels per model pixel; chosen if not given.")
+@click.option(
+    "--downsample",
+    type=float,
+    help="Working scale, level-0 pixels per model pixel. Not given: by size.",
+)
 @click.option("--tolerance", type=Number(0, 1000), help="Simplification in microns (pixels without a pixel size).")
 @click.option(
     "--min-area",
     type=Number(0, 1e12),
-    help="Leave out smaller parts and holes, square microns (pixels); specks if not given, 0 keeps all.",
+    help="Remove parts and holes below this area, square microns (pixels). Not given: 4 mask cells. 0 keeps all.",
 )
 @click.option(
     "--refine",
     type=Number(0, min_open=True),
-    help="Refine borders in finer windows, to this many level-0 pixels per mask cell; slow.",
+    help="Refine borders in finer windows, to this many level-0 pixels per mask cell. Slow.",
 )
 @click.option(
     "--refine-windows",
     type=click.IntRange(1),
-    help="Most windows for one border; 64 if not given, each about a second.",
+    help="Most windows for one border, each about a second. Not given: 64.",
 )
 @pixel_size_option("--mpp")
 @connection_options
@@ -81,7 +85,7 @@ def command(
     refine: float | None,
     refine_windows: int | None,
     slide_mpp: float | None,
-    reach: Reach,
+    connection: ConnectionOptions,
     **model: Any,
 ) -> None:
     """Outline objects on one slide. Coordinates are level-0 pixels.
@@ -105,9 +109,9 @@ def command(
     ]
     options = pb.OutlineOptions(tolerance=tolerance, min_area=min_area)
     request = pb.SegmentBatchRequest(items=items, options=options, mpp=slide_mpp)
-    answers = _by_server(server, slide, request, model, reach) if server else _here(slide, request, model)
+    answers = _by_server(server, slide, request, model, connection) if server else _here(slide, request, model)
     outlines, errors = _collect(answers, len(items), server)
-    results = [Result(wanted[number], outlines[number]) for number in sorted(outlines)]
+    results = [PromptOutline(wanted[number], outlines[number]) for number in sorted(outlines)]
     for result in results:
         click.echo(_line(result))
     if results:
@@ -139,7 +143,7 @@ def _collect(answers: Iterator[Answer], count: int, server: str | None) -> tuple
     return outlines, errors
 
 
-def _write(slide: Path, results: list[Result], geojson: Path | None, overlay: Path | None) -> None:
+def _write(slide: Path, results: list[PromptOutline], geojson: Path | None, overlay: Path | None) -> None:
     """Writes also that nothing was found: an earlier run's file would be taken for this one's."""
     if not results:
         return  # nothing was answered, which the command says by its status
@@ -152,10 +156,10 @@ def _write(slide: Path, results: list[Result], geojson: Path | None, overlay: Pa
 
 
 def _by_server(
-    server: str, slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any], reach: Reach
+    server: str, slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any], connection: ConnectionOptions
 ) -> Iterator[Answer]:
     named = model_of_server(model)
-    with reach.connect(server) as client:
+    with connection.connect(server) as client:
         request.slide_id = slide_there(client, slide)
         request.model = named
         for answer in client.segment_batch(request):
@@ -180,7 +184,7 @@ def _here(slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -
                 yield number, error.public_text
 
 
-def _line(result: Result) -> str:
+def _line(result: PromptOutline) -> str:
     shape, outline = result.geometry, result.outline
     if shape.is_empty:
         return f"{describe(result.prompt)}: nothing found"
@@ -198,4 +202,4 @@ def _refined(outline: pb.Outline) -> str:
     if levels := outline.levels[1:]:
         cell = levels[-1].downsample * outline.field.high.size / CELLS
         finer = f", border at {cell:.3g} in {sum(level.windows for level in levels)} window(s)"
-    return finer + ("; finer needs more --refine-windows" if outline.limited else "")
+    return finer + ("; finer needs more --refine-windows" if outline.truncated else "")

@@ -17,9 +17,9 @@ from wsisam_model import available_models
 from wsisam_server.annotations.store import store_name
 from wsisam_server.cli.configuration import configuration, printed
 from wsisam_server.cli.extras import need
-from wsisam_server.cli.leaving import SECONDS_TO_LEAVE, are_threads_left, leave_now, leave_within
 from wsisam_server.cli.model import load_model, loading, served_models
 from wsisam_server.cli.options import given, settings_options
+from wsisam_server.cli.process_exit import EXIT_SECONDS, are_threads_left, exit_now, exit_within
 from wsisam_server.core.settings import NONE
 from wsisam_server.inference.weights import WeightsError, WeightsFolder, built_in
 
@@ -37,7 +37,7 @@ _CONFIG: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("serve")
-@click.option("--config", "file", type=_CONFIG, help="A TOML file; the environment and other options go before it.")
+@click.option("--config", "file", type=_CONFIG, help="A TOML file. Other options and the environment take precedence.")
 @click.option("--print-config", is_flag=True, help="Print what would be used, as such a file with comments, and end.")
 @settings_options()
 def command(*, file: Path | None, print_config: bool, **options: Any) -> None:
@@ -66,7 +66,7 @@ def command(*, file: Path | None, print_config: bool, **options: Any) -> None:
     except (StartError, ClusterError) as error:
         raise click.ClickException(str(error)) from error
     if are_threads_left():
-        leave_now()  # libraries must not be unloaded under threads that a drive or a database may yet answer
+        exit_now()  # libraries must not be unloaded under threads that a drive or a database may yet answer
 
 
 def _allow_files() -> None:
@@ -91,7 +91,7 @@ def _log_to_stderr(settings: Settings) -> None:
 def _app(settings: Settings) -> App:
     """The server, with what runs its models."""
     from wsisam_server.cli.app import App
-    from wsisam_server.inference.cluster import ClusterModels, Recipe
+    from wsisam_server.inference.cluster import ClusterModels, ModelFactory
 
     choice, only = settings.model, settings.models
     load = partial(load_model, **loading(choice, settings.weights_dir))
@@ -102,7 +102,7 @@ def _app(settings: Settings) -> App:
     here = served_models(WeightsFolder(settings.weights_dir), "cpu", "auto", only)
     known = [listed.name for listed in available_models()]
     models = ClusterModels(
-        Recipe(load, source),
+        ModelFactory(load, source),
         here,
         settings.ray,
         settings.limits,
@@ -140,7 +140,7 @@ async def _serve(app: App, settings: Settings) -> None:
             # Again: now. What was acknowledged is on the disk, and a model's step cannot be interrupted otherwise.
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        leave_within(settings.limits.drain_seconds + SECONDS_TO_LEAVE)
+        exit_within(settings.limits.drain_seconds + EXIT_SECONDS)
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -157,7 +157,7 @@ async def _serve(app: App, settings: Settings) -> None:
             # Modules and models stay: whoever looks for cycles among all objects need not look at them again and again.
             gc.collect()
             gc.freeze()
-            names = ", ".join(listed.offer.info.name for listed in app.segmenter.models_listed())
+            names = ", ".join(listed.available.info.name for listed in app.segmenter.models_listed())
             click.echo(f"wsisam: serving {names} on {settings.host}:{port}")
             kept = f"in {store_name(settings.store)}" if settings.store != NONE else "nowhere (--store none)"
             click.echo(f"wsisam: annotations are kept {kept}", err=True)

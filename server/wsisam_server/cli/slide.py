@@ -17,7 +17,7 @@ from wsisam_server.core.settings import Limits
 from wsisam_server.slides import open_slide
 
 if TYPE_CHECKING:
-    from wsisam_server.cli.connection import Reach
+    from wsisam_server.cli.connection import ConnectionOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -42,17 +42,21 @@ class NamedSlide:
     frame_origin: tuple[float, float] | None = None
 
 
-def named_slide(slide: str | None, slide_id: str | None, server: str | None, reach: Reach) -> SlideRecord | None:
+def named_slide(
+    slide: str | None, slide_id: str | None, server: str | None, connection: ConnectionOptions
+) -> SlideRecord | None:
     """The slide that the options name; None when they name none.
 
     Raises:
         click.ClickException: with what to do.
     """
-    named = located_slide(slide, slide_id, server, reach)
+    named = located_slide(slide, slide_id, server, connection)
     return None if named is None else named.record
 
 
-def located_slide(slide: str | None, slide_id: str | None, server: str | None, reach: Reach) -> NamedSlide | None:
+def located_slide(
+    slide: str | None, slide_id: str | None, server: str | None, connection: ConnectionOptions
+) -> NamedSlide | None:
     """The slide that the options name, with where it lies in its frame; None when they name none.
 
     Raises:
@@ -69,7 +73,7 @@ def located_slide(slide: str | None, slide_id: str | None, server: str | None, r
         return _here(path.resolve())
     if server is None:
         raise click.ClickException(f"{slide}: no such file. Name the slide with --slide-id if its file is elsewhere")
-    return NamedSlide(_there(slide, server, reach))
+    return NamedSlide(_there(slide, server, connection))
 
 
 def _here(path: Path) -> NamedSlide:
@@ -84,9 +88,9 @@ def _here(path: Path) -> NamedSlide:
         opened.close()
 
 
-def _there(slide: str, server: str, reach: Reach) -> SlideRecord:
+def _there(slide: str, server: str, connection: ConnectionOptions) -> SlideRecord:
     try:
-        with reach.connect(server) as client:
+        with connection.connect(server) as client:
             found = client.open_slide(slide)
     except ServerError as error:
         raise click.ClickException(f"{slide}: {error.text}") from error

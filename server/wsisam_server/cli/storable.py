@@ -1,4 +1,4 @@
-"""What of annotations out of files can be stored; the rest is said, and left out."""
+"""Filters annotations from files to those that can be stored, and lists the others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 
 from wsisam_server.annotations.formats import repair
-from wsisam_server.annotations.store import checks
+from wsisam_server.annotations.store import validation
 from wsisam_server.cli.annotation_files import say
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.settings import Limits
@@ -19,10 +19,10 @@ from wsisam_server.core.settings import Limits
 if TYPE_CHECKING:
     import uuid
 
-    from wsisam_server.cli.annotation_files import Entry
+    from wsisam_server.cli.annotation_files import FileEntry
 
 SHOWN: Final = 10
-"""Problems that are told one by one."""
+"""Problems that are listed one by one."""
 
 _CHUNK: Final = 1000
 _LOST: Final = "nothing was left, or they cross themselves too often"
@@ -37,7 +37,7 @@ _FIELDS: Final = {
 }
 
 
-def storable(entries: list[Entry], *, mend: bool) -> tuple[list[Entry], int]:
+def storable(entries: list[FileEntry], *, mend: bool) -> tuple[list[FileEntry], int]:
     """Those that can be stored, and how many were left out; says which, and why.
 
     Args:
@@ -61,11 +61,11 @@ def storable(entries: list[Entry], *, mend: bool) -> tuple[list[Entry], int]:
     return [entry for entry in valid if entry.draft.id not in refused], large + lost + len(refused)
 
 
-def _vertices(entry: Entry) -> int:
+def _vertices(entry: FileEntry) -> int:
     return int(shapely.get_num_coordinates(entry.draft.content.shape))
 
 
-def _valid(entries: list[Entry], *, mend: bool) -> tuple[list[Entry], int]:
+def _valid(entries: list[FileEntry], *, mend: bool) -> tuple[list[FileEntry], int]:
     shapes = np.asarray([entry.draft.content.shape for entry in entries], object)
     bad = np.flatnonzero(shapely.is_empty(shapes) | ~shapely.is_valid(shapes)).tolist()
     if not bad:
@@ -80,7 +80,7 @@ def _valid(entries: list[Entry], *, mend: bool) -> tuple[list[Entry], int]:
         )
         crossed = set(bad)
         return [entry for number, entry in enumerate(entries) if number not in crossed], len(bad)
-    kept: list[Entry] = []
+    kept: list[FileEntry] = []
     lost = []
     of_bad = set(bad)
     for number, entry in enumerate(entries):
@@ -95,14 +95,14 @@ def _valid(entries: list[Entry], *, mend: bool) -> tuple[list[Entry], int]:
     return kept, len(lost)
 
 
-def _refused(entries: list[Entry]) -> dict[uuid.UUID, str]:
+def _refused(entries: list[FileEntry]) -> dict[uuid.UUID, str]:
     """Why some would be refused by the store, by id."""
     refused = {}
     stack = [entries[start : start + _CHUNK] for start in range(0, len(entries), _CHUNK)]
     while stack:
         chunk = stack.pop()
         try:
-            checks.drafts([entry.draft for entry in chunk], Limits())
+            validation.drafts([entry.draft for entry in chunk], Limits())
         except WsiSamServerError as error:
             if len(chunk) == 1:
                 refused[chunk[0].draft.id] = in_words(error)

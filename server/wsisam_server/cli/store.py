@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from wsisam_server.annotations.store import Store, StoreError, open_store
-from wsisam_server.cli.connection import Reach, connection_options
+from wsisam_server.cli.connection import ConnectionOptions, connection_options
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.settings import NONE, default_store
 
@@ -42,13 +42,13 @@ def place_options(command: Command) -> Command:
 
 
 @contextmanager
-def opened(store: str, server: str | None, reach: Reach, *, existing: bool = False) -> Iterator[Store]:
+def opened(store: str, server: str | None, connection: ConnectionOptions, *, existing: bool = False) -> Iterator[Store]:
     """The store that the options name; its errors, while it is used, become the command's.
 
     Args:
         store: what `open_store` takes.
         server: whose store, instead.
-        reach: how the server is reached.
+        connection: how the server is reached.
         existing: only if it is there already; for commands that only read it.
 
     Raises:
@@ -59,7 +59,7 @@ def opened(store: str, server: str | None, reach: Reach, *, existing: bool = Fal
         if source is not None and source.name == "COMMANDLINE":
             raise click.UsageError("give --store or --server, not both")
     try:
-        with _remote(server, reach) if server else open_store(store, existing=existing) as place:
+        with _remote(server, connection) if server else open_store(store, existing=existing) as place:
             yield place
     except StoreError as error:
         raise click.ClickException(str(error)) from error
@@ -67,7 +67,7 @@ def opened(store: str, server: str | None, reach: Reach, *, existing: bool = Fal
         raise click.ClickException(f"{error.public_text} {error.private_text}".strip()) from error
 
 
-def _remote(server: str, reach: Reach) -> Store:
+def _remote(server: str, connection: ConnectionOptions) -> Store:
     from wsisam_server.client.remote_store import RemoteStore
 
-    return RemoteStore(reach.connect(server))
+    return RemoteStore(connection.connect(server))

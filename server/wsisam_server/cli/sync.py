@@ -5,14 +5,16 @@ from __future__ import annotations
 import getpass
 import json
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from wsisam_server.annotations.store import store_name
+from wsisam_server.annotations.store import StoreError, store_name
 from wsisam_server.annotations.sync.errors import SyncError
 from wsisam_server.annotations.sync.options import Options
 from wsisam_server.annotations.sync.plan import Direction, Resolution, Side
@@ -23,15 +25,16 @@ from wsisam_server.cli.store import opened, place_options
 from wsisam_server.cli.sync_table import show
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
 
+    from wsisam_server.annotations.store import Store
     from wsisam_server.annotations.sync.model import Image
     from wsisam_server.annotations.sync.report import ImageReport, Report
     from wsisam_server.annotations.sync.steps import Step
-    from wsisam_server.cli.connection import Reach
+    from wsisam_server.cli.connection import ConnectionOptions
 
 console = Console(stderr=True)
 
@@ -81,7 +84,7 @@ class ResolutionType(click.ParamType):  # type: ignore[type-arg]
     help="Settle conflicts with the store's or QuPath's version: all, or one by its UUID. Repeatable.",
 )
 @click.option("--author", help="Whose changes QuPath's are; qupath: and your user name if not given.")
-@click.option("--persist-ids", is_flag=True, help="Save old data files anew, whose objects have no ids yet.")
+@click.option("--persist-ids", is_flag=True, help="Save old data files again, whose objects have no ids yet.")
 @click.option("--even-if-open", is_flag=True, help="Write images even if a running QuPath seems to show them.")
 @click.option(
     "--time-limit",
@@ -102,7 +105,7 @@ def command(
     json_path: Path | None,
     store: str,
     server: str | None,
-    reach: Reach,
+    connection: ConnectionOptions,
     **wanted: Any,
 ) -> None:
     """Sync the annotations of a QuPath project with the store, both ways.
@@ -120,9 +123,9 @@ def command(
     options = Options(Direction(direction), resolution=_resolution(resolutions), **wanted)
     process = QuPathProcess(request_seconds=time_limit)
     try:
-        with opened(store, server, reach) as place, _Bars() as bars:
+        with _place(store, server, connection, dry_run=options.dry_run) as place, _Bars() as bars:
             name = server or store_name(store)
-            report = sync(project, place, process, options, author=author or _author(), store_name=name, watcher=bars)
+            report = sync(project, place, process, options, author=author or _author(), store_name=name, listener=bars)
     except SyncError as error:
         raise FailedError(str(error)) from error
     except click.UsageError:
@@ -137,6 +140,27 @@ def _tell(report: Report, json_path: Path | None) -> NoReturn:
         json_path.write_text(json.dumps(report.as_json(), indent=1), encoding="utf-8")
     show(report, Console())
     raise click.exceptions.Exit(report.status)
+
+
+@contextmanager
+def _place(store: str, server: str | None, reach: ConnectionOptions, *, dry_run: bool) -> Iterator[Store]:
+    """The store; for a dry run with one that is not there yet an empty one that leaves no trace."""
+    if not dry_run or server is not None or not _is_missing_file(store):
+        with opened(store, server, reach) as place:
+            yield place
+        return
+    if not Path(store_name(store)).parent.is_dir():
+        raise click.UsageError(f"{store}: there is no folder {Path(store_name(store)).parent}")
+    with TemporaryDirectory() as folder, opened(str(Path(folder) / "dry-run.sqlite"), None, reach) as place:
+        yield place
+
+
+def _is_missing_file(store: str) -> bool:
+    try:
+        name = store_name(store)
+    except StoreError:
+        return False  # who opens it says what is wrong
+    return "://" not in name and not Path(name).exists()
 
 
 def _refuse_no_store(store: str, server: str | None) -> None:
@@ -186,15 +210,15 @@ class _Bars:
         self._bars.stop()
 
     def begin(self, images: int) -> None:
-        """See `Watcher`."""
+        """See `ProgressListener`."""
         self._bars.update(self._task, total=images)
 
     def step(self, step: Step, image: Image | None = None) -> None:
-        """See `Watcher`."""
+        """See `ProgressListener`."""
         about = "" if image is None else f"{image.name}: "
         self._bars.update(self._task, description=f"{about}{step.value}")
 
     def end(self, report: ImageReport) -> None:
-        """See `Watcher`."""
+        """See `ProgressListener`."""
         self._bars.advance(self._task)
         self._bars.update(self._task, description=report.image.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from rich import box
@@ -39,15 +40,21 @@ _IN_STORE: Final = {
 def show(report: Report, console: Console) -> None:
     """Prints a report: a row for each image with something new, what somebody has to do, and the result."""
     telling = [image for image in report.images if image.outcome is not Outcome.SKIPPED]
+    names = Counter(image.image.name for image in report.images)
+    titles = {
+        id(image): image.image.name if names[image.image.name] == 1 else f"{image.image.name} (number {image.image.id})"
+        for image in report.images
+    }
     if telling:
-        console.print(_table(telling[:MOST_LINES], dry_run=report.dry_run))
+        console.print(_table(telling[:MOST_LINES], titles, dry_run=report.dry_run))
     if len(telling) > MOST_LINES:
         _print(console, f"and {_counted(len(telling) - MOST_LINES, 'more image')}; --json has them all")
     if len(report.images) > len(telling):
         _print(console, f"{_counted(len(report.images) - len(telling), 'image')} with nothing new on either side")
-    lines = [_conflict(image, action) for image in report.images for action in image.conflicts]
-    lines += [f"failed {image.image.name}: {text}" for image in report.images for text in image.failures]
-    lines += [f"left out {image.image.name}: {text}" for image in report.images for text in image.problems]
+    lines = [_conflict(image, action, titles[id(image)]) for image in report.images for action in image.conflicts]
+    lines += [f"failed {titles[id(image)]}: {text}" for image in report.images for text in image.failures]
+    lines += [f"left out {titles[id(image)]}: {text}" for image in report.images for text in image.problems]
+    lines += [f"deleted on both sides {titles[id(image)]}: {text}" for image in report.images for text in image.gone]
     lines += [f"note: {text}" for text in report.notes]
     for line in lines[:MOST_LINES]:
         _print(console, line)
@@ -60,7 +67,7 @@ def _print(console: Console, line: str) -> None:
     console.print(Text(line), soft_wrap=True)
 
 
-def _table(images: list[ImageReport], *, dry_run: bool) -> Table:
+def _table(images: list[ImageReport], titles: Mapping[int, str], *, dry_run: bool) -> Table:
     columns: dict[str, Callable[[ImageReport], str]] = {
         "to project": lambda image: _changes(image, _IN_PROJECT),
         "to store": lambda image: _changes(image, _IN_STORE),
@@ -74,23 +81,23 @@ def _table(images: list[ImageReport], *, dry_run: bool) -> Table:
     for name in shown:
         table.add_column(name, justify="left" if name in {"to project", "to store"} else "right", no_wrap=True)
     for image in images:
-        table.add_row(Text(_name(image)), *(cell(image) for cell in shown.values()))
+        table.add_row(Text(_name(image, titles[id(image)])), *(cell(image) for cell in shown.values()))
     return table
 
 
-def _name(image: ImageReport) -> str:
+def _name(image: ImageReport, title: str) -> str:
     outcome = f" ({image.outcome.value})" if image.outcome in {Outcome.FAILED, Outcome.UNMATCHED} else ""
-    return image.image.name + outcome
+    return title + outcome
 
 
 def _changes(image: ImageReport, words: Mapping[Verb, str]) -> str:
     return "\n".join(f"{number} {word}" for verb, word in words.items() if (number := image.count(verb)))
 
 
-def _conflict(image: ImageReport, action: Action) -> str:
-    said = action.shown
-    named = ", ".join(filter(None, [said.name, "" if said.path_class is None else said.path_class.name]))
-    return f"conflict {action.id}{named and f' ({named})'} on {image.image.name}: {action.reason}"
+def _conflict(image: ImageReport, action: Action, title: str) -> str:
+    named = action.shown.label
+    saved = "" if image.saved is None else f"; QuPath's was saved {image.saved:%Y-%m-%d %H:%M} UTC"
+    return f"conflict {action.id}{named and f' ({named})'} on {title}: {action.reason}{saved}"
 
 
 def _result(report: Report) -> str:

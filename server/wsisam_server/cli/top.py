@@ -12,10 +12,10 @@ from rich.live import Live
 
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.top_table import screen
-from wsisam_server.service.metrics.reading import Reading, ReadingError, Spell, read
+from wsisam_server.service.metrics.scrape import Interval, Scrape, ScrapeError, read
 
 WINDOW_SECONDS: Final = 60.0
-"""How far back latencies and rates look: over the two seconds of one look they would jump."""
+"""Time that latencies and rates are computed over; over the two seconds between scrapes they would jump."""
 
 PIPED_WIDTH: Final = 100
 """Columns where there is no terminal: nothing is cut then."""
@@ -45,7 +45,7 @@ class _Place(click.ParamType):  # type: ignore[type-arg]
     metavar="HOST:PORT",
     help="Where the server's numbers are (wsisam serve --metrics-port).",
 )
-@click.option("--every", type=Number(0.2, 60), default=2.0, show_default=True, help="Seconds between looks.")
+@click.option("--every", type=Number(0.2, 60), default=2.0, show_default=True, help="Seconds between scrapes.")
 @click.option("--once", is_flag=True, help="Print the numbers since the server's start, and end.")
 def command(*, place: tuple[str, int], every: float, once: bool) -> None:
     """Show who works on a server, what waits, and how long answers take. Ctrl+C ends it.
@@ -59,10 +59,10 @@ def command(*, place: tuple[str, int], every: float, once: bool) -> None:
         console.width = PIPED_WIDTH
     try:
         first = read(*place)
-    except ReadingError as error:
+    except ScrapeError as error:
         raise click.ClickException(str(error)) from error
     if once:
-        console.print(screen(Spell(None, first)))
+        console.print(screen(Interval(None, first)))
         return
     try:
         _follow(console, place, every, first)
@@ -70,22 +70,22 @@ def command(*, place: tuple[str, int], every: float, once: bool) -> None:
         return
 
 
-def _follow(console: Console, place: tuple[str, int], every: float, first: Reading) -> None:
+def _follow(console: Console, place: tuple[str, int], every: float, first: Scrape) -> None:
     kept = deque([first])
-    with Live(screen(Spell(None, first)), console=console, screen=console.is_terminal, auto_refresh=False) as live:
+    with Live(screen(Interval(None, first)), console=console, screen=console.is_terminal, auto_refresh=False) as live:
         while True:
             time.sleep(every)
             trouble = ""
             try:
                 _keep(kept, read(*place))
-            except ReadingError as error:
+            except ScrapeError as error:
                 trouble = str(error)
             begin = kept[0] if len(kept) > 1 else None
-            live.update(screen(Spell(begin, kept[-1]), trouble), refresh=True)
+            live.update(screen(Interval(begin, kept[-1]), trouble), refresh=True)
 
 
-def _keep(kept: deque[Reading], new: Reading) -> None:
-    """Adds a reading; lets those go that are too old, or of a server that was started again since."""
+def _keep(kept: deque[Scrape], new: Scrape) -> None:
+    """Adds a scrape; removes those that are too old, or of a server that was restarted since."""
     if new.started != kept[-1].started or new.value("wsisam_calls_total") < kept[-1].value("wsisam_calls_total"):
         kept.clear()
     kept.append(new)

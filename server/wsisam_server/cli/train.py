@@ -101,7 +101,7 @@ console = Console(stderr=True)
     is_flag=True,
     help="Have the server leave low-resolution images unread: where `wsisam evaluate` shows that they bring nothing.",
 )
-@click.option("--connected-parts", is_flag=True, help="The masks are binary; each connected part is an object.")
+@click.option("--connected-parts", is_flag=True, help="The masks are binary. Each connected part is an object.")
 @click.option("--save-every", type=click.IntRange(1), default=50, show_default=True, help="Steps between checkpoints.")
 @click.option(
     "--validate-every", type=click.IntRange(1), default=200, show_default=True, help="Steps between validations."
@@ -174,7 +174,7 @@ def command(
     from wsisam_model.additions import Additions
     from wsisam_model.loading import load
     from wsisam_server.learning.datasets import DatasetError
-    from wsisam_server.learning.training import Run, TrainingError, TrainOptions, with_board, write_report
+    from wsisam_server.learning.training import Run, TrainingError, TrainOptions, with_tensorboard, write_report
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -188,8 +188,8 @@ def command(
             None if path is None else Additions.read(path, base=base.weights_hash) for path in (beside, start)
         )
         with watching(console) as shown:
-            observer = with_board(out / "tensorboard", shown)
-            run = Run(base, sources, options, out, device=chosen, observer=observer, beside=kept, start=begun)
+            listener = with_tensorboard(out / "tensorboard", shown)
+            run = Run(base, sources, options, out, device=chosen, listener=listener, beside=kept, start=begun)
             outcome = run.run(resume=resume)
         page = write_report(out, shlex.join(["wsisam", *sys.argv[1:]]), options, outcome, run.store.pixels)
     except (DatasetError, TrainingError, WeightsError, WsiSamError) as error:

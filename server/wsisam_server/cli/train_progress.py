@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from wsisam_server.learning.training import Observer, Validation
+    from wsisam_server.learning.training import TrainingListener, Validation
 
 LINE_SECONDS = 60.0
 """Least time between two lines."""
 
 
 @contextmanager
-def watching(console: Console) -> Iterator[Observer]:
-    """An observer that writes to the console for as long as the context lasts."""
+def watching(console: Console) -> Iterator[TrainingListener]:
+    """A listener that writes to the console for as long as the context lasts."""
     if not console.is_terminal:
         yield Lines(console)
         return
@@ -48,15 +48,15 @@ class Bars:
         self._steps = bars.add_task("training", total=None, note="", visible=False)
 
     def encoded(self, done: int, total: int) -> None:
-        """See `Observer`."""
+        """See `TrainingListener`."""
         self._bars.update(self._windows, completed=done, total=total)
 
     def stepped(self, step: int, steps: int, loss: float) -> None:
-        """See `Observer`."""
+        """See `TrainingListener`."""
         self._bars.update(self._steps, completed=step, total=steps, visible=True, note=f"loss {loss:.3f}")
 
     def validated(self, validation: Validation) -> None:
-        """See `Observer`."""
+        """See `TrainingListener`."""
         self._bars.console.print(_line(validation), highlight=False)
 
 
@@ -69,12 +69,12 @@ class Lines:
         self._first: tuple[int, float] | None = None
 
     def encoded(self, done: int, total: int) -> None:
-        """See `Observer`."""
+        """See `TrainingListener`."""
         if self._is_time() or done == total:
             self._write(f"encoding windows: {done} of {total}")
 
     def stepped(self, step: int, steps: int, loss: float) -> None:
-        """See `Observer`."""
+        """See `TrainingListener`."""
         now = time.monotonic()
         first_step, started = self._first = self._first or (step, now)
         if step > first_step and (self._is_time() or step == steps):
@@ -83,7 +83,7 @@ class Lines:
             self._write(f"step {step} of {steps}: loss {loss:.3f}, {pace:.2f} s a step, {left} left")
 
     def validated(self, validation: Validation) -> None:
-        """See `Observer`."""
+        """See `TrainingListener`."""
         self._write(_line(validation))
 
     def _is_time(self) -> bool:

@@ -13,17 +13,17 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from wsisam_model import ModelSettings
 from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import weights_dir_option
-from wsisam_server.cli.size import shown
+from wsisam_server.cli.numbers import shown
 from wsisam_server.inference.weights import (
     PARTS,
-    RECIPES,
-    Known,
+    PUBLISHED,
+    KnownModel,
+    ModelSpec,
     Part,
-    Wanted,
     WeightsError,
     WeightsFolder,
     add,
-    overview,
+    list_models,
     verify,
 )
 
@@ -60,7 +60,7 @@ def list_command(*, as_json: bool, weights_dir: Path) -> None:
     """
     folder = WeightsFolder(weights_dir)
     try:
-        known = overview(folder)
+        known = list_models(folder)
     except WeightsError as error:
         raise click.ClickException(str(error)) from error
     if as_json:
@@ -69,7 +69,7 @@ def list_command(*, as_json: bool, weights_dir: Path) -> None:
     for model in known:
         click.echo(_described(model))
     names = {model.name for model in known}
-    by_name = [name for name, recipe in RECIPES.items() if name not in names and not recipe.with_papers_files]
+    by_name = [name for name, published in PUBLISHED.items() if name not in names and not published.with_papers_files]
     if by_name:
         click.echo(f"\nCan be downloaded by name (wsisam weights add NAME): {', '.join(by_name)}")
     click.echo(f"Models that were added lie in {folder.path}")
@@ -125,7 +125,7 @@ def add_command(
     """
     need("server", "wsisam weights add")
     origins: dict[Part, str] = {part: given for part in PARTS if (given := files[part]) is not None}
-    wanted = Wanted(
+    spec = ModelSpec(
         name,
         origins,
         sha256=_checksums(checksums, origins),
@@ -137,7 +137,7 @@ def add_command(
     )
     try:
         with _Bars() as bars:
-            record = add(WeightsFolder(weights_dir), wanted, bars)
+            record = add(WeightsFolder(weights_dir), spec, bars)
     except WeightsError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"added {name}: {record.description}, weights {record.weights_hash[:HASH_SHOWN]}")
@@ -206,15 +206,15 @@ class _Bars:
         self._bars.stop()
 
     def fetching(self, part: Part, done: int, total: int | None) -> None:
-        """See `Watcher`."""
+        """See `AddListener`."""
         self._bars.update(self._tasks[part], completed=done, total=total, visible=True)
 
     def checking(self) -> None:
-        """See `Watcher`."""
+        """See `AddListener`."""
         self._bars.update(self._check, visible=True)
 
 
-def _described(model: Known) -> str:
+def _described(model: KnownModel) -> str:
     title = f"{model.name} (built in)" if model.built_in else model.name
     if model.problem:
         return f"{title}\n    cannot be used: {model.problem}"

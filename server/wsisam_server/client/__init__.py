@@ -9,24 +9,35 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
-from wsisam_server.client.errors import ForkedClientError, ServerError
+from wsisam_server.client.errors import FieldViolation, ForkedClientError, ServerError
+from wsisam_server.client.models import is_installed
 from wsisam_server.client.polygons import areas, geometry
+from wsisam_server.client.slide import Slide
 
 if TYPE_CHECKING:
-    from wsisam_server.client.client import BatchAnswer, Client, item_error, server_error
+    from wsisam_server.client.client import BatchAnswer, Client
+    from wsisam_server.client.statuses import server_error, status_error
 
 __all__ = [
     "BatchAnswer",
     "Client",
+    "FieldViolation",
     "ForkedClientError",
     "ServerError",
+    "Slide",
     "areas",
     "geometry",
-    "item_error",
+    "is_installed",
     "server_error",
+    "status_error",
 ]
 
-_WITH_GRPC: Final = ("BatchAnswer", "Client", "item_error", "server_error")
+_WITH_GRPC: Final = {
+    "BatchAnswer": "client",
+    "Client": "client",
+    "server_error": "statuses",
+    "status_error": "statuses",
+}
 """Imported when first used, because a command's help must not wait for gRPC."""
 
 
@@ -38,4 +49,4 @@ def __getattr__(name: str) -> Any:
     """
     if name not in _WITH_GRPC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.client"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_WITH_GRPC[name]}"), name)

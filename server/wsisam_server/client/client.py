@@ -11,16 +11,17 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import grpc
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 from typing_extensions import Self
 
-from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, geometry_pb2, segmentation_pb2, segmentation_pb2_grpc
+from wsisam.v1 import annotations_pb2_grpc, geometry_pb2, segmentation_pb2, segmentation_pb2_grpc
 from wsisam_server.client.channel import can_be_sent, open_channel
 from wsisam_server.client.errors import ForkedClientError, ServerError
+from wsisam_server.client.recovery import Recovery, is_lost
+from wsisam_server.client.slide import Slide
+from wsisam_server.client.statuses import server_error, status_error
 from wsisam_server.core.errors import Reason, WsiSamServerError
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 Reply = TypeVar("Reply")
 
-SECONDS_TO_COME_BACK = 20.0
-"""How long a batch tries to reach a server again that was lost."""
+MOST_REMEMBERED: Final = 1000
+"""Slides whose URI is kept, so that they can be opened again on a server that was restarted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class Client:
         self._channel = open_channel(target, ca=ca, certificate=certificate, key=key, token=token)
         self._process = os.getpid()
         self._timeout = timeout
+        self._opened: dict[str, str] = {}  # by id, the URI of slides that the server reads itself
         self._segmentation = segmentation_pb2_grpc.SegmentationStub(self._channel)
         self._annotations = annotations_pb2_grpc.AnnotationsStub(self._channel)
 
@@ -137,14 +139,25 @@ class Client:
         """The models that the server knows, the default first."""
         return list(self.about().models)
 
-    def open_slide(
-        self, uri: str, pixels: segmentation_pb2.PixelSource | None = None
-    ) -> segmentation_pb2.OpenSlideResponse:
-        """Opens a slide by the path or URI at which the server finds it."""
-        reply: segmentation_pb2.OpenSlideResponse = self.call(
+    def open_slide(self, uri: str, pixels: segmentation_pb2.PixelSource | None = None) -> Slide:
+        """Opens a slide by the path or URI at which the server finds it.
+
+        Args:
+            uri: path or file: URI as the server's mappings take it.
+            pixels: the image as it is open here, where its pixels can be sent; the slide is then to be closed.
+        """
+        opened: segmentation_pb2.OpenSlideResponse = self.call(
             self.stub.OpenSlide, segmentation_pb2.OpenSlideRequest(uri=uri, pixels=pixels)
         )
-        return reply
+        if opened.source == segmentation_pb2.SLIDE_SOURCE_REFERENCE:
+            self._opened[opened.slide_id] = uri
+            while len(self._opened) > MOST_REMEMBERED:
+                self._opened.pop(next(iter(self._opened)), None)
+        return Slide(opened, self.close_slide)
+
+    def close_slide(self, slide_id: str) -> None:
+        """Has the server free a slide in pixel mode; see `Slide.close`."""
+        self.call(self.stub.CloseSlide, segmentation_pb2.CloseSlideRequest(slide_id=slide_id))
 
     def segment(self, request: segmentation_pb2.SegmentRequest) -> segmentation_pb2.Outline:
         """Answers one prompt."""
@@ -154,42 +167,77 @@ class Client:
     def segment_batch(self, request: segmentation_pb2.SegmentBatchRequest) -> Iterator[BatchAnswer]:
         """Answers many prompts, each as soon as it is ready.
 
-        Where the line is cut on the way, the batch goes on: the client connects again and asks for the items that have
-        no answer yet. Each item is answered once. An item whose outline the server had stored when the line broke is
-        asked again, which stores nothing new. Tiles are sent once; an item whose pixels the server has lost is then
+        Where the line is cut on the way, or the server restarted, the batch goes on: the client connects again and asks
+        for the items that have no answer yet. Each item is answered once. An item whose outline the server had stored
+        when the line broke is asked again, which stores nothing new. An item whose pixels the server has lost is then
         answered with PIXELS_NEEDED. A line that was cut is noticed after 90 s without a byte.
 
         Raises:
             ServerError: the call failed, or the server could not be reached again within 20 s after it was lost.
         """
         missing = {item.id: item for item in request.items}
-        asked, strange, lost = frozenset(missing), False, None
+        recovery, strange = self._recovery(request.slide_id), False
         while True:
             try:
-                for reply in self.stub.SegmentBatch(request):
-                    strange |= reply.id not in asked
-                    missing.pop(reply.id, None)
-                    lost = None
+                for reply in self._stream(self.stub.SegmentBatch, request):
+                    strange |= missing.pop(reply.id, None) is None
+                    recovery.answered()
                     yield _batch_answer(reply)
-            except grpc.RpcError as error:
-                failed = server_error(error)
-                if not missing and not strange and _is_lost(failed):
+            except ServerError as failed:
+                if not missing and not strange and is_lost(failed):
                     return
-                lost = lost or _Lost(request)
-                if not missing or not lost.may_ask_again(failed, answered=len(missing) < len(asked)):
-                    raise failed from error
+                if not missing or not recovery.prepared(failed):
+                    raise recovery.tells_most(failed) from failed
             else:
                 return
-            request = segmentation_pb2.SegmentBatchRequest(
-                slide_id=request.slide_id, model=request.model, options=request.options, items=missing.values()
-            )
-            lost.wait()
+            request = _rest(request, missing)
 
     def segment_everything(
         self, request: segmentation_pb2.SegmentEverythingRequest
     ) -> Iterator[segmentation_pb2.SegmentEverythingResponse]:
-        """Proposals for a region, as they become final; close the iterator to end the work."""
-        call = self.stub.SegmentEverything(request)
+        """Proposals for a region, as they become final; close the iterator to end the work.
+
+        Where the line is cut on the way, or the server restarted, the search goes on after the last answer that came,
+        as in `segment_batch`. What is yielded is then what an undisturbed search gives, but for an answer without
+        proposals each time that it goes on.
+
+        Raises:
+            ServerError: the call failed, or the server could not be reached again within 20 s after it was lost.
+        """
+        recovery, last = self._recovery(request.slide_id), segmentation_pb2.SegmentEverythingResponse()
+        while True:
+            try:
+                for last in self._stream(self.stub.SegmentEverything, request):
+                    recovery.answered()
+                    yield last
+            except ServerError as failed:
+                if last.resume_token and last.windows_done == last.windows_total and is_lost(failed):
+                    return
+                if not recovery.prepared(failed):
+                    raise recovery.tells_most(failed) from failed
+            else:
+                return
+            if last.resume_token:
+                rest = segmentation_pb2.SegmentEverythingRequest()
+                rest.CopyFrom(request)
+                rest.ClearField("tiles")  # they are there since the first answer
+                rest.resume_token = last.resume_token
+                request = rest
+
+    def _recovery(self, slide_id: str) -> Recovery:
+        def reopen() -> bool:
+            uri = self._opened.get(slide_id)
+            return uri is not None and self.open_slide(uri).slide_id == slide_id
+
+        return Recovery(reopen)
+
+    def _stream(self, method: Callable[..., Any], request: Any) -> Iterator[Any]:
+        """The answers to one call; it is cancelled where not all of them are taken.
+
+        Raises:
+            ServerError: it failed.
+        """
+        call = method(request)
         try:
             yield from call
         except grpc.RpcError as error:
@@ -259,7 +307,7 @@ class Client:
             for response in self.interact(start, requests()):
                 kind = response.WhichOneof("message")
                 if kind == "error":
-                    raise item_error(response.error.error)
+                    raise status_error(response.error.error)
                 if kind == "outline":
                     yield response.outline.outline
                     turn.release()
@@ -280,60 +328,23 @@ class Client:
                 failed = server_error(error)
                 if failed.reason != "TOO_MANY_MESSAGES":
                     raise failed from error
-            time.sleep(float(failed.details["retry_seconds"]))
-
-
-class _Lost:
-    """A batch whose line was cut: how long it is tried to get it back."""
-
-    def __init__(self, request: segmentation_pb2.SegmentBatchRequest) -> None:
-        self._until = time.monotonic() + SECONDS_TO_COME_BACK
-        self._pause = 0.0
-        # What has come of the tiles is not known before the first answer, and no tile may be sent twice.
-        self._has_tiles = bool(request.tiles)
-
-    def may_ask_again(self, error: ServerError, *, answered: bool) -> bool:
-        known = _is_lost(error) or error.reason == "STARTING"
-        return known and (answered or not self._has_tiles) and time.monotonic() + self._pause < self._until
-
-    def wait(self) -> None:
-        """Not at all at first, then longer each time."""
-        time.sleep(self._pause)
-        self._pause = 2 * self._pause or 1.0
-
-
-def _is_lost(error: ServerError) -> bool:
-    """Whether gRPC, and not the server, says that a call cannot be answered."""
-    return error.status == "UNAVAILABLE" and not error.reason
+            time.sleep(failed.retry_seconds or 1.0)
 
 
 def _batch_answer(reply: segmentation_pb2.SegmentBatchResponse) -> BatchAnswer:
     failed = reply.WhichOneof("outcome") == "error"
-    return BatchAnswer(reply.id, None if failed else reply.outline, item_error(reply.error) if failed else None)
+    return BatchAnswer(reply.id, None if failed else reply.outline, status_error(reply.error) if failed else None)
 
 
-def server_error(error: Any) -> ServerError:
-    """A failed call's status as an exception with its reason and details."""
-    reason, details, pixels, conflicts = "", {}, None, None
-    try:
-        status = rpc_status.from_call(error)
-    except ValueError:  # details of something else than our server
-        status = None
-    for packed in status.details if status is not None else ():
-        info = error_details_pb2.ErrorInfo()
-        needed = segmentation_pb2.PixelsNeeded()
-        versions = annotations_pb2.RevisionConflicts()
-        if packed.Unpack(info):
-            reason, details = info.reason, dict(info.metadata)
-        elif packed.Unpack(needed):
-            pixels = needed
-        elif packed.Unpack(versions):
-            conflicts = versions
-    return ServerError(error.code().name, reason, error.details() or "", details, pixels, conflicts)
-
-
-def item_error(error: segmentation_pb2.Error) -> ServerError:
-    """One failed item of a stream as an exception."""
-    code = next((known.name for known in grpc.StatusCode if known.value[0] == error.code), str(error.code))
-    pixels = error.pixels_needed if error.HasField("pixels_needed") else None
-    return ServerError(code, error.reason, error.message, error.details, pixels)
+def _rest(
+    request: segmentation_pb2.SegmentBatchRequest, missing: Mapping[str, segmentation_pb2.BatchItem]
+) -> segmentation_pb2.SegmentBatchRequest:
+    """The request for the items that were not answered. Tiles come with the first answer at the latest."""
+    if len(missing) == len(request.items):
+        return request
+    rest = segmentation_pb2.SegmentBatchRequest()
+    rest.CopyFrom(request)
+    rest.ClearField("tiles")
+    del rest.items[:]
+    rest.items.extend(missing.values())
+    return rest

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from wsisam.v1 import annotations_pb2, segmentation_pb2
 
 
+class FieldViolation(NamedTuple):
+    """A field of a request that is at fault: its path from the request's message, and what is wrong with it."""
+
+    field: str
+    description: str
+
+
 class ServerError(Exception):
-    """A call failed.
+    """A call failed, or one prompt of a stream.
 
     Attributes:
         status: name of the gRPC status, for example "INVALID_ARGUMENT".
@@ -20,6 +27,8 @@ class ServerError(Exception):
         details: structured details.
         pixels_needed: with reason PIXELS_NEEDED, the windows to send.
         conflicts: with reason REVISION_CONFLICT, both versions of what was changed by two.
+        retry_seconds: after which the same may succeed without anybody's doing; None where it will not.
+        violations: the fields of the request that are at fault.
     """
 
     def __init__(
@@ -30,6 +39,8 @@ class ServerError(Exception):
         details: Mapping[str, str],
         pixels_needed: segmentation_pb2.PixelsNeeded | None = None,
         conflicts: annotations_pb2.RevisionConflicts | None = None,
+        retry_seconds: float | None = None,
+        violations: Iterable[FieldViolation] = (),
     ) -> None:
         super().__init__(text)
         self.status = status
@@ -38,6 +49,8 @@ class ServerError(Exception):
         self.details = dict(details)
         self.pixels_needed = pixels_needed
         self.conflicts = conflicts
+        self.retry_seconds = retry_seconds
+        self.violations = tuple(violations)
 
 
 class ForkedClientError(RuntimeError):

@@ -13,16 +13,18 @@ import grpc
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.annotations.store import (
     Annotation,
+    AnnotationFilter,
     Conflict,
     Draft,
     Page,
+    Patch,
     RevisionConflictError,
     Saved,
     SlideRecord,
+    SlideSummary,
     Store,
     Target,
-    Wanted,
-    checks,
+    validation,
 )
 from wsisam_server.client import Client, ServerError, server_error
 from wsisam_server.core.errors import Reason, WsiSamServerError
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 Reply = TypeVar("Reply")
 
 PAGE: Final = 1000
+"""Entries that the server gives at once."""
 
 
 class RemoteStore(Store):
@@ -56,44 +59,65 @@ class RemoteStore(Store):
     def __init__(self, client: Client, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._client = client
-        self._identity, _ = self._state()
+        state = self._state()
+        self._identity, self._schema_version = state.store_id, state.schema_version
 
     @property
     def identity(self) -> str:
         """See `Store`."""
         return self._identity
 
+    @property
+    def schema_version(self) -> str:
+        """See `Store`."""
+        return self._schema_version
+
     def head(self) -> int:
         """See `Store`."""
-        return self._state()[1]
+        return self._state().revision
 
     def save(
-        self, drafts: Sequence[Draft], *, author: str, request_id: str, slides: Collection[SlideRecord] = ()
+        self,
+        drafts: Sequence[Draft | Patch],
+        *,
+        author: str,
+        request_id: str,
+        slides: Collection[SlideRecord] = (),
+        validate_only: bool = False,
     ) -> list[Saved]:
         """See `Store`."""
         # Here already, because a message cannot even express some of what is refused.
-        good = checks.drafts(drafts, self._limits)
+        good = validation.drafts(drafts, self._limits)
         request = pb.AnnotationsSaveRequest(
             request_id=request_id,
             author=author,
-            annotations=to_proto.draft_list(good),
+            items=to_proto.save_items(good),
             slides=map(to_proto.slide, slides),
+            validate_only=validate_only,
         )
         return _saved(self._change(self._stub.Save, request, drafts).saved)
 
-    def delete(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
+    def delete(
+        self, targets: Sequence[Target], *, author: str, request_id: str, validate_only: bool = False
+    ) -> list[Saved]:
         """See `Store`."""
         messages = (pb.AnnotationTarget(id=str(target.id), revision=target.expected) for target in targets)
-        request = pb.AnnotationsDeleteRequest(request_id=request_id, author=author, targets=messages)
+        request = pb.AnnotationsDeleteRequest(
+            request_id=request_id, author=author, targets=messages, validate_only=validate_only
+        )
         return _saved(self._change(self._stub.Delete, request, targets).saved)
 
-    def restore(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
+    def restore(
+        self, targets: Sequence[Target], *, author: str, request_id: str, validate_only: bool = False
+    ) -> list[Saved]:
         """See `Store`."""
         messages = (
             pb.RestoreTarget(id=str(target.id), revision=target.expected, to_revision=target.revision)
             for target in targets
         )
-        request = pb.AnnotationsRestoreRequest(request_id=request_id, author=author, targets=messages)
+        request = pb.AnnotationsRestoreRequest(
+            request_id=request_id, author=author, targets=messages, validate_only=validate_only
+        )
         return _saved(self._change(self._stub.Restore, request, targets).saved)
 
     def get(self, annotation_id: uuid.UUID, revision: int | None = None) -> Annotation:
@@ -101,11 +125,11 @@ class RemoteStore(Store):
         request = pb.AnnotationsGetRequest(id=str(annotation_id), revision=revision)
         return from_proto.annotation(self._call(self._stub.Get, request).annotation)
 
-    def listing(self, wanted: Wanted, *, after: int, limit: int, deleted: bool = False) -> Page:
+    def listing(self, wanted: AnnotationFilter, *, after: int, limit: int, deleted: bool = False) -> Page:
         """See `Store`."""
-        checks.wanted(wanted)
+        validation.annotation_filter(wanted)
         request = pb.AnnotationsListRequest(
-            filter=to_proto.wanted(wanted), since=after, include_deleted=deleted, limit=limit
+            filter=to_proto.annotation_filter(wanted), since=after, include_deleted=deleted, limit=limit
         )
         found: list[Annotation] = []
         for message in self._stream(self._stub.List, request):
@@ -113,56 +137,32 @@ class RemoteStore(Store):
             after = message.revision
         return Page(tuple(found), after, complete=len(found) < limit)
 
-    def changes(self, wanted: Wanted, *, after: int, limit: int) -> Page:
+    def changes(self, wanted: AnnotationFilter, *, after: int, limit: int) -> Page:
         """See `Store`."""
-        checks.wanted(wanted)
-        latest = self.head()
-        request = pb.AnnotationsWatchRequest(filter=to_proto.wanted(wanted), since=after)
-        found: list[Annotation] = []
-        for message in self._stream(self._stub.Watch, request):
-            found += from_proto.annotation_list(message.annotations)
-            if len(found) > limit:
-                return Page(tuple(found[:limit]), found[limit - 1].revision, complete=False)
-            # What is changed while this reads comes with the next page.
-            if message.revision >= latest:
-                return Page(tuple(found), message.revision, complete=True)
-        raise WsiSamServerError(Reason.STORE_UNAVAILABLE, private="the server ended a Watch by itself")
+        validation.annotation_filter(wanted)
+        return self._revisions(
+            pb.AnnotationsListRevisionsRequest(filter=to_proto.annotation_filter(wanted), since=after), limit
+        )
 
     def history(self, annotation_id: uuid.UUID, *, after: int, limit: int) -> Page:
         """See `Store`."""
-        request = pb.AnnotationsHistoryRequest(id=str(annotation_id), since=after)
-        found: list[Annotation] = []
-        for message in self._stream(self._stub.History, request):
-            found += from_proto.annotation_list(message.revisions)
-            if len(found) > limit:
-                return Page(tuple(found[:limit]), found[limit - 1].revision, complete=False)
-        return Page(tuple(found), found[-1].revision if found else after, complete=True)
+        return self._revisions(pb.AnnotationsListRevisionsRequest(id=str(annotation_id), since=after), limit)
 
     def classes(self) -> list[str]:
         """See `Store`."""
         nothing = pb.AnnotationsListRequest(filter=pb.AnnotationFilter(slide_id=""), with_classes=True)
         (message,) = self._stream(self._stub.List, nothing)
-        if message.classes or not message.revision:
-            return list(message.classes)
-        # An older server does not say: then its whole history does.
-        found: set[str] = set()
-        after, complete = 0, False
-        while not complete:
-            page = self.changes(Wanted(), after=after, limit=PAGE)
-            found |= {"" if one.content.path_class is None else one.content.path_class.name for one in page.annotations}
-            after, complete = page.revision, page.complete
-        return sorted(found)
+        return list(message.classes)
 
     def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
         """See `Store`; slides without any annotation are left out, too."""
-        records = []
-        for slide_id in slide_ids:
-            request = pb.AnnotationsListRequest(
-                filter=pb.AnnotationFilter(slide_id=slide_id), include_deleted=True, limit=1
-            )
-            for message in self._stream(self._stub.List, request):
-                records += [from_proto.slide(slide, "slides") for slide in message.slides]
-        return records
+        ids = sorted(set(slide_ids))
+        portions = [ids[start : start + PAGE] for start in range(0, len(ids), PAGE)]
+        return [one.slide for portion in portions for one in self._slides(portion)]
+
+    def slide_summaries(self) -> list[SlideSummary]:
+        """See `Store`."""
+        return list(self._slides(()))
 
     def close(self) -> None:
         """See `Store`."""
@@ -172,13 +172,33 @@ class RemoteStore(Store):
     def _stub(self) -> AnnotationsStub:
         return self._client.annotations
 
-    def _state(self) -> tuple[str, int]:
-        """The store's own id and its latest revision."""
-        nothing = pb.AnnotationsListRequest(filter=pb.AnnotationFilter(slide_id=""))
-        (message,) = self._stream(self._stub.List, nothing)
-        return message.store_id, message.revision
+    def _state(self) -> pb.AnnotationsGetStoreResponse:
+        reply: pb.AnnotationsGetStoreResponse = self._call(self._stub.GetStore, pb.AnnotationsGetStoreRequest())
+        return reply
 
-    def _change(self, method: Callable[..., Reply], request: Any, asks: Sequence[Draft | Target]) -> Reply:
+    def _revisions(self, request: pb.AnnotationsListRevisionsRequest, limit: int) -> Page:
+        """A page of the store, of as many pages of the server as it takes."""
+        found: list[Annotation] = []
+        while True:
+            request.page_size = limit - len(found)
+            reply = self._call(self._stub.ListRevisions, request)
+            found += from_proto.annotation_list(reply.revisions)
+            request.page_token = reply.next_page_token
+            if not reply.next_page_token or len(found) == limit:
+                return Page(tuple(found), reply.revision, complete=not reply.next_page_token)
+
+    def _slides(self, slide_ids: Collection[str]) -> Iterator[SlideSummary]:
+        request = pb.AnnotationsListSlidesRequest(slide_ids=slide_ids, page_size=PAGE)
+        while True:
+            reply = self._call(self._stub.ListSlides, request)
+            yield from map(from_proto.slide_summary, reply.slides)
+            request.page_token = reply.next_page_token
+            if not reply.next_page_token:
+                return
+
+    def _change(
+        self, method: Callable[..., Reply], request: Any, asks: Sequence[Draft | Patch] | Sequence[Target]
+    ) -> Reply:
         try:
             return self._client.call(method, request)
         except ServerError as error:
@@ -186,7 +206,7 @@ class RemoteStore(Store):
                 raise _known(error) from error
             raise self._conflict(error, asks) from error
 
-    def _conflict(self, error: ServerError, asks: Sequence[Draft | Target]) -> RevisionConflictError:
+    def _conflict(self, error: ServerError, asks: Sequence[Draft | Patch] | Sequence[Target]) -> RevisionConflictError:
         assert error.conflicts is not None
         asked = {str(ask.id): ask for ask in asks}
         conflicts = [

@@ -58,19 +58,19 @@ class Outline:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """A scale at which an object was looked at.
+class RefinementLevel:
+    """One of the scales at which an object was segmented.
 
     Attributes:
         downsample: level-0 pixels per pixel of its windows.
         windows: how many of them were asked.
-        distrusted: answers that were left out, because they contradict the coarse one; see `refinement.fuse`.
-        unreadable: windows beside those asked that were left out, because the slide is damaged there.
+        rejected: answers that contradict the coarse one, and are not used; see `refinement.build_mosaic`.
+        unreadable: further windows that were not asked, because the slide is damaged there.
     """
 
     downsample: float
     windows: int
-    distrusted: int = 0
+    rejected: int = 0
     unreadable: int = 0
 
 
@@ -103,18 +103,18 @@ class Outcome:
     """An outline and how it came about.
 
     Attributes:
-        rings: the outline's geometry in its integer form (see `shapes.encode`).
+        encoded: the outline's geometry in its integer form (see `shapes.encode`).
         logits: the model's own, float32 [256, 256] over the HR window, before any refinement.
         tolerance: what was applied, in `OutlineOptions`' unit for this slide.
         in_microns: whether that unit is the micron.
         pixel_size: what it follows from.
         polygon_ms: wall time of turning the mask into the outline.
         levels: the scales that were used, the field's first; finer ones where the border was refined.
-        limited: a finer one was asked for, and would have needed more windows than allowed.
+        truncated: a finer scale was asked for, and would have needed more windows than allowed.
     """
 
     outline: Outline
-    rings: list[list[list[int]]]
+    encoded: list[list[list[int]]]
     logits: NDArray[np.float32]
     score: float
     field: FieldPair
@@ -123,13 +123,13 @@ class Outcome:
     in_microns: bool
     times: StageTimes
     polygon_ms: float
-    levels: tuple[Level, ...]
-    limited: bool = False
+    levels: tuple[RefinementLevel, ...]
+    truncated: bool = False
     pixel_size: PixelSize = _UNKNOWN
 
 
-class Fate(Enum):
-    """What became of a click's outline."""
+class ClickStatus(Enum):
+    """Whether a click's outline is proposed, and why not."""
 
     PROPOSED = "proposed"
     NOTHING = "nothing"
@@ -143,7 +143,7 @@ class Fate(Enum):
     UNREADABLE = "unreadable"
 
 
-Counts = Counter[Fate]
+Counts = Counter[ClickStatus]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,16 +164,21 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What became final with one more window.
+class SurveyStep:
+    """What became final with one more window of a survey.
 
     Attributes:
         done: windows that are done.
-        counts: what became of all outlines so far; those that are not final yet are missing.
+        counts: statuses of all clicks so far, less those that are not final yet.
         unreadable: windows of this step in which the slide is damaged. None of their clicks was asked.
+        lost: how many windows were unreadable so far.
+        undecided: clicks of windows that are done whose outlines may yet be proposed: for each such window its number,
+            and a bit for each of its clicks. With them, a search can be gone on with after this step.
     """
 
     proposals: tuple[Proposal, ...] = ()
     done: int = 0
     counts: Counts = field(default_factory=Counts)
     unreadable: tuple[Window, ...] = ()
+    lost: int = 0
+    undecided: tuple[tuple[int, int], ...] = ()

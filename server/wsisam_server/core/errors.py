@@ -1,7 +1,7 @@
 """The error catalogue: every failure that a client can meet, with its gRPC status and a text that says what to do.
 
 What flows in: the place where something went wrong raises one of these with structured details. What flows out: the
-interceptors and the streams turn it into a status (google.rpc.ErrorInfo: `reason`, `metadata`) or a per-prompt error.
+interceptors and the streams have it made into a google.rpc.Status (`wire.details`), of the call or of one prompt.
 The public text never holds a server path or a library's message; those go into `place` and `private`, which are only
 logged.
 An error that is not in this catalogue reaches the client as INTERNAL and is a bug.
@@ -44,12 +44,15 @@ class Entry:
         text: a format string over the error's details.
         retry_seconds: when the same may succeed, without anybody's doing; None where it will not.
         defaults: what the text says where the error has no such detail.
+        field: the field of the request that is at fault where the details name none (`field`), as a path from the
+            prompt's or the call's message; empty where no field is.
     """
 
     code: Code
     text: str
     retry_seconds: int | None = None
     defaults: Mapping[str, str] = field(default_factory=dict)
+    field: str = ""
 
 
 class Reason(Enum):
@@ -146,28 +149,36 @@ class Reason(Enum):
         "--model-bytes.",
         5,
     )
-    INVALID_FIELD = Entry(Code.INVALID_ARGUMENT, "The field '{field}' is not valid: {problem}.")
+    INVALID_FIELD = Entry(Code.INVALID_ARGUMENT, "The field '{field}' is not valid: {problem}.", field="message")
     EMPTY_PROMPT = Entry(
-        Code.INVALID_ARGUMENT, "The prompt is empty. Give at least one positive point, a box, or both."
+        Code.INVALID_ARGUMENT,
+        "The prompt is empty. Give at least one positive point, a box, or both.",
+        field="prompt",
     )
     ONLY_NEGATIVE_POINTS = Entry(
         Code.INVALID_ARGUMENT,
         "The prompt has only negative points, which say where the object is not. Add a positive point or a box.",
+        field="prompt",
     )
-    TOO_MANY_POINTS = Entry(Code.INVALID_ARGUMENT, "The prompt has {count} points; the limit is {limit}.")
+    TOO_MANY_POINTS = Entry(
+        Code.INVALID_ARGUMENT, "The prompt has {count} points; the limit is {limit}.", field="prompt.points"
+    )
     PROMPT_OUTSIDE_SLIDE = Entry(
         Code.OUT_OF_RANGE,
         "The prompt lies outside the slide, which is {width} x {height} level-0 pixels. "
         "Coordinates are level-0 pixels from the top left corner.",
+        field="prompt",
     )
     INVALID_REGION = Entry(
         Code.INVALID_ARGUMENT,
         "The region cannot be worked on: {problem}. Draw it as one or more closed areas, each with some width.",
+        field="region",
     )
     REGION_OUTSIDE_SLIDE = Entry(
         Code.OUT_OF_RANGE,
         "The region lies outside the slide, which is {width} x {height} level-0 pixels. "
         "Coordinates are level-0 pixels from the top left corner.",
+        field="region",
     )
     REGION_TOO_LARGE = Entry(
         Code.RESOURCE_EXHAUSTED,
@@ -178,6 +189,7 @@ class Reason(Enum):
         Code.INVALID_ARGUMENT,
         "The prompt does not fit into the field that was asked for. Ask for a larger downsample or a window that holds "
         "the whole prompt, or leave the choice to the server.",
+        field="field",
     )
     PIXELS_NEEDED = Entry(
         Code.FAILED_PRECONDITION,
@@ -187,14 +199,18 @@ class Reason(Enum):
     TILE_NOT_REQUESTED = Entry(
         Code.FAILED_PRECONDITION,
         "The server did not ask for this pixel tile (or already has it). Send only the windows of PixelsNeeded, once.",
+        field="tile",
     )
     TILE_WRONG_SIZE = Entry(
         Code.INVALID_ARGUMENT,
         "The pixel tile is {actual}, but the window asked for is {expected}. "
         "Send exactly the window's width x height, 8-bit RGB.",
+        field="tile",
     )
     TILE_UNREADABLE = Entry(
-        Code.INVALID_ARGUMENT, "The pixel tile cannot be decoded as {encoding}. Send 8-bit RGB as raw, PNG or JPEG."
+        Code.INVALID_ARGUMENT,
+        "The pixel tile cannot be decoded as {encoding}. Send 8-bit RGB as raw, PNG or JPEG.",
+        field="tile",
     )
     TOO_MANY_PIXELS = Entry(
         Code.RESOURCE_EXHAUSTED,
@@ -327,18 +343,16 @@ class WsiSamServerError(Exception):
 
     Args:
         reason: which one.
-        private: text for the log only (library messages, which may hold the place).
-        place: the file or URI that it is about, for the log only, which may be told to hide it.
+        private: text for the log only (library messages, which may hold the path).
+        path: the file or URI that it is about. For the log only, where it may be hidden.
         **details: structured details; they fill the public text and reach the client as strings.
     """
 
-    def __init__(self, reason: Reason, *, private: str = "", place: object = "", **details: object) -> None:
+    def __init__(self, reason: Reason, *, private: str = "", path: object = "", **details: object) -> None:
         self.reason = reason
         self.private = private
-        self.place = str(place)
+        self.path = str(path)
         self.details = {key: _shown(value) for key, value in details.items()}
-        if self.retry_seconds is not None:
-            self.details["retry_seconds"] = str(self.retry_seconds)
         super().__init__(f"{reason.name}: {self.public_text}")
 
     def at(self, **where: object) -> WsiSamServerError:
@@ -358,22 +372,32 @@ class WsiSamServerError(Exception):
 
     @property
     def private_text(self) -> str:
-        """What the log and whoever sits at this machine may read beside the public text; may be empty."""
-        return ": ".join(filter(None, (self.place, self.private)))
+        """What the log and users of this machine may read beside the public text; may be empty."""
+        return ": ".join(filter(None, (self.path, self.private)))
 
     @property
     def public_text(self) -> str:
         """What the client reads."""
-        return self.reason.value.text.format_map(_Blank({**self.reason.value.defaults, **self.details}))
+        return self.text_with(self.details)
+
+    def text_with(self, details: Mapping[str, str]) -> str:
+        """What the client reads where the details are others, such as a field's path in a larger message."""
+        return self.reason.value.text.format_map(_Blank({**self.reason.value.defaults, **details}))
 
 
 LONGEST_DETAIL = 200
 """Characters of a detail that are shown. Details echo what clients send, and travel in headers of limited size."""
 
+LONGEST_BYTES = 400
+"""Of these characters in UTF-8. Of a field that is at fault, each detail travels four times, in headers of 8 KiB."""
+
 
 def _shown(value: object) -> str:
     text = str(value)
     text = "".join(letter if letter.isprintable() else "?" for letter in text[: LONGEST_DETAIL + 1])
+    data = text.encode()
+    if len(data) > LONGEST_BYTES:
+        return data[: LONGEST_BYTES - 3].decode(errors="ignore") + "..."
     return text if len(text) <= LONGEST_DETAIL else f"{text[: LONGEST_DETAIL - 3]}..."
 
 

@@ -1,4 +1,4 @@
-"""How large a pixel is: which claims can be believed, and whose of them counts."""
+"""How large a pixel is: which values are plausible, and whose counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 SMALLEST_MPP = 0.05
 LARGEST_MPP = 20.0
 
-TELLING_DIFFERENCE: Final = 0.02
+SIGNIFICANT_DIFFERENCE: Final = 0.02
 """Share by which two pixel sizes may differ and still mean the same: scanners and programs round them."""
 
 
@@ -31,7 +31,7 @@ class PixelSize:
         mpp: microns per level-0 pixel, the mean of x and y; None when nobody knows it, and lengths are pixels.
         source: who says so.
         ignored_mpp: the client's own, where the file says another one that differs by more than
-            `TELLING_DIFFERENCE`.
+            `SIGNIFICANT_DIFFERENCE`.
     """
 
     mpp: float | None = None
@@ -53,7 +53,7 @@ def differs(one: float | None, other: float | None) -> bool:
     """Whether two pixel sizes, in the same unit, are known and differ so much that one of them must be wrong."""
     if one is None or other is None:
         return False
-    return abs(one - other) > TELLING_DIFFERENCE * min(one, other)
+    return abs(one - other) > SIGNIFICANT_DIFFERENCE * min(one, other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Axes:
         return not differs(self.x, self.y)
 
 
-def believed(x: float | None, y: float | None) -> Axes | None:
+def plausible_axes(x: float | None, y: float | None) -> Axes | None:
     """Both axes' microns per pixel; None when either is missing, NaN, not positive, or no microscope's."""
     if x is None or y is None:
         return None
@@ -89,5 +89,5 @@ def mean_mpp(x: float | None, y: float | None) -> float | None:
     Returns:
         Their mean; None when either is missing, NaN, not positive, or no microscope's.
     """
-    axes = believed(x, y)
+    axes = plausible_axes(x, y)
     return None if axes is None else axes.mean

@@ -48,7 +48,7 @@ class OutlineOptions:
 
     Attributes:
         tolerance: greatest distance by which simplification may move the border; None for a quarter of a mask cell.
-        min_area: parts and holes with a smaller area are left out; None for four mask cells, which is dust.
+        min_area: parts and holes with a smaller area are left out; None for four mask cells.
     """
 
     tolerance: float | None = None
@@ -68,8 +68,8 @@ class Refinement:
     downsample: float | None = None
     max_windows: int | None = None
 
-    def goal(self, viewport: Viewport | None, most: int) -> Goal:
-        """What it comes to.
+    def resolve(self, viewport: Viewport | None, most: int) -> ResolvedRefinement:
+        """Fills in what the caller left open.
 
         Args:
             viewport: what the annotator sees, if known.
@@ -82,12 +82,12 @@ class Refinement:
         if not 1 <= windows <= most:
             raise ValueError(f"it must lie between 1 and {most}")
         downsample = self.downsample or (1.0 if viewport is None else viewport.downsample)
-        return Goal(min(max(downsample, MIN_DOWNSAMPLE), MAX_DOWNSAMPLE), windows)
+        return ResolvedRefinement(min(max(downsample, MIN_DOWNSAMPLE), MAX_DOWNSAMPLE), windows)
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
-    """A refinement in which nothing is left open.
+class ResolvedRefinement:
+    """A refinement without defaults left to fill in.
 
     Attributes:
         downsample: level-0 pixels per cell of the finest mask wanted; the nearest of the scales is taken.
@@ -110,11 +110,11 @@ class Request:
         choice: the caller's own scale or window, if any.
         options: how the outline is wanted.
         interactive: whether a person waits for it.
-        owner: whose turns it uses; see `Job`.
-        earlier: an answer to this prompt's beginnings; a model that wants it gets its mask fed back, if the field is
-            still the same.
-        kept: the field of the object's earlier prompts, in which this one goes on while it stays away from its edges.
-        prefetched: fields that were encoded ahead for who asks, or are next: as good as a planned one, and faster.
+        principal: whose share of the queues it uses; see `Job`.
+        earlier: an answer to a prompt that this one extends. A model that uses it gets its mask as input, if the field
+            is the same.
+        previous_field: the field of the object's earlier prompts. This prompt stays in it unless it comes near an edge.
+        prefetched: fields that were or will soon be encoded for this caller: as good as a planned one, and faster.
         refinement: whether, and how far, the answer's border is refined in finer windows.
         mpp: microns per level-0 pixel as the client knows it; counts where the slide's file does not say.
     """
@@ -126,16 +126,16 @@ class Request:
     choice: FieldChoice = None
     options: OutlineOptions = field(default_factory=OutlineOptions)
     interactive: bool = True
-    owner: str = ""
+    principal: str = ""
     earlier: Outcome | None = None
-    kept: FieldPair | None = None
+    previous_field: FieldPair | None = None
     prefetched: Collection[FieldPair] = ()
     refinement: Refinement | None = None
     mpp: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ProposalFilter:
     """Sizes, the diameters of circles of the objects' area, and thresholds; see ProposalFilter in the contract.
 
     The defaults were chosen on images that the default model was not trained on: see `benchmarks/everything.py`.
@@ -156,7 +156,7 @@ class Wanted:
     min_agreement: float = 0.5
     max_overlap: float = 0.3
 
-    def in_pixels(self, mpp: float | None) -> Wanted:
+    def in_pixels(self, mpp: float | None) -> ProposalFilter:
         """The same with sizes in level-0 pixels.
 
         Args:
@@ -168,24 +168,24 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class SurveyRequest:
-    """A region that is to be searched.
+    """A region to search.
 
     Attributes:
         slide_id: an open slide.
         region: level-0 pixels, as drawn.
-        existing: objects that are there already, level-0 pixels, as drawn.
-        wanted: sizes in microns, or in level-0 pixels where nobody knows the pixel size.
+        existing: existing objects, level-0 pixels, as drawn.
+        proposal_filter: sizes in microns, or in level-0 pixels where nobody knows the pixel size.
         model: a model's name; empty for the default.
         options: how outlines are wanted.
-        owner: whose turns it uses; see `Job`.
+        principal: whose share of the queues it uses; see `Job`.
         mpp: see `Request`.
     """
 
     slide_id: str
     region: shapely.MultiPolygon
     existing: Sequence[shapely.MultiPolygon]
-    wanted: Wanted
+    proposal_filter: ProposalFilter
     model: str = ""
     options: OutlineOptions = field(default_factory=OutlineOptions)
-    owner: str = ""
+    principal: str = ""
     mpp: float | None = None

@@ -1,7 +1,7 @@
 """The settings of `wsisam serve`, declared once: names, types, bounds, defaults, meanings, and which are options.
 
 What is read from a file, the environment and the command line, what is checked, printed and explained, and the page
-docs/configuration.md all follow from the fields below. What flows in: values. What flows out: one frozen `Settings`;
+docs/configuration.md all follow from the fields below. In: values. Out: one frozen `Settings`;
 every module gets what it needs from there. It must never open or start anything.
 """
 
@@ -196,7 +196,7 @@ class Limits:
     ] = 30.0
     drain_seconds: Annotated[
         Seconds,
-        Field(description="That accepted work may take once the server is told to stop; then it is handed back."),
+        Field(description="That accepted work may take after a stop signal. The rest then ends with SHUTTING_DOWN."),
     ] = 10.0
     heartbeat_seconds: Annotated[
         Seconds, Field(description="Between two messages of a Watch stream on which nothing happens.")
@@ -322,7 +322,7 @@ class ModelChoice(BaseModel):
 
 
 class Settings(BaseModel):
-    """All that `wsisam serve` can be told. Frozen; names, bounds and meanings are the fields' own.
+    """All settings of `wsisam serve`. Frozen; names, bounds and meanings are the fields' own.
 
     Raises:
         pydantic.ValidationError: a value is not one, or a name is not known.

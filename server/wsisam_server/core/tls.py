@@ -1,6 +1,6 @@
 """Encryption: PEM files to gRPC's credentials, for the server and for clients.
 
-What flows in: files. What flows out: credentials that are known to work, or an error that says which file does not. It
+In: files. Out: credentials that are known to work, or an error that says which file does not. It
 must never know who a caller is.
 """
 
@@ -82,24 +82,24 @@ class _Files:
         self._tls = tls
         self._lock = threading.Lock()
         # Stamps are taken before the files are read: what is written in between is seen at the next look.
-        self._seen = self._stamps()
+        self._seen = self._signatures()
         self._shown = self._read()
         self._failed: tuple[tuple[int, ...], ...] | None = None
 
     def current(self) -> grpc.ServerCertificateConfiguration:
         """What the files hold; while that cannot be used, what they held before. gRPC asks before each handshake."""
         with self._lock:
-            stamps = self._stamps()
-            if stamps != self._seen:
+            signatures = self._signatures()
+            if signatures != self._seen:
                 try:
                     self._shown = self._read()
                 except TlsError as error:
                     # Not remembered as seen: what a copy or a virus scanner holds now can be read the next time.
-                    if stamps != self._failed:
-                        self._failed = stamps
+                    if signatures != self._failed:
+                        self._failed = signatures
                         _log.error("the certificate was not renewed, and the one before stays in use: %s", error)
                 else:
-                    self._seen, self._failed = stamps, None
+                    self._seen, self._failed = signatures, None
                     _log.info("the certificate %s was renewed", self._tls.certificate)
             return self._shown
 
@@ -110,12 +110,12 @@ class _Files:
         authority = None if self._tls.client_ca is None else _authority(self._tls.client_ca)
         return grpc.ssl_server_certificate_configuration([chain], authority)
 
-    def _stamps(self) -> tuple[tuple[int, ...], ...]:
+    def _signatures(self) -> tuple[tuple[int, ...], ...]:
         files = (self._tls.certificate, self._tls.key, self._tls.client_ca)
-        return tuple(_stamp(path) for path in files if path is not None)
+        return tuple(_signature(path) for path in files if path is not None)
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
+def _signature(path: Path) -> tuple[int, ...]:
     try:
         found = path.stat()
     except OSError:

@@ -1,6 +1,6 @@
 """QuPath room: the client jar and the scripts on their way into QuPath's user directories, and out of them.
 
-What flows in: folders. What flows out: files copied, and reports of what was done or found. It must never talk to a
+In: folders. Out: files copied, and reports of what was done or found. It must never talk to a
 server, nor read or write anything of QuPath's but what it installed itself.
 """
 
@@ -8,14 +8,14 @@ from wsisam_server.qupath.bundle import Bundle, find_bundle
 from wsisam_server.qupath.check import Finding, check
 from wsisam_server.qupath.directories import SUPPORTED, UserDirectory, find_user_directories, given_user_directory
 from wsisam_server.qupath.errors import QuPathFilesError
-from wsisam_server.qupath.install import Step, install, uninstall
+from wsisam_server.qupath.install import FileAction, install, uninstall
 
 __all__ = [
     "SUPPORTED",
     "Bundle",
+    "FileAction",
     "Finding",
     "QuPathFilesError",
-    "Step",
     "UserDirectory",
     "check",
     "find_bundle",

@@ -56,6 +56,6 @@ def find_user_directories(home: Path | None = None, platform: str = sys.platform
 
 
 def given_user_directory(path: Path) -> UserDirectory:
-    """A folder that the user names; its version is told from its name, when that says one."""
+    """A folder that the user names. Its version is taken from its name, if that has one."""
     match = _VERSION.fullmatch(path.name)
     return UserDirectory(path, (match[1],) if match else ())

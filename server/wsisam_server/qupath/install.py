@@ -1,4 +1,4 @@
-"""Copies the files into a user directory, upgrades them, takes them out again. What a user changed is never lost."""
+"""Installs, upgrades and uninstalls files in a user directory. What a user changed is never lost."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """Something that was done.
+class FileAction:
+    """What was done to one file.
 
     Attributes:
         done: "installed", "replaced", "kept", "removed" or "set aside".
@@ -33,7 +33,7 @@ class Step:
     note: str = ""
 
 
-def install(bundle: Bundle, directory: Path) -> list[Step]:
+def install(bundle: Bundle, directory: Path) -> list[FileAction]:
     """Installs, or upgrades, or leaves as it is what is there already.
 
     A file that the user changed, and a jar of another version that somebody else put there, are set aside under a name
@@ -48,38 +48,38 @@ def install(bundle: Bundle, directory: Path) -> list[Step]:
     """
     before = manifests.read(directory)
     targets = bundle.targets()
-    steps: list[Step] = []
+    actions: list[FileAction] = []
     try:
         for place in sorted(before.files.keys() - targets.keys()):
-            steps += _take_out(directory / place, before.files[place])
-        steps += _set_aside_other_jars(directory, targets)
+            actions += _take_out(directory / place, before.files[place])
+        actions += _set_aside_other_jars(directory, targets)
         for place, source in targets.items():
-            steps += _put(directory / place, source.read_bytes(), before.files.get(place, ""))
+            actions += _put(directory / place, source.read_bytes(), before.files.get(place, ""))
         files = {place: manifests.digest(source) for place, source in targets.items()}
         manifests.write(directory, manifests.Manifest(wsisam_server.__version__, files))
     except OSError as error:
         raise _cannot_write(directory, error) from error
-    return steps
+    return actions
 
 
-def uninstall(directory: Path) -> list[Step]:
+def uninstall(directory: Path) -> list[FileAction]:
     """Removes what was installed; what the user changed stays, under another name.
 
     Raises:
         QuPathFilesError: a file cannot be removed, or the manifest is damaged.
     """
     before: Manifest = manifests.read(directory)
-    steps: list[Step] = []
+    actions: list[FileAction] = []
     try:
         for place, sha256 in sorted(before.files.items()):
-            steps += _take_out(directory / place, sha256)
+            actions += _take_out(directory / place, sha256)
         manifests.write(directory, manifests.Manifest())
         for folder in sorted({(directory / place).parent for place in before.files}):
             if folder.name not in {"extensions", "scripts"} and folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
     except OSError as error:
         raise _cannot_write(directory, error) from error
-    return steps
+    return actions
 
 
 def other_jars(directory: Path, ours: str) -> Iterator[Path]:
@@ -89,40 +89,40 @@ def other_jars(directory: Path, ours: str) -> Iterator[Path]:
             yield jar
 
 
-def _put(file: Path, data: bytes, installed_before: str) -> Iterator[Step]:
+def _put(file: Path, data: bytes, installed_before: str) -> Iterator[FileAction]:
     present = manifests.digest(file)
     if file.is_file() and file.read_bytes() == data:
-        yield Step("kept", file)
+        yield FileAction("kept", file)
         return
     changed = bool(present) and present != installed_before
     if changed:
         yield _set_aside(file, "it was not as we had installed it")
     file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, data)
-    yield Step("replaced" if present and not changed else "installed", file)
+    yield FileAction("replaced" if present and not changed else "installed", file)
 
 
-def _take_out(file: Path, sha256: str) -> Iterator[Step]:
+def _take_out(file: Path, sha256: str) -> Iterator[FileAction]:
     present = manifests.digest(file)
     if present and present != sha256:
         yield _set_aside(file, "it was not as we had installed it")
     elif present:
         file.unlink()
-        yield Step("removed", file)
+        yield FileAction("removed", file)
 
 
-def _set_aside_other_jars(directory: Path, targets: dict[str, Path]) -> Iterator[Step]:
+def _set_aside_other_jars(directory: Path, targets: dict[str, Path]) -> Iterator[FileAction]:
     ours = next(source.name for place, source in targets.items() if place.startswith(JAR_FOLDER))
     for jar in other_jars(directory, ours):
         yield _set_aside(jar, "another version, which QuPath could load instead")
 
 
-def _set_aside(file: Path, why: str) -> Step:
+def _set_aside(file: Path, why: str) -> FileAction:
     number = 1
     while (aside := file.with_name(f"{file.name}.aside{number}")).exists():
         number += 1
     file.rename(aside)
-    return Step("set aside", aside, why)
+    return FileAction("set aside", aside, why)
 
 
 def _cannot_write(directory: Path, error: OSError) -> QuPathFilesError:

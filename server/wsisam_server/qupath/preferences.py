@@ -1,7 +1,7 @@
-"""Reads where QuPath keeps a user's files, out of Java's preferences.
+"""Reads what QuPath keeps in Java's preferences: where a user's files are, and which project was opened last.
 
-Those are files on Linux, a property list on macOS, the registry on Windows. QuPath stores the folder as `userPath` in
-the node io.github.qupath/VERSION, one for each version of itself. Nothing is written.
+Those are files on Linux, a property list on macOS, the registry on Windows. QuPath's node is io.github.qupath/VERSION,
+one for each version of itself. Nothing is written.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NODE = "io.github.qupath"
 KEY = "userPath"
+RECENT_PROJECT = "recentProject0"
 
 _STANDARD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _OF_JAVA = "!\"#$%&'(),-.:;<>@[]^`_{|}~" + "abcdefghijklmnopqrstuvwxyz" + "0123456789+?"
@@ -31,11 +32,27 @@ def user_paths(home: Path, platform: str = sys.platform) -> dict[str, str]:
         home: the user's home folder.
         platform: as `sys.platform`.
     """
+    return _values(KEY, home, platform)
+
+
+def recent_projects(home: Path, platform: str = sys.platform) -> dict[str, str]:
+    """The URI of the project that was opened last, by QuPath's version.
+
+    Java writes its preferences within half a minute of a change.
+
+    Args:
+        home: the user's home folder, or what java.util.prefs.userRoot names in its place.
+        platform: as `sys.platform`.
+    """
+    return _values(RECENT_PROJECT, home, platform)
+
+
+def _values(key: str, home: Path, platform: str) -> dict[str, str]:
     if platform == "win32":
-        return dict(_windows())
+        return dict(_windows(key))
     if platform == "darwin":
-        return dict(_macos(home / "Library" / "Preferences" / "com.apple.java.util.prefs.plist"))
-    return dict(_linux(home / ".java" / ".userPrefs"))
+        return dict(_macos(home / "Library" / "Preferences" / "com.apple.java.util.prefs.plist", key))
+    return dict(_linux(home / ".java" / ".userPrefs", key))
 
 
 def decode_node(folder: str) -> str:
@@ -50,6 +67,11 @@ def decode_node(folder: str) -> str:
     if not folder.startswith("_"):
         return folder
     return base64.b64decode(folder[1:].translate(_TO_STANDARD), validate=True).decode("utf-16-be")
+
+
+def encode_registry(text: str) -> str:
+    """A name as Java writes it to the registry, as far as QuPath's names need it: capital letters are marked."""
+    return "".join(f"/{letter}" if letter.isupper() else letter for letter in text)
 
 
 def decode_registry(text: str) -> str:
@@ -74,10 +96,10 @@ def decode_registry(text: str) -> str:
     return "".join(out)
 
 
-def _linux(root: Path) -> Iterator[tuple[str, str]]:
+def _linux(root: Path, key: str) -> Iterator[tuple[str, str]]:
     for node in _named(root, NODE):
         for folder in _folders(node):
-            path = _xml_value(folder / "prefs.xml")
+            path = _xml_value(folder / "prefs.xml", key)
             if path:
                 yield _decoded(folder.name), path
 
@@ -100,23 +122,23 @@ def _decoded(folder: str) -> str:
         return folder
 
 
-def _xml_value(file: Path) -> str:
+def _xml_value(file: Path, key: str) -> str:
     try:
         root = ET.parse(file).getroot()  # noqa: S314 - the user's own file; expat expands nothing external
     except (OSError, ET.ParseError):
         return ""
-    return next((entry.get("value", "") for entry in root.iter("entry") if entry.get("key") == KEY), "")
+    return next((entry.get("value", "") for entry in root.iter("entry") if entry.get("key") == key), "")
 
 
-def _macos(file: Path) -> Iterator[tuple[str, str]]:
+def _macos(file: Path, key: str) -> Iterator[tuple[str, str]]:
     try:
         preferences = plistlib.loads(file.read_bytes())
     except (OSError, plistlib.InvalidFileException, ValueError):
         return
     for versions in _below(preferences, NODE + "/"):
         for version, values in versions.items():
-            if isinstance(values, dict) and isinstance(values.get(KEY), str):
-                yield version.rstrip("/"), values[KEY]
+            if isinstance(values, dict) and isinstance(values.get(key), str):
+                yield version.rstrip("/"), values[key]
 
 
 def _below(tree: Any, name: str) -> Iterator[dict[str, Any]]:
@@ -129,7 +151,7 @@ def _below(tree: Any, name: str) -> Iterator[dict[str, Any]]:
                 yield from _below(value, name)
 
 
-def _windows() -> Iterator[tuple[str, str]]:
+def _windows(key: str) -> Iterator[tuple[str, str]]:
     import winreg  # noqa: PLC0415 - there is one on Windows only
 
     try:
@@ -145,7 +167,7 @@ def _windows() -> Iterator[tuple[str, str]]:
             name = winreg.EnumKey(root, number)  # type: ignore[attr-defined,unused-ignore]
             try:
                 with winreg.OpenKey(root, name) as node:  # type: ignore[attr-defined,unused-ignore]
-                    value = winreg.QueryValueEx(node, "user/Path")[0]  # type: ignore[attr-defined,unused-ignore]
+                    value = winreg.QueryValueEx(node, encode_registry(key))[0]  # type: ignore[attr-defined,unused-ignore]
             except OSError:
                 continue
             yield decode_registry(name), decode_registry(value)

@@ -1,14 +1,14 @@
 """Slides room: squares of RGB pixels out of any slide, whether the server opens the file or the client sends pixels.
 
-What flows in: a client's URI or a local path, and windows in slide coordinates. What flows out: a `SlideInfo` and
+In: a client's URI or a local path, and windows in slide coordinates. Out: a `SlideInfo` and
 uint8 RGB patches, registered to a fraction of a pixel. It must never know what a model, a prompt or a message is.
 
 Level-0 coordinates agree with QuPath's: they start at the bounding box that OpenSlide reports (QuPath crops to it),
 and a plain image's orientation tag is ignored. Colour profiles are not applied, as in QuPath.
 """
 
-from wsisam_server.slides.access import Place, SlideAccess
-from wsisam_server.slides.base import DamagedPlaceError, Slide, SlideInfo
+from wsisam_server.slides.access import FileLocation, SlideAccess
+from wsisam_server.slides.base import DamagedRegionError, Slide, SlideInfo
 from wsisam_server.slides.decoding import decode_tile
 from wsisam_server.slides.file import SlideFile
 from wsisam_server.slides.fingerprint import fingerprint
@@ -20,9 +20,9 @@ from wsisam_server.slides.tissue import BackgroundFilter, Tissue, background_fil
 
 __all__ = [
     "BackgroundFilter",
-    "DamagedPlaceError",
+    "DamagedRegionError",
+    "FileLocation",
     "OpenSlides",
-    "Place",
     "PushedSlide",
     "Slide",
     "SlideAccess",

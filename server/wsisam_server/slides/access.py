@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import Limits
 from wsisam_server.slides.client_path import ClientPath
 from wsisam_server.slides.file import SlideFile
-from wsisam_server.slides.roots import look_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a file may lie.
+class FileLocation:
+    """A location at which a file may lie.
 
     Attributes:
-        root: the folder in which it is looked for; None for no bounds.
+        root: the folder that is searched; None for no bounds.
         path: the file as the URI names it, links not followed.
         is_below: whether the path lies below the root as it is written; if not, perhaps below its real path.
     """
@@ -36,7 +37,7 @@ class Place:
 
 
 class SlideAccess:
-    """The gate between clients' paths and the server's files: nothing outside the roots is ever touched.
+    """Access control between clients' paths and the server's files: nothing outside the roots is ever opened.
 
     What was found is opened folder by folder without following links, so that one which takes a file's place after
     the check leads nowhere. Files that belong to a slide of several files must lie in the roots, too.
@@ -44,7 +45,7 @@ class SlideAccess:
     Args:
         roots: folders whose files may be opened; a root may be, or lie behind, a symbolic link.
         mappings: client prefixes and what takes their place. A mapping grants nothing: its target must lie in a root.
-        seconds: that the roots may take to answer now; one that does not may do so later.
+        seconds: timeout for the roots' answers now; a silent one may answer later.
 
     Attributes:
         missing: roots that are no folders.
@@ -58,7 +59,7 @@ class SlideAccess:
         self, roots: Sequence[Path], mappings: Sequence[PathMapping], seconds: float = Limits().file_system_seconds
     ) -> None:
         self._roots = tuple(Path(os.path.abspath(root)) for root in roots)  # noqa: PTH100 - lexical, resolves no link
-        known = look_at(self._roots, seconds)
+        known = inspect_roots(self._roots, seconds)
         self.missing = tuple(root for root, found in known.items() if not found.is_folder)
         self.silent = tuple(root for root in self._roots if root not in known)
         # As they were last seen: of other roots than a slide's own, which may hang, nothing is asked.
@@ -80,38 +81,38 @@ class SlideAccess:
             WsiSamServerError: SLIDE_NOT_FOUND for everything else, always with the same text, so that nobody learns
                 what exists outside the roots.
         """
-        for place in self.places(uri):
-            found = self.find(place)
+        for location in self.locations(uri):
+            found = self.find(location)
             if found is not None:
                 return found
         raise not_found(uri)
 
-    def places(self, uri: str) -> Sequence[Place]:
+    def locations(self, uri: str) -> Sequence[FileLocation]:
         """Where the file that a URI names may lie, in the order in which it is looked for. Asks no file system.
 
         Raises:
             WsiSamServerError: SLIDE_NOT_FOUND: nowhere in the roots.
         """
         try:
-            found = [place for path in self._candidates(ClientPath.parse(uri)) for place in self._below(path)]
+            found = [location for path in self._candidates(ClientPath.parse(uri)) for location in self._below(path)]
         except ValueError as error:  # no path at all
             raise not_found(uri) from error
         if not found:
             raise not_found(uri)
         # Below a root as it is written, if any; the others are asked only if there is none.
-        return [place for place in found if place.is_below] or found
+        return [location for location in found if location.is_below] or found
 
-    def find(self, place: Place) -> Path | None:
+    def find(self, location: FileLocation) -> Path | None:
         """The real path of the regular file at a place; None where there is none, or outside the roots."""
-        root = place.root
+        root = location.root
         assert root is not None
         try:
             self._real[root] = real_root = Path(os.path.realpath(root))
             # Lexically first: only then may the file system be asked about the path, so that not even the time taken
             # tells what exists elsewhere.
-            if not (place.path.is_relative_to(root) or place.path.is_relative_to(real_root)):
+            if not (location.path.is_relative_to(root) or location.path.is_relative_to(real_root)):
                 return None
-            real = place.path.resolve(strict=True)
+            real = location.path.resolve(strict=True)
             inside = any(real.is_relative_to(one) for one in self._real.values())
             # Before any open: opening a FIFO or a device blocks, or acts.
             return real if inside and stat.S_ISREG(real.stat().st_mode) else None
@@ -137,15 +138,50 @@ class SlideAccess:
             return [path.as_local()]
         return [root.joinpath(*path.parts) for root in self._roots]
 
-    def _below(self, path: Path) -> list[Place]:
+    def _below(self, path: Path) -> list[FileLocation]:
         sure = [
-            Place(root, path)
+            FileLocation(root, path)
             for root, real in self._real.items()
             if path.is_relative_to(root) or path.is_relative_to(real)
         ]
-        return sure or [Place(root, path, is_below=False) for root in self._roots]
+        return sure or [FileLocation(root, path, is_below=False) for root in self._roots]
 
 
 def not_found(uri: str) -> WsiSamServerError:
-    """The one error for what is missing and for what is forbidden."""
-    return WsiSamServerError(Reason.SLIDE_NOT_FOUND, private="refused or missing", place=uri[:300])
+    """The same error for missing and for forbidden files."""
+    return WsiSamServerError(Reason.SLIDE_NOT_FOUND, private="refused or missing", path=uri[:300])
+
+
+class Root(NamedTuple):
+    """A root as it was found at the start: its real path, free of links, and whether it is a folder."""
+
+    real: Path
+    is_folder: bool
+
+
+def inspect_roots(roots: Iterable[Path], seconds: float) -> dict[Path, Root]:
+    """Inspects all roots at once, each on a thread of its own, so that a hanging drive does not delay the start.
+
+    The thread of a root that does not answer is abandoned.
+
+    Args:
+        roots: absolute paths.
+        seconds: timeout for all of them together.
+
+    Returns:
+        The roots that answered in time.
+    """
+    found: dict[Path, Root] = {}
+
+    def look(root: Path) -> None:
+        found[root] = Root(Path(os.path.realpath(root)), root.is_dir())
+
+    wanted = list(roots)
+    threads = [threading.Thread(target=look, args=(root,), name="wsisam-root", daemon=True) for root in wanted]
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    # Not `found` itself: a thread that is late may yet add to it.
+    return {root: found[root] for root in wanted if root in found}

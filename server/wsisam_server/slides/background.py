@@ -1,12 +1,12 @@
-"""What a slide's background looks like, and how far a place differs from it.
+"""A slide's background, and how far pixels differ from it.
 
-What flows in: pixels from all over a slide. What flows out: a `Background`, which says of any other pixels of that
-slide how far they differ. It must never know what is asked about the slide, nor of files.
+In: pixels from all over a slide. Out: a `Background`, which measures the difference of any other pixels of that slide.
+It must never know what is asked about the slide, nor files.
 
-Three kinds of background are told: bright (glass, white, tinted or dimmed by the light or the mounting medium), dark
-(fluorescence), and none (a picture of tissue alone). Tissue differs from glass in colour or in being darker: silver
-and black chromogens have no colour. Tissue is never taken for tinted glass, because eosin and haematoxylin absorb
-green light the most, and no glass does.
+Three kinds are distinguished. A bright background is white, or tinted or dimmed by the light or the mounting medium. A
+dark one is that of fluorescence. A picture of tissue alone has none. Tissue differs from a bright background in colour
+or in being darker: silver and black chromogens have no colour. Tissue is never taken for a tinted background, because
+eosin and haematoxylin absorb green light the most, and no background does.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ STEP: Final = 8
 """Width of a histogram's bin along each of red, green and blue. A peak is three bins wide."""
 
 DIMMEST: Final = 140
-"""Glass is at least this bright: cameras without a white balance show it at 150 or 160."""
+"""A bright background has at least this brightness: cameras without a white balance show it at 150 or 160."""
 
 TINT: Final = 64
-"""Most by which the channels of glass differ: warm light and yellowed medium make 40."""
+"""Most by which the channels of a bright background differ: warm light and yellowed medium make 40."""
 
 MAGENTA: Final = 10
-"""Most by which red and blue exceed green on glass. The palest eosin has 19, a camera's bluish white 7."""
+"""Most by which red and blue exceed green on it. The palest eosin has 19, a camera's bluish white 7."""
 
 PEAK: Final = 0.01
-"""Least share of the pixels in a bright peak that is glass: a small piece of it between tissue counts."""
+"""Least share of the pixels in a peak that is background: a small piece of it between tissue counts."""
 
 SHARP: Final = 0.5
-"""Least share of a peak in what lies around it. Glass is even; pale tissue spreads over many colours."""
+"""Least share of a peak in what lies around it. Background is even; pale tissue spreads over many colours."""
 
 TINTED_BESIDE_WHITE: Final = 0.1
-"""The same where white was found, which is glass itself or filled in: then a second kind must be common."""
+"""The same where white was found, which is background or filled in: then a second kind must be common."""
 
 DARKEST: Final = 60
 MOSTLY: Final = 0.2
@@ -111,14 +111,14 @@ def background_of(averaged: NDArray[np.float32]) -> Background | None:
         return None
     scanned = colours[colours.max(axis=1) > BLACK]
     white = scanned.min(axis=1) >= WHITE
-    peak = _glass(scanned[~white], len(scanned))
+    peak = _bright_background(scanned[~white], len(scanned))
     if white.sum() >= max(PEAK * len(scanned), 1):
         return Background(peak[0]) if peak and peak[1] >= TINTED_BESIDE_WHITE else Background()
     return Background(peak[0]) if peak else _dark(colours)
 
 
-def _glass(colours: NDArray[np.float32], of: int) -> tuple[tuple[float, float, float], float] | None:
-    """The brightest peak that can be glass, and its share of `of` pixels."""
+def _bright_background(colours: NDArray[np.float32], of: int) -> tuple[tuple[float, float, float], float] | None:
+    """The brightest peak that can be background, and its share of `of` pixels."""
     counts = _histogram(colours)
     peaks, around = _sums(counts, 3), _sums(counts, 7)
     is_top = window_maxima(peaks, 3) == peaks

@@ -63,18 +63,18 @@ class SlideInfo:
         return PixelSize.chosen(self.mpp, of_client)
 
 
-class DamagedPlaceError(WsiSamServerError):
-    """A place on a slide cannot be read; others may. SLIDE_UNREADABLE, with the place in its details.
+class DamagedRegionError(WsiSamServerError):
+    """A region of a slide cannot be read; others may. SLIDE_UNREADABLE, with the region in its details.
 
     Args:
         window: what was to be read.
         private: for the log.
-        place: the file, for the log.
+        path: the file, for the log.
     """
 
-    def __init__(self, window: Window, *, private: str = "", place: object = "") -> None:
+    def __init__(self, window: Window, *, private: str = "", path: object = "") -> None:
         x, y, side = (round(value) for value in (window.x, window.y, window.extent))
-        super().__init__(Reason.SLIDE_UNREADABLE, private=private, place=place, x=x, y=y, width=side, height=side)
+        super().__init__(Reason.SLIDE_UNREADABLE, private=private, path=path, x=x, y=y, width=side, height=side)
         self.window = window
 
 
@@ -95,8 +95,8 @@ class Slide(Protocol):
         """Reads a square patch.
 
         Pixel i of the patch covers [x + i * d, x + (i + 1) * d) in level-0 coordinates, d being the window's
-        downsample. Shrinking is antialiased, magnifying is bicubic. What lies outside the slide is white, as glass
-        is; a pixel across the border is blended by the area that it shares with the slide.
+        downsample. Shrinking is antialiased, magnifying is bicubic. What lies outside the slide is white. A pixel
+        across the border is blended by the area that it shares with the slide.
 
         Args:
             window: where to read; may reach beyond the slide, or lie wholly outside it.
@@ -105,7 +105,7 @@ class Slide(Protocol):
             uint8 [window.size, window.size, 3], RGB, axes y, x, channel; C-contiguous and the caller's own.
 
         Raises:
-            DamagedPlaceError: the file turns out to be damaged there.
+            DamagedRegionError: the file turns out to be damaged there.
             WsiSamServerError: SLIDE_UNREADABLE when the file is gone or was replaced; PIXELS_NEEDED when the client has
                 yet to send the window.
         """

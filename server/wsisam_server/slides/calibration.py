@@ -9,7 +9,7 @@ import re
 from typing import Any, Final, Protocol
 from xml.etree import ElementTree as ET
 
-from wsisam_server.core.pixel_size import Axes, believed
+from wsisam_server.core.pixel_size import Axes, plausible_axes
 
 # TIFF 6.0, section 8: ResolutionUnit 2 is inch, 3 is centimetre; 1 is "no absolute unit".
 _MICRONS_PER_UNIT = {2: 25_400.0, 3: 10_000.0}
@@ -41,7 +41,7 @@ _MICRONS: Final = {
 _IMAGEJ_UNIT = re.compile(r"^unit=(.*)$", re.MULTILINE)
 
 
-class Tags(Protocol):
+class TagMapping(Protocol):
     """The tags of a TIFF's page, by number."""
 
     def get(self, tag: int, /) -> Any:
@@ -53,7 +53,7 @@ class Tags(Protocol):
         ...
 
 
-def tiff_axes(tags: Tags) -> Axes | None:
+def tiff_axes(tags: TagMapping) -> Axes | None:
     """The pixel size in the tags of a TIFF's first page, where it is plausible.
 
     OME-XML's PhysicalSizeX and PhysicalSizeY come first, as in Bio-Formats; then the resolution tags, in the unit that
@@ -72,7 +72,7 @@ def tiff_axes(tags: Tags) -> Axes | None:
     if microns is None:
         return None
     try:
-        return believed(microns / float(tags[_X_RESOLUTION]), microns / float(tags[_Y_RESOLUTION]))
+        return plausible_axes(microns / float(tags[_X_RESOLUTION]), microns / float(tags[_Y_RESOLUTION]))
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
 
@@ -89,7 +89,7 @@ def ome_axes(description: str) -> Axes | None:
     try:
         for _, element in ET.iterparse(io.BytesIO(_xml_bytes(description)), events=("start",)):  # noqa: S314
             if element.tag.rpartition("}")[2] == "Pixels":
-                return believed(_physical(element, "X"), _physical(element, "Y"))
+                return plausible_axes(_physical(element, "X"), _physical(element, "Y"))
     except (ET.ParseError, LookupError, UnicodeError, ValueError):
         pass
     return None

@@ -1,8 +1,8 @@
-"""Calls of file systems, on threads of their own: a drive that hangs holds up its own slides and nothing else.
+"""File system calls, each on a thread of its own: a drive that hangs delays its own slides and nothing else.
 
-A thread that a network drive does not answer cannot be ended. So each call has a thread for itself, which nobody waits
-for at the end; callers wait for a future, which ends before the thread does where the drive takes too long. Each root
-has its own bounds, so that one that hangs leaves the threads of the others alone.
+A thread that waits for a network drive cannot be ended. So each call has its own thread, and callers wait for a
+future. The future ends before the thread does if the drive takes too long. Each root has its own bounds, so that one
+that hangs does not take the threads of the others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.core.giving_way import give_way, processor_seconds
+from wsisam_server.core.thread_priority import lower_priority, processor_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
-class Kind(Enum):
+class CallKind(Enum):
     """What a call asks of a file system."""
 
     LOOK = "look"
@@ -43,36 +43,36 @@ class Kind(Enum):
     """Pixels. The callers have bounds of their own."""
 
 
-_RUNNING: Final = {Kind.LOOK: 16, Kind.OPEN: 8, Kind.READ: 64}
+_RUNNING: Final = {CallKind.LOOK: 16, CallKind.OPEN: 8, CallKind.READ: 64}
 """Calls of one root that run at once."""
 
-_RUNNING_PER_USER: Final = {Kind.LOOK: 4, Kind.OPEN: 2, Kind.READ: 64}
-"""Of them those of one user; without tokens, callers have no name, and nobody can be told apart."""
+_RUNNING_PER_USER: Final = {CallKind.LOOK: 4, CallKind.OPEN: 2, CallKind.READ: 64}
+"""Of them those of one user; without tokens, callers have no name and cannot be distinguished."""
 
 _WAITING_PER_USER: Final = 256
 """Calls of one user and root that wait; more are refused."""
 
-_LONG: Final = 0.05
-"""Seconds of the processor's time after which a call's thread gives way to others: a click's read takes less."""
+_LONG_SECONDS: Final = 0.05
+"""Seconds of processor time after which a call's thread gets a lower priority: a click's read takes less."""
 
 _ABANDONED: Final = 64
-"""Threads of one root that are waited for no more. Beyond that it is asked nothing until one of them comes back."""
+"""Abandoned threads of one root. At this limit it gets no further call until one of them ends."""
 
-_PATIENCE: Final = 24
-"""How many times as long as a drive may take to answer a call may take whose drive answers others meanwhile."""
+_TIMEOUT_FACTOR: Final = 24
+"""Timeout of a call whose drive answers other calls meanwhile, in timeouts of a drive."""
 
 
 @dataclass(slots=True, eq=False)
 class _Call:
     run: Callable[[], Any]
     context: contextvars.Context
-    kind: Kind
-    owner: str
+    kind: CallKind
+    principal: str
     future: Future[Any] = field(default_factory=Future)
     began: float = 0.0
     abandoned: bool = False
     thread: threading.Thread | None = None
-    gives_way: bool = False
+    is_lowered: bool = False
 
 
 class _Drive:
@@ -82,30 +82,30 @@ class _Drive:
         self.root = root
         self.running: set[_Call] = set()
         self.abandoned = 0
-        self.waiting: dict[Kind, OrderedDict[str, deque[_Call]]] = {kind: OrderedDict() for kind in Kind}
+        self.waiting: dict[CallKind, OrderedDict[str, deque[_Call]]] = {kind: OrderedDict() for kind in CallKind}
         self.hangs = False
         self.probing: float | None = None
         self.answered = 0.0
 
     def take(self) -> _Call | None:
         """The next call that may run: by kind, and within one the users in turn."""
-        counts = Counter((call.kind, call.owner) for call in self.running)
+        counts = Counter((call.kind, call.principal) for call in self.running)
         totals = Counter(call.kind for call in self.running)
-        for kind, owners in self.waiting.items():
+        for kind, principals in self.waiting.items():
             if totals[kind] >= _RUNNING[kind]:
                 continue
-            for owner in list(owners):
-                if owner and counts[kind, owner] >= _RUNNING_PER_USER[kind]:
+            for principal in list(principals):
+                if principal and counts[kind, principal] >= _RUNNING_PER_USER[kind]:
                     continue
-                calls = owners.pop(owner)
+                calls = principals.pop(principal)
                 call = calls.popleft()
                 if calls:
-                    owners[owner] = calls  # to the end: others come first now
+                    principals[principal] = calls  # to the end: others come first now
                 return call
         return None
 
     def give_up(self, calls: Iterable[_Call]) -> list[_Call]:
-        """Leaves the threads of running calls to themselves; their futures are the caller's to end."""
+        """Abandons the threads of running calls. The caller ends their futures."""
         left = list(calls)
         for call in left:
             call.abandoned = True
@@ -114,20 +114,19 @@ class _Drive:
         return left
 
     def drain(self) -> list[_Call]:
-        """Takes all that waits."""
-        calls = [call for owners in self.waiting.values() for some in owners.values() for call in some]
-        for owners in self.waiting.values():
-            owners.clear()
+        """Removes and returns all waiting calls."""
+        calls = [call for principals in self.waiting.values() for some in principals.values() for call in some]
+        for principals in self.waiting.values():
+            principals.clear()
         return calls
 
 
 class Drives:
-    """Runs what asks file systems, bounded by root and user.
+    """Runs file system calls, bounded by root and user.
 
     Args:
-        seconds: that a drive may take to answer. One that takes longer is marked: its calls are refused with
-            SLIDE_UNAVAILABLE at once, until it answers a probe.
-        probe: asks a root anything that shows whether it answers; blocks, raises whatever it likes.
+        seconds: timeout of a drive. After it, its calls fail at once with SLIDE_UNAVAILABLE, until it answers a probe.
+        probe: accesses a root to see whether it answers. It blocks, and may raise anything.
     """
 
     def __init__(self, seconds: float, probe: Callable[[Hashable], object]) -> None:
@@ -140,36 +139,36 @@ class Drives:
         self._closed = False
         self._numbers = itertools.count(1)
 
-    def submit(self, root: Hashable, kind: Kind, run: Callable[[], Result], owner: str = "") -> Future[Result]:
+    def submit(self, root: Hashable, kind: CallKind, run: Callable[[], Result], principal: str = "") -> Future[Result]:
         """Has a call run on a thread of its own, when its turn comes. Does not block.
 
         Args:
             root: the drive that it asks.
             kind: how long it may take.
             run: blocks; does not run when the future is cancelled before its turn.
-            owner: whose turns it uses.
+            principal: whose share of the queues it uses.
 
         Returns:
             Its result or error; SLIDE_UNAVAILABLE where the drive does not answer, SHUTTING_DOWN after `close`.
         """
-        call = _Call(run, contextvars.copy_context(), kind, owner)
+        call = _Call(run, contextvars.copy_context(), kind, principal)
         with self._lock:
             drive = self._drives.setdefault(root, _Drive(root))
-            waiting = drive.waiting[kind].get(owner, ())
+            waiting = drive.waiting[kind].get(principal, ())
             if self._closed:
                 refused = WsiSamServerError(Reason.SHUTTING_DOWN)
             elif drive.hangs or drive.abandoned >= _ABANDONED or len(waiting) >= _WAITING_PER_USER:
                 refused = self._unavailable("it hangs, or too much waits for it")
             else:
-                drive.waiting[kind].setdefault(owner, deque()).append(call)
+                drive.waiting[kind].setdefault(principal, deque()).append(call)
                 self._begin(drive)
                 return call.future
         call.future.set_exception(refused)
         return call.future
 
-    def run(self, root: Hashable, kind: Kind, call: Callable[[], Result], owner: str = "") -> Result:
+    def run(self, root: Hashable, kind: CallKind, call: Callable[[], Result], principal: str = "") -> Result:
         """As `submit`, and waits."""
-        return self.submit(root, kind, call, owner).result()
+        return self.submit(root, kind, call, principal).result()
 
     def mark(self, root: Hashable) -> None:
         """Takes note that a root did not answer when something else asked it: it is refused until it does."""
@@ -222,8 +221,8 @@ class Drives:
                 drive.abandoned -= 1
                 return
             drive.running.discard(call)
-            if call.gives_way:
-                # What it starts would give way, too.
+            if call.is_lowered:
+                # Threads that it starts would inherit the priority.
                 self._changed.notify_all()
             elif not self._closed:
                 self._begin(drive)
@@ -236,7 +235,7 @@ class Drives:
         """Looks for calls that take long, and for those that take too long, as long as any run."""
         while True:
             with self._lock:
-                self._changed.wait(min(self._seconds / 8, _LONG))
+                self._changed.wait(min(self._seconds / 8, _LONG_SECONDS))
                 if not self._closed:
                     for drive in self._drives.values():
                         self._begin(drive)
@@ -248,12 +247,12 @@ class Drives:
             _fail(late, lambda: self._unavailable(f"no answer within {self._seconds:g} s"))
 
     def _lower(self) -> None:
-        """Has the threads of long calls give way. Call it with the lock: none of them ends meanwhile."""
+        """Lowers the priority of long calls' threads. Call it with the lock: none of them ends meanwhile."""
         for drive in self._drives.values():
             for call in drive.running:
-                if call.thread is not None and not call.gives_way and processor_seconds(call.thread) > _LONG:
-                    give_way(call.thread)
-                    call.gives_way = True
+                if call.thread is not None and not call.is_lowered and processor_seconds(call.thread) > _LONG_SECONDS:
+                    lower_priority(call.thread)
+                    call.is_lowered = True
 
     def _late(self, drive: _Drive) -> list[_Call]:
         """The calls to give up. Call it with the lock."""
@@ -265,8 +264,8 @@ class Drives:
         overdue = [call for call in drive.running if now - call.began > self._seconds]
         if not overdue:
             return []
-        hopeless = [call for call in overdue if now - call.began > _PATIENCE * self._seconds]
-        look = next((call for call in overdue if call.kind is Kind.LOOK), None)
+        hopeless = [call for call in overdue if now - call.began > _TIMEOUT_FACTOR * self._seconds]
+        look = next((call for call in overdue if call.kind is CallKind.LOOK), None)
         silent = drive.probing is not None and now - drive.probing > self._seconds / 2
         if look is not None or silent:
             self._hangs(drive, None if look is None else look.run)
@@ -281,9 +280,9 @@ class Drives:
         """Marks a drive until it answers. Call it with the lock."""
         drive.hangs = True
         self._ask(drive, unanswered)
-        place = str(drive.root)
+        path = str(drive.root)
         _log.warning(
-            "the drive of %s does not answer; its slides are unavailable until it does", place, extra={"place": place}
+            "the drive of %s does not answer; its slides are unavailable until it does", path, extra={"path": path}
         )
 
     def _ask(self, drive: _Drive, unanswered: Callable[[], object] | None = None) -> None:
@@ -311,8 +310,8 @@ class Drives:
             drive.answered = time.monotonic()
             if drive.hangs:
                 drive.hangs = False
-                place = str(drive.root)
-                _log.warning("the drive of %s answers again", place, extra={"place": place})
+                path = str(drive.root)
+                _log.warning("the drive of %s answers again", path, extra={"path": path})
 
     def _unavailable(self, why: str) -> WsiSamServerError:
         return WsiSamServerError(Reason.SLIDE_UNAVAILABLE, private=why, seconds=f"{self._seconds:g}")

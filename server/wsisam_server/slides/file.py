@@ -19,7 +19,7 @@ from wsisam_server.core.errors import Reason, WsiSamServerError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Stamp = tuple[int, int, int, int, int]
+StatSignature = tuple[int, int, int, int, int]
 """Device, inode, size, and the times in nanoseconds when content and inode last changed."""
 
 _DESCRIPTORS: Path | None = Path("/proc/self/fd")
@@ -45,7 +45,7 @@ class SlideFile:
     Attributes:
         members: the other files of a set that is one slide, by their paths.
         by_path: whether a library reads it by its path, not by its `name`.
-        read_as: the stamps of what the slide was made of.
+        read_as: the stat signatures of what the slide was made of.
     """
 
     def __init__(self, path: Path, descriptor: int, roots: Sequence[Path] = ()) -> None:
@@ -53,7 +53,7 @@ class SlideFile:
         self.roots = tuple(roots)
         self.members: tuple[Path, ...] = ()
         self.by_path = False
-        self.read_as: tuple[Stamp, ...] = ()
+        self.read_as: tuple[StatSignature, ...] = ()
         self._descriptor: int | None = descriptor
 
     @classmethod
@@ -83,9 +83,9 @@ class SlideFile:
         try:
             return cls(path, opening(), roots)
         except PermissionError as error:
-            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=path) from error
+            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), path=path) from error
         except OSError as error:
-            raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private=repr(error), place=path) from error
+            raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private=repr(error), path=path) from error
 
     @property
     def name(self) -> Path:
@@ -97,19 +97,19 @@ class SlideFile:
                     return name
         return self.path
 
-    def held(self) -> tuple[Stamp, ...]:
-        """Stamps of what is read: the open file, and the other files of a set.
+    def held(self) -> tuple[StatSignature, ...]:
+        """Stat signatures of what is read: the open file, and the other files of a set.
 
         Raises:
             WsiSamServerError: SLIDE_UNREADABLE: a file of the set is gone.
         """
         assert self._descriptor is not None
         try:
-            own = stamp(os.fstat(self._descriptor))
+            own = signature(os.fstat(self._descriptor))
             others = (self.path, *self.members) if self.by_path or self.name == self.path else self.members
-            return (own, *(stamp(one.stat()) for one in others))
+            return (own, *(signature(one.stat()) for one in others))
         except OSError as error:
-            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=self.path) from error
+            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), path=self.path) from error
 
     def close(self) -> None:
         """Lets go of the file; twice is harmless. Nobody may be reading by its `name`."""
@@ -122,31 +122,31 @@ class SlideFile:
         self.close()
 
 
-def stamp(status: os.stat_result) -> Stamp:
+def signature(status: os.stat_result) -> StatSignature:
     """What changes when a file is edited or replaced. A new time alone is a reason to look, not a change."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def named(path: Path, members: tuple[Path, ...] = ()) -> tuple[Stamp, ...]:
-    """Stamps of what lies at these paths now.
+def named(path: Path, members: tuple[Path, ...] = ()) -> tuple[StatSignature, ...]:
+    """Stat signatures of what lies at these paths now.
 
     Raises:
         WsiSamServerError: SLIDE_NOT_FOUND when the file is gone; SLIDE_UNREADABLE when another one of the set is.
     """
     try:
-        own = stamp(path.stat())
+        own = signature(path.stat())
     except OSError as error:
-        raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private=repr(error), place=path) from error
+        raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private=repr(error), path=path) from error
     try:
-        return (own, *(stamp(one.stat()) for one in members))
+        return (own, *(signature(one.stat()) for one in members))
     except OSError as error:
-        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=path) from error
+        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), path=path) from error
 
 
-def is_settled(stamps: tuple[Stamp, ...]) -> bool:
-    """Whether a change after these stamps were taken would show in them: the last one was not just now."""
+def is_settled(signatures: tuple[StatSignature, ...]) -> bool:
+    """Whether a change after these signatures were taken would show in them: the last one was not just now."""
     now = time.time_ns()
-    return all(abs(now - max(changed, altered)) > _COARSEST_CLOCK for *_, changed, altered in stamps)
+    return all(abs(now - max(changed, altered)) > _COARSEST_CLOCK for *_, changed, altered in signatures)
 
 
 def _regular(name: str | Path, folder: int | None, *, follow: bool) -> int:

@@ -1,6 +1,6 @@
 """Filters over small arrays: sums and maxima over squares and cubes, and what is connected to an array's edge.
 
-What flows in: arrays. What flows out: arrays of the same size. In numpy alone: a machine that only reads slides needs
+In: arrays. Out: arrays of the same size. In numpy alone: a machine that only reads slides needs
 no scipy (tests hold both to the same results).
 """
 

@@ -55,17 +55,17 @@ def open_slide(path: Path | SlideFile, limits: Limits) -> Slide:
             if slide is not None:
                 return slide
     except WsiSamServerError as error:
-        error.place = str(file.path)  # not the descriptor's name
+        error.path = str(file.path)  # not the descriptor's name
         file.close()
         raise
     file.close()
-    raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private="it changes while it is opened", place=file.path)
+    raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private="it changes while it is opened", path=file.path)
 
 
 def _open(file: SlideFile, limits: Limits) -> Slide | None:
     """The slide; None where it changed meanwhile."""
     try:
-        # By its path: formats of several files are told by their neighbours.
+        # By its path: formats of several files are recognised by their neighbours.
         vendor = openslide.OpenSlide.detect_format(file.path)
         if vendor and is_file_set(vendor, file.path):
             return _open_set(file, vendor, limits)
@@ -74,7 +74,7 @@ def _open(file: SlideFile, limits: Limits) -> Slide | None:
         vendor = openslide.OpenSlide.detect_format(file.name)
         slide = _of_one_file(file, vendor, limits)
     except (openslide.OpenSlideError, OSError) as error:
-        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=file.path) from error
+        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), path=file.path) from error
     file.read_as = before
     # Read by its path, for want of a name for descriptors: that must name what is open.
     exchanged = len(before) > 1 and before[0] != before[1]
@@ -99,20 +99,20 @@ def _open_set(file: SlideFile, vendor: str, limits: Limits) -> Slide | None:
     """Opens a slide of several files by its path; none of them may be exchanged meanwhile."""
     file.by_path, file.members = True, members(vendor, file.path)
     if file.roots and (lead_out(file.members, file.roots) or named_elsewhere(vendor, file.path)):
-        raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private="a file of the set leads out", place=file.path)
+        raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private="a file of the set leads out", path=file.path)
     before = dict(zip(file.members, named(file.path, file.members)[1:], strict=True))
     own = file.held()[:2]
     slide = OpenSlideSource(file.path, file, most_pixels=limits.read_pixels)
     if slide.series:
         file.members = members(vendor, file.path, slide.series)
     slide.set_content(content_digest(slide.info.fingerprint, (file.path, *file.members)))
-    stamps = (*own, *(before[one] for one in file.members if one in before))
-    file.read_as = stamps
-    return _unless_changed(slide, changed=file.held() != stamps or own[0] != own[1])
+    signatures = (*own, *(before[one] for one in file.members if one in before))
+    file.read_as = signatures
+    return _unless_changed(slide, changed=file.held() != signatures or own[0] != own[1])
 
 
 def still_holds(file: SlideFile, info: SlideInfo) -> bool:
-    """Whether an open file, and all others of its set, are what the slide was made of; told from their content.
+    """Whether an open file, and all others of its set, are what the slide was made of, by their content.
 
     Raises:
         OSError: one cannot be read.

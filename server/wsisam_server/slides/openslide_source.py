@@ -17,8 +17,8 @@ import openslide
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import SlideSize
-from wsisam_server.core.pixel_size import Axes, believed
-from wsisam_server.slides.base import DamagedPlaceError, SlideInfo
+from wsisam_server.core.pixel_size import Axes, plausible_axes
+from wsisam_server.slides.base import DamagedRegionError, SlideInfo
 from wsisam_server.slides.calibration import ome_axes
 from wsisam_server.slides.cost import TooCostlyError
 from wsisam_server.slides.fingerprint import slide_fingerprint
@@ -105,7 +105,7 @@ class OpenSlideSource:
         """See `Slide.read`. Reads from the coarsest level that is no coarser than the window.
 
         Raises:
-            DamagedPlaceError: the file is damaged there.
+            DamagedRegionError: the file is damaged there.
             WsiSamServerError: SLIDE_UNREADABLE when the file is gone or was replaced.
             ValueError: the slide is closed.
         """
@@ -123,11 +123,11 @@ class OpenSlideSource:
         with _errors_as_unreadable(self._path):
             fresh = _open(self._path)
             if slide_fingerprint(self._path, fresh) != self._info.fingerprint:
-                raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private="replaced while open", place=self._path)
+                raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private="replaced while open", path=self._path)
         try:
             patch = self._sample(fresh, window)
         except openslide.OpenSlideError as error:
-            raise DamagedPlaceError(window, private=repr(error), place=self._path) from error
+            raise DamagedRegionError(window, private=repr(error), path=self._path) from error
         self._replace(None, fresh)
         return patch
 
@@ -148,7 +148,7 @@ class OpenSlideSource:
         try:
             return sample(stored, self._layout.size, window, self._most_pixels)
         except TooCostlyError as error:
-            raise DamagedPlaceError(window, private=str(error), place=self._path) from error
+            raise DamagedRegionError(window, private=str(error), path=self._path) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +247,7 @@ def _errors_as_unreadable(path: Path) -> Iterator[None]:
     try:
         yield
     except (openslide.OpenSlideError, OSError) as error:
-        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=path) from error
+        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), path=path) from error
 
 
 def _bounds(handle: openslide.OpenSlide) -> tuple[int, int, SlideSize]:
@@ -297,7 +297,7 @@ def _background(properties: Mapping[str, str]) -> NDArray[np.float32]:
 
 def _axes(properties: Mapping[str, str]) -> Axes | None:
     """The pixel size; of OME-TIFF what its XML says, since the tags that OpenSlide reads are often a printer's."""
-    return ome_axes(properties.get("tiff.ImageDescription", "")) or believed(
+    return ome_axes(properties.get("tiff.ImageDescription", "")) or plausible_axes(
         _number(properties, openslide.PROPERTY_NAME_MPP_X), _number(properties, openslide.PROPERTY_NAME_MPP_Y)
     )
 

@@ -1,4 +1,4 @@
-"""Windows in several reads: where one would cost too much, for whoever waits for nothing else, or meets damage."""
+"""Reads windows in parts, where one read would cost too much or meets damage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Window
-from wsisam_server.slides.base import DamagedPlaceError
+from wsisam_server.slides.base import DamagedRegionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ def read_around_damage(
     damaged = np.zeros((window.size, window.size), bool)
     try:
         return read(window), damaged
-    except DamagedPlaceError:
+    except DamagedRegionError:
         picture = np.full((window.size, window.size, 3), fill, np.uint8)
     for row in range(0, window.size, piece):
         for column in range(0, window.size, piece):
@@ -75,6 +75,6 @@ def read_around_damage(
             x, y = window.x + column * window.downsample, window.y + row * window.downsample
             try:
                 picture[here] = read(Window(x, y, window.downsample, piece))
-            except DamagedPlaceError:
+            except DamagedRegionError:
                 damaged[here] = True
     return picture, damaged

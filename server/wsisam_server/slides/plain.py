@@ -92,7 +92,7 @@ class PlainImage:
             raise
         except Exception as error:
             # Anything can come out of a decoder that is fed damaged bytes: struct.error, zlib.error, IndexError ...
-            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=path) from error
+            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), path=path) from error
         self._info = SlideInfo(
             size=SlideSize(self._image.width, self._image.height),
             mpp=None if axes is None else axes.mean,
@@ -147,9 +147,9 @@ class _ImageLevel:
 def _check(size: tuple[int, int], limit: int, path: Path, image: Image.Image | None = None) -> None:
     pixels = size[0] * size[1]
     if pixels > limit:
-        raise WsiSamServerError(Reason.SLIDE_TOO_LARGE, place=path, pixels=pixels, limit=limit)
+        raise WsiSamServerError(Reason.SLIDE_TOO_LARGE, path=path, pixels=pixels, limit=limit)
     if image is not None and not is_supported(image):
-        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"mode {image.mode}", place=path)
+        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=f"mode {image.mode}", path=path)
 
 
 def _load(image: Image.Image, tiff: TiffLayout | None) -> Image.Image:

@@ -28,7 +28,7 @@ class PushedSlide:
     """A slide whose pixels come from the client.
 
     Its identity is random: pixels that one user sends are never served to another, nor found in a cache by one.
-    Whether a tile was asked for is known to whoever asked; here it only has to be of the right size.
+    The caller tracks which tiles it requested. Here only the size is checked.
 
     Args:
         size: level 0, as the client says.

@@ -14,9 +14,9 @@ import openslide
 from wsisam_server.core.cancellation import uncancellable
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.slides.access import not_found
-from wsisam_server.slides.chains import done, failed
-from wsisam_server.slides.drives import Drives, Kind
+from wsisam_server.slides.drives import CallKind, Drives
 from wsisam_server.slides.file import is_settled
+from wsisam_server.slides.futures import done, failed
 from wsisam_server.slides.known import KnownSlides, probed, replaced
 from wsisam_server.slides.opening import ATTEMPTS, open_slide, still_holds
 from wsisam_server.slides.openslide_source import OpenSlideSource
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
     from wsisam_server.core.geometry import Window
     from wsisam_server.core.settings import Limits
-    from wsisam_server.slides.access import Place, SlideAccess
+    from wsisam_server.slides.access import FileLocation, SlideAccess
     from wsisam_server.slides.base import Slide, SlideInfo
-    from wsisam_server.slides.file import SlideFile, Stamp
-    from wsisam_server.slides.known import Found, Origin
+    from wsisam_server.slides.file import SlideFile, StatSignature
+    from wsisam_server.slides.known import Found, SlideOrigin
     from wsisam_server.slides.pushed import PushedSlide
 
 _Kind = TypeVar("_Kind", bound="Slide", covariant=True)  # noqa: PLC0105 - the usual suffix says nothing here
@@ -44,21 +44,21 @@ _Kind = TypeVar("_Kind", bound="Slide", covariant=True)  # noqa: PLC0105 - the u
 class _Entry(Generic[_Kind]):
     """An open slide. It is closed once it is retired and no lease is left.
 
-    `file` is what it is read from, and `held` its stamps when its content was last known to be the slide's; without
-    one, all of its pixels are in memory.
+    `file` is what it is read from, and `held` its signatures when its content was last known to be the slide's. Without
+    a file, all of its pixels are in memory.
     """
 
     slide: _Kind
-    owner: str = ""
+    principal: str = ""
     leases: int = 0
     retired: bool = False
     file: SlideFile | None = None
-    held: tuple[Stamp, ...] = ()
+    held: tuple[StatSignature, ...] = ()
     is_settled: bool = True
 
 
-class Held(NamedTuple):
-    """How many slides are open, and the bytes of pixels that they hold."""
+class SlideUsage(NamedTuple):
+    """Number of open slides, and the bytes of pixels that they hold."""
 
     slides: int
     nbytes: int
@@ -68,10 +68,10 @@ class OpenSlides:
     """Opens slides by reference, keeps the most recently used ones open, and keeps those that clients push.
 
     A slide by reference has its fingerprint as its id, so that two users, two paths and two mounts share one handle.
-    What is read under an id is what has that fingerprint: whether a file changed is looked at with each use, and told
-    from its content where its inode, size or times are others than before.
+    What is read under an id has that fingerprint. Each use checks the file's stat signature (inode, size, times), and
+    its content where that differs.
 
-    File systems are asked on threads of their own (`Drives`). All methods are safe to call from several threads;
+    File system calls run on threads of their own (`Drives`). All methods are safe to call from several threads;
     `open`, readers and leases block, the others do not.
 
     Args:
@@ -91,27 +91,27 @@ class OpenSlides:
         self._known = KnownSlides(access, self.drives, self._load)
         self._loading: dict[Path, Future[tuple[str, SlideInfo]]] = {}
 
-    def open(self, uri: str, owner: str = "") -> tuple[str, SlideInfo]:
+    def open(self, uri: str, principal: str = "") -> tuple[str, SlideInfo]:
         """As `opening`, and waits."""
-        return self.opening(uri, owner).result()
+        return self.opening(uri, principal).result()
 
-    def opening(self, uri: str, owner: str = "") -> Future[tuple[str, SlideInfo]]:
+    def opening(self, uri: str, principal: str = "") -> Future[tuple[str, SlideInfo]]:
         """Finds a slide by reference. A file that changed on disk is a new slide.
 
         A slide that was opened before and did not change is not opened again until it is leased.
 
         Args:
             uri: path or file URI as the client sees it.
-            owner: whose turns on the drive it uses.
+            principal: whose share of the drive's queue it uses.
 
         Returns:
             The slide's id and the facts about it; or SLIDE_NOT_FOUND, SLIDE_UNREADABLE, SLIDE_TOO_LARGE,
             SLIDE_UNAVAILABLE, SHUTTING_DOWN.
         """
-        return self._known.opening(uri, owner)
+        return self._known.opening(uri, principal)
 
-    def checking(self, slide_id: str, owner: str = "") -> Future[None]:
-        """Looks whether a slide is still what it was when it was opened; a pushed one always is.
+    def checking(self, slide_id: str, principal: str = "") -> Future[None]:
+        """Checks that a slide is still what it was when it was opened; a pushed one always is.
 
         Returns:
             Nothing; or UNKNOWN_SLIDE_ID; SLIDE_UNREADABLE: another file took its place; and what `opening` ends with.
@@ -122,7 +122,7 @@ class OpenSlides:
         origin = self._known.origin(slide_id)
         if origin is None:
             return failed(WsiSamServerError(Reason.UNKNOWN_SLIDE_ID))
-        return self._known.checking(slide_id, origin, owner)
+        return self._known.checking(slide_id, origin, principal)
 
     def info(self, slide_id: str) -> SlideInfo:
         """The facts about a slide that was opened or pushed. Does not open it again.
@@ -148,7 +148,7 @@ class OpenSlides:
             self._pushed.move_to_end(slide_id)
             return entry.slide
 
-    def add_pushed(self, slide: PushedSlide, owner: str = "") -> str:
+    def add_pushed(self, slide: PushedSlide, principal: str = "") -> str:
         """Registers a slide whose pixels its client sends.
 
         It stays until `close_pushed`, or until so many newer ones were added or used, of the same owner or of all,
@@ -156,15 +156,15 @@ class OpenSlides:
 
         Args:
             slide: new, without pixels.
-            owner: who pushes: one who opens many loses their own first.
+            principal: who pushes: one who opens many loses their own first.
 
         Returns:
             Its id, which cannot be guessed.
         """
         unused: list[Slide] = []
         with self._lock:
-            self._pushed[slide.info.fingerprint] = _Entry(slide, owner)
-            own = [known for known, entry in self._pushed.items() if entry.owner == owner]
+            self._pushed[slide.info.fingerprint] = _Entry(slide, principal)
+            own = [known for known, entry in self._pushed.items() if entry.principal == principal]
             if len(own) > self._limits.pushed_slides_per_user:
                 unused += _retire(self._pushed.pop(own[0]))
             while len(self._pushed) > max(1, self._limits.pushed_slides):
@@ -173,18 +173,24 @@ class OpenSlides:
         _close(unused)
         return slide.info.fingerprint
 
-    def close_pushed(self, slide_id: str) -> None:
+    def close_pushed(self, slide_id: str, principal: str | None = None) -> bool:
         """Forgets a pushed slide, and frees its pixels when the last lease ends.
 
-        Raises:
-            WsiSamServerError: UNKNOWN_SLIDE_ID.
+        Args:
+            slide_id: any; of a slide by reference, nothing happens.
+            principal: who must have added it; None for whoever did.
+
+        Returns:
+            Whether there was such a slide.
         """
         with self._lock:
-            entry = self._pushed.pop(slide_id, None)
-            if entry is None:
-                raise WsiSamServerError(Reason.UNKNOWN_SLIDE_ID)
+            entry = self._pushed.get(slide_id)
+            if entry is None or (principal is not None and entry.principal != principal):
+                return False
+            del self._pushed[slide_id]
             unused = _retire(entry)
         _close(unused)
+        return True
 
     def reader(self, slide_id: str) -> Callable[[Window], NDArray[np.uint8]]:
         """What reads a window of a slide, uint8 [size, size, 3] RGB.
@@ -200,7 +206,7 @@ class OpenSlides:
             if (entry is not None and entry.file is None) or origin is None:
                 with self.lease(slide_id) as slide:
                     return slide.read(window)
-            return self.drives.run(origin.places[0].root, Kind.READ, lambda: self._read(slide_id, window))
+            return self.drives.run(origin.locations[0].root, CallKind.READ, lambda: self._read(slide_id, window))
 
         return read
 
@@ -215,14 +221,14 @@ class OpenSlides:
         with self._leased(slide_id) as entry:
             yield entry.slide
 
-    def held(self) -> dict[str, Held]:
+    def held(self) -> dict[str, SlideUsage]:
         """What is open now: "file" for slides by reference, "pushed" for those whose pixels clients send."""
         with self._lock:
             slides: dict[str, list[Slide]] = {
                 "file": [entry.slide for entry in self._open.values()],
                 "pushed": [entry.slide for entry in self._pushed.values()],
             }
-        return {source: Held(len(ones), sum(one.nbytes for one in ones)) for source, ones in slides.items()}
+        return {source: SlideUsage(len(ones), sum(one.nbytes for one in ones)) for source, ones in slides.items()}
 
     def abandon(self) -> None:
         """Ends all that asks file systems with SHUTTING_DOWN; nothing is opened or read afterwards."""
@@ -267,7 +273,7 @@ class OpenSlides:
             with self._lock:
                 unused = _retire(self._open.pop(slide_id)) if self._open.get(slide_id) is entry else []
             _close(unused)
-            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=private, place=file.path)
+            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=private, path=file.path)
         entry.held, entry.is_settled = held, is_settled(held)
         return untouched
 
@@ -297,20 +303,20 @@ class OpenSlides:
                 raise WsiSamServerError(Reason.UNKNOWN_SLIDE_ID)
             self._load_again(slide_id, origin)
 
-    def _load_again(self, slide_id: str, origin: Origin) -> None:
+    def _load_again(self, slide_id: str, origin: SlideOrigin) -> None:
         problem: WsiSamServerError | None = None
-        for place in origin.places:
+        for location in origin.locations:
             try:
-                path = self._access.find(place)
+                path = self._access.find(location)
                 if path is None:
-                    problem = problem or not_found(str(place.path))
-                elif self._load(place, self._access.open(path))[0] == slide_id:
+                    problem = problem or not_found(str(location.path))
+                elif self._load(location, self._access.open(path))[0] == slide_id:
                     return
             except WsiSamServerError as error:
                 problem = problem or error
         raise problem or replaced(origin)
 
-    def _load(self, place: Place, file: SlideFile) -> Found:
+    def _load(self, location: FileLocation, file: SlideFile) -> Found:
         """Opens a file. Who asks for it meanwhile waits for the same result: a plain image may take a gigabyte."""
         path = file.path
         with self._lock:
@@ -324,7 +330,7 @@ class OpenSlides:
             with uncancellable():
                 slide = open_slide(file, self._limits)
             result = slide.info.fingerprint, slide.info
-            unused = self._adopt(slide, place, file)
+            unused = self._adopt(slide, location, file)
         except BaseException as error:
             mine.set_exception(error)
             raise
@@ -336,19 +342,19 @@ class OpenSlides:
         _close(unused)
         return result
 
-    def _adopt(self, slide: Slide, place: Place, file: SlideFile) -> list[Slide]:
+    def _adopt(self, slide: Slide, location: FileLocation, file: SlideFile) -> list[Slide]:
         """Enters an opened slide, and returns the slides that may be closed now."""
-        info, stamps = slide.info, file.read_as or file.held()
+        info, signatures = slide.info, file.read_as or file.held()
         slide_id = info.fingerprint
         reads_file = isinstance(slide, (OpenSlideSource, TiffSource))
         entry: _Entry[Slide] = _Entry(
-            slide, file=file if reads_file else None, held=stamps, is_settled=is_settled(stamps)
+            slide, file=file if reads_file else None, held=signatures, is_settled=is_settled(signatures)
         )
-        own = (stamps[0], *stamps[2:]) if file.by_path else stamps[:1]
+        own = (signatures[0], *signatures[2:]) if file.by_path else signatures[:1]
         if not reads_file:
             file.close()  # all of it is in memory
         unused: list[Slide] = []
-        before = self._known.note(place, file, info, own)
+        before = self._known.note(location, file, info, own)
         with self._lock:
             if before is not None and before != slide_id and before in self._open:
                 # If another path still has the old content, it is reopened.

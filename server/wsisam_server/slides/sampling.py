@@ -64,7 +64,7 @@ class Grid:
     height: int
 
 
-class Level(Protocol):
+class RasterLevel(Protocol):
     """A stored raster that can be read in pieces."""
 
     @property
@@ -94,7 +94,7 @@ def best_level(grids: Sequence[Grid], downsample: float) -> int:
     return max(fits, key=lambda index: grids[index].scale_x, default=0)
 
 
-def sample(level: Level, size: SlideSize, window: Window, most_pixels: int | None = None) -> NDArray[np.uint8]:
+def sample(level: RasterLevel, size: SlideSize, window: Window, most_pixels: int | None = None) -> NDArray[np.uint8]:
     """Reads a window from a stored raster. The contract is that of `Slide.read`.
 
     Args:
@@ -207,7 +207,7 @@ class _Axis:
         return cls(first, max(stop, first + 1), start, step, count, length)
 
 
-def _resample(level: Level, x: _Axis, y: _Axis) -> NDArray[np.uint8]:
+def _resample(level: RasterLevel, x: _Axis, y: _Axis) -> NDArray[np.uint8]:
     """Reads and resizes the planned region: uint8 [y.count, x.count, 3]."""
     left, top = level.snap(x.first, y.first)
     width = min(math.ceil(x.stop - left), math.floor(x.length - left))
@@ -239,7 +239,9 @@ def _box(start: float, extent: float, length: int) -> tuple[float, float, tuple[
     return start, stop, (max(0, math.ceil(-start)), max(0, math.ceil(stop - length)))
 
 
-def _read_blocks(level: Level, left: float, top: float, width: int, height: int, *, block: int) -> NDArray[np.uint8]:
+def _read_blocks(
+    level: RasterLevel, left: float, top: float, width: int, height: int, *, block: int
+) -> NDArray[np.uint8]:
     """Reads a region as means of block x block pixels: uint8 [ceil(height / block), ceil(width / block), 3].
 
     A block across the region's end is the mean of the pixels that are there.

@@ -10,7 +10,7 @@ import numpy as np
 
 from wsisam_server.core.geometry import Point, Window
 from wsisam_server.slides.background import BLACK, Background, background_of, smoothed
-from wsisam_server.slides.base import DamagedPlaceError
+from wsisam_server.slides.base import DamagedRegionError
 from wsisam_server.slides.filters import reaching_the_edge, window_sums
 from wsisam_server.slides.parts import read_around_damage
 from wsisam_server.slides.sampling import WHITE
@@ -35,7 +35,7 @@ MOST: Final = 16
 20. What is taken for tissue and is none costs time; tissue that is not found is lost."""
 
 COMMON: Final = 0.005
-"""Least share of a slide that differs, where tissue can be told: less is a mark or a scale bar."""
+"""Least share of a slide that differs, where tissue can be distinguished: less is a mark or a scale bar."""
 
 PATCHES: Final = 16
 """Patches along the longer side of a slide that are looked at, to know its background."""
@@ -112,7 +112,7 @@ class Tissue:
 
 @dataclass(frozen=True, slots=True)
 class BackgroundFilter:
-    """Tells tissue from one slide's background, window by window.
+    """Separates tissue from one slide's background, window by window.
 
     Attributes:
         background: of the slide.
@@ -123,7 +123,7 @@ class BackgroundFilter:
     threshold: float
 
     def tissue_in(self, window: Window, pixels: NDArray[np.uint8], smallest: float) -> Tissue:
-        """Looks for tissue in a window, so that a single object of some size is not overlooked.
+        """Finds tissue in a window, so that a single object of some size is not overlooked.
 
         Colours are averaged over squares of half that size: they fit into the object, and noise and dust are lost in
         them.
@@ -150,13 +150,13 @@ def overview(slide: SlideInfo) -> list[list[Window]]:
 
 
 def background_filter(patches: Sequence[NDArray[np.uint8]]) -> BackgroundFilter | None:
-    """What tells tissue from background on a slide.
+    """The filter that separates tissue from background on a slide.
 
     Args:
         patches: uint8 [n, n, 3], those of `overview` that can be read.
 
     Returns:
-        None where they cannot be told apart: there is no background, or next to nothing differs from it.
+        None where they cannot be distinguished: there is no background, or next to nothing differs from it.
     """
     if not patches:
         return None
@@ -169,7 +169,7 @@ def background_filter(patches: Sequence[NDArray[np.uint8]]) -> BackgroundFilter 
 
 
 def find_tissue(size: SlideSize, read: Callable[[Window], NDArray[np.uint8]]) -> Tissue:
-    """Looks for tissue on a coarse picture of a whole slide; single cells do not show on it.
+    """Finds tissue on a coarse picture of a whole slide. Single cells do not show on it.
 
     Args:
         size: of the slide.
@@ -179,14 +179,14 @@ def find_tissue(size: SlideSize, read: Callable[[Window], NDArray[np.uint8]]) ->
         The tissue. Where the slide is damaged there may be tissue, and counts as such.
 
     Raises:
-        WsiSamServerError: SLIDE_UNREADABLE. DamagedPlaceError where nothing can be read.
+        WsiSamServerError: SLIDE_UNREADABLE. DamagedRegionError where nothing can be read.
     """
     downsample = max(size.width, size.height, SIDE) / SIDE
     rows, columns = math.ceil(size.height / downsample), math.ceil(size.width / downsample)
     window = Window(0, 0, downsample, SIDE)
     picture, damaged = read_around_damage(read, window, PATCH, WHITE)
     if damaged.all():
-        raise DamagedPlaceError(window, private="no part of it can be read")
+        raise DamagedRegionError(window, private="no part of it can be read")
     inside = picture[:rows, :columns]
     # A slide without background is tissue all over, which white tells as well.
     background = background_of(smoothed(inside, SMOOTHED)) or Background()

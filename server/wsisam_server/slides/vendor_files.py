@@ -101,5 +101,5 @@ def _short(stem: str) -> str:
 
 def _refuse(path: Path, problem: str, advice: str) -> None:
     raise WsiSamServerError(
-        Reason.SLIDE_UNREADABLE, private="the name of a slide format", place=path, problem=problem, advice=advice
+        Reason.SLIDE_UNREADABLE, private="the name of a slide format", path=path, problem=problem, advice=advice
     )

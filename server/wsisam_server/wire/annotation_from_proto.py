@@ -6,36 +6,37 @@ import re
 import uuid
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import shapely
 from google.protobuf import timestamp_pb2
 
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.annotations.store import (
+    PATCH_FIELDS,
     Annotation,
+    AnnotationFilter,
     ChangeKind,
     Commit,
     Content,
     Draft,
+    Level,
+    Patch,
     PathClass,
     Provenance,
-    Scale,
     SlideRecord,
+    SlideSummary,
     Target,
-    Wanted,
     canonical_many,
 )
 from wsisam_server.core.geometry import FieldPair, SlideSize, Window
-from wsisam_server.core.shapes import areas_of, decode_many
 from wsisam_server.wire import from_proto
 from wsisam_server.wire.from_proto import invalid
+from wsisam_server.wire.shape_from_proto import shapes_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
     from wsisam.v1 import geometry_pb2, segmentation_pb2
@@ -48,8 +49,6 @@ KINDS = {
 }
 
 _UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-LINE_VERTICES = 2
 
 
 def annotation_id(value: str, field: str) -> uuid.UUID:
@@ -66,22 +65,50 @@ def revision(value: int, field: str) -> int:
     return value
 
 
-def draft(message: pb.Annotation, field: str) -> Draft:
-    """An annotation to be saved; what only the server sets is not looked at."""
-    return draft_list([message], [field])[0]
+def save_items(messages: Sequence[pb.SaveItem], field: str) -> list[Draft | Patch]:
+    """Annotations to be saved, or fields of them; what only the server sets is not looked at.
+
+    Their shapes are decoded all at once, which takes a fraction of the time.
+
+    Args:
+        messages: the items.
+        field: their path in the request.
+    """
+    masks = [_mask(message, f"{field}[{n}].update_mask") for n, message in enumerate(messages)]
+    shaped = [n for n, mask in enumerate(masks) if mask is None or "shape" in mask]
+    shapes = shapes_at([messages[n].annotation for n in shaped], [f"{field}[{n}].annotation" for n in shaped])
+    shape_at = dict(zip(shaped, shapes, strict=True))
+    return [
+        _save_item(message.annotation, mask, shape_at.get(n), f"{field}[{n}].annotation")
+        for n, (message, mask) in enumerate(zip(messages, masks, strict=True))
+    ]
 
 
-def draft_list(messages: Sequence[pb.Annotation], fields: Sequence[str]) -> list[Draft]:
-    """As `draft`, of many: their shapes all at once, which takes a fraction of the time."""
-    return _drafts(messages, fields, one_form=False)
+def _save_item(
+    message: pb.Annotation, mask: Collection[str] | None, form: BaseGeometry | None, field: str
+) -> Draft | Patch:
+    if mask is None:
+        assert form is not None
+        return _draft(message, form, field)
+    fields = {name: read(message, field) for name, read in _READ.items() if name in mask}
+    if form is not None:
+        fields["shape"] = form
+    expected = revision(message.revision, f"{field}.revision")
+    return Patch(annotation_id(message.id, f"{field}.id"), expected, fields, message.slide_id)
 
 
-def _drafts(messages: Sequence[pb.Annotation], fields: Sequence[str], *, one_form: bool) -> list[Draft]:
-    """As `draft_list`, perhaps with shapes in their one form (see `canonical`)."""
-    shapes = _shapes_of(messages, fields)
-    if one_form:
-        shapes = canonical_many(np.asarray(shapes, object)).tolist()
-    return [_draft(*one) for one in zip(messages, shapes, fields, strict=True)]
+def _mask(message: pb.SaveItem, field: str) -> frozenset[str] | None:
+    """Which fields are saved; None for all."""
+    mask = frozenset(message.update_mask.paths)
+    if not mask or mask == {"*"}:
+        return None
+    for path in sorted(mask - PATCH_FIELDS):
+        raise invalid(field, f"'{path}' is no field that can be saved by itself; there are {_listed(PATCH_FIELDS)}")
+    return mask
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def annotation(message: pb.Annotation) -> Annotation:
@@ -99,13 +126,17 @@ def annotation_list(messages: Sequence[pb.Annotation]) -> list[Annotation]:
             content=known.content,
             author=message.author,
             creator=message.creator,
-            created=_time(message.created.seconds, message.created.nanos),
-            updated=_time(message.updated.seconds, message.updated.nanos),
+            create_time=_time(message.create_time.seconds, message.create_time.nanos),
+            update_time=_time(message.update_time.seconds, message.update_time.nanos),
         )
-        for message, known in zip(
-            messages, _drafts(messages, ["annotation"] * len(messages), one_form=True), strict=True
-        )
+        for message, known in zip(messages, _drafts(messages), strict=True)
     ]
+
+
+def _drafts(messages: Sequence[pb.Annotation]) -> list[Draft]:
+    """Annotations as the server answers them, with shapes in their one form (see `canonical`)."""
+    shapes = canonical_many(np.asarray(shapes_at(messages, ["annotation"] * len(messages)), object)).tolist()
+    return [_draft(message, shape, "annotation") for message, shape in zip(messages, shapes, strict=True)]
 
 
 @lru_cache(maxsize=4096)
@@ -116,47 +147,6 @@ def _path_class(name: str, rgb: int | None) -> PathClass:
 @lru_cache(maxsize=256)  # what was stored together has one time
 def _time(seconds: int, nanos: int) -> datetime:
     return timestamp_pb2.Timestamp(seconds=seconds, nanos=nanos).ToDatetime(timezone.utc)
-
-
-def shapes_of(messages: Sequence[pb.Annotation], field: str) -> list[BaseGeometry]:
-    """The shapes of annotations that all lie in one field of a request."""
-    return _shapes_of(messages, [f"{field}[{number}]" for number in range(len(messages))])
-
-
-def _shapes_of(messages: Sequence[pb.Annotation], fields: Sequence[str]) -> list[BaseGeometry]:
-    for message, field in zip(messages, fields, strict=True):
-        if not message.HasField("shape"):
-            raise invalid(f"{field}.shape", "it is missing")
-    return shape_list([message.shape for message in messages], [f"{field}.shape" for field in fields])
-
-
-def shape(message: pb.Shape, field: str) -> BaseGeometry:
-    """A shape of either form; whether it is valid is for the store to say."""
-    kind = message.WhichOneof("form")
-    try:
-        if kind == "area":
-            return decode_many([_rings(message.area)])[0]
-        if kind == "drawn":
-            return _drawn(message.drawn)
-    except (ValueError, shapely.errors.ShapelyError) as error:
-        raise invalid(field, str(error)) from error
-    raise invalid(field, "it has no form that this server knows")
-
-
-def shape_list(messages: Sequence[pb.Shape], fields: Sequence[str]) -> list[BaseGeometry]:
-    """As `shape`, of many: all areas at once."""
-    forms = [_form(message) for message in messages]
-    try:
-        compact = iter(decode_many([_rings(messages[number].area) for number in _which(forms, "area")]))
-        drawn = iter(_drawn_areas([messages[number].drawn for number in _which(forms, "drawn areas")]))
-    except (ValueError, shapely.errors.ShapelyError):
-        # One by one: the field that is at fault is to be named.
-        return [shape(message, field) for message, field in zip(messages, fields, strict=True)]
-    areas = {"area": compact, "drawn areas": drawn}
-    return [
-        next(areas[form]) if form in areas else shape(message, field)
-        for form, message, field in zip(forms, messages, fields, strict=True)
-    ]
 
 
 def path_class(message: segmentation_pb2.PathClass) -> PathClass:
@@ -173,9 +163,14 @@ def slide(message: pb.AnnotatedSlide, field: str) -> SlideRecord:
     return SlideRecord(message.slide_id, tuple(message.uris), size)
 
 
-def wanted(message: pb.AnnotationFilter, field: str) -> Wanted:
+def slide_summary(message: pb.StoredSlide) -> SlideSummary:
+    """A slide as the server answers it."""
+    return SlideSummary(slide(message.slide, "slides"), message.annotation_count, message.revision)
+
+
+def annotation_filter(message: pb.AnnotationFilter, field: str) -> AnnotationFilter:
     """A filter."""
-    return Wanted(
+    return AnnotationFilter(
         slide_id=message.slide_id if message.HasField("slide_id") else None,
         uri=message.uri if message.HasField("uri") else None,
         project=message.project if message.HasField("project") else None,
@@ -237,78 +232,35 @@ def commit_of(
     return commit(message.commit, f"{path}commit", limits, author(message.commit.author))
 
 
-def levels(messages: Sequence[segmentation_pb2.Level], field: str) -> tuple[Scale, ...]:
+def levels(messages: Sequence[segmentation_pb2.Level], field: str) -> tuple[Level, ...]:
     """The scales at which a border was looked at."""
     found = []
     for number, message in enumerate(messages):
         try:
-            found.append(Scale(message.downsample, message.windows))
+            found.append(Level(message.downsample, message.windows))
         except ValueError as error:
             raise invalid(f"{field}[{number}]", str(error)) from error
     return tuple(found)
 
 
 def _draft(message: pb.Annotation, form: BaseGeometry, field: str) -> Draft:
-    content = Content(
-        slide_id=message.slide_id,
-        shape=form,
-        path_class=path_class(message.path_class) if message.HasField("path_class") else None,
-        rgb=message.rgb if message.HasField("rgb") else None,
-        name=message.name,
-        project=message.project,
-        locked=message.locked,
-        measurements=dict(message.measurements),
-        metadata=dict(message.metadata),
-        provenance=_provenance(message.provenance, f"{field}.provenance") if message.HasField("provenance") else None,
-    )
+    content = Content(message.slide_id, form, **{name: read(message, field) for name, read in _READ.items()})
     return Draft(annotation_id(message.id, f"{field}.id"), content, revision(message.revision, f"{field}.revision"))
 
 
-def _form(message: pb.Shape) -> str:
-    areas = message.WhichOneof("form") == "drawn" and message.drawn.kind == pb.SHAPE_KIND_AREAS
-    return "drawn areas" if areas else message.WhichOneof("form") or ""
-
-
-def _which(forms: Sequence[str], wanted: str) -> list[int]:
-    return [number for number, form in enumerate(forms) if form == wanted]
-
-
-def _rings(message: geometry_pb2.MultiPolygon) -> list[list[list[int]]]:
-    return [[list(ring.deltas) for ring in polygon.rings] for polygon in message.polygons]
-
-
-def _drawn(message: pb.DrawnShape) -> BaseGeometry:
-    if message.kind == pb.SHAPE_KIND_POINTS:
-        return shapely.MultiPoint([vertex for path in _paths(message, 1) for vertex in path])
-    if message.kind == pb.SHAPE_KIND_LINES:
-        return shapely.MultiLineString(list(_paths(message, LINE_VERTICES)))
-    if message.kind == pb.SHAPE_KIND_AREAS:
-        return _drawn_areas([message])[0]
-    raise ValueError("its kind must be POINTS, LINES or AREAS")
-
-
-def _drawn_areas(messages: Sequence[pb.DrawnShape]) -> list[shapely.MultiPolygon]:
-    parts = [part for message in messages for part in message.parts]
-    if not all(part.paths for part in parts):
-        raise ValueError("an area must have an outer border")
-    paths = [_vertices(path, from_proto.RING_VERTICES) for part in parts for path in part.paths]
-    vertices = np.concatenate(paths) if paths else np.empty((0, 2))
-    rings, borders = [len(path) for path in paths], [len(part.paths) for part in parts]
-    return areas_of(vertices, rings, borders, [len(message.parts) for message in messages])
-
-
-def _paths(message: pb.DrawnShape, at_least: int) -> Iterator[NDArray[np.float64]]:
-    for part in message.parts:
-        if len(part.paths) != 1:
-            raise ValueError("a part of points or lines must have one path")
-        yield _vertices(part.paths[0], at_least)
-
-
-def _vertices(path: pb.DrawnPath, at_least: int) -> NDArray[np.float64]:
-    numbers = path.coordinates
-    if len(numbers) % 2 or len(numbers) < 2 * at_least:
-        raise ValueError(f"a path must be an even count of at least {2 * at_least} numbers, not {len(numbers)}")
-    return np.array(list(numbers)).reshape(-1, 2)
+_READ: Final[Mapping[str, Callable[[pb.Annotation, str], Any]]] = {
+    "path_class": lambda message, _: path_class(message.path_class) if message.HasField("path_class") else None,
+    "rgb": lambda message, _: message.rgb if message.HasField("rgb") else None,
+    "name": lambda message, _: message.name,
+    "project": lambda message, _: message.project,
+    "locked": lambda message, _: message.locked,
+    "measurements": lambda message, _: dict(message.measurements),
+    "metadata": lambda message, _: dict(message.metadata),
+    "provenance": lambda message, field: (
+        _provenance(message.provenance, f"{field}.provenance") if message.HasField("provenance") else None
+    ),
+}
+"""The fields of a content as messages have them, all but the slide and the shape."""
 
 
 def _provenance(message: pb.Provenance, field: str) -> Provenance:

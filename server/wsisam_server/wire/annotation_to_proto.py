@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import shapely
+from google.protobuf import field_mask_pb2
 
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam.v1 import geometry_pb2, segmentation_pb2
-from wsisam_server.annotations.store import Annotation, ChangeKind, Draft
+from wsisam_server.annotations.store import PATCH_FIELDS, Annotation, ChangeKind, Draft, Patch, Target
 from wsisam_server.core.shapes import encode_many, flattened
 from wsisam_server.wire import to_proto
 
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from wsisam_server.annotations.store import (
+        AnnotationFilter,
         Conflict,
         Content,
         Provenance,
         RevisionConflictError,
         SlideRecord,
-        Target,
-        Wanted,
+        SlideSummary,
     )
     from wsisam_server.core.geometry import Box
     from wsisam_server.core.prompt import SlidePrompt
@@ -95,14 +96,34 @@ def shape(value: BaseGeometry) -> pb.Shape:
     return message
 
 
-def sent(value: Draft | Target) -> pb.Annotation:
-    """An annotation to be saved; of one to be deleted or restored, its id and revision."""
-    return (
-        draft_list([value])[0] if isinstance(value, Draft) else pb.Annotation(id=str(value.id), revision=value.expected)
-    )
+def save_items(values: Sequence[Draft | Patch]) -> list[pb.SaveItem]:
+    """Annotations to be saved, or fields of them."""
+    forms = _forms([value.content.shape for value in values])
+    return [_save_item(value, form) for value, form in zip(values, forms, strict=True)]
 
 
-def wanted(value: Wanted) -> pb.AnnotationFilter:
+def _save_item(value: Draft | Patch, form: _Form) -> pb.SaveItem:
+    if isinstance(value, Draft):
+        return pb.SaveItem(annotation=_draft(value, form))
+    message = _draft(Draft(value.id, value.content, value.expected), form)
+    for name in PATCH_FIELDS - value.fields.keys():
+        message.ClearField(name)  # type: ignore[arg-type] # names of fields, which the stub lists
+    return pb.SaveItem(annotation=message, update_mask=field_mask_pb2.FieldMask(paths=sorted(value.fields)))
+
+
+def sent(value: Draft | Patch | Target) -> pb.Annotation:
+    """What was to be saved of an annotation; of one to be deleted or restored, its id and revision."""
+    if isinstance(value, Target):
+        return pb.Annotation(id=str(value.id), revision=value.expected)
+    return save_items([value])[0].annotation
+
+
+def slide_summary(value: SlideSummary) -> pb.StoredSlide:
+    """A slide, and what somebody may see of its annotations."""
+    return pb.StoredSlide(slide=slide(value.slide), annotation_count=value.annotations, revision=value.revision)
+
+
+def annotation_filter(value: AnnotationFilter) -> pb.AnnotationFilter:
     """A filter."""
     return pb.AnnotationFilter(
         slide_id=value.slide_id,
@@ -145,8 +166,8 @@ def _annotation(value: Annotation, form: _Form) -> pb.Annotation:
         change=KINDS[value.kind],
     )
     _content(message, value.content, form)
-    _time(message.created, value.created)
-    _time(message.updated, value.updated)
+    _time(message.create_time, value.create_time)
+    _time(message.update_time, value.update_time)
     return message
 
 

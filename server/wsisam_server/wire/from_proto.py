@@ -22,10 +22,10 @@ from wsisam_server.core.requests import (
     ExactWindow,
     FieldChoice,
     OutlineOptions,
+    ProposalFilter,
     Refinement,
     Request,
     SurveyRequest,
-    Wanted,
 )
 from wsisam_server.core.shapes import decode, decode_many
 
@@ -112,31 +112,29 @@ def prompt(message: segmentation_pb2.Prompt, field: str, most: int | None = None
 
 def request(
     message: segmentation_pb2.SegmentRequest | segmentation_pb2.BatchItem | segmentation_pb2.PromptRevision,
-    path: str,
     common: Request,
     most_points: int,
 ) -> Request:
-    """One prompt, with what the message says of it.
+    """One prompt, with what the message says of it. Its errors name fields from this message on.
 
     Args:
         message: the prompt.
-        path: in the request, up to its fields; such as "items[3].".
         common: what holds for all prompts of the call: slide, model, options, whose they are. Its own prompt is empty.
         most_points: see `prompt`.
     """
     return replace(
         common,
-        prompt=prompt(message.prompt, f"{path}prompt", most_points),
-        viewport=viewport(message.viewport, f"{path}viewport") if message.HasField("viewport") else None,
-        choice=field_choice(message.field, f"{path}field"),
-        refinement=refinement(message.refine, f"{path}refine") if message.HasField("refine") else None,
+        prompt=prompt(message.prompt, "prompt", most_points),
+        viewport=viewport(message.viewport, "viewport") if message.HasField("viewport") else None,
+        choice=field_choice(message.field, "field"),
+        refinement=refinement(message.refine, "refine") if message.HasField("refine") else None,
     )
 
 
 def common(
     message: segmentation_pb2.SegmentRequest | segmentation_pb2.SegmentBatchRequest | segmentation_pb2.Start,
     path: str,
-    owner: str,
+    principal: str,
     *,
     interactive: bool,
 ) -> Request:
@@ -147,7 +145,7 @@ def common(
         model=message.model,
         options=options(message.options, f"{path}options"),
         interactive=interactive,
-        owner=owner,
+        principal=principal,
         mpp=pixel_size(message, path),
     )
 
@@ -203,7 +201,7 @@ def count_vertices(shapes: Iterable[geometry_pb2.MultiPolygon], enough: int) -> 
     return count
 
 
-def survey(message: segmentation_pb2.SegmentEverythingRequest, owner: str, limits: Limits) -> SurveyRequest:
+def survey(message: segmentation_pb2.SegmentEverythingRequest, principal: str, limits: Limits) -> SurveyRequest:
     """A region that is to be searched.
 
     Raises:
@@ -213,20 +211,21 @@ def survey(message: segmentation_pb2.SegmentEverythingRequest, owner: str, limit
     # Before anything is made of them: each takes memory and time, and most of an empty one.
     if len(message.existing) > most or count_vertices((message.region, *message.existing), most) > most:
         problem = f"with the existing objects it has more than {most} vertices, which is the limit"
-        raise WsiSamServerError(Reason.INVALID_REGION, problem=problem)
+        field = "existing" if message.existing else "region"
+        raise WsiSamServerError(Reason.INVALID_REGION, field=field, problem=problem)
     return SurveyRequest(
         slide_id=message.slide_id,
         region=areas(message.region, "region"),
         existing=_areas_of(message.existing, "existing"),
-        wanted=proposal_filter(message.filter, "filter"),
+        proposal_filter=proposal_filter(message.filter, "filter"),
         model=message.model,
         options=options(message.options, "options"),
-        owner=owner,
+        principal=principal,
         mpp=pixel_size(message, ""),
     )
 
 
-def proposal_filter(message: segmentation_pb2.ProposalFilter, field: str) -> Wanted:
+def proposal_filter(message: segmentation_pb2.ProposalFilter, field: str) -> ProposalFilter:
     """Sizes that make sense, and thresholds between 0 and 1; those that are not set are the server's."""
     low, high = message.min_size, message.max_size
     if not 0 < low < high < math.inf:
@@ -245,7 +244,7 @@ def proposal_filter(message: segmentation_pb2.ProposalFilter, field: str) -> Wan
             thresholds[name] = getattr(message, name)
             if not 0 <= thresholds[name] <= 1:
                 raise invalid(f"{field}.{name}", "it must lie between 0 and 1")
-    return Wanted(low, high, **thresholds)
+    return ProposalFilter(low, high, **thresholds)
 
 
 def field_choice(message: segmentation_pb2.FieldChoice, field: str) -> FieldChoice:

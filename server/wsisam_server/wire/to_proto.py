@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wsisam.v1 import geometry_pb2, segmentation_pb2
-from wsisam_server.core.answers import Fate, Outcome, Proposal, Step
+from wsisam_server.core.answers import ClickStatus, Outcome, Proposal, SurveyStep
 from wsisam_server.core.pixel_size import PixelSizeSource
-from wsisam_server.core.pixels import PixelsNeededError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wsisam_server.annotations.store import Saved
-    from wsisam_server.core.errors import WsiSamServerError
     from wsisam_server.core.geometry import FieldPair, Window
     from wsisam_server.core.pixel_size import PixelSize
     from wsisam_server.core.pixels import PixelWindow
@@ -43,7 +41,9 @@ def unit(*, in_microns: bool) -> geometry_pb2.LengthUnit.ValueType:
 def outline(outcome: Outcome, saved: Saved | None = None) -> segmentation_pb2.Outline:
     """An answer, and what became of it when it was to be kept."""
     made, times = outcome.outline, outcome.times
-    polygons = (geometry_pb2.Polygon(rings=[geometry_pb2.Ring(deltas=ring) for ring in part]) for part in outcome.rings)
+    polygons = (
+        geometry_pb2.Polygon(rings=[geometry_pb2.Ring(deltas=ring) for ring in part]) for part in outcome.encoded
+    )
     return segmentation_pb2.Outline(
         geometry=geometry_pb2.MultiPolygon(polygons=polygons),
         score=outcome.score,
@@ -56,11 +56,11 @@ def outline(outcome: Outcome, saved: Saved | None = None) -> segmentation_pb2.Ou
         model=outcome.model.name,
         weights_hash=outcome.model.weights_hash,
         timings=segmentation_pb2.Timings(
-            queue=times.queue,
-            read=times.read,
-            encode=times.encode,
-            decode=times.decode,
-            polygon=outcome.polygon_ms,
+            queue_ms=times.queue,
+            read_ms=times.read,
+            encode_ms=times.encode,
+            decode_ms=times.decode,
+            polygon_ms=outcome.polygon_ms,
             encoder_runs=times.encoder_runs,
         ),
         saved=None if saved is None else saved_annotation(saved),
@@ -68,12 +68,12 @@ def outline(outcome: Outcome, saved: Saved | None = None) -> segmentation_pb2.Ou
             segmentation_pb2.Level(
                 downsample=level.downsample,
                 windows=level.windows,
-                distrusted=level.distrusted,
+                rejected=level.rejected,
                 unreadable=level.unreadable,
             )
             for level in outcome.levels
         ],
-        limited=outcome.limited,
+        truncated=outcome.truncated,
         pixel_size=pixel_size(outcome.pixel_size),
     )
 
@@ -86,7 +86,7 @@ def pixel_size(value: PixelSize) -> segmentation_pb2.PixelSize:
 
 
 def survey_step(
-    step: Step, *, windows_total: int, downsample: float, found_with: PixelSize
+    step: SurveyStep, *, windows_total: int, downsample: float, found_with: PixelSize
 ) -> segmentation_pb2.SegmentEverythingResponse:
     """What became final in a region, and how far its search is.
 
@@ -96,7 +96,7 @@ def survey_step(
         downsample: of each of them.
         found_with: the pixel size that lengths follow from.
     """
-    by_name = {fate.value: step.counts[fate] for fate in Fate}
+    by_name = {fate.value: step.counts[fate] for fate in ClickStatus}
     return segmentation_pb2.SegmentEverythingResponse(
         proposals=map(_proposal, step.proposals),
         windows_done=step.done,
@@ -148,13 +148,3 @@ def pixels_needed(windows: Sequence[PixelWindow]) -> segmentation_pb2.PixelsNeed
 def place(value: PixelWindow) -> dict[str, int]:
     """Which window an error is about, for its details."""
     return {"x": value.x, "y": value.y, "width": value.width, "height": value.height}
-
-
-def item_error(error: WsiSamServerError) -> segmentation_pb2.Error:
-    """The error of one item of a stream."""
-    message = segmentation_pb2.Error(
-        code=error.code.value, reason=error.reason.name, message=error.public_text, details=error.details
-    )
-    if isinstance(error, PixelsNeededError):
-        message.pixels_needed.CopyFrom(pixels_needed(error.windows))
-    return message

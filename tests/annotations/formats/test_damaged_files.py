@@ -5,7 +5,7 @@ import re
 from support.damaged_files import made
 from wsisam_server.annotations.formats import FormatError, reading
 from wsisam_server.annotations.store import digest
-from wsisam_server.cli.annotation_files import Entry
+from wsisam_server.cli.annotation_files import FileEntry
 from wsisam_server.cli.storable import storable
 
 FILES = 1000
@@ -26,13 +26,13 @@ def test_what_is_good_is_taken_and_every_count_adds_up(capsys):
         except FormatError as error:
             refused.append((file.objects, str(error)))
             continue
-        assert len(found.places) == len(found.drafts)
+        assert len(found.positions) == len(found.drafts)
         whole += 1
         left_out += found.left_out.total()
         ignored += found.ignored.total()
         if file.objects is not None:
             assert len(found.drafts) + found.left_out.total() == file.objects, number
-        stored, lost = storable(list(map(Entry, found.drafts, found.places)), mend=True)
+        stored, lost = storable(list(map(FileEntry, found.drafts, found.positions)), mend=True)
         assert len(stored) + lost == len(found.drafts), number
         names = {entry.draft.content.name for entry in stored}
         assert file.good <= names, number

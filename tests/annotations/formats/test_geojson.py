@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from annotations.store.examples import EVERYTHING, SHAPES, SLIDE, content, contents, same
 from wsisam_server.annotations.formats import FormatError, geojson, provenance
-from wsisam_server.annotations.store import Annotation, ChangeKind, PathClass, Scale, canonical
+from wsisam_server.annotations.store import Annotation, ChangeKind, Level, PathClass, canonical
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -209,7 +209,7 @@ def test_an_origin_that_says_more_than_is_kept_stays_whole():
 def test_the_scales_of_a_refined_border_are_read_as_the_scripts_write_them():
     metadata = {"wsisam.model": "m", "wsisam.weights": "w", "wsisam.levels": "[[2,1],[0.5,7]]", "mine": "too"}
     (draft,) = read(feature(metadata=metadata)).drafts
-    assert draft.content.provenance.levels == (Scale(2, 1), Scale(0.5, 7))
+    assert draft.content.provenance.levels == (Level(2, 1), Level(0.5, 7))
     assert draft.content.metadata == {"mine": "too"}
     (again,) = round_trip([annotation(draft.content)])
     assert again.content == draft.content

@@ -25,15 +25,15 @@ from annotations.store.examples import (
     same,
 )
 from wsisam_server.annotations.store import (
+    AnnotationFilter,
     ChangeKind,
     Draft,
+    Level,
     PathClass,
     Provenance,
     RevisionConflictError,
-    Scale,
     SlideRecord,
     Target,
-    Wanted,
     model,
     same_contents,
 )
@@ -42,7 +42,7 @@ from wsisam_server.core.geometry import Box, SlideSize
 
 BOWTIE = shapely.Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])
 
-ALL = Wanted()
+ALL = AnnotationFilter()
 
 SLOW = hypothesis.settings(
     max_examples=25,
@@ -164,8 +164,8 @@ class StoreContract:
             assert same(found.content, EVERYTHING)
             assert (found.id, found.revision, found.kind) == (new.id, saved.revision, ChangeKind.SAVED)
             assert (found.author, found.creator, found.deleted) == ("ärztin", "ärztin", False)
-            assert before - timedelta(seconds=5) <= found.created == found.updated <= datetime.now(timezone.utc)
-            assert found.created.tzinfo is not None
+            assert before - timedelta(seconds=5) <= found.create_time == found.update_time <= datetime.now(timezone.utc)
+            assert found.create_time.tzinfo is not None
         assert (saved.id, saved.unchanged) == (new.id, False)
 
     def test_least_is_kept(self, store):
@@ -215,9 +215,9 @@ class StoreContract:
         (second,) = self.save(store, draft(new.id, first.revision, name="new"), author="ben")
         found = store.get(new.id)
         assert (found.content.name, found.revision, found.author, found.creator) == ("new", 2, "ben", "anna")
-        assert found.updated > found.created
+        assert found.update_time > found.create_time
         old = store.get(new.id, first.revision)
-        assert (old.content.name, old.author, old.updated) == ("old", "anna", found.created)
+        assert (old.content.name, old.author, old.update_time) == ("old", "anna", found.create_time)
         assert [one.revision for one in store.history(new.id, after=0, limit=10).annotations] == [1, second.revision]
 
     def test_a_change_to_an_old_revision_conflicts_with_both_versions(self, store):
@@ -271,7 +271,7 @@ class StoreContract:
             {"metadata": {"a": "c"}},
             {"provenance": None},
             {"provenance": Provenance("m", "w", score=0.5)},
-            {"provenance": Provenance("m", "w", levels=(Scale(2, 1), Scale(0.5, 7)))},
+            {"provenance": Provenance("m", "w", levels=(Level(2, 1), Level(0.5, 7)))},
         ],
         ids=str,
     )
@@ -427,7 +427,7 @@ class StoreContract:
         self.save(store, c, d, author="ben")
 
         def listed(**wanted):
-            return {one.id for one in everything(store, Wanted(**wanted))}
+            return {one.id for one in everything(store, AnnotationFilter(**wanted))}
 
         assert listed() == {a.id, b.id, c.id, d.id}
         assert listed(slide_id=SLIDE) == {a.id, c.id, d.id}
@@ -444,7 +444,7 @@ class StoreContract:
         assert listed(region=Box(1050, 1050, 1051, 1051)) == {c.id, d.id}
         assert listed(region=Box(0, 0, 50, 50), slide_id=SLIDE, path_class="Tumor", author="anna") == {a.id}
         assert listed(author="ben", path_class="Tumor") == set()
-        nothing_here = store.listing(Wanted(slide_id="nothing"), after=0, limit=5)
+        nothing_here = store.listing(AnnotationFilter(slide_id="nothing"), after=0, limit=5)
         assert (nothing_here.complete, nothing_here.revision) == (True, 4)
 
     @pytest.mark.parametrize(
@@ -461,16 +461,16 @@ class StoreContract:
     )
     def test_regions_meet_bounding_boxes(self, store, region, meets):
         self.save(store, draft(shape=SQUARE))
-        assert bool(everything(store, Wanted(slide_id=SLIDE, region=Box(*region)))) is meets
+        assert bool(everything(store, AnnotationFilter(slide_id=SLIDE, region=Box(*region)))) is meets
 
     def test_a_listing_follows_changes(self, store):
         new = draft(project="P", path_class=PathClass("Tumor"))
         self.save(store, new)
         self.save(store, draft(new.id, 1, project="Q", shape=shapely.box(500, 500, 510, 510)), author="ben")
         for gone in ({"project": "P"}, {"path_class": "Tumor"}, {"author": "anna"}, {"region": Box(0, 0, 99, 99)}):
-            assert everything(store, Wanted(**gone)) == []
+            assert everything(store, AnnotationFilter(**gone)) == []
         for now in ({"project": "Q"}, {"path_class": ""}, {"author": "ben"}, {"region": Box(499, 499, 501, 501)}):
-            assert [one.id for one in everything(store, Wanted(**now))] == [new.id]
+            assert [one.id for one in everything(store, AnnotationFilter(**now))] == [new.id]
 
     @pytest.mark.parametrize("limit", [1, 3, 7, 100])
     def test_pages_of_any_size_hold_everything_once(self, store, limit):
@@ -478,7 +478,7 @@ class StoreContract:
         self.save(store, *drafts)
         self.save(store, *[draft(one.id, number + 1, name="b") for number, one in enumerate(drafts[:5])])
         store.delete([Target(drafts[7].id, 8)], author="a", request_id=request())
-        listed = everything(store, Wanted(slide_id=SLIDE), limit=limit)
+        listed = everything(store, AnnotationFilter(slide_id=SLIDE), limit=limit)
         assert [one.id for one in listed] == [one.id for one in (*drafts[5:7], *drafts[8:], *drafts[:5])]
         assert len(everything(store, limit=limit, deleted=True)) == 20
         changes = all_changes(store, limit=limit)
@@ -497,7 +497,7 @@ class StoreContract:
     def test_what_changes_between_two_pages_comes_again(self, store):
         drafts = [draft() for _ in range(4)]
         self.save(store, *drafts)
-        first = store.listing(Wanted(), after=0, limit=2)
+        first = store.listing(AnnotationFilter(), after=0, limit=2)
         self.save(store, draft(drafts[0].id, 1, name="new"), draft(drafts[3].id, 4, name="new"))
         rest = everything(store, after=first.revision, limit=2)
         assert {one.id for one in rest} == {drafts[2].id, drafts[0].id, drafts[3].id}
@@ -505,7 +505,7 @@ class StoreContract:
     def test_the_future_is_refused(self, store):
         self.save(store, draft())
         for call in (store.listing, store.changes):
-            error = self.refuses(Reason.REVISION_AHEAD, call, Wanted(), after=2, limit=1)
+            error = self.refuses(Reason.REVISION_AHEAD, call, AnnotationFilter(), after=2, limit=1)
             assert (error.details["current"], error.details["given"]) == ("1", "2")
 
     def test_changes_tell_of_what_is_wanted_no_more(self, store):
@@ -513,10 +513,14 @@ class StoreContract:
         self.save(store, new, other)
         self.save(store, draft(new.id, 1, path_class=PathClass("Stroma"), project="Q"))
         self.save(store, draft(new.id, 3, path_class=PathClass("Stroma"), project="Q", name="x"))
-        for wanted in (Wanted(path_class="Tumor"), Wanted(project="P"), Wanted(slide_id=SLIDE, project="P")):
+        for wanted in (
+            AnnotationFilter(path_class="Tumor"),
+            AnnotationFilter(project="P"),
+            AnnotationFilter(slide_id=SLIDE, project="P"),
+        ):
             assert [one.revision for one in all_changes(store, wanted)] == [1, 3]
-        assert [one.revision for one in all_changes(store, Wanted(path_class="Stroma"))] == [3, 4]
-        assert [one.revision for one in all_changes(store, Wanted(slide_id=OTHER_SLIDE))] == []
+        assert [one.revision for one in all_changes(store, AnnotationFilter(path_class="Stroma"))] == [3, 4]
+        assert [one.revision for one in all_changes(store, AnnotationFilter(slide_id=OTHER_SLIDE))] == []
 
     def test_changes_go_on_where_they_were_left(self, store):
         new = draft(name="1")
@@ -534,7 +538,7 @@ class StoreContract:
         ]
         for since in range(len(whole) + 1):
             assert all_changes(store, after=since) == whole[since:]
-        assert store.changes(Wanted(slide_id="nothing"), after=0, limit=1).revision == 5
+        assert store.changes(AnnotationFilter(slide_id="nothing"), after=0, limit=1).revision == 5
 
     def test_history_page_by_page(self, store):
         new = draft(name="1")
@@ -557,7 +561,7 @@ class StoreContract:
         self.save(store, *drafts, other)
         assert {store.get(one.id).content.path_class.name for one in drafts} == {"Tumor: Positive"}
         for written in ("Tumor: Positive", "Tumor:Positive", " Tumor : Positive"):
-            wanted = Wanted(path_class=written)
+            wanted = AnnotationFilter(path_class=written)
             assert {one.id for one in everything(store, wanted)} == {one.id for one in drafts}
             assert {one.id for one in all_changes(store, wanted)} == {one.id for one in drafts}
 
@@ -571,10 +575,10 @@ class StoreContract:
             self.save(store, old, blank)
         new = draft(path_class=PathClass("Tumor: Positive"))
         self.save(store, new)
-        wanted = Wanted(path_class="Tumor: Positive")
+        wanted = AnnotationFilter(path_class="Tumor: Positive")
         assert {one.id for one in everything(store, wanted)} == {old.id, new.id}
         assert {one.id for one in all_changes(store, wanted)} == {old.id, new.id}
-        assert [one.id for one in everything(store, Wanted(path_class=""))] == [blank.id]
+        assert [one.id for one in everything(store, AnnotationFilter(path_class=""))] == [blank.id]
         assert store.get(old.id).content.path_class == PathClass("Tumor: Positive", 5)
         assert store.get(blank.id).content.path_class is None
         assert store.classes() == ["", "Tumor: Positive"]
@@ -611,7 +615,7 @@ class StoreContract:
         self.save(store, draft(), slides=[SlideRecord(SLIDE, uris)])
         # Readers get the one that was seen first, and the newest.
         assert store.slides([SLIDE])[0].uris == (uris[0], *uris[-15:])
-        assert len(everything(store, Wanted(uri=uris[7]))) == 1
+        assert len(everything(store, AnnotationFilter(uri=uris[7]))) == 1
 
     # What is refused
 
@@ -660,7 +664,7 @@ class StoreContract:
             ({"metadata": {str(number): "x" * 1000 for number in range(70)}}, "annotation"),
             ({"provenance": Provenance("a\0", "b")}, "provenance.model"),
             ({"provenance": Provenance("a", "b", score=float("nan"))}, "provenance.score"),
-            ({"provenance": Provenance("a", "b", levels=(Scale(1, 1),) * 17)}, "provenance.levels"),
+            ({"provenance": Provenance("a", "b", levels=(Level(1, 1),) * 17)}, "provenance.levels"),
         ],
         ids=lambda value: value if isinstance(value, str) else str(value)[:40],
     )
@@ -674,7 +678,7 @@ class StoreContract:
     @pytest.mark.parametrize("text", ["a\0", "\ud800", "x" * 4097], ids=["null", "half a pair", "long"])
     def test_what_cannot_be_looked_for(self, store, field, text):
         for call in (store.listing, store.changes):
-            error = self.refuses(Reason.INVALID_FIELD, call, Wanted(**{field: text}), after=0, limit=1)
+            error = self.refuses(Reason.INVALID_FIELD, call, AnnotationFilter(**{field: text}), after=0, limit=1)
             assert error.details["field"] == f"filter.{field}"
 
     def test_bad_requests_are_refused(self, store):
@@ -704,7 +708,7 @@ class StoreContract:
             with again() as reader:
                 while True:
                     last = done.is_set()
-                    page = reader.changes(Wanted(), after=after, limit=7)
+                    page = reader.changes(AnnotationFilter(), after=after, limit=7)
                     seen.extend(one.revision for one in page.annotations)
                     after = page.revision
                     if last and page.complete:

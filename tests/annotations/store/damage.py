@@ -4,17 +4,17 @@ import dataclasses
 
 from annotations.store.contract import ALL, all_changes, everything
 from annotations.store.examples import OTHER_SLIDE, SLIDE
-from wsisam_server.annotations.store import Wanted, open_store
+from wsisam_server.annotations.store import AnnotationFilter, open_store
 from wsisam_server.core.geometry import Box
 
 WANTED = [
     ALL,
-    Wanted(slide_id=SLIDE),
-    Wanted(uri="file:///a.svs"),
-    Wanted(project="Colon 2026"),
-    Wanted(author="anna"),
-    Wanted(path_class="Tumor: Positive"),
-    Wanted(region=Box(0, 0, 50, 50)),
+    AnnotationFilter(slide_id=SLIDE),
+    AnnotationFilter(uri="file:///a.svs"),
+    AnnotationFilter(project="Colon 2026"),
+    AnnotationFilter(author="anna"),
+    AnnotationFilter(path_class="Tumor: Positive"),
+    AnnotationFilter(region=Box(0, 0, 50, 50)),
 ]
 
 

@@ -5,7 +5,7 @@ import uuid
 import shapely
 from hypothesis import strategies as st
 
-from wsisam_server.annotations.store import Content, Draft, PathClass, Provenance, Scale, class_name
+from wsisam_server.annotations.store import Content, Draft, Level, PathClass, Provenance, class_name
 from wsisam_server.core.geometry import Box, FieldPair, Point, Window
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 
@@ -45,7 +45,7 @@ EVERYTHING = Content(
         ),
         field=FieldPair(Window(-3.75, 0.1, 0.7071067811865476, 256)),
         score=0.8125,
-        levels=(Scale(11.313708498984761, 1), Scale(0.7071067811865476, 23)),
+        levels=(Level(11.313708498984761, 1), Level(0.7071067811865476, 23)),
     ),
 )
 
@@ -104,7 +104,7 @@ provenances = st.builds(
     field=st.none() | st.builds(Window, _number, _number, st.floats(1e-3, 1e5), st.integers(1, 4096)).map(FieldPair),
     score=st.none() | _finite,
     levels=st.lists(
-        st.builds(Scale, st.floats(0, allow_infinity=False, exclude_min=True), st.integers(0, 2**31 - 1)), max_size=16
+        st.builds(Level, st.floats(0, allow_infinity=False, exclude_min=True), st.integers(0, 2**31 - 1)), max_size=16
     ).map(tuple),
 )
 contents = st.builds(

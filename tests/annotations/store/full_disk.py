@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-from wsisam_server.annotations.store import Content, Draft, Wanted, open_store
+from wsisam_server.annotations.store import AnnotationFilter, Content, Draft, open_store
 from wsisam_server.annotations.store.upkeep import check
 from wsisam_server.core.errors import Reason, WsiSamServerError
 
@@ -25,7 +25,7 @@ def drafts(seed):
 def listed(store):
     found, after = set(), 0
     while True:
-        page = store.listing(Wanted(), after=after, limit=10)
+        page = store.listing(AnnotationFilter(), after=after, limit=10)
         found |= {one.id for one in page.annotations}
         after = page.revision
         if page.complete:

@@ -2,11 +2,11 @@
 
 import pytest
 
-from annotations.store.examples import SQUARE, content, draft, request
-from wsisam_server.annotations.store import Draft, PathClass, Scope, Target, Wanted
+from annotations.store.examples import SLIDE, SQUARE, content, draft, request
+from wsisam_server.annotations.store import AnnotationFilter, Draft, Patch, PathClass, Scope, Target
 from wsisam_server.core.errors import Reason, WsiSamServerError
 
-ALL = Wanted()
+ALL = AnnotationFilter()
 
 BEN = Scope(frozenset({"ben", "qupath:ben"}), frozenset({"colon"}))
 
@@ -92,6 +92,25 @@ class ScopeContract:
         (saved,) = save(bens, own, author="ben")
         (moved,) = save(store, Draft(own.id, content(project="skin"), saved.revision))
         save(bens, Draft(own.id, content(project="skin", name="still mine"), moved.revision), author="ben")
+
+    def test_fields_by_themselves_are_changes_like_others(self, store, bens, annas):
+        hidden = annas[1]
+        refuses(Reason.ANNOTATION_NOT_FOUND, save, bens, Patch(hidden.id, 2, {"name": "mine"}), author="ben")
+        moved = Patch(annas[0].id, 1, {"project": "skin"})
+        refuses(Reason.PROJECT_NOT_YOURS, save, bens, moved, author="ben")
+        (saved,) = save(bens, Patch(annas[0].id, 1, {"name": "better"}), author="ben")
+        found = store.get(annas[0].id)
+        assert (found.revision, found.content.name, found.content.project) == (saved.revision, "better", "colon")
+
+    def test_slides_are_those_of_what_is_seen(self, store, bens, annas):
+        save(store, draft(slide_id="another", project="skin"))
+        assert [(one.slide.slide_id, one.annotations) for one in store.slide_summaries()] == [
+            (SLIDE, 3),
+            ("another", 1),
+        ]
+        (seen,) = bens.slide_summaries()
+        assert (seen.slide.slide_id, seen.annotations, seen.revision) == (SLIDE, 1, 1)
+        assert bens.slide_page(after="", limit=9, slide_ids=["another"]) == ([], True)
 
     def test_it_goes_by_the_annotation_as_it_is(self, store, bens, annas):
         here, there = store.get(annas[0].id), store.get(annas[1].id)

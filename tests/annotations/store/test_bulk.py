@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from annotations.store.contract import ALL, everything
 from annotations.store.examples import OTHER_SLIDE, SLIDE, draft, request
 from wsisam_server.annotations.store import (
+    AnnotationFilter,
     Draft,
     Provenance,
     SlideRecord,
-    Wanted,
     checks,
     open_store,
     places,
@@ -87,7 +87,7 @@ def test_places_are_bounded_in_the_store_and_for_readers(where):
             count = sa.select(sa.func.count()).select_from(tables.slide_uri)
             assert connection.execute(count).scalar_one() == places.KEPT
         for uri, found in (("file:///0", 4), ("file:///b599", 4), ("file:///1", 0)):
-            assert len(store.listing(Wanted(uri=uri), after=0, limit=9).annotations) == found
+            assert len(store.listing(AnnotationFilter(uri=uri), after=0, limit=9).annotations) == found
         store.save([draft(slide_id=OTHER_SLIDE)], author="a", request_id=request())
     assert check(where).problems == ()
 
@@ -102,7 +102,7 @@ def test_places_of_an_older_store_are_bounded_when_they_are_read(where):
         with store._database.writing() as connection:
             connection.execute(sa.insert(tables.slide_uri), rows)
         assert len(store.slides([SLIDE])[0].uris) == places.SHOWN
-        assert len(store.listing(Wanted(uri="file:///1500"), after=0, limit=9).annotations) == 1
+        assert len(store.listing(AnnotationFilter(uri="file:///1500"), after=0, limit=9).annotations) == 1
 
 
 def test_points_of_a_prompt_are_bounded():

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from annotations.store.writer import BATCH, content
-from wsisam_server.annotations.store import Wanted, open_store
+from wsisam_server.annotations.store import AnnotationFilter, open_store
 from wsisam_server.annotations.store.upkeep import check
 
 WRITER = Path(__file__).with_name("writer.py")
@@ -80,7 +80,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_torn(request, tmp_path, kin
     found, after = {}, 0
     with open_store(where) as store:
         while True:
-            page = store.listing(Wanted(), after=after, limit=1000)
+            page = store.listing(AnnotationFilter(), after=after, limit=1000)
             found.update({one.id: one.content for one in page.annotations})
             after = page.revision
             if page.complete:

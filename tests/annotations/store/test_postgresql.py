@@ -3,9 +3,10 @@
 import pytest
 
 from annotations.store.contract import StoreContract
+from annotations.store.fields import FieldsContract
 
 
-class TestPostgresql(StoreContract):
+class TestPostgresql(StoreContract, FieldsContract):
     @pytest.fixture
     def where(self, postgres):
         return postgres()

@@ -11,8 +11,8 @@ import pytest
 
 from annotations.store.examples import draft, request
 from support import postgresql
-from wsisam_server.annotations.store import AsyncStore, StoreError, Wanted, open_store
-from wsisam_server.annotations.store.waiting import CLOSING_SECONDS, GOODBYE_SECONDS
+from wsisam_server.annotations.store import AnnotationFilter, AsyncStore, StoreError, open_store
+from wsisam_server.annotations.store.async_store import CLOSING_SECONDS, GOODBYE_SECONDS
 from wsisam_server.core.errors import Reason, WsiSamServerError
 
 
@@ -51,7 +51,7 @@ def test_a_writer_that_holds_on_makes_the_others_busy(store, where):
         with pytest.raises(WsiSamServerError) as caught:
             store.save([draft()], author="a", request_id=request())
         assert caught.value.reason is Reason.STORE_BUSY
-        assert store.listing(Wanted(), after=0, limit=1).complete  # reading goes on
+        assert store.listing(AnnotationFilter(), after=0, limit=1).complete  # reading goes on
     store.save([draft()], author="a", request_id=request())
 
 

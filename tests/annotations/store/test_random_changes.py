@@ -11,7 +11,7 @@ from hypothesis import stateful
 from hypothesis import strategies as st
 
 from annotations.store.examples import content, request
-from wsisam_server.annotations.store import ChangeKind, Draft, Target, Wanted, open_store
+from wsisam_server.annotations.store import AnnotationFilter, ChangeKind, Draft, Target, open_store
 from wsisam_server.core.errors import Reason, WsiSamServerError
 
 pytestmark = pytest.mark.slow
@@ -103,12 +103,12 @@ class Changes(stateful.RuleBasedStateMachine):
     @stateful.invariant()
     def the_store_says_the_same(self):
         assert self.store.head() == len(self.rows)
-        changes = self.store.changes(Wanted(), after=0, limit=10_000).annotations
+        changes = self.store.changes(AnnotationFilter(), after=0, limit=10_000).annotations
         assert [Row(one.id, one.revision, one.content.name, one.kind) for one in changes] == self.rows
         heads = [row for row in self.rows if self.head_of(row.id) is row]
-        current = self.store.listing(Wanted(), after=0, limit=100, deleted=True).annotations
+        current = self.store.listing(AnnotationFilter(), after=0, limit=100, deleted=True).annotations
         assert [one.revision for one in current] == [row.revision for row in heads]
-        kept = self.store.listing(Wanted(), after=0, limit=100).annotations
+        kept = self.store.listing(AnnotationFilter(), after=0, limit=100).annotations
         assert [one.id for one in kept] == [row.id for row in heads if row.kind is not ChangeKind.DELETED]
 
 

@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from annotations.store.examples import EVERYTHING, SLIDE, draft, request, same
-from wsisam_server.annotations.store import Draft, Scale, StoreError, open_store, record, shape, tables, upkeep
+from wsisam_server.annotations.store import Draft, Level, StoreError, open_store, record, shape, tables, upkeep
 from wsisam_server.annotations.store.database import Database
 from wsisam_server.annotations.store.location import parse
 from wsisam_server.annotations.store.schema import MIGRATIONS, VERSION_TABLE, Schema
@@ -166,8 +166,8 @@ def test_levels_count_in_the_digest_and_damaged_ones_are_noticed(where):
     ("downsample", "windows"), [(0, 1), (-2, 1), (float("nan"), 1), (float("inf"), 1), (1, -1), (1, 2**31)]
 )
 def test_scales_that_cannot_be(downsample, windows):
-    with pytest.raises(ValueError, match="Scale needs"):
-        Scale(downsample, windows)
+    with pytest.raises(ValueError, match="Level needs"):
+        Level(downsample, windows)
 
 
 def test_a_newer_store_is_refused_with_what_to_do(where, make_next):

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from annotations.store.examples import draft, request
-from wsisam_server.annotations.store import StoreError, Wanted, open_store
+from wsisam_server.annotations.store import AnnotationFilter, StoreError, open_store
 from wsisam_server.core.errors import Reason, WsiSamServerError
 
 
@@ -57,7 +57,7 @@ def test_damage_is_told_when_it_is_met(store, opened, sqlite_path):
         file.write(b"\xa5" * 150_000)
     damaged = opened()
     with pytest.raises(WsiSamServerError) as caught:
-        damaged.listing(Wanted(), after=0, limit=1000)
+        damaged.listing(AnnotationFilter(), after=0, limit=1000)
     assert caught.value.reason is Reason.STORE_DAMAGED, caught.value.private
 
 
@@ -99,7 +99,7 @@ def test_a_writer_that_holds_on_makes_the_others_busy(store, sqlite_path):
     with pytest.raises(WsiSamServerError) as caught:
         store.save([draft()], author="a", request_id=request())
     assert caught.value.reason is Reason.STORE_BUSY
-    assert store.listing(Wanted(), after=0, limit=1).complete  # reading goes on
+    assert store.listing(AnnotationFilter(), after=0, limit=1).complete  # reading goes on
     other.close()
     store.save([draft()], author="a", request_id=request())
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import shapely
 import shapely.affinity
+from support.tangles import comb, crossed, nested, zigzags
 
 from annotations.store.examples import draft
-from support.tangles import comb, crossed, nested, zigzags
-from wsisam_server.annotations.store import checks
+from wsisam_server.annotations.store import validation
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import Limits
-from wsisam_server.core.shapes import Mender, problem, validity
+from wsisam_server.core.shapes import GeometryRepairer, validity, validity_problem
 
 pytestmark = pytest.mark.slow
 
@@ -28,8 +28,8 @@ COMBS = {
 
 @pytest.mark.parametrize("shape", COMBS.values(), ids=COMBS)
 def test_slanting_teeth_side_by_side_are_taken_and_crossing_ones_refused(shape):
-    assert problem(shape) == ""
-    assert problem(crossed(shape)).startswith("Self-intersection[")
+    assert validity_problem(shape) == ""
+    assert validity_problem(crossed(shape)).startswith("Self-intersection[")
 
 
 def test_a_comb_that_touches_itself_in_the_middle_of_a_tooth_is_seen_where_nothing_is_rounded():
@@ -37,7 +37,7 @@ def test_a_comb_that_touches_itself_in_the_middle_of_a_tooth_is_seen_where_nothi
     vertices = shapely.get_coordinates(on_the_grid(comb(100_000)))
     vertices[50_001] = vertices[[50_003, 50_004]].mean(axis=0)
     touching = shapely.Polygon(vertices)
-    said = problem(touching)
+    said = validity_problem(touching)
     assert "Self-intersection[" in said
     x, y = map(float, said.partition("[")[2].rstrip("]").split())
     assert touching.exterior.distance(shapely.Point(x, y)) < 1e-6
@@ -54,7 +54,7 @@ TWO_COMBS = shapely.MultiPolygon(
 )
 def test_an_area_of_which_it_could_not_be_told_for_minutes_whether_it_is_valid_is_refused(shape):
     with pytest.raises(WsiSamServerError) as caught:
-        checks.drafts([draft(), draft(shape=shape)], Limits())
+        validation.drafts([draft(), draft(shape=shape)], Limits())
     assert caught.value.reason is Reason.INVALID_SHAPE
     assert any(words in caught.value.details["problem"] for words in ("simplify it", "Self-intersection["))
 
@@ -68,8 +68,8 @@ def rough(count, noise):
 
 def test_a_rough_border_of_very_many_vertices_is_valid_and_is_taken():
     border = shapely.Polygon(rough(100_000, 250))
-    checks.drafts([draft(shape=border)], Limits())
-    assert Mender().mended(shapely.MultiPolygon([border])).equals_exact(shapely.MultiPolygon([border]), 0)
+    validation.drafts([draft(shape=border)], Limits())
+    assert GeometryRepairer().mended(shapely.MultiPolygon([border])).equals_exact(shapely.MultiPolygon([border]), 0)
 
 
 @pytest.mark.parametrize("wrong", ["exchanged", "scribble"])
@@ -89,7 +89,7 @@ def test_what_crosses_itself_is_refused_before_all_of_it_is_looked_at(wrong, mon
     looked = []
     monkeypatch.setattr(validity.shapely, "is_valid_reason", looked.append)
     with pytest.raises(WsiSamServerError) as caught:
-        checks.drafts([draft(), draft(shape=shapely.Polygon(vertices))], Limits())
+        validation.drafts([draft(), draft(shape=shapely.Polygon(vertices))], Limits())
     assert caught.value.reason is Reason.INVALID_SHAPE
     assert caught.value.details["problem"].startswith("Self-intersection[")
     assert looked == []
@@ -98,10 +98,10 @@ def test_what_crosses_itself_is_refused_before_all_of_it_is_looked_at(wrong, mon
 def test_holes_that_touch_and_large_areas_that_are_wrong_otherwise_are_told_as_geos_does():
     vertices = rough(2_000, 1)
     touching = shapely.Polygon(vertices, [[vertices[0], (15000, 20000), (15000, 21000)]])
-    assert problem(touching) == ""
+    assert validity_problem(touching) == ""
     assert touching.is_valid
     outside = shapely.Polygon(vertices, [[(0, 0), (1, 0), (1, 1)]])
-    assert problem(outside) == shapely.is_valid_reason(outside) != ""
+    assert validity_problem(outside) == shapely.is_valid_reason(outside) != ""
 
 
 def test_a_long_border_and_many_parts_are_no_tangle():
@@ -109,4 +109,4 @@ def test_a_long_border_and_many_parts_are_no_tangle():
     radius = 900 + 80 * np.sin(60 * turn)
     lobed = shapely.Polygon(np.column_stack([2000 + radius * np.cos(turn), 2000 + radius * np.sin(turn)]))
     tiles = shapely.MultiPolygon([shapely.box(x, y, x + 1, y + 1) for x in range(0, 400, 2) for y in range(0, 400, 2)])
-    assert len(checks.drafts([draft(shape=lobed), draft(shape=tiles)], Limits())) == 2
+    assert len(validation.drafts([draft(shape=lobed), draft(shape=tiles)], Limits())) == 2

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from annotations.store.examples import EVERYTHING, draft, request, same
-from wsisam_server.annotations.store import Draft, StoreError, Target, Wanted, open_store
+from wsisam_server.annotations.store import AnnotationFilter, Draft, StoreError, Target, open_store
 from wsisam_server.annotations.store.upkeep import backup, check, restored
 
 
@@ -78,17 +78,17 @@ def test_a_backup_is_whole_and_makes_a_store(filled, tmp_path, request):
     assert check(str(target)).problems == ()
     with open_store(filled) as one, open_store(str(target)) as two:
         assert one.identity == two.identity
-        assert one.changes(Wanted(), after=0, limit=10) == two.changes(Wanted(), after=0, limit=10)
-        assert same(two.get(one.changes(Wanted(), after=0, limit=1).annotations[0].id).content, EVERYTHING)
+        assert one.changes(AnnotationFilter(), after=0, limit=10) == two.changes(AnnotationFilter(), after=0, limit=10)
+        assert same(two.get(one.changes(AnnotationFilter(), after=0, limit=1).annotations[0].id).content, EVERYTHING)
 
 
 def test_a_store_that_was_restored_is_another_one_with_the_same_content(filled):
     with open_store(filled) as store:
-        before, pages = store.identity, store.changes(Wanted(), after=0, limit=10)
+        before, pages = store.identity, store.changes(AnnotationFilter(), after=0, limit=10)
     identity = restored(filled)
     with open_store(filled) as store:
         assert store.identity == identity != before
-        assert store.changes(Wanted(), after=0, limit=10) == pages
+        assert store.changes(AnnotationFilter(), after=0, limit=10) == pages
     assert check(filled).problems == ()
 
 

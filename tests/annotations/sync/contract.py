@@ -14,7 +14,7 @@ from wsisam_server.annotations.sync.drawings import Edits
 from wsisam_server.annotations.sync.errors import ImageError, NotKeptError
 from wsisam_server.annotations.sync.likeness import differences, same_shape
 from wsisam_server.annotations.sync.project import Project
-from wsisam_server.annotations.sync.steps import Unwatched
+from wsisam_server.annotations.sync.steps import NoListener
 
 SQUARE = shapely.box(10, 10, 60, 50)
 HOLED = shapely.Polygon([(10, 10), (90, 10), (90, 90), (10, 90)], [[(20.5, 20.5), (20.5, 40), (40, 40)]])
@@ -26,7 +26,7 @@ class ProjectContract:
 
     @pytest.fixture
     def project(self, world):
-        return Project(world.project, world.tools.process(), Unwatched())
+        return Project(world.project, world.tools.process(), NoListener())
 
     @pytest.fixture
     def image(self, project):
@@ -173,13 +173,37 @@ class ProjectContract:
             project.read(image)
 
     def test_an_image_without_a_data_file(self, world, project, image):
-        (world.folder / "data/1/data.qpdata").unlink()
+        """One that was never opened: QuPath has saved nothing of it."""
+        for name in ("data.qpdata", "summary.json"):
+            (world.folder / "data/1" / name).unlink(missing_ok=True)
         before = project.read(image)
         assert (before.data, before.drawings) == (None, {})
         one = uuid.uuid4()
         after = project.write(image, before, Edits(add={one: drawing()}), "g")
         assert after.drawings.keys() == {one}
         assert world.shown().keys() == {one}
+
+    def test_a_data_file_that_is_missing_is_not_taken_for_empty(self, world, project, image):
+        world.draw(SQUARE)
+        path = world.folder / "data/1/data.qpdata"
+        path.rename(path.with_name("data.qpdata.bkp"))
+        with pytest.raises(ImageError, match="ended while it did"):
+            project.read(image)
+        path.with_name("data.qpdata.bkp").unlink()
+        with pytest.raises(ImageError, match="missing, though QuPath has saved one"):
+            project.read(image)
+        path.with_name("summary.json").unlink()
+        with pytest.raises(ImageError, match="missing"):
+            project.read(image, had_data=True)
+
+    def test_measurements_that_are_no_numbers_stay_and_are_named(self, world, project, image):
+        one = world.draw(SQUARE, measurements={"Score": float("nan"), "Area": 2.5})
+        before = project.read(image)
+        assert dict(before.drawings[one].measurements) == {"Area": 2.5}
+        assert before.not_numbers == {one: ("Score",)}
+        edits = Edits(update={one: (before.drawings[one], replace(before.drawings[one], name="new", shape=HOLED))})
+        project.write(image, before, edits, "g")
+        assert world.shown()[one]["measurements"] == {"Score": "nan", "Area": "2.5"}
 
     def test_ids_that_are_not_saved_are_noticed_and_can_be_saved(self, world, project, image):
         world.draw(SQUARE)

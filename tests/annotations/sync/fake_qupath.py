@@ -20,37 +20,15 @@ class Program:
     def answer(self, request, data):
         return getattr(self, request["op"])(request, data)
 
-    def open(self, request, _):
-        self.folder = Path(request["project"]).parent
-        try:
-            images = json.loads(Path(request["project"]).read_bytes())["images"]
-        except ValueError as error:
-            return {"problem": "unreadable", "text": str(error)}, b""
-        found = []
-        for image in images:
-            builder = image["serverBuilder"]
-            size = [builder["metadata"]["width"], builder["metadata"]["height"]] if "metadata" in builder else None
-            view = "" if builder["builderType"] == "uri" else builder["builderType"]
-            found.append(
-                {
-                    "id": str(image["entryID"]),
-                    "name": image["imageName"],
-                    "uris": [builder["uri"]],
-                    "size": size,
-                    "view": view,
-                }
-            )
-        return {"images": found}, b""
-
-    def _load(self, image):
-        path = self.folder / "data" / image / "data.qpdata"
+    def _load(self, request):
+        path = Path(request["data"])
         if not path.exists():
             return double.empty_data(), ""
         return double.read_data(path), hashlib.sha256(path.read_bytes()).hexdigest()
 
     def read(self, request, _):
-        path = self.folder / "data" / request["image"] / "data.qpdata"
-        said, sha256 = self._load(request["image"])
+        path = Path(request["data"])
+        said, sha256 = self._load(request)
         stable = not sha256 or all(item["id"] for item in json.loads(path.read_bytes())["objects"])
         return self._contents(said, sha256, stable=stable)
 
@@ -61,7 +39,7 @@ class Program:
         return {"shapes": [shapes.add(shapely.to_wkb(area)) for area in areas]}, shapes.data()
 
     def write(self, request, data):
-        said, sha256 = self._load(request["image"])
+        said, sha256 = self._load(request)
         if sha256 != request["sha256"]:
             return {"problem": "changed", "text": ""}, b""
         shapes = wire.Shapes(data)
@@ -109,6 +87,7 @@ class Program:
                 "colour": None if item["colour"] is None else item["colour"] & 0xFFFFFF,
                 "locked": item["locked"],
                 "measurements": {name: value for name, value in numbers.items() if math.isfinite(value)},
+                "not_numbers": [name for name, value in numbers.items() if not math.isfinite(value)],
                 "metadata": item["metadata"],
             }
             if item["plane"] == [0, 0]:
@@ -136,11 +115,11 @@ def main():
     wire.send(sys.stdout.buffer, {"qupath": "double"})
     program = Program()
     while (received := wire.receive(sys.stdin.buffer)) is not None:
-        if "--crash" in sys.argv and received[0]["op"] != "open":
+        if "--crash" in sys.argv:
             sys.stderr.write("a fatal error was detected\n")
             sys.stderr.flush()
             os._exit(134)
-        if "--stall" in sys.argv and received[0]["op"] != "open":
+        if "--stall" in sys.argv:
             time.sleep(60)
         try:
             answer, data = program.answer(*received)

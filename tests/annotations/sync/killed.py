@@ -42,7 +42,7 @@ def run(said, command):
     with open_store(said["store"]) as store:
         killer = Killer(said["step"], said["image"])
         process, options = QuPathProcess(command), Options(**OPTIONS)
-        report = sync(Path(said["project"]), store, process, options, author="qupath:tester", watcher=killer)
+        report = sync(Path(said["project"]), store, process, options, author="qupath:tester", listener=killer)
     return report.status
 
 

@@ -27,10 +27,8 @@ def run(world, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "QuPathProcess", lambda **_: world.tools.process())
     monkeypatch.setenv("COLUMNS", "200")
 
-    def run(*arguments):
-        return CliRunner().invoke(
-            main, ["sync", str(world.project), "--store", str(tmp_path / "annotations.sqlite"), *map(str, arguments)]
-        )
+    def run(*arguments, store=tmp_path / "annotations.sqlite"):
+        return CliRunner().invoke(main, ["sync", str(world.project), "--store", str(store), *map(str, arguments)])
 
     return run
 
@@ -76,6 +74,25 @@ def test_a_dry_run(world, run):
     assert world.stored() == {}
 
 
+def test_a_dry_run_with_a_store_that_is_not_there_makes_none(world, run, tmp_path):
+    world.draw(SQUARE)
+    before = sorted(tmp_path.iterdir())
+    done = run("--dry-run", store=tmp_path / "new.sqlite")
+    assert done.exit_code == 0, done.output
+    assert "1 new" in done.output
+    assert sorted(tmp_path.iterdir()) == before
+    assert "there is no folder" in run("--dry-run", store=tmp_path / "none" / "new.sqlite").output
+
+
+def test_images_of_one_name_are_told_apart(world, run):
+    world.project.write_text(world.project.read_text().replace('"imageName": "second.png"', '"imageName": "first.png"'))
+    world.draw(SQUARE)
+    world.draw(SQUARE, image="2")
+    rows = [line.split("  ")[0].strip() or line.strip() for line in run().output.splitlines() if "first.png" in line]
+    assert any("first.png (number 1)" in row for row in rows)
+    assert any("first.png (number 2)" in row for row in rows)
+
+
 def test_a_conflict_is_named_with_the_way_to_settle_it(world, run, tmp_path):
     one = world.save(SQUARE, path_class=PathClass("Tumor"))
     run()
@@ -83,7 +100,10 @@ def test_a_conflict_is_named_with_the_way_to_settle_it(world, run, tmp_path):
     world.change(one, name="hers")
     done = run("--json", tmp_path / "report.json")
     assert done.exit_code == 1
-    assert f"conflict {one} (mine, Tumor) on first.png: changed in QuPath (name) and in the store (name)" in done.output
+    assert (
+        f"conflict {one} (mine, Tumor) on first.png: changed in QuPath (name) and in the store (name by alice, "
+        in done.output
+    )
     assert "--resolve qupath:UUID" in done.output
     (told,) = json.loads((tmp_path / "report.json").read_text())["images"][0]["annotations"]
     assert (told["differs"], told["name"], told["class"]) == (["name"], "mine", "Tumor")

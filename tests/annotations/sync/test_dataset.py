@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 import shapely
@@ -46,6 +47,23 @@ def test_an_image_that_cannot_be_read_does_not_stop_the_rest(world, run):
     world.draw(RING, image="2")
     (world.folder / "data" / "2" / "data.qpdata").write_bytes(b"damaged")
     assert "left out: the slide second.png: QuPath cannot read its data file" in run().replace("\n", " ")
+
+
+def test_a_file_of_the_same_name_does_not_stand_in_for_one_that_is_away(world, run, tmp_path):
+    away = tmp_path / "slide.png"
+    world.project.write_text(world.project.read_text().replace(world.slides[0].as_uri(), away.as_uri()))
+    world.draw(RING)
+    shutil.copy(world.slides[1], world.folder / "slide.png")
+    said = " ".join(run(status=1).split())
+    assert "its file is not on this machine" in said
+    assert not (tmp_path / "out" / "manifest.csv").exists()
+
+
+def test_what_lies_on_other_planes_is_said_to(world, run):
+    world.draw(RING)
+    world.draw(RING, image="2")
+    world.draw(RING, plane=[2, 0])
+    assert "1 annotations on other planes than the first" in run().replace("\n", " ")
 
 
 def test_what_only_a_store_knows_cannot_be_asked_of_a_project(run):

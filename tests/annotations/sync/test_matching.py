@@ -55,8 +55,16 @@ def test_what_was_found_before_is_taken_as_long_as_the_file_is_the_same(matcher,
     status = slides[0].stat()
     seen = SlideSeen("as before", (slides[0].as_uri(),), (str(slides[0]), status.st_size, status.st_mtime_ns))
     assert matcher.match(image(slides[0]), seen) is seen
-    changed = SlideSeen("as before", (slides[0].as_uri(),), (str(slides[0]), status.st_size, status.st_mtime_ns - 1))
-    assert matcher.match(image(slides[0]), changed).slide_id == fingerprint(slides[0])
+    touched = (str(slides[0]), status.st_size, status.st_mtime_ns - 1)
+    as_before = SlideSeen(fingerprint(slides[0]), (slides[0].as_uri(),), touched)
+    assert matcher.match(image(slides[0]), as_before).file == seen.file
+    with pytest.raises(UnmatchedError, match="not the slide that this image was synced with"):
+        matcher.match(image(slides[0]), SlideSeen("another", (slides[0].as_uri(),), touched))
+
+
+def test_an_image_whose_file_is_another_one_now_is_looked_at_anew(matcher, slides):
+    seen = SlideSeen("as before", ("file:/elsewhere.png",), ("/elsewhere.png", 1, 1))
+    assert matcher.match(image(slides[0]), seen).slide_id == fingerprint(slides[0])
 
 
 def test_a_file_that_is_not_here_is_known_by_its_uri(matcher, store):
@@ -118,7 +126,34 @@ def test_images_beside_a_moved_project_are_found(store, folder, slides):
     shutil.copy(slides[1], folder / "beside.png")
     matcher = Matcher(store, folder, "file:/old/place/project/project.qpproj")
     assert matcher.match(image("file:/old/place/slides/moved.png"), None).slide_id == fingerprint(slides[0])
+    # A name alone says nothing; that the slide was seen there does.
+    with pytest.raises(UnmatchedError, match="lies beside the project"):
+        matcher.match(image("file:/elsewhere/beside.png"), None)
+    known(store, fingerprint(slides[1]), "file:/elsewhere/beside.png")
     assert matcher.match(image("file:/elsewhere/beside.png"), None).slide_id == fingerprint(slides[1])
+
+
+def test_a_moved_project_whose_slide_is_known_takes_no_other(store, folder, slides):
+    (folder.parent / "slides").mkdir()
+    shutil.copy(slides[0], folder.parent / "slides/moved.png")
+    known(store, fingerprint(slides[1]), "file:/old/place/slides/moved.png")
+    matcher = Matcher(store, folder, "file:/old/place/project/project.qpproj")
+    found = matcher.match(image("file:/old/place/slides/moved.png"), None)
+    assert (found.slide_id, found.file) == (fingerprint(slides[1]), None)
+
+
+def test_a_slide_that_is_known_by_its_uri_alone_is_compared_by_size(matcher, store, slides):
+    known(store, slides[0].as_uri(), size=SlideSize(640, 480))
+    assert matcher.match(image(slides[0]), None).slide_id == fingerprint(slides[0])
+
+
+@pytest.mark.parametrize("size", [None, SlideSize(640, 480)])
+def test_a_place_alone_makes_no_slide(matcher, store, size):
+    """Two computers have a file there: without sizes that agree nothing says that it is one slide."""
+    uri = "file:///D:/slides/1.svs"
+    known(store, uri, size=size)
+    with pytest.raises(UnmatchedError, match="no slide of its size"):
+        matcher.match(image(uri), None)
 
 
 def test_a_file_that_we_cannot_open_is_known_all_the_same(matcher, tmp_path):

@@ -11,8 +11,7 @@ from wsisam_server.annotations.sync.errors import SyncError
 from wsisam_server.annotations.sync.files import Stamp, remove_leftovers, replace_text, stamp, unchanged
 from wsisam_server.annotations.sync.model import Image
 from wsisam_server.annotations.sync.plan import Base
-from wsisam_server.annotations.sync.record import ImageRecord, ProjectRecord, Records, SlideSeen, Synced
-from wsisam_server.core.geometry import SlideSize
+from wsisam_server.annotations.sync.record import ImageRecord, ProjectRecord, Records, SlideSeen, Synced, SyncedEntry
 
 numbers = st.integers(0, 2**53)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
@@ -50,14 +49,20 @@ def test_the_project(tmp_path):
     record = known.project()
     assert record.name == tmp_path.name
     assert uuid.UUID(record.id)
-    image = Image("1", "a", ("file:/a",), SlideSize(3, 4), "rotated")
     one = uuid.uuid4()
-    known.write_project(
-        ProjectRecord(record.id, "name", "hash", (image, Image("2", "b", ())), {"store": (one, 7, "at")})
-    )
-    assert known.project() == ProjectRecord(
-        record.id, "name", "hash", (image, Image("2", "b", ())), {"store": (one, 7, "at")}
-    )
+    known.write_project(ProjectRecord(record.id, "name", {"store": (one, 7, "at")}))
+    assert known.project() == ProjectRecord(record.id, "name", {"store": (one, 7, "at")})
+
+
+def test_which_image_is_synced_for_a_slide(tmp_path):
+    known = Records(tmp_path)
+    assert known.entry("a slide") is None
+    known.write_entry("a slide", Image("2", "b", ("file:/b",)), saved=True)
+    assert known.entry("a slide") == SyncedEntry("2", ("file:/b",), saved=True)
+    assert known.entry("another") is None
+    (path,) = (tmp_path / "wsisam-sync/slides").iterdir()
+    path.write_text("{")
+    assert known.entry("a slide") is None
 
 
 def test_the_same_record_is_not_written_again(tmp_path):

@@ -638,7 +638,7 @@ def test_what_the_store_does_not_take_is_named_and_the_rest_is_stored(world):
     report = world.sync()
     assert report.status == 2
     (failure,) = report.images[0].failures
-    assert failure.startswith(f"{bad}: ")
+    assert failure.startswith(f"{bad} (xxx")
     assert "name" in failure
     assert world.stored().keys() == {good}
     world.edit(bad, name="short")
@@ -647,7 +647,7 @@ def test_what_the_store_does_not_take_is_named_and_the_rest_is_stored(world):
 
 
 class Meanwhile:
-    """A watcher that does something once, after a step."""
+    """A listener that does something once, after a step."""
 
     def __init__(self, step, do):
         self._step, self._do = step, do
@@ -668,7 +668,7 @@ def test_a_colleagues_change_while_it_syncs_is_not_overwritten(world):
     one = world.save(SQUARE)
     world.sync()
     world.edit(one, name="mine")
-    report = world.sync(watcher=Meanwhile(Step.PLANNED, lambda: world.change(one, name="hers")))
+    report = world.sync(listener=Meanwhile(Step.PLANNED, lambda: world.change(one, name="hers")))
     assert report.status == 2
     assert "changed in the store meanwhile" in report.images[0].failures[0]
     assert world.store.get(one).content.name == "hers"
@@ -679,7 +679,7 @@ def test_a_colleagues_change_while_it_syncs_is_not_overwritten(world):
 def test_a_colleagues_annotation_while_it_syncs_comes_with_the_next_one(world):
     world.draw(SQUARE)
     new = []
-    report = world.sync(watcher=Meanwhile(Step.PLANNED, lambda: new.append(world.save(OTHER))))
+    report = world.sync(listener=Meanwhile(Step.PLANNED, lambda: new.append(world.save(OTHER))))
     assert report.status == 0
     assert new[0] not in world.shown()
     assert verbs(world.sync()) == {new[0]: Verb.ADD_TO_PROJECT}
@@ -689,7 +689,7 @@ def test_a_colleagues_annotation_while_it_syncs_comes_with_the_next_one(world):
 @pytest.mark.parametrize("step", [Step.PLANNED, Step.SIDE_FILE_FLUSHED, Step.BACKUP_WRITTEN])
 def test_what_is_saved_in_qupath_while_it_syncs_is_not_overwritten(world, step):
     one, drawn = world.save(SQUARE), []
-    report = world.sync(watcher=Meanwhile(step, lambda: drawn.append(world.draw(OTHER))))
+    report = world.sync(listener=Meanwhile(step, lambda: drawn.append(world.draw(OTHER))))
     assert report.status == 2
     assert "sync again" in report.images[0].failures[0]
     assert world.shown().keys() == set(drawn)

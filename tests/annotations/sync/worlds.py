@@ -12,7 +12,7 @@ import pytest
 import shapely
 
 from annotations.sync.double import Editor
-from wsisam_server.annotations.store import Content, Draft, PathClass, Target, Wanted
+from wsisam_server.annotations.store import AnnotationFilter, Content, Draft, PathClass, Target
 from wsisam_server.annotations.sync.errors import SyncError
 from wsisam_server.annotations.sync.options import Options
 from wsisam_server.annotations.sync.process import COMMAND, QuPathProcess
@@ -133,7 +133,7 @@ class World:
     def folder(self):
         return self.project.parent
 
-    def sync(self, process=None, watcher=None, store=None, **options):
+    def sync(self, process=None, listener=None, store=None, **options):
         return sync(
             self.project,
             store or self.store,
@@ -141,7 +141,7 @@ class World:
             Options(**options),
             author=self.author,
             store_name="a store",
-            watcher=watcher,
+            listener=listener,
         )
 
     # A person in QuPath
@@ -194,7 +194,7 @@ class World:
     def stored(self, *, deleted=False):
         found, after = {}, 0
         while True:
-            page = self.store.listing(Wanted(), after=after, limit=1000, deleted=deleted)
+            page = self.store.listing(AnnotationFilter(), after=after, limit=1000, deleted=deleted)
             found.update({one.id: one for one in page.annotations})
             after = page.revision
             if page.complete:

@@ -5,9 +5,7 @@ import pytest
 import shapely
 
 from wsisam_server.core.geometry import SlideSize, Window
-from wsisam_server.core.shapes.parts import polygonal
-from wsisam_server.core.shapes.simplify import simplify
-from wsisam_server.core.shapes.snap import snap_into
+from wsisam_server.core.shapes.polygons import polygonal, simplify, snap_into
 from wsisam_server.segmentation.outlines.contour import zero_contour
 
 SLIDE = SlideSize(10_000, 8_000)

@@ -9,12 +9,12 @@ from support.with_ray import ray
 from wsisam_model import Prompt
 from wsisam_server.core.geometry import Window
 from wsisam_server.core.settings import MIB
-from wsisam_server.inference.cluster.batching import Asked, BatchingEngine
-from wsisam_server.inference.scheduler import Claim, Device, Priority
+from wsisam_server.inference.cluster.batching import BatchingEngine, QueuedPrompt
+from wsisam_server.inference.scheduler import Device, Priority, QueueEntry
 
 __all__ = ["ray"]  # looked for before what needs it
 
-CLAIM = Claim(Priority.INTERACTIVE_DECODE, "")
+CLAIM = QueueEntry(Priority.INTERACTIVE_DECODE, "")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ async def engine(model):
 
 @pytest.fixture
 def asked(fields):
-    return [Asked(fields[n % 2], None, Prompt(box=(60 + n, 60, 190, 190)), CLAIM) for n in range(6)]
+    return [QueuedPrompt(fields[n % 2], None, Prompt(box=(60 + n, 60, 190, 190)), CLAIM) for n in range(6)]
 
 
 async def test_each_field_is_one_step_and_answers_keep_their_order(engine, model, asked, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 from support.engine_contract import EngineContract, job, slide
 from support.models import add_plain
 from support.one_window import one_window
-from support.replicas import InThisProcess, equipment, make
+from support.replicas import InThisProcess, config, make
 from wsisam_model import WsiSam
 from wsisam_server.core.errors import Code, Reason, WsiSamServerError
 from wsisam_server.core.settings import MIB
@@ -41,7 +41,7 @@ def _no_warm_up(monkeypatch):
 
 @pytest.fixture
 async def replicas(model, tmp_path):
-    replica = await make(equipment(tmp_path, model))
+    replica = await make(config(tmp_path, model))
     yield InThisProcess(replica)
     await replica.close()
 
@@ -100,7 +100,7 @@ async def test_a_call_that_was_lost_twice_is_unavailable_with_a_hint(engine, rep
 async def test_embeddings_that_are_gone_are_computed_again(engine, replicas):
     first = await engine.predict(job())
     replicas.forget()
-    assert engine.lacking(job()) == []  # as far as is known here
+    assert engine.missing_windows(job()) == []  # as far as is known here
     again = await engine.predict(job())
     assert again.times.encoder_runs == 1
     assert np.array_equal(again.logits, first.logits)
@@ -109,7 +109,7 @@ async def test_embeddings_that_are_gone_are_computed_again(engine, replicas):
 
 async def test_a_cache_that_holds_nothing_ends_in_a_hint(model, tmp_path, device, engine, replicas):
     await replicas.replica.close()
-    replicas.replica = await make(equipment(tmp_path, model, cache_bytes=1))
+    replicas.replica = await make(config(tmp_path, model, cache_bytes=1))
     with pytest.raises(WsiSamServerError) as caught:
         await engine.predict(job())
     assert caught.value.reason is Reason.ENGINE_UNAVAILABLE
@@ -118,7 +118,7 @@ async def test_a_cache_that_holds_nothing_ends_in_a_hint(model, tmp_path, device
 async def test_an_error_there_is_the_same_error_here(model, tmp_path, device, replicas):
     add_plain(WeightsFolder(tmp_path), "plain")
     source = ServedModels(WeightsFolder(tmp_path))
-    info = source.offers()["plain"].info
+    info = source.available_models()["plain"].info
     engine = ClusterEngine(info, device)
     assert (await engine.predict(job())).times.encoder_runs == 1  # the replica loads it when it is first asked
     WeightsFolder(tmp_path).remove("plain")
@@ -129,7 +129,7 @@ async def test_an_error_there_is_the_same_error_here(model, tmp_path, device, re
     assert caught.value.details["model"] == "plain"
 
 
-async def test_a_click_hurries_what_a_batch_has_sent(engine, replicas, monkeypatch):
+async def test_a_click_raises_the_priority_of_what_a_batch_has_sent(engine, replicas, monkeypatch):
     model = replicas.replica._pool._slots.find(engine.info).engine._model
     real, begun, go = model.encode, threading.Event(), threading.Event()
 
@@ -150,32 +150,32 @@ async def test_a_click_hurries_what_a_batch_has_sent(engine, replicas, monkeypat
     assert replicas.calls[:3] == [
         ("encode", Priority.BATCH),
         ("encode", Priority.BATCH),
-        ("hurry", Priority.INTERACTIVE_ENCODE),
+        ("escalate", Priority.INTERACTIVE_ENCODE),
     ]
 
 
 async def test_a_replica_with_other_weights_does_not_start(model, tmp_path):
     folder = WeightsFolder(tmp_path)
     add_plain(folder, "plain")
-    plain = ServedModels(folder).offers()["plain"].info
+    plain = ServedModels(folder).available_models()["plain"].info
     with pytest.raises(ClusterError, match="same weights on all of them"):
-        await make(equipment(tmp_path, model, default=plain))
+        await make(config(tmp_path, model, default=plain))
 
 
 class TestDisk:
     """Replicas that keep encodings on a disk of their machine."""
 
     @pytest.fixture
-    def place(self, tmp_path):
+    def ring_key(self, tmp_path):
         return tmp_path / "embeddings"
 
     @pytest.fixture
-    async def anew(self, model, tmp_path, place, replicas):
+    async def anew(self, model, tmp_path, ring_key, replicas):
         """Puts a replica that knows nothing in the place of the one before, which writes what it has to."""
 
         async def start():
             await replicas.replica.close()
-            replicas.replica = await make(equipment(tmp_path, model, store=place))
+            replicas.replica = await make(config(tmp_path, model, store=ring_key))
             replicas.calls.clear()
 
         await start()
@@ -202,29 +202,29 @@ class TestDisk:
         engine = ClusterEngine(ModelInfo.of(model), RemoteDevice(replicas, 8, 256 * MIB, has_store=True))
         assert await engine.to_encode(asked) == []
         third = await engine.predict(asked)
-        assert [name for name, _ in replicas.calls] == ["look", "look", "hurry", "predict"]
+        assert [name for name, _ in replicas.calls] == ["look", "look", "escalate", "predict"]
         for answer in (second, third):
             assert np.array_equal(answer.logits, first.logits)
             assert (answer.times.encoder_runs, answer.times.encode) == (0, 0)
             assert answer.times.read > 0
         assert told == [0]
 
-    async def test_a_damaged_entry_is_encoded_from_pixels(self, engine, replicas, place, anew):
+    async def test_a_damaged_entry_is_encoded_from_pixels(self, engine, replicas, ring_key, anew):
         asked = job(slide=SLIDE, is_lasting=True)
         first = await engine.predict(asked)
         await anew()
-        (file,) = place.rglob("*.embedding")
+        (file,) = ring_key.rglob("*.embedding")
         file.write_bytes(file.read_bytes()[:-1] + b"?")
         again = await engine.predict(asked)
         assert again.times.encoder_runs == 1
         assert np.array_equal(again.logits, first.logits)
         assert [name for name, _ in replicas.calls] == ["predict", "look", "encode", "predict"]
 
-    async def test_pixels_of_clients_are_neither_kept_nor_sought_there(self, engine, replicas, place, anew):
+    async def test_pixels_of_clients_are_neither_kept_nor_sought_there(self, engine, replicas, ring_key, anew):
         await engine.predict(job(slide=SLIDE))
         assert [name for name, _ in replicas.calls] == ["encode", "predict"]
         await anew()
-        assert list(place.iterdir()) == []
+        assert list(ring_key.iterdir()) == []
 
     async def test_a_disk_of_which_nothing_is_heard_stops_nobody(self, engine, replicas):
         replicas.failing = 1
@@ -234,7 +234,7 @@ class TestDisk:
     async def test_a_machine_without_the_folder_is_named(self, model, tmp_path):
         (tmp_path / "file").write_text("in the way")
         with pytest.raises(ClusterError, match=f"{socket.gethostname()} has no folder .*file/embeddings"):
-            await make(equipment(tmp_path, model, store=tmp_path / "file" / "embeddings"))
+            await make(config(tmp_path, model, store=tmp_path / "file" / "embeddings"))
 
 
 async def test_replicas_read_as_much_of_the_low_resolution_as_the_server_was_told_to(model, tmp_path):
@@ -242,13 +242,13 @@ async def test_replicas_read_as_much_of_the_low_resolution_as_the_server_was_tol
     middle = WsiSam.from_name("wsisam-lite")
     middle.set_low_reading("middle")
     with pytest.raises(ClusterError, match="low_middle=False"):
-        await make(equipment(tmp_path, model, default=ModelInfo.of(middle)))
+        await make(config(tmp_path, model, default=ModelInfo.of(middle)))
     store, asked = tmp_path / "embeddings", job(slide=SLIDE, is_lasting=True)
     one_thread = Device(64 * MIB, threads=1)
     expected = await LocalEngine(middle, one_thread).predict(asked)
     await one_thread.close()
     for runs in (2, 0):
-        replica = await make(equipment(tmp_path, middle, store=store))
+        replica = await make(config(tmp_path, middle, store=store))
         device = RemoteDevice(InThisProcess(replica), 8, 256 * MIB, has_store=True)
         engine = ClusterEngine(ModelInfo.of(middle), device)
         answer = await engine.predict(asked)

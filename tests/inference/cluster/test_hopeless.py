@@ -53,7 +53,7 @@ def replicas(monkeypatch):
 
 async def test_a_call_ends_when_no_replica_can_be_started(replicas, caplog):
     replicas.say(1, "")
-    waiting = asyncio.ensure_future(replicas._ask("predict", SimpleNamespace(place=""), by_reference=False))
+    waiting = asyncio.ensure_future(replicas._ask("predict", SimpleNamespace(ring_key=""), by_reference=False))
     await asyncio.sleep(0.1)
     replicas.say(1, FAILURE)
     await asyncio.sleep(0.7)
@@ -63,7 +63,7 @@ async def test_a_call_ends_when_no_replica_can_be_started(replicas, caplog):
     with pytest.raises(ReplicaLostError, match="this machine has the model other"):
         await waiting
     with pytest.raises(ReplicaLostError, match="this machine has the model other"):
-        await replicas._ask("predict", SimpleNamespace(place=""), by_reference=False)
+        await replicas._ask("predict", SimpleNamespace(ring_key=""), by_reference=False)
     assert time.monotonic() - began < 10
     said = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(said) == 1, "once for each reason"
@@ -72,7 +72,7 @@ async def test_a_call_ends_when_no_replica_can_be_started(replicas, caplog):
 
 async def test_a_call_waits_while_a_replica_may_come(replicas):
     replicas.say(0, "")
-    waiting = asyncio.ensure_future(replicas._ask("predict", SimpleNamespace(place=""), by_reference=False))
+    waiting = asyncio.ensure_future(replicas._ask("predict", SimpleNamespace(ring_key=""), by_reference=False))
     await asyncio.sleep(0.7)
     assert not waiting.done()
     waiting.cancel()

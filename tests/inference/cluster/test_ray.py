@@ -22,10 +22,10 @@ from support.one_window import one_window
 from support.server import DISCS, around, iou, picture, start
 from support.with_ray import ray
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.client import Client, geometry
+from wsisam_server.client import Client, geometry, status_error
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import MIB, Limits, Ray
-from wsisam_server.inference.cluster import ClusterError, ClusterModels, Recipe
+from wsisam_server.inference.cluster import ClusterError, ClusterModels, ModelFactory
 from wsisam_server.inference.scheduler import Device, LocalEngine
 from wsisam_server.inference.weights import ServedModels, WeightsFolder
 
@@ -87,8 +87,8 @@ def running(cluster, tmp_path_factory):
     settings = Ray(
         name=NAME, replicas=REPLICAS, cpus=0.4 * CORES, health_seconds=1.0, decode_batch=4, start_seconds=200.0
     )
-    recipe = Recipe(partial(failing_device.load, root / "flags"), partial(ServedModels, folder))
-    models = ClusterModels(recipe, ServedModels(folder), settings, LIMITS, store=root / "embeddings")
+    factory = ModelFactory(partial(failing_device.load, root / "flags"), partial(ServedModels, folder))
+    models = ClusterModels(factory, ServedModels(folder), settings, LIMITS, store=root / "embeddings")
     running, stop = start(load, root, models=models, limits=LIMITS)
     yield running
     stop()
@@ -100,7 +100,7 @@ class Elsewhere:
     def __init__(self, running):
         self.loop = running.loop
         self.engine = running.app.models._engine(running.app.models.info(""))
-        self.lacking = self.engine.lacking
+        self.missing_windows = self.engine.missing_windows
 
     async def predict(self, job):
         return await self._there(self.engine.predict(job))
@@ -174,7 +174,7 @@ def until_all_run(running):
 
 async def answered_while(engine, expected, slide, something, **more):
     """Asks 16 prompts in four fields while something is lost, and the fields again."""
-    asked = [job(x, slide, interactive=n % 2 == 0, owner=str(n % 3), **more) for n in range(4) for x in FIELDS]
+    asked = [job(x, slide, interactive=n % 2 == 0, principal=str(n % 3), **more) for n in range(4) for x in FIELDS]
     await asyncio.gather(*(engine.predict(one) for one in asked[:2]))
     answering = [asyncio.ensure_future(engine.predict(one)) for one in asked]
     await asyncio.sleep(0.3)
@@ -220,7 +220,7 @@ def annotate(running):
 
         heard = list(client.interact(pb.Start(slide_id=opened.slide_id), prompts()))
     answers = {(one.outline.object_id, one.outline.revision): one.outline for one in heard if one.HasField("outline")}
-    return answers, [one.error.error.reason for one in heard if one.HasField("error")]
+    return answers, [status_error(one.error.error).reason for one in heard if one.HasField("error")]
 
 
 class TestContract(EngineContract):
@@ -276,7 +276,7 @@ async def test_all_devices_fail_and_what_lies_on_the_disk_is_not_encoded_again(r
 def test_a_second_server_of_the_same_name_is_refused(running, monkeypatch):
     monkeypatch.setattr("wsisam_server.inference.cluster.deploy.SECONDS_TO_TAKE_OVER", 1.0)
     before = set(replicas())
-    models = ClusterModels(Recipe(load, None), None, Ray(name=NAME), LIMITS)
+    models = ClusterModels(ModelFactory(load, None), None, Ray(name=NAME), LIMITS)
 
     async def begin():
         try:
@@ -333,7 +333,7 @@ def test_the_program_serves_as_it_is_told_to_and_stops(cluster, tmp_path):
 
 def test_a_replica_that_cannot_be_placed_is_said(cluster):
     settings = Ray(name=f"{NAME}-large", cpus=99.0, start_seconds=1.0)
-    models = ClusterModels(Recipe(load, None), None, settings, LIMITS)
+    models = ClusterModels(ModelFactory(load, None), None, settings, LIMITS)
 
     async def begin():
         try:

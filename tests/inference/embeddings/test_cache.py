@@ -42,6 +42,28 @@ async def test_requests_at_the_same_time_share_one_computation():
     assert cache.counters.joined == 9
 
 
+async def test_what_is_discarded_while_it_is_computed_reaches_who_waits_and_is_not_kept():
+    cache, go, log = EmbeddingCache(100), asyncio.Event(), []
+
+    async def held():
+        await go.wait()
+        return Value("old")
+
+    for name in "ab":
+        await cache.get((name, 1), maker(name))
+    waiting = asyncio.ensure_future(cache.get(("a", 2), held))
+    await asyncio.sleep(0)
+    cache.discard_where(lambda key: key[0] == "a")
+    assert [key in cache for key in (("a", 1), ("a", 2), ("b", 1))] == [False, False, True]
+    assert cache.nbytes == 10
+    # Who asks now does not join what was begun before.
+    assert (await cache.get(("a", 2), maker("new", log=log)))[0] == Value("new")
+    go.set()
+    assert await waiting == (Value("old"), True)
+    assert (await cache.get(("a", 2), maker("newer", log=log)))[0] == Value("new")
+    assert log == ["new"]
+
+
 async def test_the_least_recently_used_goes_first():
     cache = EmbeddingCache(30)
     for name in "abc":
@@ -56,7 +78,7 @@ async def test_what_passes_by_takes_half_of_what_people_come_back_to_and_no_more
     for name in mine:
         await cache.get(name, maker(name))
     for name in theirs:
-        await cache.get(name, maker(name), passing=True)
+        await cache.get(name, maker(name), background=True)
         assert name in cache
     assert [name for name in mine if name in cache] == list(mine[5:])
     assert [name for name in theirs if name in cache] == theirs[-5:]
@@ -66,7 +88,7 @@ async def test_what_passes_by_takes_half_of_what_people_come_back_to_and_no_more
 async def test_what_passes_by_takes_all_free_room_and_gives_it_back_when_it_is_the_oldest():
     cache = EmbeddingCache(100)
     for name in range(30):
-        await cache.get(name, maker(name), passing=True)
+        await cache.get(name, maker(name), background=True)
     assert all(name in cache for name in range(20, 30))
     for name in "abcdefghij":
         await cache.get(name, maker(name))
@@ -76,13 +98,13 @@ async def test_what_passes_by_takes_all_free_room_and_gives_it_back_when_it_is_t
 async def test_what_somebody_comes_back_to_passes_by_no_longer():
     cache = EmbeddingCache(40)
     for name in "ab":
-        await cache.get(name, maker(name), passing=True)
+        await cache.get(name, maker(name), background=True)
     await cache.get("a", maker("a"))
-    joined = cache.get("c", maker("c"), passing=True), cache.get("c", maker("c"))
+    joined = cache.get("c", maker("c"), background=True), cache.get("c", maker("c"))
     await asyncio.gather(*joined)
-    await cache.get("a", maker("a"), passing=True)
+    await cache.get("a", maker("a"), background=True)
     for name in range(10):
-        await cache.get(name, maker(name), passing=True)
+        await cache.get(name, maker(name), background=True)
     assert [name in cache for name in "abc"] == [True, False, True]
 
 
@@ -163,7 +185,8 @@ def test_the_limit_is_never_passed_and_the_count_is_exact(requests, limit):
         for start in range(0, len(requests), 4):
             burst = requests[start : start + 4]
             calls = (
-                cache.get(key, maker(key, sizes.setdefault(key, size)), passing=passing) for key, size, passing in burst
+                cache.get(key, maker(key, sizes.setdefault(key, size)), background=background)
+                for key, size, background in burst
             )
             await asyncio.gather(*calls)
             held = sum(sizes[key] for key in sizes if key in cache)

@@ -80,7 +80,7 @@ def test_what_was_written_is_read_by_whoever_comes_later(store):
         lambda content: bytes([content[0] ^ 1]) + content[1:],
     ],
 )
-def test_what_is_not_as_it_was_written_is_removed_and_can_be_written_anew(store, damage, caplog):
+def test_what_is_not_as_it_was_written_is_removed_and_can_be_written_again(store, damage, caplog):
     fill(store, 1)
     (file,) = files(store)
     file.write_bytes(damage(file.read_bytes()))

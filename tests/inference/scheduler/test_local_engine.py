@@ -67,7 +67,7 @@ async def test_the_cache_stays_within_its_limit(model, engine, device):
     await small.close()
 
 
-async def test_what_is_cancelled_before_its_turn_never_reaches_the_model(engine, model, monkeypatch):
+async def test_what_is_cancelled_while_it_waits_never_reaches_the_model(engine, model, monkeypatch):
     begun, gate, encodes = threading.Event(), threading.Event(), []
     encode = model.encode
 
@@ -91,7 +91,7 @@ async def test_what_is_cancelled_before_its_turn_never_reaches_the_model(engine,
     assert len(encodes) == 2  # the running one and the warm-up
 
 
-async def test_a_click_hurries_what_a_batch_of_another_began(engine, model, monkeypatch):
+async def test_a_click_raises_the_priority_of_what_a_batch_of_another_began(engine, model, monkeypatch):
     real, order, gate, begun = model.encode, [], threading.Event(), threading.Event()
 
     def encode(image, **more):
@@ -110,11 +110,11 @@ async def test_a_click_hurries_what_a_batch_of_another_began(engine, model, monk
         return replace(job(1000.0 * number), read=read, **more)
 
     monkeypatch.setattr(model, "encode", encode)
-    batch = [asyncio.ensure_future(engine.predict(marked(n, interactive=False, owner="a"))) for n in range(6)]
+    batch = [asyncio.ensure_future(engine.predict(marked(n, interactive=False, principal="a"))) for n in range(6)]
     await asyncio.to_thread(begun.wait, 30)
     first = order[0]
     last = 5 if first != 5 else 4
-    click = asyncio.ensure_future(engine.predict(marked(last, owner="b")))
+    click = asyncio.ensure_future(engine.predict(marked(last, principal="b")))
     await asyncio.sleep(0.05)
     gate.set()
     await click
@@ -145,7 +145,7 @@ async def test_out_of_memory_frees_the_cache_and_tries_once_more(engine, model, 
     monkeypatch.setattr(model, step, tight)
     answer = await engine.predict(job())
     assert (answer.logits > 0).any()
-    assert engine.lacking(job(5000.0))
+    assert engine.missing_windows(job(5000.0))
 
 
 async def test_out_of_memory_that_persists_is_said_and_the_engine_lives(engine, model, monkeypatch):

@@ -15,7 +15,7 @@ from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box, FieldPair, Window
 from wsisam_server.core.prompt import SlidePrompt
 from wsisam_server.core.settings import MIB
-from wsisam_server.inference.scheduler import Claim, Device, Job, LocalEngine, ModelPool, Priority, Ticket
+from wsisam_server.inference.scheduler import Device, Job, LocalEngine, ModelPool, Priority, QueueEntry, WorkItem
 from wsisam_server.inference.weights import ServedModels
 
 
@@ -110,12 +110,12 @@ async def use(pool, name):
 
 
 def loaded(pool):
-    return {listed.offer.info.name for listed in pool.listed() if listed.loaded}
+    return {listed.available.info.name for listed in pool.listed() if listed.loaded}
 
 
 async def test_a_model_is_loaded_when_first_asked_and_stays(make_pool, source):
     pool = await make_pool()
-    assert [listed.offer.info.name for listed in pool.listed()] == ["wsisam-lite", "plain", "trained"]
+    assert [listed.available.info.name for listed in pool.listed()] == ["wsisam-lite", "plain", "trained"]
     assert loaded(pool) == {"wsisam-lite"}
     told = []
     for _ in range(2):
@@ -128,10 +128,10 @@ async def test_a_model_is_loaded_when_first_asked_and_stays(make_pool, source):
 
 async def test_what_is_listed_is_what_is_loaded(make_pool):
     pool = await make_pool()
-    expected = {listed.offer.info: listed.nbytes for listed in pool.listed()}
+    expected = {listed.available.info: listed.nbytes for listed in pool.listed()}
     for name in ("plain", "trained"):
         await use(pool, name)
-    assert {listed.offer.info: listed.nbytes for listed in pool.listed()} == expected
+    assert {listed.available.info: listed.nbytes for listed in pool.listed()} == expected
     assert pool.nbytes == sum(expected.values())
 
 
@@ -248,7 +248,7 @@ async def test_a_load_waits_for_a_model_in_use_to_become_idle(make_pool, one):
 
 async def test_a_model_over_the_limit_is_refused_before_it_is_read(make_pool, source, folder, one):
     small = ModelPool(Device(MIB), (one - 1) * MIB, source)
-    await small.start(lambda: source.load(ServedModels(folder).offers()["plain"].info))
+    await small.start(lambda: source.load(ServedModels(folder).available_models()["plain"].info))
     source.loads.clear()
     with pytest.raises(WsiSamServerError) as caught:
         await use(small, "trained")
@@ -371,7 +371,7 @@ async def test_each_thread_keeps_its_number_of_cpu_threads(default):
     before = torch.get_num_threads()
     device = Device(MIB, threads=2)
     assert await device.load(torch.get_num_threads) == 1
-    assert (await device.run(Ticket([Claim(Priority.BATCH, "")]), torch.get_num_threads))[0] == 2
+    assert (await device.run(WorkItem([QueueEntry(Priority.BATCH, "")]), torch.get_num_threads))[0] == 2
     assert await device.load(torch.get_num_threads) == 1
     await device.close()
     assert torch.get_num_threads() == before

@@ -7,10 +7,10 @@ import time
 import pytest
 
 from wsisam_server.core.cancellation import WorkCancelledError, checkpoint
-from wsisam_server.inference.scheduler import Claim, Priority, Ticket
-from wsisam_server.inference.scheduler import readers as readers_module
+from wsisam_server.inference.scheduler import Priority, QueueEntry, WorkItem
+from wsisam_server.inference.scheduler import worker as readers_module
 from wsisam_server.inference.scheduler import worker as worker_module
-from wsisam_server.inference.scheduler.readers import PER_OWNER, READERS, SPARE, Readers
+from wsisam_server.inference.scheduler.worker import PER_PRINCIPAL, READERS, SPARE, Readers
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def gate():
     gate.set()
 
 
-def begin(readers, call, owner, priority=Priority.INTERACTIVE_ENCODE):
-    return asyncio.ensure_future(readers.run(Ticket([Claim(priority, owner)]), call))
+def begin(readers, call, principal, priority=Priority.INTERACTIVE_ENCODE):
+    return asyncio.ensure_future(readers.run(WorkItem([QueueEntry(priority, principal)]), call))
 
 
 async def test_one_reader_is_left_for_another_user(readers, gate):
@@ -39,7 +39,7 @@ async def test_one_reader_is_left_for_another_user(readers, gate):
         gate.wait(20)
 
     held = [begin(readers, hold, "anna") for _ in range(READERS + 2)]
-    for _ in range(PER_OWNER):
+    for _ in range(PER_PRINCIPAL):
         assert await asyncio.to_thread(begun.acquire, timeout=10)
     assert await asyncio.wait_for(begin(readers, lambda: "answer", "ben", Priority.BATCH), 10) == "answer"
     assert not begun.acquire(blocking=False)
@@ -48,8 +48,8 @@ async def test_one_reader_is_left_for_another_user(readers, gate):
 
 
 async def test_of_a_user_whose_reads_take_long_fewer_run_at_once(monkeypatch):
-    monkeypatch.setattr(worker_module, "LONG", 0.02)
-    monkeypatch.setattr(readers_module, "LONG_PER_OWNER", 1)
+    monkeypatch.setattr(worker_module, "LONG_SECONDS", 0.02)
+    monkeypatch.setattr(readers_module, "LONG_PER_PRINCIPAL", 1)
     readers, running, most = Readers(), [], []
 
     def hold():
@@ -64,23 +64,23 @@ async def test_of_a_user_whose_reads_take_long_fewer_run_at_once(monkeypatch):
     # A quick one, and all is as before.
     await begin(readers, lambda: None, "anna")
     most.clear()
-    await asyncio.gather(*(begin(readers, hold, "anna") for _ in range(PER_OWNER)))
-    assert max(most) == PER_OWNER
+    await asyncio.gather(*(begin(readers, hold, "anna") for _ in range(PER_PRINCIPAL)))
+    assert max(most) == PER_PRINCIPAL
     await readers.close()
 
 
-@pytest.mark.parametrize("owner", ["", "ben"])
-async def test_reads_that_hang_do_not_use_up_the_readers(readers, gate, monkeypatch, owner):
+@pytest.mark.parametrize("principal", ["", "ben"])
+async def test_reads_that_hang_do_not_use_up_the_readers(readers, gate, monkeypatch, principal):
     """Without tokens nobody has a name, and all are one owner."""
-    monkeypatch.setattr(worker_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(worker_module, "SLOW_SECONDS", 0.05)
     held = [begin(readers, lambda: gate.wait(20), "") for _ in range(READERS)]
-    assert await asyncio.wait_for(begin(readers, lambda: "answer", owner), 10) == "answer"
+    assert await asyncio.wait_for(begin(readers, lambda: "answer", principal), 10) == "answer"
     gate.set()
     await asyncio.gather(*held)
 
 
 async def test_threads_are_bounded(readers, gate, monkeypatch):
-    monkeypatch.setattr(worker_module, "PATIENCE", 0.01)
+    monkeypatch.setattr(worker_module, "SLOW_SECONDS", 0.01)
     running = threading.Semaphore(0)
 
     def hold():
@@ -127,5 +127,5 @@ async def test_closing_leaves_a_read_alone_that_does_not_end(gate, caplog):
     task = begin(readers, hold, "anna")
     assert await asyncio.to_thread(begun.wait, 10)
     await asyncio.wait_for(readers.close(), 5)
-    assert "left alone" in caplog.text
+    assert "abandoned" in caplog.text
     assert await asyncio.gather(task, return_exceptions=True)

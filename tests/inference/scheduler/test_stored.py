@@ -78,11 +78,11 @@ async def test_what_one_engine_encoded_the_next_one_finds(model, store):
     assert first.score == again.score
 
 
-async def test_all_who_wait_for_one_entry_are_told_that_nothing_was_encoded(model, store, filled):
+async def test_all_who_wait_for_one_entry_see_that_nothing_was_encoded(model, store, filled):
     device = Device(128 * MIB, store=store)
     engine = LocalEngine(model, device)
     assert await engine.to_encode(job()) == []
-    assert engine.lacking(job()) == [job().field.high]
+    assert engine.missing_windows(job()) == [job().field.high]
     answers = await asyncio.gather(*(engine.predict(job()) for _ in range(3)))
     assert [answer.times.encoder_runs for answer in answers] == [0, 0, 0]
     assert store.counters.hits == 1
@@ -122,7 +122,7 @@ async def test_a_disk_that_cannot_be_written_fails_no_prompt(model, tmp_path, ca
     assert sum("cannot be written" in record.message for record in caplog.records) == 1
 
 
-def test_entries_are_told_apart_by_all_that_makes_them_different(model, stored, filled):
+def test_entries_differ_by_all_that_makes_them_different(model, stored, filled):
     high = job().field.high
     assert stored.has(SLIDE, high, "high")
     for window in (job(0.5).field.high, replace(high, downsample=2.0), replace(high, size=1024)):

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.inference.scheduler import Claim, Priority, Ticket
+from wsisam_server.inference.scheduler import Priority, QueueEntry, WorkItem
 from wsisam_server.inference.scheduler.worker import Worker
 
 
@@ -16,8 +16,8 @@ async def worker():
     await worker.close()
 
 
-def ticket(priority=Priority.BATCH, owner=""):
-    return Ticket([Claim(priority, owner)])
+def work_item(priority=Priority.BATCH, principal=""):
+    return WorkItem([QueueEntry(priority, principal)])
 
 
 async def occupied(worker):
@@ -28,7 +28,7 @@ async def occupied(worker):
         begun.set()
         gate.wait(10)
 
-    task = asyncio.ensure_future(worker.run(ticket(), hold))
+    task = asyncio.ensure_future(worker.run(work_item(), hold))
     await asyncio.to_thread(begun.wait, 10)
     return gate, task
 
@@ -37,7 +37,7 @@ async def test_the_most_urgent_runs_first_and_equals_in_order(worker):
     gate, holder = await occupied(worker)
     order = []
     jobs = [
-        worker.run(ticket(priority), lambda n=n: order.append(n))
+        worker.run(work_item(priority), lambda n=n: order.append(n))
         for n, priority in enumerate(
             [
                 Priority.BATCH,
@@ -58,18 +58,18 @@ async def test_the_most_urgent_runs_first_and_equals_in_order(worker):
 async def test_what_is_cancelled_while_it_waits_never_runs(worker):
     gate, holder = await occupied(worker)
     ran = []
-    task = asyncio.ensure_future(worker.run(ticket(Priority.INTERACTIVE_DECODE), lambda: ran.append(1)))
+    task = asyncio.ensure_future(worker.run(work_item(Priority.INTERACTIVE_DECODE), lambda: ran.append(1)))
     await asyncio.sleep(0)
     task.cancel()
     gate.set()
     await holder
-    await worker.run(ticket(), lambda: None)
+    await worker.run(work_item(), lambda: None)
     assert ran == []
 
 
 async def test_what_is_cancelled_is_let_go_of_at_once(worker):
     gate, holder = await occupied(worker)
-    task = asyncio.ensure_future(worker.run(ticket(), lambda: None))
+    task = asyncio.ensure_future(worker.run(work_item(), lambda: None))
     await asyncio.sleep(0)
     assert worker.waiting()[Priority.BATCH] == 1
     task.cancel()
@@ -82,13 +82,15 @@ async def test_what_is_cancelled_is_let_go_of_at_once(worker):
 async def test_a_late_click_waits_for_one_step_of_anothers_batch(worker):
     """The batch is as long as one may be; every step of it is counted until the click is answered."""
     steps, click = [], []
-    batch = [asyncio.ensure_future(worker.run(ticket(owner="batch"), lambda: steps.append(1))) for _ in range(10_000)]
+    batch = [
+        asyncio.ensure_future(worker.run(work_item(principal="batch"), lambda: steps.append(1))) for _ in range(10_000)
+    ]
 
     async def clicks():
         await asyncio.sleep(0)
         for priority in (Priority.INTERACTIVE_ENCODE, Priority.INTERACTIVE_DECODE, Priority.BATCH):
             before = len(steps)
-            await worker.run(ticket(priority, "click"), lambda before=before: click.append(len(steps) - before))
+            await worker.run(work_item(priority, "click"), lambda before=before: click.append(len(steps) - before))
 
     await clicks()
     assert len(steps) < 1000
@@ -106,7 +108,7 @@ async def test_several_threads_run_as_many_calls_and_no_more():
         begun.release()
         gate.wait(10)
 
-    tasks = [asyncio.ensure_future(worker.run(ticket(), hold)) for _ in range(5)]
+    tasks = [asyncio.ensure_future(worker.run(work_item(), hold)) for _ in range(5)]
     for _ in range(3):
         await asyncio.to_thread(begun.acquire)
     assert worker.waiting()[Priority.BATCH] == 2
@@ -124,7 +126,7 @@ async def test_calls_never_overlap(worker):
         time.sleep(0.002)
         running.pop()
 
-    await asyncio.gather(*(worker.run(ticket(), step) for _ in range(20)))
+    await asyncio.gather(*(worker.run(work_item(), step) for _ in range(20)))
     assert overlaps == [0] * 20
 
 
@@ -133,14 +135,14 @@ async def test_an_error_reaches_its_caller_and_the_worker_goes_on(worker):
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await worker.run(ticket(), fail)
-    assert await worker.run(ticket(), lambda: 7) == 7
+        await worker.run(work_item(), fail)
+    assert await worker.run(work_item(), lambda: 7) == 7
 
 
 async def test_closing_fails_those_that_wait_and_refuses_new_ones():
     worker = Worker("test")
     gate, holder = await occupied(worker)
-    waiting = asyncio.ensure_future(worker.run(ticket(), lambda: 1))
+    waiting = asyncio.ensure_future(worker.run(work_item(), lambda: 1))
     await asyncio.sleep(0)
     threading.Timer(0.05, gate.set).start()
     await worker.close()
@@ -149,4 +151,4 @@ async def test_closing_fails_those_that_wait_and_refuses_new_ones():
             await task
         assert caught.value.reason is Reason.SHUTTING_DOWN
     with pytest.raises(WsiSamServerError):
-        await worker.run(ticket(), lambda: 1)
+        await worker.run(work_item(), lambda: 1)

@@ -15,7 +15,7 @@ import torch
 from support.models import Quiet, add_plain, add_trained
 from wsisam_model import WsiSam
 from wsisam_model.branch import WsiParts
-from wsisam_server.inference.weights import Wanted, WeightsError, WeightsFolder, add, load, verify
+from wsisam_server.inference.weights import ModelSpec, WeightsError, WeightsFolder, add, load, verify
 from wsisam_server.inference.weights.staging import leftovers, write_error
 
 
@@ -31,8 +31,8 @@ def sha256(path):
 
 
 def test_a_file_is_copied_hashed_and_loaded_once(folder, sam):
-    watcher = Quiet()
-    record = add(folder, Wanted("plain", {"sam": str(sam)}, licence="Apache-2.0", source="a friend"), watcher)
+    listener = Quiet()
+    record = add(folder, ModelSpec("plain", {"sam": str(sam)}, licence="Apache-2.0", source="a friend"), listener)
     assert folder.names() == ["plain"]
     assert folder.record("plain") == record
     file = record.files["sam"]
@@ -42,8 +42,8 @@ def test_a_file_is_copied_hashed_and_loaded_once(folder, sam):
     expected = WsiSam.from_files(sam)
     assert (record.weights_hash, record.nbytes) == (expected.weights_hash, expected.nbytes)
     assert (record.description, record.image_size, record.uses_low) == ("TinyViT, 256 px, SAM alone", 256, False)
-    assert watcher.fetched == {"sam": (file.nbytes, file.nbytes)}
-    assert watcher.checked == 1
+    assert listener.fetched == {"sam": (file.nbytes, file.nbytes)}
+    assert listener.checked == 1
     loaded = load(folder, "plain")
     assert (loaded.name, loaded.weights_hash) == ("plain", record.weights_hash)
 
@@ -81,7 +81,7 @@ def test_the_papers_three_files_go_in_with_one_command(folder, sam, tmp_path):
     for part in ("high", "low"):
         origins[part] = str(tmp_path / f"net_{part}.pth")
         torch.save(frozen | WsiParts(160).state_dict(), origins[part])
-    record = add(folder, Wanted("wsisam-tiny", origins), Quiet())
+    record = add(folder, ModelSpec("wsisam-tiny", origins), Quiet())
     assert (record.description, record.uses_low) == ("TinyViT, 256 px, HR and LR token", True)
     assert set(record.files) == {"sam", "high", "low"}
     assert load(folder, "wsisam-tiny").weights_hash == WsiSam.from_files(**origins).weights_hash
@@ -98,10 +98,10 @@ def test_a_model_that_others_use_is_not_removed(folder, additions):
 
 
 def test_settings_are_what_the_files_want_unless_said_otherwise(folder):
-    wanted = add_trained(folder, "as-it-wants").settings
+    spec = add_trained(folder, "as-it-wants").settings
     other = add_trained(folder, "otherwise", settings={"multimask": True, "box_route": False}).settings
-    assert wanted == WsiSam.from_name("wsisam-lite").settings
-    assert other == replace(wanted, multimask=True, box_route=False)
+    assert spec == WsiSam.from_name("wsisam-lite").settings
+    assert other == replace(spec, multimask=True, box_route=False)
     assert load(folder, "otherwise").settings == other
 
 
@@ -130,7 +130,7 @@ def test_settings_are_what_the_files_want_unless_said_otherwise(folder):
 )
 def test_what_makes_no_model_is_refused(folder, sam, everything, change, problem):
     with pytest.raises(WeightsError, match=problem):
-        add(folder, Wanted(**{"name": "plain", "origins": {"sam": str(sam)}, "link": True, **change}), Quiet())
+        add(folder, ModelSpec(**{"name": "plain", "origins": {"sam": str(sam)}, "link": True, **change}), Quiet())
     assert everything() == []
 
 
@@ -144,9 +144,9 @@ def test_a_name_is_given_once(folder, sam, everything):
 @pytest.mark.parametrize("link", [True, False])
 def test_a_wrong_checksum(folder, sam, everything, link):
     with pytest.raises(WeightsError, match=f"SHA-256 is {sha256(sam)}, and {'0' * 64} was expected"):
-        add(folder, Wanted("plain", {"sam": str(sam)}, sha256={"sam": "0" * 64}, link=link), Quiet())
+        add(folder, ModelSpec("plain", {"sam": str(sam)}, sha256={"sam": "0" * 64}, link=link), Quiet())
     assert everything() == []
-    add(folder, Wanted("plain", {"sam": str(sam)}, sha256={"sam": sha256(sam).upper()}, link=True), Quiet())
+    add(folder, ModelSpec("plain", {"sam": str(sam)}, sha256={"sam": sha256(sam).upper()}, link=True), Quiet())
 
 
 @pytest.mark.model
@@ -157,7 +157,7 @@ def test_what_is_no_checkpoint_is_never_seen(folder, tmp_path, everything, capsy
     path = tmp_path / "file.pt"
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=r"file\.pt: not a readable file of tensors only"):
-        add(folder, Wanted("bad", {"sam": str(path)}), Quiet())
+        add(folder, ModelSpec("bad", {"sam": str(path)}), Quiet())
     assert everything() == []
     assert "ran" not in capsys.readouterr().out
 
@@ -167,7 +167,7 @@ def test_additions_of_another_base(folder, tmp_path, sam, additions, everything)
     other["mask_decoder.iou_token.weight"] += 1
     torch.save(other, tmp_path / "other.pth")
     with pytest.raises(WeightsError, match=r"wsisam-lite\.safetensors: was trained for another base"):
-        add(folder, Wanted("mixed", {"sam": str(tmp_path / "other.pth"), "additions": str(additions)}), Quiet())
+        add(folder, ModelSpec("mixed", {"sam": str(tmp_path / "other.pth"), "additions": str(additions)}), Quiet())
     assert everything() == []
 
 
@@ -181,8 +181,8 @@ def test_of_two_who_add_one_name_one_wins(folder, everything):
 
     def run(licence):
         try:
-            wanted = Wanted("same", {"sam": str(sam_file)}, licence=licence, link=True)
-            results.append(add(folder, wanted, Meeting()).licence)
+            spec = ModelSpec("same", {"sam": str(sam_file)}, licence=licence, link=True)
+            results.append(add(folder, spec, Meeting()).licence)
         except WeightsError as error:
             results.append(str(error))
 
@@ -205,7 +205,7 @@ def test_an_interrupted_copy_leaves_nothing(folder, sam, everything):
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        add(folder, Wanted("plain", {"sam": str(sam)}), Stop())
+        add(folder, ModelSpec("plain", {"sam": str(sam)}), Stop())
     assert everything() == []
 
 
@@ -262,7 +262,7 @@ def test_a_disk_that_ends_in_the_middle(folder, sam, everything):
     resource.setrlimit(resource.RLIMIT_FSIZE, (8 << 20, hard))
     try:
         with pytest.raises(WeightsError, match=r"cannot write to .*weights: File too large\. Nothing was added"):
-            add(folder, Wanted("plain", {"sam": str(sam)}), Quiet())
+            add(folder, ModelSpec("plain", {"sam": str(sam)}), Quiet())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert everything() == []
@@ -271,10 +271,10 @@ def test_a_disk_that_ends_in_the_middle(folder, sam, everything):
 
 def test_a_file_for_which_there_is_no_room_is_not_begun(folder, sam, everything, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-    watcher = Quiet()
+    listener = Quiet()
     with pytest.raises(WeightsError, match="has room for 1000"):
-        add(folder, Wanted("plain", {"sam": str(sam)}), watcher)
-    assert watcher.fetched == {}
+        add(folder, ModelSpec("plain", {"sam": str(sam)}), listener)
+    assert listener.fetched == {}
     assert everything() == []
 
 

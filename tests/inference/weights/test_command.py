@@ -18,9 +18,9 @@ from support.models import add_plain, add_trained, mib, two_models
 from support.server import around, picture
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli import main
+from wsisam_server.cli.numbers import shown
 from wsisam_server.cli.options import Checked
-from wsisam_server.cli.size import shown
-from wsisam_server.client import Client
+from wsisam_server.client import Client, is_installed
 from wsisam_server.core.settings import Bytes
 from wsisam_server.inference.weights import WeightsFolder
 
@@ -206,7 +206,9 @@ def test_a_served_program_takes_its_models_from_the_environment(tmp_path):
         target = process.stdout.readline().rsplit(" ", 1)[-1].strip()
         with Client(target, timeout=120) as client:
             slide = client.open_slide("discs.png").slide_id
-            ready = {model.name: model.loaded for model in client.models() if model.ready}
+            ready = {
+                model.name: model.state == pb.MODEL_STATE_LOADED for model in client.models() if is_installed(model)
+            }
             assert ready == {"plain": True, "trained": False}
             outline = client.segment(pb.SegmentRequest(slide_id=slide, prompt=around("a"), model="trained"))
             assert outline.model == "trained"

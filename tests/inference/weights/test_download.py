@@ -8,7 +8,7 @@ import pytest
 
 from support.http import serving
 from support.models import Quiet
-from wsisam_server.inference.weights import RECIPES, Wanted, WeightsError, add, verify
+from wsisam_server.inference.weights import PUBLISHED, ModelSpec, WeightsError, add, verify
 
 
 @pytest.fixture(scope="module")
@@ -18,26 +18,26 @@ def web(sam, additions):
         yield address
 
 
-def wanted(web, *path, **more):
-    return Wanted("downloaded", {"sam": "/".join((web, *path))}, **more)
+def spec(web, *path, **more):
+    return ModelSpec("downloaded", {"sam": "/".join((web, *path))}, **more)
 
 
 @pytest.mark.parametrize(("path", "is_measured"), [("sam.pth", True), ("moved", True), ("unmeasured.pth", False)])
 def test_a_download_is_the_file(folder, web, sam, path, is_measured):
-    watcher = Quiet()
-    record = add(folder, wanted(web, path), watcher)
+    listener = Quiet()
+    record = add(folder, spec(web, path), listener)
     file = record.files["sam"]
     assert file.sha256 == hashlib.sha256(sam.read_bytes()).hexdigest()
     assert (file.file, file.source) == ("sam.pth", f"{web}/{path}")
     size = sam.stat().st_size
-    assert watcher.fetched["sam"][1] == (size if is_measured else None)
+    assert listener.fetched["sam"][1] == (size if is_measured else None)
     if is_measured:
-        assert watcher.fetched["sam"][0] == size
+        assert listener.fetched["sam"][0] == size
     assert all(finding.state == "ok" for finding in verify(folder))
 
 
 def test_safetensors_stay_safetensors(folder, web):
-    record = add(folder, Wanted("added", {"additions": f"{web}/more.safetensors"}), Quiet())
+    record = add(folder, ModelSpec("added", {"additions": f"{web}/more.safetensors"}), Quiet())
     assert record.files["additions"].file == "additions.safetensors"
 
 
@@ -51,7 +51,7 @@ def test_safetensors_stay_safetensors(folder, web):
 )
 def test_what_does_not_come_whole_is_never_seen(folder, web, everything, path, problem):
     with pytest.raises(WeightsError, match=problem) as raised:
-        add(folder, wanted(web, path), Quiet())
+        add(folder, spec(web, path), Quiet())
     assert f"{web}/{path}" in str(raised.value)
     assert "Nothing was added" in str(raised.value)
     assert everything() == []
@@ -59,7 +59,7 @@ def test_what_does_not_come_whole_is_never_seen(folder, web, everything, path, p
 
 def test_a_server_that_is_not_there(folder, everything):
     with pytest.raises(WeightsError, match="cannot be downloaded"):
-        add(folder, wanted("http://127.0.0.1:1", "sam.pth"), Quiet())
+        add(folder, spec("http://127.0.0.1:1", "sam.pth"), Quiet())
     assert everything() == []
 
 
@@ -70,51 +70,51 @@ def test_an_interrupted_download_leaves_nothing(folder, web, everything):
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        add(folder, wanted(web, "sam.pth"), Stop())
+        add(folder, spec(web, "sam.pth"), Stop())
     assert everything() == []
 
 
 def test_a_download_for_which_there_is_no_room(folder, web, everything, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
     with pytest.raises(WeightsError, match="has room for 1000"):
-        add(folder, wanted(web, "sam.pth"), Quiet())
+        add(folder, spec(web, "sam.pth"), Quiet())
     assert everything() == []
 
 
 @pytest.fixture
 def local_recipes(web, sam, monkeypatch):
     """The recipes, with another file behind their addresses."""
-    for name, recipe in RECIPES.items():
-        monkeypatch.setitem(RECIPES, name, dataclasses.replace(recipe, url=f"{web}/sam.pth"))
+    for name, published in PUBLISHED.items():
+        monkeypatch.setitem(PUBLISHED, name, dataclasses.replace(published, url=f"{web}/sam.pth"))
     return hashlib.sha256(sam.read_bytes()).hexdigest()
 
 
 def test_a_known_name_needs_no_file(folder, local_recipes, monkeypatch):
-    recipe = RECIPES["sam-vit-b"]
-    monkeypatch.setitem(RECIPES, "sam-vit-b", dataclasses.replace(recipe, sha256=local_recipes))
-    record = add(folder, Wanted("sam-vit-b", {}), Quiet())
-    assert (record.licence, record.source) == ("Apache-2.0", recipe.source)
-    assert record.files["sam"].source == recipe.url
+    published = PUBLISHED["sam-vit-b"]
+    monkeypatch.setitem(PUBLISHED, "sam-vit-b", dataclasses.replace(published, sha256=local_recipes))
+    record = add(folder, ModelSpec("sam-vit-b", {}), Quiet())
+    assert (record.licence, record.source) == ("Apache-2.0", published.source)
+    assert record.files["sam"].source == published.url
 
 
 @pytest.mark.parametrize("name", ["mobile-sam", "sam-vit-b", "sam-vit-l", "sam-vit-h"])
 def test_a_known_name_has_a_known_checksum(folder, local_recipes, everything, name):
-    with pytest.raises(WeightsError, match=f"SHA-256 is {local_recipes}, and {RECIPES[name].sha256} was expected"):
-        add(folder, Wanted(name, {}), Quiet())
+    with pytest.raises(WeightsError, match=f"SHA-256 is {local_recipes}, and {PUBLISHED[name].sha256} was expected"):
+        add(folder, ModelSpec(name, {}), Quiet())
     assert everything() == []
 
 
 @pytest.mark.parametrize("name", ["wsisam-tiny", "wsisam-vit-b", "wsisam-vit-l", "wsisam-vit-h"])
 def test_the_papers_models_download_their_frozen_sam_alone(folder, local_recipes, name):
     with pytest.raises(WeightsError, match="its authors' files are needed too"):
-        add(folder, Wanted(name, {}), Quiet())
-    with pytest.raises(WeightsError, match=f"and {RECIPES[name].sha256} was expected"):
-        add(folder, Wanted(name, {"high": "net_high.pth", "low": "net_low.pth"}), Quiet())
+        add(folder, ModelSpec(name, {}), Quiet())
+    with pytest.raises(WeightsError, match=f"and {PUBLISHED[name].sha256} was expected"):
+        add(folder, ModelSpec(name, {"high": "net_high.pth", "low": "net_low.pth"}), Quiet())
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
-def test_recipes_are_complete(recipe):
-    assert recipe.url.startswith("https://")
-    assert recipe.source.startswith("https://")
-    assert re.fullmatch("[0-9a-f]{64}", recipe.sha256)
-    assert recipe.licence == "Apache-2.0"
+@pytest.mark.parametrize("published", PUBLISHED.values(), ids=PUBLISHED)
+def test_published_models_are_complete(published):
+    assert published.url.startswith("https://")
+    assert published.source.startswith("https://")
+    assert re.fullmatch("[0-9a-f]{64}", published.sha256)
+    assert published.licence == "Apache-2.0"

@@ -6,13 +6,13 @@ import pytest
 
 from support.models import Quiet, add_plain, add_trained, files
 from wsisam_server.inference.weights import (
-    Wanted,
+    ModelSpec,
     WeightsError,
     WeightsFolder,
     add,
     default_folder,
+    list_models,
     load,
-    overview,
     verify,
 )
 from wsisam_server.inference.weights.record import RECORD
@@ -104,7 +104,7 @@ def test_a_record_that_was_damaged_is_refused(folder, edit, change, problem):
     with pytest.raises(WeightsError, match=problem):
         folder.record("plain")
     assert findings(folder) == [("wsisam-lite", "ok"), ("plain", "damaged")]
-    assert problem in overview(folder)[1].problem
+    assert problem in list_models(folder)[1].problem
     folder.remove("plain")
     assert folder.names() == []
 
@@ -125,7 +125,7 @@ def test_verify_sees_a_file_that_changed_and_one_that_is_gone(folder, tmp_path):
     copy = tmp_path / "sam.pth"
     copy.write_bytes(files().sam.read_bytes())
     record = add_plain(folder)
-    linked = add(folder, Wanted("linked", {"sam": str(copy)}, link=True), Quiet())
+    linked = add(folder, ModelSpec("linked", {"sam": str(copy)}, link=True), Quiet())
     assert linked.weights_hash == record.weights_hash
     data = bytearray(copy.read_bytes())
     data[len(data) // 2] ^= 1
@@ -174,7 +174,7 @@ def test_a_model_whose_base_was_deleted_by_hand(folder):
 def test_the_overview_tells_models_apart(folder):
     add_plain(folder, licence="Apache-2.0", source="our shelf")
     add_trained(folder)
-    lite, plain, trained = overview(folder)
+    lite, plain, trained = list_models(folder)
     assert (lite.name, lite.built_in, plain.built_in) == ("wsisam-lite", True, False)
     assert lite.weights_hash == trained.weights_hash != plain.weights_hash
     assert (plain.licence, plain.source, trained.licence) == ("Apache-2.0", "our shelf", "")

@@ -11,7 +11,7 @@ from support.one_window import one_window
 from support.server import around, iou, picture, start
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_model import WsiSam
-from wsisam_server.client import Client, ServerError, geometry
+from wsisam_server.client import Client, ServerError, geometry, is_installed
 from wsisam_server.core.settings import MIB, Limits
 from wsisam_server.inference.weights import ServedModels
 
@@ -72,7 +72,7 @@ def ask(client, slide, name="", disc="a"):
 
 
 def loaded(client):
-    return {model.name for model in client.models() if model.loaded}
+    return {model.name for model in client.models() if model.state == pb.MODEL_STATE_LOADED}
 
 
 def test_two_models_by_name_in_one_session_take_turns(client, server, slide, source):
@@ -96,12 +96,12 @@ def test_models_are_listed_with_what_is_known_of_them(client, shelf):
     plain, record = models["plain"], shelf.record("plain")
     assert (plain.weights_hash, plain.memory_bytes) == (record.weights_hash, record.nbytes)
     assert (plain.licence, plain.image_size, plain.uses_low) == ("Apache-2.0", 256, False)
-    assert plain.ready
+    assert is_installed(plain)
     assert not plain.is_default
     assert (models["trained"].licence, models["wsisam-lite"].licence) == ("", "Apache-2.0")
     tiny = models["wsisam-tiny"]
-    assert (tiny.ready, tiny.loaded, tiny.memory_bytes, bool(tiny.how_to_get)) == (False, False, 0, True)
-    assert "wsisam weights add wsisam-tiny" in tiny.how_to_get
+    assert (tiny.state, tiny.memory_bytes, bool(tiny.install_hint)) == (pb.MODEL_STATE_NOT_INSTALLED, 0, True)
+    assert "wsisam weights add wsisam-tiny" in tiny.install_hint
 
 
 def test_a_batch_names_its_model(client, slide):
@@ -114,11 +114,11 @@ def test_a_stream_hears_that_its_model_is_loaded(client, slide, source):
     ask(client, slide, disc="c")
     source.begun.clear()
     source.go.clear()
-    wanted = queue.SimpleQueue()
-    replies = client.interact(pb.Start(slide_id=slide, model="plain"), iter(wanted.get, None))
+    spec = queue.SimpleQueue()
+    replies = client.interact(pb.Start(slide_id=slide, model="plain"), iter(spec.get, None))
     started = next(replies).started
     assert started.model == "plain"
-    wanted.put(pb.InteractRequest(prompt=pb.PromptRevision(object_id="disc", revision=1, prompt=around("b"))))
+    spec.put(pb.InteractRequest(prompt=pb.PromptRevision(object_id="disc", revision=1, prompt=around("b"))))
     progress = next(replies).progress
     assert (progress.object_id, progress.revision, progress.stage) == ("disc", 1, pb.STAGE_LOADING_MODEL)
     assert source.begun.wait(60)
@@ -129,7 +129,7 @@ def test_a_stream_hears_that_its_model_is_loaded(client, slide, source):
         kinds.append(reply.WhichOneof("message"))
         if kinds[-1] == "outline":
             assert reply.outline.outline.weights_hash == started.weights_hash
-            wanted.put(None)
+            spec.put(None)
     assert kinds == ["progress", "outline"], "encoding, and the answer"
 
 
@@ -159,20 +159,18 @@ def test_models_come_and_go_without_a_restart(client, slide, shelf):
 
 def test_a_stream_goes_on_when_its_model_is_replaced(client, slide, shelf):
     expected, seen = [(add_plain(shelf, "changing").weights_hash, 256)], []
-    wanted = queue.SimpleQueue()
-    replies = client.interact(pb.Start(slide_id=slide, model="changing"), iter(wanted.get, None))
+    spec = queue.SimpleQueue()
+    replies = client.interact(pb.Start(slide_id=slide, model="changing"), iter(spec.get, None))
     next(replies)
     for revision in (1, 2, 3):
-        wanted.put(
-            pb.InteractRequest(prompt=pb.PromptRevision(object_id="disc", revision=revision, prompt=around("a")))
-        )
+        spec.put(pb.InteractRequest(prompt=pb.PromptRevision(object_id="disc", revision=revision, prompt=around("a"))))
         reply = next(reply for reply in replies if reply.WhichOneof("message") != "progress")
         outline = reply.outline.outline
         seen.append((outline.weights_hash, outline.field.high.size))
         shelf.remove("changing")
         added = (add_trained if revision == 1 else add_larger)(shelf, "changing")
         expected.append((added.weights_hash, added.image_size))
-    wanted.put(None)
+    spec.put(None)
     assert list(replies) == []
     assert seen == expected[:3]
     assert [size for _, size in seen] == [256, 256, 1024]

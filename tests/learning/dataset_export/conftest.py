@@ -2,7 +2,7 @@ import pytest
 from PIL import Image
 
 from support.server import picture
-from wsisam_server.learning.dataset_export import DrawnSlide, Gathered, Options, SlideFinder, make
+from wsisam_server.learning.dataset_export import AnnotatedSlide, AnnotationSet, ExportOptions, SlideFinder, make
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def making(tmp_path):
 
     def run(slides, out=tmp_path / "out", *, progress=lambda _done, _total: None, **options):
         options.setdefault("window", 256)
-        found = tuple(DrawnSlide(path.name, (path.as_uri(),), tuple(objects)) for path, objects in slides.items())
-        return make(Gathered(found, {"store": "here"}), SlideFinder(), out, Options(**options), progress)
+        found = tuple(AnnotatedSlide(path.name, (path.as_uri(),), tuple(objects)) for path, objects in slides.items())
+        return make(AnnotationSet(found, {"store": "here"}), SlideFinder(), out, ExportOptions(**options), progress)
 
     return run

@@ -13,7 +13,7 @@ from PIL import Image
 
 from support.drawn import drawn, square
 from support.server import picture
-from wsisam_server.learning.dataset_export import HarvestError
+from wsisam_server.learning.dataset_export import DatasetExportError
 from wsisam_server.learning.datasets import load, objects, read_manifest
 
 pytestmark = pytest.mark.slow
@@ -149,28 +149,28 @@ def test_copies_of_a_slide_count_as_one(slide_file, making, tmp_path):
 
 
 def test_another_file_under_the_old_name_is_refused(slide_file, tmp_path):
-    from wsisam_server.learning.dataset_export import DrawnSlide, SlideFinder
+    from wsisam_server.learning.dataset_export import AnnotatedSlide, SlideFinder
 
     path = slide_file(0)
-    wanted = DrawnSlide(path.name, (path.as_uri(),), tuple(SQUARES), identity="0" * 64)
-    with pytest.raises(HarvestError, match="another file than the one that was annotated"):
+    wanted = AnnotatedSlide(path.name, (path.as_uri(),), tuple(SQUARES), identity="0" * 64)
+    with pytest.raises(DatasetExportError, match="another file than the one that was annotated"):
         SlideFinder().open(wanted)
 
 
 def test_a_moved_slide_is_found_by_its_name_and_content(slide_file, tmp_path):
-    from wsisam_server.learning.dataset_export import DrawnSlide, SlideFinder
+    from wsisam_server.learning.dataset_export import AnnotatedSlide, SlideFinder
     from wsisam_server.slides import fingerprint
 
     slide_file(0, name="case 7.png", folder=tmp_path / "a")
     right = slide_file(1, name="case 7.png", folder=tmp_path / "b")
-    wanted = DrawnSlide("case 7.png", ("file:///nowhere/case%207.png",), (), identity=fingerprint(right))
+    wanted = AnnotatedSlide("case 7.png", ("file:///nowhere/case%207.png",), (), identity=fingerprint(right))
     slide = SlideFinder([tmp_path]).open(wanted)
     assert slide.info.fingerprint == fingerprint(right)
     slide.close()
 
 
 def test_nothing_to_do_is_said_with_the_reason(tmp_path, making):
-    with pytest.raises(HarvestError, match="not on this machine"):
+    with pytest.raises(DatasetExportError, match="not on this machine"):
         making({tmp_path / "gone.svs": SQUARES})
 
 
@@ -187,10 +187,10 @@ def test_a_disk_without_room_is_said_and_nothing_half_is_left(slide_file, making
     making(slides)
     whole = everything(tmp_path / "out")
     no_file_larger_than(60_000)
-    with pytest.raises(HarvestError, match="make room, and run the same command again"):
+    with pytest.raises(DatasetExportError, match="make room, and run the same command again"):
         making(slides, tmp_path / "elsewhere")
     # A table of before stays, and what it names.
-    with pytest.raises(HarvestError, match="make room"):
+    with pytest.raises(DatasetExportError, match="make room"):
         making({path: [*objects, square(300, 100, 90)] for path, objects in slides.items()})
     assert everything(tmp_path / "out").items() >= whole.items()
     no_file_larger_than(resource.RLIM_INFINITY)

@@ -4,7 +4,7 @@ import pytest
 
 from support.drawn import square
 from wsisam_server.core.geometry import SlideSize
-from wsisam_server.learning.dataset_export import HarvestError
+from wsisam_server.learning.dataset_export import DatasetExportError
 from wsisam_server.learning.dataset_export.splitting import cases, divided, validating
 
 SIZE = SlideSize(10_000, 4_000)
@@ -36,7 +36,7 @@ def test_a_case_is_never_split():
 
 @pytest.mark.parametrize("pattern", ["(", "^X", "^Z*"])
 def test_patterns_that_name_no_case_are_refused(pattern):
-    with pytest.raises(HarvestError, match="pattern"):
+    with pytest.raises(DatasetExportError, match="pattern"):
         cases({"1": "P1.svs"}, pattern)
 
 

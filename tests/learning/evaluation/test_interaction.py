@@ -5,7 +5,7 @@ import pytest
 
 from wsisam_server.core.geometry import FieldPair, Point, Window
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
-from wsisam_server.learning.evaluation import Journal, JournalError, Options, evaluate
+from wsisam_server.learning.evaluation import EvaluationOptions, Journal, JournalError, evaluate
 from wsisam_server.learning.evaluation.interaction import (
     auroc,
     calibration_error,
@@ -13,7 +13,7 @@ from wsisam_server.learning.evaluation.interaction import (
     interaction,
     shape_and_score,
 )
-from wsisam_server.learning.evaluation.masks import Region
+from wsisam_server.learning.evaluation.masks import PixelRegion
 from wsisam_server.learning.evaluation.measures import Measured, measure
 from wsisam_server.learning.evaluation.protocol import Case
 
@@ -36,7 +36,7 @@ def case(answer, *clicks):
         prompt=SlidePrompt(points),
         field=FieldPair(Window(0, 0, 1.0, 256)),
         logits=np.where(answer, 3.0, -3.0).astype(np.float32),
-        region=Region(0, 0, 256, 256),
+        region=PixelRegion(0, 0, 256, 256),
         truth=answer,
         answer=answer,
         dice=1.0,
@@ -119,7 +119,7 @@ def test_calibration_and_ranking():
 
 
 def test_a_right_model_needs_one_click_and_stops_there(model, rows):
-    report = evaluate(model, rows, Options(prompts=("1", "3"), noc=True))
+    report = evaluate(model, rows, EvaluationOptions(prompts=("1", "3"), noc=True))
     for found in report.interaction:
         assert (found["noc85"], found["failed90"], found["n"]) == (1, 0, 4)
         assert found["honoured"]["3"]["positive"] == 1
@@ -132,7 +132,7 @@ def test_a_right_model_needs_one_click_and_stops_there(model, rows):
 def test_the_number_of_clicks_goes_on_to_twenty(model, rows):
     model.decode = lambda high, _, prompt: model.decode_sam(np.full_like(high, -1.0), prompt)
     model.wants_low = False
-    report = evaluate(model, rows[:1], Options(prompts=("1",), noc=True))
+    report = evaluate(model, rows[:1], EvaluationOptions(prompts=("1",), noc=True))
     (found,) = report.interaction
     assert (found["noc85"], found["failed85"], found["steps"]) == (20, 1, 2 * 19)
 
@@ -142,7 +142,7 @@ class Stopped(BaseException):
 
 
 def test_a_journal_goes_on_where_it_was_stopped(model, rows, tmp_path):
-    path, options = tmp_path / "journal.jsonl", Options(prompts=("box", "1", "3"), noc=True)
+    path, options = tmp_path / "journal.jsonl", EvaluationOptions(prompts=("box", "1", "3"), noc=True)
     whole = evaluate(model, rows, options)
 
     def stop(done, _):
@@ -156,7 +156,7 @@ def test_a_journal_goes_on_where_it_was_stopped(model, rows, tmp_path):
     model.seen.clear()
     seen = []
     journal = Journal(path, {"weights": "a"})
-    report = evaluate(model, rows, options, observer=lambda *each: seen.append(each), journal=journal)
+    report = evaluate(model, rows, options, listener=lambda *each: seen.append(each), journal=journal)
     assert report == whole
     assert {(row.line, item.label) for row, _, item, _ in seen} == {(3, 1), (3, 2)}
     model.seen.clear()

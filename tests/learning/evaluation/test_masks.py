@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wsisam_server.core.geometry import SlideSize, Window
-from wsisam_server.learning.evaluation.masks import Region, predicted
+from wsisam_server.learning.evaluation.masks import PixelRegion, predicted
 
 SIZE = SlideSize(300, 200)
 
@@ -25,7 +25,7 @@ def disk_logits(window, x, y, radius):
     ],
 )
 def test_a_disk_comes_back_where_it_is(window):
-    region = Region.about((110, 60, 140, 90), window, SIZE)
+    region = PixelRegion.about((110, 60, 140, 90), window, SIZE)
     mask = predicted(disk_logits(window, 125, 75, 12), window, region)
     rows, columns = np.mgrid[region.y0 : region.y1, region.x0 : region.x1] + 0.5
     distance = np.hypot(columns - 125, rows - 75)
@@ -35,7 +35,7 @@ def test_a_disk_comes_back_where_it_is(window):
 
 def test_only_pixels_with_their_centre_in_the_window():
     window = Window(10.5, 20.6, 10 / 256, 256)
-    region = Region(0, 0, 40, 40)
+    region = PixelRegion(0, 0, 40, 40)
     found = np.argwhere(predicted(np.ones((256, 256), np.float32), window, region))
     assert (found.min(axis=0) == (21, 10)).all()
     assert (found.max(axis=0) == (30, 19)).all()
@@ -46,15 +46,15 @@ def test_between_samples_the_logits_are_interpolated():
     logits[:, :128] = 3.0
     # Zero lies three quarters of the way from sample 127 to 128, at 128.25 samples: pixel 16.03125 of 32.
     window = Window(0, 0, 1 / 8, 256)
-    mask = predicted(logits, window, Region(0, 0, 32, 32))
+    mask = predicted(logits, window, PixelRegion(0, 0, 32, 32))
     assert mask[:, :16].all()
     assert not mask[:, 16:].any()
 
 
 def test_a_window_beside_the_region():
-    assert not predicted(np.ones((256, 256), np.float32), Window(400, 400, 1.0, 256), Region(0, 0, 30, 30)).any()
+    assert not predicted(np.ones((256, 256), np.float32), Window(400, 400, 1.0, 256), PixelRegion(0, 0, 30, 30)).any()
 
 
 def test_the_region_holds_object_and_window_on_the_image():
-    assert Region.about((10, 20, 30, 40), Window(25.5, 30.5, 0.1, 256), SIZE) == Region(10, 20, 52, 57)
-    assert Region.about((10, 20, 30, 40), Window(-500, -500, 8.0, 256), SIZE) == Region(0, 0, 300, 200)
+    assert PixelRegion.about((10, 20, 30, 40), Window(25.5, 30.5, 0.1, 256), SIZE) == PixelRegion(10, 20, 52, 57)
+    assert PixelRegion.about((10, 20, 30, 40), Window(-500, -500, 8.0, 256), SIZE) == PixelRegion(0, 0, 300, 200)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsisam_server.learning.evaluation import Options
+from wsisam_server.learning.evaluation import EvaluationOptions
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,9 @@ from wsisam_server.learning.evaluation import Options
 )
 def test_out_of_range(values, says):
     with pytest.raises(ValueError, match=says):
-        Options(**values)
+        EvaluationOptions(**values)
 
 
 def test_clicks():
-    assert Options(prompts=("box", "3", "1")).clicks == {1, 3}
-    assert Options(prompts=("box",)).clicks == set()
+    assert EvaluationOptions(prompts=("box", "3", "1")).clicks == {1, 3}
+    assert EvaluationOptions(prompts=("box",)).clicks == set()

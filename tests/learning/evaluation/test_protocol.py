@@ -8,16 +8,16 @@ from PIL import Image
 
 from wsisam_server.core.geometry import SlideSize
 from wsisam_server.learning.datasets import DatasetError, ObjectMask, Row
-from wsisam_server.learning.evaluation import Options, evaluate, variants_of
+from wsisam_server.learning.evaluation import EvaluationOptions, evaluate, variants_of
+from wsisam_server.learning.evaluation.object_sample import sample_objects
 from wsisam_server.learning.evaluation.protocol import VIEW_OCTAVES, VIEW_SHIFT, view
-from wsisam_server.learning.evaluation.survey import survey
 from wsisam_server.segmentation.fields import keeps
 
 
 def watched(model, rows, **options):
     """The report, and every case with its row and object."""
     seen = []
-    report = evaluate(model, rows, Options(**options), observer=lambda *each: seen.append(each))
+    report = evaluate(model, rows, EvaluationOptions(**options), listener=lambda *each: seen.append(each))
     return report, seen
 
 
@@ -42,7 +42,7 @@ def test_a_model_that_sees_nothing_is_wrong(model, rows):
 
 
 def test_the_same_seed_gives_the_same_report(model, rows):
-    first, second = (evaluate(model, rows, Options(max_objects=3, seed=5)) for _ in range(2))
+    first, second = (evaluate(model, rows, EvaluationOptions(max_objects=3, seed=5)) for _ in range(2))
     assert first == second
 
 
@@ -58,7 +58,7 @@ def test_an_object_is_seen_alike_whatever_else_is_drawn(model, rows):
 
 def test_a_larger_draw_holds_the_smaller_one(rows):
     def drawn(limit, seed=0):
-        found = survey(rows, max_objects=limit, seed=seed, connected_parts=False)
+        found = sample_objects(rows, max_objects=limit, seed=seed, connected_parts=False)
         return {(row.line, item.label) for row, items in found.drawn for item in items}
 
     assert len(drawn(1)) == 1
@@ -176,16 +176,16 @@ def test_the_view_is_about_the_object():
 def test_a_damaged_row_ends_it_before_it_begins(model, rows, tmp_path):
     bad = Row(9, rows[0].image, tmp_path / "none.png")
     with pytest.raises(DatasetError, match="line 9"):
-        evaluate(model, [*rows, bad], Options())
+        evaluate(model, [*rows, bad], EvaluationOptions())
     assert model.encoded == 0
 
 
 def test_no_objects_at_all(model, rows):
     with pytest.raises(DatasetError, match="no object in any of the 1 masks"):
-        evaluate(model, rows[2:], Options())
+        evaluate(model, rows[2:], EvaluationOptions())
 
 
 def test_progress_counts_objects(model, rows):
     steps = []
-    evaluate(model, rows, Options(prompts=("box",)), progress=lambda *step: steps.append(step))
+    evaluate(model, rows, EvaluationOptions(prompts=("box",)), progress=lambda *step: steps.append(step))
     assert steps == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]

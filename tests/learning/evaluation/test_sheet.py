@@ -41,14 +41,14 @@ def test_a_mask_the_wrong_way_round(drawn):
     assert "wrong way round" in problem
 
 
-def test_grey_glass_is_a_warning_about_the_set_with_the_numbers_to_write(drawn):
+def test_a_grey_background_is_a_warning_about_the_set_with_the_numbers_to_write(drawn):
     (problem,) = problems(drawn(white=165), drawn("b", white=165))
     assert "165 161 165" in problem
     assert "column 'white'" in problem
     assert problems(drawn(white=165), drawn("b", white=245)) == []
 
 
-def test_a_mask_that_does_not_fit_is_told_with_the_others(drawn):
+def test_a_mask_that_does_not_fit_is_listed_with_the_others(drawn):
     size, white = problems(drawn(white=170), drawn("b", mask_side=90))
     assert "90 x 90" in size
     assert "170" in white

@@ -72,7 +72,7 @@ def refining(shelf, tmp_path):
                 commit=commit,
             )
         )
-    assert not outline.limited
+    assert not outline.truncated
     running.kept = uuid.UUID(commit.annotation_id)
     yield running
     stop()
@@ -132,7 +132,7 @@ def test_a_refined_border_is_refined_again_here_and_there(refining, shelf, tmp_p
     said, told = json.loads(here.read_text()), json.loads(there.read_text())
     told["annotations"][0]["saved_revision"] = None
     assert said == told
-    assert (said["n"], said["annotations"][0]["limited"]) == (1, False)
+    assert (said["n"], said["annotations"][0]["truncated"]) == (1, False)
     with open_store(str(refining.place)) as store:
         old, new = store.get(refining.kept, 1).content, store.get(refining.kept).content
         assert [level.downsample for level in old.provenance.levels] == [8, 4, 2, 1]

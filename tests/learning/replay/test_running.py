@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 
 from wsisam_server.annotations.formats import provenance
 from wsisam_server.annotations.store import (
+    AnnotationFilter,
     Content,
     Draft,
+    Level,
     PathClass,
     Provenance,
-    Scale,
     SlideRecord,
     Target,
-    Wanted,
     open_store,
 )
 from wsisam_server.core.geometry import Box, FieldPair, Point, Window
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.core.requests import Refinement
-from wsisam_server.learning.replay import LeftAlone, Redrawn, RefusedError, refinement, replay, steps
+from wsisam_server.learning.replay import RefusedError, ReplayedOutline, SkipReason, refinement, replay, steps
 from wsisam_server.learning.replay.report import dice
 
 SLIDE = "5e" * 32
@@ -49,7 +49,7 @@ class Stand:
         if self.shape is None:
             raise RefusedError("the slide is gone")
         made = Provenance(self.model, self.weights_hash, prompt, FieldPair(WINDOW), 0.8, levels)
-        return Redrawn(self.shape, made)
+        return ReplayedOutline(self.shape, made)
 
 
 @pytest.fixture
@@ -74,11 +74,11 @@ def kept(store):
 
 
 def _all(store):
-    return store.listing(Wanted(), after=0, limit=1000, deleted=True).annotations
+    return store.listing(AnnotationFilter(), after=0, limit=1000, deleted=True).annotations
 
 
 def run(store, answerer=None, **more):
-    return replay(store, Wanted(), answerer or Stand(), progress=lambda _done, _total: None, **more)
+    return replay(store, AnnotationFilter(), answerer or Stand(), progress=lambda _done, _total: None, **more)
 
 
 def test_old_and_new_outlines_are_compared_and_nothing_is_changed(store, kept):
@@ -112,7 +112,7 @@ def test_saved_outlines_are_revisions_that_name_the_model_and_keep_the_rest(stor
     assert now.content.provenance.weights_hash == Stand.weights_hash
     assert store.get(one, 1).content.shape.equals(OLD)
     # Again, there is nothing to do.
-    assert run(store, save=True).left_alone == {one: LeftAlone.SAME}
+    assert run(store, save=True).left_alone == {one: SkipReason.SAME}
     assert store.head() == 2
 
 
@@ -125,7 +125,7 @@ def test_what_a_person_changed_is_never_overwritten(store, kept):
     kept("qupath:ben", one, shape=OLD | shapely.box(100, 100, 130, 130))
     stand = Stand()
     report = run(store, stand, save=True, imported=True)
-    assert report.left_alone == {one: LeftAlone.CHANGED}
+    assert report.left_alone == {one: SkipReason.CHANGED}
     assert not stand.asked
     assert store.head() == 2
 
@@ -143,14 +143,14 @@ def test_a_model_that_drew_over_a_persons_change_may_be_followed_by_another(stor
     assert len(run(store).compared) == 1
     # Back to what the person had made.
     store.restore([Target(one, 3, 2)], author="ben", request_id="back")
-    assert run(store).left_alone == {one: LeftAlone.CHANGED}
+    assert run(store).left_alone == {one: SkipReason.CHANGED}
 
 
 def test_what_came_in_a_file_is_left_alone_until_it_is_asked_for(store, kept):
     rounded = shapely.transform(OLD, lambda xy: xy + 0.01)
     by_sync = kept(provenance=None, metadata=provenance.to_metadata(MADE))
     by_file = kept(shape=rounded)
-    assert run(store).left_alone == {by_sync: LeftAlone.IMPORTED, by_file: LeftAlone.IMPORTED}
+    assert run(store).left_alone == {by_sync: SkipReason.IMPORTED, by_file: SkipReason.IMPORTED}
     assert {one.annotation.id for one in run(store, imported=True).compared} == {by_sync, by_file}
     run(store, imported=True, save=True)
     assert provenance.split(store.get(by_sync).content.metadata)[0] is None
@@ -164,14 +164,14 @@ def test_who_is_left_alone_and_why(store, kept):
     gone = kept()
     store.delete([Target(gone, store.head())], author="anna", request_id="gone")
     assert run(store).left_alone == {
-        by_hand: LeftAlone.BY_HAND,
-        no_prompt: LeftAlone.NO_PROMPT,
-        locked: LeftAlone.LOCKED,
-        same: LeftAlone.SAME,
+        by_hand: SkipReason.BY_HAND,
+        no_prompt: SkipReason.NO_PROMPT,
+        locked: SkipReason.LOCKED,
+        same: SkipReason.SAME,
     }
 
 
-@pytest.mark.parametrize(("shape", "why"), [(None, LeftAlone.REFUSED), (shapely.MultiPolygon(), LeftAlone.NOTHING)])
+@pytest.mark.parametrize(("shape", "why"), [(None, SkipReason.REFUSED), (shapely.MultiPolygon(), SkipReason.NOTHING)])
 def test_what_is_not_answered_stays(store, kept, shape, why):
     one = kept()
     report = run(store, Stand(shape), save=True)
@@ -184,7 +184,7 @@ def test_what_is_changed_while_it_runs_stays(store, kept):
     one = kept()
     stand = Stand()
     stand.meanwhile = lambda: kept("ben", one, name="mine")
-    assert run(store, stand, save=True).left_alone == {one: LeftAlone.MEANWHILE}
+    assert run(store, stand, save=True).left_alone == {one: SkipReason.MEANWHILE}
     assert (store.get(one).author, store.head()) == ("ben", 2)
 
 
@@ -192,7 +192,7 @@ def marks(signs):
     return tuple(PromptPoint(Point(x, 1), sign) for x, sign in enumerate(signs))
 
 
-LEVELS = (Scale(2, 1), Scale(0.5, 40))
+LEVELS = (Level(2, 1), Level(0.5, 40))
 
 
 def test_a_border_that_was_refined_is_refined_again_and_its_old_scales_go(store, kept):
@@ -210,7 +210,7 @@ def test_a_model_that_refines_its_own_outline_is_no_person(store, kept):
     kept("anna", one, shape=NEW, provenance=replace(MADE, levels=LEVELS))
     assert len(run(store).compared) == 1
     kept("ben", one, shape=moved(NEW), provenance=replace(MADE, levels=LEVELS))
-    assert run(store).left_alone == {one: LeftAlone.CHANGED}
+    assert run(store).left_alone == {one: SkipReason.CHANGED}
 
 
 def test_scales_that_the_first_form_of_the_store_left_in_the_metadata_are_found(store, kept):
@@ -221,7 +221,7 @@ def test_scales_that_the_first_form_of_the_store_left_in_the_metadata_are_found(
     assert [asked[-1] for asked in stand.asked] == [LEVELS]
     # It came again when the store knew levels, and was changed in between: a person's.
     kept("ben", one, shape=NEW, provenance=replace(MADE, levels=LEVELS), metadata=said)
-    assert run(store).left_alone == {one: LeftAlone.CHANGED}
+    assert run(store).left_alone == {one: SkipReason.CHANGED}
     other = kept(metadata={**said, provenance.WEIGHTS: "dd" * 32})
     run(store, stand)
     assert stand.asked[-1][-1] == ()
@@ -233,7 +233,7 @@ def test_a_part_that_a_person_took_away_stays_away_though_scales_came_with_it(st
     parts = shapely.MultiPolygon([OLD, shapely.box(200, 200, 250, 250)])
     one = kept(shape=parts)
     kept("ben", one, shape=OLD, metadata=provenance.to_metadata(replace(MADE, levels=LEVELS)))
-    assert run(store, imported=True).left_alone == {one: LeftAlone.CHANGED}
+    assert run(store, imported=True).left_alone == {one: SkipReason.CHANGED}
 
 
 @pytest.mark.parametrize(
@@ -249,16 +249,16 @@ def test_a_part_that_a_person_took_away_stays_away_though_scales_came_with_it(st
     ],
 )
 def test_how_far_a_border_is_refined_again(levels, downsample, windows):
-    levels = tuple(Scale(*level) for level in levels)
+    levels = tuple(Level(*level) for level in levels)
     assert refinement(levels, None) == refinement(levels, WINDOW) == Refinement(downsample, windows)
 
 
 def test_a_border_is_refined_as_finely_by_a_model_of_another_input_size():
     """Four pixels of a window of 1,024 px make a cell of its mask, and a refinement is asked for in cells."""
-    assert refinement((Scale(2, 1), Scale(0.5, 20)), Window(0, 0, 2, 1024)) == Refinement(2, 64)
+    assert refinement((Level(2, 1), Level(0.5, 20)), Window(0, 0, 2, 1024)) == Refinement(2, 64)
 
 
-@pytest.mark.parametrize("levels", [(), (Scale(8, 1),)])
+@pytest.mark.parametrize("levels", [(), (Level(8, 1),)])
 def test_a_border_that_was_not_refined_is_not_refined(levels):
     assert refinement(levels, WINDOW) is None
 

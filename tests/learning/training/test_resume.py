@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from wsisam_server.learning.training import Run, Source, TrainingError
-from wsisam_server.learning.training.observer import Quiet
+from wsisam_server.learning.training.listeners import SilentTrainingListener
 
 
 class Killed(BaseException):
     """As a kill: nothing in the program catches it."""
 
 
-class KillAfter(Quiet):
+class KillAfter(SilentTrainingListener):
     def __init__(self, step):
         self.step = step
 
@@ -25,13 +25,15 @@ def run(base, encode, manifest, options, tmp_path, monkeypatch):
     monkeypatch.setattr("wsisam_server.learning.training.run.frozen_encoder", lambda *_: encode)
     path = manifest()
 
-    def make(name, observer=None, **changes):
+    def make(name, listener=None, **changes):
         # batch 2 and several rounds: sessions are under way when the checkpoint is written
         chosen = options(
             **{"steps": 3, "batch": 2, "save_every": 1, "validate_every": 3, "additions_from": 0.5} | changes
         )
         device = torch.device("cpu")
-        return Run(base, [Source(path)], chosen, tmp_path / name, device=device, observer=observer or Quiet())
+        return Run(
+            base, [Source(path)], chosen, tmp_path / name, device=device, listener=listener or SilentTrainingListener()
+        )
 
     return make
 

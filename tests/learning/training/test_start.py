@@ -7,8 +7,8 @@ from wsisam_model import ModelSettings
 from wsisam_model.additions import Additions
 from wsisam_server.learning.training import Run, Source, TrainingError
 from wsisam_server.learning.training.export import export
+from wsisam_server.learning.training.listeners import SilentTrainingListener
 from wsisam_server.learning.training.network import Network
-from wsisam_server.learning.training.observer import Quiet
 from wsisam_server.learning.training.start import blended, start_tensors
 
 
@@ -38,7 +38,7 @@ def run(base, encode, manifest, options, tmp_path, monkeypatch, start):
         chosen = options(**{"steps": 1, "box_share": 0.0} | changes)
         device = torch.device("cpu")
         folder = tmp_path / "out"
-        return Run(base, [Source(path)], chosen, folder, device=device, observer=Quiet(), start=start)
+        return Run(base, [Source(path)], chosen, folder, device=device, listener=SilentTrainingListener(), start=start)
 
     return make
 
@@ -64,7 +64,7 @@ def test_a_run_without_low_images_keeps_the_low_additions(run, base, start):
     assert all(torch.equal(found.checkpoint.tensors[name], start.checkpoint.tensors[name]) for name in low)
 
 
-def test_additions_that_join_later_start_anew(start, options):
+def test_additions_that_join_later_start_fresh(start, options):
     whole, later = (start_tensors(start, options(additions_from=share)) for share in (0.0, 0.5))
     assert {name.split(".")[0] for name in whole} == {"decoder", "prompt_encoder", "high", "low"}
     assert {name.split(".")[0] for name in later} == {"decoder", "prompt_encoder"}

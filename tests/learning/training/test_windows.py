@@ -7,7 +7,7 @@ from wsisam_server.core.geometry import Window
 from wsisam_server.learning.datasets import Sample, objects
 from wsisam_server.learning.training import windows
 from wsisam_server.learning.training.augment import Augmentation
-from wsisam_server.learning.training.views import labels_in, read_labels, read_pixels
+from wsisam_server.learning.training.windows import labels_in, read_labels, read_pixels
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_beyond_the_image_there_is_no_object():
     assert found.sum() == 64 * 128
 
 
-def test_a_stain_changes_tissue_and_not_glass():
+def test_a_stain_changes_tissue_and_not_background():
     image = np.full((4, 4, 3), 255, np.uint8)
     image[0] = (150, 80, 160)
     same = Augmentation().stain(image)
@@ -101,7 +101,7 @@ def test_a_stain_changes_tissue_and_not_glass():
     assert (more[1:] == 255).all()
 
 
-def test_a_darker_white_darkens_glass_and_tissue_alike():
+def test_a_darker_white_darkens_background_and_tissue_alike():
     image = np.full((4, 4, 3), 250, np.uint8)
     image[0] = (150, 80, 160)
     dark = Augmentation(white=(0.64, 0.6, 0.62)).stain(image)

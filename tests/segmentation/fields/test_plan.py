@@ -9,7 +9,7 @@ from wsisam_server.core.geometry import Box, Point, SlideSize, Viewport, Window
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.core.requests import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE, AtDownsample, ExactWindow
 from wsisam_server.segmentation.fields import keeps, plan
-from wsisam_server.segmentation.fields.checking import checked
+from wsisam_server.segmentation.fields.plan import checked
 
 SLIDE = SlideSize(100_000, 80_000)
 

@@ -5,7 +5,7 @@ import pytest
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box, Point, SlideSize, Viewport, Window
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
-from wsisam_server.segmentation.fields.checking import checked
+from wsisam_server.segmentation.fields.plan import checked
 
 SLIDE = SlideSize(1000, 800)
 

@@ -134,7 +134,7 @@ class TestTouchesWindowEdge:
         logits[{"left": (128, 0), "top": (0, 128), "right": (128, 255), "bottom": (255, 128)}[edge]] = 5
         assert outline(logits, Window(3000.3, 3000.3, 1, 1024), SLIDE).touches_window_edge
 
-    def test_a_dropped_speck_does_not_count(self, edge):
+    def test_a_dropped_component_does_not_count(self, edge):
         logits = edges()
         logits[{"left": (128, 0), "top": (0, 128), "right": (128, 255), "bottom": (255, 128)}[edge]] = 5
         result = outline(logits, Window(3000.3, 3000.3, 1, 1024), SLIDE, min_area_px=100)

@@ -41,7 +41,7 @@ class Slides:
     def reader(self, slide_id):
         return lambda _: None
 
-    def checking(self, slide_id, owner):
+    def checking(self, slide_id, principal):
         self.looks += 1
         done = Future()
         done.set_result(None)
@@ -95,10 +95,10 @@ def planned(request, slides=None, models=None, **more):
 
 
 def test_a_plan_is_the_prompt_clipped_in_a_field_that_holds_it(checks):
-    request = Request("slide", SlidePrompt(box=Box(-50, 100, 60, 220)), owner="anna", interactive=False)
+    request = Request("slide", SlidePrompt(box=Box(-50, 100, 60, 220)), principal="anna", interactive=False)
     found = planned(request)
     assert found.job.prompt.box == Box(0, 100, 60, 220)
-    assert (found.job.owner, found.job.interactive, found.job.slide_id) == ("anna", False, SLIDE.content_key)
+    assert (found.job.principal, found.job.interactive, found.job.slide_id) == ("anna", False, SLIDE.content_key)
     assert found.field.high.x <= 0
     assert len(checks) == 1
 
@@ -107,11 +107,11 @@ def test_an_object_keeps_its_field_until_a_prompt_comes_near_its_edge():
     first = planned(click(5000, 5000)).field
     high = first.high
     inside, outside = high.x + high.extent * 0.7, high.x + high.extent * 1.2
-    assert planned(click(inside, 5000, kept=first)).field == first
-    assert planned(click(outside, 5000, kept=first)).field != first
-    assert planned(click(5000, 5000, kept=first, choice=AtDownsample(8))).field.high.downsample == 8
+    assert planned(click(inside, 5000, previous_field=first)).field == first
+    assert planned(click(outside, 5000, previous_field=first)).field != first
+    assert planned(click(5000, 5000, previous_field=first, choice=AtDownsample(8))).field.high.downsample == 8
     small = FieldPair(Window(high.x, high.y, high.downsample, 128))
-    assert planned(click(high.x + 60, high.y + 60, kept=small)).field.high.size == MODEL.image_size
+    assert planned(click(high.x + 60, high.y + 60, previous_field=small)).field.high.size == MODEL.image_size
 
 
 def test_a_first_click_takes_an_encoded_field_that_is_as_good():
@@ -125,18 +125,21 @@ def test_a_first_click_takes_an_encoded_field_that_is_as_good():
     assert planned(request, models=Models([other, own.field])).field == own.field
     # A later prompt that leaves its field, or one whose field was chosen, stays where it was planned.
     far = planned(click(100, 100)).field
-    for later in (replace(request, kept=far), replace(request, choice=AtDownsample(own.field.high.downsample))):
+    for later in (
+        replace(request, previous_field=far),
+        replace(request, choice=AtDownsample(own.field.high.downsample)),
+    ):
         assert planned(later, models=Models([other])).field == own.field
 
 
 def test_a_draft_is_not_made_again_unless_the_model_was_replaced(checks):
     slides, models = Slides(), Models()
-    draft = Planner(slides, models, Limits()).draft(click(5000, 5000))
+    provisional = Planner(slides, models, Limits()).provisional_plan(click(5000, 5000))
     assert not slides.looks
-    assert planned(draft.request, slides, models, draft=draft).field == draft.field
+    assert planned(provisional.request, slides, models, provisional=provisional).field == provisional.field
     assert (len(checks), slides.looks) == (1, 1)
     models.model = replace(MODEL, image_size=1024)
-    assert planned(draft.request, slides, models, draft=draft).field.high.size == 1024
+    assert planned(provisional.request, slides, models, provisional=provisional).field.high.size == 1024
     assert len(checks) == 2
 
 
@@ -167,6 +170,6 @@ def test_a_batch_is_translated_and_planned_once_and_put_in_order(checks):
     assert batch.order == [2, 4, 1, 0, 3]
     assert asked == [0, 1, 2, 3, 4]
     assert len(checks) == 4
-    assert batch.take(0).draft.field == batch.take(3).draft.field
-    assert batch.take(2).draft is None
+    assert batch.take(0).provisional.field == batch.take(3).provisional.field
+    assert batch.take(2).provisional is None
     assert batch.take(4).request.reason is Reason.EMPTY_PROMPT

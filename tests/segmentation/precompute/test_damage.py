@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from wsisam_server.cli.damage import warn_of_damage
+from wsisam_server.cli.damaged_windows import warn_of_damage
 from wsisam_server.core.geometry import FieldPair, Window
 from wsisam_server.core.settings import Limits
-from wsisam_server.segmentation.precompute import Work, planned
-from wsisam_server.slides import DamagedPlaceError, open_slide
+from wsisam_server.segmentation.precompute import Precompute, planned
+from wsisam_server.slides import DamagedRegionError, open_slide
 
 SIDE, TILE = 768, 256
 
@@ -57,7 +57,7 @@ def work(damaged):
     model = SimpleNamespace(
         wants_low=False, encodes_middle=lambda _role: False, features=lambda pixels, **_: pixels.shape
     )
-    return Work(damaged, model, Stored())
+    return Precompute(damaged, model, Stored())
 
 
 def fields(*corners):
@@ -75,7 +75,7 @@ def test_what_can_be_read_is_encoded_and_the_rest_is_named(work):
 
 
 def test_where_nothing_can_be_read_that_is_an_error(work):
-    with pytest.raises(DamagedPlaceError):
+    with pytest.raises(DamagedRegionError):
         work.run(planned(work, fields((512, 512))), lambda *_: None)
 
 

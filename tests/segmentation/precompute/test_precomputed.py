@@ -194,7 +194,7 @@ def test_a_server_started_later_answers_the_first_prompt_without_encoding(svs, p
 
 
 @pytest.mark.model
-def test_what_does_not_fit_is_refused_unless_told(svs, place):
+def test_what_does_not_fit_is_refused_without_the_option(svs, place):
     limit = ("--embedding-store-bytes", "16MiB")
     refused = precompute(place, svs, *COARSE, *limit)
     assert refused.exit_code == 1

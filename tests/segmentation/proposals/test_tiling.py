@@ -7,16 +7,16 @@ import shapely
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import SlideSize
-from wsisam_server.core.requests import Wanted
-from wsisam_server.segmentation.proposals import tiling, usable_region
+from wsisam_server.core.requests import ProposalFilter
+from wsisam_server.segmentation.proposals import repaired_region, tiling
 
 SLIDE = SlideSize(2000, 1500)
-WANTED = Wanted(30, 90)
+FILTER = ProposalFilter(30, 90)
 RING = shapely.MultiPolygon([shapely.Point(900, 700).buffer(400) - shapely.Point(900, 700).buffer(150)])
 
 
-def plan(region=RING, slide=SLIDE, wanted=WANTED, limit=10_000):
-    return tiling(usable_region(region, slide), slide, wanted, 256, max_windows=limit)
+def plan(region=RING, slide=SLIDE, proposal_filter=FILTER, limit=10_000):
+    return tiling(repaired_region(region, slide), slide, proposal_filter, 256, max_windows=limit)
 
 
 def test_clicks_fill_the_region_evenly_and_lie_nowhere_else():
@@ -25,7 +25,7 @@ def test_clicks_fill_the_region_evenly_and_lie_nowhere_else():
     assert len(set(clicks)) == len(clicks)
     assert all(RING.contains(shapely.Point(click.x, click.y)) for click in clicks)
     assert len(clicks) * made.spacing**2 == pytest.approx(RING.area, rel=0.03)
-    assert made.spacing <= WANTED.min_size
+    assert made.spacing <= FILTER.min_size
 
 
 def test_an_object_of_the_largest_size_is_whole_in_the_window_of_a_click_near_its_middle():
@@ -33,10 +33,10 @@ def test_an_object_of_the_largest_size_is_whole_in_the_window_of_a_click_near_it
     for tile in made.tiles:
         area = tile.window.region
         for click in tile.clicks:
-            assert area.x0 <= click.x - WANTED.max_size / 2
-            assert click.x + WANTED.max_size / 2 <= area.x1
-            assert area.y0 <= click.y - WANTED.max_size / 2
-            assert click.y + WANTED.max_size / 2 <= area.y1
+            assert area.x0 <= click.x - FILTER.max_size / 2
+            assert click.x + FILTER.max_size / 2 <= area.x1
+            assert area.y0 <= click.y - FILTER.max_size / 2
+            assert click.y + FILTER.max_size / 2 <= area.y1
 
 
 @pytest.mark.parametrize("slide", [SlideSize(2000, 1500), SlideSize(130, 120), SlideSize(2000, 50)])
@@ -80,13 +80,13 @@ def test_too_many_windows_are_refused_at_once(side):
     with pytest.raises(WsiSamServerError) as caught:
         plan(whole, SlideSize(side, side))
     assert caught.value.reason is Reason.REGION_TOO_LARGE
-    assert int(caught.value.details["needed"]) == pytest.approx((side / WANTED.max_size) ** 2, rel=0.01)
+    assert int(caught.value.details["needed"]) == pytest.approx((side / FILTER.max_size) ** 2, rel=0.01)
 
 
 @pytest.mark.parametrize("sizes", [(0.01, 0.1), (1e7, 9e7)])
 def test_sizes_that_no_window_can_show_are_refused(sizes):
     with pytest.raises(WsiSamServerError) as caught:
-        plan(wanted=Wanted(*sizes))
+        plan(proposal_filter=ProposalFilter(*sizes))
     assert caught.value.reason is Reason.INVALID_FIELD
 
 
@@ -94,16 +94,16 @@ def bow_tie():
     return shapely.MultiPolygon([shapely.Polygon([(100, 100), (300, 300), (300, 100), (100, 300)])])
 
 
-def test_a_region_that_crosses_itself_is_mended():
-    region = usable_region(bow_tie(), SLIDE)
+def test_a_region_that_crosses_itself_is_repaired():
+    region = repaired_region(bow_tie(), SLIDE)
     assert region.is_valid
     assert region.area == pytest.approx(20_000)
 
 
 def test_areas_of_a_region_that_lie_over_each_other_are_one():
     first, second = shapely.box(100, 100, 200, 200), shapely.box(150, 150, 250, 250)
-    assert usable_region(shapely.MultiPolygon([first, second]), SLIDE).area == pytest.approx(17_500)
-    assert usable_region(shapely.MultiPolygon([first, first]), SLIDE).area == pytest.approx(10_000)
+    assert repaired_region(shapely.MultiPolygon([first, second]), SLIDE).area == pytest.approx(17_500)
+    assert repaired_region(shapely.MultiPolygon([first, first]), SLIDE).area == pytest.approx(10_000)
 
 
 @pytest.mark.parametrize(
@@ -117,11 +117,11 @@ def test_areas_of_a_region_that_lie_over_each_other_are_one():
 )
 def test_a_region_in_which_nothing_can_be_looked_for(shape, reason):
     with pytest.raises(WsiSamServerError) as caught:
-        usable_region(shape, SLIDE)
+        repaired_region(shape, SLIDE)
     assert caught.value.reason is reason
 
 
 def test_sizes_in_microns_become_pixels():
-    assert Wanted(4, 12).in_pixels(0.25) == Wanted(16, 48)
-    assert Wanted(4, 12).in_pixels(None) == Wanted(4, 12)
-    assert math.isclose(plan().downsample * 256, 2 * WANTED.max_size)
+    assert ProposalFilter(4, 12).in_pixels(0.25) == ProposalFilter(16, 48)
+    assert ProposalFilter(4, 12).in_pixels(None) == ProposalFilter(4, 12)
+    assert math.isclose(plan().downsample * 256, 2 * FILTER.max_size)

@@ -5,9 +5,9 @@ import pytest
 import shapely
 
 from wsisam_server.core.geometry import Box, SlideSize, Viewport, Window
-from wsisam_server.core.requests import Goal, Refinement
+from wsisam_server.core.requests import Refinement, ResolvedRefinement
 from wsisam_server.segmentation.outlines import outline
-from wsisam_server.segmentation.refinement import fuse, question, rings
+from wsisam_server.segmentation.refinement import border_windows, build_mosaic, refinement_prompt
 
 SLIDE = SlideSize(4096, 4096)
 COARSE = Window(0, 0, 16, 256)
@@ -36,12 +36,12 @@ def refined(shape, disturb=0.0, coarse_shift=0.0):
     """A coarse answer that is off, and fine ones that are each off by another amount."""
     random = np.random.default_rng(7)
     coarse = logits(shape, COARSE, shift=coarse_shift)
-    scales = rings(coarse, COARSE, SLIDE, Goal(1.0, 10_000)).scales
+    levels = border_windows(coarse, COARSE, SLIDE, ResolvedRefinement(1.0, 10_000)).levels
     fine = [
         [(field.high, logits(shape, field.high, shift=float(random.uniform(-disturb, disturb)))) for field in fields]
-        for fields in scales
+        for fields in levels
     ]
-    return coarse, scales, fine, fuse(coarse, COARSE, fine)
+    return coarse, levels, fine, build_mosaic(coarse, COARSE, fine)
 
 
 def seam(geometry, shape, fields):
@@ -65,11 +65,11 @@ def seam(geometry, shape, fields):
     return most
 
 
-def pasted(fused, fine):
+def pasted(mosaic, fine):
     """The same answers, each whole and hard in its place."""
-    cut = fused.logits.copy()
+    cut = mosaic.logits.copy()
     for window, values in fine:
-        left, top = round(window.x - fused.window.x), round(window.y - fused.window.y)
+        left, top = round(window.x - mosaic.window.x), round(window.y - mosaic.window.y)
         place = cut[max(top, 0) : top + 256, max(left, 0) : left + 256]
         place[:] = values[max(-top, 0) :, max(-left, 0) :][: place.shape[0], : place.shape[1]]
     return cut
@@ -78,10 +78,10 @@ def pasted(fused, fine):
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", ["disc", "square", "lobes"])
 def test_a_border_of_8_windows_extent_is_as_fine_as_the_windows(shape):
-    coarse, scales, _, fused = refined(shape, coarse_shift=20.0)
-    assert [fields[0].high.downsample for fields in scales] == [8, 4, 2, 1]
-    assert len(scales[-1]) > 40
-    made = outline(fused.logits, fused.window, SLIDE)
+    coarse, levels, _, mosaic = refined(shape, coarse_shift=20.0)
+    assert [fields[0].high.downsample for fields in levels] == [8, 4, 2, 1]
+    assert len(levels[-1]) > 40
+    made = outline(mosaic.logits, mosaic.window, SLIDE)
     before = outline(coarse, COARSE, SLIDE)
     assert made.geometry.is_valid
     assert not made.touches_window_edge
@@ -95,26 +95,26 @@ def test_a_border_of_8_windows_extent_is_as_fine_as_the_windows(shape):
 @pytest.mark.parametrize("shape", ["disc", "square", "slanted", "lobes"])
 def test_windows_that_disagree_leave_no_seam(shape, whole):
     """No chain of vertices along a window's edge, with answers that are up to 24 px apart, also where windows lack."""
-    coarse, scales, fine, _ = refined(shape, disturb=12.0, coarse_shift=12.0)
-    fields = [field for scale in scales for field in scale]
+    coarse, levels, fine, _ = refined(shape, disturb=12.0, coarse_shift=12.0)
+    fields = [field for scale in levels for field in scale]
     fine = [[one for number, one in enumerate(answers) if whole or number % 4 < 2] for answers in fine]
-    fused = fuse(coarse, COARSE, fine)
-    assert fused.distrusted == (0, 0, 0, 0)
-    made = outline(fused.logits, fused.window, SLIDE, tolerance_px=0)
+    mosaic = build_mosaic(coarse, COARSE, fine)
+    assert mosaic.rejected == (0, 0, 0, 0)
+    made = outline(mosaic.logits, mosaic.window, SLIDE, tolerance_px=0)
     assert len(made.geometry.geoms) == 1
     assert seam(made.geometry, shape, fields) < 1
     # Which says something, as the same answers do have seams where they do not fade.
-    assert seam(outline(pasted(fused, fine[-1]), fused.window, SLIDE, tolerance_px=0).geometry, shape, fields) > 12
+    assert seam(outline(pasted(mosaic, fine[-1]), mosaic.window, SLIDE, tolerance_px=0).geometry, shape, fields) > 12
 
 
 def test_answers_that_contradict_the_coarse_one_are_left_out():
     coarse = logits("disc", COARSE)
-    scales = rings(coarse, COARSE, SLIDE, Goal(1.0, 10_000)).scales
+    levels = border_windows(coarse, COARSE, SLIDE, ResolvedRefinement(1.0, 10_000)).levels
     empty = np.full((256, 256), -5, np.float32)
-    away = [[(field.high, empty if number % 2 else -empty) for number, field in enumerate(fields)] for fields in scales]
-    fused = fuse(coarse, COARSE, away)
-    assert fused.distrusted == tuple(map(len, scales))
-    kept, plain = outline(fused.logits, fused.window, SLIDE), outline(coarse, COARSE, SLIDE)
+    away = [[(field.high, empty if number % 2 else -empty) for number, field in enumerate(fields)] for fields in levels]
+    mosaic = build_mosaic(coarse, COARSE, away)
+    assert mosaic.rejected == tuple(map(len, levels))
+    kept, plain = outline(mosaic.logits, mosaic.window, SLIDE), outline(coarse, COARSE, SLIDE)
     assert kept.geometry.symmetric_difference(plain.geometry).area < 0.001 * plain.geometry.area
 
 
@@ -127,17 +127,17 @@ def test_an_answer_of_another_size_is_left_out_also_where_nearly_all_is_backgrou
         return ((size - np.hypot(xs - 2050, ys - 2030)) / window.downsample).astype(np.float32)
 
     fine = Window(1026, 1006, 8, 256)
-    fused = fuse(disc(80, COARSE), COARSE, [[(fine, disc(radius, fine))]])
-    assert fused.distrusted == (left_out,)
+    mosaic = build_mosaic(disc(80, COARSE), COARSE, [[(fine, disc(radius, fine))]])
+    assert mosaic.rejected == (left_out,)
 
 
 def test_the_coarse_answer_has_a_vote_too_and_each_finer_scale_less_than_the_one_before():
     coarse = logits("disc", COARSE)
-    (fields,) = rings(coarse, COARSE, SLIDE, Goal(8.0, 10_000)).scales
+    (fields,) = border_windows(coarse, COARSE, SLIDE, ResolvedRefinement(8.0, 10_000)).levels
     fine = [(field.high, logits("disc", field.high)) for field in fields]
     moved = {
-        count: fuse(coarse, COARSE, [[(window, values + 2) for window, values in fine]] * count).logits
-        - fuse(coarse, COARSE, [fine] * count).logits
+        count: build_mosaic(coarse, COARSE, [[(window, values + 2) for window, values in fine]] * count).logits
+        - build_mosaic(coarse, COARSE, [fine] * count).logits
         for count in (1, 3)
     }
     assert moved[1].max() == pytest.approx(2 / 2, abs=0.01)
@@ -147,13 +147,13 @@ def test_the_coarse_answer_has_a_vote_too_and_each_finer_scale_less_than_the_one
 def test_deep_inside_the_coarse_answer_stands():
     coarse = logits("disc", COARSE)
     holed = []
-    for fields in rings(coarse, COARSE, SLIDE, Goal(1.0, 10_000)).scales:
+    for fields in border_windows(coarse, COARSE, SLIDE, ResolvedRefinement(1.0, 10_000)).levels:
         holed.append([])
         for field in fields:
             values = logits("disc", field.high)
             values[distance("disc", *_grid(field.high)) > 16 * 7] = -5  # more than the band away from the border
             holed[-1].append((field.high, values))
-    made = outline(fuse(coarse, COARSE, holed).logits, COARSE, SLIDE)
+    made = outline(build_mosaic(coarse, COARSE, holed).logits, COARSE, SLIDE)
     assert not any(part.interiors for part in made.geometry.geoms)
 
 
@@ -164,43 +164,44 @@ def _grid(window):
 
 def test_rings_keep_to_their_bound_and_say_so():
     coarse = logits("disc", COARSE)
-    free = rings(coarse, COARSE, SLIDE, Goal(1.0, 10_000))
-    assert not free.limited
-    assert [{field.high.downsample for field in fields} for fields in free.scales] == [{8.0}, {4.0}, {2.0}, {1.0}]
-    sizes = [len(fields) for fields in free.scales]
-    assert rings(coarse, COARSE, SLIDE, Goal(1.0, sum(sizes))) == free
-    bounded = rings(coarse, COARSE, SLIDE, Goal(1.0, sum(sizes) - 1))
-    assert bounded.limited
-    assert bounded.scales == free.scales[:3]
-    assert rings(coarse, COARSE, SLIDE, Goal(1.0, 1)) == type(free)((), limited=True)
-    assert rings(coarse, COARSE, SLIDE, Goal(16.0, 64)) == type(free)((), limited=False)
-    for fields in free.scales:
+    free = border_windows(coarse, COARSE, SLIDE, ResolvedRefinement(1.0, 10_000))
+    assert not free.truncated
+    assert [{field.high.downsample for field in fields} for fields in free.levels] == [{8.0}, {4.0}, {2.0}, {1.0}]
+    sizes = [len(fields) for fields in free.levels]
+    assert border_windows(coarse, COARSE, SLIDE, ResolvedRefinement(1.0, sum(sizes))) == free
+    bounded = border_windows(coarse, COARSE, SLIDE, ResolvedRefinement(1.0, sum(sizes) - 1))
+    assert bounded.truncated
+    assert bounded.levels == free.levels[:3]
+    assert border_windows(coarse, COARSE, SLIDE, ResolvedRefinement(1.0, 1)) == type(free)((), truncated=True)
+    assert border_windows(coarse, COARSE, SLIDE, ResolvedRefinement(16.0, 64)) == type(free)((), truncated=False)
+    for fields in free.levels:
         rows = [(field.high.y, field.high.x) for field in fields]
         assert rows == sorted(rows)
 
 
-def test_how_fine_is_told_by_the_masks_cells_whatever_the_size_of_the_models_images():
+def test_fineness_follows_from_the_masks_cells_whatever_the_size_of_the_models_images():
     """A model of 1,024 px has four pixels to a cell of its mask."""
     coarse = logits("disc", COARSE)
     small, large = (
-        rings(coarse, Window(0, 0, COARSE.extent / size, size), SLIDE, Goal(4.0, 10_000)) for size in (256, 1024)
+        border_windows(coarse, Window(0, 0, COARSE.extent / size, size), SLIDE, ResolvedRefinement(4.0, 10_000))
+        for size in (256, 1024)
     )
-    assert len(small.scales) == 2
-    for one, other in zip(small.scales, large.scales, strict=True):
+    assert len(small.levels) == 2
+    for one, other in zip(small.levels, large.levels, strict=True):
         assert [field.high.region for field in one] == [field.high.region for field in other]
         assert {field.high.size for field in other} == {1024}
 
 
 @pytest.mark.parametrize(("seen", "wanted"), [(1e-320, 1 / 64), (1e300, 2.0**18), (2.0, 2.0)])
 def test_a_view_of_any_scale_gives_a_goal(seen, wanted):
-    goal = Refinement().goal(Viewport(Box(0, 0, 100, 100), seen), 256)
-    assert goal == Goal(wanted, 64)
-    rings(logits("disc", COARSE), COARSE, SLIDE, goal)
+    refinement = Refinement().resolve(Viewport(Box(0, 0, 100, 100), seen), 256)
+    assert refinement == ResolvedRefinement(wanted, 64)
+    border_windows(logits("disc", COARSE), COARSE, SLIDE, refinement)
 
 
 def test_every_place_of_the_border_lies_in_the_middle_of_a_window():
     coarse = logits("lobes", COARSE)
-    fields = rings(coarse, COARSE, SLIDE, Goal(2.0, 10_000)).scales[-1]
+    fields = border_windows(coarse, COARSE, SLIDE, ResolvedRefinement(2.0, 10_000)).levels[-1]
     border = shapely.get_coordinates(outline(coarse, COARSE, SLIDE).geometry)
     centers = np.array([(field.high.center.x, field.high.center.y) for field in fields])
     off = np.abs(border[:, None] - centers[None]).max(-1).min(1) / fields[0].high.extent
@@ -209,8 +210,8 @@ def test_every_place_of_the_border_lies_in_the_middle_of_a_window():
 
 def test_a_window_beside_the_object_is_not_asked():
     coarse = logits("disc", COARSE)
-    assert question(coarse, COARSE, Window(0, 0, 1, 256)) is None
-    asked = question(coarse, COARSE, Window(2050 - 128, 1006 - 128, 1, 256))
+    assert refinement_prompt(coarse, COARSE, Window(0, 0, 1, 256)) is None
+    asked = refinement_prompt(coarse, COARSE, Window(2050 - 128, 1006 - 128, 1, 256))
     assert asked.box is not None
     assert {point.positive for point in asked.points} == {True, False}
     for point in asked.points:
@@ -221,7 +222,7 @@ def test_a_window_beside_the_object_is_not_asked():
 def test_a_mosaic_of_a_region_cut_by_the_field_says_that_it_is_cut():
     window = Window(500, 500, 8, 256)
     coarse = logits("disc", window)
-    scales = rings(coarse, window, SLIDE, Goal(1.0, 10_000)).scales
-    fine = [[(field.high, logits("disc", field.high)) for field in fields] for fields in scales]
-    fused = fuse(coarse, window, fine)
-    assert outline(fused.logits, fused.window, SLIDE).touches_window_edge
+    levels = border_windows(coarse, window, SLIDE, ResolvedRefinement(1.0, 10_000)).levels
+    fine = [[(field.high, logits("disc", field.high)) for field in fields] for fields in levels]
+    mosaic = build_mosaic(coarse, window, fine)
+    assert outline(mosaic.logits, mosaic.window, SLIDE).touches_window_edge

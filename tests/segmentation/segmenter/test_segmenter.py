@@ -5,9 +5,9 @@ import asyncio
 import pytest
 import shapely
 
-from support.drawn_slide import DrawnSlide, opened
+from support.drawn_slide import AnnotatedSlide, opened
 from support.fake_engine import FakeModels
-from wsisam_server.core.answers import Level
+from wsisam_server.core.answers import RefinementLevel
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box, Point, SlideSize, Window
 from wsisam_server.core.pixels import PixelsNeededError
@@ -92,7 +92,7 @@ async def segmenter(tmp_path, models, heard):
 
 @pytest.fixture
 def slide():
-    return DrawnSlide((4000, 3000), Box(-2, -2, -1, -1), [CELL, (1200.0, 800.0)])
+    return AnnotatedSlide((4000, 3000), Box(-2, -2, -1, -1), [CELL, (1200.0, 800.0)])
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def ask(segmenter, slide, tmp_path, monkeypatch):
     slide_id = opened(segmenter, slide, tmp_path / "drawn.png", monkeypatch)
 
     async def asked(prompt=BOX, **more):
-        how = {name: more.pop(name) for name in ("watcher", "field") if name in more}
+        how = {name: more.pop(name) for name in ("listener", "field") if name in more}
         return await segmenter.segment(Request(slide_id, prompt, **more), **how)
 
     return asked
@@ -185,7 +185,7 @@ async def test_an_earlier_answer_is_fed_back_in_its_own_field_only(ask, engine):
     assert engine.asked[-1].mask is None
 
 
-async def test_dust_is_left_out_unless_it_is_wanted(ask):
+async def test_tiny_components_are_left_out_by_default(ask):
     away = SlidePrompt(box=Box(960, 760, 1240, 840))
     both = await ask(away)
     assert len(both.outline.geometry.geoms) == 2
@@ -196,7 +196,7 @@ async def test_dust_is_left_out_unless_it_is_wanted(ask):
 async def test_a_border_is_refined_in_finer_windows_within_the_bound(ask):
     coarse = await ask(choice=AtDownsample(8.0))
     fine = await ask(choice=AtDownsample(8.0), refinement=Refinement(downsample=1.0, max_windows=4))
-    assert coarse.levels == (Level(8.0, 1),)
+    assert coarse.levels == (RefinementLevel(8.0, 1),)
     assert fine.levels[-1].downsample < 8.0
     assert sum(level.windows for level in fine.levels[1:]) <= 4
     assert agreement(fine) > agreement(coarse)

@@ -9,8 +9,8 @@ import pytest
 
 from wsisam_server.client import server_error
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.service.identity import Pace
-from wsisam_server.service.interceptors import Access, BoundaryInterceptor, Gate, normalized
+from wsisam_server.service.identity import RateLimiter
+from wsisam_server.service.interceptors import Access, BoundaryInterceptor, ReadinessGate, normalized
 
 
 def failing(error):
@@ -82,10 +82,10 @@ def serving():
     }
 
     async def begin():
-        gate = Gate()
+        gate = ReadinessGate()
         gate.open()
-        access = Access(None, required=False, streams=8, pace=Pace(1000, 1000))
-        server = grpc.aio.server(interceptors=(BoundaryInterceptor("/wsisam.", gate, access, lambda _: (), ()),))
+        access = Access(None, required=False, streams=8, rate_limiter=RateLimiter(1000, 1000))
+        server = grpc.aio.server(interceptors=(BoundaryInterceptor("/wsisam.", gate, access, ()),))
         handler = grpc.method_handlers_generic_handler("wsisam.v1.Segmentation", segmentation)
         server.add_generic_rpc_handlers((handler,))
         port = server.add_insecure_port("127.0.0.1:0")

@@ -37,9 +37,9 @@ def written():
 
 def failures():
     file = FileNotFoundError(2, "No such file or directory", PATH)
-    yield WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(file), place=PATH)
-    yield WsiSamServerError(Reason.SLIDE_NOT_FOUND, private=f"cannot open {PATH.rpartition('/')[2]}", place=PATH)
-    yield WsiSamServerError(Reason.SLIDE_NOT_FOUND, place=PATH)
+    yield WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(file), path=PATH)
+    yield WsiSamServerError(Reason.SLIDE_NOT_FOUND, private=f"cannot open {PATH.rpartition('/')[2]}", path=PATH)
+    yield WsiSamServerError(Reason.SLIDE_NOT_FOUND, path=PATH)
     try:
         raise file
     except OSError as error:

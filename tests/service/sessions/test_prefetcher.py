@@ -74,7 +74,7 @@ def test_a_look_elsewhere_keeps_what_is_done_and_drops_the_rest():
     run(scenario)
 
 
-def test_what_is_wanted_again_stays():
+def test_a_field_that_is_needed_again_stays():
     async def scenario(fields, encoder):
         fields.look([A, B])
         await turns()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from support.drawn_slide import DrawnSlide, opened
+from support.drawn_slide import AnnotatedSlide, opened
 from support.fake_engine import FakeModels
 from wsisam_server.annotations.store import Commit
 from wsisam_server.core.errors import Reason, WsiSamServerError
@@ -15,7 +15,7 @@ from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.core.requests import Request
 from wsisam_server.core.settings import Limits
 from wsisam_server.segmentation.segmenter import Segmenter
-from wsisam_server.service.identity import Pace
+from wsisam_server.service.identity import RateLimiter
 from wsisam_server.service.sessions.admission import Admission
 from wsisam_server.service.sessions.commit_service import CommitService
 from wsisam_server.service.sessions.events import Failed, OutlineReady, WaitingForEncoder
@@ -35,7 +35,7 @@ def models():
 
 @pytest.fixture
 def slide():
-    return DrawnSlide((4000, 3000), Box(-2, -2, -1, -1), [CELL])
+    return AnnotatedSlide((4000, 3000), Box(-2, -2, -1, -1), [CELL])
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def events():
 
 @pytest.fixture
 def admission():
-    return Admission(Pace(1000, 1000), LIMITS)
+    return Admission(RateLimiter(1000, 1000), LIMITS)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def answers(events):
     ]
 
 
-async def test_a_prompt_that_waits_for_an_encoder_is_told_so_and_answered(session, events):
+async def test_a_prompt_that_waits_for_an_encoder_emits_that_and_is_answered(session, events):
     ask(session, "a", 1, BOX)
     await session.idle()
     assert events[0] == WaitingForEncoder("a", 1)

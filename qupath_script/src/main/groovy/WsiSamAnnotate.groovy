@@ -8,7 +8,9 @@
  * those of class Region* or Ignore*; points of class Ignore* are negative clicks for what they lie in or near.
  */
 import io.wsisam.qupath.Notes
+import io.wsisam.qupath.OpenProjects
 import io.wsisam.qupath.Refine
+import io.wsisam.qupath.SavedData
 import io.wsisam.script.Arguments
 import io.wsisam.script.Settings
 import qupath.lib.gui.QuPathGUI
@@ -38,6 +40,9 @@ def imageData = getCurrentImageData()
 if (imageData == null)
     throw new IllegalStateException('WsiSamAnnotate needs an open image.')
 def gui = QuPathGUI.getInstance()
+OpenProjects.announce(gui)
 def onScreen = gui != null && gui.getAllViewers().any { it.getImageData().is(imageData) }     // false in 'Run for project'
+if (!onScreen)
+    SavedData.refuseUnreadable(getProject()?.getEntry(imageData), imageData)
 def said = Refine.run(imageData, parameters, onScreen ? new TaskRunnerFX(gui).makeProgressMonitor() : null)
 onScreen ? Notes.show(said) : println("${imageData.getServer().getMetadata().getName()}: ${said}")

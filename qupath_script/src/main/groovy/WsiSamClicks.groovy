@@ -14,6 +14,7 @@ import io.wsisam.client.segmentation.BoxPrompt
 import io.wsisam.client.segmentation.SessionState
 import io.wsisam.qupath.AnnotationController
 import io.wsisam.qupath.Notes
+import io.wsisam.qupath.OpenProjects
 import io.wsisam.qupath.PreviewOverlay
 import io.wsisam.script.ClassChoice
 import io.wsisam.script.Settings
@@ -86,6 +87,7 @@ boolean isOpposite(MouseEvent e) {
 // ---------------------------------------------------------------------------------------------------------------------
 
 def qupath = QuPathGUI.getInstance()
+OpenProjects.announce(qupath)
 if (qupath == null)
     println 'WsiSamClicks needs QuPath\'s window. Use WsiSamAnnotate without one.'
 else {

@@ -7,7 +7,9 @@
  * What is found becomes children of the annotation. What is there already stays, and nothing is proposed in its place.
  */
 import io.wsisam.qupath.Notes
+import io.wsisam.qupath.OpenProjects
 import io.wsisam.qupath.Propose
+import io.wsisam.qupath.SavedData
 import io.wsisam.script.Arguments
 import io.wsisam.script.Settings
 import qupath.lib.gui.QuPathGUI
@@ -42,6 +44,9 @@ def imageData = getCurrentImageData()
 if (imageData == null)
     throw new IllegalStateException('WsiSamEverything needs an open image.')
 def gui = QuPathGUI.getInstance()
+OpenProjects.announce(gui)
 def onScreen = gui != null && gui.getAllViewers().any { it.getImageData().is(imageData) }     // false in 'Run for project'
+if (!onScreen)
+    SavedData.refuseUnreadable(getProject()?.getEntry(imageData), imageData)
 def said = Propose.run(imageData, parameters, onScreen ? new TaskRunnerFX(gui).makeProgressMonitor() : null)
 onScreen ? Notes.show(said) : println("${imageData.getServer().getMetadata().getName()}: ${said}")

@@ -9,8 +9,10 @@
  * changes nothing until it is settled with resolve=store or resolve=qupath.
  */
 import io.wsisam.client.annotations.SyncOptions
-import io.wsisam.qupath.Delivery
+import io.wsisam.qupath.AnnotationWriter
 import io.wsisam.qupath.Notes
+import io.wsisam.qupath.OpenProjects
+import io.wsisam.qupath.SavedData
 import io.wsisam.qupath.Steps
 import io.wsisam.qupath.StoreSync
 import io.wsisam.script.Arguments
@@ -43,42 +45,71 @@ if (!directions.containsKey(parameters.direction) || !sides.containsKey(paramete
 def project = getProject()
 def options = new SyncOptions(parameters.author, project?.getName() ?: '', directions[parameters.direction], sides[parameters.resolve], parameters.dryRun)
 def gui = QuPathGUI.getInstance()
+OpenProjects.announce(gui)
 def open = gui == null ? [] : gui.getAllViewers().collect { it.getImageData() }.findAll { it != null }
 def current = getCurrentImageData()
 def lines = []
-Steps.withClient { client ->
-    def sync = new StoreSync(client, options)
-    def one = { imageData, name ->
-        try {
-            def done = sync.run(imageData)
-            lines << "${name}: ${done.said}".toString()
-            return done.changed
-        } catch (Exception problem) {
-            lines << "${name}: not synced: ${problem.getMessage()}".toString()
-            return false
+def unreadable = null
+try {
+    Steps.withClient { client ->
+        def sync = new StoreSync(client, options, project)
+        /** Whether the image was changed. Each image stands alone: whatever is wrong with one, the others are synced. */
+        def one = { String name, Closure<Boolean> work ->
+            try {
+                return work()
+            } catch (InterruptedException stopped) {
+                throw stopped
+            } catch (Throwable problem) {
+                def causes = [problem]
+                while (causes.last().getCause() != null && causes.size() < 5)
+                    causes << causes.last().getCause()
+                lines << "${name}: not synced: ${causes.collect { it.getMessage() ?: it.toString() }.unique().join(': ')}".toString()
+                return false
+            }
         }
-    }
-    if (project == null || gui == null || (current != null && !open.any { it.is(current) })) {
-        if (current == null)
-            throw new IllegalStateException('WsiSamSync needs an open project or image.')
-        one(current, current.getServer().getMetadata().getName())
-        return
-    }
-    project.getImageList().each { entry ->
-        def shown = open.find { project.getEntry(it) == entry }
-        def imageData
-        try {
-            imageData = shown ?: Delivery.read(entry)
-        } catch (Exception unreadable) {
-            lines << "${entry.getImageName()}: not synced: ${unreadable.getMessage()}".toString()
+        def synced = { imageData, entry, String name ->
+            def done = sync.run(imageData, entry)
+            lines << "${name}: ${done.said}".toString()
+            done.changed
+        }
+        if (project == null || gui == null || (current != null && !open.any { it.is(current) })) {
+            if (current == null)
+                throw new IllegalStateException('WsiSamSync needs an open project or image.')
+            def entry = project?.getEntry(current)
+            def name = current.getServerMetadata().getName()
+            one(name) {
+                unreadable = SavedData.problem(entry, current.isChanged() ? null : current, entry != null && sync.hadData(entry))
+                if (unreadable)
+                    throw new IOException(unreadable)
+                synced(current, entry, name)
+            }
+            if (unreadable)
+                SavedData.keep(entry)?.with { lines << "${name}: the file is kept as ${it}".toString() }
             return
         }
-        if (one(imageData, entry.getImageName()))
-            entry.saveImageData(imageData)
-        if (shown == null)
-            imageData.getServer().close()
+        project.getImageList().each { entry ->
+            def shown = open.find { project.getEntry(it) == entry }
+            def imageData = null
+            try {
+                one(entry.getImageName()) {
+                    def problem = shown == null ? null : SavedData.problem(entry, null, sync.hadData(entry))
+                    if (problem)
+                        throw new IOException(problem)
+                    imageData = shown ?: AnnotationWriter.read(entry, sync.hadData(entry))
+                    if (synced(imageData, entry, entry.getImageName()))
+                        entry.saveImageData(imageData)
+                }
+            } finally {
+                if (shown == null)
+                    one(entry.getImageName()) { imageData?.close() }
+            }
+        }
     }
+} finally {
+    lines.each { println(it) }
 }
-lines.each { println(it) }
+// Run for project and QuPath without a window save the image after this, unless the script fails: never over what cannot be read.
+if (unreadable)
+    throw new IllegalStateException("${unreadable}. Nothing was synced, and nothing must be saved.")
 if (gui != null && lines)
     Notes.show(lines.size() == 1 ? lines[0] : "WSI-SAM synced ${lines.size()} images; the log says what was done.\n${lines.take(5).join('\n')}")

@@ -5,6 +5,6 @@ Everything is in level-0 pixels, as in QuPath. It must never know of messages, n
 """
 
 from wsisam_server.annotations.formats.errors import FormatError, FrameError
-from wsisam_server.annotations.formats.found import Found
+from wsisam_server.annotations.formats.parsed import ParsedFile
 
-__all__ = ["FormatError", "Found", "FrameError"]
+__all__ = ["FormatError", "FrameError", "ParsedFile"]

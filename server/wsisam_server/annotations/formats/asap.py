@@ -10,7 +10,7 @@ import shapely
 
 from wsisam_server.annotations.formats import markup, shapes
 from wsisam_server.annotations.formats.errors import FormatError, LeftOutError
-from wsisam_server.annotations.formats.found import Found, place, short
+from wsisam_server.annotations.formats.parsed import ParsedFile, position_of, short
 from wsisam_server.annotations.store import Content, PathClass
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _AREA: Final = 3
 _COLOR: Final = re.compile(r"#([0-9A-Fa-f]{6})(?:[0-9A-Fa-f]{2})?")
 
 
-def read(data: str | bytes, slide_id: str, project: str = "", origin: tuple[float, float] = (0, 0)) -> Found:
+def read(data: str | bytes, slide_id: str, project: str = "", origin: tuple[float, float] = (0, 0)) -> ParsedFile:
     """The annotations in ASAP's XML. Its groups become classes.
 
     Args:
@@ -55,10 +55,10 @@ def read(data: str | bytes, slide_id: str, project: str = "", origin: tuple[floa
     if root.tag != ROOT:
         hint = "; it looks like Aperio ImageScope's" if root.tag == OTHER_ROOT else ""
         raise FormatError(f"this is not ASAP's XML: it begins with <{short(root.tag)}>{hint}")
-    found = Found()
+    found = ParsedFile()
     colors = {group.get("Name", ""): _rgb(group, found) for group in root.iterfind("AnnotationGroups/Group")}
     for number, element in enumerate(root.iterfind("Annotations/Annotation"), 1):
-        where = place("annotation", number, name=element.get("Name"))
+        where = position_of("annotation", number, name=element.get("Name"))
         try:
             shape = _shape(element, origin)
         except LeftOutError as error:
@@ -114,7 +114,7 @@ def marked(marks: list[ET.Element]) -> NDArray[np.float64]:
     return np.array(rows, np.float64).reshape(-1, 2)
 
 
-def _rgb(group: ET.Element, found: Found) -> int | None:
+def _rgb(group: ET.Element, found: ParsedFile) -> int | None:
     """A colour such as #64FE2E, the one form that ASAP writes; anything else is none."""
     value = group.get("Color")
     matched = _COLOR.fullmatch(value or "")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from wsisam_server.annotations.formats import provenance, shapes, values
 from wsisam_server.annotations.formats.errors import FormatError, LeftOutError, UnreadableError
-from wsisam_server.annotations.formats.found import Found, place, short
+from wsisam_server.annotations.formats.parsed import ParsedFile, position_of, short
 from wsisam_server.annotations.store import Content, PathClass
 from wsisam_server.core.shapes import collection, feature
 
@@ -43,7 +43,7 @@ def write(annotations: Iterable[Annotation]) -> str:
     return json.dumps(collection(map(_feature, annotations)), ensure_ascii=False)
 
 
-def read(text: str, slide_id: str, project: str = "") -> Found:
+def read(text: str, slide_id: str, project: str = "") -> ParsedFile:
     """The annotations in a GeoJSON text, also those that lie below others.
 
     It may be a collection, a list of features, one feature, a bare geometry, or a hierarchy as QuPath writes it.
@@ -57,13 +57,13 @@ def read(text: str, slide_id: str, project: str = "") -> Found:
     Raises:
         FormatError: it is no GeoJSON.
     """
-    found = Found()
+    found = ParsedFile()
     for number, item in enumerate(_objects(_top(_parsed(text))), 1):
         said = _dict(item.get("properties")) if isinstance(item, dict) else {}
         written_id = item.get("id", said.get("id")) if isinstance(item, dict) else None
-        where = place("feature", number, written_id, said.get("name"))
+        where = position_of("feature", number, written_id, said.get("name"))
         try:
-            _take(found, item, said, _Place(written_id, where), slide_id, project)
+            _take(found, item, said, _Position(written_id, where), slide_id, project)
         except LeftOutError as error:
             found.leave_out(error.what, where, error.why)
         except RecursionError:
@@ -71,7 +71,7 @@ def read(text: str, slide_id: str, project: str = "") -> Found:
     return found
 
 
-class _Place:
+class _Position:
     """Which feature it is: its id as written, and where it is, in words."""
 
     __slots__ = ("id", "words")
@@ -169,7 +169,7 @@ def _kind(written_id: Any, said: dict[str, Any]) -> str:
     return known or _OLD_KINDS.get(written_id if isinstance(written_id, str) else "", "annotation")
 
 
-def _take(found: Found, item: Any, said: dict[str, Any], at: _Place, slide_id: str, project: str) -> None:
+def _take(found: ParsedFile, item: Any, said: dict[str, Any], at: _Position, slide_id: str, project: str) -> None:
     if not isinstance(item, dict):
         raise LeftOutError("entries that are no features", f"it is no feature: {short(item)}")
     if _kind(at.id, said) != "annotation":

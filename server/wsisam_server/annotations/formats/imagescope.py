@@ -9,7 +9,7 @@ import shapely
 
 from wsisam_server.annotations.formats import asap, markup, shapes
 from wsisam_server.annotations.formats.errors import FormatError, LeftOutError
-from wsisam_server.annotations.formats.found import Found, place, short
+from wsisam_server.annotations.formats.parsed import ParsedFile, position_of, short
 from wsisam_server.annotations.store import Content, PathClass
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _QUARTER: Final = 16
 """Segments of a quarter of an ellipse, of which two corners are written."""
 
 
-def read(data: str | bytes, slide_id: str, project: str = "", origin: tuple[float, float] = (0, 0)) -> Found:
+def read(data: str | bytes, slide_id: str, project: str = "", origin: tuple[float, float] = (0, 0)) -> ParsedFile:
     """The areas in ImageScope's XML. A layer's name becomes the class, a negative region a hole in what it lies in.
 
     Args:
@@ -46,21 +46,21 @@ def read(data: str | bytes, slide_id: str, project: str = "", origin: tuple[floa
     root = markup.parse(data)
     if root.tag != ROOT:
         raise FormatError(f"this is not ImageScope's XML: it begins with <{short(root.tag)}>")
-    found = Found()
+    found = ParsedFile()
     for number, layer in enumerate(root.iterfind("Annotation"), 1):
         _layer(found, layer, f"layer {number}, region", slide_id, project, origin)
     return found
 
 
 def _layer(
-    found: Found, layer: ET.Element, kind: str, slide_id: str, project: str, origin: tuple[float, float]
+    found: ParsedFile, layer: ET.Element, kind: str, slide_id: str, project: str, origin: tuple[float, float]
 ) -> None:
     positive: list[tuple[NDArray[np.float64], str, str]] = []
     negative: list[tuple[NDArray[np.float64], str]] = []
     for number, region in enumerate(layer.iterfind("Regions/Region"), 1):
         name = region.get("Text", "")
         name = "" if name == "null" else name
-        where = place(kind, number, name=name)
+        where = position_of(kind, number, name=name)
         try:
             border = _border(region) - np.asarray(origin, np.float64)
         except LeftOutError as error:
@@ -107,7 +107,7 @@ def _round(x0: float, y0: float, x1: float, y1: float) -> NDArray[np.float64]:
 
 
 def _holes(
-    found: Found, borders: list[NDArray[np.float64]], negative: list[tuple[NDArray[np.float64], str]]
+    found: ParsedFile, borders: list[NDArray[np.float64]], negative: list[tuple[NDArray[np.float64], str]]
 ) -> list[list[NDArray[np.float64]]]:
     """For each border, the negative regions that lie in it: each in the smallest one that holds its first vertex."""
     holes: list[list[NDArray[np.float64]]] = [[] for _ in borders]
@@ -123,7 +123,7 @@ def _holes(
     return holes
 
 
-def _path_class(layer: ET.Element, found: Found, kind: str) -> PathClass | None:
+def _path_class(layer: ET.Element, found: ParsedFile, kind: str) -> PathClass | None:
     described = next(
         (one.get("Value", "") for one in layer.iterfind("Attributes/Attribute") if one.get("Name") == "Description"), ""
     )

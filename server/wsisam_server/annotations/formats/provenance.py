@@ -10,7 +10,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from wsisam_server.annotations.store import Provenance, Scale
+from wsisam_server.annotations.store import Level, Provenance
 from wsisam_server.core.geometry import Box, FieldPair, Point, Window
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 
@@ -134,8 +134,8 @@ def _finite(text: str) -> float:
     return number
 
 
-def _to_scale(downsample: float, windows: float) -> Scale:
-    return Scale(float(downsample), int(windows))
+def _to_scale(downsample: float, windows: float) -> Level:
+    return Level(float(downsample), int(windows))
 
 
 def _number(value: float) -> float:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from wsisam_server.annotations.formats import asap, geojson, imagescope, markup
 from wsisam_server.annotations.formats.errors import FormatError, FrameError
-from wsisam_server.annotations.formats.found import short
+from wsisam_server.annotations.formats.parsed import short
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wsisam_server.annotations.formats.found import Found
+    from wsisam_server.annotations.formats.parsed import ParsedFile
 
     Origin = Callable[[], tuple[float, float] | None]
 
@@ -23,7 +23,9 @@ _BEFORE: Final = codecs.BOM_UTF8 + codecs.BOM_UTF16_LE + b"\0 \t\r\n"
 """Bytes that may stand before the first letter of a text."""
 
 
-def read(data: bytes, slide_id: str, project: str = "", *, origin: Origin = lambda: None, kind: str = "auto") -> Found:
+def read(
+    data: bytes, slide_id: str, project: str = "", *, origin: Origin = lambda: None, kind: str = "auto"
+) -> ParsedFile:
     """The annotations in a file that is not packed.
 
     Args:
@@ -46,7 +48,7 @@ def read(data: bytes, slide_id: str, project: str = "", *, origin: Origin = lamb
     module, program = (asap, "ASAP") if kind == "asap" else (imagescope, "ImageScope")
     if start is None:
         raise FrameError(program)
-    found: Found = module.read(data, slide_id, project, start)
+    found: ParsedFile = module.read(data, slide_id, project, start)
     return found
 
 

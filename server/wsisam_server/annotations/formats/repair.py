@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import shapely
 
-from wsisam_server.core.shapes import Mender, TangledError, polygonal
+from wsisam_server.core.shapes import GeometryRepairer, GeometryRepairError, polygonal
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -49,8 +49,8 @@ def repaired(draft: Draft) -> Draft | None:
         return draft
     if shape.geom_type in {"Polygon", "MultiPolygon"}:
         try:
-            valid: BaseGeometry = Mender().mended(polygonal(shape))
-        except TangledError:
+            valid: BaseGeometry = GeometryRepairer().repair(polygonal(shape))
+        except GeometryRepairError:
             return None
     else:
         valid = shapely.make_valid(shape)

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from wsisam_server.annotations.formats.errors import LeftOutError, UnreadableError
-from wsisam_server.annotations.formats.found import short
+from wsisam_server.annotations.formats.parsed import short
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

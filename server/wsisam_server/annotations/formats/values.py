@@ -12,7 +12,7 @@ import re
 from typing import Any, Final
 
 from wsisam_server.annotations.formats.errors import UnreadableError
-from wsisam_server.annotations.formats.found import short
+from wsisam_server.annotations.formats.parsed import short
 
 _BYTE: Final = 255
 _RGB: Final = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wsisam_server.annotations.store.model import Provenance, Scale, scales_kept
+from wsisam_server.annotations.store.model import Level, Provenance, kept_levels
 
 if TYPE_CHECKING:
     import uuid
@@ -45,5 +45,5 @@ def provenance(prompt: SlidePrompt, outcome: Outcome) -> Provenance:
         prompt=prompt,
         field=outcome.field,
         score=outcome.score,
-        levels=scales_kept(Scale(level.downsample, level.windows) for level in outcome.levels),
+        levels=kept_levels(Level(level.downsample, level.windows) for level in outcome.levels),
     )

@@ -10,7 +10,7 @@ from wsisam_server.core.errors import Reason, WsiSamServerError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wsisam_server.annotations.store.model import Annotation, Draft, Target
+    from wsisam_server.annotations.store.model import Annotation, Draft, Patch, Target
 
 
 class StoreError(Exception):
@@ -26,7 +26,7 @@ class Conflict:
         stored: the annotation as it is, perhaps deleted.
     """
 
-    sent: Draft | Target
+    sent: Draft | Patch | Target
     stored: Annotation
 
 

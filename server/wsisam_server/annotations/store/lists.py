@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import uuid
 
-    from wsisam_server.annotations.store.contract import Store
-    from wsisam_server.annotations.store.model import Annotation, Wanted
+    from wsisam_server.annotations.store.interface import Store
+    from wsisam_server.annotations.store.model import Annotation, AnnotationFilter
 
 PAGE: Final = 1000
 
 
 def listed(
-    store: Store, wanted: Wanted, *, after: int = 0, deleted: bool = False
+    store: Store, wanted: AnnotationFilter, *, after: int = 0, deleted: bool = False
 ) -> tuple[dict[uuid.UUID, Annotation], int]:
     """Annotations as they are now; of one that is changed while this reads, the later revision.
 

@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import shapely
 
 if TYPE_CHECKING:
     import uuid
@@ -63,7 +65,7 @@ class PathClass:
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class Level:
     """A scale at which a model looked at an object.
 
     Attributes:
@@ -79,12 +81,12 @@ class Scale:
 
     def __post_init__(self) -> None:
         if not 0 < self.downsample < math.inf:
-            raise ValueError(f"Scale needs a finite downsample > 0, not {self.downsample}")
+            raise ValueError(f"Level needs a finite downsample > 0, not {self.downsample}")
         if not 0 <= self.windows <= MOST_WINDOWS:
-            raise ValueError(f"Scale needs 0 to {MOST_WINDOWS} windows, not {self.windows}")
+            raise ValueError(f"Level needs 0 to {MOST_WINDOWS} windows, not {self.windows}")
 
 
-def scales_kept(scales: Iterable[Scale]) -> tuple[Scale, ...]:
+def kept_levels(scales: Iterable[Level]) -> tuple[Level, ...]:
     """What `Provenance` keeps of an answer's scales: nothing where its field's is the only one."""
     kept = tuple(scales)
     return kept if len(kept) > 1 else ()
@@ -109,7 +111,7 @@ class Provenance:
     prompt: SlidePrompt | None = None
     field: FieldPair | None = None
     score: float | None = None
-    levels: tuple[Scale, ...] = ()
+    levels: tuple[Level, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,8 @@ class Annotation:
         content: what it says.
         author: who made this revision.
         creator: who made the first one.
-        created: when, by the clock of the machine that stored it (UTC).
-        updated: when this revision was made.
+        create_time: when, by the clock of the machine that stored it (UTC).
+        update_time: when this revision was made.
     """
 
     id: uuid.UUID
@@ -170,8 +172,8 @@ class Annotation:
     content: Content
     author: str
     creator: str
-    created: datetime
-    updated: datetime
+    create_time: datetime
+    update_time: datetime
 
     @property
     def deleted(self) -> bool:
@@ -194,6 +196,36 @@ class Draft:
     expected: int = 0
 
 
+PATCH_FIELDS: Final = frozenset(
+    {"shape", "path_class", "rgb", "name", "project", "locked", "measurements", "metadata", "provenance"}
+)
+"""What of a `Content` can be changed by itself. An annotation stays on its slide."""
+
+_NO_SHAPE: Final = shapely.Point(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Some fields of an annotation, to be saved in place of what it has. Its other fields stay as they are.
+
+    Attributes:
+        expected: the revision that the change was made to; never 0: a new annotation has no fields that could stay.
+        fields: new values of fields of `Content`, by their names; one or more of `PATCH_FIELDS`. Maps are replaced
+            whole.
+        slide_id: the slide that the annotation is thought to lie on; empty when nobody says.
+    """
+
+    id: uuid.UUID
+    expected: int
+    fields: Mapping[str, Any]
+    slide_id: str = ""
+
+    @property
+    def content(self) -> Content:
+        """A content with these fields and no others; without a shape among them, its shape is some point."""
+        return Content(**{"slide_id": self.slide_id, "shape": _NO_SHAPE, **self.fields})
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """An annotation to be deleted or restored.
@@ -210,10 +242,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What became of a draft or a target.
+    """What became of a draft, a patch or a target; or what would.
 
     Attributes:
-        revision: the annotation's latest one.
+        revision: the annotation's latest one; 0 for one that would be new.
         unchanged: it was so already, and no revision was added.
     """
 
@@ -237,7 +269,21 @@ class SlideRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SlideSummary:
+    """A slide that holds annotations which somebody may see.
+
+    Attributes:
+        annotations: how many of them there are; deleted ones do not count.
+        revision: the newest that any of them has; a deletion counts.
+    """
+
+    slide: SlideRecord
+    annotations: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationFilter:
     """Which annotations: those that agree with everything that is not None.
 
     Attributes:

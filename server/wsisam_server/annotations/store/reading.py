@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from wsisam_server.annotations.store import chain, places, record, tables
+from wsisam_server.annotations.store import chain, record, slide_rows, tables
 from wsisam_server.annotations.store.model import Annotation, ChangeKind, Page
 from wsisam_server.annotations.store.shape import vertices
 from wsisam_server.annotations.store.standing import UNSAID, Standing
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from wsisam_server.annotations.store.classes import Spellings
-    from wsisam_server.annotations.store.model import Scope, Wanted
+    from wsisam_server.annotations.store.model import AnnotationFilter, Scope
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -106,7 +106,7 @@ def many(
     """Annotations as they are, by id; unknown ones are left out."""
     found = {}
     current = tables.revision.c.number == tables.annotation.c.revision
-    for ids in places.chunks(list(annotation_ids)):
+    for ids in slide_rows.chunks(list(annotation_ids)):
         query = _WHOLE.where(tables.annotation.c.id.in_(ids), current, *seen(scope))
         found.update(
             {
@@ -135,7 +135,7 @@ def standings(connection: sa.Connection, slide_id: str, scope: Scope | None) -> 
 
 def listing(
     connection: sa.Connection,
-    wanted: Wanted,
+    wanted: AnnotationFilter,
     after: int,
     limit: int,
     scope: Scope | None,
@@ -162,7 +162,12 @@ def listing(
 
 
 def changes(
-    connection: sa.Connection, wanted: Wanted, after: int, limit: int, scope: Scope | None, spellings: Spellings
+    connection: sa.Connection,
+    wanted: AnnotationFilter,
+    after: int,
+    limit: int,
+    scope: Scope | None,
+    spellings: Spellings,
 ) -> Page:
     """See `Store.changes`."""
     latest = _latest(connection, after)
@@ -183,7 +188,8 @@ def changes(
 
 def history(connection: sa.Connection, annotation_id: uuid.UUID, after: int, limit: int, scope: Scope | None) -> Page:
     """See `Store.history`."""
-    latest = one(connection, annotation_id, None, scope).revision
+    latest = _latest(connection, after)
+    one(connection, annotation_id, None, scope)
     query = _WHOLE.where(tables.revision.c.annotation_id == annotation_id, tables.revision.c.number > after).order_by(
         tables.revision.c.number
     )
@@ -208,7 +214,7 @@ def _latest(connection: sa.Connection, after: int) -> int:
     return latest
 
 
-def _slides(connection: sa.Connection, wanted: Wanted) -> list[int] | None:
+def _slides(connection: sa.Connection, wanted: AnnotationFilter) -> list[int] | None:
     """The slides' numbers; None for all."""
     if wanted.slide_id is None and wanted.uri is None:
         return None
@@ -216,17 +222,17 @@ def _slides(connection: sa.Connection, wanted: Wanted) -> list[int] | None:
     if wanted.slide_id is not None:
         query = query.where(tables.slide.c.slide_id == wanted.slide_id)
     if wanted.uri is not None:
-        query = query.join(tables.slide_uri).where(tables.slide_uri.c.digest == places.uri_digest(wanted.uri))
+        query = query.join(tables.slide_uri).where(tables.slide_uri.c.digest == slide_rows.uri_digest(wanted.uri))
     return list(connection.execute(query).scalars())
 
 
-def _classes(connection: sa.Connection, wanted: Wanted, spellings: Spellings) -> Collection[str] | None:
+def _classes(connection: sa.Connection, wanted: AnnotationFilter, spellings: Spellings) -> Collection[str] | None:
     """The names of the class; None for all classes."""
     return None if wanted.path_class is None else spellings.of(connection, wanted.path_class)
 
 
 def _conditions(
-    wanted: Wanted, table: sa.FromClause, slides: list[int] | None, classes: Collection[str] | None
+    wanted: AnnotationFilter, table: sa.FromClause, slides: list[int] | None, classes: Collection[str] | None
 ) -> Iterator[Condition]:
     column = table.c
     if slides is not None:
@@ -297,8 +303,8 @@ def _annotations(rows: Sequence[record.Columns]) -> tuple[Annotation, ...]:
                 content=content,
                 author=values["author"],
                 creator=values["creator"],
-                created=to_time(values["created"]),
-                updated=to_time(values["at"]),
+                create_time=to_time(values["created"]),
+                update_time=to_time(values["at"]),
             )
             for values, content in zip(rows, record.contents(rows), strict=True)
         )

@@ -7,7 +7,7 @@ import json
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from wsisam_server.annotations.store.model import Content, PathClass, Provenance, Scale, class_name
+from wsisam_server.annotations.store.model import Content, Level, PathClass, Provenance, class_name
 from wsisam_server.annotations.store.shape import canonical, from_wkb, pack, to_wkb, unpack
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box, FieldPair, Point, Window
@@ -77,13 +77,20 @@ COLUMNS: Final = (
 BOUNDS: Final = ("x0", "y0", "x1", "y1")
 """The shape's bounding box, for the index; it follows from the shape."""
 
+FIELD_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    **{name: (name,) for name in ("shape", "rgb", "name", "project", "locked", "measurements", "metadata")},
+    "path_class": ("class_name", "class_rgb"),
+    "provenance": ("model", "weights_hash", "score", "prompt", "field", "levels"),
+}
+"""The columns of each field of a content that can be changed by itself."""
+
 _TAG: Final = b"wsisam annotation 1\0"
 
 _KEYS: Final = tuple((name, f'"{name}":') for name in sorted(COLUMNS) if name != "shape")
 
 
 def columns(content: Content, wkb: bytes) -> Columns:
-    """A content, as `checks.drafts` returned it, column by column.
+    """A content, as `validation.drafts` returned it, column by column.
 
     Args:
         content: to be stored.
@@ -127,6 +134,13 @@ def digest(values: Columns) -> bytes:
     said = [key + _SAID.get(type(value), _json)(value) for name, key in _KEYS if (value := values[name]) is not None]
     text = f"{{{','.join(said)}}}".encode()
     return hashlib.sha256(b"".join((_TAG, len(text).to_bytes(8, "big"), text, values["shape"]))).digest()
+
+
+def text_length(values: Columns) -> int:
+    """Characters of all texts of a content, as `validation` counts them."""
+    whole = sum(len(values[name] or "") for name in ("class_name", "name", "project", "model", "weights_hash"))
+    metadata = _object(values["metadata"])
+    return whole + sum(map(len, (*_object(values["measurements"]), *metadata, *metadata.values())))
 
 
 def digest_of(content: Content) -> bytes:
@@ -272,7 +286,7 @@ def _field(field: FieldPair) -> list[float]:
     return [float(high.x), float(high.y), float(high.downsample), high.size]
 
 
-def _levels(levels: tuple[Scale, ...]) -> list[list[float]]:
+def _levels(levels: tuple[Level, ...]) -> list[list[float]]:
     return [[float(level.downsample), level.windows] for level in levels]
 
 
@@ -286,7 +300,7 @@ def _provenance(values: Columns) -> Provenance | None:
         prompt=None if prompt is None else _to_prompt(json.loads(prompt)),
         field=None if field is None else _to_field(*json.loads(field)),
         score=values["score"],
-        levels=() if levels is None else tuple(Scale(*level) for level in json.loads(levels)),
+        levels=() if levels is None else tuple(Level(*level) for level in json.loads(levels)),
     )
 
 

@@ -40,7 +40,7 @@ def saving(head: Head | None, expected: int, digest: bytes) -> Verdict:
     Args:
         head: the annotation as it is; None when there is none.
         expected: the revision that the draft was made to, 0 for a new one.
-        digest: of the draft's content.
+        digest: of the draft's content; of a patch, of the content as it is with the patch's fields.
     """
     if head is None:
         return Verdict.STORE if expected == 0 else Verdict.UNKNOWN

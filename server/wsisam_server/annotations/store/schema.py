@@ -27,6 +27,12 @@ _LOCK: Final = 0x77736973616D
 """PostgreSQL's advisory lock of whoever makes or migrates a store ("wsisam")."""
 
 
+def version_of(connection: sa.Connection) -> str:
+    """The version of a store's form, as its database says it; empty when it does not."""
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    return ", ".join(sorted(context.get_current_heads()))
+
+
 class State(Enum):
     """What a database holds."""
 
@@ -63,7 +69,7 @@ class Schema:
             # A PostgreSQL database may hold other programs' tables; a SQLite file is one program's.
             foreign = found if connection.dialect.name == "sqlite" else found & set(tables.metadata.tables)
             return State.FOREIGN if foreign else State.EMPTY
-        present = self._present(connection)
+        present = version_of(connection)
         if present == self.version:
             return State.CURRENT
         known = {script.revision for script in self._scripts.walk_revisions()}
@@ -108,7 +114,7 @@ class Schema:
             if state is not State.OLDER:
                 self._refuse(state, database)
                 return self.version, self.version
-            before = self._present(connection)
+            before = version_of(connection)
             self._migrate(connection)
             return before, self.version
 
@@ -118,10 +124,6 @@ class Schema:
             alembic.command.upgrade(self._config, "head")
         finally:
             del self._config.attributes["connection"]
-
-    def _present(self, connection: sa.Connection) -> str:
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        return ", ".join(sorted(context.get_current_heads()))
 
     def _lock(self, connection: sa.Connection) -> None:
         if connection.dialect.name == "postgresql":

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from wsisam_server.annotations.store import checks, classes, places, reading, writing
-from wsisam_server.annotations.store.contract import Store
-from wsisam_server.annotations.store.model import ChangeKind, Draft, Wanted, class_name
+from wsisam_server.annotations.store import classes, reading, schema, slide_rows, validation, writing
+from wsisam_server.annotations.store.interface import Store
+from wsisam_server.annotations.store.model import AnnotationFilter, ChangeKind, Draft, Patch, class_name
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Sequence
 
     from wsisam_server.annotations.store.database import Database
-    from wsisam_server.annotations.store.model import Annotation, Page, Saved, Scope, SlideRecord, Target
+    from wsisam_server.annotations.store.model import (
+        Annotation,
+        Page,
+        Saved,
+        Scope,
+        SlideRecord,
+        SlideSummary,
+        Target,
+    )
     from wsisam_server.annotations.store.standing import Standing
     from wsisam_server.core.settings import Limits
 
 
-class Checked(tuple[Draft, ...]):
+_SLIDES_AT_ONCE: Final = 1000
+
+
+class Checked(tuple[Draft | Patch, ...]):
     """Drafts that may be stored."""
 
     __slots__ = ()
@@ -35,6 +46,7 @@ class SqlStore(Store):
         self._spellings = classes.Spellings()
         with database.reading() as connection:
             self._identity = reading.identity(connection)
+            self._schema_version = schema.version_of(connection)
 
     def within(self, scope: Scope) -> SqlStore:
         """The same store for somebody for whom annotations outside a scope do not exist.
@@ -50,53 +62,75 @@ class SqlStore(Store):
         """See `Store`."""
         return self._identity
 
+    @property
+    def schema_version(self) -> str:
+        """See `Store`."""
+        return self._schema_version
+
     def head(self) -> int:
         """See `Store`."""
         with self._database.reading() as connection:
             return reading.head(connection)
 
     def save(
-        self, drafts: Sequence[Draft], *, author: str, request_id: str, slides: Collection[SlideRecord] = ()
+        self,
+        drafts: Sequence[Draft | Patch],
+        *,
+        author: str,
+        request_id: str,
+        slides: Collection[SlideRecord] = (),
+        validate_only: bool = False,
     ) -> list[Saved]:
         """See `Store`."""
-        checks.signature(author, request_id, self._limits)
-        checks.slides(slides, self._limits)
+        validation.signature(author, request_id, self._limits)
+        validation.slides(slides, self._limits)
         changes = writing.saving(self.checked(drafts))
         with self._database.writing() as connection:
             return writing.apply(
-                connection, changes, author=author, request_id=request_id, slides=slides, scope=self._scope
+                connection,
+                changes,
+                self._limits,
+                author=author,
+                request_id=request_id,
+                slides=slides,
+                scope=self._scope,
+                validate_only=validate_only,
             )
 
-    def checked(self, drafts: Sequence[Draft]) -> Checked:
+    def checked(self, drafts: Sequence[Draft | Patch]) -> Checked:
         """Drafts that `save` will not look at again: for who has a thread on which that keeps nobody waiting.
 
         Raises:
             WsiSamServerError: see `Store.save`.
         """
-        return drafts if isinstance(drafts, Checked) else Checked(checks.drafts(drafts, self._limits))
+        return drafts if isinstance(drafts, Checked) else Checked(validation.drafts(drafts, self._limits))
 
-    def delete(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
+    def delete(
+        self, targets: Sequence[Target], *, author: str, request_id: str, validate_only: bool = False
+    ) -> list[Saved]:
         """See `Store`."""
-        return self._targets(targets, ChangeKind.DELETED, author, request_id)
+        return self._targets(targets, ChangeKind.DELETED, author, request_id, validate_only=validate_only)
 
-    def restore(self, targets: Sequence[Target], *, author: str, request_id: str) -> list[Saved]:
+    def restore(
+        self, targets: Sequence[Target], *, author: str, request_id: str, validate_only: bool = False
+    ) -> list[Saved]:
         """See `Store`."""
-        return self._targets(targets, ChangeKind.RESTORED, author, request_id)
+        return self._targets(targets, ChangeKind.RESTORED, author, request_id, validate_only=validate_only)
 
     def get(self, annotation_id: uuid.UUID, revision: int | None = None) -> Annotation:
         """See `Store`."""
         with self._database.reading() as connection:
             return reading.one(connection, annotation_id, revision, self._scope)
 
-    def listing(self, wanted: Wanted, *, after: int, limit: int, deleted: bool = False) -> Page:
+    def listing(self, wanted: AnnotationFilter, *, after: int, limit: int, deleted: bool = False) -> Page:
         """See `Store`."""
-        checks.wanted(wanted)
+        validation.annotation_filter(wanted)
         with self._database.reading() as connection:
             return reading.listing(connection, wanted, after, limit, self._scope, self._spellings, deleted=deleted)
 
-    def changes(self, wanted: Wanted, *, after: int, limit: int) -> Page:
+    def changes(self, wanted: AnnotationFilter, *, after: int, limit: int) -> Page:
         """See `Store`."""
-        checks.wanted(wanted)
+        validation.annotation_filter(wanted)
         with self._database.reading() as connection:
             return reading.changes(connection, wanted, after, limit, self._scope, self._spellings)
 
@@ -107,7 +141,7 @@ class SqlStore(Store):
 
     def standings(self, slide_id: str) -> tuple[dict[uuid.UUID, Standing], int]:
         """See `Store`."""
-        checks.wanted(Wanted(slide_id=slide_id))
+        validation.annotation_filter(AnnotationFilter(slide_id=slide_id))
         with self._database.reading() as connection:
             return reading.standings(connection, slide_id, self._scope)
 
@@ -124,15 +158,45 @@ class SqlStore(Store):
     def slides(self, slide_ids: Collection[str]) -> list[SlideRecord]:
         """See `Store`."""
         with self._database.reading() as connection:
-            return places.slide_records(connection, slide_ids)
+            return slide_rows.slide_records(connection, slide_ids)
+
+    def slide_summaries(self) -> list[SlideSummary]:
+        """See `Store`."""
+        found: list[SlideSummary] = []
+        complete = False
+        while not complete:
+            page, complete = self.slide_page(after=found[-1].slide.slide_id if found else "", limit=_SLIDES_AT_ONCE)
+            found += page
+        return found
+
+    def slide_page(self, *, after: str, limit: int, slide_ids: Collection[str] = ()) -> tuple[list[SlideSummary], bool]:
+        """A part of `slide_summaries`, and whether it is the last one.
+
+        Args:
+            after: the last slide of the page before; empty for the first page.
+            limit: of slides in the page.
+            slide_ids: only these; empty for all.
+        """
+        with self._database.reading() as connection:
+            return slide_rows.summaries(connection, after, limit, slide_ids, reading.seen(self._scope))
 
     def close(self) -> None:
         """See `Store`."""
         self._database.close()
 
-    def _targets(self, targets: Sequence[Target], kind: ChangeKind, author: str, request_id: str) -> list[Saved]:
-        checks.signature(author, request_id, self._limits)
-        checks.targets(targets, self._limits)
+    def _targets(
+        self, targets: Sequence[Target], kind: ChangeKind, author: str, request_id: str, *, validate_only: bool
+    ) -> list[Saved]:
+        validation.signature(author, request_id, self._limits)
+        validation.targets(targets, self._limits)
         changes = [writing.Change(target, kind) for target in targets]
         with self._database.writing() as connection:
-            return writing.apply(connection, changes, author=author, request_id=request_id, scope=self._scope)
+            return writing.apply(
+                connection,
+                changes,
+                self._limits,
+                author=author,
+                request_id=request_id,
+                scope=self._scope,
+                validate_only=validate_only,
+            )

@@ -34,7 +34,7 @@ slide = sa.Table(
     sa.Column("height", sa.Integer),
     sa.Column("checksum", sa.LargeBinary(32)),
 )
-"""What is known of slides. `checksum` is of a row and the slide's places, see `chain`."""
+"""What is known of slides. `checksum` is of a row and the slide's URIs, see `chain`."""
 
 slide_uri = sa.Table(
     "slide_uri",

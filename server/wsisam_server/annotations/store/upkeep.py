@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from wsisam_server.annotations.store import chain, checking, tables
+from wsisam_server.annotations.store import chain, integrity, tables
 from wsisam_server.annotations.store.errors import StoreError
 from wsisam_server.annotations.store.opening import explained, open_database
 from wsisam_server.annotations.store.schema import Schema, State
@@ -75,7 +75,7 @@ def check(
         database.reading() as connection,
     ):
         _present(connection, database.shown)
-        problems = list(checking.problems(connection, progress, kept))
+        problems = list(integrity.problems(connection, progress, kept))
         count = sa.select(sa.func.count())
         deleted = tables.annotation.c.deleted
         return Summary(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Final
 
 import shapely
 import sqlalchemy as sa
 
-from wsisam_server.annotations.store import chain, places, reading, record, rules, tables
+from wsisam_server.annotations.store import chain, reading, record, rules, slide_rows, tables, validation
 from wsisam_server.annotations.store.errors import Conflict, RevisionConflictError
-from wsisam_server.annotations.store.model import ChangeKind, Draft, Saved, Target
+from wsisam_server.annotations.store.model import ChangeKind, Draft, Patch, Saved, Target
 from wsisam_server.annotations.store.rules import Verdict
 from wsisam_server.annotations.store.shape import to_wkb
 from wsisam_server.core.errors import Reason, WsiSamServerError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from wsisam_server.annotations.store.model import Scope, SlideRecord
+    from wsisam_server.core.settings import Limits
 
 REMEMBERED: Final = timedelta(days=30)
 """How long a request id is known."""
@@ -42,13 +43,14 @@ class Change:
     """A change that was asked for, ready to be compared with the store.
 
     Attributes:
-        ask: the draft or target as it came.
+        ask: the draft, patch or target as it came.
         kind: what it makes.
-        values: the content's columns; None for a target, whose content lies in the store.
+        values: the content's columns; of a patch those that it changes; None for a target, whose content lies in the
+            store.
         digest: of the values.
     """
 
-    ask: Draft | Target
+    ask: Draft | Patch | Target
     kind: ChangeKind
     values: record.Columns | None = None
     digest: bytes | None = None
@@ -65,14 +67,25 @@ class Change:
         return f"{self.kind.value} {self.ask.id} {self.ask.expected} {what}\n"
 
 
-def saving(drafts: Sequence[Draft]) -> list[Change]:
-    """The changes that drafts, as `checks.drafts` returned them, ask for."""
-    shapes = to_wkb([draft.content.shape for draft in drafts])
-    columns = [record.columns(draft.content, wkb) for draft, wkb in zip(drafts, shapes, strict=True)]
-    return [
-        Change(draft, ChangeKind.SAVED, values, record.digest(values))
-        for draft, values in zip(drafts, columns, strict=True)
-    ]
+def saving(drafts: Sequence[Draft | Patch]) -> list[Change]:
+    """The changes that drafts and patches, as `validation.drafts` returned them, ask for."""
+    contents = [draft.content for draft in drafts]
+    shapes = to_wkb([content.shape for content in contents])
+    columns = [record.columns(content, wkb) for content, wkb in zip(contents, shapes, strict=True)]
+    return [_saving(draft, values) for draft, values in zip(drafts, columns, strict=True)]
+
+
+def _saving(draft: Draft | Patch, values: record.Columns) -> Change:
+    digest = record.digest(values)
+    if isinstance(draft, Draft):
+        return Change(draft, ChangeKind.SAVED, values, digest)
+    fields = sorted(draft.fields)
+    named = {name: values[name] for field in fields for name in record.FIELD_COLUMNS[field]}
+    if draft.slide_id:
+        named["slide_id"] = draft.slide_id
+    # Which fields are named counts, too: to clear a name is not to leave it.
+    digest = hashlib.sha256(digest + ",".join(fields).encode()).digest()
+    return Change(draft, ChangeKind.SAVED, named, digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,26 +112,32 @@ class _New:
 def apply(
     connection: sa.Connection,
     changes: Sequence[Change],
+    limits: Limits,
     *,
     author: str,
     request_id: str,
     slides: Collection[SlideRecord] = (),
     scope: Scope | None = None,
+    validate_only: bool = False,
 ) -> list[Saved]:
-    """Makes all changes, or none; within a scope, if one is given.
+    """Makes all changes, or none; within a scope, if one is given. With `validate_only` it says what it would make.
 
     Raises:
         RevisionConflictError, WsiSamServerError: see `Store.save` and `SqlStore.within`.
     """
     # The lock that makes this the only writer, also on PostgreSQL.
     latest: int = connection.execute(sa.select(tables.store.c.revision).with_for_update()).scalar_one()
+    if validate_only:
+        answers, new = _decided(connection, changes, latest, scope, limits)
+        before = {entry.change.ask.id: entry.current.head.revision if entry.current else 0 for entry in new}
+        return [replace(answer, revision=before.get(answer.id, answer.revision)) for answer in answers]
     fingerprint = hashlib.sha256((author + "\0" + "".join(change.said for change in changes)).encode()).digest()
     answered = _answered(connection, request_id, fingerprint, changes)
     if answered is not None:
         return answered
     now = reading.from_time(datetime.now(timezone.utc))
-    answers, new = _decided(connection, changes, latest, scope)
-    numbers = places.note(connection, slides, {entry.values["slide_id"] for entry in new})
+    answers, new = _decided(connection, changes, latest, scope, limits)
+    numbers = slide_rows.note(connection, slides, {entry.values["slide_id"] for entry in new})
     _add(connection, new, numbers, author, now, latest)
     if new:
         connection.execute(sa.update(tables.store).values(revision=latest + len(new)))
@@ -151,7 +170,7 @@ def _remember(connection: sa.Connection, request_id: str, fingerprint: bytes, an
 
 
 def _decided(
-    connection: sa.Connection, changes: Sequence[Change], latest: int, scope: Scope | None
+    connection: sa.Connection, changes: Sequence[Change], latest: int, scope: Scope | None, limits: Limits
 ) -> tuple[list[Saved], list[_New]]:
     """The answers, and the revisions to be added for them, numbered from `latest` + 1 in order."""
     current = _current(connection, changes)
@@ -182,6 +201,8 @@ def _decided(
                     annotation_id=change.ask.id,
                 )
             _check_project(scope, change, known, values["project"])
+            if isinstance(change.ask, Patch):
+                validation.patched(change.ask.id, record.text_length(values), limits)
             new.append(_New(change, values, digest, known))
             answers.append(Saved(change.ask.id, latest + len(new), unchanged=False))
     if conflicts:
@@ -201,7 +222,8 @@ def _verdict(change: Change, known: _Current | None, digest: bytes | None) -> Ve
         return rules.deleting(head, change.ask.expected)
     if change.kind is ChangeKind.RESTORED:
         return rules.restoring(head, change.ask.expected, digest)
-    assert digest is not None
+    if digest is None:  # a patch of what is not there
+        return Verdict.UNKNOWN
     return rules.saving(head, change.ask.expected, digest)
 
 
@@ -209,6 +231,8 @@ def _values(
     connection: sa.Connection, change: Change, known: _Current | None
 ) -> tuple[record.Columns | None, bytes | None]:
     """The columns of the revision that a change would add, and their digest; None when there is none to take."""
+    if isinstance(change.ask, Patch):
+        return (None, None) if known is None else _patched(connection, change, known)
     if change.values is not None or known is None:
         return change.values, change.digest
     wanted = known.head.revision if change.to_revision is None else change.to_revision
@@ -216,6 +240,14 @@ def _values(
         _WITH_SLIDE.where(tables.revision.c.number == wanted, tables.revision.c.annotation_id == change.ask.id)
     ).one_or_none()
     return (None, None) if row is None else record.today(row._mapping)  # noqa: SLF001 - public
+
+
+def _patched(connection: sa.Connection, change: Change, known: _Current) -> tuple[record.Columns, bytes]:
+    """The columns of an annotation as it is with those that a patch changes, and their digest."""
+    assert change.values is not None
+    row = connection.execute(_WITH_SLIDE.where(tables.revision.c.number == known.head.revision)).one()
+    values = {**record.today(row._mapping)[0], **change.values}  # noqa: SLF001 - public
+    return values, record.digest(values)
 
 
 def _conflict(connection: sa.Connection, conflicts: list[Change]) -> RevisionConflictError:
@@ -229,7 +261,7 @@ def _conflict(connection: sa.Connection, conflicts: list[Change]) -> RevisionCon
 def _current(connection: sa.Connection, changes: Sequence[Change]) -> dict[uuid.UUID, _Current]:
     found = {}
     annotation, revision, slide = tables.annotation.c, tables.revision.c, tables.slide.c
-    for ids in places.chunks([change.ask.id for change in changes]):
+    for ids in slide_rows.chunks([change.ask.id for change in changes]):
         query = (
             sa.select(
                 annotation.id,

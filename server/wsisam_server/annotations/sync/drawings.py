@@ -12,10 +12,10 @@ import shapely
 from wsisam_server.annotations.store import PathClass
 from wsisam_server.annotations.store.shape import canonical, canonical_many, to_wkb
 from wsisam_server.annotations.sync.likeness import same_class, same_number, same_shape
-from wsisam_server.annotations.sync.model import Drawing
+from wsisam_server.annotations.sync.model import Drawing, label
 from wsisam_server.annotations.sync.runner.wire import Shapes
-from wsisam_server.core.shapes import Mender, TangledError, polygonal
-from wsisam_server.core.shapes.mending import FEW
+from wsisam_server.core.shapes import GeometryRepairer, GeometryRepairError, polygonal
+from wsisam_server.core.shapes.geometry_repair import FEW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +29,19 @@ Value = TypeVar("Value")
 
 _AREA: Final = 2
 """Dimensions."""
+
+SAME_ID: Final = "several objects of this image have this id; in QuPath, copy and delete all but one"
+
+OTHER_PLANE: Final = "it lies on plane "
+"""How the QuPath process begins to say so."""
+
+_SAME_AREA: Final = 0.005
+"""Relative: areas that differ by less are the same but for rounding."""
+
+_REPAIRED: Final = (
+    "its shape is not valid, for example a hole outside its polygon: the store has it repaired, with {there:.0f} "
+    "square pixels, where QuPath counts {here:.0f}"
+)
 
 UNUSABLE: Final = "its shape is empty, crosses itself too often, or cannot be repaired"
 """What is wrong with a shape of which nothing can be made."""
@@ -60,33 +73,56 @@ class Edits:
         )
 
 
-def read(
-    message: Message, data: bytes, areas: Callable[[list[str]], list[bytes]]
-) -> tuple[dict[uuid.UUID, Drawing], dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The annotations of an image.
+
+    Attributes:
+        drawings: those that can be synced.
+        unusable: what is wrong with the others, by their ids. An id that several objects have names none of them.
+        labels: what people call the unusable ones, by their ids: name and class.
+        not_numbers: names of measurements that are no finite numbers, by annotation.
+        repaired: what became of shapes of which QuPath knows another area, by annotation, for people.
+    """
+
+    drawings: dict[uuid.UUID, Drawing] = field(default_factory=dict)
+    unusable: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    not_numbers: dict[uuid.UUID, tuple[str, ...]] = field(default_factory=dict)
+    repaired: dict[uuid.UUID, str] = field(default_factory=dict)
+
+
+def read(message: Message, data: bytes, areas: Callable[[list[str]], list[bytes]]) -> Found:
     """The annotations of an image.
 
     Args:
         message: names them.
         data: holds their shapes.
         areas: asks QuPath what it takes for the areas of polygons that cross themselves, by their ids; as WKB.
-
-    Returns:
-        Those that can be synced, and what is wrong with the others, by their ids. An id that several objects have
-        names none of them.
     """
     geometries = iter(_geometries(message, data, areas))
-    drawings: dict[uuid.UUID, Drawing] = {}
-    unusable: dict[str, str] = {}
+    found = Found()
+    labels: dict[str, list[str]] = {}
     for said in message["annotations"]:
-        shape = usable(next(geometries)) if "shape" in said else None
-        if said["id"] in unusable or uuid.UUID(said["id"]) in drawings:
-            drawings.pop(uuid.UUID(said["id"]), None)
-            unusable[said["id"]] = "several objects of this image have this id; in QuPath, copy and delete all but one"
+        drawn = next(geometries) if "shape" in said else None
+        shape = None if drawn is None else usable(drawn)
+        one, key = uuid.UUID(said["id"]), said["id"]
+        labels.setdefault(key, []).append(label(said["name"], said["class"]))
+        if key in found.unusable or one in found.drawings:
+            found.drawings.pop(one, None)
+            found.not_numbers.pop(one, None)
+            found.repaired.pop(one, None)
+            found.unusable[key] = SAME_ID
         elif shape is None:
-            unusable[said["id"]] = said.get("problem", UNUSABLE)
+            found.unusable[key] = said.get("problem", UNUSABLE)
         else:
-            drawings[uuid.UUID(said["id"])] = _drawing(said, shape)
-    return drawings, unusable
+            found.drawings[one] = _drawing(said, shape)
+            if drawn is not None and abs(drawn.area - shape.area) > _SAME_AREA * max(drawn.area, shape.area):
+                found.repaired[one] = _REPAIRED.format(here=drawn.area, there=shape.area)
+            if said.get("not_numbers"):
+                found.not_numbers[one] = tuple(said["not_numbers"])
+    found.labels.update((key, "; ".join(filter(None, labels[key]))) for key in found.unusable)
+    return found
 
 
 def _geometries(message: Message, data: bytes, areas: Callable[[list[str]], list[bytes]]) -> NDArray[np.object_]:
@@ -94,10 +130,17 @@ def _geometries(message: Message, data: bytes, areas: Callable[[list[str]], list
     shapes = Shapes(data)
     with_shape = [said for said in message["annotations"] if "shape" in said]
     geometries = np.asarray(shapely.from_wkb([shapes.take(said["shape"]) for said in with_shape]), object)
-    crossing = np.flatnonzero(~shapely.is_valid(geometries) & ~shapely.is_empty(geometries))
-    if len(crossing):
+    # QuPath makes no area of a polygon with holes, and paints a hole that lies outside: these are repaired here.
+    bad = np.flatnonzero(~shapely.is_valid(geometries) & ~shapely.is_empty(geometries))
+    crossing = [number for number in bad if not _has_holes(geometries[number])]
+    if crossing:
         geometries[crossing] = shapely.from_wkb(areas([with_shape[number]["id"] for number in crossing]))
     return geometries
+
+
+def _has_holes(shape: BaseGeometry) -> bool:
+    parts = shapely.get_parts(shape)
+    return len(shapely.get_rings(parts)) > len(parts)
 
 
 def request(edits: Edits) -> tuple[Message, bytes]:
@@ -111,12 +154,12 @@ def request(edits: Edits) -> tuple[Message, bytes]:
     return message, shapes.data()
 
 
-def usable(shape: BaseGeometry, mender: Mender | None = None) -> BaseGeometry | None:
+def usable(shape: BaseGeometry, repairer: GeometryRepairer | None = None) -> BaseGeometry | None:
     """The shape as the store takes it: valid. QuPath makes valid areas of most that people draw, but not of all.
 
     Args:
         shape: as it was drawn.
-        mender: of all shapes that somebody else sends at once; one of its own if there is no more to it.
+        repairer: of all shapes that somebody else sends at once; one of its own if there is no more to it.
 
     Returns:
         None for what is `UNUSABLE`.
@@ -126,23 +169,25 @@ def usable(shape: BaseGeometry, mender: Mender | None = None) -> BaseGeometry | 
     if shapely.get_dimensions(shape) < _AREA:
         return canonical(shape) if shape.is_valid else None
     try:
-        repaired = (mender or Mender()).mended(polygonal(shape))
-    except TangledError:
+        repaired = (repairer or GeometryRepairer()).repair(polygonal(shape))
+    except GeometryRepairError:
         return None
     return None if repaired.is_empty else canonical(repaired)
 
 
-def usable_list(shapes: Sequence[BaseGeometry], mender: Mender) -> list[BaseGeometry | None]:
+def usable_list(shapes: Sequence[BaseGeometry], repairer: GeometryRepairer) -> list[BaseGeometry | None]:
     """As `usable`, of all that somebody sends at once. What is small and valid is told for all of them together."""
     array = np.asarray(shapes, object)
-    # Only of few vertices can it be told soon, however they lie: see `Mender`.
+    # Only of few vertices can it be told soon, however they lie: see `GeometryRepairer`.
     few = shapely.get_num_coordinates(array) <= FEW
     good = few & ~shapely.is_empty(array)
     good[good] = shapely.is_valid(array[good])
     parts, shape_of = shapely.get_parts(array, return_index=True)
     good[shape_of[shapely.is_empty(parts)]] = False
     plain = canonical_many(array)
-    return [one if is_good else usable(shape, mender) for shape, one, is_good in zip(shapes, plain, good, strict=True)]
+    return [
+        one if is_good else usable(shape, repairer) for shape, one, is_good in zip(shapes, plain, good, strict=True)
+    ]
 
 
 def _drawing(said: dict[str, Any], shape: BaseGeometry) -> Drawing:

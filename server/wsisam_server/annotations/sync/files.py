@@ -7,6 +7,7 @@ import os
 import shutil
 import uuid
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ class Stamp:
     size: int
     modified: int
     sha256: str
+
+    @property
+    def saved(self) -> datetime:
+        """When it was written, by the clock of the file system."""
+        return datetime.fromtimestamp(self.modified / 1e9, timezone.utc)
 
 
 def stamp(path: Path) -> Stamp | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wsisam_server.annotations.store import PathClass, SlideRecord
 from wsisam_server.annotations.sync import files
@@ -15,6 +15,7 @@ from wsisam_server.annotations.sync.likeness import class_parts
 from wsisam_server.annotations.sync.plan import Base, Case, Note, Plan, Verb, finish, plan
 from wsisam_server.annotations.sync.record import ImageRecord, Synced
 from wsisam_server.annotations.sync.report import ImageReport, Outcome
+from wsisam_server.annotations.sync.running import noted
 from wsisam_server.annotations.sync.steps import Step
 
 if TYPE_CHECKING:
@@ -27,12 +28,16 @@ if TYPE_CHECKING:
     from wsisam_server.annotations.sync.project import Contents, Project
     from wsisam_server.annotations.sync.record import Records, SlideSeen
     from wsisam_server.annotations.sync.running import RunningQuPath
-    from wsisam_server.annotations.sync.steps import Watcher
+    from wsisam_server.annotations.sync.steps import ProgressListener
     from wsisam_server.annotations.sync.store_side import Applied, StoreSide
 
 
+_MOST_NAMES: Final = 5
+"""Of measurements that are named."""
+
+
 @dataclass(frozen=True, slots=True)
-class Bench:
+class SyncContext:
     """What all images of a sync share.
 
     Attributes:
@@ -47,7 +52,7 @@ class Bench:
     records: Records
     trusted: bool
     options: Options
-    watcher: Watcher
+    listener: ProgressListener
     qupaths: Callable[[], Sequence[RunningQuPath]]
 
 
@@ -55,21 +60,25 @@ class ImageSync:
     """The sync of one image.
 
     Args:
-        bench: what it works with.
+        context: what it works with.
         image: of the project.
         slide: which it shows.
         record: of its last sync.
+        had_data: it is known to have, or to have had, a data file.
     """
 
-    def __init__(self, bench: Bench, image: Image, slide: SlideSeen, record: ImageRecord) -> None:
-        self._bench = bench
+    def __init__(
+        self, context: SyncContext, image: Image, slide: SlideSeen, record: ImageRecord, *, had_data: bool = False
+    ) -> None:
+        self._known_data = had_data
+        self._context = context
         self._image = image
         self._slide = slide
         same_slide = record.slide is None or record.slide.slide_id == slide.slide_id
         self._found_again = record.slide == slide
         # Another image under the same number: two people added one each to copies of a project.
         self._record = replace(record, slide=slide) if same_slide else ImageRecord(slide)
-        self._synced = self._record.stores.get(bench.store_id, Synced()) if bench.trusted else Synced()
+        self._synced = self._record.stores.get(context.store_id, Synced()) if context.trusted else Synced()
         self._report = ImageReport(image, Outcome.SYNCED, slide.slide_id)
 
     @property
@@ -88,13 +97,14 @@ class ImageSync:
         if self._nothing_new():
             self._report.outcome = Outcome.SKIPPED
             self._report.unchanged = len(self._synced.annotations)
-            if self._record.stores and not self._found_again and not self._bench.options.dry_run:
+            self._report.problems += self._synced.left_out
+            if self._record.stores and not self._found_again and not self._context.options.dry_run:
                 # So that the file is not looked into again the next time.
-                self._bench.records.write_image(self._image.id, self._record)
+                self._context.records.write_image(self._image.id, self._record)
             return self._report
         contents = self._read()
         self._step(Step.PROJECT_READ)
-        stored, revision = self._bench.store.on_slide(self._slide.slide_id)
+        stored, revision = self._context.store.on_slide(self._slide.slide_id)
         self._step(Step.STORE_READ)
         if not self._follows(contents):
             self._report.problems.append(
@@ -104,31 +114,36 @@ class ImageSync:
             self._synced = replace(self._synced, annotations={}, settling={})
         planned = self._plan(contents, stored)
         self._report.actions = [action for action in planned.actions if action.verb is not Verb.UNCHANGED]
-        self._report.unchanged = planned.counts()[Verb.UNCHANGED]
-        self._report.problems += [f"{one}: {why}" for one, why in contents.unusable.items()]
+        same = [action for action in planned.actions if action.verb is Verb.UNCHANGED]
+        self._report.unchanged = sum(action.case.project is not None for action in same)
+        self._report.gone = [named(action) for action in same if action.gone]
+        self._report.saved = None if contents.data is None else contents.data.saved
+        self._report.problems += _left_out(contents)
         self._step(Step.PLANNED)
-        if self._bench.options.dry_run:
+        if self._context.options.dry_run:
             self._report.outcome = Outcome.PLANNED
         else:
             self._carry_out(planned, contents, revision)
         return self._report
 
     def _step(self, step: Step) -> None:
-        self._bench.watcher.step(step, self._image)
+        self._context.listener.step(step, self._image)
 
     def _nothing_new(self) -> bool:
-        path, synced = self._bench.project.data_path(self._image), self._synced
+        path, synced = self._context.project.data_path(self._image), self._synced
+        if self._known_data and not path.exists():
+            return False
         if not synced.done and (path.exists() or synced.annotations):
             return False
         if not files.unchanged(path, synced.data):
             return False
-        return not self._bench.store.has_news(self._slide.slide_id, synced.revision)
+        return not self._context.store.has_news(self._slide.slide_id, synced.revision)
 
     # Reading
 
     def _read(self) -> Contents:
-        project, options = self._bench.project, self._bench.options
-        contents = project.read(self._image)
+        project, options = self._context.project, self._context.options
+        contents = project.read(self._image, had_data=self._had_data())
         if contents.stable or not contents.drawings:
             return contents
         if not options.persist_ids or options.dry_run:
@@ -148,6 +163,10 @@ class ImageSync:
             )
         return contents
 
+    def _had_data(self) -> bool:
+        """Whether the image had a data file when it was last synced, with whichever store."""
+        return self._known_data or any(synced.data is not None for synced in self._record.stores.values())
+
     def _follows(self, contents: Contents) -> bool:
         """Whether what is remembered was the state from which the data file was saved."""
         record, data = self._record, self._synced.data
@@ -161,9 +180,9 @@ class ImageSync:
     # Planning
 
     def _plan(self, contents: Contents, stored: dict[uuid.UUID, Annotation]) -> Plan:
-        options, settling = self._bench.options, self._synced.settling
+        options, settling = self._context.options, self._synced.settling
         cases = [case for case in self._cases(contents, stored) if self._wanted(case)]
-        versions = {one: self._bench.store.version(one, revision) for one, revision in settling.items()}
+        versions = {one: self._context.store.version(one, revision) for one, revision in settling.items()}
         going_on = [
             finish(case, version, options.direction) for case in cases if (version := versions.get(case.id)) is not None
         ]
@@ -182,11 +201,11 @@ class ImageSync:
     def _with_base(self, case: Case) -> Case:
         if case.base is None or not case.needs_base:
             return case
-        drawing = self._bench.store.drawing(case.id, case.base.revision)
+        drawing = self._context.store.drawing(case.id, case.base.revision)
         return replace(case, base=replace(case.base, drawing=drawing))
 
     def _wanted(self, case: Case) -> bool:
-        name = self._bench.options.path_class
+        name = self._context.options.path_class
         if name is None:
             return True
         sides: list[Drawing] = [side for side in (case.project, case.stored) if side is not None]
@@ -200,15 +219,20 @@ class ImageSync:
         settled = {action.id: _settled_with(action) for action in planned.actions if action.discarded is not None}
         if edits or settled:
             self._refuse_shown()
+        if edits or any(action.to_do for action in planned.actions):
+            # What cannot be done is found before the store is touched.
+            self._context.project.check_writable(self._image, data=bool(edits))
+        if edits or settled:
             generation = self._intend(settled)
         slide = SlideRecord(self._slide.slide_id, self._image.uris, self._image.size)
-        applied = self._bench.store.apply(planned.actions, slide, self._image)
+        applied = self._context.store.apply(planned.actions, slide, self._image)
         edits = edits.without(set(applied.refused))
         if edits:
             assert generation is not None
             contents, not_kept = self._write(contents, edits, generation)
             applied.refused |= not_kept
-        self._report.failures += [f"{one}: {why}" for one, why in applied.refused.items()]
+        actions = {action.id: action for action in planned.actions}
+        self._report.failures += [f"{named(actions[one])}: {why}" for one, why in applied.refused.items()]
         self._note(planned, contents, applied, revision)
 
     def _write(self, contents: Contents, edits: Edits, generation: str) -> tuple[Contents, dict[uuid.UUID, str]]:
@@ -216,7 +240,7 @@ class ImageSync:
         not_kept: dict[uuid.UUID, str] = {}
         while edits:
             try:
-                contents = self._bench.project.write(self._image, contents, edits, generation)
+                contents = self._context.project.write(self._image, contents, edits, generation)
             except NotKeptError as error:
                 not_kept |= error.problems
                 edits = edits.without(set(error.problems))
@@ -226,25 +250,29 @@ class ImageSync:
         return contents, not_kept
 
     def _refuse_shown(self) -> None:
-        if self._bench.options.even_if_open:
+        if self._context.options.even_if_open:
             return
-        paths = [self._bench.project.data_path(self._image)]
+        paths = [self._context.project.data_path(self._image)]
         if self._slide.file is not None:
             paths.append(Path(self._slide.file[0]))
-        for qupath in self._bench.qupaths():
-            if qupath.shows(paths):
-                raise ImageError(
-                    f"QuPath (process {qupath.pid}) shows it, and would overwrite what is written now when it saves. "
-                    "Save and close the image there, then sync again; or pass --even-if-open"
-                )
+        project = self._context.project.path
+        signs = [noted(project), *(qupath.why_open(project) for qupath in self._context.qupaths())]
+        signs += [f"QuPath (process {one.pid}) shows it" for one in self._context.qupaths() if one.shows(paths)]
+        sign = next(filter(None, signs), None)
+        if sign is not None:
+            raise ImageError(
+                f"{sign}. It would overwrite what is written now when it saves. Save, and close the project there (or "
+                "open another one), then sync again; or run WsiSamSync in that QuPath; or pass --even-if-open if it "
+                "does not show this image"
+            )
 
     def _intend(self, settled: dict[uuid.UUID, int]) -> str:
         """Notes what is about to be written, so that it is known again if this is cut off."""
         generation = uuid.uuid4().hex
         self._synced.settling.update(settled)
         self._record.writing = generation
-        self._record.stores[self._bench.store_id] = self._synced
-        self._bench.records.write_image(self._image.id, self._record)
+        self._record.stores[self._context.store_id] = self._synced
+        self._context.records.write_image(self._image.id, self._record)
         self._step(Step.INTENT_RECORDED)
         return generation
 
@@ -254,23 +282,24 @@ class ImageSync:
     # Noting
 
     def _note(self, planned: Plan, contents: Contents, applied: Applied, revision: int) -> None:
-        options = self._bench.options
+        options = self._context.options
         bases = dict(self._synced.annotations)
         for action in planned.actions:
             self._note_one(action, bases, contents, applied)
         left = planned.conflicts or planned.held or applied.refused or options.path_class is not None
-        news, latest = self._bench.store.on_slide(self._slide.slide_id, revision)
+        news, latest = self._context.store.on_slide(self._slide.slide_id, revision)
         self._step(Step.STORE_READ_AGAIN)
         ours = applied.revisions
         all_ours = all(ours.get(one) == annotation.revision for one, annotation in news.items())
         self._record.writing = None
-        self._record.stores[self._bench.store_id] = Synced(
+        self._record.stores[self._context.store_id] = Synced(
             revision=latest if all_ours else revision,
             data=contents.data,
             done=all_ours and not left,
+            left_out=_left_out(contents),
             annotations={one: bases[one] for one in sorted(bases)},
         )
-        self._bench.records.write_image(self._image.id, self._record)
+        self._context.records.write_image(self._image.id, self._record)
         self._step(Step.IMAGE_RECORDED)
 
     def _note_one(self, action: Action, bases: dict[uuid.UUID, Base], contents: Contents, applied: Applied) -> None:
@@ -285,6 +314,33 @@ class ImageSync:
                 bases[action.id] = Base(revision, drawing.digest)
         elif action.note is Note.FORGET:
             bases.pop(action.id, None)
+
+
+def named(action: Action) -> str:
+    """An annotation by its id, name and class, for people."""
+    return f"{action.id} ({action.label})" if action.label else str(action.id)
+
+
+def _left_out(contents: Contents) -> tuple[str, ...]:
+    """What of an image the store cannot hold, for people."""
+    lines = []
+    for one, why in contents.unusable.items():
+        label = contents.labels.get(one)
+        lines.append(f"{one} ({label}): {why}" if label else f"{one}: {why}")
+    for annotation_id, names in contents.not_numbers.items():
+        label = contents.drawings[annotation_id].label
+        lines.append(
+            f"{annotation_id}{f' ({label})' if label else ''}: {_counted(names)} not a number (NaN or infinite), so "
+            f"only QuPath keeps it: {', '.join(names[:_MOST_NAMES])}{' ...' if len(names) > _MOST_NAMES else ''}"
+        )
+    for annotation_id, what in contents.repaired.items():
+        label = contents.drawings[annotation_id].label
+        lines.append(f"{annotation_id}{f' ({label})' if label else ''}: {what}")
+    return tuple(lines)
+
+
+def _counted(names: Sequence[str]) -> str:
+    return "1 measurement is" if len(names) == 1 else f"{len(names)} measurements are"
 
 
 def _edits(planned: Plan) -> Edits:

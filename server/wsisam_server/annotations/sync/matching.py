@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import openslide
 
-from wsisam_server.annotations.store import Wanted
+from wsisam_server.annotations.store import AnnotationFilter
 from wsisam_server.annotations.sync.errors import SyncError
 from wsisam_server.annotations.sync.record import SlideSeen
 from wsisam_server.core.errors import WsiSamServerError
@@ -29,7 +29,7 @@ class UnmatchedError(SyncError):
 
 
 class Matcher:
-    """Finds the slides of a project's images. The file counts, wherever it lies; its path only helps to find it.
+    """Finds the slides of a project's images. What a file holds counts, and never its name.
 
     Args:
         store: knows where slides were seen.
@@ -58,51 +58,107 @@ class Matcher:
                 f"the project shows it {image.view}, so its coordinates are not the slide's; only whole images are "
                 "synced"
             )
-        path = next(self._files(image), None)
-        if path is None:
-            return self._by_uri(image, seen)
-        status = path.stat()
-        file = (str(path), status.st_size, status.st_mtime_ns)
-        if seen is not None and seen.uris == image.uris and seen.file == file:
-            return seen
-        return SlideSeen(self._known_as(_identified(path, image.size), image), image.uris, file)
-
-    def _files(self, image: Image) -> Iterator[Path]:
-        """The image's file, where it should be or where it should have been moved to."""
+        if not image.uris:
+            raise UnmatchedError("the project does not say which file it shows")
+        seen = seen if seen is not None and seen.uris == image.uris else None
         for path in filter(None, map(_path, image.uris)):
             if path.is_file():
-                yield path
-            if self._former is not None:
-                relative = os.path.relpath(path, self._former.parent)
-                moved = Path(os.path.normpath(self._folder / relative))
-                if moved.is_file():
-                    yield moved
-            beside = self._folder / path.name
-            if beside.is_file():
-                yield beside
+                return self._of_file(path, image, seen)
+        known = self._known(image, seen)
+        for path in self._moved(image):
+            # A project that was moved with its slides, as QuPath proposes it, too. What is known goes before that.
+            if not known or self._identity(path, image, seen) in known:
+                return self._of_file(path, image, seen)
+        beside = [self._folder / path.name for path in map(_path, image.uris) if path is not None]
+        for path in beside:
+            if path.is_file() and self._identity(path, image, seen) in known:
+                return self._of_file(path, image, seen)
+        return self._by_uri(image, seen, next(filter(Path.is_file, beside), None))
+
+    def _of_file(self, path: Path, image: Image, seen: SlideSeen | None) -> SlideSeen:
+        file = _file(path)
+        if seen is not None and seen.file == file:
+            return seen
+        identity = _identified(path, image.size)
+        slide_id = self._known_as(identity, image)
+        by_content = seen is not None and seen.file is not None and seen.slide_id not in image.uris
+        if seen is not None and by_content and seen.slide_id not in {slide_id, identity}:
+            raise UnmatchedError(
+                f"the file {path} is not the slide that this image was synced with: what it holds has changed, so "
+                "objects could come to lie on the wrong slide. Bring the right file back; if the new one is meant, add "
+                "it to the project as another image"
+            )
+        return SlideSeen(slide_id, image.uris, file)
+
+    def _identity(self, path: Path, image: Image, seen: SlideSeen | None) -> str | None:
+        """What a file is that may be the image's; None for one that cannot be."""
+        if seen is not None and seen.file == _file(path):
+            return seen.slide_id
+        try:
+            return _identified(path, image.size)
+        except UnmatchedError:
+            return None
+
+    def _moved(self, image: Image) -> Iterator[Path]:
+        """Where the image's file lies if the project was moved together with it."""
+        if self._former is None or self._former.parent == self._folder:
+            return
+        for path in filter(None, map(_path, image.uris)):
+            relative = os.path.relpath(path, self._former.parent)
+            moved = Path(os.path.normpath(self._folder / relative))
+            if moved.is_file():
+                yield moved
+
+    def _known(self, image: Image, seen: SlideSeen | None) -> set[str]:
+        """The slides that this image was found to show, or that were seen where it says, by what they hold."""
+        known = set() if seen is None else {seen.slide_id}
+        known |= {slide_id for uri in image.uris for slide_id in self._seen_at(uri)}
+        return known - set(image.uris)
 
     def _known_as(self, identity: str, image: Image) -> str:
         """The store's id for a file: its fingerprint, unless the slide is known by its URI alone.
 
-        Clients whose server cannot open a slide name it by its URI.
+        Clients whose server cannot open a slide, and who cannot read its file, name it by its URI.
         """
         if self._store.slides([identity]):
             return identity
-        return next((record.slide_id for record in self._store.slides(image.uris)), identity)
+        records = self._store.slides(image.uris)
+        return next((record.slide_id for record in records if _same_size(record.size, image.size)), identity)
 
-    def _by_uri(self, image: Image, seen: SlideSeen | None) -> SlideSeen:
+    def _by_uri(self, image: Image, seen: SlideSeen | None, beside: Path | None) -> SlideSeen:
         """Where the file is not on this machine, what others know of it must do."""
-        if seen is not None and seen.uris == image.uris:
-            return seen
+        if seen is not None:
+            (record,) = self._store.slides([seen.slide_id]) or (None,)
+            if record is None or record.size is None or image.size in {None, record.size}:
+                return seen
         for uri in image.uris:
-            page = self._store.listing(Wanted(uri=uri), after=0, limit=1, deleted=True)
-            for annotation in page.annotations:
-                slide_id = annotation.content.slide_id
-                for record in self._store.slides([slide_id]):
-                    if None in (record.size, image.size) or record.size == image.size:
-                        return SlideSeen(slide_id, image.uris, None)
-        where = ", ".join(image.uris) or "it names no file"
-        raise UnmatchedError(f"its file is not on this machine, and the store knows no slide there ({where})")
+            for slide_id in self._seen_at(uri):
+                if any(_same_size(record.size, image.size) for record in self._store.slides([slide_id])):
+                    return SlideSeen(slide_id, image.uris, None)
+        where = ", ".join(image.uris)
+        text = f"its file is not on this machine, and the store knows no slide of its size there ({where})"
+        if beside is not None:
+            text += (
+                f". A file of that name lies beside the project ({beside}), but nothing says that it is the same "
+                "slide. If it is, say so in QuPath (File, Project, Check project URIs)"
+            )
+        raise UnmatchedError(text)
+
+    def _seen_at(self, uri: str) -> Iterator[str]:
+        """The slide that the store knows at a place, if it knows one."""
+        page = self._store.listing(AnnotationFilter(uri=uri), after=0, limit=1, deleted=True)
+        for annotation in page.annotations:
+            yield annotation.content.slide_id
+
+
+def _same_size(first: SlideSize | None, second: SlideSize | None) -> bool:
+    """Whether both are known and the same: a place alone does not make two images one slide."""
+    return first is not None and first == second
+
+
+def _file(path: Path) -> tuple[str, int, int]:
+    status = path.stat()
+    return str(path), status.st_size, status.st_mtime_ns
 
 
 def _path(uri: str) -> Path | None:

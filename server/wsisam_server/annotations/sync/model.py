@@ -37,6 +37,16 @@ SUBSTANCE: Final = frozenset({Kind.GEOMETRY, Kind.CLASS, Kind.NAME})
 """What two people can disagree about. The rest goes along: it is merged, and what QuPath has wins."""
 
 
+_SHOWN: Final = 60
+"""Characters of a name that tell an object from others."""
+
+
+def label(name: str | None, class_name: str | None) -> str:
+    """What people call an object: its name and its class, as far as it has them."""
+    shown = [text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..." for text in (name, class_name) if text]
+    return ", ".join(shown)
+
+
 @dataclass(frozen=True)
 class Drawing:
     """One object as both a QuPath project and the store can hold it.
@@ -71,6 +81,11 @@ class Drawing:
             measurements=content.measurements,
             metadata=content.metadata,
         )
+
+    @property
+    def label(self) -> str:
+        """What people call it; may be empty."""
+        return label(self.name, None if self.path_class is None else self.path_class.name)
 
     def new(self, slide_id: str, project: str) -> Content:
         """The content of an annotation that a person drew."""
@@ -113,6 +128,7 @@ class Image:
         size: of level 0 as QuPath knows it, or None when it does not say.
         view: empty for a whole image as its file has it; else what the project makes of it ("rotated", "cropped"), by
             which coordinates are not the slide's.
+        problem: why nothing can be done about it, for people; empty when something can.
     """
 
     id: str
@@ -120,3 +136,4 @@ class Image:
     uris: tuple[str, ...]
     size: SlideSize | None = None
     view: str = ""
+    problem: str = ""

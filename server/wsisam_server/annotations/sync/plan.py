@@ -186,6 +186,16 @@ class Action:
         return Drawing.of(self.case.store.content)
 
     @property
+    def gone(self) -> bool:
+        """Whether both sides had it when they were last synced, and neither has it now."""
+        return self.verb is Verb.UNCHANGED and self.case.base is not None and self.case.project is None
+
+    @property
+    def label(self) -> str:
+        """What people call it; empty where neither side knows it any more."""
+        return "" if self.case.project is None and self.case.store is None else self.shown.label
+
+    @property
     def to_do(self) -> bool:
         """Whether a side is to be changed now."""
         return (self.in_project or self.in_store) and not self.held
@@ -283,10 +293,13 @@ def _never_synced(case: Case) -> Action:
     if case.store is None:
         return Action(case, Verb.ADD_TO_STORE, "new in QuPath", target=project, in_store=True)
     if stored is None:
-        return _conflict(case, "in QuPath, but deleted in the store")
+        return _conflict(case, f"in QuPath, but deleted in the store{_by(case)}")
     kinds = differences(project, stored)
     if kinds & SUBSTANCE:
-        return _conflict(case, "on both sides, different, and not synced before", kinds)
+        reason = (
+            f"on both sides, different ({_listed(kinds & SUBSTANCE)}), and not synced before; in the store{_by(case)}"
+        )
+        return _conflict(case, reason, kinds)
     return _merge(case, project, stored, None, kinds)
 
 
@@ -302,7 +315,7 @@ def _gone_from_project(case: Case) -> Action:
         return Action(case, Verb.UNCHANGED, "deleted on both sides", note=Note.FORGET)
     kinds = _changes(case.stored, case)
     if kinds:
-        return _conflict(case, f"deleted in QuPath, changed in the store ({_listed(kinds)})", kinds)
+        return _conflict(case, f"deleted in QuPath, changed in the store ({_listed(kinds)}{_by(case)})", kinds)
     return Action(case, Verb.DELETE_IN_STORE, "deleted in QuPath", in_store=True)
 
 
@@ -310,7 +323,7 @@ def _gone_from_store(case: Case) -> Action:
     assert case.project is not None
     kinds = frozenset() if case.untouched_in_project else _changes(case.project, case)
     if kinds:
-        return _conflict(case, f"changed in QuPath ({_listed(kinds)}), deleted in the store", kinds)
+        return _conflict(case, f"changed in QuPath ({_listed(kinds)}), deleted in the store{_by(case)}", kinds)
     return Action(case, Verb.REMOVE_FROM_PROJECT, "deleted in the store", in_project=True)
 
 
@@ -323,7 +336,7 @@ def _in_both(case: Case) -> Action:
     apart = differences(project, stored)
     here, there = _changes(project, case) & SUBSTANCE, _changes(stored, case) & SUBSTANCE
     if here and there and apart & SUBSTANCE:
-        reason = f"changed in QuPath ({_listed(here)}) and in the store ({_listed(there)})"
+        reason = f"changed in QuPath ({_listed(here)}) and in the store ({_listed(there)}{_by(case)})"
         return _conflict(case, reason, apart)
     return _merge(case, stored if there and not here else project, stored, case.synced, apart)
 
@@ -348,6 +361,12 @@ def _merge(case: Case, winner: Drawing, stored: Drawing, base: Drawing | None, a
 def _changes(drawing: Drawing, case: Case) -> frozenset[Kind]:
     """In what a version is not what was synced. All of it, when that is not known any more."""
     return frozenset(Kind) if case.synced is None else differences(drawing, case.synced)
+
+
+def _by(case: Case) -> str:
+    """Who made the store's version, and when."""
+    assert case.store is not None
+    return f" by {case.store.author or 'nobody named'}, {case.store.update_time:%Y-%m-%d %H:%M} UTC"
 
 
 def _conflict(case: Case, reason: str, kinds: frozenset[Kind] = frozenset()) -> Action:

@@ -40,10 +40,11 @@ _START_PROBLEMS: Final = {
 _PROBLEMS: Final = {
     "unreadable": "QuPath cannot read its data file ({text}). In QuPath it would look empty, and saving it there would "
     "empty it: do not open it; put the last good data.qpdata in its place, from a backup or from wsisam-sync/backups",
+    "no image": "it has no data file, and QuPath does not know how to open the image to begin one ({text})",
     "too old": "{text}, and this QuPath is too old to begin a data file for it: use QuPath 0.6 or newer, or open and "
     "save the image in yours once",
     "changed": "it was saved by somebody else while it was synced; sync again",
-    "not written": "the new data file cannot be written ({text}); is the disk full?",
+    "not written": "it cannot be written ({text}): is the disk full, or may the folder not be written?",
     "not kept": "after writing, QuPath reads something else than was meant ({text}); please report this",
     "memory": "it is too large for QuPath's Java ({text}); give it more, for example PAQUO_JAVA_OPTS='[\"-Xmx16g\"]'",
     "bug": "reading or writing it failed ({text}); please report this, with what the program printed",

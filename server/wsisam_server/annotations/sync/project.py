@@ -7,33 +7,45 @@ backup. QuPath is asked through a process of its own, which is started when it i
 
 from __future__ import annotations
 
+import contextlib
 import json
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
 from wsisam_server.annotations.sync import drawings, files
+from wsisam_server.annotations.sync.entries import entries
 from wsisam_server.annotations.sync.errors import ImageError, NotKeptError, SyncError
 from wsisam_server.annotations.sync.likeness import differences
-from wsisam_server.annotations.sync.model import Image
 from wsisam_server.annotations.sync.record import FOLDER
 from wsisam_server.annotations.sync.runner.wire import Shapes
 from wsisam_server.annotations.sync.steps import Step
-from wsisam_server.core.geometry import SlideSize
 
 if TYPE_CHECKING:
-    import uuid
     from collections.abc import Mapping
     from pathlib import Path
 
     from wsisam_server.annotations.sync.drawings import Edits
     from wsisam_server.annotations.sync.files import Stamp
-    from wsisam_server.annotations.sync.model import Drawing
+    from wsisam_server.annotations.sync.model import Drawing, Image
     from wsisam_server.annotations.sync.process import QuPathProcess
-    from wsisam_server.annotations.sync.steps import Watcher
+    from wsisam_server.annotations.sync.steps import ProgressListener
 
 BACKUPS: Final = 3
 """So many old data files are kept of each image."""
+
+_BACKUP_OF_QUPATH: Final = "data.qpdata.bkp"
+"""QuPath's own, while it saves; and after it ended while it did."""
+_SUMMARY: Final = "summary.json"
+"""QuPath writes it whenever it has saved a data file."""
+
+_SAVING: Final = "QuPath is saving it right now, or ended while it did; open it in QuPath and save it again"
+_DATA_MISSING: Final = (
+    "its data file {path} is missing, though QuPath has saved one: the project was copied without it, or it has not "
+    "arrived yet. Nothing was done, because an image without its data file looks empty. Bring it back, or open the "
+    "image in QuPath and save it, if it shall be empty"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,9 @@ class Contents:
     Attributes:
         drawings: the annotations that can be synced.
         unusable: what is wrong with the others, by id.
+        labels: what people call those by id: name and class.
+        not_numbers: measurements that are no finite numbers, by annotation: the store has none of these.
+        repaired: what the store has in place of shapes that are not valid, by annotation, for people.
         data: the data file that they were read from; None when there is none.
         generation: which sync wrote it; None when none did.
         stable: its objects keep their ids when they are read again.
@@ -53,6 +68,9 @@ class Contents:
     data: Stamp | None
     generation: str | None
     stable: bool
+    labels: Mapping[str, str] = field(default_factory=dict)
+    not_numbers: Mapping[uuid.UUID, tuple[str, ...]] = field(default_factory=dict)
+    repaired: Mapping[uuid.UUID, str] = field(default_factory=dict)
 
 
 class Project:
@@ -61,13 +79,13 @@ class Project:
     Args:
         path: the project file.
         process: QuPath; started when it is first needed. Whoever made it closes it.
-        watcher: hears of each step.
+        listener: hears of each step.
 
     Raises:
         SyncError: there is no such file.
     """
 
-    def __init__(self, path: Path, process: QuPathProcess, watcher: Watcher) -> None:
+    def __init__(self, path: Path, process: QuPathProcess, listener: ProgressListener) -> None:
         if path.is_dir():
             path /= "project.qpproj"
         if not path.is_file():
@@ -75,8 +93,8 @@ class Project:
         self.path = path.resolve()
         self.folder = self.path.parent
         self._process = process
-        self._watcher = watcher
-        self._images: list[dict[str, Any]] | None = None
+        self._listener = listener
+        self._builders: dict[str, dict[str, Any] | None] | None = None
 
     @property
     def file(self) -> str:
@@ -97,37 +115,67 @@ class Project:
         """All images, in the project's order.
 
         Raises:
-            SyncError: QuPath cannot be started, or cannot read the project.
+            SyncError: the project file is damaged.
         """
-        return tuple(
-            Image(
-                id=said["id"],
-                name=said["name"],
-                uris=tuple(said["uris"]),
-                size=None if said["size"] is None else SlideSize(*said["size"]),
-                view=said["view"],
-            )
-            for said in self._listed()
-        )
+        images, self._builders = entries(self.path)
+        return tuple(images)
 
     def data_path(self, image: Image) -> Path:
         """An image's data file, which need not be there."""
         return self.folder / "data" / image.id / "data.qpdata"
 
-    def read(self, image: Image) -> Contents:
+    def read(self, image: Image, *, had_data: bool = False) -> Contents:
         """What is drawn on an image, as it was last saved.
 
+        Args:
+            image: which.
+            had_data: it is known to have had a data file, so that without one it is not empty.
+
         Raises:
-            ImageError: its data file cannot be read.
+            ImageError: its data file cannot be read, or is missing.
             SyncError: QuPath cannot be started, or failed.
         """
-        self._listed()
-        answer, data = self._process.ask({"op": "read", "image": image.id}, about=f"the image {image.name}")
-        found, unusable = drawings.read(answer, data, self._areas)
+        if image.problem:
+            raise ImageError(image.problem)
+        self._refuse_missing(image, had_data=had_data)
+        self._start()
+        answer, data = self._process.ask(self._request("read", image), about=f"the image {image.name}")
+        found = drawings.read(answer, data, self._areas)
         stamp = files.stamp(self.data_path(image))
         if ("" if stamp is None else stamp.sha256) != answer["sha256"]:
             raise ImageError("it was saved by somebody else while it was read; sync again")
-        return Contents(found, unusable, stamp, answer["generation"], answer["stable"])
+        return Contents(
+            found.drawings,
+            found.unusable,
+            stamp,
+            answer["generation"],
+            answer["stable"],
+            found.labels,
+            found.not_numbers,
+            found.repaired,
+        )
+
+    def check_writable(self, image: Image, *, data: bool) -> None:
+        """Finds out, before anything is changed, whether what a sync has to write can be written.
+
+        Args:
+            image: which.
+            data: its data file is to be replaced; else only the record of the sync is written.
+
+        Raises:
+            ImageError: it cannot.
+        """
+        folders = [self.folder / FOLDER, self.folder / FOLDER / "images"]
+        if data:
+            folders += [self.data_path(image).parent, self._backups(image)]
+        for folder in folders:
+            probe = folder / f"{files.TEMPORARY}{uuid.uuid4().hex}"
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                probe.touch()
+                probe.unlink()
+            except OSError as error:
+                raise ImageError(f"it cannot be written ({error.strerror or error}): {folder}") from error
 
     def write(self, image: Image, before: Contents, edits: Edits, generation: str) -> Contents:
         """Changes what is drawn on an image.
@@ -146,64 +194,75 @@ class Project:
             ImageError: the image was changed meanwhile, or cannot be written; it is as it was.
             SyncError: QuPath failed; the image is as it was.
         """
+        self._start()
         path = self.data_path(image)
         side = path.with_name(f"{path.name}{files.TEMPORARY}{generation}")
         try:
             side.parent.mkdir(parents=True, exist_ok=True)
             files.remove_leftovers(side.parent)
             after, summary = self._written(image, before, edits, generation, side)
-            self._watcher.step(Step.SIDE_FILE_CHECKED, image)
+            self._listener.step(Step.SIDE_FILE_CHECKED, image)
             files.flush(side)
-            self._watcher.step(Step.SIDE_FILE_FLUSHED, image)
+            self._listener.step(Step.SIDE_FILE_FLUSHED, image)
             self._refuse_changed(path, before)
-            self._watcher.step(Step.CHANGES_LOOKED_FOR, image)
+            self._listener.step(Step.CHANGES_LOOKED_FOR, image)
             if before.data is not None:
                 files.copy(path, self._backup(image))
-            self._watcher.step(Step.BACKUP_WRITTEN, image)
+            self._listener.step(Step.BACKUP_WRITTEN, image)
             # As late as can be: whoever saves after this look and before the swap is not noticed.
             self._refuse_changed(path, before)
             side.replace(path)
-            self._watcher.step(Step.SWAPPED, image)
+            self._listener.step(Step.SWAPPED, image)
             files.flush_folder(path.parent)
-            self._watcher.step(Step.SWAP_FLUSHED, image)
+            self._listener.step(Step.SWAP_FLUSHED, image)
             self._summarise(path, summary)
-            self._watcher.step(Step.SUMMARY_WRITTEN, image)
+            self._listener.step(Step.SUMMARY_WRITTEN, image)
         except OSError as error:
-            raise ImageError(f"it cannot be written ({error.strerror or error}): is the disk full?") from error
+            raise ImageError(f"it cannot be written ({error.strerror or error}): {path.parent}") from error
         finally:
-            side.unlink(missing_ok=True)
+            # Where not even that can be done, the next sync that can write removes it.
+            with contextlib.suppress(OSError):
+                side.unlink(missing_ok=True)
         self._prune(image)
-        self._watcher.step(Step.BACKUPS_PRUNED, image)
+        self._listener.step(Step.BACKUPS_PRUNED, image)
         return Contents(after.drawings, after.unusable, files.stamp(path), generation, stable=True)
 
-    def _listed(self) -> list[dict[str, Any]]:
-        """The images as QuPath lists them; asked once."""
-        if self._images is None:
+    def _start(self) -> None:
+        """Starts QuPath, once."""
+        if not self._process.is_running:
             self._process.start()
-            self._watcher.step(Step.QUPATH_STARTED)
-            try:
-                answer, _ = self._process.ask({"op": "open", "project": str(self.path)})
-            except ImageError as error:
-                raise SyncError(f"QuPath cannot read the project {self.path}: {error}") from error
-            self._images = answer["images"]
-        return self._images
+            self._listener.step(Step.QUPATH_STARTED)
+
+    def _request(self, what: str, image: Image) -> dict[str, Any]:
+        if self._builders is None:
+            self.images()
+        builders = self._builders or {}
+        return {"op": what, "data": str(self.data_path(image)), "builder": builders.get(image.id)}
+
+    def _refuse_missing(self, image: Image, *, had_data: bool) -> None:
+        """An image whose data file is missing looks just like one that nobody has drawn on."""
+        path = self.data_path(image)
+        if path.exists():
+            return
+        if path.with_name(_BACKUP_OF_QUPATH).exists():
+            raise ImageError(_SAVING)
+        if had_data or path.with_name(_SUMMARY).exists():
+            raise ImageError(_DATA_MISSING.format(path=path))
 
     def _written(
         self, image: Image, before: Contents, edits: Edits, generation: str, side: Path
     ) -> tuple[Contents, dict[str, Any]]:
         message, shapes = drawings.request(edits)
         message |= {
-            "op": "write",
-            "image": image.id,
+            **self._request("write", image),
             "sha256": "" if before.data is None else before.data.sha256,
             "generation": generation,
             "to": str(side),
         }
         answer, data = self._process.ask(message, shapes, about=f"the image {image.name}")
-        self._watcher.step(Step.SIDE_FILE_WRITTEN, image)
-        after = Contents(
-            *drawings.read(answer, data, self._areas), data=None, generation=answer["generation"], stable=True
-        )
+        self._listener.step(Step.SIDE_FILE_WRITTEN, image)
+        found = drawings.read(answer, data, self._areas)
+        after = Contents(found.drawings, found.unusable, None, answer["generation"], stable=True)
         _compare(before, edits, after)
         return after, answer.get("summary", {})
 
@@ -214,16 +273,14 @@ class Project:
         return [shapes.take(length) for length in answer["shapes"]]
 
     def _refuse_changed(self, path: Path, before: Contents) -> None:
-        if path.with_name("data.qpdata.bkp").exists():
-            raise ImageError(
-                "QuPath is saving it right now, or ended while it did; open it in QuPath and save it again"
-            )
+        if path.with_name(_BACKUP_OF_QUPATH).exists():
+            raise ImageError(_SAVING)
         if not files.unchanged(path, before.data):
             raise ImageError("it was saved by somebody else while it was synced; sync again")
 
     def _summarise(self, data: Path, summary: dict[str, Any]) -> None:
         """Corrects the counts that QuPath keeps beside a data file, where it does."""
-        path = data.with_name("summary.json")
+        path = data.with_name(_SUMMARY)
         try:
             said = json.loads(path.read_bytes())
         except (FileNotFoundError, ValueError):
@@ -242,7 +299,8 @@ class Project:
     def _prune(self, image: Image) -> None:
         old = sorted(self._backups(image).glob("*.qpdata"))[:-BACKUPS]
         for path in old:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # one too many does no harm
+                path.unlink(missing_ok=True)
 
 
 def _compare(before: Contents, edits: Edits, after: Contents) -> None:

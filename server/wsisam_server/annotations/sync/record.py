@@ -8,6 +8,7 @@ drives.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from dataclasses import dataclass, field
@@ -15,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wsisam_server.annotations.sync.errors import SyncError
 from wsisam_server.annotations.sync.files import Stamp, replace_text
-from wsisam_server.annotations.sync.model import Image
 from wsisam_server.annotations.sync.plan import Base
-from wsisam_server.core.geometry import SlideSize
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from wsisam_server.annotations.sync.model import Image
 
 FOLDER: Final = "wsisam-sync"
 
@@ -49,6 +50,7 @@ class Synced:
         revision: the store's, up to which everything on the slide was considered.
         data: the data file at that time; None when there was none.
         done: nothing was left to do then.
+        left_out: what was left out then, and why, for people; said again while nothing is new.
         annotations: what both sides held.
         settling: conflicts that are being settled with the store's version of this revision.
     """
@@ -56,6 +58,7 @@ class Synced:
     revision: int = 0
     data: Stamp | None = None
     done: bool = False
+    left_out: tuple[str, ...] = ()
     annotations: dict[uuid.UUID, Base] = field(default_factory=dict)
     settling: dict[uuid.UUID, int] = field(default_factory=dict)
 
@@ -76,6 +79,21 @@ class ImageRecord:
     stores: dict[str, Synced] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class SyncedEntry:
+    """Which image of a project is synced for a slide that several of them may show.
+
+    Attributes:
+        image: its number.
+        uris: its files', by which it is known that the number still means the same image.
+        saved: it had a data file then.
+    """
+
+    image: str
+    uris: tuple[str, ...]
+    saved: bool = False
+
+
 @dataclass(slots=True)
 class ProjectRecord:
     """What is remembered of a project.
@@ -83,16 +101,12 @@ class ProjectRecord:
     Attributes:
         id: the project's own, random; it stays when the project is moved.
         name: of the project in the store: its folder's name when it was synced first.
-        file: SHA-256 of the project file whose images are listed.
-        images: its images.
         witnesses: for each store an annotation's revision, with its time; if the store does not know it any more, it
             was restored from a backup, and what is remembered of it is worth nothing.
     """
 
     id: str
     name: str
-    file: str = ""
-    images: tuple[Image, ...] = ()
     witnesses: dict[str, tuple[uuid.UUID, int, str]] = field(default_factory=dict)
 
 
@@ -136,18 +150,42 @@ class Records:
             self.lost.append(path.name)
             return ImageRecord()
 
+    def entry(self, slide_id: str) -> SyncedEntry | None:
+        """Which image is synced for a slide; None when none was yet.
+
+        WsiSamSync.groovy reads and writes the same files.
+        """
+        try:
+            said = json.loads(self._entry_path(slide_id).read_bytes())
+            return SyncedEntry(said["image"], tuple(said["uris"]), bool(said.get("saved")))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write_entry(self, slide_id: str, image: Image, *, saved: bool) -> None:
+        """Notes that an image is the one that is synced for a slide.
+
+        Args:
+            slide_id: the slide's.
+            image: the one.
+            saved: whether it has a data file, or had one.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        said = {"image": image.id, "name": image.name, "slide": slide_id, "uris": list(image.uris), "saved": saved}
+        replace_text(self._entry_path(slide_id), json.dumps(said, sort_keys=True, separators=(",", ":")) + "\n")
+
+    def _entry_path(self, slide_id: str) -> Path:
+        return self.folder / "slides" / f"{hashlib.sha256(slide_id.encode()).hexdigest()[:32]}.json"
+
     def write_project(self, record: ProjectRecord) -> None:
         """Writes the project's record, if it says something new.
 
         Raises:
             OSError: it cannot be written.
         """
-        images = [[image.id, image.name, list(image.uris), _size(image.size), image.view] for image in record.images]
         witnesses = {store: [str(one), revision, at] for store, (one, revision, at) in record.witnesses.items()}
-        self._write(
-            self.folder / "project.json",
-            {"id": record.id, "name": record.name, "file": record.file, "images": images, "witnesses": witnesses},
-        )
+        self._write(self.folder / "project.json", {"id": record.id, "name": record.name, "witnesses": witnesses})
 
     def write_image(self, image_id: str, record: ImageRecord) -> None:
         """Writes an image's record, if it says something new.
@@ -193,11 +231,6 @@ def _project(said: dict[str, Any]) -> ProjectRecord:
     return ProjectRecord(
         id=said["id"],
         name=said["name"],
-        file=said["file"],
-        images=tuple(
-            Image(number, name, tuple(uris), None if size is None else SlideSize(*size), view)
-            for number, name, uris, size, view in said["images"]
-        ),
         witnesses={store: (uuid.UUID(one), revision, at) for store, (one, revision, at) in said["witnesses"].items()},
     )
 
@@ -217,6 +250,7 @@ def _said(synced: Synced) -> dict[str, Any]:
         "revision": synced.revision,
         "data": None if data is None else [data.size, data.modified, data.sha256],
         "done": synced.done,
+        "left_out": list(synced.left_out),
         "annotations": {str(one): [base.revision, base.digest] for one, base in synced.annotations.items()},
         "settling": {str(one): revision for one, revision in synced.settling.items()},
     }
@@ -227,10 +261,7 @@ def _synced(said: dict[str, Any]) -> Synced:
         revision=said["revision"],
         data=None if said["data"] is None else Stamp(*said["data"]),
         done=said["done"],
+        left_out=tuple(said.get("left_out", ())),
         annotations={uuid.UUID(one): Base(*base) for one, base in said["annotations"].items()},
         settling={uuid.UUID(one): revision for one, revision in said["settling"].items()},
     )
-
-
-def _size(size: SlideSize | None) -> list[int] | None:
-    return None if size is None else [size.width, size.height]

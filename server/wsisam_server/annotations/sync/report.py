@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from wsisam_server.annotations.sync.plan import Verb
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from wsisam_server.annotations.sync.model import Image
     from wsisam_server.annotations.sync.plan import Action
 
@@ -33,6 +35,8 @@ class ImageReport:
         slide_id: of the slide that it shows; empty when none was found.
         actions: what was done, or is to be done; without what is unchanged.
         unchanged: so many annotations were as they should be.
+        gone: for people: what both sides had when they were last synced, and neither has now.
+        saved: when QuPath last saved the image, as far as that was looked at.
         problems: for people: what was left out, and why.
         failures: for people: what should have been done and could not be.
     """
@@ -42,6 +46,8 @@ class ImageReport:
     slide_id: str = ""
     actions: list[Action] = field(default_factory=list)
     unchanged: int = 0
+    gone: list[str] = field(default_factory=list)
+    saved: datetime | None = None
     problems: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -70,6 +76,8 @@ class ImageReport:
             "slide_id": self.slide_id or None,
             "counts": {verb.value: self.count(verb) for verb in Verb},
             "held": self.held,
+            "deleted_on_both_sides": self.gone,
+            "saved": None if self.saved is None else self.saved.isoformat(),
             "annotations": [_action(action) for action in self.actions],
             "problems": self.problems,
             "failures": self.failures,
@@ -128,6 +136,8 @@ def _action(action: Action) -> dict[str, Any]:
         "class": None if said.path_class is None else said.path_class.name,
         "action": action.verb.value,
         "reason": action.reason,
+        "store_author": None if action.case.store is None else action.case.store.author,
+        "store_updated": None if action.case.store is None else action.case.store.update_time.isoformat(),
         "differs": sorted(kind.value for kind in action.kinds),
         "held": action.held,
     }

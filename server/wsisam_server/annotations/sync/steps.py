@@ -42,7 +42,7 @@ class Step(Enum):
     QUPATH_ENDED = "ended QuPath's Java"
 
 
-class Watcher(Protocol):
+class ProgressListener(Protocol):
     """Hears how a sync goes on."""
 
     def begin(self, images: int) -> None:
@@ -58,14 +58,14 @@ class Watcher(Protocol):
         ...
 
 
-class Unwatched:
+class NoListener:
     """Hears nothing."""
 
     def begin(self, images: int) -> None:
-        """See `Watcher`."""
+        """See `ProgressListener`."""
 
     def step(self, step: Step, image: Image | None = None) -> None:
-        """See `Watcher`."""
+        """See `ProgressListener`."""
 
     def end(self, report: ImageReport) -> None:
-        """See `Watcher`."""
+        """See `ProgressListener`."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import shapely
 
-from wsisam_server.annotations.store import Draft, RevisionConflictError, Target, Wanted, listed
+from wsisam_server.annotations.store import AnnotationFilter, Draft, RevisionConflictError, Target, listed
 from wsisam_server.annotations.sync.model import Drawing
 from wsisam_server.annotations.sync.steps import Step
 from wsisam_server.core.errors import Reason, WsiSamServerError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wsisam_server.annotations.store import Annotation, Conflict, Saved, SlideRecord, Standing, Store
     from wsisam_server.annotations.sync.model import Image
     from wsisam_server.annotations.sync.plan import Action
-    from wsisam_server.annotations.sync.steps import Watcher
+    from wsisam_server.annotations.sync.steps import ProgressListener
 
 _BATCH: Final = 1000
 _BATCH_BYTES: Final = 4 * MIB
@@ -47,6 +47,17 @@ _SHOWN_ID: Final = 12
 Change = TypeVar("Change", Draft, Target)
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the store does not take a change; `str` gives the text for people."""
+
+    reason: Reason
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 @dataclass(slots=True)
 class Applied:
     """What became of changes.
@@ -57,7 +68,7 @@ class Applied:
     """
 
     revisions: dict[uuid.UUID, int] = field(default_factory=dict)
-    refused: dict[uuid.UUID, str] = field(default_factory=dict)
+    refused: dict[uuid.UUID, Refusal | str] = field(default_factory=dict)
 
 
 class StoreSide:
@@ -66,18 +77,18 @@ class StoreSide:
     Args:
         author: of all revisions.
         project: what new annotations belong to.
-        watcher: hears of each step.
+        listener: hears of each step.
     """
 
-    def __init__(self, store: Store, author: str, project: str, watcher: Watcher) -> None:
+    def __init__(self, store: Store, author: str, project: str, listener: ProgressListener) -> None:
         self._store = store
         self._author = author
         self._project = project
-        self._watcher = watcher
+        self._listener = listener
 
     def on_slide(self, slide_id: str, after: int = 0) -> tuple[dict[uuid.UUID, Annotation], int]:
         """Everything on a slide, deleted or not, that was changed after a revision; and up to which all is known."""
-        return listed(self._store, Wanted(slide_id=slide_id), after=after, deleted=True)
+        return listed(self._store, AnnotationFilter(slide_id=slide_id), after=after, deleted=True)
 
     def standings(self, slide_id: str) -> tuple[dict[uuid.UUID, Standing], int]:
         """Everything on a slide, deleted or not, without contents; and up to which revision all is known."""
@@ -91,7 +102,7 @@ class StoreSide:
     def has_news(self, slide_id: str, after: int) -> bool:
         """Whether anything on a slide was changed after a revision."""
         try:
-            page = self._store.listing(Wanted(slide_id=slide_id), after=after, limit=1, deleted=True)
+            page = self._store.listing(AnnotationFilter(slide_id=slide_id), after=after, limit=1, deleted=True)
         except WsiSamServerError as error:
             if error.reason is Reason.REVISION_AHEAD:
                 return True
@@ -121,11 +132,11 @@ class StoreSide:
         drafts = [self._draft(action, slide) for action in plain if action.target is not None]
         for batch in _batches(drafts):
             self._change(batch, lambda changes, request: self._save(changes, request, slide), applied)
-            self._watcher.step(Step.SAVED_TO_STORE, image)
+            self._listener.step(Step.SAVED_TO_STORE, image)
         targets = [Target(action.id, _revision(action)) for action in plain if action.target is None]
         for start in range(0, len(targets), _BATCH):
             self._change(targets[start : start + _BATCH], self._delete, applied)
-            self._watcher.step(Step.DELETED_IN_STORE, image)
+            self._listener.step(Step.DELETED_IN_STORE, image)
         return applied
 
     def _draft(self, action: Action, slide: SlideRecord) -> Draft:
@@ -144,12 +155,12 @@ class StoreSide:
             draft = Draft(action.id, discarded.onto(store.content), store.revision)
             kept = Applied()
             self._change([draft], lambda changes, request: self._save(changes, request, None), kept)
-            self._watcher.step(Step.KEPT_IN_HISTORY, image)
+            self._listener.step(Step.KEPT_IN_HISTORY, image)
             applied.refused |= kept.refused
             if action.id in kept.revisions:
                 target = Target(action.id, kept.revisions[action.id], None if store.deleted else store.revision)
                 self._change([target], self._delete if store.deleted else self._restore, applied)
-                self._watcher.step(Step.STORE_SETTLED, image)
+                self._listener.step(Step.STORE_SETTLED, image)
 
     def _save(self, drafts: Sequence[Draft], request_id: str, slide: SlideRecord | None) -> list[Saved]:
         slides = () if slide is None else (slide,)
@@ -170,12 +181,12 @@ class StoreSide:
                 for saved in _patiently(call, changes):
                     applied.revisions[saved.id] = saved.revision
             except RevisionConflictError as error:
-                refused = {conflict.stored.id: _why(conflict) for conflict in error.conflicts}
+                refused = {one.stored.id: Refusal(error.reason, _why(one)) for one in error.conflicts}
             except WsiSamServerError as error:
                 one = error.details.get("annotation_id")
                 if error.reason not in {Reason.INVALID_SHAPE, Reason.INVALID_FIELD} or one is None:
                     raise
-                refused = {uuid.UUID(one): error.public_text}
+                refused = {uuid.UUID(one): Refusal(error.reason, error.public_text)}
             else:
                 return
             applied.refused |= refused

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 import filelock
 
 from wsisam_server.annotations.sync.errors import ImageError, SyncError
-from wsisam_server.annotations.sync.image_sync import Bench, ImageSync
+from wsisam_server.annotations.sync.image_sync import ImageSync, SyncContext
 from wsisam_server.annotations.sync.matching import Matcher, UnmatchedError
 from wsisam_server.annotations.sync.project import Project
-from wsisam_server.annotations.sync.record import Records
+from wsisam_server.annotations.sync.record import Records, SlideSeen
 from wsisam_server.annotations.sync.report import ImageReport, Outcome, Report
 from wsisam_server.annotations.sync.running import running
-from wsisam_server.annotations.sync.steps import Step, Unwatched
+from wsisam_server.annotations.sync.steps import NoListener, Step
 from wsisam_server.annotations.sync.store_side import StoreSide
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wsisam_server.annotations.sync.options import Options
     from wsisam_server.annotations.sync.process import QuPathProcess
     from wsisam_server.annotations.sync.record import ImageRecord
-    from wsisam_server.annotations.sync.steps import Watcher
+    from wsisam_server.annotations.sync.steps import ProgressListener
 
 _LOCK: Final = "lock"
 
@@ -46,7 +46,7 @@ def sync(
     *,
     author: str,
     store_name: str = "",
-    watcher: Watcher | None = None,
+    listener: ProgressListener | None = None,
 ) -> Report:
     """Syncs a project with a store.
 
@@ -57,7 +57,7 @@ def sync(
         options: what is wanted.
         author: of the store's new revisions.
         store_name: for the report.
-        watcher: hears of each step.
+        listener: hears of each step.
 
     Returns:
         What was done, or with `options.dry_run` what would be.
@@ -66,16 +66,16 @@ def sync(
         SyncError: there is no such project, another sync of it is running, QuPath cannot be started or failed.
         WsiSamServerError: the store failed. What was done until then stays, and the next sync goes on from there.
     """
-    watcher = watcher or Unwatched()
+    listener = listener or NoListener()
     try:
-        project = Project(path, process, watcher)
+        project = Project(path, process, listener)
         with _locked(project, options):
-            watcher.step(Step.LOCKED)
-            run = _Run(project, store, options, author, watcher)
+            listener.step(Step.LOCKED)
+            run = _Run(project, store, options, author, listener)
             return run.all(Report(str(project.path), store_name, options.dry_run))
     finally:
         process.close()
-        watcher.step(Step.QUPATH_ENDED)
+        listener.step(Step.QUPATH_ENDED)
 
 
 @contextmanager
@@ -99,26 +99,34 @@ def _locked(project: Project, options: Options) -> Iterator[None]:
         lock.release()
 
 
+def _differ(first: Image, second: Image) -> bool:
+    """Whether two images are known to be of different size."""
+    return None not in {first.size, second.size} and first.size != second.size
+
+
 class _Run:
-    def __init__(self, project: Project, store: Store, options: Options, author: str, watcher: Watcher) -> None:
+    def __init__(
+        self, project: Project, store: Store, options: Options, author: str, listener: ProgressListener
+    ) -> None:
         self._project = project
         self._store = store
         self._options = options
-        self._watcher = watcher
+        self._listener = listener
         self._records = Records(project.folder)
         self._record = self._records.project()
-        watcher.step(Step.RECORD_READ)
-        self._side = StoreSide(store, author, self._record.name, watcher)
+        listener.step(Step.RECORD_READ)
+        self._side = StoreSide(store, author, self._record.name, listener)
         self._matcher = Matcher(store, project.folder, project.former_folder)
-        self._taken: dict[str, Image] = {}
+        self._images: tuple[Image, ...] = ()
+        self._slides: dict[str, SlideSeen | UnmatchedError] = {}
 
     def all(self, report: Report) -> Report:
         """Syncs all images that are wanted."""
-        images = self._images()
+        images = self._images = self._listed()
         wanted = [image for image in images if fnmatch.fnmatch(image.name, self._options.images)]
         if images and not wanted:
             report.notes.append(f"no image is named {self._options.images}")
-        self._watcher.begin(len(wanted))
+        self._listener.begin(len(wanted))
         trusted = self._trusted()
         if not trusted:
             report.notes.append(
@@ -126,58 +134,103 @@ class _Run:
                 "compared without history, and nothing was deleted"
             )
         qupaths = cache(running)
-        bench = Bench(
+        context = SyncContext(
             project=self._project,
             store=self._side,
             store_id=self._store.identity,
             records=self._records,
             trusted=trusted,
             options=self._options,
-            watcher=self._watcher,
+            listener=self._listener,
             qupaths=qupaths,
         )
         for image in wanted:
-            done = self._one(bench, image)
+            done = self._one(context, image)
             report.images.append(done)
-            self._watcher.end(done)
+            self._listener.end(done)
         if not self._options.dry_run:
             self._records.write_project(self._record)
-            self._watcher.step(Step.PROJECT_RECORDED)
+            self._listener.step(Step.PROJECT_RECORDED)
             if qupaths.cache_info().misses and qupaths():
+                unseen = "" if all(one.recent is not None for one in qupaths()) else ", which cannot be seen of each"
                 report.notes.append(
-                    "QuPath is running on this machine. If it has this project open, load the image there anew (File, "
-                    "Reload data) before you go on"
+                    f"QuPath is running on this machine. If it has this project open{unseen}, load the image there "
+                    "anew (File, Reload data) before you go on"
                 )
         if self._records.lost:
             report.notes.append(f"the record of an earlier sync could not be read: {', '.join(self._records.lost)}")
         return report
 
-    def _images(self) -> tuple[Image, ...]:
-        file = self._project.file
-        if not self._record.file or self._record.file != file:
-            self._record.images = self._project.images()
-            self._record.file = file
-        self._watcher.step(Step.IMAGES_LISTED)
-        return self._record.images
+    def _listed(self) -> tuple[Image, ...]:
+        images = self._project.images()
+        self._listener.step(Step.IMAGES_LISTED)
+        return images
 
-    def _one(self, bench: Bench, image: Image) -> ImageReport:
-        record = self._records.image(image.id)
-        try:
-            slide = self._matcher.match(image, record.slide)
-        except UnmatchedError as error:
-            return ImageReport(image, Outcome.UNMATCHED, problems=[str(error)])
-        other = self._taken.setdefault(slide.slide_id, image)
-        if other is not image:
+    def _one(self, context: SyncContext, image: Image) -> ImageReport:
+        if image.problem:
+            return ImageReport(image, Outcome.FAILED, failures=[image.problem])
+        slide = self._slide(image)
+        if isinstance(slide, UnmatchedError):
+            return ImageReport(image, Outcome.UNMATCHED, problems=[str(slide)])
+        other = self._synced_for(slide.slide_id, image)
+        if other.id != image.id:
             problem = f"it shows the same slide as {other.name} (number {other.id}); only that one is synced"
             return ImageReport(image, Outcome.UNMATCHED, problems=[problem])
-        self._watcher.step(Step.IMAGE_LOOKED_UP, image)
-        syncing = ImageSync(bench, image, slide, record)
+        self._listener.step(Step.IMAGE_LOOKED_UP, image)
         try:
+            had_data = self._had_data(slide.slide_id, image)
+            syncing = ImageSync(context, image, slide, self._records.image(image.id), had_data=had_data)
+            if not self._options.dry_run:
+                self._records.write_entry(slide.slide_id, image, saved=had_data)
             report = syncing.run()
+            if not self._options.dry_run and not had_data:
+                self._records.write_entry(slide.slide_id, image, saved=self._project.data_path(image).exists())
         except ImageError as error:
             return ImageReport(image, Outcome.FAILED, slide.slide_id, failures=[str(error)])
+        except OSError as error:
+            where = error.filename or self._project.folder
+            text = f"its files cannot be read or written ({error.strerror or error}): {where}"
+            return ImageReport(image, Outcome.FAILED, slide.slide_id, failures=[text])
         self._witness(syncing.record)
         return report
+
+    def _had_data(self, slide_id: str, image: Image) -> bool:
+        """Whether an image has a data file, or had one when it was synced, in whichever way."""
+        before = self._records.entry(slide_id)
+        known = before is not None and (before.image, before.uris) == (image.id, image.uris) and before.saved
+        return known or self._project.data_path(image).exists()
+
+    def _slide(self, image: Image) -> SlideSeen | UnmatchedError:
+        """Which slide an image shows, or why that is not known; looked for once."""
+        if image.id not in self._slides:
+            try:
+                self._slides[image.id] = self._matcher.match(image, self._records.image(image.id).slide)
+            except UnmatchedError as error:
+                self._slides[image.id] = error
+            except OSError as error:
+                self._slides[image.id] = UnmatchedError(f"its file cannot be read ({error.strerror or error})")
+        return self._slides[image.id]
+
+    def _synced_for(self, slide_id: str, image: Image) -> Image:
+        """Which image is synced for a slide that this one shows: the same whatever is chosen, and in every sync.
+
+        It is the one that was synced before, as long as the project has it; else the first in the project.
+        """
+        before = self._records.entry(slide_id)
+        if before is not None:
+            for other in self._images:
+                if (other.id, other.uris) == (before.image, before.uris) and not other.view and not other.problem:
+                    return other
+        for other in self._images:
+            if other.id == image.id:
+                break
+            # Images of other size are of other slides: their files need not be looked into.
+            if other.problem or other.view or _differ(other, image):
+                continue
+            slide = self._slide(other)
+            if isinstance(slide, SlideSeen) and slide.slide_id == slide_id:
+                return other
+        return image
 
     def _trusted(self) -> bool:
         """Whether the store is what it was, or has gone on from there."""
@@ -186,7 +239,7 @@ class _Run:
             return True
         annotation_id, revision, at = witness
         found = self._side.version(annotation_id, revision)
-        if found is not None and found.updated.isoformat() == at:
+        if found is not None and found.update_time.isoformat() == at:
             return True
         del self._record.witnesses[self._store.identity]
         return False
@@ -202,4 +255,4 @@ class _Run:
             return
         found = self._side.version(one, base.revision)
         if found is not None:
-            self._record.witnesses[self._store.identity] = (one, base.revision, found.updated.isoformat())
+            self._record.witnesses[self._store.identity] = (one, base.revision, found.update_time.isoformat())

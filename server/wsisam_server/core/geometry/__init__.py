@@ -1,6 +1,6 @@
 """Geometry room: one type per coordinate frame, and the conversions between them.
 
-What flows in: plain numbers from the wire or the command line. What flows out: validated, immutable values.
+In: plain numbers from the wire or the command line. Out: validated, immutable values.
 It must never know what a slide file, a model or a message is.
 
 Frames

@@ -1,8 +1,7 @@
 """Shapes in slide coordinates: simplified, snapped to the grid, made valid, and the two forms in which they travel.
 
-What flows in: polygons, from a model or as people drew them. What flows out: valid ones, in bounded time (`Mender`),
-their integer form for the wire, their GeoJSON for QuPath. It must never know what a model, a message or a slide file
-is.
+In: polygons, from a model or as people drew them. Out: valid polygons in bounded time (`GeometryRepairer`), their
+integer form for the wire, and their GeoJSON for QuPath. It must never know a model, a message or a slide file.
 
 Coordinates are level-0 pixels, x to the right, y down, pixel i covering [i, i + 1); vertices lie on a 1/32 px grid.
 """
@@ -10,17 +9,16 @@ Coordinates are level-0 pixels, x to the right, y down, pixel i covering [i, i +
 from wsisam_server.core.shapes.encoding import decode, decode_many, encode, encode_many
 from wsisam_server.core.shapes.flat import areas_of, flattened
 from wsisam_server.core.shapes.geojson import collection, feature
-from wsisam_server.core.shapes.grid import STEP_PX
-from wsisam_server.core.shapes.mending import Mender
-from wsisam_server.core.shapes.parts import oriented, polygonal
-from wsisam_server.core.shapes.tangle import TangledError
-from wsisam_server.core.shapes.validity import Looks, problem
+from wsisam_server.core.shapes.geometry_repair import GeometryRepairer
+from wsisam_server.core.shapes.polygons import STEP_PX, oriented, polygonal
+from wsisam_server.core.shapes.self_intersection import GeometryRepairError
+from wsisam_server.core.shapes.validity import ValidityBudget, validity_problem
 
 __all__ = [
     "STEP_PX",
-    "Looks",
-    "Mender",
-    "TangledError",
+    "GeometryRepairError",
+    "GeometryRepairer",
+    "ValidityBudget",
     "areas_of",
     "collection",
     "decode",
@@ -31,5 +29,5 @@ __all__ = [
     "flattened",
     "oriented",
     "polygonal",
-    "problem",
+    "validity_problem",
 ]

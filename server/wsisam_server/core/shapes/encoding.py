@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from wsisam_server.core.shapes.flat import MIN_VERTICES, areas_of, flattened
-from wsisam_server.core.shapes.grid import UNITS_PER_PX
+from wsisam_server.core.shapes.polygons import UNITS_PER_PX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,7 @@ def _deltas(flat: Flat) -> tuple[NDArray[np.bool_], list[int], NDArray[np.bool_]
 
 
 def _summed(deltas: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The vertices of rings, of which each begins anew."""
+    """The vertices of rings; each ring starts from zero."""
     sums = deltas.cumsum(axis=0)
     ends = counts.cumsum()
     before = np.concatenate([np.zeros((1, 2), np.int64), sums[ends[:-1] - 1]])

@@ -13,13 +13,19 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import shapely
 
-from wsisam_server.core.shapes.tangle import TangledError, Work, bounding_pairs, count_rings, segments
+from wsisam_server.core.shapes.self_intersection import (
+    GeometryRepairError,
+    RepairCost,
+    bounding_pairs,
+    count_ring_pairs,
+    segments,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from shapely.geometry.base import BaseGeometry
 
-    from wsisam_server.core.shapes.tangle import Ends
+    from wsisam_server.core.shapes.self_intersection import Ends
 
 SMALL: Final = 1_000
 """Vertices up to which an area takes no time until it is known to be valid, however it was made."""
@@ -28,7 +34,7 @@ PAIRS: Final = 500_000_000
 """Of segments whose bounding boxes meet, in all areas of one request: about ten seconds, on one thread."""
 
 RING_UNITS: Final = 40_000
-"""Work for looking at how the rings of one area lie, see `Work`."""
+"""Bound on the pairs of rings of one area, see `RepairCost`."""
 
 _SAMPLES: Final = 1_000
 """Segments of which the others near them are counted."""
@@ -54,8 +60,8 @@ _VALID: Final = "Valid Geometry"
 
 
 @dataclass(slots=True)
-class Looks:
-    """What may still be looked at for one request.
+class ValidityBudget:
+    """What the validity checks of one request may still cost.
 
     Attributes:
         pairs: of segments.
@@ -64,19 +70,19 @@ class Looks:
     pairs: float = PAIRS
 
 
-def problem(area: BaseGeometry, looks: Looks | None = None) -> str:
+def validity_problem(area: BaseGeometry, budget: ValidityBudget | None = None) -> str:
     """What keeps an area from being valid in the OGC sense, in GEOS's words; empty for a valid one.
 
     Args:
         area: a polygon or multi-polygon with finite coordinates.
-        looks: is diminished by what this takes; what one request may take if not given.
+        budget: reduced by what this takes; None for a fresh one.
 
     Raises:
-        TangledError: that could not be told soon.
+        GeometryRepairError: that cannot be determined within the budget.
     """
     if shapely.get_num_coordinates(area) > SMALL:
         rings = shapely.get_rings(shapely.get_parts(area))
-        count_rings(rings, Work(RING_UNITS))
+        count_ring_pairs(rings, RepairCost(RING_UNITS))
         ends = segments(rings)
         near, expected = _sampled(ends)
         for pairs in (_along(ends), near):
@@ -84,17 +90,17 @@ def problem(area: BaseGeometry, looks: Looks | None = None) -> str:
             if where is not None:
                 x, y = shapely.get_coordinates(where)[0]
                 return f"Self-intersection[{x:.15g} {y:.15g}]"
-        looks = looks or Looks()
-        turned = _turned(area, ends) if expected > looks.pairs else None
+        budget = budget or ValidityBudget()
+        turned = _turned(area, ends) if expected > budget.pairs else None
         if turned is not None:
             _, needed = _sampled(segments(shapely.get_rings(shapely.get_parts(turned.area))))
-            said = turned.said() if needed <= looks.pairs else ""
-            if said or (needed <= looks.pairs and turned.is_sure):
-                looks.pairs -= needed
+            said = turned.said() if needed <= budget.pairs else ""
+            if said or (needed <= budget.pairs and turned.is_sure):
+                budget.pairs -= needed
                 return said
-        if expected > looks.pairs:
-            raise TangledError(f"some {expected:.0f} pairs of segments lie close, and {looks.pairs:.0f} may")
-        looks.pairs -= expected
+        if expected > budget.pairs:
+            raise GeometryRepairError(f"some {expected:.0f} pairs of segments lie close, and {budget.pairs:.0f} may")
+        budget.pairs -= expected
     said = str(shapely.is_valid_reason(area))
     return "" if said == _VALID else said
 
@@ -117,7 +123,7 @@ class _Turned:
         return float(shapely.minimum_clearance(self.area)) > _CLEAR * far
 
     def said(self) -> str:
-        """What `problem` says of the area as it was."""
+        """What `validity_problem` says of the area as it was."""
         said = str(shapely.is_valid_reason(self.area))
         what, _, where = said.partition("[")
         if said == _VALID or not where:

@@ -3,7 +3,7 @@
     segmenter -> ClusterModels -> ClusterEngine -> RemoteDevice -> RayReplicas ~~> Replica (ModelPool, Device, cache)
 
 A replica is what one server is without Ray: a pool of models on one device, with its queue and its embedding cache.
-This side plans, reads slides and keeps order. What flows out: a window's pixels, once, through Ray's object store, when
+This side plans, reads slides and keeps order. Out: a window's pixels, once, through Ray's object store, when
 its embedding is not known to be kept; then prompts. What flows back: logits. Embeddings never travel: a hash ring over
 slide and window, which is Ray Serve's own router, sends all that concerns a window to the replica that has it.
 
@@ -14,6 +14,6 @@ polygons. Ray is imported by two modules (`deploy` and `batching`), when the eng
 
 from wsisam_server.inference.cluster.errors import ClusterError
 from wsisam_server.inference.cluster.models import ClusterModels
-from wsisam_server.inference.cluster.recipe import Recipe
+from wsisam_server.inference.cluster.replica_config import ModelFactory
 
-__all__ = ["ClusterError", "ClusterModels", "Recipe"]
+__all__ = ["ClusterError", "ClusterModels", "ModelFactory"]

@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING
 
 from ray import serve
 
-from wsisam_server.inference.scheduler import LocalEngine, Priority, Ticket
+from wsisam_server.inference.scheduler import LocalEngine, Priority, WorkItem
 
 if TYPE_CHECKING:
     from wsisam_model import Embedding, Prediction, Prompt, WsiSam
-    from wsisam_server.inference.scheduler import Claim, Device
+    from wsisam_server.inference.scheduler import Device, QueueEntry
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """One prompt on a field's embeddings, as `LocalEngine` decodes it, and whose turn it uses."""
+class QueuedPrompt:
+    """One prompt on a field's embeddings, as `LocalEngine` decodes it, with its queue entry."""
 
     high: Embedding
     low: Embedding | None
     prompt: Prompt
-    claim: Claim
+    entry: QueueEntry
 
 
 class BatchingEngine(LocalEngine):
     """A local engine that decodes prompts in one field in one step, if they wait at the same time.
 
-    Nothing waits for company: what comes while a step runs is the next one. What nobody waits for is gathered apart, so
-    that no click shares its turn.
+    There is no waiting time: prompts that arrive while a step runs form the next batch. Background prompts have
+    batches of their own, so that no click shares a step with them.
 
     Args:
         model: loaded, on its device.
@@ -40,18 +40,18 @@ class BatchingEngine(LocalEngine):
     def __init__(self, model: WsiSam, device: Device, most: int) -> None:
         super().__init__(model, device)
         gather = serve.batch(max_batch_size=most, batch_wait_timeout_s=0)
-        self._urgent, self._patient = gather(self._together), gather(self._together)
+        self._urgent, self._background = gather(self._together), gather(self._together)
 
     async def _decode(
-        self, high: Embedding, low: Embedding | None, prompt: Prompt, claim: Claim
+        self, high: Embedding, low: Embedding | None, prompt: Prompt, entry: QueueEntry
     ) -> tuple[Prediction, float]:
-        gathered = self._urgent if claim.priority < Priority.PREFETCH else self._patient
-        outcome: tuple[Prediction, float] | Exception = await gathered(Asked(high, low, prompt, claim))
+        gathered = self._urgent if entry.priority < Priority.PREFETCH else self._background
+        outcome: tuple[Prediction, float] | Exception = await gathered(QueuedPrompt(high, low, prompt, entry))
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    async def _together(self, asked: list[Asked]) -> list[tuple[Prediction, float] | Exception]:
+    async def _together(self, asked: list[QueuedPrompt]) -> list[tuple[Prediction, float] | Exception]:
         """Outcomes in the order of what was asked; one field's error is not another's."""
         outcomes: dict[int, tuple[Prediction, float] | Exception] = {}
         fields: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
@@ -66,7 +66,7 @@ class BatchingEngine(LocalEngine):
                 outcomes.update((i, (prediction, spent)) for i, prediction in zip(indices, predictions, strict=True))
         return [outcomes[index] for index in range(len(asked))]
 
-    async def _decode_many(self, asked: list[Asked]) -> tuple[list[Prediction], float]:
+    async def _decode_many(self, asked: list[QueuedPrompt]) -> tuple[list[Prediction], float]:
         first, prompts = asked[0], [one.prompt for one in asked]
-        ticket = Ticket(list(dict.fromkeys(one.claim for one in asked)))
-        return await self._device.run(ticket, lambda: self._model.decode_many(first.high, first.low, prompts))
+        work_item = WorkItem(list(dict.fromkeys(one.entry for one in asked)))
+        return await self._device.run(work_item, lambda: self._model.decode_many(first.high, first.low, prompts))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ReplicaCall:
     """One prompt in one field, or the field alone.
 
     Attributes:
@@ -29,7 +29,7 @@ class Call:
         field: the two windows.
         prompt: in slide coordinates.
         priority: how urgent it is among what the replica has to do.
-        owner: whose turns it uses there.
+        principal: whose share of the replica's queue it uses.
         is_lasting: whether what is computed may be kept on the replica's disk; see `Job`.
         mask: logits [256, 256] that are fed back; or None.
     """
@@ -39,24 +39,24 @@ class Call:
     field: FieldPair
     prompt: SlidePrompt
     priority: Priority
-    owner: str
+    principal: str
     is_lasting: bool
     mask: NDArray[np.float32] | None = None
 
     @property
-    def place(self) -> str:
-        """What the ring is asked for: slide and window.
+    def ring_key(self) -> str:
+        """The key on the router's hash ring: slide and window.
 
-        Not the slide alone, whose windows would then all be one replica's: a batch over one slide, or a course that
-        looks at one, would leave the others idle. An embedding is of one window, so nothing is lost by it.
+        Not the slide alone, whose windows would then all be one replica's: a batch over one slide, or a course on
+        one, would leave the others idle. An embedding is of one window, so nothing is lost by it.
         """
         high = self.field.high
         return f"{self.slide_id} {high.x} {high.y} {high.downsample} {high.size}"
 
 
 @dataclass(frozen=True, slots=True)
-class Lacking:
-    """The answer of a replica that has no embedding of the field, and no pixels to make one."""
+class MissingEmbedding:
+    """The answer of a replica that has neither an embedding of the field nor pixels to make one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +65,17 @@ class Refused:
 
     reason: str
     private: str
-    place: str
+    path: str
     details: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, error: WsiSamServerError) -> Refused:
         """The error as it travels."""
-        return cls(error.reason.name, error.private, error.place, error.details)
+        return cls(error.reason.name, error.private, error.path, error.details)
 
     def error(self) -> WsiSamServerError:
         """The error as it was raised there."""
-        return WsiSamServerError(Reason[self.reason], private=self.private, place=self.place).at(**self.details)
+        return WsiSamServerError(Reason[self.reason], private=self.private, path=self.path).at(**self.details)
 
 
-Reply: TypeAlias = Answer | Prepared | Lacking | Refused
+Reply: TypeAlias = Answer | Prepared | MissingEmbedding | Refused

@@ -20,7 +20,7 @@ from ray.serve.config import AutoscalingConfig, RequestRouterConfig
 from ray.serve.exceptions import RayServeException
 
 from wsisam_server.inference.cluster.errors import ClusterError, ReplicaLostError
-from wsisam_server.inference.cluster.reaching import JOIN_SECONDS, within
+from wsisam_server.inference.cluster.head_check import JOIN_SECONDS, within
 from wsisam_server.inference.cluster.replica import Replica
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from wsisam_server.core.geometry import Window
     from wsisam_server.core.settings import Ray
-    from wsisam_server.inference.cluster.calls import Call, Pixels, Refused, Reply
-    from wsisam_server.inference.cluster.recipe import Equipment
+    from wsisam_server.inference.cluster.calls import Pixels, Refused, ReplicaCall, Reply
+    from wsisam_server.inference.cluster.replica_config import ReplicaConfig
 
 _log = logging.getLogger(__name__)
 
@@ -43,8 +43,8 @@ NO_LIMIT: Final = 10_000
 """Calls at one replica, as Ray counts them. Never reached: this server sends few, and orders them itself."""
 
 DEPLOYMENT: Final = "replica"
-SECONDS_BETWEEN_LOOKS: Final = 0.5
-FAREWELL_SECONDS: Final = 5.0
+POLL_SECONDS: Final = 0.5
+SHUTDOWN_SECONDS: Final = 5.0
 
 SECONDS_TO_TAKE_OVER: Final = 10.0
 """How long Ray may take to notice that a server has ended whose name another wants."""
@@ -70,11 +70,11 @@ class RayReplicas:
 
     @property
     def count(self) -> int:
-        """Replicas that ran when it was looked at last."""
+        """Replicas that ran at the last poll."""
         return self._count
 
     def connect(self) -> None:
-        """Joins or starts Ray. Blocks. Ray then has its own answer to SIGTERM, which is to abort this process.
+        """Joins or starts Ray. Blocks. Ray then handles SIGTERM, by aborting this process.
 
         Raises:
             ClusterError: there is no cluster, or this machine is none of its nodes.
@@ -105,7 +105,7 @@ class RayReplicas:
             ) from error
         self._connected = True
 
-    def start(self, equipment: Equipment) -> None:
+    def start(self, config: ReplicaConfig) -> None:
         """Waits until the replicas run. Blocks.
 
         Raises:
@@ -116,7 +116,7 @@ class RayReplicas:
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         # No port for HTTP: prompts come in through this server alone.
         serve.start(proxy_location="Disabled", logging_config={"enable_access_log": False})
-        application = self._deployment().bind(equipment)
+        application = self._deployment().bind(config)
         targets = [serve.RunTarget(application, name=settings.name, route_prefix=None)]
         self._handle = serve.run_many(targets, wait_for_applications_running=False)[0]
         deadline = time.monotonic() + settings.start_seconds
@@ -127,19 +127,19 @@ class RayReplicas:
                     f"needs a node with {settings.cpus:g} free CPU cores and {settings.gpus:g} GPUs ('ray status' says "
                     "what there is); a large model may also need more time (start_seconds)"
                 )
-            time.sleep(SECONDS_BETWEEN_LOOKS)
+            time.sleep(POLL_SECONDS)
 
-    async def encode(self, call: Call, pixels: Pixels) -> Reply:
+    async def encode(self, call: ReplicaCall, pixels: Pixels) -> Reply:
         """See `Replicas.encode`. The pixels go through Ray's object store."""
         reply: Reply = await self._ask("encode", call, pixels, by_reference=bool(pixels))
         return reply
 
-    async def predict(self, call: Call) -> Reply:
+    async def predict(self, call: ReplicaCall) -> Reply:
         """See `Replicas.predict`. Prompt and logits go from process to process, past the object store."""
         reply: Reply = await self._ask("predict", call, by_reference=False)
         return reply
 
-    async def to_encode(self, call: Call) -> list[Window] | Refused:
+    async def to_encode(self, call: ReplicaCall) -> list[Window] | Refused:
         """See `Replicas.to_encode`."""
         windows: list[Window] | Refused = await self._ask("to_encode", call, by_reference=False)
         return windows
@@ -148,7 +148,7 @@ class RayReplicas:
         """Asks Ray how many replicas run, and why no other does. Blocks."""
         try:
             _, why = self._status()
-        except Exception as error:  # noqa: BLE001 - whatever ails Ray, the server goes on with what it knew
+        except Exception as error:  # noqa: BLE001 - whatever fails in Ray, the last known state stays in use
             _log.warning("Ray does not say how many replicas run: %s", error)
             return
         failed = _last_words(why) if FAILED in why else ""
@@ -192,7 +192,7 @@ class RayReplicas:
                 self._owner = ray.remote(Owner).options(**options).remote()
             except ValueError as error:
                 if time.monotonic() < deadline:  # of a server that has just ended, perhaps
-                    time.sleep(SECONDS_BETWEEN_LOOKS)
+                    time.sleep(POLL_SECONDS)
                     continue
                 raise ClusterError(
                     f"another server on this cluster has the application name {self._settings.name!r}, and would lose "
@@ -220,8 +220,8 @@ class RayReplicas:
             ray_actor_options={"num_cpus": settings.cpus, "num_gpus": settings.gpus},
             max_ongoing_requests=NO_LIMIT,
             health_check_period_s=settings.health_seconds,
-            graceful_shutdown_timeout_s=FAREWELL_SECONDS,
-            graceful_shutdown_wait_loop_s=SECONDS_BETWEEN_LOOKS,
+            graceful_shutdown_timeout_s=SHUTDOWN_SECONDS,
+            graceful_shutdown_wait_loop_s=POLL_SECONDS,
             request_router_config=RequestRouterConfig(
                 request_router_class=ROUTER,  # type: ignore[arg-type]
                 request_router_kwargs={"num_fallback_replicas": NEXT_ON_THE_RING},
@@ -255,21 +255,21 @@ class RayReplicas:
 
     @property
     def _hopeless(self) -> str:
-        """Why nobody will answer; empty where somebody may."""
+        """Why no replica will answer; empty while one may."""
         return f"no replica runs, and none can be started: {self._failed}" if self._failed and not self._count else ""
 
-    async def _ask(self, method: str, call: Call, *payload: object, by_reference: bool) -> Any:
+    async def _ask(self, method: str, call: ReplicaCall, *payload: object, by_reference: bool) -> Any:
         assert self._handle is not None
-        handle = self._handle.options(method_name=method, session_id=call.place, _by_reference=by_reference)
+        handle = self._handle.options(method_name=method, session_id=call.ring_key, _by_reference=by_reference)
         response = handle.remote(call, *payload)
         # A task of its own tells a call that was cancelled here from one that Ray has cancelled.
         answer = asyncio.ensure_future(_result(response))
-        # Its error is asked for here too: nobody does whose call was cancelled.
+        # Retrieves its error, as a cancelled caller does not.
         answer.add_done_callback(lambda task: task.cancelled() or task.exception())
         deadline = time.monotonic() + self._settings.answer_seconds
         try:
             while not answer.done() and (left := deadline - time.monotonic()) > 0 and not self._hopeless:
-                await asyncio.wait({answer}, timeout=min(left, SECONDS_BETWEEN_LOOKS))
+                await asyncio.wait({answer}, timeout=min(left, POLL_SECONDS))
         finally:
             if not answer.done():
                 response.cancel()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The engine whose model is elsewhere."""
+"""The engine whose model runs on replicas."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from weakref import WeakValueDictionary
 
 from wsisam_server.core.answers import StageTimes
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.inference.cluster.calls import Call, Lacking
-from wsisam_server.inference.scheduler import Answer, Claim, Prepared, Priority, Ticket
+from wsisam_server.inference.cluster.calls import MissingEmbedding, ReplicaCall
+from wsisam_server.inference.scheduler import Answer, Prepared, Priority, QueueEntry, WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,8 +40,8 @@ class ClusterEngine:
     def __init__(self, info: ModelInfo, device: RemoteDevice) -> None:
         self._info = info
         self._device = device
-        # A ticket lives as long as somebody waits for what it stands for.
-        self._wanted: WeakValueDictionary[Key, Ticket] = WeakValueDictionary()
+        # A work item lives as long as a call waits for it.
+        self._wanted: WeakValueDictionary[Key, WorkItem] = WeakValueDictionary()
         self._sent: dict[Key, Priority] = {}
 
     @property
@@ -53,11 +53,11 @@ class ClusterEngine:
         """See `Engine.predict`."""
         started = time.perf_counter()
         times = StageTimes()
-        ticket = Ticket([_claim(job, Priority.INTERACTIVE_DECODE)])
-        call = replace(self._call(job, ticket.claims[0]), mask=job.mask)
+        work_item = WorkItem([_queue_entry(job, Priority.INTERACTIVE_DECODE)])
+        call = replace(self._call(job, work_item.entries[0]), mask=job.mask)
         for _ in range(ROUNDS):
             await self._prepared(job, times, Priority.INTERACTIVE_ENCODE, job.on_encode)
-            reply = await self._device.predict(ticket, call)
+            reply = await self._device.predict(work_item, call)
             if isinstance(reply, Answer):
                 break
             # Its replica needed the room, or was lost.
@@ -77,13 +77,15 @@ class ClusterEngine:
         prepared = await self._prepared(job, times, priority)
         return Prepared(prepared.nbytes, times)
 
-    def lacking(self, job: Job) -> list[Window]:
-        """See `Engine.lacking`."""
+    def missing_windows(self, job: Job) -> list[Window]:
+        """See `Engine.missing_windows`."""
         return [] if self._key(job) in self._device.cache else self._info.windows(job.field)
 
     async def to_encode(self, job: Job) -> list[Window]:
         """See `Engine.to_encode`."""
-        return await self._device.to_encode(self._call(job, _claim(job, Priority.PREFETCH)), self.lacking(job))
+        return await self._device.to_encode(
+            self._call(job, _queue_entry(job, Priority.PREFETCH)), self.missing_windows(job)
+        )
 
     async def warm_up(self) -> None:
         """See `Engine.warm_up`. Replicas do it before Ray sends them anything."""
@@ -91,51 +93,53 @@ class ClusterEngine:
     async def _prepared(
         self, job: Job, times: StageTimes, interactive: Priority, on_encode: Callable[[], None] | None = None
     ) -> Prepared:
-        key, claim = self._key(job), _claim(job, interactive)
-        ticket = self._wanted.setdefault(key, Ticket())
-        self._device.claim(ticket, claim)
-        if claim.priority < self._sent.get(key, claim.priority):
-            self._sent[key] = claim.priority
-            self._device.hurry(self._call(job, claim))
+        key, entry = self._key(job), _queue_entry(job, interactive)
+        work_item = self._wanted.setdefault(key, WorkItem())
+        self._device.entry(work_item, entry)
+        if entry.priority < self._sent.get(key, entry.priority):
+            self._sent[key] = entry.priority
+            self._device.escalate(self._call(job, entry))
 
         async def compute() -> Prepared:
-            call = self._call(job, claim)
-            reply: Reply = Lacking()
+            call = self._call(job, entry)
+            reply: Reply = MissingEmbedding()
             if not await self._device.to_encode(call, self._info.windows(job.field)):
-                reply = await self._encoded(key, ticket, call, {})
-            if isinstance(reply, Lacking):
+                reply = await self._encoded(key, work_item, call, {})
+            if isinstance(reply, MissingEmbedding):
                 if on_encode is not None:
                     on_encode()
-                reply = await self._encoded(key, ticket, call, await self._read(job, ticket, times))
+                reply = await self._encoded(key, work_item, call, await self._read(job, work_item, times))
             assert isinstance(reply, Prepared), "a replica that was sent all pixels lacks some"
             times.encode += reply.times.encode
             times.read += reply.times.read
             return reply
 
-        prepared, waited = await self._device.cache.get(key, compute, passing=claim.priority.passes)
+        prepared, waited = await self._device.cache.get(key, compute, background=entry.priority.is_background)
         times.encoder_runs += prepared.times.encoder_runs if waited else 0
         return prepared
 
-    async def _encoded(self, key: Key, ticket: Ticket, call: Call, pixels: Pixels) -> Reply:
+    async def _encoded(self, key: Key, work_item: WorkItem, call: ReplicaCall, pixels: Pixels) -> Reply:
         try:
-            return await self._device.encode(ticket, call, pixels, partial(self._sent.__setitem__, key))
+            return await self._device.encode(work_item, call, pixels, partial(self._sent.__setitem__, key))
         finally:
             self._sent.pop(key, None)
 
-    async def _read(self, job: Job, ticket: Ticket, times: StageTimes) -> Pixels:
+    async def _read(self, job: Job, work_item: WorkItem, times: StageTimes) -> Pixels:
         pixels: Pixels = {}
         # Which prompts of a model read the LR window, only the model knows; the replica encodes what it needs.
         for window in self._info.windows(job.field):
-            pixels[window], spent = await self._device.read(ticket, partial(job.read, window))
+            pixels[window], spent = await self._device.read(work_item, partial(job.read, window))
             times.read += spent
         return pixels
 
     def _key(self, job: Job) -> Key:
         return job.slide_id, self._info.weights_hash, self._info.settings, job.field
 
-    def _call(self, job: Job, claim: Claim) -> Call:
-        return Call(self._info, job.slide_id, job.field, job.prompt, claim.priority, claim.owner, job.is_lasting)
+    def _call(self, job: Job, entry: QueueEntry) -> ReplicaCall:
+        return ReplicaCall(
+            self._info, job.slide_id, job.field, job.prompt, entry.priority, entry.principal, job.is_lasting
+        )
 
 
-def _claim(job: Job, interactive: Priority) -> Claim:
-    return Claim(interactive if job.interactive else Priority.BATCH, job.owner)
+def _queue_entry(job: Job, interactive: Priority) -> QueueEntry:
+    return QueueEntry(interactive if job.interactive else Priority.BATCH, job.principal)

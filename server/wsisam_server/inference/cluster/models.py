@@ -13,10 +13,10 @@ from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import MIB
 from wsisam_server.inference.cluster.engine import ClusterEngine
 from wsisam_server.inference.cluster.errors import ClusterError
-from wsisam_server.inference.cluster.reaching import check_head
-from wsisam_server.inference.cluster.recipe import Equipment, Recipe
+from wsisam_server.inference.cluster.head_check import check_head
 from wsisam_server.inference.cluster.remote import RemoteDevice
-from wsisam_server.inference.scheduler import Listed, ModelInfo, Offer, find_offer
+from wsisam_server.inference.cluster.replica_config import ModelFactory, ReplicaConfig
+from wsisam_server.inference.scheduler import AvailableModel, ModelInfo, ModelStatus, find_available
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-SECONDS_BETWEEN_LOOKS = 1.0
-"""How often this server looks how many replicas there are."""
+POLL_SECONDS = 1.0
+"""How often this server polls the number of replicas."""
 
 
 class ClusterModels:
@@ -40,7 +40,7 @@ class ClusterModels:
     side knows which there are, and holds none.
 
     Args:
-        recipe: how models are made there.
+        factory: how models are made there.
         source: the same models beside the default, as they are known here.
         settings: where the replicas run, and how many.
         limits: cache, weights and the folder of `store`, for each replica.
@@ -54,7 +54,7 @@ class ClusterModels:
 
     def __init__(
         self,
-        recipe: Recipe,
+        factory: ModelFactory,
         source: ModelSource,
         settings: Ray,
         limits: Limits,
@@ -71,13 +71,13 @@ class ClusterModels:
         self.device = RemoteDevice(self._replicas, settings.calls_per_replica, cache_bytes, has_store=store is not None)
         # As it is understood here: replicas have other working directories.
         self._store = None if store is None else store.absolute()
-        self._recipe = recipe
+        self._factory = factory
         self._limits = limits
         self._threads = threads or max(int(settings.cpus), 1)
         self._decode_batch = settings.decode_batch
         self._source = source
         self._known = known
-        self._default: Offer | None = None
+        self._default: AvailableModel | None = None
         self._engines: dict[ModelInfo, ClusterEngine] = {}
         self._watching: asyncio.Task[None] | None = None
 
@@ -93,9 +93,9 @@ class ClusterModels:
             Exception: whatever `load` raises.
         """
 
-        def look() -> Offer:
+        def look() -> AvailableModel:
             model = load()
-            return Offer(ModelInfo.of(model), model.nbytes)
+            return AvailableModel(ModelInfo.of(model), model.nbytes)
 
         default = await asyncio.to_thread(look)
         if default.nbytes > self._limits.model_bytes:
@@ -105,8 +105,8 @@ class ClusterModels:
                 needed_mib=-(-default.nbytes // MIB),
                 limit_mib=self._limits.model_bytes // MIB,
             )
-        equipment = Equipment(
-            recipe=self._recipe,
+        config = ReplicaConfig(
+            factory=self._factory,
             default=default.info,
             cache_bytes=self._limits.embedding_cache_bytes,
             model_bytes=self._limits.model_bytes,
@@ -118,7 +118,7 @@ class ClusterModels:
         )
         await asyncio.to_thread(self._replicas.connect)
         _keep_sigterm()
-        await asyncio.to_thread(self._replicas.start, equipment)
+        await asyncio.to_thread(self._replicas.start, config)
         await asyncio.to_thread(self._source.prepare, default.info.name)
         self._default = default
         self._engine(default.info)
@@ -127,15 +127,18 @@ class ClusterModels:
 
     def info(self, name: str) -> ModelInfo:
         """See `Models.info`."""
-        return find_offer(self._offers(), name, self._known).info
+        return find_available(self._available_models(), name, self._known).info
 
-    def listed(self) -> list[Listed]:
+    def listed(self) -> list[ModelStatus]:
         """See `Models.listed`. What counts as loaded was asked for once; a replica may have let it go since."""
-        return [Listed(offer, offer.info in self._engines, offer.nbytes) for offer in self._offers().values()]
+        return [
+            ModelStatus(available, available.info in self._engines, available.nbytes)
+            for available in self._available_models().values()
+        ]
 
     def loaded(self) -> dict[str, int]:
         """See `Models.loaded`; the bytes are those in one replica."""
-        return {listed.offer.info.name: listed.nbytes for listed in self.listed() if listed.loaded}
+        return {listed.available.info.name: listed.nbytes for listed in self.listed() if listed.loaded}
 
     @asynccontextmanager
     async def lease(self, info: ModelInfo, on_load: Callable[[], None] | None = None) -> AsyncIterator[Engine]:
@@ -155,13 +158,13 @@ class ClusterModels:
     def _engine(self, info: ModelInfo) -> ClusterEngine:
         return self._engines.setdefault(info, ClusterEngine(info, self.device))
 
-    def _offers(self) -> Mapping[str, Offer]:
+    def _available_models(self) -> Mapping[str, AvailableModel]:
         assert self._default is not None
-        return {self._default.info.name: self._default, **self._source.offers()}
+        return {self._default.info.name: self._default, **self._source.available_models()}
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+            await asyncio.sleep(POLL_SECONDS)
             before = self._replicas.count
             await asyncio.to_thread(self._replicas.look)
             if self._replicas.count != before:
@@ -170,14 +173,14 @@ class ClusterModels:
 
 
 def _keep_sigterm() -> None:
-    """Puts back what this process does when it is told to end; only its main thread may, and elsewhere nobody asks."""
+    """Restores this process's handler of SIGTERM. Only its main thread may do so; elsewhere this has no effect."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
 
 
 def _replicas(settings: Ray) -> RayReplicas:
     try:
-        # Only now: whoever does not use Ray shall not need it.
+        # Imported here, so that servers without Ray need no Ray.
         from wsisam_server.inference.cluster.deploy import RayReplicas  # noqa: PLC0415
     except ImportError as error:
         raise ClusterError(

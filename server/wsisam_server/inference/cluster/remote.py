@@ -1,4 +1,4 @@
-"""The replicas as the engines here see them: one device, with its queue, and a record of what it keeps."""
+"""The replicas as one device: a queue, and a record of the embeddings that they hold."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.inference.cluster.call_queue import CallQueue
 from wsisam_server.inference.cluster.calls import Refused
 from wsisam_server.inference.cluster.errors import ReplicaLostError
-from wsisam_server.inference.cluster.turns import Turns
 from wsisam_server.inference.embeddings import EmbeddingCache
 from wsisam_server.inference.scheduler import Prepared, Readers, timed
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from wsisam_server.core.geometry import Window
-    from wsisam_server.inference.cluster.calls import Call, Pixels, Reply
-    from wsisam_server.inference.scheduler import Claim, Priority, Ticket
+    from wsisam_server.inference.cluster.calls import Pixels, ReplicaCall, Reply
+    from wsisam_server.inference.scheduler import Priority, QueueEntry, WorkItem
 
 _log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.5
 """Before a lost call is repeated: a router that has just met a dead replica needs a moment to leave it out."""
 
-LOOK_SECONDS = 5.0
-"""That a replica may take to look at its disk; then the pixels are sent as if nothing lay there."""
+QUERY_SECONDS = 5.0
+"""Timeout of a replica's lookup on its disk. After it, pixels are sent as if nothing was stored."""
 
 Result = TypeVar("Result")
 
@@ -41,7 +41,7 @@ class Replicas(Protocol):
         """Replicas that run, as far as is known."""
         ...
 
-    async def encode(self, call: Call, pixels: Pixels) -> Reply:
+    async def encode(self, call: ReplicaCall, pixels: Pixels) -> Reply:
         """See `Replica.encode`.
 
         Raises:
@@ -49,7 +49,7 @@ class Replicas(Protocol):
         """
         ...
 
-    async def predict(self, call: Call) -> Reply:
+    async def predict(self, call: ReplicaCall) -> Reply:
         """See `Replica.predict`.
 
         Raises:
@@ -57,7 +57,7 @@ class Replicas(Protocol):
         """
         ...
 
-    async def to_encode(self, call: Call) -> list[Window] | Refused:
+    async def to_encode(self, call: ReplicaCall) -> list[Window] | Refused:
         """See `Replica.to_encode`.
 
         Raises:
@@ -76,122 +76,126 @@ class RemoteDevice:
         has_store: whether they keep encodings on disks.
 
     Attributes:
-        cache: which fields' embeddings are believed to be kept there, and what each takes. They may be gone: a replica
-            was lost, or needed the room. Then it says so, and the entry goes.
+        cache: which fields' embeddings the replicas probably hold, and their sizes. A replica may have lost one, or
+            evicted it. Then it says so, and the entry is removed.
         has_store: the argument.
-        store: none that this process could count: it is the replicas'.
-        behind: none, therefore.
+        store: None, as it is the replicas'.
+        write_behind: None, as there is no store here.
     """
 
     def __init__(self, replicas: Replicas, per_replica: int, cache_bytes: int, *, has_store: bool = False) -> None:
         self.cache: EmbeddingCache[Prepared] = EmbeddingCache(cache_bytes)
         self.has_store = has_store
         self.store = None
-        self.behind = None
+        self.write_behind = None
         self._replicas = replicas
         self._per_replica = per_replica
-        self._turns = Turns(per_replica)
+        self._call_queue = CallQueue(per_replica)
         self._readers = Readers()
-        self._hurrying: set[asyncio.Task[None]] = set()
+        self._escalations: set[asyncio.Task[None]] = set()
 
-    async def read(self, ticket: Ticket, call: Callable[[], Result]) -> tuple[Result, float]:
-        """Runs what blocks on a slide's file when its turn comes. Returns its result and its milliseconds.
+    async def read(self, work_item: WorkItem, call: Callable[[], Result]) -> tuple[Result, float]:
+        """Queues what blocks on a slide's file, and runs it. Returns its result and its milliseconds.
 
         Raises:
             WsiSamServerError: SHUTTING_DOWN.
             Exception: whatever `call` raises.
         """
-        return await self._readers.run(ticket, partial(timed, call))
+        return await self._readers.run(work_item, partial(timed, call))
 
-    async def encode(self, ticket: Ticket, call: Call, pixels: Pixels, sent: Callable[[Priority], None]) -> Reply:
-        """Has a field encoded when its turn comes.
+    async def encode(
+        self, work_item: WorkItem, call: ReplicaCall, pixels: Pixels, sent: Callable[[Priority], None]
+    ) -> Reply:
+        """Has a field encoded when its work item is served.
 
         Args:
-            ticket: what it waits with.
-            call: its priority and owner become those with which its turn came.
+            work_item: what waits in the queues.
+            call: its priority and principal become those of the entry that was served.
             pixels: of its windows.
-            sent: told that priority, as the call leaves.
+            sent: called with that priority as the call leaves.
 
         Raises:
             WsiSamServerError: as the replica says, ENGINE_UNAVAILABLE, or SHUTTING_DOWN.
         """
 
-        async def send(claim: Claim) -> Reply:
-            sent(claim.priority)
-            return await self._replicas.encode(replace(call, priority=claim.priority, owner=claim.owner), pixels)
+        async def send(entry: QueueEntry) -> Reply:
+            sent(entry.priority)
+            return await self._replicas.encode(
+                replace(call, priority=entry.priority, principal=entry.principal), pixels
+            )
 
-        return await self._ask(ticket, send)
+        return await self._ask(work_item, send)
 
-    async def predict(self, ticket: Ticket, call: Call) -> Reply:
-        """Has a prompt answered when its turn comes.
+    async def predict(self, work_item: WorkItem, call: ReplicaCall) -> Reply:
+        """Has a prompt answered when its work item is served.
 
         Raises:
             WsiSamServerError: as the replica says, ENGINE_UNAVAILABLE, or SHUTTING_DOWN.
         """
-        return await self._ask(ticket, lambda _: self._replicas.predict(call))
+        return await self._ask(work_item, lambda _: self._replicas.predict(call))
 
-    async def to_encode(self, call: Call, windows: list[Window]) -> list[Window]:
-        """Which windows of a field, that nobody here knows to be kept, a replica would have to encode.
+    async def to_encode(self, call: ReplicaCall, windows: list[Window]) -> list[Window]:
+        """Which windows of a field a replica would have to encode. Asked where this server knows of no embedding.
 
-        It costs next to nothing there and waits for no turn. Where there is no answer, they are all of them.
+        It is cheap there and does not queue. Where there is no answer, all of them are returned.
         """
         if not (self.has_store and call.is_lasting):
             return windows
         try:
-            needed = await asyncio.wait_for(self._replicas.to_encode(call), LOOK_SECONDS)
+            needed = await asyncio.wait_for(self._replicas.to_encode(call), QUERY_SECONDS)
         except (ReplicaLostError, asyncio.TimeoutError) as error:
             _log.info("could not ask what lies on a replica's disk: %r", error)
             return windows
         # What it refuses now, it refuses again when it is asked for the embedding.
         return windows if isinstance(needed, Refused) else needed
 
-    def claim(self, ticket: Ticket, claim: Claim) -> None:
-        """Gives a ticket one more claim: its work is sent when the first of its owners' turns comes."""
-        if claim not in ticket.claims:
-            ticket.claims.append(claim)
-            self._readers.join(ticket, claim)
-            self._turns.join(ticket, claim)
+    def entry(self, work_item: WorkItem, entry: QueueEntry) -> None:
+        """Adds a queue entry to a work item. Its work is sent when the first of its entries is served."""
+        if entry not in work_item.entries:
+            work_item.entries.append(entry)
+            self._readers.join(work_item, entry)
+            self._call_queue.join(work_item, entry)
 
-    def hurry(self, call: Call) -> None:
-        """Tells a replica that an encoding which it was sent is wanted more urgently."""
+    def escalate(self, call: ReplicaCall) -> None:
+        """Raises the priority of an encoding that a replica was sent."""
 
         async def tell() -> None:
             try:
                 await self._replicas.encode(call, {})
             except ReplicaLostError as error:
-                _log.info("could not hurry an encoding: %s", error)
+                _log.info("could not raise the priority of an encoding: %s", error)
 
         task = asyncio.ensure_future(tell())
-        self._hurrying.add(task)
-        task.add_done_callback(self._hurrying.discard)
+        self._escalations.add(task)
+        task.add_done_callback(self._escalations.discard)
 
     def resize(self) -> None:
         """Takes note of how many replicas there are now."""
-        self._turns.allow(self._per_replica * max(self._replicas.count, 1))
+        self._call_queue.set_limit(self._per_replica * max(self._replicas.count, 1))
 
     def waiting(self) -> dict[Priority, int]:
         """How many reads and calls wait, by priority. From any thread."""
-        reads, calls = self._readers.waiting(), self._turns.waiting()
+        reads, calls = self._readers.waiting(), self._call_queue.waiting()
         return {priority: reads[priority] + calls[priority] for priority in calls}
 
     async def close(self) -> None:
         """Refuses new work and what waits."""
-        self._turns.close()
-        for task in self._hurrying:
+        self._call_queue.close()
+        for task in self._escalations:
             task.cancel()
-        await asyncio.gather(*self._hurrying, return_exceptions=True)
+        await asyncio.gather(*self._escalations, return_exceptions=True)
         await self._readers.close()
         self.cache.clear()
 
-    async def _ask(self, ticket: Ticket, send: Callable[[Claim], Awaitable[Reply]]) -> Reply:
-        async with self._turns.turn(ticket) as claim:
+    async def _ask(self, work_item: WorkItem, send: Callable[[QueueEntry], Awaitable[Reply]]) -> Reply:
+        async with self._call_queue.slot(work_item) as entry:
             try:
-                reply = await send(claim)
+                reply = await send(entry)
             except ReplicaLostError as error:
                 _log.warning("asking once more: %s", error)
                 await asyncio.sleep(PAUSE_SECONDS)
                 try:
-                    reply = await send(claim)
+                    reply = await send(entry)
                 except ReplicaLostError as again:
                     raise WsiSamServerError(Reason.ENGINE_UNAVAILABLE, private=str(again)) from again
         if isinstance(reply, Refused):

@@ -13,10 +13,19 @@ from typing import TYPE_CHECKING
 import torch
 
 from wsisam_server.core.errors import WsiSamServerError
-from wsisam_server.inference.cluster.calls import Call, Lacking, Refused
+from wsisam_server.inference.cluster.calls import MissingEmbedding, Refused, ReplicaCall
 from wsisam_server.inference.cluster.errors import ClusterError
 from wsisam_server.inference.embeddings import EmbeddingStore
-from wsisam_server.inference.scheduler import Claim, Device, Job, LocalEngine, ModelInfo, ModelPool, Priority, Ticket
+from wsisam_server.inference.scheduler import (
+    Device,
+    Job,
+    LocalEngine,
+    ModelInfo,
+    ModelPool,
+    Priority,
+    QueueEntry,
+    WorkItem,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -27,7 +36,7 @@ if TYPE_CHECKING:
     from wsisam_model import WsiSam
     from wsisam_server.core.geometry import Window
     from wsisam_server.inference.cluster.calls import Pixels
-    from wsisam_server.inference.cluster.recipe import Equipment
+    from wsisam_server.inference.cluster.replica_config import ReplicaConfig
     from wsisam_server.inference.scheduler import Answer, Engine, Prepared
 
 _log = logging.getLogger(__name__)
@@ -43,11 +52,11 @@ class _NoPixelsError(Exception):
 class Replica:
     """Answers calls. An actor of Ray Serve, but knows nothing of Ray; used from one event loop.
 
-    All calls are accepted at once and wait in the device's own queue, by priority and in turns, so that nothing waits
+    All calls are accepted at once and wait in the device's own fair queue, so that nothing waits
     in Ray's, which is first come first served.
 
     Where a step fails and the device then computes nothing at all, the process ends: what it was asked is then lost,
-    and asked of others at once. Ray's own looks at its health would let it fail prompts until the third of them.
+    and asked of others at once. Ray's own health checks would let it fail prompts until the third of them.
 
     Raises:
         ClusterError: this machine's default model is not the server's, or has no folder for embeddings.
@@ -55,23 +64,23 @@ class Replica:
     """
 
     # Ray Serve awaits the constructor; a type checker knows no such thing.
-    async def __init__(self, equipment: Equipment) -> None:  # type: ignore[misc]
+    async def __init__(self, config: ReplicaConfig) -> None:  # type: ignore[misc]
         engine: Callable[[WsiSam, Device], Engine] = LocalEngine
-        if equipment.decode_batch > 1:
+        if config.decode_batch > 1:
             from wsisam_server.inference.cluster.batching import BatchingEngine  # noqa: PLC0415 - imports Ray
 
-            engine = partial(BatchingEngine, most=equipment.decode_batch)
-        store = await asyncio.to_thread(_store, equipment)
+            engine = partial(BatchingEngine, most=config.decode_batch)
+        store = await asyncio.to_thread(_store, config)
         self._pool = ModelPool(
-            Device(equipment.cache_bytes, equipment.threads, store),
-            equipment.model_bytes,
-            equipment.recipe.source(),
-            room_seconds=equipment.room_seconds,
+            Device(config.cache_bytes, config.threads, store),
+            config.model_bytes,
+            config.factory.source(),
+            room_seconds=config.room_seconds,
             engine=engine,
         )
-        await self._pool.start(partial(self._load, equipment))
+        await self._pool.start(partial(self._load, config))
 
-    async def encode(self, call: Call, pixels: Pixels) -> Prepared | Lacking | Refused:
+    async def encode(self, call: ReplicaCall, pixels: Pixels) -> Prepared | MissingEmbedding | Refused:
         """Computes the embeddings of a field, unless they are here, on this disk, or on their way: that it may hurry.
 
         Args:
@@ -86,26 +95,26 @@ class Replica:
                         return await engine.prefetch(job, call.priority)
                     except _NoPixelsError:
                         # It may have joined the computation of a call that was to hurry it and came first.
-                        if any(window not in pixels for window in engine.lacking(job)):
+                        if any(window not in pixels for window in engine.missing_windows(job)):
                             break
-            return Lacking()
+            return MissingEmbedding()
         except WsiSamServerError as error:
             return Refused.of(error)
 
-    async def predict(self, call: Call) -> Answer | Lacking | Refused:
+    async def predict(self, call: ReplicaCall) -> Answer | MissingEmbedding | Refused:
         """Answers a prompt on embeddings that are here, on this disk, or on their way."""
         job = _job(call, {})
         try:
             async with self._engine(call) as engine:
                 if await engine.to_encode(job):
-                    return Lacking()
+                    return MissingEmbedding()
                 return await engine.predict(job)
-        except _NoPixelsError:  # evicted since it was looked at
-            return Lacking()
+        except _NoPixelsError:  # evicted since it was checked
+            return MissingEmbedding()
         except WsiSamServerError as error:
             return Refused.of(error)
 
-    async def to_encode(self, call: Call) -> list[Window] | Refused:
+    async def to_encode(self, call: ReplicaCall) -> list[Window] | Refused:
         """See `Engine.to_encode`: what is neither here, nor on this disk, nor on its way."""
         try:
             async with self._pool.lease(call.model) as engine:
@@ -119,11 +128,11 @@ class Replica:
         Raises:
             RuntimeError: the device has failed: after some CUDA errors, all that a process asks of a GPU fails.
         """
-        ticket = Ticket([Claim(Priority.INTERACTIVE_DECODE, "")])
-        await self._pool.device.run(ticket, lambda: torch.ones(1, device=self._runs_on).item())
+        work_item = WorkItem([QueueEntry(Priority.INTERACTIVE_DECODE, "")])
+        await self._pool.device.run(work_item, lambda: torch.ones(1, device=self._runs_on).item())
 
     @asynccontextmanager
-    async def _engine(self, call: Call) -> AsyncIterator[Engine]:
+    async def _engine(self, call: ReplicaCall) -> AsyncIterator[Engine]:
         try:
             async with self._pool.lease(call.model) as engine:
                 yield engine
@@ -139,9 +148,9 @@ class Replica:
         """Ends running work and refuses new."""
         await self._pool.close()
 
-    def _load(self, equipment: Equipment) -> WsiSam:
-        model = equipment.recipe.load()
-        here, there = ModelInfo.of(model), equipment.default
+    def _load(self, config: ReplicaConfig) -> WsiSam:
+        model = config.factory.load()
+        here, there = ModelInfo.of(model), config.default
         if here != there:
             raise ClusterError(
                 f"this machine has the model {_described(here)} and the server {_described(there)}. Install the same "
@@ -151,7 +160,7 @@ class Replica:
         return model
 
 
-def _job(call: Call, pixels: Pixels) -> Job:
+def _job(call: ReplicaCall, pixels: Pixels) -> Job:
     def read(window: Window) -> NDArray[np.uint8]:
         try:
             return pixels[window]
@@ -165,13 +174,13 @@ def _job(call: Call, pixels: Pixels) -> Job:
         prompt=call.prompt,
         mask=call.mask,
         interactive=call.priority < Priority.BATCH,
-        owner=call.owner,
+        principal=call.principal,
         is_lasting=call.is_lasting,
     )
 
 
-def _store(equipment: Equipment) -> EmbeddingStore | None:
-    folder = equipment.store
+def _store(config: ReplicaConfig) -> EmbeddingStore | None:
+    folder = config.store
     if folder is None:
         return None
     try:
@@ -182,7 +191,7 @@ def _store(equipment: Equipment) -> EmbeddingStore | None:
             f"the machine {socket.gethostname()} has no folder {folder} for embeddings, and it cannot be made: "
             f"{error.strerror}. Make it there, mount the shared one, or start the server without --embedding-store"
         ) from error
-    return EmbeddingStore(folder, equipment.store_bytes)
+    return EmbeddingStore(folder, config.store_bytes)
 
 
 def _described(info: ModelInfo) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import filelock
 
-from wsisam_server.inference.embeddings.patience import Patience
+from wsisam_server.inference.embeddings.circuit_breaker import CircuitBreaker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ _SIZE: Final = ".size"
 LOCK_SECONDS: Final = 10.0
 """That a write waits for other processes'; then it is given up."""
 
-PATIENCE_SECONDS: Final = 2.0
+TIMEOUT_SECONDS: Final = 2.0
 """That a read may take. Computing an entry anew takes about as long, so that a disk which takes longer is of no use."""
 
 SLACK: Final = 16
@@ -78,7 +78,8 @@ class _Entry(NamedTuple):
 class EmbeddingStore:
     """Least recently used entries on a disk, within a byte limit. Blocks; safe from several threads.
 
-    On a disk that hangs, `put` hangs, too: it is for a thread of its own (`Behind`). All else then finds nothing.
+    On a disk that hangs, `put` hangs, too: call it from a thread of its own (`WriteBehindQueue`). All else then finds
+    nothing.
 
     Args:
         folder: where they lie, alone; made with the first of them.
@@ -87,12 +88,12 @@ class EmbeddingStore:
         seconds: that the disk may take to answer.
     """
 
-    def __init__(self, folder: Path, limit_bytes: int, seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, folder: Path, limit_bytes: int, seconds: float = TIMEOUT_SECONDS) -> None:
         self.folder = folder
         self.limit = limit_bytes
         self.counters = StoreCounters()
         self._counting = threading.Lock()
-        self._patience = Patience(folder, seconds)
+        self._breaker = CircuitBreaker(folder, seconds)
         self._lock = filelock.FileLock(folder / _LOCK, timeout=LOCK_SECONDS)
         self._complained = False
         self._looked = False
@@ -105,20 +106,20 @@ class EmbeddingStore:
     @property
     def is_in_the_way(self) -> bool:
         """Whether a file lies where the folder should be."""
-        return self._patience.ask(self.folder.is_file, otherwise=False)
+        return self._breaker.run(self.folder.is_file, otherwise=False)
 
     @property
     def nbytes(self) -> int:
         """Bytes held, as the last writer left them; 0 where nothing was ever written."""
-        return self._patience.ask(self._noted, None) or 0
+        return self._breaker.run(self._noted, None) or 0
 
     def __contains__(self, key: EntryKey) -> bool:
-        """Whether there is such an entry, damaged or not. Looks at the disk."""
-        return self._patience.ask(self._path(key).is_file, otherwise=False)
+        """Whether there is such an entry, damaged or not. Reads the disk."""
+        return self._breaker.run(self._path(key).is_file, otherwise=False)
 
     def get(self, key: EntryKey) -> bytes | None:
         """An entry's very bytes, or None. One that is not what was written is removed; nothing is ever raised."""
-        answer = self._patience.ask(lambda: (self._get(key),), None)
+        answer = self._breaker.run(lambda: (self._get(key),), None)
         if answer is None:
             self._count("misses")
             return None
@@ -157,7 +158,7 @@ class EmbeddingStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock:
             total = self._make_room(len(data) + OVERHEAD)
-            # Noted before it is true: killed in between, the note says too much, and the next look puts it right.
+            # Noted in advance: after a kill in between, the note is too large, and the next count corrects it.
             self._note(total + len(data) + OVERHEAD)
             path.parent.mkdir(exist_ok=True)
             aside = self.folder / _WRITING
@@ -177,7 +178,7 @@ class EmbeddingStore:
 
     def discard(self, key: EntryKey, why: str) -> None:
         """Removes an entry that is of no use, and says so in the log."""
-        self._patience.ask(lambda: self._discard(key, why), None)
+        self._breaker.run(lambda: self._discard(key, why), None)
 
     def _discard(self, key: EntryKey, why: str) -> None:
         self._count("damaged")

@@ -7,36 +7,41 @@ nor where models lie on disk.
 
 from wsisam_server.inference.scheduler.device import Device
 from wsisam_server.inference.scheduler.engine import Answer, Engine, Job, ModelInfo, Prepared, Priority
-from wsisam_server.inference.scheduler.fair_queue import Claim, FairQueue, Ticket
+from wsisam_server.inference.scheduler.fair_queue import FairQueue, QueueEntry, WorkItem
 from wsisam_server.inference.scheduler.local import LocalEngine
-from wsisam_server.inference.scheduler.models import Models, Workplace
-from wsisam_server.inference.scheduler.offers import Listed, ModelSource, Offer, find_offer
+from wsisam_server.inference.scheduler.models import (
+    AvailableModel,
+    ModelDevice,
+    Models,
+    ModelSource,
+    ModelStatus,
+    find_available,
+)
 from wsisam_server.inference.scheduler.pool import ModelPool
-from wsisam_server.inference.scheduler.readers import Readers
 from wsisam_server.inference.scheduler.stored import StoredFeatures
-from wsisam_server.inference.scheduler.worker import Worker, timed
+from wsisam_server.inference.scheduler.worker import Readers, Worker, timed
 
 __all__ = [
     "Answer",
-    "Claim",
+    "AvailableModel",
     "Device",
     "Engine",
     "FairQueue",
     "Job",
-    "Listed",
     "LocalEngine",
+    "ModelDevice",
     "ModelInfo",
     "ModelPool",
     "ModelSource",
+    "ModelStatus",
     "Models",
-    "Offer",
     "Prepared",
     "Priority",
+    "QueueEntry",
     "Readers",
     "StoredFeatures",
-    "Ticket",
+    "WorkItem",
     "Worker",
-    "Workplace",
-    "find_offer",
+    "find_available",
     "timed",
 ]

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.inference.embeddings import Behind, EmbeddingCache
-from wsisam_server.inference.scheduler.memory import is_out_of_memory, release_unused
-from wsisam_server.inference.scheduler.readers import Readers
-from wsisam_server.inference.scheduler.worker import Worker, timed
+from wsisam_server.inference.embeddings import EmbeddingCache, WriteBehindQueue
+from wsisam_server.inference.scheduler.worker import Readers, Worker, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from wsisam_model import Embedding
     from wsisam_server.inference.embeddings import EmbeddingStore
     from wsisam_server.inference.scheduler.engine import Priority
-    from wsisam_server.inference.scheduler.fair_queue import Claim, Ticket
+    from wsisam_server.inference.scheduler.fair_queue import QueueEntry, WorkItem
 
 Result = TypeVar("Result")
 
@@ -29,27 +27,27 @@ Result = TypeVar("Result")
 class Device:
     """The thread that runs the models, the threads that read slides and weights for them, and the embedding cache.
 
-    Torch keeps a team of CPU threads for each thread that it was ever called from, and a second team makes every step
-    about a third slower: idle teams of more threads than cores do not wait in readiness. So all models run on one
-    thread, and weights are loaded on another one that works without a team: no prompt waits while a model is loaded.
+    Torch keeps an OpenMP team of threads for each thread that it was called from. A second team makes every step about
+    a third slower, as idle teams of more threads than cores do not spin. So all models run on one thread. Weights are
+    loaded on another thread without a team, so that no prompt waits while a model is loaded.
 
     Args:
         cache_bytes: limit of the embedding cache, for all models together.
         threads: CPU threads of a model's step; None for torch's own choice.
         store: where encodings are kept beyond the cache; None for nowhere.
 
-    Whose turn it is, of the device and of the threads that read, is decided by a `FairQueue` each.
+    The device and the threads that read have a `FairQueue` each.
 
     Attributes:
         cache: the embeddings.
         store: the argument.
-        behind: writes to it.
+        write_behind: queue of writes to it.
     """
 
     def __init__(self, cache_bytes: int, threads: int | None = None, store: EmbeddingStore | None = None) -> None:
         self.cache: EmbeddingCache[Embedding] = EmbeddingCache(cache_bytes)
         self.store = store
-        self.behind = Behind(partial(torch.set_num_threads, 1))
+        self.write_behind = WriteBehindQueue(partial(torch.set_num_threads, 1))
         self._readers = Readers()
         # The number counts for the thread that sets it, and for threads that torch meets later: set by the worker last.
         self._loader = ThreadPoolExecutor(
@@ -62,11 +60,11 @@ class Device:
 
     @property
     def has_store(self) -> bool:
-        """See `Workplace.has_store`."""
+        """See `ModelDevice.has_store`."""
         return self.store is not None
 
-    async def read(self, ticket: Ticket, call: Callable[[], Result]) -> tuple[Result, float]:
-        """Runs what blocks on a slide's file when its turn comes.
+    async def read(self, work_item: WorkItem, call: Callable[[], Result]) -> tuple[Result, float]:
+        """Queues what blocks on a slide's file, and runs it.
 
         Returns:
             Its result, and the milliseconds that it took.
@@ -75,10 +73,10 @@ class Device:
             WsiSamServerError: SHUTTING_DOWN.
             Exception: whatever `call` raises.
         """
-        return await self._readers.run(ticket, partial(timed, call))
+        return await self._readers.run(work_item, partial(timed, call))
 
-    async def run(self, ticket: Ticket, call: Callable[[], Result]) -> tuple[Result, float]:
-        """Runs a step of a model when its turn comes; if memory is full, once more with an empty embedding cache.
+    async def run(self, work_item: WorkItem, call: Callable[[], Result]) -> tuple[Result, float]:
+        """Queues and runs a step of a model; if memory is full, once more with an empty embedding cache.
 
         Returns:
             Its result, and the milliseconds that it took.
@@ -92,24 +90,24 @@ class Device:
             return timed(call)
 
         try:
-            return await self._worker.run(ticket, partial(timed, call))
+            return await self._worker.run(work_item, partial(timed, call))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
         self.cache.clear()
         try:
-            return await self._worker.run(ticket, again)
+            return await self._worker.run(work_item, again)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             raise WsiSamServerError(Reason.OUT_OF_DEVICE_MEMORY, private=str(error)) from error
 
-    def claim(self, ticket: Ticket, claim: Claim) -> None:
-        """Gives a ticket one more claim: its work runs when the first of its owners' turns comes."""
-        if claim not in ticket.claims:
-            ticket.claims.append(claim)
-            self._readers.join(ticket, claim)
-            self._worker.join(ticket, claim)
+    def entry(self, work_item: WorkItem, entry: QueueEntry) -> None:
+        """Adds a queue entry to a work item. Its work runs when the first of its entries is served."""
+        if entry not in work_item.entries:
+            work_item.entries.append(entry)
+            self._readers.join(work_item, entry)
+            self._worker.join(work_item, entry)
 
     def waiting(self) -> dict[Priority, int]:
         """How many reads and steps of a model wait, by priority. From any thread."""
@@ -130,5 +128,17 @@ class Device:
         await self._readers.close()
         # A load that has begun cannot be interrupted; it must not outlive the device.
         await asyncio.to_thread(self._loader.shutdown, wait=True, cancel_futures=True)
-        await asyncio.to_thread(self.behind.close)
+        await asyncio.to_thread(self.write_behind.close)
         self.cache.clear()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of a model's step means that the device's memory is full."""
+    # On the CPU torch has no class of its own for it: a RuntimeError from the allocator.
+    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error)
+
+
+def release_unused() -> None:
+    """Gives back what torch keeps of the device's memory without using it."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

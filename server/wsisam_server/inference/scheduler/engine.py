@@ -29,8 +29,8 @@ class Priority(IntEnum):
     BATCH = 3
 
     @property
-    def passes(self) -> bool:
-        """Whether nobody is known to come back to what is encoded for it."""
+    def is_background(self) -> bool:
+        """Whether it is background work (batches and prefetches), whose embeddings may not be used again."""
         return self in {Priority.PREFETCH, Priority.BATCH}
 
 
@@ -45,7 +45,7 @@ class Job:
         prompt: in slide coordinates.
         mask: logits [256, 256] of an earlier answer in the same field, fed back to the model; or None.
         interactive: whether a person waits for it, or may soon.
-        owner: whose turns it uses: of what is equally urgent, owners take turns.
+        principal: whose share of the queues it uses; principals of equal priority take turns.
         is_lasting: whether the id will always mean this very content, so that what is computed may outlive the
             process; never so of pixels that a client sends.
         on_encode: called (on the event loop) when the job finds that it must wait for an encoder.
@@ -57,7 +57,7 @@ class Job:
     prompt: SlidePrompt
     mask: NDArray[np.float32] | None = None
     interactive: bool = True
-    owner: str = ""
+    principal: str = ""
     is_lasting: bool = False
     on_encode: Callable[[], None] | None = None
 
@@ -151,7 +151,7 @@ class Engine(Protocol):
         """Computes what `predict` keeps of a job's field, when nothing more urgent than `priority` waits."""
         ...
 
-    def lacking(self, job: Job) -> list[Window]:
+    def missing_windows(self, job: Job) -> list[Window]:
         """The windows whose pixels `predict` would read now: not cached and not being computed."""
         ...
 

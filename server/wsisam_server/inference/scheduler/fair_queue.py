@@ -1,4 +1,4 @@
-"""Whose turn it is: by priority, and within one by who was served longest ago."""
+"""A fair queue: by priority, and within one priority the principal who was served longest ago is first."""
 
 from __future__ import annotations
 
@@ -12,111 +12,111 @@ from wsisam_server.inference.scheduler.engine import Priority
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-Item = TypeVar("Item")
+Payload = TypeVar("Payload")
 
 MOST_SERVED: Final = 10_000
-"""Turns that are remembered."""
+"""Served entries that are remembered."""
 
 
-class Claim(NamedTuple):
-    """A place in the queue: how urgent, and whose turn it uses."""
+class QueueEntry(NamedTuple):
+    """An entry of a queue: its priority, and the principal whose share it uses."""
 
     priority: Priority
-    owner: str
+    principal: str
 
 
 @dataclass(eq=False)  # without slots, so that it can be referred to weakly
-class Ticket:
-    """What one piece of work waits with. It has several claims when several owners want the same result.
+class WorkItem:
+    """One piece of work. It has several entries when several principals want the same result.
 
     Attributes:
-        claims: the first whose turn comes counts; the others are then void.
+        entries: the first to be served counts; the others are then void.
     """
 
-    claims: list[Claim] = field(default_factory=list)
+    entries: list[QueueEntry] = field(default_factory=list)
 
 
-class FairQueue(Generic[Item]):
-    """Items by priority; within one, owners take turns, and one owner's items are first come first served.
+class FairQueue(Generic[Payload]):
+    """Payloads by priority. Within one, principals take turns, and one principal's are first in, first out.
 
-    The owner whose last turn was longest ago is next, so that one who was idle waits for no step but the running one,
-    however much the others have queued. Used from one event loop; `depth` from anywhere.
+    The principal who was served longest ago is next. So one who was idle waits only for the running step, however much
+    the others have queued. Used from one event loop; `depth` from anywhere.
     """
 
     def __init__(self) -> None:
-        self._lines: dict[Claim, OrderedDict[Ticket, int]] = {}
-        self._items: dict[Ticket, Item] = {}
+        self._lines: dict[QueueEntry, OrderedDict[WorkItem, int]] = {}
+        self._payloads: dict[WorkItem, Payload] = {}
         self._arrivals = itertools.count()
         self._turns = itertools.count(1)
-        self._served: dict[Claim, int] = {}
+        self._served: dict[QueueEntry, int] = {}
 
     def __len__(self) -> int:
-        """Items that wait."""
-        return len(self._items)
+        """Payloads that wait."""
+        return len(self._payloads)
 
-    def put(self, ticket: Ticket, item: Item) -> None:
-        """Queues an item at each of its ticket's claims. A ticket holds one item at a time."""
-        self._items[ticket] = item
-        for claim in ticket.claims:
-            self._line_up(claim, ticket)
+    def put(self, work_item: WorkItem, payload: Payload) -> None:
+        """Queues a payload under each entry of its work item, which holds one payload at a time."""
+        self._payloads[work_item] = payload
+        for entry in work_item.entries:
+            self._line_up(entry, work_item)
 
-    def join(self, ticket: Ticket, claim: Claim) -> None:
-        """Takes note that a ticket has got one more claim; its item may wait here or not."""
-        if ticket in self._items:
-            self._line_up(claim, ticket)
+    def join(self, work_item: WorkItem, entry: QueueEntry) -> None:
+        """Adds an entry of a work item, whose payload may wait here or not."""
+        if work_item in self._payloads:
+            self._line_up(entry, work_item)
 
-    def next(self, without: Collection[str] = ()) -> Claim | None:
-        """The claim whose turn it is; None when nothing waits.
-
-        Args:
-            without: owners who are passed over.
-        """
-        return min((claim for claim in self._lines if claim.owner not in without), key=self._rank, default=None)
-
-    def take(self, without: Collection[str] = ()) -> Item | None:
-        """The item whose turn it is, which then no longer waits; None when none does.
+    def next(self, without: Collection[str] = ()) -> QueueEntry | None:
+        """The entry that is served next; None when nothing waits.
 
         Args:
-            without: owners who are passed over.
+            without: principals who are passed over.
         """
-        claim = self.next(without)
-        if claim is None:
+        return min((entry for entry in self._lines if entry.principal not in without), key=self._rank, default=None)
+
+    def take(self, without: Collection[str] = ()) -> Payload | None:
+        """Removes and returns the payload that is served next; None when none waits.
+
+        Args:
+            without: principals who are passed over.
+        """
+        entry = self.next(without)
+        if entry is None:
             return None
         if len(self._served) > MOST_SERVED:
-            # Without tokens, each connection is an owner. Those served longest ago are next either way.
+            # Without tokens, each connection is a principal. Those served longest ago are next either way.
             latest = sorted(self._served, key=self._served.__getitem__)[-MOST_SERVED // 2 :]
             self._served = {known: self._served[known] for known in latest}
-        self._served[claim] = next(self._turns)
-        return self._remove(next(iter(self._lines[claim])))
+        self._served[entry] = next(self._turns)
+        return self._remove(next(iter(self._lines[entry])))
 
-    def discard(self, ticket: Ticket, item: Item) -> None:
-        """Takes an item out without anybody's turn being used, if it waits."""
-        if self._items.get(ticket) is item:
-            self._remove(ticket)
+    def discard(self, work_item: WorkItem, payload: Payload) -> None:
+        """Removes a payload, if it waits, without counting as service for anybody."""
+        if self._payloads.get(work_item) is payload:
+            self._remove(work_item)
 
-    def drain(self) -> Iterator[Item]:
-        """Takes out everything."""
-        for ticket in list(self._items):
-            yield self._remove(ticket)
+    def drain(self) -> Iterator[Payload]:
+        """Removes and yields everything."""
+        for work_item in list(self._payloads):
+            yield self._remove(work_item)
 
     def depth(self) -> dict[Priority, int]:
-        """How many items wait, by the most urgent of their claims."""
+        """How many payloads wait, by the most urgent of their entries."""
         depths = dict.fromkeys(Priority, 0)
-        for ticket in list(self._items):
-            depths[min(claim.priority for claim in ticket.claims)] += 1
+        for work_item in list(self._payloads):
+            depths[min(entry.priority for entry in work_item.entries)] += 1
         return depths
 
-    def _remove(self, ticket: Ticket) -> Item:
-        for claim in ticket.claims:
-            line = self._lines[claim]
-            del line[ticket]
+    def _remove(self, work_item: WorkItem) -> Payload:
+        for entry in work_item.entries:
+            line = self._lines[entry]
+            del line[work_item]
             if not line:
-                del self._lines[claim]
-        return self._items.pop(ticket)
+                del self._lines[entry]
+        return self._payloads.pop(work_item)
 
-    def _line_up(self, claim: Claim, ticket: Ticket) -> None:
-        self._lines.setdefault(claim, OrderedDict()).setdefault(ticket, next(self._arrivals))
+    def _line_up(self, entry: QueueEntry, work_item: WorkItem) -> None:
+        self._lines.setdefault(entry, OrderedDict()).setdefault(work_item, next(self._arrivals))
 
-    def _rank(self, claim: Claim) -> tuple[Priority, int, int]:
-        first = next(iter(self._lines[claim].values()))
-        return claim.priority, self._served.get(claim, 0), first
+    def _rank(self, entry: QueueEntry) -> tuple[Priority, int, int]:
+        first = next(iter(self._lines[entry].values()))
+        return entry.priority, self._served.get(entry, 0), first

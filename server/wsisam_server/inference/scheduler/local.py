@@ -13,7 +13,7 @@ import numpy as np
 from wsisam_model import Embedding, ModelSettings, Prediction, Prompt, Role, WsiSam
 from wsisam_server.core.answers import StageTimes
 from wsisam_server.inference.scheduler.engine import Answer, Job, ModelInfo, Prepared, Priority
-from wsisam_server.inference.scheduler.fair_queue import Claim, Ticket
+from wsisam_server.inference.scheduler.fair_queue import QueueEntry, WorkItem
 from wsisam_server.inference.scheduler.stored import StoredFeatures
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ class LocalEngine:
         self._model = model
         self._device = device
         self._stored = None if device.store is None else StoredFeatures(model, device.store)
-        # Embeddings that took no encoder run: also whoever joins in waiting for one is told so.
+        # Embeddings that took no encoder run; whoever joins in waiting for one must know it, too.
         self._loaded: WeakValueDictionary[int, Embedding] = WeakValueDictionary()
-        # A ticket lives as long as somebody waits for what it stands for.
-        self._wanted: WeakValueDictionary[Key, Ticket] = WeakValueDictionary()
+        # A work item lives as long as a call waits for it.
+        self._wanted: WeakValueDictionary[Key, WorkItem] = WeakValueDictionary()
         self._info = ModelInfo.of(model)
 
     @property
@@ -60,8 +60,8 @@ class LocalEngine:
         if job.on_encode is not None and await self._to_encode(job, parts):
             job.on_encode()
         high, low = await self._field(job, parts, times, Priority.INTERACTIVE_ENCODE, prompt)
-        claim = _claim(job, Priority.INTERACTIVE_DECODE)
-        prediction, times.decode = await self._decode(high, low, prompt, claim)
+        entry = _queue_entry(job, Priority.INTERACTIVE_DECODE)
+        prediction, times.decode = await self._decode(high, low, prompt, entry)
         spent = (time.perf_counter() - started) * 1000
         times.queue = max(spent - times.read - times.encode - times.decode, 0.0)
         return Answer(prediction.logits, prediction.iou, times)
@@ -70,14 +70,14 @@ class LocalEngine:
         """See `Engine.prefetch`."""
         times = StageTimes()
         prompt = _prompt(job)
-        # Ahead of all prompts, nobody waits, and nobody knows of which kind they will be.
+        # Before any prompt, its kind is not known.
         first = None if priority is Priority.PREFETCH else prompt
         high, low = await self._field(job, self._parts(job.field, prompt), times, priority, first)
         return Prepared(high.nbytes + (low.nbytes if low is not None else 0), times)
 
-    def lacking(self, job: Job) -> list[Window]:
-        """See `Engine.lacking`."""
-        return [window for window, _ in self._lacking(job.slide_id, self._parts(job.field, _prompt(job)))]
+    def missing_windows(self, job: Job) -> list[Window]:
+        """See `Engine.missing_windows`."""
+        return [window for window, _ in self._missing_windows(job.slide_id, self._parts(job.field, _prompt(job)))]
 
     async def to_encode(self, job: Job) -> list[Window]:
         """See `Engine.to_encode`."""
@@ -92,12 +92,12 @@ class LocalEngine:
             low = embedding if self._model.wants_low else None
             self._model.decode(embedding, low, Prompt(box=(0.25 * size, 0.25 * size, 0.75 * size, 0.75 * size)))
 
-        await self._device.run(Ticket([Claim(Priority.INTERACTIVE_ENCODE, "")]), run)
+        await self._device.run(WorkItem([QueueEntry(Priority.INTERACTIVE_ENCODE, "")]), run)
 
     async def _decode(
-        self, high: Embedding, low: Embedding | None, prompt: Prompt, claim: Claim
+        self, high: Embedding, low: Embedding | None, prompt: Prompt, entry: QueueEntry
     ) -> tuple[Prediction, float]:
-        return await self._device.run(Ticket([claim]), lambda: self._model.decode(high, low, prompt))
+        return await self._device.run(WorkItem([entry]), lambda: self._model.decode(high, low, prompt))
 
     async def _field(
         self,
@@ -107,8 +107,8 @@ class LocalEngine:
         interactive: Priority,
         prompt: Prompt | None,
     ) -> tuple[Embedding, Embedding | None]:
-        claim = _claim(job, interactive)
-        tasks = [asyncio.ensure_future(self._embedding(job, *part, times, claim, prompt)) for part in parts]
+        entry = _queue_entry(job, interactive)
+        tasks = [asyncio.ensure_future(self._embedding(job, *part, times, entry, prompt)) for part in parts]
         try:
             embeddings = await asyncio.gather(*tasks)
         finally:
@@ -119,34 +119,36 @@ class LocalEngine:
         return embeddings[0], embeddings[1] if len(embeddings) > 1 else None
 
     async def _embedding(
-        self, job: Job, window: Window, role: Role, times: StageTimes, claim: Claim, prompt: Prompt | None
+        self, job: Job, window: Window, role: Role, times: StageTimes, entry: QueueEntry, prompt: Prompt | None
     ) -> Embedding:
         key = self._key(job.slide_id, window, role)
-        # Who wants what another has asked for must not wait for the other's turn: it may have been a batch.
-        ticket = self._wanted.setdefault(key, Ticket())
-        self._device.claim(ticket, claim)
+        # Whoever joins in waiting has an entry of their own: the first to ask may have been a batch.
+        work_item = self._wanted.setdefault(key, WorkItem())
+        self._device.entry(work_item, entry)
 
         async def compute() -> Embedding:
             stored = self._stored if job.is_lasting else None
             if stored is not None:
-                features, spent = await self._device.read(ticket, partial(stored.load, job.slide_id, window, role))
+                features, spent = await self._device.read(work_item, partial(stored.load, job.slide_id, window, role))
                 times.read += spent
                 if features is not None:
                     embedding, spent = await self._device.run(
-                        ticket, lambda: self._model.prepare(features, roles=(role,), prompt=prompt)
+                        work_item, lambda: self._model.prepare(features, roles=(role,), prompt=prompt)
                     )
                     times.read += spent
                     self._loaded[id(embedding)] = embedding
                     return embedding
-            pixels, spent = await self._device.read(ticket, lambda: job.read(window))
+            pixels, spent = await self._device.read(work_item, lambda: job.read(window))
             times.read += spent
-            (embedding, raw), spent = await self._device.run(ticket, lambda: self._encode(pixels, role, prompt, stored))
+            (embedding, raw), spent = await self._device.run(
+                work_item, lambda: self._encode(pixels, role, prompt, stored)
+            )
             times.encode += spent
             if stored is not None and raw is not None:
-                self._device.behind.later(partial(stored.save, job.slide_id, window, role, raw))
+                self._device.write_behind.put(partial(stored.save, job.slide_id, window, role, raw))
             return embedding
 
-        embedding, waited = await self._device.cache.get(key, compute, passing=claim.priority.passes)
+        embedding, waited = await self._device.cache.get(key, compute, background=entry.priority.is_background)
         times.encoder_runs += int(waited and id(embedding) not in self._loaded)
         return embedding
 
@@ -165,23 +167,23 @@ class LocalEngine:
             parts.append((self._info.low_window(windows), "low"))
         return parts
 
-    def _lacking(self, slide_id: str, parts: list[tuple[Window, Role]]) -> list[tuple[Window, Role]]:
+    def _missing_windows(self, slide_id: str, parts: list[tuple[Window, Role]]) -> list[tuple[Window, Role]]:
         return [part for part in parts if self._key(slide_id, *part) not in self._device.cache]
 
     async def _to_encode(self, job: Job, parts: list[tuple[Window, Role]]) -> list[Window]:
-        lacking, stored = self._lacking(job.slide_id, parts), self._stored
-        if stored is None or not job.is_lasting or not lacking:
-            return [window for window, _ in lacking]
-        there = await asyncio.to_thread(lambda: [stored.has(job.slide_id, *part) for part in lacking])
-        return [window for (window, _), is_there in zip(lacking, there, strict=True) if not is_there]
+        missing_windows, stored = self._missing_windows(job.slide_id, parts), self._stored
+        if stored is None or not job.is_lasting or not missing_windows:
+            return [window for window, _ in missing_windows]
+        there = await asyncio.to_thread(lambda: [stored.has(job.slide_id, *part) for part in missing_windows])
+        return [window for (window, _), is_there in zip(missing_windows, there, strict=True) if not is_there]
 
     def _key(self, slide_id: str, window: Window, role: Role) -> Key:
         # The settings too: what is prepared of an embedding follows from them.
         return slide_id, self._info.weights_hash, self._info.settings, window, role
 
 
-def _claim(job: Job, interactive: Priority) -> Claim:
-    return Claim(interactive if job.interactive else Priority.BATCH, job.owner)
+def _queue_entry(job: Job, interactive: Priority) -> QueueEntry:
+    return QueueEntry(interactive if job.interactive else Priority.BATCH, job.principal)
 
 
 def _prompt(job: Job) -> Prompt:

@@ -1,24 +1,100 @@
-"""The interface of whatever holds the models: this machine's pool, or replicas on other machines."""
+"""Models: which there are, and the interface of what holds them, a pool here or replicas on other machines."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from wsisam_server.core.errors import Reason, WsiSamServerError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from wsisam_model import WsiSam
-    from wsisam_server.inference.embeddings import Behind, EmbeddingCache, EmbeddingStore
+    from wsisam_server.inference.embeddings import EmbeddingCache, EmbeddingStore, WriteBehindQueue
     from wsisam_server.inference.scheduler.engine import Engine, ModelInfo, Priority
-    from wsisam_server.inference.scheduler.fair_queue import Ticket
-    from wsisam_server.inference.scheduler.offers import Listed
+    from wsisam_server.inference.scheduler.fair_queue import WorkItem
 
 Result = TypeVar("Result")
 
 
-class Workplace(Protocol):
-    """Where models run, as far as it is counted, and where slides are read for them."""
+@dataclass(frozen=True, slots=True)
+class AvailableModel:
+    """A model that can be used, loaded or not.
+
+    Attributes:
+        info: what it will be once it is loaded.
+        nbytes: of its weights in memory, as expected.
+        licence: of the weights; empty if unknown.
+    """
+
+    info: ModelInfo
+    nbytes: int
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """An available model and its state.
+
+    Attributes:
+        loaded: whether it is in memory.
+        nbytes: of its weights in memory; expected unless loaded.
+    """
+
+    available: AvailableModel
+    loaded: bool
+    nbytes: int
+
+
+class ModelSource(Protocol):
+    """Where models come from."""
+
+    def prepare(self, default: str) -> None:
+        """Does slow preparation. Called once before `available_models`, where it may block.
+
+        Args:
+            default: the model that the server was started with, which this source need not know.
+        """
+        ...
+
+    def available_models(self) -> Mapping[str, AvailableModel]:
+        """The models that there are now, by name; the same object while nothing has changed.
+
+        Called with each prompt, on the event loop: it must be quick.
+        """
+        ...
+
+    def load(self, info: ModelInfo) -> WsiSam:
+        """Loads an available model. Blocks.
+
+        Raises:
+            WsiSamServerError: UNKNOWN_MODEL when it was removed or replaced since, MODEL_DAMAGED.
+        """
+        ...
+
+
+def find_available(available_models: Mapping[str, AvailableModel], name: str, known: Collection[str]) -> AvailableModel:
+    """The available model of a name; an empty name means the first.
+
+    Args:
+        available_models: by name, the default first.
+        name: of a model.
+        known: names of models that exist but may have no weights here.
+
+    Raises:
+        WsiSamServerError: UNKNOWN_MODEL or MODEL_UNAVAILABLE.
+    """
+    available = available_models.get(name or next(iter(available_models)))
+    if available is None:
+        reason = Reason.MODEL_UNAVAILABLE if name in known else Reason.UNKNOWN_MODEL
+        raise WsiSamServerError(reason, model=name, available=", ".join(available_models))
+    return available
+
+
+class ModelDevice(Protocol):
+    """What the rooms above see of a `Device` or of the replicas: counters, and threads that read slides."""
 
     @property
     def cache(self) -> EmbeddingCache[Any]:
@@ -36,12 +112,12 @@ class Workplace(Protocol):
         ...
 
     @property
-    def behind(self) -> Behind | None:
-        """Writes to the store; None where there can be none."""
+    def write_behind(self) -> WriteBehindQueue | None:
+        """The queue of writes to the store; None where there is no store."""
         ...
 
-    async def read(self, ticket: Ticket, call: Callable[[], Result]) -> tuple[Result, float]:
-        """Runs what blocks on a slide's file when its turn comes. Returns its result and its milliseconds.
+    async def read(self, work_item: WorkItem, call: Callable[[], Result]) -> tuple[Result, float]:
+        """Queues what blocks on a slide's file, and runs it. Returns its result and its milliseconds.
 
         Raises:
             WsiSamServerError: SHUTTING_DOWN.
@@ -58,7 +134,7 @@ class Models(Protocol):
     """Engines by model. Used from one event loop."""
 
     @property
-    def device(self) -> Workplace:
+    def device(self) -> ModelDevice:
         """Where the models run."""
         ...
 
@@ -82,7 +158,7 @@ class Models(Protocol):
         """
         ...
 
-    def listed(self) -> list[Listed]:
+    def listed(self) -> list[ModelStatus]:
         """All models that may be asked, the default first."""
         ...
 

@@ -10,9 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.inference.scheduler.device import is_out_of_memory, release_unused
 from wsisam_server.inference.scheduler.local import LocalEngine
-from wsisam_server.inference.scheduler.memory import is_out_of_memory, release_unused
-from wsisam_server.inference.scheduler.offers import Listed, ModelSource, Offer, find_offer
+from wsisam_server.inference.scheduler.models import AvailableModel, ModelSource, ModelStatus, find_available
 from wsisam_server.inference.scheduler.slots import Slot, Slots
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Default(NamedTuple):
-    offer: Offer
+    available: AvailableModel
     load: Callable[[], WsiSam]
 
 
@@ -63,7 +63,7 @@ class ModelPool:
         self._known = known
         self._slots = Slots(limit_bytes, room_seconds)
         self._default: _Default | None = None
-        self._seen: Mapping[str, Offer] = {}
+        self._seen: Mapping[str, AvailableModel] = {}
         self._one_load = asyncio.Lock()
 
     async def start(self, load: Callable[[], WsiSam]) -> None:
@@ -79,7 +79,7 @@ class ModelPool:
         model = await self.device.load(load)
         engine = self._make_engine(model, self.device)
         self._slots.check_size(engine.info, model.nbytes)
-        self._default = _Default(Offer(engine.info, model.nbytes), load)
+        self._default = _Default(AvailableModel(engine.info, model.nbytes), load)
         slot = self._slots.take(engine.info)
         slot.engine, slot.nbytes = engine, model.nbytes
         await engine.warm_up()
@@ -97,15 +97,17 @@ class ModelPool:
         Raises:
             WsiSamServerError: UNKNOWN_MODEL or MODEL_UNAVAILABLE.
         """
-        return find_offer(self._offers(), name, self._known).info
+        return find_available(self._available_models(), name, self._known).info
 
-    def listed(self) -> list[Listed]:
+    def listed(self) -> list[ModelStatus]:
         """All models that may be asked, the default first."""
         result = []
-        for offer in self._offers().values():
-            slot = self._slots.find(offer.info)
+        for available in self._available_models().values():
+            slot = self._slots.find(available.info)
             loaded = slot is not None and slot.engine is not None
-            result.append(Listed(offer, loaded, slot.nbytes if slot is not None and loaded else offer.nbytes))
+            result.append(
+                ModelStatus(available, loaded, slot.nbytes if slot is not None and loaded else available.nbytes)
+            )
         return result
 
     def loaded(self) -> dict[str, int]:
@@ -148,11 +150,11 @@ class ModelPool:
         for slot in self._slots:
             self._slots.drop(slot)
 
-    def _offers(self) -> dict[str, Offer]:
+    def _available_models(self) -> dict[str, AvailableModel]:
         """What there is now, the default first; under one name, what the source has."""
         assert self._default is not None
-        default = self._default.offer
-        current = self._source.offers() if self._source is not None else {}
+        default = self._default.available
+        current = self._source.available_models() if self._source is not None else {}
         if current is not self._seen:
             self._seen = current
             for slot in self._slots:
@@ -162,7 +164,7 @@ class ModelPool:
     def _idle(self, slot: Slot) -> None:
         """What follows when the last lease of a model has ended."""
         if slot.engine is None and not slot.begun:
-            # Nobody wants it any more. A new lease must not join a load that is about to be cancelled.
+            # All its leases have ended. A new one must not join a load that is about to be cancelled.
             if slot.loading is not None:
                 slot.loading.cancel()
             self._slots.drop(slot)
@@ -170,10 +172,10 @@ class ModelPool:
         self._slots.freed()
 
     def _drop_if_gone(self, slot: Slot) -> None:
-        """Unloads an idle model that nobody can ask any more."""
-        own = None if self._default is None else self._default.offer
-        offer = self._seen.get(slot.info.name, own)
-        if slot.engine is not None and slot.users == 0 and (offer is None or offer.info != slot.info):
+        """Unloads an idle model that is no longer available."""
+        own = None if self._default is None else self._default.available
+        available = self._seen.get(slot.info.name, own)
+        if slot.engine is not None and slot.users == 0 and (available is None or available.info != slot.info):
             _log.info("model %s: unloaded, it was removed or replaced", slot.info.name)
             self._slots.drop(slot)
 
@@ -181,7 +183,7 @@ class ModelPool:
         """The task that loads a model, begun by the first who needs it."""
         if slot.loading is None:
             slot.loading = asyncio.ensure_future(self._load(slot))
-            # Its error is asked for here too: perhaps nobody waits for it any more.
+            # Retrieves its error: perhaps no lease waits for it any more.
             slot.loading.add_done_callback(lambda task: task.cancelled() or task.exception())
         return slot.loading
 
@@ -189,8 +191,8 @@ class ModelPool:
         name = slot.info.name
         try:
             async with self._one_load:
-                offer = self._offers().get(name)
-                expected = 0 if offer is None else offer.nbytes
+                available = self._available_models().get(name)
+                expected = 0 if available is None else available.nbytes
                 await self._slots.make_room(slot, expected)
                 slot.begun, slot.nbytes = True, expected
                 started = time.perf_counter()
@@ -211,7 +213,7 @@ class ModelPool:
     async def _read(self, info: ModelInfo) -> WsiSam:
         """Loads a model; when memory is full, once more after letting go of all that is not in use."""
         own, source = self._default, self._source
-        if own is not None and info == own.offer.info:
+        if own is not None and info == own.available.info:
             load = partial(_load_again, own)
         else:
             assert source is not None
@@ -239,5 +241,5 @@ def _load_again(default: _Default) -> WsiSam:
     except (MemoryError, RuntimeError):
         raise
     except Exception as error:  # it could be loaded when the server started: its files have changed
-        name = default.offer.info.name
+        name = default.available.info.name
         raise WsiSamServerError(Reason.MODEL_DAMAGED, private=str(error), model=name) from error

@@ -1,4 +1,4 @@
-"""Which models are in memory, for whom, and which one goes when another needs its room."""
+"""Which models are in memory, for which leases, and which one is unloaded when another needs its memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Slot:
-    """A model that is in memory, or that somebody waits for.
+    """A model that is in memory, or that a lease waits for.
 
     Attributes:
         users: leases, those that wait for it to be loaded included.
@@ -79,7 +79,7 @@ class Slots:
         self.freed()
 
     def freed(self) -> None:
-        """Lets those look again who wait for room: a model became idle, or was dropped."""
+        """Notifies those who wait for memory: a model became idle, or was dropped."""
         self._freed.set()
 
     def unload_oldest(self) -> bool:

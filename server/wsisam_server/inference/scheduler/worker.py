@@ -1,10 +1,11 @@
-"""Threads that serve a queue: whose turn it is runs next."""
+"""Threads that serve a fair queue of blocking calls, and the pool of them that reads slides."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import logging
+import os
 import threading
 import time
 from collections import Counter
@@ -21,24 +22,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wsisam_server.inference.scheduler.engine import Priority
-    from wsisam_server.inference.scheduler.fair_queue import Claim, Ticket
+    from wsisam_server.inference.scheduler.fair_queue import QueueEntry, WorkItem
 
 Result = TypeVar("Result")
 
-PATIENCE: Final = 1.0
+SLOW_SECONDS: Final = 1.0
 """Seconds after which a call counts as slow, where spare threads are there for such."""
 
-LONG: Final = 0.25
-"""Seconds after which a call is long: of an owner whose last one was, fewer run at once."""
+LONG_SECONDS: Final = 0.25
+"""Seconds after which a call is long. Of a principal whose last call was long, fewer run at once."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
-class _Item:
+class _PendingCall:
     call: Callable[[], object]
     done: asyncio.Future[object]
-    owners: frozenset[str]
+    principals: frozenset[str]
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
     given_up: threading.Event = field(default_factory=threading.Event)
     is_long: bool = False
@@ -65,10 +66,10 @@ class Worker:
         name: of the threads, for people.
         threads: how many; a device has one.
         prepare: run on each thread before its first call.
-        spare: further threads, for when calls take longer than `PATIENCE`: one that reads from a drive that does not
-            answer, or decodes a hundred million pixels, then no longer counts among `threads`.
-        per_owner: calls of one owner that run at once, at most; owners without a name are not counted.
-        long_per_owner: the same, of an owner whose last call was a long one.
+        spare: further threads. A call that takes longer than `SLOW_SECONDS` no longer counts among `threads`: it reads
+            from a drive that does not answer, or decodes a hundred million pixels.
+        per_principal: most calls of one principal that run at once; principals without a name are not counted.
+        long_per_principal: the same, for a principal whose last call was long.
     """
 
     def __init__(
@@ -78,41 +79,41 @@ class Worker:
         prepare: Callable[[], None] | None = None,
         *,
         spare: int = 0,
-        per_owner: int | None = None,
-        long_per_owner: int | None = None,
+        per_principal: int | None = None,
+        long_per_principal: int | None = None,
     ) -> None:
-        self._queue: FairQueue[_Item] = FairQueue()
-        self._running: set[_Item] = set()
+        self._queue: FairQueue[_PendingCall] = FairQueue()
+        self._running: set[_PendingCall] = set()
         self._threads = threads
         self._spare = spare
-        self._per_owner = per_owner
-        self._long_per_owner = per_owner if long_per_owner is None else long_per_owner
+        self._per_principal = per_principal
+        self._long_per_principal = per_principal if long_per_principal is None else long_per_principal
         self._have_long: set[str] = set()
         self._pool = ThreadPoolExecutor(max_workers=threads + spare, thread_name_prefix=name, initializer=prepare)
         self._closed = False
 
-    async def run(self, ticket: Ticket, call: Callable[[], Result]) -> Result:
-        """Waits for its turn, runs the call on a thread and returns its result or raises its error.
+    async def run(self, work_item: WorkItem, call: Callable[[], Result]) -> Result:
+        """Queues a call, runs it on a thread, and returns its result or raises its error.
 
         Raises:
             WsiSamServerError: SHUTTING_DOWN.
         """
         if self._closed:
             raise WsiSamServerError(Reason.SHUTTING_DOWN)
-        owners = frozenset(claim.owner for claim in ticket.claims)
-        item = _Item(call, asyncio.get_running_loop().create_future(), owners)
-        self._queue.put(ticket, item)
+        principals = frozenset(entry.principal for entry in work_item.entries)
+        pending = _PendingCall(call, asyncio.get_running_loop().create_future(), principals)
+        self._queue.put(work_item, pending)
         self._begin()
         try:
-            return cast(Result, await item.done)
+            return cast(Result, await pending.done)
         finally:
             # Cancelled: with the call goes what it holds, such as pixels.
-            self._queue.discard(ticket, item)
-            item.given_up.set()
+            self._queue.discard(work_item, pending)
+            pending.given_up.set()
 
-    def join(self, ticket: Ticket, claim: Claim) -> None:
-        """Takes note that a ticket has got one more claim; it may wait here or not."""
-        self._queue.join(ticket, claim)
+    def join(self, work_item: WorkItem, entry: QueueEntry) -> None:
+        """Adds a queue entry of a work item, which may wait here or not."""
+        self._queue.join(work_item, entry)
 
     def waiting(self) -> dict[Priority, int]:
         """How many calls wait, by priority. From any thread."""
@@ -122,76 +123,76 @@ class Worker:
         """Fails all calls with SHUTTING_DOWN, and lets those that run end.
 
         Args:
-            seconds: that they may take; then they are left alone on their threads. None for any time.
+            seconds: that they may take; then their threads are abandoned. None for no limit.
         """
         self._closed = True
-        for item in (*self._running, *self._queue.drain()):
-            item.given_up.set()
-            if not item.done.done():
-                item.done.set_exception(WsiSamServerError(Reason.SHUTTING_DOWN))
+        for pending in (*self._running, *self._queue.drain()):
+            pending.given_up.set()
+            if not pending.done.done():
+                pending.done.set_exception(WsiSamServerError(Reason.SHUTTING_DOWN))
         if seconds is None:
             await asyncio.to_thread(self._pool.shutdown)
             return
         self._pool.shutdown(wait=False)
-        running = [item.ended for item in self._running if item.ended is not None]
+        running = [pending.ended for pending in self._running if pending.ended is not None]
         if running:
             await asyncio.wait(running, timeout=seconds)
         if self._running:
-            _log.warning("%d calls that do not end are left alone", len(self._running))
+            _log.warning("%d calls that do not end are abandoned", len(self._running))
 
     def _begin(self) -> None:
         """Starts as many calls as there are idle threads: what waits in the pool itself could not be overtaken."""
-        while self._has_room() and (item := self._queue.take(self._busy())) is not None:
-            self._running.add(item)
+        while self._has_room() and (pending := self._queue.take(self._busy())) is not None:
+            self._running.add(pending)
             loop = asyncio.get_running_loop()
             try:
-                running = item.ended = loop.run_in_executor(self._pool, item.run)
+                running = pending.ended = loop.run_in_executor(self._pool, pending.run)
             except RuntimeError as error:
-                # The system gives no thread. The pool may yet run the call, for nobody.
-                self._running.discard(item)
-                item.given_up.set()
-                item.done.set_exception(error)
+                # The system gives no thread. The pool may yet run the call; its result is dropped.
+                self._running.discard(pending)
+                pending.given_up.set()
+                pending.done.set_exception(error)
                 return
-            running.add_done_callback(partial(self._ended, item))
+            running.add_done_callback(partial(self._ended, pending))
             if self._spare:
-                loop.call_later(LONG, self._note_long, item)
-                loop.call_later(PATIENCE, self._look_at, item)
+                loop.call_later(LONG_SECONDS, self._note_long, pending)
+                loop.call_later(SLOW_SECONDS, self._look_at, pending)
 
     def _has_room(self) -> bool:
-        quick = sum(not item.is_slow for item in self._running)
+        quick = sum(not pending.is_slow for pending in self._running)
         return quick < self._threads and len(self._running) < self._threads + self._spare
 
     def _busy(self) -> set[str]:
-        """Owners of whom no more calls are begun now."""
-        if self._per_owner is None or self._long_per_owner is None:
+        """Principals of whom no more calls are begun now."""
+        if self._per_principal is None or self._long_per_principal is None:
             return set()
-        counts = Counter(owner for item in self._running for owner in item.owners if owner)
-        limits = {True: self._long_per_owner, False: self._per_owner}
-        return {owner for owner, count in counts.items() if count >= limits[owner in self._have_long]}
+        counts = Counter(principal for pending in self._running for principal in pending.principals if principal)
+        limits = {True: self._long_per_principal, False: self._per_principal}
+        return {principal for principal, count in counts.items() if count >= limits[principal in self._have_long]}
 
-    def _note_long(self, item: _Item) -> None:
-        if item in self._running:
-            item.is_long = True
-            self._have_long |= item.owners
+    def _note_long(self, pending: _PendingCall) -> None:
+        if pending in self._running:
+            pending.is_long = True
+            self._have_long |= pending.principals
 
-    def _look_at(self, item: _Item) -> None:
-        if item in self._running and not self._closed:
-            item.is_slow = True
+    def _look_at(self, pending: _PendingCall) -> None:
+        if pending in self._running and not self._closed:
+            pending.is_slow = True
             self._begin()
 
-    def _ended(self, item: _Item, running: asyncio.Future[object]) -> None:
-        self._running.discard(item)
-        if not item.is_long:
-            self._have_long -= item.owners
+    def _ended(self, pending: _PendingCall, running: asyncio.Future[object]) -> None:
+        self._running.discard(pending)
+        if not pending.is_long:
+            self._have_long -= pending.principals
         if not self._closed:
             self._begin()
         error = running.exception()
-        if item.done.done():
+        if pending.done.done():
             return
         if error is None:
-            item.done.set_result(running.result())
+            pending.done.set_result(running.result())
         else:
-            item.done.set_exception(error)
+            pending.done.set_exception(error)
 
 
 def timed(call: Callable[[], Result]) -> tuple[Result, float]:
@@ -199,3 +200,32 @@ def timed(call: Callable[[], Result]) -> tuple[Result, float]:
     started = time.perf_counter()
     result = call()
     return result, (time.perf_counter() - started) * 1000
+
+
+READERS: Final = 4
+"""Reading is decompression and I/O outside Python's lock; four keep one device fed."""
+
+SPARE: Final = 12
+"""Threads for when some of the others take long; see `Worker`."""
+
+PER_PRINCIPAL: Final = READERS - 1
+"""One is always left for another user."""
+
+LONG_PER_PRINCIPAL: Final = max(1, min(PER_PRINCIPAL, (os.cpu_count() or 1) - 1))
+"""Decoding is what takes long: one user's decoding leaves a processor to the others."""
+
+ABANDON_SECONDS: Final = 0.5
+"""That reads may take to end when the server stops: a decoder cannot be interrupted, nor a drive that hangs."""
+
+
+class Readers(Worker):
+    """A `Worker` with threads enough, and rules that keep one user's reads from holding up another's."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "wsisam-reader", READERS, spare=SPARE, per_principal=PER_PRINCIPAL, long_per_principal=LONG_PER_PRINCIPAL
+        )
+
+    async def close(self, seconds: float | None = ABANDON_SECONDS) -> None:
+        """See `Worker.close`."""
+        await super().close(seconds)

@@ -1,30 +1,29 @@
 """Weights room: named models on this machine, and what a server can load of them.
 
-What flows in: names, files and URLs. What flows out: records of what lies in the user's folder, and loaded models. A
+In: names, files and URLs. Out: records of what lies in the user's folder, and loaded models. A
 file is hashed as it comes and loaded once before anybody sees it. It must never know of prompts, slides or messages.
 """
 
-from wsisam_server.inference.weights.add import Wanted, Watcher, add
+from wsisam_server.inference.weights.add import AddListener, ModelSpec, add
 from wsisam_server.inference.weights.errors import WeightsError
 from wsisam_server.inference.weights.files import built_in, frozen_sam, load
-from wsisam_server.inference.weights.folder import WeightsFolder
-from wsisam_server.inference.weights.overview import Known, overview
-from wsisam_server.inference.weights.place import default_folder
-from wsisam_server.inference.weights.recipes import RECIPES
+from wsisam_server.inference.weights.folder import WeightsFolder, default_folder
+from wsisam_server.inference.weights.listing import KnownModel, list_models
+from wsisam_server.inference.weights.published import PUBLISHED
 from wsisam_server.inference.weights.record import PARTS, ModelRecord, Part, WeightsFile
 from wsisam_server.inference.weights.served import ServedModels
 from wsisam_server.inference.weights.verify import Finding, verify
 
 __all__ = [
     "PARTS",
-    "RECIPES",
+    "PUBLISHED",
+    "AddListener",
     "Finding",
-    "Known",
+    "KnownModel",
     "ModelRecord",
+    "ModelSpec",
     "Part",
     "ServedModels",
-    "Wanted",
-    "Watcher",
     "WeightsError",
     "WeightsFile",
     "WeightsFolder",
@@ -32,7 +31,7 @@ __all__ = [
     "built_in",
     "default_folder",
     "frozen_sam",
+    "list_models",
     "load",
-    "overview",
     "verify",
 ]

@@ -14,7 +14,7 @@ from wsisam_server.inference.weights.errors import WeightsError
 from wsisam_server.inference.weights.fetch import copy, download, examine, is_url
 from wsisam_server.inference.weights.files import frozen_sam, load_files
 from wsisam_server.inference.weights.names import check_name
-from wsisam_server.inference.weights.recipes import RECIPES
+from wsisam_server.inference.weights.published import PUBLISHED
 from wsisam_server.inference.weights.record import PARTS, ModelRecord, Part, WeightsFile
 from wsisam_server.inference.weights.staging import staging
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ModelSpec:
     """A model to be added.
 
     Attributes:
         name: what to call it.
-        origins: the path or URL of each of its files; what a recipe of this name knows may be left out.
+        origins: the path or URL of each of its files; those that are published under this name may be left out.
         sha256: what the files must have, by part, in hex.
         base: a model whose frozen SAM it uses. Left out where `origins` is an additions file alone: the default model.
-        licence: of the weights; None for the recipe's, or unknown.
-        source: where they come from, for people; None for the recipe's, or unknown.
+        licence: of the weights; None for the published one's, or unknown.
+        source: where they come from, for people; None for the published one's, or unknown.
         settings: fields of `ModelSettings` that shall differ from what the files want.
         link: leave local files where they are.
     """
@@ -50,8 +50,8 @@ class Wanted:
     link: bool = False
 
 
-class Watcher(Protocol):
-    """Hears what adding is at."""
+class AddListener(Protocol):
+    """Is called with the progress of adding a model."""
 
     def fetching(self, part: Part, done: int, total: int | None) -> None:
         """So many bytes of a file are here, of so many where that is known."""
@@ -62,27 +62,27 @@ class Watcher(Protocol):
         ...
 
 
-def add(folder: WeightsFolder, wanted: Wanted, watcher: Watcher) -> ModelRecord:
+def add(folder: WeightsFolder, spec: ModelSpec, listener: AddListener) -> ModelRecord:
     """Adds a model. It is there with its last file, or not at all.
 
     Raises:
         WeightsError: the name is taken or not allowed, a file cannot be had, differs from its checksum or cannot be
             loaded, or there is no room for it.
     """
-    wanted = completed(wanted)
-    folder.require_free(wanted.name)
-    base = None if wanted.base is None else frozen_sam(folder, wanted.base)
+    spec = completed(spec)
+    folder.require_free(spec.name)
+    base = None if spec.base is None else frozen_sam(folder, spec.base)
     with staging(folder.path) as place:
-        files = {part: _fetched(wanted, part, place, watcher) for part in PARTS if part in wanted.origins}
-        watcher.checking()
-        model = _loaded(wanted, files, place, base)
+        files = {part: _fetched(spec, part, place, listener) for part in PARTS if part in spec.origins}
+        listener.checking()
+        model = _loaded(spec, files, place, base)
         record = ModelRecord(
-            name=wanted.name,
+            name=spec.name,
             description=model.description,
             added=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            licence=wanted.licence or "",
-            source=wanted.source or "",
-            base=wanted.base,
+            licence=spec.licence or "",
+            source=spec.source or "",
+            base=spec.base,
             image_size=model.image_size,
             uses_low=model.wants_low,
             weights_hash=model.weights_hash,
@@ -94,59 +94,59 @@ def add(folder: WeightsFolder, wanted: Wanted, watcher: Watcher) -> ModelRecord:
     return record
 
 
-def completed(wanted: Wanted) -> Wanted:
-    """What is wanted, with all that need not be said.
+def completed(spec: ModelSpec) -> ModelSpec:
+    """The specification with its defaults filled in.
 
     Raises:
         WeightsError: it makes no model.
     """
-    check_name(wanted.name)
-    recipe = RECIPES.get(wanted.name)
-    if recipe is not None and "sam" not in wanted.origins and wanted.base is None:
-        if recipe.with_papers_files and "high" not in wanted.origins:
+    check_name(spec.name)
+    published = PUBLISHED.get(spec.name)
+    if published is not None and "sam" not in spec.origins and spec.base is None:
+        if published.with_papers_files and "high" not in spec.origins:
             raise WeightsError(
-                f"{wanted.name} is the paper's model: its authors' files are needed too. Run: wsisam weights add "
-                f"{wanted.name} --high net_high.pth --low net_low.pth (the frozen SAM is downloaded, or --sam FILE)"
+                f"{spec.name} is the paper's model: its authors' files are needed too. Run: wsisam weights add "
+                f"{spec.name} --high net_high.pth --low net_low.pth (the frozen SAM is downloaded, or --sam FILE)"
             )
-        wanted = dataclasses.replace(
-            wanted,
-            origins={"sam": recipe.url, **wanted.origins},
-            sha256={"sam": recipe.sha256, **wanted.sha256},
-            licence=wanted.licence or (None if recipe.with_papers_files else recipe.licence),
-            source=wanted.source or recipe.source,
+        spec = dataclasses.replace(
+            spec,
+            origins={"sam": published.url, **spec.origins},
+            sha256={"sam": published.sha256, **spec.sha256},
+            licence=spec.licence or (None if published.with_papers_files else published.licence),
+            source=spec.source or published.source,
         )
-    if set(wanted.origins) == {"additions"} and wanted.base is None:
-        wanted = dataclasses.replace(wanted, base=registry.DEFAULT)
-    _check(wanted)
-    return wanted
+    if set(spec.origins) == {"additions"} and spec.base is None:
+        spec = dataclasses.replace(spec, base=registry.DEFAULT)
+    _check(spec)
+    return spec
 
 
-def _check(wanted: Wanted) -> None:
-    given = set(wanted.origins)
-    if "sam" in given and wanted.base is not None:
+def _check(spec: ModelSpec) -> None:
+    given = set(spec.origins)
+    if "sam" in given and spec.base is not None:
         raise WeightsError("--base takes the place of --sam; give one of them")
-    if "sam" not in given and wanted.base is None:
-        names = ", ".join(RECIPES)
+    if "sam" not in given and spec.base is None:
+        names = ", ".join(PUBLISHED)
         raise WeightsError(
-            f"{wanted.name}: --sam FILE is needed, or --base MODEL to use that model's frozen SAM. "
+            f"{spec.name}: --sam FILE is needed, or --base MODEL to use that model's frozen SAM. "
             f"Known by name, without a file: {names}"
         )
-    if wanted.base is not None and not given:
-        raise WeightsError(f"nothing is added to {wanted.base}: give --additions, or --high and --low")
+    if spec.base is not None and not given:
+        raise WeightsError(f"nothing is added to {spec.base}: give --additions, or --high and --low")
     if "low" in given and "high" not in given:
         raise WeightsError("--low needs --high")
     if "additions" in given and "high" in given:
         raise WeightsError("--additions takes the place of --high and --low")
-    for part in wanted.sha256:
+    for part in spec.sha256:
         if part not in given:
             raise WeightsError(f"a SHA-256 is given for {part}, and no file")
 
 
-def _fetched(wanted: Wanted, part: Part, place: Path, watcher: Watcher) -> WeightsFile:
-    origin = wanted.origins[part]
+def _fetched(spec: ModelSpec, part: Part, place: Path, listener: AddListener) -> WeightsFile:
+    origin = spec.origins[part]
 
     def progress(done: int, total: int | None) -> None:
-        watcher.fetching(part, done, total)
+        listener.fetching(part, done, total)
 
     if is_url(origin):
         name = part + _suffix(PurePosixPath(urlsplit(origin).path).suffix)
@@ -154,12 +154,12 @@ def _fetched(wanted: Wanted, part: Part, place: Path, watcher: Watcher) -> Weigh
     else:
         path = Path(origin).absolute()
         origin, name = str(path), part + _suffix(path.suffix)
-        if wanted.link:
+        if spec.link:
             name = str(path)
             sha256, nbytes = examine(path, progress)
         else:
             sha256, nbytes = copy(path, place / name, progress)
-    expected = wanted.sha256.get(part, sha256).lower()
+    expected = spec.sha256.get(part, sha256).lower()
     if sha256 != expected:
         raise WeightsError(
             f"{origin} is not the file that was meant: its SHA-256 is {sha256}, and {expected} was expected. "
@@ -173,21 +173,21 @@ def _suffix(given: str) -> str:
     return ".safetensors" if given == ".safetensors" else ".pth"
 
 
-def _loaded(wanted: Wanted, files: Mapping[Part, WeightsFile], place: Path, base: Path | None) -> WsiSam:
+def _loaded(spec: ModelSpec, files: Mapping[Part, WeightsFile], place: Path, base: Path | None) -> WsiSam:
     located: dict[Part, Path] = {part: place / each.file for part, each in files.items()}
     if base is not None:
         located["sam"] = base
     try:
-        model = load_files(located, name=wanted.name)
-        if not wanted.settings:
+        model = load_files(located, name=spec.name)
+        if not spec.settings:
             return model
-        settings = dataclasses.replace(model.settings, **wanted.settings)
-        return load_files(located, name=wanted.name, settings=settings)
+        settings = dataclasses.replace(model.settings, **spec.settings)
+        return load_files(located, name=spec.name, settings=settings)
     except CheckpointError as error:
         part = next((part for part, path in located.items() if path == error.path), None)
-        origin = wanted.origins.get(part, str(error.path)) if part is not None else str(error.path)
+        origin = spec.origins.get(part, str(error.path)) if part is not None else str(error.path)
         hint = ". Does the link lead to the file itself?" if is_url(origin) else ""
         problem = str(error).removeprefix(f"{error.path}: ")
         raise WeightsError(f"{origin}: {problem}{hint} Nothing was added") from error
     except (TypeError, ValueError) as error:
-        raise WeightsError(f"{wanted.name}: {error}. Nothing was added") from error
+        raise WeightsError(f"{spec.name}: {error}. Nothing was added") from error

@@ -23,7 +23,7 @@ SECONDS: Final = 30
 
 
 class Progress(Protocol):
-    """Hears how far a file is."""
+    """Is called with the progress of a file."""
 
     def __call__(self, done: int, total: int | None) -> None:
         """Takes the bytes so far, and of how many where that is known."""
@@ -192,7 +192,7 @@ class _Sink:
 
 
 class _Bar:
-    """What pooch tells of its progress, told on."""
+    """Forwards pooch's progress."""
 
     def __init__(self, to: Path, progress: Progress) -> None:
         self._to = to

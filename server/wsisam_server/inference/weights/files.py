@@ -24,7 +24,7 @@ def built_in() -> list[str]:
 
 
 def paths(folder: WeightsFolder, record: ModelRecord) -> dict[Part, Path]:
-    """Where a model's files lie, by part, with the SAM of its base. Whether they are there is not looked at.
+    """Where a model's files lie, by part, with the SAM of its base. Whether they exist is not checked.
 
     Raises:
         WeightsError: its base is not there.
@@ -121,4 +121,4 @@ def load(
 
 
 def _again(name: str) -> str:
-    return f"Look at it with: wsisam weights verify {name}"
+    return f"Check it with: wsisam weights verify {name}"

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import uuid
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Final
 
+from wsisam_server.core.settings import default_weights_dir
 from wsisam_server.inference.weights.errors import WeightsError
 from wsisam_server.inference.weights.names import check_name
 from wsisam_server.inference.weights.record import RECORD, ModelRecord
 from wsisam_server.inference.weights.staging import REMOVED, remove_leftovers, write_error
 
-if TYPE_CHECKING:
-    from pathlib import Path
+VARIABLE: Final = "WSISAM_WEIGHTS_DIR"
+
+
+def default_folder() -> Path:
+    """The folder in $WSISAM_WEIGHTS_DIR, or else the platform's folder for the user's application data."""
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else default_weights_dir()
 
 
 class WeightsFolder:

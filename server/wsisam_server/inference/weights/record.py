@@ -67,8 +67,8 @@ class ModelRecord:
         name: what requests name it by.
         description: which encoder, and what was added to it.
         added: when, ISO 8601 in UTC.
-        licence: of the weights; empty if nobody said.
-        source: where they come from, for people; empty if nobody said.
+        licence: of the weights; empty if unknown.
+        source: where they come from, for people; empty if unknown.
         base: the model whose frozen SAM it uses; None if it has its own.
         image_size: side of its square input in pixels.
         uses_low: whether it reads the low-resolution window.

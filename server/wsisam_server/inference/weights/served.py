@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from wsisam_model import Dtype, WsiSam
-    from wsisam_server.inference.scheduler import ModelInfo, Offer
+    from wsisam_server.inference.scheduler import AvailableModel, ModelInfo
     from wsisam_server.inference.weights.folder import WeightsFolder
     from wsisam_server.inference.weights.record import ModelRecord
 
@@ -52,14 +52,14 @@ class ServedModels:
         self._device = device
         self._dtype: Dtype = dtype
         self._only = only
-        self._built_in: dict[str, Offer] = {}
-        self._offers: dict[str, Offer] = {}
+        self._built_in: dict[str, AvailableModel] = {}
+        self._available_models: dict[str, AvailableModel] = {}
         self._changed: float | None = None
         self._complaints: dict[str, str] = {}
 
     def prepare(self, default: str) -> None:
         """See `ModelSource.prepare`. A built-in model keeps no record: what it is shows when it is loaded."""
-        from wsisam_server.inference.scheduler import ModelInfo, Offer  # noqa: PLC0415 - imports torch
+        from wsisam_server.inference.scheduler import AvailableModel, ModelInfo  # noqa: PLC0415 - imports torch
 
         for listed in available_models():
             name = listed.name
@@ -69,21 +69,23 @@ class ServedModels:
                 except WsiSamError as error:
                     self._complain(name, str(error))
                     continue
-                self._built_in[name] = Offer(ModelInfo.of(model), self._in_memory(model.nbytes), listed.licence)
+                self._built_in[name] = AvailableModel(
+                    ModelInfo.of(model), self._in_memory(model.nbytes), listed.licence
+                )
         self._changed = None
 
-    def offers(self) -> Mapping[str, Offer]:
-        """See `ModelSource.offers`. Looks at the folder's time stamp; reads it when that is new."""
+    def available_models(self) -> Mapping[str, AvailableModel]:
+        """See `ModelSource.available_models`. Reads the folder only when its modification time is new."""
         try:
             changed = self._folder.path.stat().st_mtime
         except OSError:
             changed = 0.0  # no model was ever added
         if changed != self._changed or abs(time.time() - changed) < SETTLED_SECONDS:
             found = self._built_in | self._added()
-            if found != self._offers:
-                self._offers = found
+            if found != self._available_models:
+                self._available_models = found
             self._changed = changed
-        return self._offers
+        return self._available_models
 
     def load(self, info: ModelInfo) -> WsiSam:
         """See `ModelSource.load`."""
@@ -92,13 +94,13 @@ class ServedModels:
             if name in self._built_in:
                 return wsisam_model.WsiSam.from_name(name, device=self._device, dtype=self._dtype)
             if name not in self._folder.names() or _info(record := self._folder.record(name)) != info:
-                raise WsiSamServerError(Reason.UNKNOWN_MODEL, model=name, available=", ".join(self.offers()))
+                raise WsiSamServerError(Reason.UNKNOWN_MODEL, model=name, available=", ".join(self.available_models()))
             return load_record(self._folder, record, device=self._device, dtype=self._dtype)
         except (WeightsError, WsiSamError) as error:
             raise WsiSamServerError(Reason.MODEL_DAMAGED, private=str(error), model=name) from error
 
-    def _added(self) -> dict[str, Offer]:
-        from wsisam_server.inference.scheduler import Offer  # noqa: PLC0415
+    def _added(self) -> dict[str, AvailableModel]:
+        from wsisam_server.inference.scheduler import AvailableModel  # noqa: PLC0415
 
         found = {}
         try:
@@ -112,7 +114,7 @@ class ServedModels:
             except WeightsError as error:
                 self._complain(name, str(error))
                 continue
-            found[name] = Offer(_info(record), self._in_memory(record.nbytes), record.licence)
+            found[name] = AvailableModel(_info(record), self._in_memory(record.nbytes), record.licence)
         return found
 
     def _may_be_asked(self, name: str) -> bool:

@@ -64,14 +64,14 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def write_error(place: Path, error: OSError) -> WeightsError:
-    """What to tell somebody whose file could not be written."""
+    """The text for a user whose file could not be written."""
     is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
     problem = "its disk is full" if is_full else error.strerror or str(error)
     return WeightsError(f"cannot write to {place}: {problem}. Nothing was added. Another folder: --weights-dir")
 
 
 def _abandoned(folder: Path) -> Iterator[Path]:
-    """The places in which nobody is at work, there or not, each locked while it is looked at."""
+    """The staging folders that no process uses, each locked while it is yielded."""
     for path in folder.glob(f"{ADDING}*{_LOCK}"):
         lock = filelock.FileLock(path)
         try:

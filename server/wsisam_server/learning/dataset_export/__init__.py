@@ -1,33 +1,32 @@
 """Dataset export: annotated slides as training data.
 
-What flows in: annotations, of the store or of a QuPath project, and where slides lie. What flows out: image windows,
-label images, the manifest that training and evaluation read, and beside it what each label was made of.
-It must never know of messages or models.
+In: annotations of the store or of a QuPath project, and folders of slides. Out: image windows, label images, the
+manifest that training and evaluation read, and a table of each label's source. It must never know messages or models.
 
-`placing`, `splitting` and `labels` are pure; `slides` finds files; `writing` puts files in their place, whole or not at
-all; `making` joins them.
+`placing`, `splitting` and `labels` are pure. `slides` finds files. `writing` writes files atomically. `making` joins
+them.
 """
 
-from wsisam_server.learning.dataset_export.drawn import Chosen, Drawn, DrawnSlide, Gathered
-from wsisam_server.learning.dataset_export.errors import HarvestError
-from wsisam_server.learning.dataset_export.from_project import gather_project
-from wsisam_server.learning.dataset_export.from_store import as_drawn, gather
+from wsisam_server.learning.dataset_export.annotation_set import AnnotatedSlide, AnnotationSet, ClassFilter, LabelSource
+from wsisam_server.learning.dataset_export.errors import DatasetExportError
+from wsisam_server.learning.dataset_export.from_project import read_project
+from wsisam_server.learning.dataset_export.from_store import annotated_slide, read_store
 from wsisam_server.learning.dataset_export.making import make
-from wsisam_server.learning.dataset_export.options import Options
-from wsisam_server.learning.dataset_export.report import Report
+from wsisam_server.learning.dataset_export.options import ExportOptions
+from wsisam_server.learning.dataset_export.report import ExportReport
 from wsisam_server.learning.dataset_export.slides import SlideFinder
 
 __all__ = [
-    "Chosen",
-    "Drawn",
-    "DrawnSlide",
-    "Gathered",
-    "HarvestError",
-    "Options",
-    "Report",
+    "AnnotatedSlide",
+    "AnnotationSet",
+    "ClassFilter",
+    "DatasetExportError",
+    "ExportOptions",
+    "ExportReport",
+    "LabelSource",
     "SlideFinder",
-    "as_drawn",
-    "gather",
-    "gather_project",
+    "annotated_slide",
     "make",
+    "read_project",
+    "read_store",
 ]

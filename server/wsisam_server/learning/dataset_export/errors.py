@@ -1,5 +1,5 @@
 """The error of this room."""
 
 
-class HarvestError(Exception):
+class DatasetExportError(Exception):
     """No data set can be made; the text says why and what to do."""

@@ -1,4 +1,4 @@
-"""Slides with their annotations, out of a QuPath project; nothing is written there."""
+"""Reads an annotation set from a QuPath project, which is never written."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wsisam_server.annotations.formats import provenance
+from wsisam_server.annotations.sync.drawings import OTHER_PLANE, SAME_ID
 from wsisam_server.annotations.sync.errors import ImageError, SyncError
 from wsisam_server.annotations.sync.project import Project
-from wsisam_server.annotations.sync.steps import Unwatched
-from wsisam_server.learning.dataset_export.drawn import Chosen, Drawn, DrawnSlide, Gathered
-from wsisam_server.learning.dataset_export.errors import HarvestError
+from wsisam_server.annotations.sync.record import Records
+from wsisam_server.annotations.sync.steps import NoListener
+from wsisam_server.learning.dataset_export.annotation_set import AnnotatedSlide, AnnotationSet, ClassFilter, LabelSource
+from wsisam_server.learning.dataset_export.errors import DatasetExportError
 from wsisam_server.learning.dataset_export.slides import local_path
 
 if TYPE_CHECKING:
@@ -22,64 +24,90 @@ if TYPE_CHECKING:
     from wsisam_server.annotations.sync.process import QuPathProcess
 
 _UNUSABLE = "that QuPath makes no valid shape of"
+_PLANE = "on other planes than the first"
+_SAME_ID = "whose id several objects of the image have"
 _VIEW = "on images that the project shows rotated, cropped or otherwise changed"
 
 
-_ALL: Final = Chosen()
+_ALL: Final = ClassFilter()
 
 
-def gather_project(path: Path, process: QuPathProcess, *, chosen: Chosen = _ALL) -> Gathered:
+def read_project(path: Path, process: QuPathProcess, *, class_filter: ClassFilter = _ALL) -> AnnotationSet:
     """The annotations of a project as QuPath last saved it.
 
     Args:
         path: the project file, or its folder.
         process: QuPath; closed here.
-        chosen: their classes.
+        class_filter: which classes.
 
     Raises:
-        HarvestError: it cannot be read.
+        DatasetExportError: it cannot be read.
     """
     left_out: Counter[str] = Counter()
     missing: dict[str, str] = {}
     slides = []
     try:
-        project = Project(path, process, Unwatched())
+        project = Project(path, process, NoListener())
+        records = Records(project.folder)
         for image in project.images():
             try:
                 contents = project.read(image)
             except ImageError as error:
                 missing[image.name] = str(error)
                 continue
-            left_out[_UNUSABLE] += len(contents.unusable)
+            left_out.update(map(_why, contents.unusable.values()))
             if image.view:
                 left_out[_VIEW] += len(contents.drawings)
                 continue
-            objects = (_drawn(one, drawing) for one, drawing in sorted(contents.drawings.items()))
-            of_slide = chosen.of(objects, left_out)
-            slides.append(DrawnSlide(image.name, _uris(project, image), of_slide, size=image.size))
+            objects = (_label_source(one, drawing) for one, drawing in sorted(contents.drawings.items()))
+            of_slide = class_filter.of(objects, left_out)
+            identity = _identity(image, records)
+            uris = _uris(project, image, known=identity is not None)
+            slides.append(AnnotatedSlide(image.name, uris, of_slide, identity=identity, size=image.size))
     except SyncError as error:
-        raise HarvestError(str(error)) from error
+        raise DatasetExportError(str(error)) from error
     finally:
         process.close()
     source = {"project_file": str(project.path), "project_sha256": project.file}
-    return Gathered(tuple(slide for slide in slides if slide.objects), source, +left_out, missing)
+    return AnnotationSet(tuple(slide for slide in slides if slide.objects), source, +left_out, missing)
 
 
-def _uris(project: Project, image: Image) -> tuple[str, ...]:
-    """Where the image's file was, and where it is if it was moved with the project or lies beside it."""
+def _why(problem: str) -> str:
+    if problem.startswith(OTHER_PLANE):
+        return _PLANE
+    return _SAME_ID if problem == SAME_ID else _UNUSABLE
+
+
+def _identity(image: Image, records: Records) -> str | None:
+    """What the image's file holds, if a sync has looked into it."""
+    seen = records.image(image.id).slide
+    known = seen is not None and seen.file is not None and seen.uris == image.uris and seen.slide_id not in seen.uris
+    return seen.slide_id if seen is not None and known else None
+
+
+def _uris(project: Project, image: Image, *, known: bool) -> tuple[str, ...]:
+    """Where the image's file was, and where it is if it was moved with the project.
+
+    Args:
+        project: of the image.
+        image: whose file is looked for.
+        known: what the file holds is known. Only then may a file beside the project be it, of which the name is the
+            same: microscopes give one name to many.
+    """
     former = None if project.former_folder is None else local_path(project.former_folder)
     moved = []
     for path in filter(None, map(local_path, image.uris)):
-        if former is not None:
+        if former is not None and former.parent != project.folder:
             relative = os.path.relpath(path, former.parent)
             moved.append(Path(os.path.normpath(project.folder / relative)).as_uri())
-        moved.append((project.folder / path.name).as_uri())
+        if known:
+            moved.append((project.folder / path.name).as_uri())
     return (*image.uris, *moved)
 
 
-def _drawn(annotation_id: uuid.UUID, drawing: Drawing) -> Drawn:
+def _label_source(annotation_id: uuid.UUID, drawing: Drawing) -> LabelSource:
     made, _ = provenance.split(drawing.metadata)
-    return Drawn(
+    return LabelSource(
         id=annotation_id,
         shape=drawing.shape,
         version=drawing.digest,

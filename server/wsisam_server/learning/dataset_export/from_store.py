@@ -1,4 +1,4 @@
-"""Slides with their annotations, out of a store."""
+"""Reads an annotation set from a store."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from wsisam_server.annotations.store import SlideRecord, listed
-from wsisam_server.learning.dataset_export.drawn import Chosen, Drawn, DrawnSlide, Gathered
+from wsisam_server.learning.dataset_export.annotation_set import AnnotatedSlide, AnnotationSet, ClassFilter, LabelSource
 
 if TYPE_CHECKING:
-    from wsisam_server.annotations.store import Annotation, Store, Wanted
+    from wsisam_server.annotations.store import Annotation, AnnotationFilter, Store
 
 _FINGERPRINT: Final = 64
 """Hex digits of a slide's fingerprint; other ids are names that clients gave."""
 
 
-_ALL: Final = Chosen()
+_ALL: Final = ClassFilter()
 
 
-def gather(store: Store, wanted: Wanted, *, chosen: Chosen = _ALL, since: int = 0) -> Gathered:
+def read_store(
+    store: Store, wanted: AnnotationFilter, *, class_filter: ClassFilter = _ALL, since: int = 0
+) -> AnnotationSet:
     """The annotations that a store has now.
 
     Args:
         store: read page by page.
         wanted: which.
-        chosen: their classes.
+        class_filter: which classes.
         since: only those changed after this revision.
     """
     found, revision = listed(store, wanted, after=since)
@@ -37,15 +39,15 @@ def gather(store: Store, wanted: Wanted, *, chosen: Chosen = _ALL, since: int = 
     slides = []
     left_out: Counter[str] = Counter()
     for slide_id in sorted(by_slide):
-        objects = (_drawn(one) for one in sorted(by_slide[slide_id], key=lambda one: one.id))
-        if of_slide := chosen.of(objects, left_out):
-            slides.append(as_drawn(records.get(slide_id, SlideRecord(slide_id)), of_slide))
-    return Gathered(tuple(slides), {"store": store.identity, "revision": revision}, left_out)
+        objects = (_label_source(one) for one in sorted(by_slide[slide_id], key=lambda one: one.id))
+        if of_slide := class_filter.of(objects, left_out):
+            slides.append(annotated_slide(records.get(slide_id, SlideRecord(slide_id)), of_slide))
+    return AnnotationSet(tuple(slides), {"store": store.identity, "revision": revision}, left_out)
 
 
-def as_drawn(record: SlideRecord, objects: tuple[Drawn, ...] = ()) -> DrawnSlide:
-    """A slide as the store knows it, with what is drawn on it."""
-    return DrawnSlide(
+def annotated_slide(record: SlideRecord, objects: tuple[LabelSource, ...] = ()) -> AnnotatedSlide:
+    """A slide of the store, with its annotations."""
+    return AnnotatedSlide(
         name=file_name(record.uris[-1] if record.uris else record.slide_id),
         uris=record.uris,
         objects=objects,
@@ -67,9 +69,9 @@ def _class_name(one: Annotation) -> str:
     return "" if one.content.path_class is None else one.content.path_class.name
 
 
-def _drawn(one: Annotation) -> Drawn:
+def _label_source(one: Annotation) -> LabelSource:
     made = one.content.provenance
-    return Drawn(
+    return LabelSource(
         id=one.id,
         shape=one.content.shape,
         version=str(one.revision),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from wsisam_server.core.geometry import Window
-    from wsisam_server.learning.dataset_export.drawn import Drawn
+    from wsisam_server.learning.dataset_export.annotation_set import LabelSource
     from wsisam_server.learning.dataset_export.placing import Placed
 
 GRAZING: Final = 0.02
@@ -39,10 +39,10 @@ class Layer:
     """
 
     labels: NDArray[np.uint16]
-    objects: tuple[Drawn, ...]
+    objects: tuple[LabelSource, ...]
 
 
-def layers(placed: Placed) -> tuple[list[Layer], list[Drawn]]:
+def layers(placed: Placed) -> tuple[list[Layer], list[LabelSource]]:
     """Draws a window's objects.
 
     Returns:
@@ -66,7 +66,7 @@ def layers(placed: Placed) -> tuple[list[Layer], list[Drawn]]:
 class _Canvas:
     def __init__(self, height: int, width: int) -> None:
         self._labels = np.zeros((height, width), np.uint16)
-        self._objects: list[Drawn] = []
+        self._objects: list[LabelSource] = []
 
     def has_room(self, place: tuple[slice, slice], mask: NDArray[np.bool_]) -> bool:
         """Whether nothing there would lose more than grazing takes; what comes is smaller than what is there."""
@@ -75,7 +75,7 @@ class _Canvas:
         taken = np.bincount(self._labels[place][mask])[1:]
         return not taken.size or int(taken.max()) <= GRAZING * int(mask.sum())
 
-    def add(self, one: Drawn, place: tuple[slice, slice], mask: NDArray[np.bool_]) -> None:
+    def add(self, one: LabelSource, place: tuple[slice, slice], mask: NDArray[np.bool_]) -> None:
         self._objects.append(one)
         self._labels[place][mask] = len(self._objects)
 

@@ -20,10 +20,10 @@ import wsisam_server
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.shapes import polygonal
 from wsisam_server.learning.dataset_export import splitting
-from wsisam_server.learning.dataset_export.errors import HarvestError
+from wsisam_server.learning.dataset_export.errors import DatasetExportError
 from wsisam_server.learning.dataset_export.labels import layers
 from wsisam_server.learning.dataset_export.placing import place
-from wsisam_server.learning.dataset_export.report import Report
+from wsisam_server.learning.dataset_export.report import ExportReport
 from wsisam_server.learning.dataset_export.writing import png, put, table
 from wsisam_server.slides import read_in_parts
 
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_server.core.geometry import SlideSize
-    from wsisam_server.learning.dataset_export.drawn import Drawn, DrawnSlide, Gathered
+    from wsisam_server.learning.dataset_export.annotation_set import AnnotatedSlide, AnnotationSet, LabelSource
     from wsisam_server.learning.dataset_export.labels import Layer
-    from wsisam_server.learning.dataset_export.options import Options
+    from wsisam_server.learning.dataset_export.options import ExportOptions
     from wsisam_server.learning.dataset_export.placing import Placed
     from wsisam_server.learning.dataset_export.slides import SlideFinder
-    from wsisam_server.learning.dataset_export.splitting import Region
+    from wsisam_server.learning.dataset_export.splitting import SplitRegion
     from wsisam_server.slides import Slide, SlideInfo
 
 MANIFEST: Final = "manifest.csv"
@@ -70,38 +70,38 @@ class _Slide:
         objects: polygons within it, by id.
     """
 
-    source: DrawnSlide
+    source: AnnotatedSlide
     info: SlideInfo
-    objects: dict[object, Drawn] = field(default_factory=dict)
+    objects: dict[object, LabelSource] = field(default_factory=dict)
 
 
 def make(
-    gathered: Gathered,
+    annotation_set: AnnotationSet,
     finder: SlideFinder,
     out: Path,
-    options: Options,
+    options: ExportOptions,
     progress: Callable[[int, int], None],
-) -> Report:
+) -> ExportReport:
     """Makes a data set, or goes on making it.
 
     Args:
-        gathered: the slides and what is drawn on them.
+        annotation_set: the slides and what is drawn on them.
         finder: opens slides.
         out: the folder to write to; made if it is not there.
         options: how it is wanted.
-        progress: hears how many windows of how many are done.
+        progress: is called with how many of how many windows are done.
 
     Raises:
-        HarvestError: there is nothing to make it of, a file cannot be written, or a slide cannot be read on. Where
-            there is nothing any more, though no slide is missing, the tables of an earlier run are empty ones then.
+        DatasetExportError: there are no objects, a file cannot be written, or reading a slide fails. Where there are no
+            objects any more, though no slide is missing, the tables of an earlier run are emptied.
     """
-    report = Report(out / MANIFEST)
-    report.left_out.update(gathered.left_out)
-    report.missing.update(gathered.missing)
-    slides = _found(gathered, finder, options, report)
+    report = ExportReport(out / MANIFEST)
+    report.left_out.update(annotation_set.left_out)
+    report.missing.update(annotation_set.missing)
+    slides = _found(annotation_set, finder, options, report)
     writer = _Writer(out, report, options)
     if not slides:
-        writer.finish(gathered.source)
+        writer.finish(annotation_set.source)
     work = [
         (slide, region, place(region.objects, region.bounds, options.window, _finest(slide.info, options)))
         for slide, region in _shared_out(slides, options, report)
@@ -115,20 +115,22 @@ def make(
                 writer.write(opened, slide, region.split, placed)
                 done += 1
                 progress(done, total)
-    writer.finish(gathered.source)
+    writer.finish(annotation_set.source)
     return report
 
 
-def _found(gathered: Gathered, finder: SlideFinder, options: Options, report: Report) -> dict[str, _Slide]:
+def _found(
+    annotation_set: AnnotationSet, finder: SlideFinder, options: ExportOptions, report: ExportReport
+) -> dict[str, _Slide]:
     """The slides that are here, by fingerprint, with the objects that can be used."""
     slides: dict[str, _Slide] = {}
-    for source in gathered.slides:
+    for source in annotation_set.slides:
         objects = _with_area(source.objects, report.left_out)
         if not objects:
             continue
         try:
             opened = finder.open(source)
-        except HarvestError as error:
+        except DatasetExportError as error:
             report.missing[source.name] = str(error)
             continue
         info = opened.info
@@ -153,7 +155,7 @@ def _found(gathered: Gathered, finder: SlideFinder, options: Options, report: Re
     return {identity: slide for identity, slide in slides.items() if slide.objects}
 
 
-def _with_area(objects: Iterable[Drawn], left_out: Counter[str]) -> list[Drawn]:
+def _with_area(objects: Iterable[LabelSource], left_out: Counter[str]) -> list[LabelSource]:
     found = []
     for one in objects:
         if one.shape.area > 0:
@@ -163,7 +165,7 @@ def _with_area(objects: Iterable[Drawn], left_out: Counter[str]) -> list[Drawn]:
     return found
 
 
-def _within(objects: Iterable[Drawn], size: SlideSize, left_out: Counter[str]) -> Iterable[Drawn]:
+def _within(objects: Iterable[LabelSource], size: SlideSize, left_out: Counter[str]) -> Iterable[LabelSource]:
     """Objects, cut at their slide's border."""
     border = shapely.box(0, 0, size.width, size.height)
     for one in objects:
@@ -177,14 +179,16 @@ def _within(objects: Iterable[Drawn], size: SlideSize, left_out: Counter[str]) -
             yield replace(one, shape=inside)
 
 
-def _shared_out(slides: dict[str, _Slide], options: Options, report: Report) -> Iterable[tuple[_Slide, Region]]:
+def _shared_out(
+    slides: dict[str, _Slide], options: ExportOptions, report: ExportReport
+) -> Iterable[tuple[_Slide, SplitRegion]]:
     """Each slide, or each part of one, with its split."""
     if len(slides) == 1:
         return _one_slide(next(iter(slides.values())), options, report)
     names = {identity: slide.source.name for identity, slide in slides.items()}
     chosen = splitting.validating(splitting.cases(names, options.case), options.val, options.seed)
     if options.val and not chosen:
-        raise HarvestError(
+        raise DatasetExportError(
             f"all {len(slides)} slides are of one case, so none can validate. Leave out the pattern for cases to split "
             "by slide, or make the data set without validation (--val 0)"
         )
@@ -197,7 +201,7 @@ def _shared_out(slides: dict[str, _Slide], options: Options, report: Report) -> 
     ]
 
 
-def _one_slide(slide: _Slide, options: Options, report: Report) -> list[tuple[_Slide, Region]]:
+def _one_slide(slide: _Slide, options: ExportOptions, report: ExportReport) -> list[tuple[_Slide, SplitRegion]]:
     regions, across = splitting.divided(slide.info.size, _objects(slide), options.val)
     if across:
         report.left_out[_ACROSS] += across
@@ -213,11 +217,11 @@ def _one_slide(slide: _Slide, options: Options, report: Report) -> list[tuple[_S
     return [(slide, region) for region in regions]
 
 
-def _objects(slide: _Slide) -> list[Drawn]:
+def _objects(slide: _Slide) -> list[LabelSource]:
     return list(slide.objects.values())
 
 
-def _finest(info: SlideInfo, options: Options) -> float:
+def _finest(info: SlideInfo, options: ExportOptions) -> float:
     """Downsample of the windows; never below 1, for a slide has no more than it has."""
     mpp = info.pixel_size(options.slide_mpp).mpp
     return 1.0 if options.mpp is None or mpp is None else max(options.mpp / mpp, 1.0)
@@ -226,7 +230,7 @@ def _finest(info: SlideInfo, options: Options) -> float:
 class _Writer:
     """Writes windows, and remembers what the tables have to say of them."""
 
-    def __init__(self, out: Path, report: Report, options: Options) -> None:
+    def __init__(self, out: Path, report: ExportReport, options: ExportOptions) -> None:
         self._out = out
         self._report = report
         self._options = options
@@ -280,7 +284,7 @@ class _Writer:
         """Writes the tables, the manifest last: what it names is there.
 
         Raises:
-            HarvestError: they are empty.
+            DatasetExportError: they are empty.
         """
         outdated = (self._out / MANIFEST).exists() and not self._report.missing and not self._report.left_out[_DAMAGED]
         if self._rows or outdated:
@@ -289,7 +293,7 @@ class _Writer:
             nothing = "there is nothing to make a data set of" if self._report.left_out else _NONE
             what = f"the manifest of an earlier run, {self._out / MANIFEST}, is now an empty one"
             what = what if outdated else "nothing was written"
-            raise HarvestError("; ".join([nothing, *_reasons(self._report), what]))
+            raise DatasetExportError("; ".join([nothing, *_reasons(self._report), what]))
 
     def _write_tables(self, source: dict[str, Any]) -> None:
         put(self._out / LABELS, table(_LABEL_COLUMNS, self._labels))
@@ -319,7 +323,7 @@ class _Writer:
             put(path, png(pixels()))
 
 
-def _reasons(report: Report) -> list[str]:
+def _reasons(report: ExportReport) -> list[str]:
     missing = [f"{name}: {why}" for name, why in report.missing.items()]
     return missing + [f"{count} annotations are {why}" for why, count in report.left_out.items()]
 

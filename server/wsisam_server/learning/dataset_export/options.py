@@ -1,4 +1,4 @@
-"""How a data set is wanted."""
+"""Options of a dataset export."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ SMALLEST_WINDOW = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """How a data set is wanted.
+class ExportOptions:
+    """Options of a dataset export.
 
     Attributes:
         window: side of the image windows in their own pixels, even.
@@ -18,7 +18,7 @@ class Options:
         slide_mpp: microns per level-0 pixel of the slides whose files do not say.
         case: regular expression; what it finds in a slide's name (its first group, if it has one) is the case that
             the slide belongs to, and a case is never split. None when each slide is a case of its own.
-        seed: of all that is left to chance.
+        seed: of all random choices.
 
     Raises:
         ValueError: a value makes no sense.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wsisam_server.core.geometry import Box
-    from wsisam_server.learning.dataset_export.drawn import Drawn
+    from wsisam_server.learning.dataset_export.annotation_set import LabelSource
 
 SHARE: Final = 0.5
 """An object takes at most this part of its window's side."""
@@ -38,10 +38,10 @@ class Placed:
     window: Window
     width: int
     height: int
-    objects: tuple[Drawn, ...]
+    objects: tuple[LabelSource, ...]
 
 
-def place(objects: Iterable[Drawn], bounds: Box, size: int, finest: float) -> list[Placed]:
+def place(objects: Iterable[LabelSource], bounds: Box, size: int, finest: float) -> list[Placed]:
     """Places windows.
 
     Args:
@@ -53,7 +53,7 @@ def place(objects: Iterable[Drawn], bounds: Box, size: int, finest: float) -> li
     Returns:
         The windows, the finest first, row by row.
     """
-    found: dict[tuple[float, float, float], list[Drawn]] = defaultdict(list)
+    found: dict[tuple[float, float, float], list[LabelSource]] = defaultdict(list)
     for one in objects:
         found[_position(one.shape.bounds, bounds, size, finest)].append(one)
     placed = []

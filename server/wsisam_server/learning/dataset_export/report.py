@@ -1,4 +1,4 @@
-"""What became of it, for people and for the record."""
+"""The report of a dataset export, for people and for the record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Report:
+class ExportReport:
     """What a data set holds.
 
     Attributes:
@@ -20,9 +20,9 @@ class Report:
         windows: by split.
         label_images: by split; more than windows where objects overlap.
         slides: by split; a slide that is divided counts in both.
-        left_out: annotations that are not in it, by the reason, and how often.
-        missing: slides that are not in it, by name, and why.
-        notes: what else whoever uses it must know.
+        left_out: annotations that are not in it: reasons and counts.
+        missing: slides that are not in it, by name, with the reason.
+        notes: what else a user of the data set must know.
         reused: files that were there already.
         unnamed: files in its folders that the table does not name.
     """

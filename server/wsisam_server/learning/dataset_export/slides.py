@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.settings import Limits
-from wsisam_server.learning.dataset_export.errors import HarvestError
+from wsisam_server.learning.dataset_export.errors import DatasetExportError
 from wsisam_server.learning.dataset_export.from_store import file_name
 from wsisam_server.slides import open_slide
 from wsisam_server.slides.client_path import ClientPath
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from wsisam_server.learning.dataset_export.drawn import DrawnSlide
+    from wsisam_server.learning.dataset_export.annotation_set import AnnotatedSlide
     from wsisam_server.slides import Slide
 
 
@@ -31,25 +31,25 @@ class SlideFinder:
     def __init__(self, folders: Sequence[Path] = ()) -> None:
         self._folders = tuple(folders)
 
-    def open(self, wanted: DrawnSlide) -> Slide:
+    def open(self, wanted: AnnotatedSlide) -> Slide:
         """Opens a slide.
 
         Raises:
-            HarvestError: no file is it; the text says what was found.
+            DatasetExportError: no file is it; the text says what was found.
         """
         return self._found(wanted)[1]
 
-    def find(self, wanted: DrawnSlide) -> Path:
+    def find(self, wanted: AnnotatedSlide) -> Path:
         """The file of a slide.
 
         Raises:
-            HarvestError: no file is it; the text says what was found.
+            DatasetExportError: no file is it; the text says what was found.
         """
         path, slide = self._found(wanted)
         slide.close()
         return path
 
-    def _found(self, wanted: DrawnSlide) -> tuple[Path, Slide]:
+    def _found(self, wanted: AnnotatedSlide) -> tuple[Path, Slide]:
         problems = []
         for path in self._candidates(wanted):
             try:
@@ -63,11 +63,11 @@ class SlideFinder:
             slide.close()
             problems.append(f"{path} {problem}")
         if problems:
-            raise HarvestError("; ".join(problems))
+            raise DatasetExportError("; ".join(problems))
         seen = ", ".join(wanted.uris) or "nobody said where its file is"
-        raise HarvestError(f"its file is not on this machine ({seen}); name a folder that holds it with --slides")
+        raise DatasetExportError(f"its file is not on this machine ({seen}); name a folder that holds it with --slides")
 
-    def _candidates(self, wanted: DrawnSlide) -> Iterator[Path]:
+    def _candidates(self, wanted: AnnotatedSlide) -> Iterator[Path]:
         tried = set()
         here = [path for path in map(local_path, wanted.uris) if path is not None]
         names = {file_name(uri) for uri in wanted.uris} or {wanted.name}
@@ -95,7 +95,7 @@ def local_path(uri: str) -> Path | None:
     return path if path.is_absolute() else None
 
 
-def _not_the_one(wanted: DrawnSlide, slide: Slide) -> str | None:
+def _not_the_one(wanted: AnnotatedSlide, slide: Slide) -> str | None:
     info = slide.info
     if wanted.identity is not None and info.fingerprint != wanted.identity:
         return "is another file than the one that was annotated"

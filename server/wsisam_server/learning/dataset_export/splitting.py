@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from wsisam_server.core.geometry import Box
-from wsisam_server.learning.dataset_export.errors import HarvestError
+from wsisam_server.learning.dataset_export.errors import DatasetExportError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from wsisam_server.core.geometry import SlideSize
-    from wsisam_server.learning.dataset_export.drawn import Drawn
+    from wsisam_server.learning.dataset_export.annotation_set import LabelSource
 
 TRAIN: Final = "train"
 VAL: Final = "val"
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class SplitRegion:
     """A part of a slide that belongs to one split.
 
     Attributes:
@@ -34,7 +34,7 @@ class Region:
 
     split: str
     bounds: Box
-    objects: tuple[Drawn, ...]
+    objects: tuple[LabelSource, ...]
 
 
 def cases(names: Mapping[str, str], pattern: str | None) -> dict[str, str]:
@@ -42,22 +42,22 @@ def cases(names: Mapping[str, str], pattern: str | None) -> dict[str, str]:
 
     Args:
         names: a slide's name for people, by its identity.
-        pattern: see `Options.case`.
+        pattern: see `ExportOptions.case`.
 
     Raises:
-        HarvestError: the pattern is no regular expression, or finds nothing in a name.
+        DatasetExportError: the pattern is no regular expression, or finds nothing in a name.
     """
     if pattern is None:
         return {identity: identity for identity in names}
     try:
         wanted = re.compile(pattern)
     except re.error as error:
-        raise HarvestError(f"the pattern {pattern!r} for cases is no regular expression: {error}") from error
+        raise DatasetExportError(f"the pattern {pattern!r} for cases is no regular expression: {error}") from error
     found = {}
     for identity, name in names.items():
         match = wanted.search(name)
         if match is None or not match[wanted.groups > 0]:
-            raise HarvestError(f"the pattern {pattern!r} for cases finds nothing in the slide's name {name!r}")
+            raise DatasetExportError(f"the pattern {pattern!r} for cases finds nothing in the slide's name {name!r}")
         found[identity] = match[wanted.groups > 0]
     return found
 
@@ -77,12 +77,12 @@ def validating(of_slide: Mapping[str, str], share: float, seed: int) -> set[str]
     return {slide for slide, case in of_slide.items() if case in chosen}
 
 
-def whole(split: str, size: SlideSize, objects: Sequence[Drawn]) -> Region:
+def whole(split: str, size: SlideSize, objects: Sequence[LabelSource]) -> SplitRegion:
     """A slide that belongs to one split."""
-    return Region(split, Box(0, 0, size.width, size.height), tuple(objects))
+    return SplitRegion(split, Box(0, 0, size.width, size.height), tuple(objects))
 
 
-def divided(size: SlideSize, objects: Sequence[Drawn], share: float) -> tuple[list[Region], int]:
+def divided(size: SlideSize, objects: Sequence[LabelSource], share: float) -> tuple[list[SplitRegion], int]:
     """One slide as two regions, apart by a straight line.
 
     The line runs across the longer side of what is drawn. Of the places at which the share of the objects beyond it is
@@ -108,7 +108,7 @@ def divided(size: SlideSize, objects: Sequence[Drawn], share: float) -> tuple[li
     after = Box(line, 0, size.width, size.height) if axis == 0 else Box(0, line, size.width, size.height)
     train = tuple(one for one, box in zip(objects, boxes, strict=True) if box[axis + 2] <= line)
     val = tuple(one for one, box in zip(objects, boxes, strict=True) if box[axis] >= line)
-    return [Region(TRAIN, before, train), Region(VAL, after, val)], len(objects) - len(train) - len(val)
+    return [SplitRegion(TRAIN, before, train), SplitRegion(VAL, after, val)], len(objects) - len(train) - len(val)
 
 
 def _line(spans: Sequence[tuple[float, float]], share: float) -> int | None:

@@ -1,4 +1,4 @@
-"""Puts files in their place: whole, or not at all."""
+"""Writes files atomically: images as PNG, tables as CSV."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from wsisam_server.core.files import write_whole
-from wsisam_server.learning.dataset_export.errors import HarvestError
+from wsisam_server.learning.dataset_export.errors import DatasetExportError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,13 +23,13 @@ def put(path: Path, content: bytes) -> None:
     """Writes a file so that a kill or a full disk leaves either the old one or the new one.
 
     Raises:
-        HarvestError: it cannot be written.
+        DatasetExportError: it cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
     except OSError as error:
-        raise HarvestError(
+        raise DatasetExportError(
             f"{path} cannot be written ({error.strerror}). What is written already is whole: make room, and run the "
             "same command again to go on"
         ) from error

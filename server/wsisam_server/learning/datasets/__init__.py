@@ -1,6 +1,6 @@
 """Datasets room: images with drawn objects, and an annotator who points at them.
 
-What flows in: a manifest (CSV) that names images and label images. What flows out: pixels, objects, and the clicks and
+In: a manifest (CSV) that names images and label images. Out: pixels, objects, and the clicks and
 boxes that a person would give for an object. It must never know of a model.
 
 Coordinates are those of an image at level 0: x to the right, y down, pixel i covering [i, i + 1).

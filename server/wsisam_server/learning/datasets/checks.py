@@ -1,7 +1,7 @@
 """What looks wrong with a data set before anything is trained or measured on it.
 
-Each of these has spoilt a run: masks the wrong way round, images whose glass is grey, masks of another size. A finding
-is a hint to look, not a verdict: fat and glands with a wide lumen are bright, too.
+Each of these has spoilt a run: inverted masks, images whose background is grey, masks of another size. A finding is a
+hint, not a verdict: fat and glands with a wide lumen are bright, too.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ BRIGHTER: Final = 3.0
 """A mask that is brighter than what is around it by this many grey levels and touches all borders is suspected."""
 
 DARK_WHITE: Final = 225.0
-"""Where no image of a set has a brighter white, its glass is grey: on slides it is at 236 to 252."""
+"""Where no image of a set has a brighter white, its background is grey: on slides it is at 236 to 252."""
 
 FULL: Final = 0.95
 """An object that covers so much of its image has no outline to learn."""
 
 _WHITE_PERCENTILE = 99.5
-_SOME = 0.9  # of a set's whites, the one that counts: most images of tissue show no glass
-_THOSE = 0.75  # the whites from here on are taken for glass
+_SOME = 0.9  # of a set's whites, the one that counts: most images of tissue show no background
+_THOSE = 0.75  # the whites from here on are taken for background
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ class Checks:
             self.findings.append(
                 Finding(
                     None,
-                    f"no image here has a white as bright as a slide's glass: about {red:.0f} {green:.0f} {blue:.0f}. "
-                    "If that is empty glass, write the three numbers into a column 'white' of the manifest, and the "
+                    f"no image here has a white as bright as on a slide: about {red:.0f} {green:.0f} {blue:.0f}. "
+                    "If that is background, write the three numbers into a column 'white' of the manifest, and the "
                     "images are scaled",
                 )
             )
@@ -100,7 +100,7 @@ class Checks:
 
 
 def white_level(image: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Red, green and blue of an image's brightest pixels, which is its glass where it shows any."""
+    """Red, green and blue of an image's brightest pixels, which is its background where it shows any."""
     return np.asarray(np.percentile(image[::3, ::3].reshape(-1, 3), _WHITE_PERCENTILE, axis=0))
 
 

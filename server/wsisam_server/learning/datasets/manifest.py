@@ -30,7 +30,7 @@ class Row:
         mask: the label image of the same size: 0 is background, each other value one object.
         mpp: microns per pixel, if known.
         split: which part of the data set it belongs to, usually "train" or "val"; None when the manifest has none.
-        white: red, green and blue of empty glass in the image where it is darker than on a slide; see `load`.
+        white: red, green and blue of the background in the image where it is darker than on a slide; see `load`.
     """
 
     line: int
@@ -123,7 +123,7 @@ def _white(path: Path, line: int, text: str) -> tuple[float, float, float] | Non
         raise DatasetError(
             path,
             line,
-            f"white is {text!r}; write the red, green and blue of empty glass as three numbers above 0 and up to 255 "
+            f"white is {text!r}; write the background's red, green and blue as three numbers above 0 and up to 255 "
             "with spaces between them, or leave it empty",
         )
     return levels[0], levels[1], levels[2]

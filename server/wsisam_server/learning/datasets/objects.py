@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_PIXELS = 16
-"""Smaller objects are left out: they are specks of the drawing tool, and one pixel of Dice there is chance."""
+"""Smaller objects are left out: they are artefacts of the drawing tool, and one pixel of Dice there is chance."""
 
 
 @dataclass(frozen=True, slots=True)

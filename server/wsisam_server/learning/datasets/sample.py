@@ -27,7 +27,7 @@ JPEG_THRESHOLD: Final = 127
 """A pixel of a JPEG mask above this is object. Compression blurs 0 and 255; the middle is where the edge was."""
 
 WHITE: Final = 250
-"""What the white of an image that names one is scaled to: empty glass on scanned slides is at 236 to 252."""
+"""What the white of an image that names one is scaled to: the background of scanned slides is at 236 to 252."""
 
 _BRIGHTEST = 255
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
@@ -120,7 +120,7 @@ def _labels(row: Row, *, connected_parts: bool) -> NDArray[np.int32]:
             )
         return _parts(values > 0)
     if values.size and not 0 <= values.min() <= values.max() < _MOST_LABELS:
-        raise DatasetError(row.mask, row.line, f"labels must lie between 0 and {_MOST_LABELS - 1}; number them anew")
+        raise DatasetError(row.mask, row.line, f"labels must lie between 0 and {_MOST_LABELS - 1}; number them from 1")
     return values.astype(np.int32)
 
 

@@ -1,19 +1,20 @@
 """Evaluation room: how well a model outlines drawn objects, by the prompts that an annotator would give.
 
-What flows in: a model and the rows of a manifest. What flows out: a `Report` of Dice and IoU, with intervals, for each
-kind of prompt and each way of using the model. It plans fields and reads patches with the server's own code, so that it
-measures what a user meets; it must never know of messages, streams or the store. Needs the extra `train`.
+In: a model and the rows of a manifest. Out: an `EvaluationReport` of Dice and IoU, with intervals, for each kind of
+prompt and each way of using the model. It plans fields and reads patches with the server's own code, so that it
+measures what a user meets. It must never know messages, streams or the store. Needs the extra `train`.
 
-The protocol is fixed: `protocol` says how an object is prompted, `survey` which objects, `scores` how they are counted.
+The protocol is fixed: `protocol` says how an object is prompted, `object_sample` which objects are evaluated, and
+`scores` how answers are counted.
 """
 
 from wsisam_server.learning.evaluation.evaluate import evaluate
 from wsisam_server.learning.evaluation.journal import Journal, JournalError
-from wsisam_server.learning.evaluation.options import BOX, MAX_CLICKS, Options
+from wsisam_server.learning.evaluation.options import BOX, MAX_CLICKS, EvaluationOptions
 from wsisam_server.learning.evaluation.pictures import WorstCases, picture
 from wsisam_server.learning.evaluation.plot import plot
 from wsisam_server.learning.evaluation.protocol import Case
-from wsisam_server.learning.evaluation.report import Difference, Report, Result
+from wsisam_server.learning.evaluation.report import Difference, EvaluationReport, MeanScores
 from wsisam_server.learning.evaluation.scores import dice, iou
 from wsisam_server.learning.evaluation.sheet import contact_sheet
 from wsisam_server.learning.evaluation.variants import Variant, variants_of
@@ -23,11 +24,11 @@ __all__ = [
     "MAX_CLICKS",
     "Case",
     "Difference",
+    "EvaluationOptions",
+    "EvaluationReport",
     "Journal",
     "JournalError",
-    "Options",
-    "Report",
-    "Result",
+    "MeanScores",
     "Variant",
     "WorstCases",
     "contact_sheet",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wsisam_server.learning.datasets import ImageSlide, load
 from wsisam_server.learning.evaluation.measures import measure
+from wsisam_server.learning.evaluation.object_sample import sample_objects
 from wsisam_server.learning.evaluation.patches import Patches
 from wsisam_server.learning.evaluation.protocol import Trial, cases, view
-from wsisam_server.learning.evaluation.report import Report, Scores
-from wsisam_server.learning.evaluation.survey import survey
+from wsisam_server.learning.evaluation.report import EvaluationReport, Scores
 from wsisam_server.learning.evaluation.variants import variants_of
 
 if TYPE_CHECKING:
@@ -21,23 +22,23 @@ if TYPE_CHECKING:
     from wsisam_server.learning.datasets import ObjectMask, Row, Sample
     from wsisam_server.learning.evaluation.journal import Journal
     from wsisam_server.learning.evaluation.measures import Measured
-    from wsisam_server.learning.evaluation.options import Options
+    from wsisam_server.learning.evaluation.options import EvaluationOptions
     from wsisam_server.learning.evaluation.protocol import Case
     from wsisam_server.learning.evaluation.variants import Variant
 
     Progress = Callable[[int, int], None]
-    Observer = Callable[[Row, Sample, ObjectMask, Case], None]
+    AnswerListener = Callable[[Row, Sample, ObjectMask, Case], None]
 
 
 def evaluate(
     model: WsiSam,
     rows: Sequence[Row],
-    options: Options,
+    options: EvaluationOptions,
     *,
     progress: Progress | None = None,
-    observer: Observer | None = None,
+    listener: AnswerListener | None = None,
     journal: Journal | None = None,
-) -> Report:
+) -> EvaluationReport:
     """Measures a model on drawn objects. The same arguments give the same report on the same machine.
 
     Args:
@@ -45,13 +46,15 @@ def evaluate(
         rows: of one manifest, at least one.
         options: the conditions.
         progress: called with the objects done and the objects to do, first with none done.
-        observer: sees each reported answer with where it belongs, to draw it for example.
-        journal: what is in it is not measured again, nor seen by the observer; what is measured goes into it.
+        listener: called with each reported answer and what it belongs to, to draw it for example.
+        journal: objects in it are not measured again, and the listener is not called for them. New ones are added.
 
     Raises:
         DatasetError: a row cannot be used, or there is no object in any of them.
     """
-    found = survey(rows, max_objects=options.max_objects, seed=options.seed, connected_parts=options.connected_parts)
+    found = sample_objects(
+        rows, max_objects=options.max_objects, seed=options.seed, connected_parts=options.connected_parts
+    )
     variants = variants_of(model, against_sam=options.against_sam)
     scores = Scores()
     done = 0
@@ -70,16 +73,27 @@ def evaluate(
             # An object's viewport must not depend on which others were drawn.
             viewport = view(item, options.context, np.random.default_rng((options.seed, row.line, item.label)))
             trial = Trial(model, Patches(model, slide), sample, item, viewport, options.feedback)
-            found_here: dict[Variant, list[Measured]] = {variant: [] for variant in variants}
-            for variant in variants:
-                for case in cases(trial, variant, options):
-                    found_here[variant].append(measure(case))
-                    if observer is not None and case.name in options.prompts:
-                        observer(row, sample, item, case)
-            scores.add(found_here)
+            measured = _measured(trial, variants, options, None if listener is None else partial(listener, row))
+            scores.add(measured)
             if journal is not None:
-                journal.add(row.line, item.label, found_here)
+                journal.add(row.line, item.label, measured)
             done += 1
             if progress is not None:
                 progress(done, found.count)
     return scores.report(model.name, model.weights_hash, options, variants, found, len(rows))
+
+
+def _measured(
+    trial: Trial,
+    variants: Sequence[Variant],
+    options: EvaluationOptions,
+    listener: Callable[[Sample, ObjectMask, Case], None] | None,
+) -> dict[Variant, list[Measured]]:
+    """The measures of each answer on one object, by variant."""
+    found: dict[Variant, list[Measured]] = {variant: [] for variant in variants}
+    for variant in variants:
+        for case in cases(trial, variant, options):
+            found[variant].append(measure(case))
+            if listener is not None and case.name in options.prompts:
+                listener(trial.sample, trial.item, case)
+    return found

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class PixelRegion:
     """A half-open rectangle of image pixels."""
 
     x0: int
@@ -23,7 +23,7 @@ class Region:
     y1: int
 
     @classmethod
-    def about(cls, box: tuple[int, int, int, int], window: Window, size: SlideSize) -> Region:
+    def about(cls, box: tuple[int, int, int, int], window: Window, size: SlideSize) -> PixelRegion:
         """The smallest region that holds a box of the image, and the window as far as it lies on the image.
 
         Outside it neither an object with this box nor an answer in this window has a pixel, so that scores over the
@@ -38,7 +38,7 @@ class Region:
         )
 
 
-def predicted(logits: NDArray[np.float32], window: Window, region: Region) -> NDArray[np.bool_]:
+def predicted(logits: NDArray[np.float32], window: Window, region: PixelRegion) -> NDArray[np.bool_]:
     """The pixels of a region whose centre lies in the window, where the logits are positive.
 
     Between samples the logits are interpolated linearly along both axes; the outer half cell repeats the nearest

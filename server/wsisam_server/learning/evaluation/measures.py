@@ -19,7 +19,7 @@ _AROUND: Final = np.array(
 )
 """A click and eight points one mask cell from it."""
 
-DUST_CELLS: Final = 4
+MIN_COMPONENT_CELLS: Final = 4
 """Parts and holes of fewer mask cells are not counted: the server leaves them out of its outlines."""
 
 
@@ -32,7 +32,7 @@ class Measured:
         dice: Dice.
         iou: intersection over union.
         score: what the model takes its IoU for.
-        parts: connected parts (8-connected) of `DUST_CELLS` or more; 0 for an empty answer.
+        parts: connected parts (8-connected) of `MIN_COMPONENT_CELLS` or more; 0 for an empty answer.
         holes: background that the answer encloses, in parts (4-connected) of as many.
         largest: the largest part's share of the answer's area; 1 for an empty answer.
         positives: positive clicks in the prompt.
@@ -56,7 +56,7 @@ class Measured:
 
 def measure(case: Case) -> Measured:
     """Measures an answer: its shape in image pixels, its clicks in cells of the mask."""
-    dust = DUST_CELLS * (case.field.high.extent / case.logits.shape[0]) ** 2
+    min_area = MIN_COMPONENT_CELLS * (case.field.high.extent / case.logits.shape[0]) ** 2
     regions, _ = ndimage.label(case.answer, np.ones((3, 3), bool))
     areas = np.bincount(regions.ravel())[1:]
     kept = [(point.positive, honoured(case, point)) for point in case.prompt.points]
@@ -65,8 +65,8 @@ def measure(case: Case) -> Measured:
         dice=case.dice,
         iou=case.iou,
         score=case.score,
-        parts=int((areas >= dust).sum()),
-        holes=_holes(case.answer, dust),
+        parts=int((areas >= min_area).sum()),
+        holes=_holes(case.answer, min_area),
         largest=float(areas.max() / areas.sum()) if areas.size else 1.0,
         positives=sum(positive for positive, _ in kept),
         positives_honoured=sum(positive and good for positive, good in kept),
@@ -85,9 +85,9 @@ def honoured(case: Case, point: PromptPoint) -> bool:
     return bool((values > 0).all()) if point.positive else bool(values[0] <= 0)
 
 
-def _holes(answer: NDArray[np.bool_], dust: float) -> int:
+def _holes(answer: NDArray[np.bool_], min_area: float) -> int:
     """Parts of the background that do not reach the border of the region."""
     background, _ = ndimage.label(~np.pad(answer, 1))
     areas = np.bincount(background.ravel())[1:]
     areas[background[0, 0] - 1] = 0
-    return int((areas >= max(dust, 1)).sum())
+    return int((areas >= max(min_area, 1)).sum())

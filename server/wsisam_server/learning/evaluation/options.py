@@ -15,7 +15,7 @@ MAX_CLICKS: Final = Limits().points_per_prompt
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class EvaluationOptions:
     """Conditions of an evaluation.
 
     Attributes:
@@ -55,7 +55,7 @@ class Options:
             raise ValueError(f"max_objects must be at least 1, not {self.max_objects}")
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, not {self.seed}")
-        if not 1 <= self.context <= 16:  # noqa: PLR2004 - below 1 the object is cut, far above it is a speck
+        if not 1 <= self.context <= 16:  # noqa: PLR2004 - below 1 the object is cut, far above it is a few pixels
             raise ValueError(f"context must lie between 1 and 16, not {self.context}")
 
     @property

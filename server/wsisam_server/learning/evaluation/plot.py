@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wsisam_server.learning.evaluation.report import Report
+    from wsisam_server.learning.evaluation.report import EvaluationReport
 
 _COLORS = {"sam": "#7a7a7a", "hr": "#1f77b4", "hr+lr": "#d62728"}
 _SPREAD = 0.12
 
 
-def plot(report: Report, path: Path) -> None:
+def plot(report: EvaluationReport, path: Path) -> None:
     """Writes a picture of the mean Dice with its 95 % intervals.
 
     Args:

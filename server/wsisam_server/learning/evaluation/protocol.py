@@ -2,7 +2,7 @@
 
 A box is the object's own. The first click is the point of the object farthest from its edge, each next one the same
 inside the largest error, negative where that is a false positive. As in a session, the field of the first click is kept
-while the later ones stay clear of its edges, and planned anew otherwise; the logits of the answer before are fed back
+while the later ones stay clear of its edges, and planned again otherwise; the logits of the answer before are fed back
 in the same field only, since in another one they would lie elsewhere.
 """
 
@@ -16,7 +16,7 @@ from wsisam_server.core.geometry import Box, FieldPair, Point, Viewport
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.learning.datasets import crop, first_click, next_click
 from wsisam_server.learning.evaluation.interaction import CAP, TARGETS
-from wsisam_server.learning.evaluation.masks import Region, predicted
+from wsisam_server.learning.evaluation.masks import PixelRegion, predicted
 from wsisam_server.learning.evaluation.options import BOX
 from wsisam_server.learning.evaluation.scores import dice, iou
 from wsisam_server.learning.evaluation.variants import answer
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from wsisam_model import WsiSam
     from wsisam_server.learning.datasets import ObjectMask, Sample
-    from wsisam_server.learning.evaluation.options import Options
+    from wsisam_server.learning.evaluation.options import EvaluationOptions
     from wsisam_server.learning.evaluation.patches import Patches
     from wsisam_server.learning.evaluation.variants import Variant
 
@@ -67,7 +67,7 @@ class Case:
     prompt: SlidePrompt
     field: FieldPair
     logits: NDArray[np.float32]
-    region: Region
+    region: PixelRegion
     truth: NDArray[np.bool_]
     answer: NDArray[np.bool_]
     dice: float
@@ -85,7 +85,7 @@ class Trial:
         sample: the image.
         item: the object.
         viewport: what the annotator sees while clicking.
-        feedback: see `Options`.
+        feedback: see `EvaluationOptions`.
     """
 
     model: WsiSam
@@ -111,7 +111,7 @@ def view(item: ObjectMask, context: float, random: np.random.Generator) -> Viewp
     return Viewport(Box(left, top, left + side, top + side), side / SCREEN_PX)
 
 
-def cases(trial: Trial, variant: Variant, options: Options) -> Iterator[Case]:
+def cases(trial: Trial, variant: Variant, options: EvaluationOptions) -> Iterator[Case]:
     """Prompts for the object in every way that the options ask for, and yields the answers.
 
     All numbers of clicks up to the last are among them, also those that are not reported. For the number of clicks they
@@ -169,7 +169,7 @@ def _case(
         trial.patches.low(field.low) if variant == "hr+lr" else None,
         Prompt(points=points, labels=labels, box=box, mask=mask),
     )
-    region = Region.about(trial.item.box, field.high, trial.patches.size)
+    region = PixelRegion.about(trial.item.box, field.high, trial.patches.size)
     truth = trial.sample.labels[region.y0 : region.y1, region.x0 : region.x1] == trial.item.label
     found = predicted(logits, field.high, region)
     return Case(

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from wsisam_server.learning.evaluation.measures import Measured
-    from wsisam_server.learning.evaluation.options import Options
-    from wsisam_server.learning.evaluation.survey import Survey
+    from wsisam_server.learning.evaluation.object_sample import ObjectSample
+    from wsisam_server.learning.evaluation.options import EvaluationOptions
     from wsisam_server.learning.evaluation.variants import Variant
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class MeanScores:
     """Means over the objects, for one variant and one kind of prompt.
 
     Attributes:
@@ -59,7 +59,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class EvaluationReport:
     """An evaluation's results with what they depend on.
 
     Attributes:
@@ -71,16 +71,16 @@ class Report:
         differences: between each variant and those before it.
         images: rows looked through.
         images_without_objects: rows skipped because nothing is drawn on them.
-        objects_found: objects in all rows, of which `Result.n` were drawn.
+        objects_found: objects in all rows, of which `MeanScores.n` were drawn.
         interaction: of each variant, what `interaction` sums up.
         answers: of each variant and prompt, what `shape_and_score` sums up.
     """
 
     model: str
     weights_hash: str
-    options: Options
+    options: EvaluationOptions
     variants: tuple[Variant, ...]
-    results: tuple[Result, ...]
+    results: tuple[MeanScores, ...]
     differences: tuple[Difference, ...]
     images: int
     images_without_objects: int
@@ -88,7 +88,7 @@ class Report:
     interaction: tuple[dict[str, Any], ...] = ()
     answers: tuple[dict[str, Any], ...] = ()
 
-    def result(self, variant: Variant, prompt: str) -> Result:
+    def result(self, variant: Variant, prompt: str) -> MeanScores:
         """The result of a variant and a prompt that were measured."""
         return next(found for found in self.results if (found.variant, found.prompt) == (variant, prompt))
 
@@ -150,11 +150,11 @@ class Scores:
             {int(each.prompt): each for each in answers[variant] if each.prompt != BOX} for answers in self._objects
         ]
 
-    def result(self, variant: Variant, prompt: str, seed: int) -> Result:
+    def result(self, variant: Variant, prompt: str, seed: int) -> MeanScores:
         """Means and interval over the objects noted."""
         answers = self._answers(variant, prompt)
         count, dice = len(answers), [each.dice for each in answers]
-        return Result(
+        return MeanScores(
             variant=variant,
             prompt=prompt,
             dice=sum(dice) / count,
@@ -170,11 +170,17 @@ class Scores:
         return Difference(variant, against, prompt, sum(gains) / len(gains), interval(gains, seed))
 
     def report(
-        self, model: str, weights_hash: str, options: Options, variants: Sequence[Variant], found: Survey, images: int
-    ) -> Report:
+        self,
+        model: str,
+        weights_hash: str,
+        options: EvaluationOptions,
+        variants: Sequence[Variant],
+        found: ObjectSample,
+        images: int,
+    ) -> EvaluationReport:
         """The report of a finished evaluation."""
         seed = options.seed
-        return Report(
+        return EvaluationReport(
             model=model,
             weights_hash=weights_hash,
             options=options,

@@ -53,7 +53,7 @@ def answer(
 
 
 def _answers_as_sam(model: WsiSam) -> bool:
-    """Whether the model adds nothing to SAM, told from its answers to a box and to a click on a test card."""
+    """Whether the model adds nothing to SAM, by its answers to a box and to a click on a test image."""
     side = model.image_size
     card = np.full((side, side, 3), 240, np.uint8)
     card[side // 4 : side // 2, side // 4 : side // 2] = (120, 60, 140)

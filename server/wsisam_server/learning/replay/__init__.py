@@ -1,21 +1,28 @@
 """Replay room: stored prompts, asked again of another model.
 
-What flows in: annotations with their history, and whoever answers prompts. What flows out: a comparison of old and new
+In: annotations with their history, and an `Answerer` of prompts. Out: a comparison of old and new
 outlines, and, if wanted, the new ones as revisions. It must never know how a prompt is answered, nor of messages.
 """
 
-from wsisam_server.learning.replay.answering import Answerer, Redrawn, RefusedError, refinement, steps, windows_used
-from wsisam_server.learning.replay.choosing import LeftAlone
-from wsisam_server.learning.replay.report import Compared, Report
+from wsisam_server.learning.replay.answering import (
+    Answerer,
+    RefusedError,
+    ReplayedOutline,
+    refinement,
+    steps,
+    windows_used,
+)
+from wsisam_server.learning.replay.report import Comparison, ReplayReport
 from wsisam_server.learning.replay.running import replay
+from wsisam_server.learning.replay.selection import SkipReason
 
 __all__ = [
     "Answerer",
-    "Compared",
-    "LeftAlone",
-    "Redrawn",
+    "Comparison",
     "RefusedError",
-    "Report",
+    "ReplayReport",
+    "ReplayedOutline",
+    "SkipReason",
     "refinement",
     "replay",
     "steps",

@@ -1,4 +1,4 @@
-"""What is asked of a model again, and what it answers."""
+"""The prompts of a replay, and their answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wsisam_server.core.settings import Limits
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-    from wsisam_server.annotations.store import Provenance, Scale, SlideRecord
+    from wsisam_server.annotations.store import Level, Provenance, SlideRecord
     from wsisam_server.core.geometry import Window
 
 _ROOM: Final = 2
@@ -30,18 +30,18 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Redrawn:
-    """An outline that was made anew.
+class ReplayedOutline:
+    """The outline of a replayed prompt.
 
     Attributes:
         shape: polygons in level-0 pixels; empty when the model found nothing.
         made: how it came about.
-        limited: its border is refined less finely than it was before, because of the bound on windows.
+        truncated: its border is refined less finely than it was before, because of the bound on windows.
     """
 
     shape: BaseGeometry
     made: Provenance
-    limited: bool = False
+    truncated: bool = False
 
 
 class Answerer(Protocol):
@@ -58,8 +58,8 @@ class Answerer(Protocol):
         ...
 
     def answer(
-        self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Scale, ...]
-    ) -> Redrawn:
+        self, slide: SlideRecord, prompt: SlidePrompt, window: Window | None, levels: tuple[Level, ...]
+    ) -> ReplayedOutline:
         """Answers a prompt as it was made, see `steps` and, for the last of them, `refinement`.
 
         Args:
@@ -85,7 +85,7 @@ def steps(prompt: SlidePrompt) -> list[SlidePrompt]:
     return boxed + grown
 
 
-def refinement(levels: tuple[Scale, ...], window: Window | None) -> Refinement | None:
+def refinement(levels: tuple[Level, ...], window: Window | None) -> Refinement | None:
     """How far a border is refined again: as finely as it was, with room for more windows as far as servers usually go.
 
     Args:
@@ -106,6 +106,6 @@ def refinement(levels: tuple[Scale, ...], window: Window | None) -> Refinement |
     )
 
 
-def windows_used(levels: tuple[Scale, ...]) -> int:
+def windows_used(levels: tuple[Level, ...]) -> int:
     """How many windows a border took, beside the field."""
     return min(sum(level.windows for level in levels[1:]), _MOST_WINDOWS)

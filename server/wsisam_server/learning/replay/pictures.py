@@ -8,13 +8,13 @@ from PIL import Image, ImageDraw
 
 from wsisam_server.core.geometry import Point, Window
 from wsisam_server.core.shapes import polygonal
-from wsisam_server.learning.replay.choosing import origin
+from wsisam_server.learning.replay.selection import origin
 from wsisam_server.slides import read_in_parts
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-    from wsisam_server.learning.replay.report import Compared
+    from wsisam_server.learning.replay.report import Comparison
     from wsisam_server.slides import Slide
 
 SIDE: Final = 640
@@ -30,9 +30,9 @@ _DOTS: Final = {True: "#00ff66", False: "#ff2020"}
 _DOT: Final = 5
 
 
-def picture(slide: Slide, compared: Compared) -> Image.Image:
+def picture(slide: Slide, compared: Comparison) -> Image.Image:
     """The old outline green, the new one pink, the prompt's box yellow, its clicks as dots."""
-    old, new = compared.annotation.content.shape, compared.redrawn.shape
+    old, new = compared.annotation.content.shape, compared.replayed.shape
     x0, y0, x1, y1 = old.union(new).bounds
     side = CONTEXT * max(x1 - x0, y1 - y0, 8.0)
     view = Window.about(Point((x0 + x1) / 2, (y0 + y1) / 2), side / SIDE, SIDE)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from wsisam_server.annotations.store import Annotation
-    from wsisam_server.learning.replay.answering import Redrawn
-    from wsisam_server.learning.replay.choosing import LeftAlone
+    from wsisam_server.learning.replay.answering import ReplayedOutline
+    from wsisam_server.learning.replay.selection import SkipReason
 
 
 def dice(first: BaseGeometry, second: BaseGeometry) -> float:
@@ -24,18 +24,18 @@ def dice(first: BaseGeometry, second: BaseGeometry) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """One annotation, drawn anew.
+class Comparison:
+    """One annotation and its replayed outline.
 
     Attributes:
         annotation: as it was.
-        redrawn: the new outline.
+        replayed: the new outline.
         dice: how much they agree.
         saved: the revision that the new one became; None when it was not saved.
     """
 
     annotation: Annotation
-    redrawn: Redrawn
+    replayed: ReplayedOutline
     dice: float
     saved: int | None = None
 
@@ -47,39 +47,39 @@ class Compared:
 
 
 @dataclass(slots=True)
-class Report:
+class ReplayReport:
     """What a replay found.
 
     Attributes:
         model: that was asked.
         weights_hash: of it.
-        compared: what was drawn anew, in the order of revisions.
+        compared: what was replayed, in the order of revisions.
         left_alone: what was not, by id, and why.
         problems: what was said to those that were not answered, by id.
     """
 
     model: str
     weights_hash: str
-    compared: list[Compared] = field(default_factory=list)
-    left_alone: dict[uuid.UUID, LeftAlone] = field(default_factory=dict)
+    compared: list[Comparison] = field(default_factory=list)
+    left_alone: dict[uuid.UUID, SkipReason] = field(default_factory=dict)
     problems: dict[uuid.UUID, str] = field(default_factory=dict)
 
     @property
-    def by_class(self) -> dict[str, list[Compared]]:
-        """What was drawn anew, by class, in the order of their names."""
-        found: dict[str, list[Compared]] = defaultdict(list)
+    def by_class(self) -> dict[str, list[Comparison]]:
+        """What was replayed, by class, in the order of their names."""
+        found: dict[str, list[Comparison]] = defaultdict(list)
         for one in self.compared:
             found[one.class_name].append(one)
         return dict(sorted(found.items()))
 
     @property
-    def reasons(self) -> Counter[LeftAlone]:
+    def reasons(self) -> Counter[SkipReason]:
         """How many were left alone for which reason."""
         return Counter(self.left_alone.values())
 
     @property
-    def worst_first(self) -> list[Compared]:
-        """What was drawn anew, the least alike first."""
+    def worst_first(self) -> list[Comparison]:
+        """What was replayed, the least similar first."""
         return sorted(self.compared, key=lambda one: (one.dice, one.annotation.id))
 
     def as_json(self) -> dict[str, Any]:
@@ -98,12 +98,12 @@ class Report:
         }
 
 
-def mean(found: list[Compared]) -> float | None:
+def mean(found: list[Comparison]) -> float | None:
     """The mean Dice; None of nothing."""
     return fmean(one.dice for one in found) if found else None
 
 
-def _said(one: Compared) -> dict[str, Any]:
+def _said(one: Comparison) -> dict[str, Any]:
     made = one.annotation.content.provenance
     return {
         "id": str(one.annotation.id),
@@ -113,7 +113,7 @@ def _said(one: Compared) -> dict[str, Any]:
         "old_model": None if made is None else made.model,
         "dice": one.dice,
         "old_area": one.annotation.content.shape.area,
-        "new_area": one.redrawn.shape.area,
-        "limited": one.redrawn.limited,
+        "new_area": one.replayed.shape.area,
+        "truncated": one.replayed.truncated,
         "saved_revision": one.saved,
     }

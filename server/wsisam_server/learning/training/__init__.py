@@ -1,6 +1,6 @@
 """Training room: trains additions to a frozen SAM on drawn objects, and writes them as a file that a model loads.
 
-What flows in: a base model, manifests of data sets, options. What flows out: `best/additions.safetensors`, a checkpoint
+In: a base model, manifests of data sets, options. Out: `best/additions.safetensors`, a checkpoint
 to go on from, a report. Windows are encoded once (`examples`, `cache`); then a simulated annotator asks the network for
 objects, round after round (`session`, `trainer`). It must never know of messages, streams or the store. Needs the extra
 `train`.
@@ -8,21 +8,20 @@ objects, round after round (`session`, `trainer`). It must never know of message
 
 from wsisam_server.learning.training.errors import TrainingError
 from wsisam_server.learning.training.history import Validation
-from wsisam_server.learning.training.observer import Observer
+from wsisam_server.learning.training.listeners import TrainingListener, with_tensorboard
 from wsisam_server.learning.training.options import TrainOptions
 from wsisam_server.learning.training.report import write_report
-from wsisam_server.learning.training.run import Outcome, Run
+from wsisam_server.learning.training.run import Run, TrainingResult
 from wsisam_server.learning.training.sources import Source
-from wsisam_server.learning.training.tensorboard import with_board
 
 __all__ = [
-    "Observer",
-    "Outcome",
     "Run",
     "Source",
     "TrainOptions",
     "TrainingError",
+    "TrainingListener",
+    "TrainingResult",
     "Validation",
-    "with_board",
+    "with_tensorboard",
     "write_report",
 ]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import safetensors
 from safetensors.torch import save
 
-from wsisam_server.learning.training.files import replace_with
+from wsisam_server.learning.training.checkpoint import replace_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The state of a run on the disk: whole or not there, and only for the run that wrote it."""
+"""The state of a run on the disk: written atomically, and read only by the run that wrote it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from wsisam_server.core.files import write_whole
 from wsisam_server.learning.training.errors import TrainingError
-from wsisam_server.learning.training.files import replace_with
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,10 +40,25 @@ def load_state(path: Path, run: str) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
         known, state = content["run"], content["state"]
     except FileNotFoundError as error:
-        raise TrainingError(f"there is no checkpoint at {path}; leave out --resume to start anew") from error
+        raise TrainingError(f"there is no checkpoint at {path}; leave out --resume to start again") from error
     except Exception as error:  # arbitrary bytes make the unpickler fail in arbitrary ways
-        raise TrainingError(f"{path} is no checkpoint of this program; leave out --resume to start anew") from error
+        raise TrainingError(f"{path} is no checkpoint of this program; leave out --resume to start again") from error
     if known != run:
         raise TrainingError(f"{path} belongs to a run with other settings or data; resume with the same, or use --out")
     found: dict[str, Any] = state
     return found
+
+
+def replace_with(path: Path, content: bytes) -> None:
+    """Writes a file so that a kill or a full disk leaves either the old one or the new one.
+
+    Raises:
+        TrainingError: it cannot be written; the old file is still there.
+    """
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise TrainingError(
+            f"{path} cannot be written ({error.strerror}); nothing that was there is lost. Make room and run the same "
+            "command with --resume"
+        ) from error

@@ -11,7 +11,7 @@ import numpy as np
 
 from wsisam_server.learning.datasets import ObjectMask, Row, Sample, load, objects
 from wsisam_server.learning.training import sources, windows
-from wsisam_server.learning.training.views import read_labels, read_pixels
+from wsisam_server.learning.training.windows import read_labels, read_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wsisam_server.learning.training.sources import Source
     from wsisam_server.learning.training.windows import TrainingWindow
 
-Level: TypeAlias = Literal["high", "low"]
+Resolution: TypeAlias = Literal["high", "low"]
 
 MIN_SHARE, MAX_SHARE = 0.2, 0.85
 """An object beside the one that a window was chosen for can be asked for if its extent is such a part of the side."""
@@ -84,7 +84,7 @@ class Examples:
         image_size: int,
         *,
         connected_parts: bool = False,
-        encode_now: Collection[Level] = ("high", "low"),
+        encode_now: Collection[Resolution] = ("high", "low"),
         vary_scale: bool = True,
         vary_stain: bool = True,
         wide: bool = False,
@@ -144,22 +144,22 @@ class Examples:
             own=window.label,
             others=_others(sample, window, high, WIDE_MIN_SHARE if self._wide else MIN_SHARE),
         )
-        for level in self._encode_now:
-            self._features(example, level, sample)
+        for resolution in self._encode_now:
+            self._features(example, resolution, sample)
         return example
 
-    def features(self, example: Example, level: Level) -> Features:
+    def features(self, example: Example, resolution: Resolution) -> Features:
         """The features of the example's HR or LR view, made again if their file was damaged."""
-        return self._features(example, level, None)
+        return self._features(example, resolution, None)
 
     def pixels(self, example: Example) -> NDArray[np.uint8]:
-        """The example's HR view as the encoder saw it, read anew: uint8 [S, S, 3], RGB."""
+        """The example's HR view as the encoder saw it, read again: uint8 [S, S, 3], RGB."""
         sample = load(example.row, connected_parts=self.connected_parts)
         return read_pixels(sample, example.window.field.high, example.window.augmentation)
 
-    def _features(self, example: Example, level: Level, sample: Sample | None) -> Features:
+    def _features(self, example: Example, resolution: Resolution, sample: Sample | None) -> Features:
         window, augmentation = example.window.field, example.window.augmentation
-        view = window.high if level == "high" else window.low
+        view = window.high if resolution == "high" else window.low
         key = {
             "encoder": self._encoder_hash,
             "image": example.image,

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from wsisam_model.additions import Additions, RouteName, pack
-from wsisam_server.learning.training.files import replace_with
+from wsisam_server.learning.training.checkpoint import replace_with
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

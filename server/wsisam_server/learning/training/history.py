@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wsisam_server.learning.training.validation import Answered
+    from wsisam_server.learning.training.validation import ValidationAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Validation:
     by_source: dict[str, dict[str, float]]
 
     @classmethod
-    def of(cls, step: int, answers: Iterable[Answered]) -> Validation:
+    def of(cls, step: int, answers: Iterable[ValidationAnswer]) -> Validation:
         """Averages answers, which need not be kept."""
         means: dict[str, _Mean] = defaultdict(_Mean)
         by_source: dict[str, dict[str, _Mean]] = defaultdict(lambda: defaultdict(_Mean))

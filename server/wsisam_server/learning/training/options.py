@@ -1,4 +1,4 @@
-"""What a run of training is told."""
+"""Options of a training run."""
 
 from __future__ import annotations
 

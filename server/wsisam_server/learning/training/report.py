@@ -5,22 +5,28 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
-from wsisam_server.learning.training.files import replace_with
-from wsisam_server.learning.training.pictures import picture
+import numpy as np
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+from wsisam_server.learning.evaluation.pictures import ANSWER, NEGATIVE, POSITIVE, TRUTH
+from wsisam_server.learning.training.checkpoint import replace_with
+from wsisam_server.learning.training.windows import LABEL_SIDE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from wsisam_server.learning.training.examples import Example
     from wsisam_server.learning.training.history import Validation
     from wsisam_server.learning.training.options import TrainOptions
-    from wsisam_server.learning.training.run import Outcome
-    from wsisam_server.learning.training.validation import Answered
+    from wsisam_server.learning.training.run import TrainingResult
+    from wsisam_server.learning.training.validation import ValidationAnswer
 
+SIDE: Final = 384
+_DOT = 4
 _SHOWN: Final = 6  # pictures of the best answers, and as many of the worst
 _LOSS_ROWS: Final = 10
 _QUICK: Final = (
@@ -30,7 +36,11 @@ _QUICK: Final = (
 
 
 def write_report(
-    folder: Path, command: str, options: TrainOptions, outcome: Outcome, pixels: Callable[[Example], NDArray[np.uint8]]
+    folder: Path,
+    command: str,
+    options: TrainOptions,
+    outcome: TrainingResult,
+    pixels: Callable[[Example], NDArray[np.uint8]],
 ) -> Path:
     """Writes report.md and its pictures.
 
@@ -105,7 +115,7 @@ def _losses(losses: Sequence[float]) -> str:
 
 
 def _pictures(
-    folder: Path, name: str, answers: Sequence[Answered], pixels: Callable[[Example], NDArray[np.uint8]]
+    folder: Path, name: str, answers: Sequence[ValidationAnswer], pixels: Callable[[Example], NDArray[np.uint8]]
 ) -> str:
     """Writes pictures below the folder and returns the page's links to them."""
     there = folder / "pictures"
@@ -113,7 +123,28 @@ def _pictures(
     links = []
     for rank, answered in enumerate(answers, start=1):
         file = there / f"{name}_{rank}.png"
-        picture(pixels(answered.example), answered).save(file)
+        _picture(pixels(answered.example), answered).save(file)
         text = f"{answered.example.source}, {answered.prompt}, Dice {answered.dice:.3f}"
         links.append(f"![{text}]({there.name}/{file.name})")
     return "\n".join(links)
+
+
+def _picture(pixels: NDArray[np.uint8], answered: ValidationAnswer) -> Image.Image:
+    """The HR window of an answer: the object's edge green, the answer's pink, clicks as dots.
+
+    Args:
+        pixels: uint8 [S, S, 3], what the model saw.
+        answered: the answer.
+    """
+    image = np.array(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+    for mask, color in ((answered.mask, TRUTH), (answered.drawn, ANSWER)):
+        large = np.asarray(Image.fromarray(mask).resize((SIDE, SIDE), Image.Resampling.NEAREST))
+        image[large & ~ndimage.binary_erosion(large, iterations=2)] = color
+    drawn = Image.fromarray(image)
+    pen = ImageDraw.Draw(drawn)
+    scale = SIDE / LABEL_SIDE
+    for x, y, positive in answered.clicks:
+        center_x, center_y = x * scale, y * scale
+        corners = (center_x - _DOT, center_y - _DOT, center_x + _DOT, center_y + _DOT)
+        pen.ellipse(corners, fill=POSITIVE if positive else NEGATIVE, outline="white")
+    return drawn

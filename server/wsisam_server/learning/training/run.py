@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from wsisam_model.additions import Additions
     from wsisam_model.loading import Modules
     from wsisam_server.learning.datasets import Row
-    from wsisam_server.learning.training.examples import Example, Level
-    from wsisam_server.learning.training.observer import Observer
+    from wsisam_server.learning.training.examples import Example, Resolution
+    from wsisam_server.learning.training.listeners import TrainingListener
     from wsisam_server.learning.training.options import TrainOptions
     from wsisam_server.learning.training.sources import Source
-    from wsisam_server.learning.training.validation import Answered
+    from wsisam_server.learning.training.validation import ValidationAnswer
 
     Split: TypeAlias = tuple[Source, list[Row], list[Row]]
 
@@ -42,7 +42,7 @@ _WITHOUT_INFLUENCE: Final = ("save_every", "validate_every", "patience", "skip_l
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TrainingResult:
     """A finished run.
 
     Attributes:
@@ -57,7 +57,7 @@ class Outcome:
     additions: Path
     windows: dict[str, int]
     skipped: int
-    worst_to_best: tuple[Answered, ...]
+    worst_to_best: tuple[ValidationAnswer, ...]
 
 
 class Run:
@@ -71,7 +71,7 @@ class Run:
         options: of the run.
         folder: where everything goes; made if missing.
         device: where the network trains.
-        observer: is told what happens.
+        listener: is called with the run's progress.
         beside: additions whose other route is kept in the file; if not given, those of `start` are.
         start: additions that the run begins with. They are validated before the first step, so that a run which makes
             them worse hands them back.
@@ -88,7 +88,7 @@ class Run:
         folder: Path,
         *,
         device: torch.device,
-        observer: Observer,
+        listener: TrainingListener,
         beside: Additions | None = None,
         start: Additions | None = None,
     ) -> None:
@@ -97,7 +97,7 @@ class Run:
         self._options = options
         self._folder = folder
         self._device = device
-        self._observer = observer
+        self._listener = listener
         self._beside = beside or start
         self._settings = ModelSettings() if start is None else start.settings
         self._start = None if start is None else start_tensors(start, options)
@@ -105,20 +105,20 @@ class Run:
         self._best: dict[str, Tensor] | None = None
         # where the additions join late, most LR images are never asked for
         early = options.low_share > 0 and options.additions_from <= 0.5  # noqa: PLR2004
-        levels: tuple[Level, ...] = ("high", "low") if early else ("high",)
+        resolutions: tuple[Resolution, ...] = ("high", "low") if early else ("high",)
         self.store = Examples(
             FeatureCache(folder / "features"),
             frozen_encoder(base, device),
             base.weights_hash,
             base.variant.image_size,
             connected_parts=options.connected_parts,
-            encode_now=levels,
+            encode_now=resolutions,
             vary_scale=options.vary_scale,
             vary_stain=options.vary_stain,
             wide=options.wide_views,
         )
 
-    def run(self, *, resume: bool = False) -> Outcome:
+    def run(self, *, resume: bool = False) -> TrainingResult:
         """Trains to the end, or until validation has not improved for long enough.
 
         Args:
@@ -144,7 +144,7 @@ class Run:
             self._validate(trainer, cases)
         while trainer.step < self._options.steps and not self._is_patience_over():
             self._history.losses.append(trainer.train_step())
-            self._observer.stepped(trainer.step, self._options.steps, self._history.losses[-1])
+            self._listener.stepped(trainer.step, self._options.steps, self._history.losses[-1])
             last = trainer.step == self._options.steps
             if last or trainer.step % self._options.validate_every == 0:
                 self._validate(trainer, cases)
@@ -154,7 +154,7 @@ class Run:
         with trainer.average.applied(self._best):
             answers = sorted(self._answers(trainer, cases), key=lambda answer: answer.dice)
         counts = {source.name: sum(each.source == source.name for each in examples) for source in self._data}
-        return Outcome(self._history, self._additions, counts, len(self.store.skipped), tuple(answers))
+        return TrainingResult(self._history, self._additions, counts, len(self.store.skipped), tuple(answers))
 
     @property
     def _draw_seed(self) -> int:
@@ -170,7 +170,7 @@ class Run:
         for (source, train, _), count in zip(splits, sources.shares(self._data, options.windows), strict=True):
             for example in self.store.draw(source, train, count, self._draw_seed):
                 found.append(example)
-                self._observer.encoded(len(found), options.windows)
+                self._listener.encoded(len(found), options.windows)
         return found
 
     def _cases(self, splits: Sequence[Split]) -> list[Example]:
@@ -181,7 +181,7 @@ class Run:
             count = -(-options.validation_objects // len(held_out))
             for example in validation.cases(self.store, source, rows, count, self._draw_seed):
                 found.append(example)
-                self._observer.encoded(len(found), options.validation_objects)
+                self._listener.encoded(len(found), options.validation_objects)
         if not found:
             raise TrainingError("there is no object to validate on; the manifests need rows of split 'val'")
         return found
@@ -193,7 +193,7 @@ class Run:
         with trainer.average.applied(weights):
             found = Validation.of(trainer.step, self._answers(trainer, cases))
         self._history.validations.append(found)
-        self._observer.validated(found)
+        self._listener.validated(found)
         if self._history.best is not found:
             return
         self._best = weights
@@ -218,7 +218,7 @@ class Run:
             return {}
         return {name: value for name, value in self._start.items() if name.startswith("low.")}
 
-    def _answers(self, trainer: Trainer, cases: Sequence[Example]) -> Iterator[Answered]:
+    def _answers(self, trainer: Trainer, cases: Sequence[Example]) -> Iterator[ValidationAnswer]:
         low = self._options.low_share > 0
         low = low and trainer.joined
         additions = trainer.joined or (self._start is not None and self._options.additions_from == 1)

@@ -13,12 +13,10 @@ from wsisam_server.learning.training.average import Average
 from wsisam_server.learning.training.errors import TrainingError
 from wsisam_server.learning.training.losses import candidates_loss, click_places, objective
 from wsisam_server.learning.training.network import Network, stack
-from wsisam_server.learning.training.schedule import rate_factor
-from wsisam_server.learning.training.session import Session
+from wsisam_server.learning.training.simulated_session import SimulatedSession
 from wsisam_server.learning.training.start import begin_with, begun
 from wsisam_server.learning.training.validation import base_answer
-from wsisam_server.learning.training.views import LABEL_SIDE
-from wsisam_server.learning.training.windows import generator
+from wsisam_server.learning.training.windows import LABEL_SIDE, generator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +27,8 @@ if TYPE_CHECKING:
     from wsisam_server.learning.training.examples import Example, Examples
     from wsisam_server.learning.training.options import TrainOptions
 
+_WARM_UP = 0.03  # share of the run
+_FLOOR = 0.02  # share of the peak that is left at the end
 _WEIGHT_DECAY = 0.01
 _CLIP = 1.0  # largest norm of a step's gradient
 _MICRO_BATCH = 8  # prompts run together on an accelerator; on a CPU one by one is faster
@@ -83,7 +83,7 @@ class Trainer:
         self._device = device
         self._random = generator(options.seed, "sessions")
         self._drawn = 0
-        self._sessions: list[Session] = []
+        self._sessions: list[SimulatedSession] = []
         self._optimizer = self._make_optimizer()
 
     def train_step(self) -> float:
@@ -140,7 +140,7 @@ class Trainer:
         """Goes on where `state` was taken, with the same numbers as if nothing had happened in between."""
         self.step, self._drawn = state["step"], state["drawn"]
         self._random.bit_generator.state = state["random"]
-        self._sessions = [Session.restored(each) for each in state["sessions"]]
+        self._sessions = [SimulatedSession.restored(each) for each in state["sessions"]]
         for name, value in self.network.trained_parameters().items():
             value.copy_(state["weights"][name])
         self.average.restore(state["average"], state["average_updates"])
@@ -187,7 +187,7 @@ class Trainer:
     def _has_bfloat16(self) -> bool:
         return self._device.type == "cuda" and torch.cuda.is_bf16_supported()
 
-    def _next_session(self) -> Session:
+    def _next_session(self) -> SimulatedSession:
         """The next window's; every window once in a random order, then again in another.
 
         A box alone is the base's to answer. What trains is how clicks correct its answer, if there is a fault in it.
@@ -198,7 +198,7 @@ class Trainer:
             self._drawn += 1
             index = int(order[position])
             example = self._examples[index]
-            session = Session.start(index, example, self._options, self._random)
+            session = SimulatedSession.start(index, example, self._options, self._random)
             if session.box is None or self._options.box_only:
                 return session
             logits = self._base_answer(example, session.prompt(self.network.image_size))
@@ -216,3 +216,19 @@ class Trainer:
             if parameters
         ]
         return torch.optim.AdamW(groups, lr=0.0, weight_decay=_WEIGHT_DECAY)
+
+
+def rate_factor(step: int, steps: int) -> float:
+    """Share of the peak learning rate at a step: a linear rise, then half a cosine (Loshchilov & Hutter 2017).
+
+    Args:
+        step: from 0; before it, nothing.
+        steps: of the whole run.
+    """
+    if step < 0:
+        return 0.0
+    warm = max(1, round(_WARM_UP * steps))
+    if step < warm:
+        return (step + 1) / warm
+    progress = (step - warm) / max(1, steps - warm)
+    return _FLOOR + (1 - _FLOOR) * (1 + math.cos(math.pi * min(progress, 1.0))) / 2

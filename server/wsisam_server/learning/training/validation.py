@@ -21,7 +21,7 @@ from wsisam_server.learning.evaluation import dice
 from wsisam_server.learning.training import sources, windows
 from wsisam_server.learning.training.augment import Augmentation
 from wsisam_server.learning.training.network import stack
-from wsisam_server.learning.training.views import LABEL_SIDE
+from wsisam_server.learning.training.windows import LABEL_SIDE
 from wsisam_server.segmentation.fields import plan
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ CHOSEN, BEST = "1, chosen", "1, best"
 is drawn, which a user can choose."""
 
 
-class Answer(Protocol):
+class AnswerFunction(Protocol):
     """Answers one prompt on one example: float32 [256, 256] logits over its HR view."""
 
     def __call__(self, example: Example, prompt: Prompt, /) -> NDArray[np.float32]:
@@ -52,7 +52,7 @@ class Answer(Protocol):
         ...
 
 
-class Candidates(Protocol):
+class CandidatesFunction(Protocol):
     """Answers one click on one example by several masks: float32 [K, 256, 256] logits and [K] qualities."""
 
     def __call__(self, example: Example, prompt: Prompt, /) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -61,7 +61,7 @@ class Candidates(Protocol):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Answered:
+class ValidationAnswer:
     """One answer.
 
     Attributes:
@@ -105,14 +105,14 @@ def cases(store: Examples, source: Source, rows: Sequence[Row], count: int, seed
 
 
 def answers(
-    answer: Answer,
+    answer: AnswerFunction,
     example: Example,
     image_size: int,
     *,
     box_only: bool = False,
     feedback: bool = True,
-    candidates: Candidates | None = None,
-) -> Iterator[Answered]:
+    candidates: CandidatesFunction | None = None,
+) -> Iterator[ValidationAnswer]:
     """Asks for the example's object by 1 to 5 clicks, or by a box.
 
     Args:
@@ -131,7 +131,7 @@ def answers(
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         corners = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
         logits = answer(example, Prompt(box=[value * scale - 0.5 for value in corners]))
-        yield Answered(example, "box", (), mask, logits > 0)
+        yield ValidationAnswer(example, "box", (), mask, logits > 0)
         return
     given: list[tuple[float, float, bool]] = [(*first_click(mask), True)]
     previous = None
@@ -142,16 +142,16 @@ def answers(
             several, qualities = candidates(example, prompt)
             scores = [dice(logits > 0, mask) for logits in several]
             for name, index in ((CHOSEN, int(qualities.argmax())), (BEST, int(np.argmax(scores)))):
-                yield Answered(example, name, tuple(given), mask, several[index] > 0)
+                yield ValidationAnswer(example, name, tuple(given), mask, several[index] > 0)
         previous = answer(example, prompt)
         if count in CLICKS:
-            yield Answered(example, str(count), tuple(given), mask, previous > 0)
+            yield ValidationAnswer(example, str(count), tuple(given), mask, previous > 0)
         click = next_click(mask, previous > 0)
         if click is not None:
             given.append(click)
 
 
-def network_answer(network: Network, store: Examples, *, low: bool, additions: bool = True) -> Answer:
+def network_answer(network: Network, store: Examples, *, low: bool, additions: bool = True) -> AnswerFunction:
     """Answers with a network in training.
 
     Args:
@@ -172,7 +172,7 @@ def network_answer(network: Network, store: Examples, *, low: bool, additions: b
     return answer
 
 
-def network_candidates(network: Network, store: Examples, *, low: bool, additions: bool = True) -> Candidates:
+def network_candidates(network: Network, store: Examples, *, low: bool, additions: bool = True) -> CandidatesFunction:
     """A network's answer to a click and the masks of SAM's tokens 1 to 3, as `network_answer` gives the first."""
     device = next(network.parameters()).device
 
@@ -187,7 +187,7 @@ def network_candidates(network: Network, store: Examples, *, low: bool, addition
     return answer
 
 
-def base_answer(base: Modules, store: Examples) -> Answer:
+def base_answer(base: Modules, store: Examples) -> AnswerFunction:
     """Answers with the frozen base alone."""
     image_pe = base.prompt_encoder.get_dense_pe().flatten(2).transpose(1, 2)
 

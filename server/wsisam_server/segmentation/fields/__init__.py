@@ -3,17 +3,16 @@
 Pure arithmetic in slide coordinates. It must never read a pixel, and knows of a model only the side of its input.
 """
 
-from wsisam_server.segmentation.fields.ahead import ahead
-from wsisam_server.segmentation.fields.checking import checked
 from wsisam_server.segmentation.fields.lattice import Lattice, shared
-from wsisam_server.segmentation.fields.plan import keeps, onto_slide, plan
+from wsisam_server.segmentation.fields.plan import checked, keeps, onto_slide, plan
+from wsisam_server.segmentation.fields.prefetch import prefetch_fields
 
 __all__ = [
     "Lattice",
-    "ahead",
     "checked",
     "keeps",
     "onto_slide",
     "plan",
+    "prefetch_fields",
     "shared",
 ]

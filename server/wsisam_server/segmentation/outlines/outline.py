@@ -9,10 +9,7 @@ import numpy as np
 import shapely
 
 from wsisam_server.core.answers import Outline
-from wsisam_server.core.shapes.grid import STEP_PX
-from wsisam_server.core.shapes.parts import oriented
-from wsisam_server.core.shapes.simplify import simplify
-from wsisam_server.core.shapes.snap import snap_into
+from wsisam_server.core.shapes.polygons import STEP_PX, oriented, simplify, snap_into
 from wsisam_server.segmentation.outlines.contour import zero_contour
 
 if TYPE_CHECKING:
@@ -49,7 +46,7 @@ def outline(
     if tolerance_px is None:
         tolerance_px = window.extent / max(logits.shape) / 4
     simplified = simplify(zero_contour(logits, window), tolerance_px)
-    geometry, dropped_parts, dropped_holes = _without_specks(snap_into(slide, simplified), min_area_px)
+    geometry, dropped_parts, dropped_holes = _without_small_components(snap_into(slide, simplified), min_area_px)
     return Outline(
         geometry=oriented(geometry),
         touches_window_edge=reaches_edge(geometry, window, slide),
@@ -69,7 +66,9 @@ def _check(logits: NDArray[np.float32], tolerance_px: float | None, min_area_px:
             raise ValueError(f"{name} must be a finite number >= 0, not {value}")
 
 
-def _without_specks(geometry: shapely.MultiPolygon, min_area_px: float) -> tuple[shapely.MultiPolygon, int, int]:
+def _without_small_components(
+    geometry: shapely.MultiPolygon, min_area_px: float
+) -> tuple[shapely.MultiPolygon, int, int]:
     """Fills small holes, then drops small parts; returns the rest and how many parts and holes went.
 
     In this order an island in a filled hole, being smaller than the hole, is dropped too and overlaps nothing.

@@ -1,11 +1,9 @@
 """Planning room: a request in, what the engine shall do out. The one place where a prompt is checked.
 
-What flows in: a `Request`. What flows out: a `Planned`: the prompt checked against its slide and clipped to it, its
-field chosen, embeddings that exist considered. It reads no pixels and runs no model, and must never know of messages,
-streams or users.
+In: a `Request`. Out: a `PlannedPrompt`, which is checked against its slide, clipped to it, and has a field. Embeddings
+that exist are considered. It reads no pixels, runs no model, and must never know messages, streams or users.
 """
 
-from wsisam_server.segmentation.planning.planned import Planned
-from wsisam_server.segmentation.planning.planner import Planner
+from wsisam_server.segmentation.planning.planner import PlannedPrompt, Planner
 
-__all__ = ["Planned", "Planner"]
+__all__ = ["PlannedPrompt", "Planner"]

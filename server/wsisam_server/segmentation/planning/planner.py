@@ -1,25 +1,52 @@
-"""What a request comes to: the model, the prompt on its slide, the field, and the border's refinement."""
+"""Planning: the model, the prompt on its slide, the field, and the refinement of the border."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.inference.scheduler import Job
 from wsisam_server.segmentation.fields import checked, keeps, plan, shared
-from wsisam_server.segmentation.planning.planned import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wsisam_server.core.geometry import FieldPair
     from wsisam_server.core.prompt import SlidePrompt
-    from wsisam_server.core.requests import Goal, Request
+    from wsisam_server.core.requests import Request, ResolvedRefinement
     from wsisam_server.core.settings import Limits
     from wsisam_server.inference.scheduler import ModelInfo, Models
     from wsisam_server.slides import OpenSlides, SlideInfo
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPrompt:
+    """A prompt that was checked, clipped to its slide, and given a field.
+
+    Attributes:
+        request: what was asked.
+        model: that answers it.
+        job: what the engine is asked: the prompt in its field.
+        is_first: whether the field was chosen for a first prompt on an object, so that another one may be as good.
+        refinement: how far the border is refined; None for not at all.
+    """
+
+    request: Request
+    model: ModelInfo
+    job: Job
+    is_first: bool = False
+    refinement: ResolvedRefinement | None = None
+
+    @property
+    def field(self) -> FieldPair:
+        """The windows that the model reads."""
+        return self.job.field
+
+    def moved(self, field: FieldPair) -> PlannedPrompt:
+        """The same prompt in another field."""
+        return replace(self, job=replace(self.job, field=field))
 
 
 class Planner:
@@ -41,89 +68,93 @@ class Planner:
         request: Request,
         *,
         chosen: Callable[[FieldPair], None],
-        draft: Planned | None = None,
+        provisional: PlannedPrompt | None = None,
         field: FieldPair | None = None,
         can_ask: bool = False,
-    ) -> Planned:
+    ) -> PlannedPrompt:
         """Plans a prompt: checks it, clips it to its slide, chooses its field.
 
         Args:
             request: what is asked.
-            chosen: told the field: at once, and again where embeddings that exist make another one better.
-            draft: what `draft` said of this request. It counts while its model is the one that is asked.
-            field: one in which it is to be answered; see `draft`.
+            chosen: called with the field, and again where existing embeddings make another one better.
+            provisional: from `provisional_plan`. It counts while its model is the one that is asked.
+            field: one in which it is to be answered; see `provisional_plan`.
             can_ask: whether the caller can be asked for pixels while the prompt is answered.
 
         Raises:
             WsiSamServerError: what is wrong with the request, its slide or its model.
         """
-        if draft is None or draft.model != self._models.info(request.model):
-            draft = self.draft(request, field)
-        chosen(draft.field)
-        goal = self._goal(request, can_ask=can_ask)
+        if provisional is None or provisional.model != self._models.info(request.model):
+            provisional = self.provisional_plan(request, field)
+        chosen(provisional.field)
+        refinement = self._refinement(request, can_ask=can_ask)
         # Also where all is cached: what a file showed that is no longer there is not answered.
-        await asyncio.wrap_future(self._slides.checking(request.slide_id, request.owner))
-        planned = draft.moved(await self._first_field(draft)) if draft.is_first else draft
+        await asyncio.wrap_future(self._slides.checking(request.slide_id, request.principal))
+        planned = provisional.moved(await self._first_field(provisional)) if provisional.is_first else provisional
         chosen(planned.field)
-        return replace(planned, goal=goal)
+        return replace(planned, refinement=refinement)
 
-    def draft(self, request: Request, field: FieldPair | None = None) -> Planned:
-        """What of a plan follows from numbers alone. From any thread; it neither waits nor looks at embeddings.
+    def provisional_plan(self, request: Request, field: FieldPair | None = None) -> PlannedPrompt:
+        """The plan before embeddings are considered. From any thread; it does not wait.
 
         Args:
             request: what is asked.
-            field: one in which it is to be answered; None to choose. Chosen anew where it is of another model's size.
+            field: one in which it is to be answered; None to choose. Chosen again where it is of another model's size.
 
         Raises:
             WsiSamServerError: UNKNOWN_MODEL, MODEL_UNAVAILABLE or UNKNOWN_SLIDE_ID; what is wrong with the prompt.
         """
         model, slide = self._models.info(request.model), self._slides.info(request.slide_id)
         prompt = checked(request.prompt, slide.size, self._limits.points_per_prompt)
-        kept = field or self._kept(request, prompt, slide)
-        fits = kept is not None and kept.high.size == model.image_size
+        previous = field or self._previous_field(request, prompt, slide)
+        fits = previous is not None and previous.high.size == model.image_size
         job = Job(
             slide_id=slide.content_key,
             read=self._slides.reader(request.slide_id),
-            field=kept if kept is not None and fits else self._chosen(request, prompt, model, slide),
+            field=previous if previous is not None and fits else self._chosen(request, prompt, model, slide),
             prompt=prompt,
             mask=None,
             interactive=request.interactive,
-            owner=request.owner,
+            principal=request.principal,
             is_lasting=self._slides.pushed(request.slide_id) is None,
         )
-        moves_on = kept is None and request.kept is not None
-        return Planned(request, model, job, is_first=not fits and not moves_on and request.choice is None)
+        moves_on = previous is None and request.previous_field is not None
+        return PlannedPrompt(request, model, job, is_first=not fits and not moves_on and request.choice is None)
 
-    def _kept(self, request: Request, prompt: SlidePrompt, slide: SlideInfo) -> FieldPair | None:
-        """The field of the object's earlier prompts, if this one goes on in it."""
-        if request.choice is not None or request.kept is None or not keeps(request.kept, prompt, slide.size):
+    def _previous_field(self, request: Request, prompt: SlidePrompt, slide: SlideInfo) -> FieldPair | None:
+        """The field of the object's earlier prompts, if this one stays in it."""
+        if (
+            request.choice is not None
+            or request.previous_field is None
+            or not keeps(request.previous_field, prompt, slide.size)
+        ):
             return None
-        return request.kept
+        return request.previous_field
 
     def _chosen(self, request: Request, prompt: SlidePrompt, model: ModelInfo, slide: SlideInfo) -> FieldPair:
         mpp = slide.pixel_size(request.mpp).mpp
         return plan(prompt, slide.size, model.image_size, mpp=mpp, viewport=request.viewport, choice=request.choice)
 
-    async def _first_field(self, draft: Planned) -> FieldPair:
+    async def _first_field(self, provisional: PlannedPrompt) -> FieldPair:
         """The field for the first prompt on an object: the planned one, or one that is encoded already and as good.
 
         A click takes the field of the lattice in whose middle half it lies if that was prefetched, or lies on the disk
         and the planned one does not. A model that is not loaded is not asked.
         """
-        request, job = draft.request, draft.job
+        request, job = provisional.request, provisional.job
         other = shared(job.prompt, job.field, self._slides.info(request.slide_id).size)
         if other is None or job.field in request.prefetched:
             return job.field
         if other in request.prefetched:
             return other
-        if job.is_lasting and self._models.device.has_store and draft.model.name in self._models.loaded():
-            async with self._models.lease(draft.model) as engine:
+        if job.is_lasting and self._models.device.has_store and provisional.model.name in self._models.loaded():
+            async with self._models.lease(provisional.model) as engine:
                 for field in (job.field, other):
                     if not await engine.to_encode(replace(job, field=field)):
                         return field
         return job.field
 
-    def _goal(self, request: Request, *, can_ask: bool) -> Goal | None:
+    def _refinement(self, request: Request, *, can_ask: bool) -> ResolvedRefinement | None:
         """How far the border is refined; None where that is not asked for.
 
         Raises:
@@ -132,7 +163,7 @@ class Planner:
         if request.refinement is None:
             return None
         try:
-            goal = request.refinement.goal(request.viewport, self._limits.refinement_windows)
+            refinement = request.refinement.resolve(request.viewport, self._limits.refinement_windows)
         except ValueError as error:
             raise WsiSamServerError(Reason.INVALID_FIELD, field="refine.max_windows", problem=str(error)) from error
         if not can_ask and self._slides.pushed(request.slide_id) is not None:
@@ -142,4 +173,4 @@ class Planner:
                 field="refine",
                 problem="on a slide in pixel mode, borders are refined on an Interact stream only",
             )
-        return goal
+        return refinement

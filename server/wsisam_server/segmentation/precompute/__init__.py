@@ -1,10 +1,16 @@
 """Precompute room: encodes a slide's windows before anybody asks, into the embeddings' store on the disk.
 
-What flows in: an open slide, a model and where prompts will be: boxes, tissue, or anywhere. What flows out: entries of
+In: an open slide, a model and where prompts will be: boxes, tissue, or anywhere. Out: entries of
 the store, which every server that uses it then finds. It must never know of messages or sessions, nor answer a prompt.
 """
 
-from wsisam_server.segmentation.precompute.fields import for_boxes, over
-from wsisam_server.segmentation.precompute.plan import Done, Plan, Work, planned
+from wsisam_server.segmentation.precompute.plan import (
+    Precompute,
+    PrecomputePlan,
+    PrecomputeResult,
+    fields_of_boxes,
+    fields_over,
+    planned,
+)
 
-__all__ = ["Done", "Plan", "Work", "for_boxes", "over", "planned"]
+__all__ = ["Precompute", "PrecomputePlan", "PrecomputeResult", "fields_of_boxes", "fields_over", "planned"]

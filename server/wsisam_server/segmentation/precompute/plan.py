@@ -1,4 +1,4 @@
-"""How much there is to do, and doing it."""
+"""Precompute: which windows have no stored embedding, what that costs, and encoding them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
+from wsisam_server.core.errors import WsiSamServerError
+from wsisam_server.core.prompt import SlidePrompt
 from wsisam_server.inference.scheduler import ModelInfo
-from wsisam_server.slides import DamagedPlaceError
+from wsisam_server.segmentation.fields import checked
+from wsisam_server.segmentation.fields import plan as plan_field
+from wsisam_server.slides import DamagedRegionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,11 +25,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_model import Role, WsiSam
-    from wsisam_server.core.geometry import FieldPair, Window
+    from wsisam_server.core.geometry import Box, FieldPair, Window
     from wsisam_server.inference.scheduler import StoredFeatures
-    from wsisam_server.slides import Slide
+    from wsisam_server.segmentation.fields import Lattice
+    from wsisam_server.slides import Slide, SlideInfo
+    from wsisam_server.slides.tissue import Tissue
 
-    _Read = tuple[Window, Role, NDArray[np.uint8] | DamagedPlaceError | None]
+    _Read = tuple[Window, Role, NDArray[np.uint8] | DamagedRegionError | None]
 
 READERS: Final = 4
 """Threads that read the slide and the store; as many reads run ahead of the model."""
@@ -38,8 +44,8 @@ MOST_TRIALS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What there is to do.
+class PrecomputePlan:
+    """The windows of a precompute run.
 
     Attributes:
         windows: all that prompts will need, each once in a role, field by field, the finest first, row by row.
@@ -55,8 +61,8 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What was done.
+class PrecomputeResult:
+    """The result of a precompute run.
 
     Attributes:
         encoded: windows that were encoded: the missing ones, and those that were damaged in the store.
@@ -68,8 +74,8 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """Whose windows are encoded, and where they go.
+class Precompute:
+    """Encodes windows of one slide into the store.
 
     Attributes:
         slide: open.
@@ -81,7 +87,7 @@ class Work:
     model: WsiSam
     stored: StoredFeatures
 
-    def seconds(self, plan: Plan) -> float:
+    def seconds(self, plan: PrecomputePlan) -> float:
         """About what the missing windows of a plan take; tried with one of each role."""
         counts = Counter(role for _, role in plan.missing)
         return sum(count * self._seconds(role) for role, count in counts.items())
@@ -97,7 +103,7 @@ class Work:
             spent.append(time.perf_counter() - started)
         return min(spent)
 
-    def run(self, plan: Plan, progress: Callable[[int, int], None]) -> Done:
+    def run(self, plan: PrecomputePlan, progress: Callable[[int, int], None]) -> PrecomputeResult:
         """Encodes what is not in the store; what is there is read, proved and counts as used.
 
         Can be interrupted at any time: what was written is not encoded again. Where the slide is damaged, windows are
@@ -105,11 +111,11 @@ class Work:
 
         Args:
             plan: from `planned`.
-            progress: hears how many of how many windows are done.
+            progress: is called with how many of how many windows are done.
 
         Raises:
             OSError: the store cannot be written.
-            WsiSamServerError: of the slide. DamagedPlaceError where none of its windows could be read.
+            WsiSamServerError: of the slide. DamagedRegionError where none of its windows could be read.
         """
         encoded = 0
         unreadable: list[Window] = []
@@ -120,7 +126,7 @@ class Work:
                 progress(done, len(plan.windows))
                 if pixels is None:
                     continue
-                if isinstance(pixels, DamagedPlaceError):
+                if isinstance(pixels, DamagedRegionError):
                     unreadable.append(window)
                     if len(unreadable) == len(plan.windows):
                         raise pixels
@@ -134,7 +140,7 @@ class Work:
             for write in unwritten:
                 write.result()
         progress(len(plan.windows), len(plan.windows))
-        return Done(encoded, unreadable)
+        return PrecomputeResult(encoded, unreadable)
 
     def _read(self, windows: Sequence[tuple[Window, Role]]) -> Iterator[_Read]:
         """Windows in their order with their pixels: None for those in the store, the error for damaged ones."""
@@ -144,7 +150,7 @@ class Work:
                 return window, role, None
             try:
                 return window, role, self.slide.read(window)
-            except DamagedPlaceError as error:
+            except DamagedRegionError as error:
                 return window, role, error
 
         readers = ThreadPoolExecutor(READERS, "wsisam-reader")
@@ -160,8 +166,8 @@ class Work:
             readers.shutdown(wait=True, cancel_futures=True)
 
 
-def planned(work: Work, fields: Iterable[FieldPair], *, most_bytes: int | None = None) -> Plan:
-    """What is needed of these fields, and what of it is missing. Looks at the disk.
+def planned(work: Precompute, fields: Iterable[FieldPair], *, most_bytes: int | None = None) -> PrecomputePlan:
+    """The windows of these fields, and those that are missing. Reads the disk.
 
     Args:
         work: whose windows.
@@ -183,4 +189,33 @@ def planned(work: Work, fields: Iterable[FieldPair], *, most_bytes: int | None =
             break
         windows |= more
     missing = [part for part in windows if not work.stored.has(work.slide.info.content_key, *part)]
-    return Plan(list(windows), missing, sum(windows.values()), sum(windows[part] for part in missing))
+    return PrecomputePlan(list(windows), missing, sum(windows.values()), sum(windows[part] for part in missing))
+
+
+def fields_of_boxes(boxes: Iterable[Box], info: SlideInfo, image_size: int) -> tuple[list[FieldPair], int]:
+    """The fields in which a server answers boxes.
+
+    Returns:
+        Each field once, and how many boxes were left out because they lie outside the slide.
+    """
+    found: dict[FieldPair, None] = {}
+    outside = 0
+    for box in boxes:
+        try:
+            prompt = checked(SlidePrompt(box=box), info.size, max_points=0)
+        except WsiSamServerError:
+            outside += 1
+            continue
+        found[plan_field(prompt, info.size, image_size, mpp=info.mpp)] = None
+    return list(found), outside
+
+
+def fields_over(lattice: Lattice, tissue: Tissue | None = None) -> list[FieldPair]:
+    """The fields that take first clicks on tissue, or anywhere on the slide; each once, row by row."""
+    # A place takes the clicks that are nearer to it than to its neighbours.
+    columns, rows = (
+        (np.arange(count + 1, dtype=np.float64) - 0.5) * lattice.step for count in (lattice.columns, lattice.rows)
+    )
+    wanted = np.ones((lattice.rows, lattice.columns), bool) if tissue is None else tissue.touches(columns, rows)
+    places = ((int(column), int(row)) for row, column in np.argwhere(wanted))
+    return list(dict.fromkeys(lattice.field(*place) for place in places))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 
-from wsisam_server.core.answers import Counts, Fate
+from wsisam_server.core.answers import ClickStatus, Counts
 from wsisam_server.core.shapes import STEP_PX, polygonal
-from wsisam_server.segmentation.proposals.wanted import AGREEMENT_IOU, INSIDE_SHARE, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,10 +18,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_server.core.geometry import Point, Window
-    from wsisam_server.core.requests import Wanted
+    from wsisam_server.core.requests import ProposalFilter
 
 STABILITY_STEP = 1.0
 """How far the threshold of the logits is moved, up and down."""
+
+AGREEMENT_IOU = 0.6
+"""From where on two outlines are said to show the same object."""
+
+INSIDE_SHARE = 0.5
+"""Share of its area that a proposal must have in the region."""
+
+OTHER_KIND = 2.0
+"""An existing object that is smaller than min_size by more than this factor, or larger than max_size, is a thing of
+another kind (the nuclei of a wanted gland, the tissue about it), which proposals may overlap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +94,13 @@ def stability(logits: NDArray[np.float32], window: Window, part: shapely.Polygon
 
 
 def judge(
-    found: Sequence[Found], wanted: Wanted, region: shapely.MultiPolygon, existing: shapely.STRtree
+    found: Sequence[Found], proposal_filter: ProposalFilter, region: shapely.MultiPolygon, existing: shapely.STRtree
 ) -> tuple[list[Candidate], Counts]:
     """Chooses what is good enough of one window.
 
     Args:
         found: one for each of the window's clicks.
-        wanted: sizes in level-0 pixels.
+        proposal_filter: sizes in level-0 pixels.
         region: prepared.
         existing: objects that no proposal may take the place of.
 
@@ -100,15 +110,20 @@ def judge(
     agreements = _agreements(found)
     candidates, counts = [], Counts()
     for number, one in enumerate(found):
-        fate = _fate(one, agreements[number], wanted, existing)
-        if fate is None and one.part is not None:
+        status = _rejected(one, agreements[number], proposal_filter, existing)
+        if status is None and one.part is not None:
             shape = inside(one.part, region)
             if shape.area >= INSIDE_SHARE * one.part.area:
                 rank = one.score * one.stability * agreements[number]
                 candidates.append(Candidate(number, one.part, shape, agreements[number], rank))
                 continue
-        counts[fate or Fate.OUTSIDE] += 1
+        counts[status or ClickStatus.OUTSIDE] += 1
     return candidates, counts
+
+
+def size_of(area: float) -> float:
+    """The diameter of the circle of an area."""
+    return 2 * math.sqrt(area / math.pi)
 
 
 def inside(part: shapely.Polygon, region: shapely.MultiPolygon) -> shapely.MultiPolygon:
@@ -124,21 +139,27 @@ def overlap(first: shapely.Polygon, second: NDArray[np.object_]) -> NDArray[np.f
     return common / np.minimum(first.area, shapely.area(second))
 
 
-def _fate(one: Found, agreement: float, wanted: Wanted, existing: shapely.STRtree) -> Fate | None:
+def _rejected(
+    one: Found, agreement: float, proposal_filter: ProposalFilter, existing: shapely.STRtree
+) -> ClickStatus | None:
     """Why an outline is no candidate; None where only the region can say."""
     if one.part is None:
-        return Fate.NOTHING
+        return ClickStatus.NOTHING
     if one.cut:
-        return Fate.CUT
+        return ClickStatus.CUT
     size = size_of(one.part.area)
-    if size < wanted.min_size:
-        return Fate.TOO_SMALL
-    if size > wanted.max_size:
-        return Fate.TOO_LARGE
-    if one.score < wanted.min_score or one.stability < wanted.min_stability or agreement < wanted.min_agreement:
-        return Fate.WEAK
+    if size < proposal_filter.min_size:
+        return ClickStatus.TOO_SMALL
+    if size > proposal_filter.max_size:
+        return ClickStatus.TOO_LARGE
+    if (
+        one.score < proposal_filter.min_score
+        or one.stability < proposal_filter.min_stability
+        or agreement < proposal_filter.min_agreement
+    ):
+        return ClickStatus.WEAK
     others = existing.geometries[existing.query(one.part, predicate="intersects")]
-    return Fate.EXISTING if (overlap(one.part, others) > wanted.max_overlap).any() else None
+    return ClickStatus.EXISTING if (overlap(one.part, others) > proposal_filter.max_overlap).any() else None
 
 
 def _agreements(found: Sequence[Found]) -> list[float]:

@@ -37,43 +37,42 @@ _ROWS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Fused:
+class Mosaic:
     """A mosaic.
 
     Attributes:
         logits: float32 [n, n] over the window.
         window: part of the coarse field, in whole coarse cells: all of the object, and as far about it as the border
             could have moved.
-        distrusted: how many fine answers were left out, by scale.
+        rejected: how many fine answers were rejected, by level.
     """
 
     logits: NDArray[np.float32]
     window: Window
-    distrusted: tuple[int, ...]
+    rejected: tuple[int, ...]
 
 
-def fuse(
-    logits: NDArray[np.float32], window: Window, scales: Sequence[Sequence[tuple[Window, NDArray[np.float32]]]]
-) -> Fused:
+def build_mosaic(
+    logits: NDArray[np.float32], window: Window, levels: Sequence[Sequence[tuple[Window, NDArray[np.float32]]]]
+) -> Mosaic:
     """Merges fine answers into the coarse one, within a band about its border.
 
-    The coarse answer and the first finer scale have one vote each, every further scale has `DECAY` of the vote before;
-    where a scale has no answer to trust, its vote is the coarse answer, too. Averaging looks at several magnifications
-    is what helps on tissue: the finest alone, which sees the least of the object, does not
-    (`benchmarks/large_objects.md`).
+    The coarse answer and the first finer level have one vote each. Every further level has `DECAY` of the vote before.
+    Where a level has no accepted answer, its vote is the coarse answer, too. On tissue, it helps to average several
+    magnifications. The finest alone, which sees the least of the object, does not help (`benchmarks/large_objects.md`).
 
-    Each fine answer's weight falls smoothly to 0 at its window's edges; where all weights of a scale together are
+    Each fine answer's weight falls smoothly to 0 at its window's edges; where all weights of a level together are
     small, and towards the band's edge, the coarse logits take over. So nothing changes abruptly anywhere, and no part
     of the zero level can follow a window's edge.
 
     Args:
         logits: [n, n], the coarse answer; positive somewhere.
         window: its field.
-        scales: the coarsest first; of each, windows and their logits [n, n].
+        levels: the coarsest first; of each, windows and their logits [n, n].
     """
     trusted = [
         [(part, values) for part, values in answers if _agrees(read_over(logits, window, part), values)]
-        for answers in scales
+        for answers in levels
     ]
     region = _region(logits, window)
     finest = next((answers[0][0] for answers in reversed(trusted) if answers), window)
@@ -85,20 +84,20 @@ def fuse(
         some = ys[start : start + _ROWS]
         coarse = read(logits, window, xs, some)
         result[start : start + _ROWS] = coarse + _moved(coarse, trusted, xs, some) * read(band, window, xs, some)
-    left_out = tuple(len(given) - len(kept) for given, kept in zip(scales, trusted, strict=True))
-    return Fused(result, region, left_out)
+    left_out = tuple(len(given) - len(kept) for given, kept in zip(levels, trusted, strict=True))
+    return Mosaic(result, region, left_out)
 
 
 def _moved(
     coarse: NDArray[np.float32],
-    scales: Sequence[Sequence[tuple[Window, NDArray[np.float32]]]],
+    levels: Sequence[Sequence[tuple[Window, NDArray[np.float32]]]],
     xs: NDArray[np.float64],
     ys: NDArray[np.float64],
 ) -> NDArray[np.float32]:
     """How far all votes together move the coarse logits at the places, [m, n]."""
-    votes = [DECAY**number for number in range(len(scales))]
+    votes = [DECAY**number for number in range(len(levels))]
     moved = np.zeros_like(coarse)
-    for vote, answers in zip(votes, scales, strict=True):
+    for vote, answers in zip(votes, levels, strict=True):
         if answers:
             moved += vote * _difference(coarse, answers, xs, ys)
     moved /= 1 + sum(votes)

@@ -26,7 +26,7 @@ SPREAD: Final = 0.7
 """Each further point is as deep, and as far from the earlier ones, as can be; this share of the distance counts."""
 
 
-def question(logits: NDArray[np.float32], window: Window, fine: Window) -> SlidePrompt | None:
+def refinement_prompt(logits: NDArray[np.float32], window: Window, fine: Window) -> SlidePrompt | None:
     """Asks about the part of a coarse answer that a finer window sees: its box, and points deep inside and outside.
 
     Not with the coarse answer as a mask: of the ways that were tried this was the best

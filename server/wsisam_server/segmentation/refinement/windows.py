@@ -15,7 +15,7 @@ from wsisam_server.segmentation.refinement.resampling import centers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from wsisam_server.core.requests import Goal
+    from wsisam_server.core.requests import ResolvedRefinement
 
 
 STRIDE: Final = 0.5
@@ -31,47 +31,49 @@ windows, and a mosaic over the whole field, the worst case, 4,096 cells a side."
 
 
 @dataclass(frozen=True, slots=True)
-class Rings:
+class BorderWindows:
     """The windows along a border.
 
     Attributes:
-        scales: a ring for each, the coarsest first, each half as coarse as the one before; its windows row by row from
-            the top, as the slide's tiles lie.
-        limited: whether the finest is coarser than was asked for, because that would have needed more windows.
+        levels: of each level its windows, row by row from the top, as the slide's tiles lie. The coarsest level is
+            first, and each has half the downsample of the one before.
+        truncated: whether the finest is coarser than was asked for, because that would have needed more windows.
     """
 
-    scales: tuple[tuple[FieldPair, ...], ...]
-    limited: bool
+    levels: tuple[tuple[FieldPair, ...], ...]
+    truncated: bool
 
 
-def rings(logits: NDArray[np.float32], window: Window, slide: SlideSize, goal: Goal) -> Rings:
+def border_windows(
+    logits: NDArray[np.float32], window: Window, slide: SlideSize, refinement: ResolvedRefinement
+) -> BorderWindows:
     """Plans rings about an answer's border, as fine as the bound allows.
 
-    Scales are the coarse one halved up to `MAX_OCTAVES` times, so that windows lie on the planner's grid of scales;
-    they lie on a grid of half windows that starts at the slide's corner, so that neighbours and repeated prompts share
-    them. On the slide's border they move inwards, as all fields do.
+    Each level has half the downsample of the one before, up to `MAX_OCTAVES` times. So its windows lie on the planner's
+    grid of scales. They also lie on a grid of half windows from the slide's corner, so that neighbours and repeated
+    prompts share them. On the slide's border they move inwards, as all fields do.
 
     Args:
         logits: [n, n] over the window.
         window: the coarse field's.
         slide: the slide's size.
-        goal: how fine, and in how many windows.
+        refinement: how fine, and in how many windows.
 
     Returns:
         None of them where the answer has no border on the slide, or is fine enough as it is.
     """
     cell = window.extent / logits.shape[0]
-    wanted = min(max(round(math.log2(cell / goal.downsample)), 0), MAX_OCTAVES)
+    wanted = min(max(round(math.log2(cell / refinement.downsample)), 0), MAX_OCTAVES)
     xs, ys = _border(logits, window, slide)
-    scales: list[tuple[FieldPair, ...]] = []
-    left = goal.max_windows
+    levels: list[tuple[FieldPair, ...]] = []
+    left = refinement.max_windows
     for octaves in range(1, wanted + 1):
         fields = _along(xs, ys, window.downsample / 2**octaves, window.size, slide)
         left -= len(fields)
         if left < 0 or not fields:
             break
-        scales.append(fields)
-    return Rings(tuple(scales), limited=left < 0)
+        levels.append(fields)
+    return BorderWindows(tuple(levels), truncated=left < 0)
 
 
 def _border(

@@ -1,4 +1,4 @@
-"""Which clicks of a survey lie on background: told window by window, from the pixels that are encoded if any do not."""
+"""Which clicks of a survey lie on background, window by window, by the pixels that are encoded if any do not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsisam_server.slides import DamagedPlaceError, background_filter, overview
+from wsisam_server.slides import DamagedRegionError, background_filter, overview
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wsisam_server.core.geometry import Point, Window
-    from wsisam_server.core.requests import Wanted
+    from wsisam_server.core.requests import ProposalFilter
     from wsisam_server.segmentation.proposals import Tile
     from wsisam_server.segmentation.segmenter.slides import BatchReader
     from wsisam_server.slides import BackgroundFilter
@@ -31,7 +31,7 @@ class WindowContent:
     """What a window shows.
 
     Attributes:
-        pixels: of the window, so that it is not read again; none where it was not looked at.
+        pixels: of the window, so that it is not read again; none where it was not read.
         on_background: clicks about which there is no tissue.
     """
 
@@ -40,25 +40,25 @@ class WindowContent:
 
 
 class ClickFilter:
-    """Looks at the windows of one survey, behind all for whom somebody waits.
+    """Filters the clicks of one survey, at batch priority.
 
     What it says of a click follows from the slide, the sizes and the click's own window: in every region the same.
 
     Args:
         reader: of the slide.
-        wanted: sizes in level-0 pixels.
+        proposal_filter: sizes in level-0 pixels.
     """
 
-    def __init__(self, reader: BatchReader, wanted: Wanted) -> None:
+    def __init__(self, reader: BatchReader, proposal_filter: ProposalFilter) -> None:
         self._reader = reader
-        self._wanted = wanted
+        self._proposal_filter = proposal_filter
         self._filter: BackgroundFilter | None = None
 
     async def begin(self) -> None:
-        """Looks over the slide, once and before the first window, to know what its background is like.
+        """Samples the slide once, before the first window, to learn its background.
 
-        Where background cannot be told from tissue, no click is left out. Nor is one on a slide in pixel mode, whose
-        pixels are not asked for only to look.
+        Where background cannot be distinguished from tissue, all clicks are asked. The same holds in pixel mode, where
+        pixels are not requested for this alone.
 
         Raises:
             WsiSamServerError: UNKNOWN_SLIDE_ID; SHUTTING_DOWN.
@@ -70,27 +70,27 @@ class ClickFilter:
             patches += await self._reader.run(partial(_readable, row))
         self._filter = await asyncio.to_thread(background_filter, patches)
         if self._filter is None:
-            _log.info("background cannot be told from tissue on a slide; all clicks are asked")
+            _log.info("background cannot be distinguished from tissue on a slide; all clicks are asked")
 
     async def content(self, tile: Tile) -> WindowContent:
-        """Looks at a window.
+        """Reads a window, and filters its clicks.
 
         An object with a click inside, a tubule about its lumen for one, has tissue within half its size. A window shows
         that much about its clicks. Where there is none, the model would find objects, too.
 
         Raises:
-            DamagedPlaceError: the slide cannot be read there.
+            DamagedRegionError: the slide cannot be read there.
             WsiSamServerError: UNKNOWN_SLIDE_ID; SLIDE_UNREADABLE; SHUTTING_DOWN.
         """
-        tells = self._filter
-        if tells is None:
+        background_filter = self._filter
+        if background_filter is None:
             return WindowContent()
 
         def seen(read: Callable[[Window], NDArray[np.uint8]]) -> WindowContent:
             pixels = read(tile.window)
-            tissue = tells.tissue_in(tile.window, pixels, self._wanted.min_size)
+            tissue = background_filter.tissue_in(tile.window, pixels, self._proposal_filter.min_size)
             xs, ys = np.array([(click.x, click.y) for click in tile.clicks]).T
-            near = tissue.near(xs, ys, self._wanted.max_size / 2).tolist()
+            near = tissue.near(xs, ys, self._proposal_filter.max_size / 2).tolist()
             background = frozenset(click for click, is_near in zip(tile.clicks, near, strict=True) if not is_near)
             return WindowContent({tile.window: pixels}, background)
 
@@ -103,6 +103,6 @@ def _readable(windows: Iterable[Window], read: Callable[[Window], NDArray[np.uin
     for window in windows:
         try:
             found.append(read(window))
-        except DamagedPlaceError:
+        except DamagedRegionError:
             continue
     return found

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from wsisam_server.core.pixels import PixelWindow
     from wsisam_server.core.requests import Request
-    from wsisam_server.segmentation.planning import Planned
+    from wsisam_server.segmentation.planning import PlannedPrompt
     from wsisam_server.segmentation.segmenter.segmenter import Segmenter
 
 ITEMS_AT_ONCE: Final = 50
 PAUSE: Final = 0.003
-"""Seconds after so many items, which take about as long: the loop that answers everybody has its turn then."""
+"""Seconds of sleep after so many items, which take about as long: so the event loop can serve others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +28,18 @@ class BatchItem:
 
     Attributes:
         request: what is asked; or why it is no request.
-        draft: its plan; None where it cannot be planned, which is its error when it is asked.
+        provisional: its plan; None where it cannot be planned, which is its error when it is asked.
     """
 
     request: Request | WsiSamServerError
-    draft: Planned | None = None
+    provisional: PlannedPrompt | None = None
 
     @property
     def place(self) -> tuple[float, float, float]:
         """Before which others it is best answered."""
-        if self.draft is None:
+        if self.provisional is None:
             return 0, 0, 0
-        high = self.draft.field.high
+        high = self.provisional.field.high
         return high.downsample, high.y, high.x
 
 
@@ -82,7 +82,7 @@ class Batch:
 
     def pixel_windows(self, segmenter: Segmenter) -> set[PixelWindow]:
         """What the prompts read on a slide in pixel mode. Those that cannot be planned need none."""
-        drafts = [item.draft for item in self._items if item is not None and item.draft is not None]
+        drafts = [item.provisional for item in self._items if item is not None and item.provisional is not None]
         return set().union(*map(segmenter.pixel_windows, drafts))
 
     def take(self, number: int) -> BatchItem:
@@ -98,6 +98,6 @@ def _item(segmenter: Segmenter, wanted: Callable[[int], Request], number: int) -
     except WsiSamServerError as error:
         return BatchItem(error)
     try:
-        return BatchItem(request, segmenter.draft(request))
+        return BatchItem(request, segmenter.provisional_plan(request))
     except WsiSamServerError:
         return BatchItem(request)

@@ -11,15 +11,15 @@ from wsisam_server.segmentation.outlines import outline
 
 if TYPE_CHECKING:
     from wsisam_server.inference.scheduler import Answer
-    from wsisam_server.segmentation.planning import Planned
+    from wsisam_server.segmentation.planning import PlannedPrompt
     from wsisam_server.segmentation.segmenter.refining import Refined
     from wsisam_server.slides import SlideInfo
 
-DUST_CELLS: Final = 4
-"""Parts and holes of fewer mask cells are left out unless the caller says otherwise: dust."""
+MIN_COMPONENT_CELLS: Final = 4
+"""Parts and holes of fewer mask cells are removed unless the caller says otherwise."""
 
 
-def outcome_of(planned: Planned, answer: Answer, border: Refined, slide: SlideInfo, started: float) -> Outcome:
+def outcome_of(planned: PlannedPrompt, answer: Answer, border: Refined, slide: SlideInfo, started: float) -> Outcome:
     """Draws the outline. Blocks, for milliseconds.
 
     Args:
@@ -33,8 +33,8 @@ def outcome_of(planned: Planned, answer: Answer, border: Refined, slide: SlideIn
     unit = pixel_size.mpp or 1.0
     min_area = options.min_area
     if min_area is None:
-        min_area = DUST_CELLS * (unit * high.extent / answer.logits.shape[0]) ** 2
-    mosaic = border.fused
+        min_area = MIN_COMPONENT_CELLS * (unit * high.extent / answer.logits.shape[0]) ** 2
+    mosaic = border.mosaic
     logits, window = (answer.logits, high) if mosaic is None else (mosaic.logits, mosaic.window)
     made = outline(
         logits,
@@ -45,7 +45,7 @@ def outcome_of(planned: Planned, answer: Answer, border: Refined, slide: SlideIn
     )
     return Outcome(
         outline=made,
-        rings=encode(made.geometry),
+        encoded=encode(made.geometry),
         logits=answer.logits,
         score=answer.score,
         field=planned.field,
@@ -56,5 +56,5 @@ def outcome_of(planned: Planned, answer: Answer, border: Refined, slide: SlideIn
         times=answer.times + border.times,
         polygon_ms=(time.perf_counter() - started) * 1000,
         levels=border.levels,
-        limited=border.limited,
+        truncated=border.truncated,
     )

@@ -1,4 +1,4 @@
-"""The way of one prompt: have it planned, ask the model, draw the outline."""
+"""One prompt from request to outline: plan it, ask the model, draw the outline."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from wsisam_server.segmentation.planning import Planned, Planner
-from wsisam_server.segmentation.segmenter.observer import Observer, Observers
+from wsisam_server.segmentation.planning import PlannedPrompt, Planner
+from wsisam_server.segmentation.segmenter.listeners import (
+    ProgressListener,
+    PromptListener,
+    PromptListeners,
+    SilentListener,
+)
 from wsisam_server.segmentation.segmenter.outcome import outcome_of
 from wsisam_server.segmentation.segmenter.predicting import Predictor
-from wsisam_server.segmentation.segmenter.prefetch import Prefetched, Prefetching
+from wsisam_server.segmentation.segmenter.prefetching import FieldPrefetcher, PrefetchCounts
 from wsisam_server.segmentation.segmenter.slides import BatchReader, SlideOpener
-from wsisam_server.segmentation.segmenter.watcher import NoPixels, Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,80 +31,82 @@ if TYPE_CHECKING:
     from wsisam_server.core.pixels import Encoding, PixelWindow
     from wsisam_server.core.requests import Request
     from wsisam_server.core.settings import Limits
-    from wsisam_server.inference.scheduler import Listed, ModelInfo, Models
+    from wsisam_server.inference.scheduler import ModelInfo, Models, ModelStatus
     from wsisam_server.slides import OpenSlides, SlideInfo
 
 
 class Segmenter:
-    """Answers prompts: `segment`. The rest is what its callers need to ask, each a line for the part that knows.
+    """Answers prompts: `segment`. All other methods delegate to the part that knows.
 
     Args:
         slides: the open slides.
         models: the models that may be asked.
         limits: bounds on a prompt.
-        observer: hears of every prompt that ended.
+        prompt_listener: is called for every prompt that ended.
     """
 
-    def __init__(self, slides: OpenSlides, models: Models, limits: Limits, observer: Observer | None = None) -> None:
+    def __init__(
+        self, slides: OpenSlides, models: Models, limits: Limits, prompt_listener: PromptListener | None = None
+    ) -> None:
         self._slides = slides
         self._models = models
-        self._observer = observer or Observers()
+        self._prompt_listener = prompt_listener or PromptListeners()
         self._blocking = ThreadPoolExecutor(max_workers=2, thread_name_prefix="wsisam-outline")
         self._opener = SlideOpener(slides, limits)
         self._planner = Planner(slides, models, limits)
         self._predictor = Predictor(slides, models, self._blocking)
-        self._prefetching = Prefetching(slides, models, limits.prefetched_fields)
+        self._prefetching = FieldPrefetcher(slides, models, limits.prefetched_fields)
 
     async def segment(
         self,
         request: Request,
-        watcher: Watcher | None = None,
+        listener: ProgressListener | None = None,
         field: FieldPair | None = None,
         *,
-        draft: Planned | None = None,
+        provisional: PlannedPrompt | None = None,
         preloaded: Mapping[Window, NDArray[np.uint8]] | None = None,
     ) -> Outcome:
         """Answers one prompt.
 
         Args:
             request: the prompt.
-            watcher: hears of waits; without one, missing pixels are an error.
-            field: in which it is to be answered, such as that of an earlier answer; None to choose. Chosen anew
+            listener: is called when the prompt has to wait. Without one, missing pixels are an error.
+            field: in which it is to be answered, such as that of an earlier answer; None to choose. Chosen again
                 if the model was replaced by one of another image size.
-            draft: what `draft` said of this request.
+            provisional: the provisional plan of this request.
             preloaded: windows of the slide that were read already.
 
         Raises:
             WsiSamServerError: of the catalogue; PixelsNeededError without a watcher that waits for pixels.
         """
         started = time.perf_counter()
-        hears = watcher or NoPixels()
+        listener = listener or SilentListener()
         try:
             planned = await self._planner.plan(
-                request, chosen=hears.planned, draft=draft, field=field, can_ask=hears.can_ask
+                request, chosen=listener.planned, provisional=provisional, field=field, can_ask=listener.can_ask
             )
             self._prefetching.count(planned)
-            outcome = await self._segment(planned, hears, preloaded or {})
+            outcome = await self._segment(planned, listener, preloaded or {})
         except BaseException as error:
-            self._observer.failed(request, error)
+            self._prompt_listener.failed(request, error)
             raise
-        self._observer.answered(request, outcome, time.perf_counter() - started)
+        self._prompt_listener.answered(request, outcome, time.perf_counter() - started)
         return outcome
 
     async def _segment(
-        self, planned: Planned, watcher: Watcher, preloaded: Mapping[Window, NDArray[np.uint8]]
+        self, planned: PlannedPrompt, listener: ProgressListener, preloaded: Mapping[Window, NDArray[np.uint8]]
     ) -> Outcome:
-        answer, border = await self._predictor.answer(planned, watcher, preloaded)
+        answer, border = await self._predictor.answer(planned, listener, preloaded)
         slide, started = self._slides.info(planned.request.slide_id), time.perf_counter()
         return await asyncio.get_running_loop().run_in_executor(
             self._blocking, outcome_of, planned, answer, border, slide, started
         )
 
-    def draft(self, request: Request) -> Planned:
-        """What of a prompt's plan follows from numbers alone; see `Planner.draft`."""
-        return self._planner.draft(request)
+    def provisional_plan(self, request: Request) -> PlannedPrompt:
+        """The plan before embeddings are considered; see `Planner.provisional_plan`."""
+        return self._planner.provisional_plan(request)
 
-    def pixel_windows(self, planned: Planned) -> set[PixelWindow]:
+    def pixel_windows(self, planned: PlannedPrompt) -> set[PixelWindow]:
         """The pixel windows that a prompt reads on a slide in pixel mode, held or not; none on another slide."""
         pushed = self._slides.pushed(planned.request.slide_id)
         if pushed is None:
@@ -122,20 +128,20 @@ class Segmenter:
         """
         return self._models.info(name)
 
-    def models_listed(self) -> list[Listed]:
+    def models_listed(self) -> list[ModelStatus]:
         """All models that may be asked, the default first."""
         return self._models.listed()
 
     # Slides
 
     def open_slide(
-        self, uri: str, pixels: tuple[SlideSize, float | None] | None, *, owner: str = ""
+        self, uri: str, pixels: tuple[SlideSize, float | None] | None, *, principal: str = ""
     ) -> tuple[str, SlideInfo, bool]:
         """As `opened`, for who has no event loop. Blocks."""
-        return self._opener.open(uri, pixels, owner)
+        return self._opener.open(uri, pixels, principal)
 
     async def opened(
-        self, uri: str, pixels: tuple[SlideSize, float | None] | None, *, owner: str = ""
+        self, uri: str, pixels: tuple[SlideSize, float | None] | None, *, principal: str = ""
     ) -> tuple[str, SlideInfo, bool]:
         """Opens a slide by reference, or in pixel mode when that fails and the client offers pixels.
 
@@ -145,7 +151,7 @@ class Segmenter:
         Args:
             uri: path or file: URI as the client sees it.
             pixels: size and microns per pixel of the client's image, when it can send pixels.
-            owner: who sends them.
+            principal: who sends them.
 
         Returns:
             The slide's id, its geometry, and whether the server reads the file itself.
@@ -154,7 +160,7 @@ class Segmenter:
             WsiSamServerError: SLIDE_NOT_FOUND, SLIDE_UNREADABLE or SLIDE_TOO_LARGE, without `pixels`;
                 SLIDE_UNAVAILABLE: for a drive that does not answer now, no slide is opened under another id.
         """
-        return await self._opener.opened(uri, pixels, owner)
+        return await self._opener.opened(uri, pixels, principal)
 
     def slide_info(self, slide_id: str) -> SlideInfo:
         """Geometry of an open slide.
@@ -163,6 +169,23 @@ class Segmenter:
             WsiSamServerError: UNKNOWN_SLIDE_ID.
         """
         return self._slides.info(slide_id)
+
+    def close_slide(self, slide_id: str, owner: str | None = None) -> bool:
+        """Frees a slide in pixel mode: its pixels, and what was encoded of them. Others are shared, and stay.
+
+        Args:
+            slide_id: any.
+            owner: who must have opened it; None for whoever did.
+
+        Returns:
+            Whether a slide was closed.
+        """
+        key = self._opener.close_slide(slide_id, owner)
+        if key is None:
+            return False
+        # Every engine's keys begin with what they are of.
+        self._models.device.cache.discard_where(lambda one: isinstance(one, tuple) and one[0] == key)
+        return True
 
     async def push(self, slide_id: str, window: PixelWindow, encoding: Encoding, data: bytes) -> None:
         """Takes pixels of a slide in pixel mode.
@@ -173,23 +196,23 @@ class Segmenter:
         """
         await self._opener.push(slide_id, window, encoding, data)
 
-    def batch_reader(self, slide_id: str, owner: str) -> BatchReader:
-        """Reads an open slide in an owner's turns, behind all for which somebody waits."""
-        return BatchReader(self._slides, self._models.device, slide_id, owner)
+    def batch_reader(self, slide_id: str, principal: str) -> BatchReader:
+        """Reads an open slide at batch priority."""
+        return BatchReader(self._slides, self._models.device, slide_id, principal)
 
     # Fields that are encoded before anybody asks
 
     def likely_fields(
         self, slide_id: str, model: ModelInfo, viewport: Viewport, mpp: float | None = None
     ) -> list[FieldPair]:
-        """Fields that clicks in a viewport will likely need; see `Prefetching.fields`."""
+        """Fields that clicks in a viewport will likely need; see `FieldPrefetcher.fields`."""
         return self._prefetching.fields(slide_id, model, viewport, mpp)
 
-    async def prefetch(self, slide_id: str, model: ModelInfo, field: FieldPair, owner: str) -> None:
-        """Has a field encoded when nothing more urgent waits; see `Prefetching.encode`."""
-        await self._prefetching.encode(slide_id, model, field, owner)
+    async def prefetch(self, slide_id: str, model: ModelInfo, field: FieldPair, principal: str) -> None:
+        """Has a field encoded when nothing more urgent waits; see `FieldPrefetcher.encode`."""
+        await self._prefetching.encode(slide_id, model, field, principal)
 
-    def prefetched(self) -> Prefetched:
+    def prefetched(self) -> PrefetchCounts:
         """How many fields were encoded ahead, and used. From any thread."""
         return self._prefetching.counts()
 

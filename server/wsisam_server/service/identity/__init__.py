@@ -1,11 +1,11 @@
-"""Identity room: who calls, how that is proved, and how fast each of them may send.
+"""Identity room: users, their tokens, and rate limits.
 
-What flows in: bearer tokens, and the file that holds their hashes. What flows out: users with a role and projects. It
+In: bearer tokens, and the file that holds their hashes. Out: users with a role and projects. It
 must never know of messages, of what a call does, or of annotations.
 """
 
 from wsisam_server.service.identity.keyring import Keyring
-from wsisam_server.service.identity.pace import Pace
+from wsisam_server.service.identity.rate_limiter import RateLimiter
 from wsisam_server.service.identity.tokens import Token, TokenError, TokenFile
 from wsisam_server.service.identity.user import EVERY_PROJECT, LOCAL, Role, User, current_user, set_user
 
@@ -13,7 +13,7 @@ __all__ = [
     "EVERY_PROJECT",
     "LOCAL",
     "Keyring",
-    "Pace",
+    "RateLimiter",
     "Role",
     "Token",
     "TokenError",

@@ -1,4 +1,4 @@
-"""The tokens as a running server knows them: always as the file has them now."""
+"""The tokens of a running server, always as the file has them now."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-Stamp = tuple[int, int, int, int]
+StatSignature = tuple[int, int, int, int]
 
 _UNREAD: Final = (0, 0, 0, 0)
-"""The stamp of no file: after a failure, whatever is there is read."""
+"""The signature of no file: after a failure, the file is read again."""
 
 _NOBODYS: Final = "0" * 64
 """Compared with when no token has the id, so that this takes as long as when one has."""
 
 
 class Keyring:
-    """Who has which token. Used from one event loop.
+    """Looks tokens up. Used from one event loop.
 
-    The file is looked at with each question and read when it was replaced; there is nothing to be told. Where there was
-    one and is none any more, or where it cannot be read, nobody is let in until it can.
+    Each lookup checks the file's stat signature, and reads a replaced file. Nobody needs to notify the server. If the
+    file disappears or cannot be read, nobody is admitted until it can.
 
     Args:
         path: the file of tokens; there need be none yet.
@@ -39,7 +39,7 @@ class Keyring:
 
     def __init__(self, path: Path) -> None:
         self._file = TokenFile(path)
-        self._stamp: Stamp | None = None
+        self._signature: StatSignature | None = None
         self._tokens: dict[str, Token] = {}
         self._trouble = ""
 
@@ -58,7 +58,7 @@ class Keyring:
         return token.user
 
     def check(self, token_id: str) -> None:
-        """Passes the id of a token that is still good.
+        """Passes the id of a valid token.
 
         Raises:
             WsiSamServerError: TOKEN_INVALID: it was revoked; TOKEN_EXPIRED; TOKENS_UNAVAILABLE.
@@ -71,7 +71,7 @@ class Keyring:
             raise WsiSamServerError(Reason.TOKEN_EXPIRED)
 
     def _look(self) -> None:
-        """Reads the file if it is another than the one that was read.
+        """Reads the file if it was replaced.
 
         A failure is never remembered: a file that is being replaced, or that a virus scanner holds, is whole the next
         time.
@@ -80,30 +80,30 @@ class Keyring:
             WsiSamServerError: TOKENS_UNAVAILABLE: it cannot be read, or there is none any more.
         """
         try:
-            stamp = self._found()
-            if stamp != self._stamp:
+            signature = self._found()
+            if signature != self._signature:
                 self._tokens = {token.id: token for token in self._file.read()}
-                self._stamp = stamp
+                self._signature = signature
         except (OSError, TokenError) as error:
-            # Nobody of the file before: whoever was revoked in the one that cannot be read must not come in.
-            self._tokens, self._stamp = {}, _UNREAD
+            # No tokens of the file before: one may be revoked in the file that cannot be read.
+            self._tokens, self._signature = {}, _UNREAD
             self._say(str(error))
             raise WsiSamServerError(Reason.TOKENS_UNAVAILABLE, private=str(error)) from error
         self._say("")
 
-    def _found(self) -> Stamp | None:
+    def _found(self) -> StatSignature | None:
         try:
             found = self._file.path.stat()
         except FileNotFoundError:
-            if self._stamp is not None:
+            if self._signature is not None:
                 raise
             return None  # no token was made yet
         return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
     def _say(self, trouble: str) -> None:
-        """Tells the administrator, once for each trouble: calls are many."""
+        """Logs each problem once: calls are many."""
         if trouble and trouble != self._trouble:
-            _log.error("nobody is let in, because the tokens cannot be read: %s", trouble)
+            _log.error("nobody is admitted, because the tokens cannot be read: %s", trouble)
         elif self._trouble and not trouble:
             _log.warning("the tokens can be read again")
         self._trouble = trouble

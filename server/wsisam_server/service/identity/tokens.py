@@ -3,7 +3,7 @@
 A file of its own and not the annotation store: a server may run without a store, a store may be shared by servers, and
 its backups must not hold what opens the server. It is replaced as a whole by one rename, so that no reader sees half.
 
-A token is 256 random bits, so that its SHA-256 tells nobody anything, and needs none of the slowness that protects
+A token is 256 random bits, so that its SHA-256 reveals nothing, and needs none of the slowness that protects
 passwords. Only that hash is kept; the token itself is shown when it is made, and never again.
 """
 
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import filelock
 
 from wsisam_server.core.files import write_whole
-from wsisam_server.service.identity.look_alikes import look_alike, mixes_scripts
+from wsisam_server.service.identity.confusables import are_confusable, mixes_scripts
 from wsisam_server.service.identity.user import Role, User
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class TokenFile:
         with self._changing():
             before = self.tokens()
             for known in sorted({kept.user.name for kept in before}):
-                if look_alike(name, known):
+                if are_confusable(name, known):
                     raise TokenError(
                         f"{name!r} looks like {known!r}, who has a token, and would be another user. Choose another "
                         "name, or copy that one from: token list"

@@ -27,10 +27,10 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Whoever made a call.
+    """The maker of a call.
 
     Attributes:
-        name: goes into annotations and the log; empty for somebody on this machine who gave no token.
+        name: goes into annotations and the log; empty for a local caller without a token.
         role: what they may call.
         projects: whose annotations are theirs beside their own; may hold `EVERY_PROJECT`.
         token_id: of the token that they gave; empty for none.
@@ -70,7 +70,7 @@ class User:
 
 
 LOCAL: Final = User("", Role.ADMIN)
-"""Somebody on this machine, where no token is asked for."""
+"""A local caller, where no token is required."""
 
 _current: ContextVar[User | None] = ContextVar("wsisam_user", default=None)
 

@@ -1,30 +1,25 @@
-"""Interceptors room: what happens around every call: let in or not, request id, log line, errors to statuses.
+"""Interceptors room: what happens around every call: admission, request id, log line, errors to statuses.
 
-What flows in: calls with their tokens, and whatever they raise. What flows out: calls with a request id and a user, and
-statuses of the catalogue. It must never know what a call does.
+In: calls with their tokens, and what they raise. Out: calls with a request id and a user, and statuses of the
+catalogue. It must never know what a call does.
 """
 
-from wsisam_server.service.interceptors.access import Access
-from wsisam_server.service.interceptors.boundary import BoundaryInterceptor
-from wsisam_server.service.interceptors.gate import Gate
-from wsisam_server.service.interceptors.log_context import LogContext
-from wsisam_server.service.interceptors.log_lines import TEXT, JsonLines
-from wsisam_server.service.interceptors.observer import CallObserver
+from wsisam_server.service.interceptors.access import Access, ReadinessGate
+from wsisam_server.service.interceptors.boundary import BoundaryInterceptor, CallListener
+from wsisam_server.service.interceptors.log_records import TEXT, JsonLines, LogContext
+from wsisam_server.service.interceptors.method_permissions import METHOD_PERMISSIONS
 from wsisam_server.service.interceptors.request_id import current_request_id
-from wsisam_server.service.interceptors.rights import RIGHTS
-from wsisam_server.service.interceptors.status import error_info, normalized, to_status
+from wsisam_server.service.interceptors.status import normalized
 
 __all__ = [
-    "RIGHTS",
+    "METHOD_PERMISSIONS",
     "TEXT",
     "Access",
     "BoundaryInterceptor",
-    "CallObserver",
-    "Gate",
+    "CallListener",
     "JsonLines",
     "LogContext",
+    "ReadinessGate",
     "current_request_id",
-    "error_info",
     "normalized",
-    "to_status",
 ]

@@ -1,4 +1,4 @@
-"""Lets calls in by their token, and ends those whose token was revoked."""
+"""Authenticates and authorises calls, and ends those whose token was revoked."""
 
 from __future__ import annotations
 
@@ -15,26 +15,50 @@ from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import MIB
 from wsisam_server.core.tls import is_loopback
 from wsisam_server.service.identity import LOCAL, User, set_user
-from wsisam_server.service.interceptors.rights import RIGHTS
+from wsisam_server.service.interceptors.method_permissions import METHOD_PERMISSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wsisam_server.service.identity import Keyring, Pace
+    from wsisam_server.service.identity import Keyring, RateLimiter
 
 METADATA_KEY: Final = "authorization"
 
 _SCHEME: Final = "bearer "
-_SECONDS_BETWEEN_LOOKS: Final = 0.5
+_POLL_SECONDS: Final = 0.5
 _SECONDS_WITHOUT_TOKENS: Final = 5.0
-"""How long calls go on whose token cannot be looked up, because the file is being replaced or looked through."""
+"""How long calls continue whose token cannot be checked, because the file is being replaced or scanned."""
 
 _log = logging.getLogger(__name__)
 
 
+class ReadinessGate:
+    """Whether calls are accepted at all: closed with a reason while the server starts or stops, open in between."""
+
+    def __init__(self) -> None:
+        self._closed_by: Reason | None = Reason.STARTING
+
+    def open(self) -> None:
+        """Accepts calls."""
+        self._closed_by = None
+
+    def close(self, reason: Reason) -> None:
+        """Refuses new calls. Running ones continue."""
+        self._closed_by = reason
+
+    def check(self) -> None:
+        """Passes when the gate is open.
+
+        Raises:
+            WsiSamServerError: the reason that it was closed with.
+        """
+        if self._closed_by is not None:
+            raise WsiSamServerError(self._closed_by)
+
+
 @dataclass(slots=True, eq=False)
-class Visit:
-    """One call that was let in.
+class ActiveCall:
+    """One call that was admitted and runs.
 
     Attributes:
         user: whose it is.
@@ -51,39 +75,45 @@ class Visit:
 
 
 class Access:
-    """Who is let in.
+    """Admits calls by token, permission and rate.
 
     Args:
         keyring: knows the tokens; None where no token is known.
         required: whether callers without a token are refused what is not for anyone.
         streams: how many one user may have open.
-        pace: how fast one user may call.
-        volume: how many MiB one user's messages may have in a second; None for any number.
+        rate_limiter: limits how often one user may call.
+        byte_limiter: limits the MiB of one user's messages; None for no limit.
 
-    Callers without a token are told apart by where they call from (`caller_place`).
+    Callers without a token are distinguished by their address (`caller_address`).
     """
 
     def __init__(
-        self, keyring: Keyring | None, *, required: bool, streams: int, pace: Pace, volume: Pace | None = None
+        self,
+        keyring: Keyring | None,
+        *,
+        required: bool,
+        streams: int,
+        rate_limiter: RateLimiter,
+        byte_limiter: RateLimiter | None = None,
     ) -> None:
         self._keyring = keyring
         self._required = required
         self._streams = streams
-        self._pace = pace
-        self._volume = volume
-        self._visits: set[Visit] = set()
+        self._rate_limiter = rate_limiter
+        self._byte_limiter = byte_limiter
+        self._active_calls: set[ActiveCall] = set()
         self._unknown_since: float | None = None
 
     def admit(
         self, method: str, metadata: Iterable[tuple[str, str | bytes]], *, stream: bool = False, peer: str = ""
-    ) -> Visit:
-        """Lets a call in.
+    ) -> ActiveCall:
+        """Admits a call.
 
         Args:
             method: its full name, "/package.Service/Method".
             metadata: with the token, or without.
             stream: whether it is more than one message each way.
-            peer: where it comes from, as gRPC says it.
+            peer: its address, in gRPC's form.
 
         Raises:
             WsiSamServerError: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, TOKENS_UNAVAILABLE or ROLE_NOT_ALLOWED;
@@ -91,68 +121,70 @@ class Access:
         """
         user = self.caller(method, metadata, peer)
         if user is None:
-            return Visit(replace(LOCAL, peer=caller_place(peer)), method, stream)
+            return ActiveCall(replace(LOCAL, peer=caller_address(peer)), method, stream)
         mine = user.principal
-        self._pace.take(mine)
-        if stream and sum(visit.stream and visit.user.principal == mine for visit in self._visits) >= self._streams:
+        self._rate_limiter.take(mine)
+        if stream and sum(call.stream and call.user.principal == mine for call in self._active_calls) >= self._streams:
             raise WsiSamServerError(Reason.TOO_MANY_STREAMS, limit=self._streams)
-        return Visit(user, method, stream)
+        return ActiveCall(user, method, stream)
 
-    async def weigh(self, visit: Visit, nbytes: int) -> None:
-        """Counts the bytes of a call's message, and returns when something may be made of them.
+    async def charge_bytes(self, call: ActiveCall, nbytes: int) -> None:
+        """Charges the bytes of a call's message to its user, and returns when the message may be handled.
 
-        Taking large ones off the wire costs the loop that answers everybody: whoever sends many waits for each.
+        Reading large messages costs time of the event loop that all users share. So a user who sends many waits.
         """
-        if self._volume is not None:
-            await self._volume.wait(visit.user.principal, nbytes / MIB)
+        if self._byte_limiter is not None:
+            await self._byte_limiter.wait(call.user.principal, nbytes / MIB)
 
     def caller(self, method: str, metadata: Iterable[tuple[str, str | bytes]], peer: str = "") -> User | None:
-        """Who calls, if they may call this method; None where it is for anyone. The log knows them from now on.
+        """The caller, if they may call this method; None where it is for anyone. Sets the user of the log's records.
 
         Raises:
             WsiSamServerError: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, TOKENS_UNAVAILABLE or ROLE_NOT_ALLOWED.
         """
-        allowed = RIGHTS.get(method, frozenset())
+        allowed = METHOD_PERMISSIONS.get(method, frozenset())
         if None in allowed:
             return None
         user = self._user(metadata)
         if not user.name:
-            user = replace(user, peer=caller_place(peer))
+            user = replace(user, peer=caller_address(peer))
         set_user(user)
         if user.role not in allowed:
             raise WsiSamServerError(Reason.ROLE_NOT_ALLOWED, role=user.role.value, method=method.rsplit("/", 1)[-1])
         return user
 
     @contextmanager
-    def visiting(self, visit: Visit) -> Iterator[None]:
-        """Runs a call's body, which is cancelled when its token is revoked; `visit.ended_by` then says so."""
-        visit.task = asyncio.current_task()
-        self._visits.add(visit)
+    def active(self, call: ActiveCall) -> Iterator[None]:
+        """Runs a call's body, which is cancelled when its token is revoked; `call.ended_by` then holds the reason."""
+        call.task = asyncio.current_task()
+        self._active_calls.add(call)
         try:
             yield
         finally:
-            self._visits.discard(visit)
+            self._active_calls.discard(call)
 
     def running(self) -> Counter[tuple[str, str]]:
         """How many calls run, by method and user's name. From any thread."""
-        return Counter((visit.method, visit.user.name) for visit in list(self._visits))
+        return Counter((call.method, call.user.name) for call in list(self._active_calls))
 
     async def empty(self, prefix: str) -> None:
         """Returns when no call runs any more whose method begins with `prefix`, and all their clients were answered."""
-        while tasks := [one.task for one in self._visits if one.task is not None and one.method.startswith(prefix)]:
+        while tasks := [
+            one.task for one in self._active_calls if one.task is not None and one.method.startswith(prefix)
+        ]:
             await asyncio.wait(tasks)
 
     def end_all(self, prefix: str, error: WsiSamServerError) -> None:
         """Ends all running calls whose method begins with `prefix`, with an error."""
-        for visit in self._visits:
-            if visit.method.startswith(prefix):
-                _end(visit, error)
+        for call in self._active_calls:
+            if call.method.startswith(prefix):
+                _end(call, error)
 
     async def watch(self) -> None:
-        """Ends calls whose token is good no more, until it is cancelled."""
+        """Ends calls whose token is no longer valid, until it is cancelled."""
         while True:
             self._sweep()
-            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+            await asyncio.sleep(_POLL_SECONDS)
 
     def _user(self, metadata: Iterable[tuple[str, str | bytes]]) -> User:
         given = next((value for key, value in metadata if key == METADATA_KEY), None)
@@ -166,20 +198,20 @@ class Access:
         return self._keyring.user(text[len(_SCHEME) :].strip())
 
     def _sweep(self) -> None:
-        known = [visit for visit in self._visits if visit.user.token_id and visit.task is not None]
+        known = [call for call in self._active_calls if call.user.token_id and call.task is not None]
         if not known:
             self._unknown_since = None
-        for visit in known:
-            error = self._refusal(visit.user.token_id)
+        for call in known:
+            error = self._refusal(call.user.token_id)
             if error is None:
                 continue
-            if visit.ended_by is None:
-                _log.warning("a call of %s is ended: %s", visit.user.name, error)
-            # Again with each look until it has ended: Python 3.10's wait_for can swallow a cancellation.
-            _end(visit, error)
+            if call.ended_by is None:
+                _log.warning("a call of %s is ended: %s", call.user.name, error)
+            # Again with each poll until it has ended: Python 3.10's wait_for can swallow a cancellation.
+            _end(call, error)
 
     def _refusal(self, token_id: str) -> WsiSamServerError | None:
-        """Why calls with a token must end; None where they may go on."""
+        """Why calls with a token must end; None where they may continue."""
         assert self._keyring is not None
         refusal = None
         try:
@@ -194,11 +226,11 @@ class Access:
         return refusal if time.monotonic() - self._unknown_since >= _SECONDS_WITHOUT_TOKENS else None
 
 
-def caller_place(peer: str) -> str:
-    """Where a call comes from: the computer; of this computer, the connection, as all its users call from here.
+def caller_address(peer: str) -> str:
+    """The address that distinguishes a caller: the host; for this host, the connection, as its users share it.
 
     Args:
-        peer: as gRPC says it, such as `ipv4:10.0.0.7:50431`.
+        peer: in gRPC's form, such as `ipv4:10.0.0.7:50431`.
     """
     kind, _, address = unquote(peer).partition(":")
     host, _, port = address.rpartition(":")
@@ -207,7 +239,7 @@ def caller_place(peer: str) -> str:
     return host
 
 
-def _end(visit: Visit, error: WsiSamServerError) -> None:
-    visit.ended_by = error
-    if visit.task is not None:
-        visit.task.cancel()
+def _end(call: ActiveCall, error: WsiSamServerError) -> None:
+    call.ended_by = error
+    if call.task is not None:
+        call.task.cancel()

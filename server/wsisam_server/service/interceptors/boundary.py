@@ -6,23 +6,22 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import grpc
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.service.interceptors import request_id
 from wsisam_server.service.interceptors.maps import MOST_ENTRIES, TooManyEntriesError, check_maps
-from wsisam_server.service.interceptors.status import normalized, to_status
+from wsisam_server.service.interceptors.status import normalized
+from wsisam_server.wire.details import status_of
 
 if TYPE_CHECKING:
-    from wsisam_server.service.interceptors.access import Access, Visit
-    from wsisam_server.service.interceptors.gate import Gate
-    from wsisam_server.service.interceptors.observer import CallObserver
+    from wsisam_server.service.interceptors.access import Access, ActiveCall, ReadinessGate
 
 _log = logging.getLogger(__name__)
 
@@ -43,31 +42,45 @@ class _Received:
     error: Exception | None = None
 
 
+class CallListener(Protocol):
+    """Is called at the begin and the end of each call, in the call's own task. It must neither block nor raise."""
+
+    def call_begun(self, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> None:
+        """A call began. It has a request id and is not admitted yet.
+
+        Args:
+            method: its full name, "/package.Service/Method".
+            metadata: what the caller sent with it.
+        """
+        ...
+
+    def call_ended(self, method: str, status: str) -> None:
+        """A call ended, with this status of gRPC."""
+        ...
+
+
 class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Lets calls in or not, maps errors to statuses and gives each call a request id.
+    """Admits calls, maps errors to statuses and gives each call a request id.
 
     Args:
-        prefix: what our own methods begin with ("/wsisam."). Health and reflection are let in by the same rules, but
-            also while the server starts and stops.
-        gate: refuses calls while the server starts or stops.
+        prefix: what our own methods begin with ("/wsisam."). Health and reflection follow the same rules, but are
+            also answered while the server starts and stops.
+        readiness_gate: refuses calls while the server starts or stops.
         access: knows callers by their tokens.
-        details: makes further status details for an error that carries more than text.
-        observers: hear of each call.
+        listeners: hear of each call.
     """
 
     def __init__(
         self,
         prefix: str,
-        gate: Gate,
+        readiness_gate: ReadinessGate,
         access: Access,
-        details: Callable[[WsiSamServerError], tuple[Message, ...]],
-        observers: Sequence[CallObserver],
+        listeners: Sequence[CallListener],
     ) -> None:
         self._prefix = prefix
-        self._gate = gate
+        self._readiness_gate = readiness_gate
         self._access = access
-        self._details = details
-        self._observers = observers
+        self._listeners = listeners
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: grpc.HandlerCallDetails
@@ -98,18 +111,18 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
         async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
             started = time.perf_counter()
-            ended, visit = ("CANCELLED", ""), None
+            ended, active_call = ("CANCELLED", ""), None
             try:
                 await self._begin(method, context)
                 metadata = context.invocation_metadata() or ()
-                visit = self._access.admit(method, metadata, stream=stream, peer=context.peer())
+                active_call = self._access.admit(method, metadata, stream=stream, peer=context.peer())
                 if ours:
-                    self._gate.check()
-                with self._access.visiting(visit):
-                    messages = taken(visit, request)
+                    self._readiness_gate.check()
+                with self._access.active(active_call):
+                    messages = taken(active_call, request)
                     reply = await _run(behavior, await messages if inspect.isawaitable(messages) else messages, context)
             except asyncio.CancelledError:
-                known = _why_ended(visit)
+                known = _why_ended(active_call)
                 if known is None:
                     raise
                 ended = (known.code.name, known.reason.name)
@@ -125,33 +138,33 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 ended = ("OK", "")
                 return reply
             finally:
-                for observer in self._observers:
-                    observer.call_ended(method, ended[0])
+                for listener in self._listeners:
+                    listener.call_ended(method, ended[0])
                 # Monitors ask for health every few seconds.
                 _log_end(logging.INFO if ours else logging.DEBUG, method, ended, time.perf_counter() - started)
-            await context.abort_with_status(rpc_status.to_status(to_status(known, *self._details(known))))
+            await context.abort_with_status(rpc_status.to_status(status_of(known)))
             raise known  # not reached: aborting raises
 
         return _while_there(call)
 
-    async def _taken(self, visit: Visit, request: _Received) -> object:
-        await self._access.weigh(visit, request.nbytes)
+    async def _taken(self, active_call: ActiveCall, request: _Received) -> object:
+        await self._access.charge_bytes(active_call, request.nbytes)
         return _checked(request)
 
-    async def _all_taken(self, visit: Visit, requests: AsyncIterator[_Received]) -> AsyncIterator[object]:
+    async def _all_taken(self, active_call: ActiveCall, requests: AsyncIterator[_Received]) -> AsyncIterator[object]:
         async for request in requests:
-            yield await self._taken(visit, request)
+            yield await self._taken(active_call, request)
 
     async def _begin(self, method: str, context: grpc.aio.ServicerContext) -> None:
         metadata = context.invocation_metadata() or ()
         identity = request_id.begin(metadata)
-        for observer in self._observers:
-            observer.call_begun(method, metadata)
+        for listener in self._listeners:
+            listener.call_begun(method, metadata)
         await context.send_initial_metadata(((request_id.METADATA_KEY, identity),))
 
 
 def _while_there(behavior: Behavior) -> Behavior:
-    """The same, and cancelled when gRPC cannot send: the client has left, and the news of it is still on its way."""
+    """The same, and cancelled when gRPC cannot send: then the client has left."""
 
     async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
         try:
@@ -190,8 +203,8 @@ def _in_bytes(behavior: Behavior, serialize: Callable[[Any], bytes] | None) -> B
     return call
 
 
-def _why_ended(visit: Visit | None) -> WsiSamServerError | None:
-    return None if visit is None else visit.ended_by
+def _why_ended(active_call: ActiveCall | None) -> WsiSamServerError | None:
+    return None if active_call is None else active_call.ended_by
 
 
 def _refusing(error: Exception) -> grpc.RpcMethodHandler:

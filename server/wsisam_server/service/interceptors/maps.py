@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 LARGE_BYTES: Final = 512 * 1024
-"""Of a message that is looked at; fewer hold no map that costs anything."""
+"""Messages below this size are not checked: their maps cost nothing."""
 
 MOST_ENTRIES: Final = 100_000
 """Of one map. No limit of texts lets so many through, and protobuf reads them in a tenth of a second."""

@@ -1,21 +1,13 @@
-"""Errors to statuses: the catalogue's reason travels as google.rpc.ErrorInfo (AIP-193)."""
+"""Any error to one of the catalogue."""
 
 from __future__ import annotations
 
 import errno
 import logging
-from typing import TYPE_CHECKING, Final
-
-from google.protobuf.duration_pb2 import Duration
-from google.rpc import error_details_pb2, status_pb2
+from typing import Final
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.service.interceptors.request_id import current_request_id
-
-if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
-DOMAIN = "wsisam"
 
 _EXHAUSTED: Final = frozenset({errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOBUFS})
 _EXHAUSTED_TEXTS: Final = (
@@ -36,7 +28,7 @@ def normalized(error: Exception) -> WsiSamServerError:
         return WsiSamServerError(Reason.OUT_OF_MEMORY)
     if isinstance(error, WsiSamServerError):
         if error.private_text:
-            _log.info("%s (%s)", error, error.private_text, extra={"place": error.place})
+            _log.info("%s (%s)", error, error.private_text, extra={"path": error.path})
         return error
     _log.error("unexpected error", exc_info=error)
     return WsiSamServerError(Reason.INTERNAL, request_id=current_request_id())
@@ -54,19 +46,3 @@ def is_exhausted(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _EXHAUSTED
     return isinstance(error, MemoryError) or (not known and any(text in str(error) for text in _EXHAUSTED_TEXTS))
-
-
-def error_info(error: WsiSamServerError) -> error_details_pb2.ErrorInfo:
-    """The machine-readable half of a status."""
-    return error_details_pb2.ErrorInfo(reason=error.reason.name, domain=DOMAIN, metadata=error.details)
-
-
-def to_status(error: WsiSamServerError, *more: Message) -> status_pb2.Status:
-    """The status of a failed call: code, public text, ErrorInfo, RetryInfo where it helps, and further details."""
-    status = status_pb2.Status(code=error.code.value, message=error.public_text)
-    again: tuple[Message, ...] = ()
-    if error.retry_seconds is not None:
-        again = (error_details_pb2.RetryInfo(retry_delay=Duration(seconds=error.retry_seconds)),)
-    for detail in (error_info(error), *again, *more):
-        status.details.add().Pack(detail)
-    return status

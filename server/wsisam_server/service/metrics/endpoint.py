@@ -25,9 +25,9 @@ PAUSE_SECONDS: Final = 0.1
 
 
 class Endpoint:
-    """Answers HTTP on a port of its own, on threads of its own; any path is the page of numbers.
+    """Answers HTTP on a port of its own, on threads of its own; any path is the metrics page.
 
-    It answers also when the process has no open files or threads left, which is when people look at its numbers.
+    It answers also when the process has no open files or threads left, which is when people need its metrics.
 
     Args:
         registry: what is shown.
@@ -61,7 +61,7 @@ class _Handler(WSGIRequestHandler):
     timeout = CLIENT_SECONDS
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name there
-        """Says nothing: Prometheus asks every few seconds."""
+        """Logs nothing: Prometheus scrapes every few seconds."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -100,7 +100,7 @@ class _Server(ThreadingMixIn, WSGIServer):
             self._spare = os.open(os.devnull, os.O_RDONLY)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Says nothing: a client left, or took too long."""
+        """Logs nothing: a client left, or took too long."""
 
     def server_close(self) -> None:
         super().server_close()

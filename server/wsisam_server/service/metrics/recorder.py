@@ -1,4 +1,4 @@
-"""What is counted as it happens."""
+"""Metrics that are counted as events happen, and how methods and users are written in labels."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from wsisam_server.segmentation.segmenter import why_failed
-from wsisam_server.service.metrics.labels import method_label, user_label
+from wsisam_server.segmentation.segmenter import failure_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,10 +19,10 @@ BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 
 
 class Recorder:
-    """Counts prompts and calls: the segmenter's `Observer`, and a `CallObserver`.
+    """Counts prompts and calls: the segmenter's `PromptListener`, and a `CallListener`.
 
     Args:
-        registry: where the numbers are found.
+        registry: where the metrics are registered.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -41,7 +40,7 @@ class Recorder:
         self._calls = Counter("wsisam_calls", "Calls that ended.", ["method", "status"], registry=registry)
 
     def answered(self, request: Request, outcome: Outcome, seconds: float) -> None:
-        """See `Observer.answered`."""
+        """See `PromptListener.answered`."""
         times = outcome.times
         stages = {"queue": times.queue, "decode": times.decode, "polygon": outcome.polygon_ms}
         if times.encode:
@@ -53,20 +52,30 @@ class Recorder:
         self._count(request, "OK")
 
     def failed(self, request: Request, error: BaseException) -> None:
-        """See `Observer.failed`."""
-        reason = why_failed(error)
+        """See `PromptListener.failed`."""
+        reason = failure_reason(error)
         self._count(request, "CANCELLED" if reason is None else reason.name)
 
     def call_begun(self, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> None:
-        """See `CallObserver.call_begun`: which run is read when somebody looks."""
+        """See `CallListener.call_begun`. Running calls are counted by `ServerCollector`."""
 
     def call_ended(self, method: str, status: str) -> None:
-        """See `CallObserver.call_ended`."""
+        """See `CallListener.call_ended`."""
         self._calls.labels(method_label(method), status).inc()
 
     def _count(self, request: Request, result: str) -> None:
-        self._ended.labels(user_label(request.owner), _kind(request), result).inc()
+        self._ended.labels(user_label(request.principal), _kind(request), result).inc()
 
 
 def _kind(request: Request) -> str:
     return "interactive" if request.interactive else "batch"
+
+
+def method_label(method: str) -> str:
+    """Service and method: "Segmentation/Interact" for "/wsisam.v1.Segmentation/Interact"."""
+    return method.rsplit(".", 1)[-1]
+
+
+def user_label(name: str) -> str:
+    """A token's user; "-" for callers without a token, as in the log."""
+    return name or "-"

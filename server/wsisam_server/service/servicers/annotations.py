@@ -8,15 +8,22 @@ from typing import TYPE_CHECKING
 
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam.v1 import annotations_pb2_grpc
-from wsisam_server.annotations.sync.handed import merge
+from wsisam_server.annotations.sync.client_image import merge
 from wsisam_server.service.identity import current_user
 from wsisam_server.service.servicers import image_sync
 from wsisam_server.service.servicers.converting import LARGE, Converter, count_parts
-from wsisam_server.service.servicers.pages import ANNOTATIONS_PER_PAGE, Pages
+from wsisam_server.service.servicers.pages import (
+    ANNOTATIONS_PER_PAGE,
+    MOST_PER_PAGE,
+    SLIDES_PER_PAGE,
+    Pages,
+    fitting,
+)
 from wsisam_server.service.servicers.watch import WatchStream
 from wsisam_server.service.visible_store import visible_store
 from wsisam_server.wire import annotation_from_proto as from_proto
 from wsisam_server.wire import annotation_to_proto as to_proto
+from wsisam_server.wire import page_tokens
 from wsisam_server.wire.from_proto import invalid
 from wsisam_server.wire.to_proto import saved_annotation
 
@@ -25,7 +32,7 @@ if TYPE_CHECKING:
 
     import grpc
 
-    from wsisam_server.annotations.store import AsyncStore, Draft, SlideRecord, Target
+    from wsisam_server.annotations.store import AsyncStore, Draft, Patch, SlideRecord, Target
     from wsisam_server.core.settings import Limits
 
 
@@ -42,6 +49,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         self._limits = limits
         self._converter = Converter()
         self._streams: set[WatchStream] = set()
+        self._running_syncs = image_sync.RunningSyncs(limits.id_length)
 
     async def Save(  # noqa: N802 - the contract's name
         self,
@@ -50,11 +58,18 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
     ) -> pb.AnnotationsSaveResponse:
         """See the proto."""
         store = visible_store(self._store)
-        _check_count(request.annotations, "annotations", self._limits)
-        author, parts = current_user().author(request.author), count_parts(request.annotations)
+        _check_count(request.items, "items", self._limits)
+        author = current_user().author(request.author)
+        parts = count_parts(item.annotation for item in request.items)
         async with self._converter.alone(parts):
             drafts, slides = await self._converter.run(parts, lambda: _to_save(request))
-            saved = await store.save(drafts, author=author, request_id=request.request_id, slides=slides)
+            saved = await store.save(
+                drafts,
+                author=author,
+                request_id=request.request_id,
+                slides=slides,
+                validate_only=request.validate_only,
+            )
         return pb.AnnotationsSaveResponse(saved=map(saved_annotation, saved), store_id=store.identity)
 
     async def Get(  # noqa: N802 - the contract's name
@@ -76,7 +91,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
     ) -> None:
         """See the proto."""
         store = visible_store(self._store)
-        wanted = from_proto.wanted(request.filter, "filter")
+        wanted = from_proto.annotation_filter(request.filter, "filter")
         after = from_proto.revision(request.since, "since")
         pages, left = Pages(store), request.limit or None
         classes = await store.classes() if request.with_classes else []
@@ -112,7 +127,12 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         store = visible_store(self._store)
         _check_count(request.targets, "targets", self._limits)
         targets = _targets(request.targets)
-        saved = await store.delete(targets, author=current_user().author(request.author), request_id=request.request_id)
+        saved = await store.delete(
+            targets,
+            author=current_user().author(request.author),
+            request_id=request.request_id,
+            validate_only=request.validate_only,
+        )
         return pb.AnnotationsDeleteResponse(saved=map(saved_annotation, saved), store_id=store.identity)
 
     async def Restore(  # noqa: N802 - the contract's name
@@ -125,40 +145,88 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         _check_count(request.targets, "targets", self._limits)
         targets = _targets(request.targets)
         saved = await store.restore(
-            targets, author=current_user().author(request.author), request_id=request.request_id
+            targets,
+            author=current_user().author(request.author),
+            request_id=request.request_id,
+            validate_only=request.validate_only,
         )
         return pb.AnnotationsRestoreResponse(saved=map(saved_annotation, saved), store_id=store.identity)
 
-    async def History(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
-        self, request: pb.AnnotationsHistoryRequest, context: grpc.aio.ServicerContext
-    ) -> None:
+    async def ListRevisions(  # noqa: N802 - the contract's name
+        self,
+        request: pb.AnnotationsListRevisionsRequest,
+        context: grpc.aio.ServicerContext,  # noqa: ARG002
+    ) -> pb.AnnotationsListRevisionsResponse:
         """See the proto."""
         store = visible_store(self._store)
-        annotation_id = from_proto.annotation_id(request.id, "id")
-        after = from_proto.revision(request.since, "since")
-        pages = Pages(store)
-        while True:
-            page = await store.history(annotation_id, after=after, limit=ANNOTATIONS_PER_PAGE)
-            after = page.revision
-            for part in await pages.parts(page):
-                response = pb.AnnotationsHistoryResponse(revisions=part.annotations, store_id=store.identity)
-                if part.slides:
-                    response.slide.CopyFrom(part.slides[0])
-                await context.write(response)
-            if page.complete:
-                return
+        if request.id and request.HasField("filter"):
+            raise invalid("filter", "an annotation is named already; leave one of the two out")
+        annotation_id = from_proto.annotation_id(request.id, "id") if request.id else None
+        wanted = from_proto.annotation_filter(request.filter, "filter")
+        size = page_tokens.page_size(request, ANNOTATIONS_PER_PAGE, MOST_PER_PAGE)
+        since, position = from_proto.revision(request.since, "since"), page_tokens.revision(request)
+        after = since if position is None else position
+        if annotation_id is None:
+            page = await store.changes(wanted, after=after, limit=size)
+        else:
+            page = await store.history(annotation_id, after=after, limit=size)
+        parts = await Pages(store).parts(page)
+        if not parts:
+            return pb.AnnotationsListRevisionsResponse(revision=page.revision, store_id=store.identity)
+        complete = page.complete and len(parts) == 1
+        return pb.AnnotationsListRevisionsResponse(
+            revisions=parts[0].annotations,
+            slides=parts[0].slides,
+            next_page_token="" if complete else page_tokens.token(request, str(parts[0].revision)),
+            revision=parts[0].revision,
+            store_id=store.identity,
+        )
+
+    async def ListSlides(  # noqa: N802 - the contract's name
+        self,
+        request: pb.AnnotationsListSlidesRequest,
+        context: grpc.aio.ServicerContext,  # noqa: ARG002
+    ) -> pb.AnnotationsListSlidesResponse:
+        """See the proto."""
+        store = visible_store(self._store)
+        if len(request.slide_ids) > MOST_PER_PAGE:
+            raise invalid("slide_ids", f"there may be at most {MOST_PER_PAGE}")
+        size = page_tokens.page_size(request, SLIDES_PER_PAGE, MOST_PER_PAGE)
+        after = page_tokens.position(request) or ""
+        found, complete = await store.slide_page(after=after, limit=size, slide_ids=request.slide_ids)
+        slides = fitting(found)
+        more = not complete or len(slides) < len(found)
+        return pb.AnnotationsListSlidesResponse(
+            slides=slides,
+            next_page_token=page_tokens.token(request, slides[-1].slide.slide_id) if more else "",
+            store_id=store.identity,
+        )
+
+    async def GetStore(  # noqa: N802 - the contract's name
+        self,
+        request: pb.AnnotationsGetStoreRequest,  # noqa: ARG002
+        context: grpc.aio.ServicerContext,  # noqa: ARG002
+    ) -> pb.AnnotationsGetStoreResponse:
+        """See the proto."""
+        store = visible_store(self._store)
+        return pb.AnnotationsGetStoreResponse(
+            store_id=store.identity, revision=await store.head(), schema_version=store.schema_version
+        )
 
     async def Sync(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
         self, request: pb.AnnotationsSyncRequest, context: grpc.aio.ServicerContext
     ) -> None:
         """See the proto."""
-        store = visible_store(self._store)
-        handed, wish, refused = await self._converter.run(LARGE, lambda: image_sync.asked(request))
-        wish = replace(wish, author=current_user().author(wish.author))
-        merged = await store.work(lambda place: merge(place, handed, wish))
-        merged.refused |= refused
-        for response in await asyncio.to_thread(image_sync.answers, merged, handed, store.identity):
+        for response in await self._running_syncs.run(request, lambda: self._sync(request)):
             await context.write(response)
+
+    async def _sync(self, request: pb.AnnotationsSyncRequest) -> image_sync.Answer:
+        store = visible_store(self._store)
+        image, options, refused = await self._converter.run(LARGE, lambda: image_sync.asked(request))
+        options = replace(options, author=current_user().author(options.author))
+        merged = await store.work(lambda place: merge(place, image, options))
+        merged.refused |= refused
+        return await asyncio.to_thread(image_sync.answers, merged, image, store.identity)
 
     async def Watch(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
         self, request: pb.AnnotationsWatchRequest, context: grpc.aio.ServicerContext
@@ -166,7 +234,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         """See the proto."""
         stream = WatchStream(
             visible_store(self._store),
-            from_proto.wanted(request.filter, "filter"),
+            from_proto.annotation_filter(request.filter, "filter"),
             from_proto.revision(request.since, "since"),
             self._limits,
         )
@@ -186,9 +254,8 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
             stream.end()
 
 
-def _to_save(request: pb.AnnotationsSaveRequest) -> tuple[list[Draft], list[SlideRecord]]:
-    fields = [f"annotations[{n}]" for n in range(len(request.annotations))]
-    drafts = from_proto.draft_list(request.annotations, fields)
+def _to_save(request: pb.AnnotationsSaveRequest) -> tuple[list[Draft | Patch], list[SlideRecord]]:
+    drafts = from_proto.save_items(request.items, "items")
     return drafts, [from_proto.slide(message, f"slides[{n}]") for n, message in enumerate(request.slides)]
 
 

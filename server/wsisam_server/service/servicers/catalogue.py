@@ -18,20 +18,19 @@ def models(segmenter: Segmenter) -> list[pb.Model]:
     described = {entry.name: entry for entry in available_models()}
     messages = []
     for number, listed in enumerate(segmenter.models_listed()):
-        info, licence = listed.offer.info, listed.offer.licence
+        info, licence = listed.available.info, listed.available.licence
         entry = described.pop(info.name, None)
         messages.append(
             pb.Model(
                 name=info.name,
                 description=info.description,
                 image_size=info.image_size,
-                ready=True,
+                state=pb.MODEL_STATE_LOADED if listed.loaded else pb.MODEL_STATE_INSTALLED,
                 is_default=number == 0,
                 weights_hash=info.weights_hash,
                 uses_low=info.uses_low,
-                good_for=[KINDS[kind] for kind in entry.good_for] if entry else [],
+                supported_prompts=[KINDS[kind] for kind in entry.supported_prompts] if entry else [],
                 licence=licence or (entry.licence if entry else ""),
-                loaded=listed.loaded,
                 memory_bytes=listed.nbytes,
             )
         )
@@ -40,10 +39,11 @@ def models(segmenter: Segmenter) -> list[pb.Model]:
             name=entry.name,
             description=entry.description,
             image_size=entry.image_size,
+            state=pb.MODEL_STATE_NOT_INSTALLED,
             uses_low=entry.uses_low,
-            good_for=[KINDS[kind] for kind in entry.good_for],
+            supported_prompts=[KINDS[kind] for kind in entry.supported_prompts],
             licence=entry.licence,
-            how_to_get=entry.how_to_install,
+            install_hint=entry.install_hint,
         )
         for entry in described.values()
     ]

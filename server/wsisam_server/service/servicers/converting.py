@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 from weakref import WeakValueDictionary
 
-from wsisam_server.inference.scheduler import Claim, Priority, Ticket, Worker
+from wsisam_server.inference.scheduler import Priority, QueueEntry, Worker, WorkItem
 from wsisam_server.service.identity import current_user
 from wsisam_server.wire.from_proto import count_vertices
 
@@ -26,7 +26,7 @@ LARGE: Final = 1000
 """Parts of a message, such as items or vertices, that take about a millisecond."""
 
 THREADS: Final = 2
-PER_OWNER: Final = 1
+PER_PRINCIPAL: Final = 1
 
 ANNOTATION_PARTS: Final = 10
 """What an annotation takes beside its vertices."""
@@ -39,7 +39,7 @@ class Converter:
     """Makes values of messages. Used from one event loop."""
 
     def __init__(self) -> None:
-        self._worker = Worker("wsisam-converter", THREADS, per_owner=PER_OWNER)
+        self._worker = Worker("wsisam-converter", THREADS, per_principal=PER_PRINCIPAL)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def run(self, parts: int, convert: Callable[[], Result]) -> Result:
@@ -53,7 +53,7 @@ class Converter:
         """
         if parts < LARGE:
             return convert()
-        return await self._worker.run(Ticket([Claim(Priority.BATCH, current_user().principal)]), convert)
+        return await self._worker.run(WorkItem([QueueEntry(Priority.BATCH, current_user().principal)]), convert)
 
     @asynccontextmanager
     async def alone(self, parts: int) -> AsyncIterator[None]:

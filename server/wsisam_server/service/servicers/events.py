@@ -6,6 +6,7 @@ from wsisam.v1 import segmentation_pb2
 from wsisam_server.service import sessions
 from wsisam_server.service.interceptors import normalized
 from wsisam_server.wire import to_proto
+from wsisam_server.wire.details import status_of
 
 STAGES = {
     sessions.WaitingForModel: segmentation_pb2.STAGE_LOADING_MODEL,
@@ -25,9 +26,10 @@ def message_of(value: sessions.Event) -> segmentation_pb2.InteractResponse:
             )
         )
     if isinstance(value, sessions.Failed):
+        path = "prompt." if value.object_id or value.revision else ""
         return reply(
             error=segmentation_pb2.ObjectError(
-                object_id=value.object_id, revision=value.revision, error=to_proto.item_error(normalized(value.error))
+                object_id=value.object_id, revision=value.revision, error=status_of(normalized(value.error), path)
             )
         )
     if isinstance(value, sessions.PixelsWanted):

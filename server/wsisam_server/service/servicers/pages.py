@@ -1,4 +1,4 @@
-"""Pages of annotations as messages of a stream, none of which is too large for a client."""
+"""Pages of annotations and slides as messages, none of which is too large for a client."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING
 from wsisam_server.wire import annotation_to_proto as to_proto
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from wsisam.v1 import annotations_pb2 as pb
-    from wsisam_server.annotations.store import AsyncStore, Page
+    from wsisam_server.annotations.store import AsyncStore, Page, SlideSummary
 
 ANNOTATIONS_PER_PAGE = 500
+
+SLIDES_PER_PAGE = 100
+"""Of each its annotations are counted."""
+
+MOST_PER_PAGE = 1000
+"""What a client may ask for in one answer."""
 
 MESSAGE_BYTES = 1024 * 1024
 """What a message holds unless one annotation alone is larger: gRPC's clients take 4 MiB by default."""
@@ -39,23 +45,36 @@ class Pages:
 
     Attributes:
         store: knows the slides.
-        told: ids of the slides that the stream's client knows already.
+        sent_slide_ids: ids of the slides that the stream's client knows already.
     """
 
     store: AsyncStore
-    told: set[str] = field(default_factory=set)
+    sent_slide_ids: set[str] = field(default_factory=set)
 
     async def parts(self, page: Page) -> list[Part]:
         """A page's parts; the last one's revision is the page's. None for a page without annotations."""
-        new = {one.content.slide_id for one in page.annotations} - self.told
+        new = {one.content.slide_id for one in page.annotations} - self.sent_slide_ids
         records = await self.store.slides(new) if new else []
-        self.told |= new
+        self.sent_slide_ids |= new
         slides = {record.slide_id: to_proto.slide(record) for record in records}
         # Hundreds of annotations take tens of milliseconds: not on the event loop, where others wait for outlines.
         parts = await asyncio.to_thread(lambda: list(_parts(page, slides)))
         if parts:
             parts[-1].revision = page.revision
         return parts
+
+
+def fitting(summaries: Sequence[SlideSummary]) -> list[pb.StoredSlide]:
+    """As many slides as one message may hold, and one of any size if there is one."""
+    found: list[pb.StoredSlide] = []
+    size = 0
+    for summary in summaries:
+        message = to_proto.slide_summary(summary)
+        size += message.ByteSize()
+        if found and size > MESSAGE_BYTES:
+            break
+        found.append(message)
+    return found
 
 
 def _parts(page: Page, slides: dict[str, pb.AnnotatedSlide]) -> Iterator[Part]:

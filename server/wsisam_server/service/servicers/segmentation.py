@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam.v1 import segmentation_pb2_grpc
 from wsisam_server import __version__
-from wsisam_server.core.answers import Step
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.segmentation.segmenter import Batch, Segmenter, Survey
-from wsisam_server.service.identity import current_user
+from wsisam_server.service.identity import Role, current_user
 from wsisam_server.service.interceptors import normalized
 from wsisam_server.service.servicers import catalogue
 from wsisam_server.service.servicers.converting import LARGE, Converter
 from wsisam_server.service.servicers.stream import InteractStream
 from wsisam_server.service.sessions import Admission, CommitService, batch_answers
-from wsisam_server.wire import annotation_from_proto, from_proto, to_proto
+from wsisam_server.wire import annotation_from_proto, from_proto, resume_token, to_proto
+from wsisam_server.wire.details import status_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     import grpc
 
     from wsisam_server.annotations.store import Commit
+    from wsisam_server.core.answers import SurveyStep
     from wsisam_server.core.pixels import PixelWindow
     from wsisam_server.core.requests import Request
     from wsisam_server.core.settings import Limits
-    from wsisam_server.service.sessions import Answered
+    from wsisam_server.service.sessions import PromptResult
 
 
 class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
@@ -65,7 +66,9 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         source = from_proto.pixel_source(request.pixels, "pixels") if request.HasField("pixels") else None
         if source is not None:
             self._admission.check_pixels()
-        slide_id, info, by_reference = await self._segmenter.opened(request.uri, source, owner=current_user().principal)
+        slide_id, info, by_reference = await self._segmenter.opened(
+            request.uri, source, principal=current_user().principal
+        )
         return pb.OpenSlideResponse(
             slide_id=slide_id,
             width=info.size.width,
@@ -77,6 +80,21 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             source=pb.SLIDE_SOURCE_REFERENCE if by_reference else pb.SLIDE_SOURCE_PIXELS,
         )
 
+    async def CloseSlide(  # noqa: N802 - the contract's name
+        self,
+        request: pb.CloseSlideRequest,
+        context: grpc.aio.ServicerContext,  # noqa: ARG002
+    ) -> pb.CloseSlideResponse:
+        """See the proto."""
+        if not request.slide_id:
+            raise from_proto.invalid("slide_id", "it is empty")
+        user = current_user()
+        # Without tokens everybody is an administrator here: the id, which cannot be guessed, is what lets them.
+        owner = None if user.role is Role.ADMIN else user.principal
+        if self._segmenter.close_slide(request.slide_id, owner):
+            self._admission.slide_closed(request.slide_id)
+        return pb.CloseSlideResponse()
+
     async def Segment(  # noqa: N802 - the contract's name
         self,
         request: pb.SegmentRequest,
@@ -84,15 +102,15 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
     ) -> pb.SegmentResponse:
         """See the proto."""
         common = from_proto.common(request, "", current_user().principal, interactive=True)
-        wanted = from_proto.request(request, "", common, self._limits.points_per_prompt)
-        with self._admission.quota.taken(wanted.owner):
-            async with self._admission.failures.slowed():
-                draft = None
+        wanted = from_proto.request(request, common, self._limits.points_per_prompt)
+        with self._admission.quota.taken(wanted.principal):
+            async with self._admission.failures.limited():
+                provisional = None
                 if request.tiles:
-                    draft = self._segmenter.draft(wanted)
-                    await self._push(request.slide_id, self._segmenter.pixel_windows(draft), request.tiles)
+                    provisional = self._segmenter.provisional_plan(wanted)
+                    await self._push(request.slide_id, self._segmenter.pixel_windows(provisional), request.tiles)
                 commit = annotation_from_proto.commit_of(request, "", self._limits, current_user().author)
-                answered = await self._commits.answer(wanted, commit, draft=draft)
+                answered = await self._commits.answer(wanted, commit, provisional=provisional)
         return pb.SegmentResponse(outline=to_proto.outline(*answered))
 
     async def SegmentBatch(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
@@ -108,11 +126,10 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         self._segmenter.slide_info(request.slide_id)
 
         def wanted(number: int) -> Request:
-            return from_proto.request(request.items[number], f"items[{number}].", common, limits.points_per_prompt)
+            return from_proto.request(request.items[number], common, limits.points_per_prompt)
 
         def commit(number: int) -> Commit | None:
-            item = request.items[number]
-            return annotation_from_proto.commit_of(item, f"items[{number}].", limits, current_user().author)
+            return annotation_from_proto.commit_of(request.items[number], "", limits, current_user().author)
 
         # Planning tens of thousands of fields takes seconds: not on the event loop.
         batch = await self._converter.run(LARGE, lambda: Batch.planned(self._segmenter, wanted, count))
@@ -121,25 +138,28 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
             await self._push(request.slide_id, needed, request.tiles)
         async with aclosing(batch_answers(batch, commit, self._commits, self._admission)) as answers:
             async for number, answer in answers:
-                await context.write(_batch_message(request.items[number].id, answer))
+                await context.write(_batch_message(request.items[number].id, number, answer))
 
     async def SegmentEverything(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
         self, request: pb.SegmentEverythingRequest, context: grpc.aio.ServicerContext
     ) -> None:
         """See the proto."""
-        limits, owner = self._limits, current_user().principal
+        limits, principal = self._limits, current_user().principal
         # Any region has many parts: counting them takes as long as making something of a small one.
-        wanted = await self._converter.run(LARGE, lambda: from_proto.survey(request, owner, limits))
+        wanted = await self._converter.run(LARGE, lambda: from_proto.survey(request, principal, limits))
         survey = await self._converter.run(
             LARGE, lambda: Survey.planned(self._segmenter, wanted, limits.windows_per_region)
         )
+        about = await self._converter.run(LARGE, lambda: resume_token.digest(request, survey.basis))
+        if request.resume_token:
+            survey.go_on(resume_token.decode(request.resume_token, about))
         if request.tiles:
-            await self._push(request.slide_id, survey.pixel_windows(), request.tiles)
+            await self._push(request.slide_id, survey.all_pixel_windows(), request.tiles)
         survey.check_pixels()
-        await context.write(_message(survey, Step()))
+        await context.write(_message(survey, survey.begun, about))
         async with aclosing(survey.steps()) as steps:
             async for step in steps:
-                await context.write(_message(survey, step))
+                await context.write(_message(survey, step, about))
                 if step.done < len(survey.plan.tiles):
                     self._admission.check_open()
 
@@ -164,7 +184,7 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         """Takes the tiles that came with a call; each must be one that a prompt of the call needs."""
         for number, message in enumerate(tiles):
             window, encoding, data = from_proto.tile(message, f"tiles[{number}]")
-            about = {"tile": number, **to_proto.place(window)}
+            about = {"tile": number, "field": f"tiles[{number}]", **to_proto.place(window)}
             if window not in needed:
                 raise WsiSamServerError(Reason.TILE_NOT_REQUESTED).at(**about)
             try:
@@ -173,18 +193,20 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
                 raise error.at(**about) from error
 
 
-def _message(survey: Survey, step: Step) -> pb.SegmentEverythingResponse:
-    return to_proto.survey_step(
+def _message(survey: Survey, step: SurveyStep, about: bytes) -> pb.SegmentEverythingResponse:
+    message = to_proto.survey_step(
         step,
         windows_total=len(survey.plan.tiles),
         downsample=survey.plan.downsample,
         found_with=survey.pixel_size,
     )
+    message.resume_token = resume_token.encode(step, about)
+    return message
 
 
-def _batch_message(item_id: str, answer: Answered | Exception) -> pb.SegmentBatchResponse:
+def _batch_message(item_id: str, number: int, answer: PromptResult | Exception) -> pb.SegmentBatchResponse:
     if isinstance(answer, Exception):
-        return pb.SegmentBatchResponse(id=item_id, error=to_proto.item_error(normalized(answer)))
+        return pb.SegmentBatchResponse(id=item_id, error=status_of(normalized(answer), f"items[{number}]."))
     return pb.SegmentBatchResponse(id=item_id, outline=to_proto.outline(*answer))
 
 

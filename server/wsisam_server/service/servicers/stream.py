@@ -30,6 +30,9 @@ class _End:
 class InteractStream:
     """Runs one stream from its `start` message to its end.
 
+    Attributes:
+        slide_id: the slide that it is about.
+
     Raises:
         WsiSamServerError: the start message is not valid.
     """
@@ -43,6 +46,7 @@ class InteractStream:
         start: pb.Start,
     ) -> None:
         self._limits = limits
+        self.slide_id = start.slide_id
         self._finishing: asyncio.Task[None] | None = None
         self._unseen: geometry_pb2.Viewport | None = None
         self._events: asyncio.Queue[Event | _End | WsiSamServerError] = asyncio.Queue()
@@ -53,22 +57,32 @@ class InteractStream:
 
     def drain(self) -> None:
         """Takes no more prompts, and ends the stream with SHUTTING_DOWN when those that it has are answered."""
-        self._session.refuse(Reason.SHUTTING_DOWN)
-        self._finishing = asyncio.ensure_future(self._finish())
+        self._end(Reason.SHUTTING_DOWN)
 
     def hand_back(self) -> None:
         """Answers those that still wait with SHUTTING_DOWN."""
         self._session.hand_back(Reason.SHUTTING_DOWN)
 
-    async def _finish(self) -> None:
+    def slide_closed(self) -> None:
+        """Answers those that still wait with UNKNOWN_SLIDE_ID, and ends the stream with it."""
+        self._end(Reason.UNKNOWN_SLIDE_ID)
+        self._session.hand_back(Reason.UNKNOWN_SLIDE_ID)
+
+    def _end(self, reason: Reason) -> None:
+        if self._finishing is None:
+            self._session.refuse(reason)
+            self._finishing = asyncio.ensure_future(self._finish(reason))
+
+    async def _finish(self, reason: Reason) -> None:
         await self._session.idle()
-        self._events.put_nowait(WsiSamServerError(Reason.SHUTTING_DOWN))
+        self._events.put_nowait(WsiSamServerError(reason))
 
     async def run(self, requests: AsyncIterator[pb.InteractRequest], write: Write) -> None:
         """Serves until the client has sent its last message and every prompt is answered, or until it is cancelled.
 
         Raises:
-            WsiSamServerError: a message that ends the stream, or SHUTTING_DOWN after `drain`.
+            WsiSamServerError: a message that ends the stream; SHUTTING_DOWN after `drain`, UNKNOWN_SLIDE_ID after
+                `slide_closed`.
         """
         session = self._session
         await write(
@@ -113,7 +127,7 @@ class InteractStream:
         kind = request.WhichOneof("message")
         if kind == "start":
             raise WsiSamServerError(Reason.SESSION_ALREADY_STARTED)
-        object_id, revision = self._subject(request)
+        object_id, revision = self._addressee(request)
         try:
             if kind == "prompt":
                 self._session.admit()
@@ -124,7 +138,7 @@ class InteractStream:
                 if self._session.admits_viewport():
                     self._look()
             else:
-                await self._session.paced()
+                await self._session.wait_for_rate()
                 await self._take_other(request)
         except Exception as error:  # noqa: BLE001 - one bad message must not end the annotator's stream
             self._events.put_nowait(Failed(object_id, revision, error))
@@ -157,12 +171,12 @@ class InteractStream:
             raise error.at(**to_proto.place(window)) from error
 
     def _prompt(self, message: pb.PromptRevision) -> None:
-        object_id = from_proto.identifier(message.object_id, "prompt.object_id", self._limits)
-        request = from_proto.request(message, "prompt.", self._session.common, self._limits.points_per_prompt)
-        commit = annotation_from_proto.commit_of(message, "prompt.", self._limits, current_user().author)
+        object_id = from_proto.identifier(message.object_id, "object_id", self._limits)
+        request = from_proto.request(message, self._session.common, self._limits.points_per_prompt)
+        commit = annotation_from_proto.commit_of(message, "", self._limits, current_user().author)
         self._session.prompt(object_id, message.revision, request, commit)
 
-    def _subject(self, request: pb.InteractRequest) -> tuple[str, int]:
+    def _addressee(self, request: pb.InteractRequest) -> tuple[str, int]:
         """What an error about this message must be addressed to; an over-long id is not echoed whole."""
         kind = request.WhichOneof("message")
         if kind == "prompt":

@@ -13,7 +13,7 @@ from wsisam_server.service.servicers.pages import ANNOTATIONS_PER_PAGE, Pages
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from wsisam_server.annotations.store import AsyncStore, Wanted
+    from wsisam_server.annotations.store import AnnotationFilter, AsyncStore
     from wsisam_server.core.settings import Limits
 
     Write = Callable[[pb.AnnotationsWatchResponse], Awaitable[None]]
@@ -31,7 +31,7 @@ class WatchStream:
         limits: how long it waits.
     """
 
-    def __init__(self, store: AsyncStore, wanted: Wanted, after: int, limits: Limits) -> None:
+    def __init__(self, store: AsyncStore, wanted: AnnotationFilter, after: int, limits: Limits) -> None:
         self._store = store
         self._wanted = wanted
         self._after = after
@@ -42,7 +42,7 @@ class WatchStream:
     def end(self) -> None:
         """Ends the stream with SHUTTING_DOWN once what is ready has been sent."""
         self._ended = True
-        self._store.wake()
+        self._store.notify()
 
     async def run(self, write: Write) -> None:
         """Sends changes until it is ended or cancelled.
@@ -53,7 +53,7 @@ class WatchStream:
         # At once, so that the client knows that it is heard.
         sent_at = -self._limits.heartbeat_seconds
         while not self._ended:
-            stamp = self._store.stamp
+            version = self._store.version
             page = await self._store.changes(self._wanted, after=self._after, limit=ANNOTATIONS_PER_PAGE)
             self._after = page.revision
             for part in await self._pages.parts(page):
@@ -65,7 +65,7 @@ class WatchStream:
                 continue
             if time.monotonic() - sent_at >= self._limits.heartbeat_seconds:
                 sent_at = await self._send(write, pb.AnnotationsWatchResponse(revision=self._after))
-            await self._store.stir(stamp)
+            await self._store.wait_for_change(version)
         raise WsiSamServerError(Reason.SHUTTING_DOWN)
 
     async def _send(self, write: Write, message: pb.AnnotationsWatchResponse) -> float:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wsisam_server.annotations.store import Commit
     from wsisam_server.segmentation.segmenter import Batch
     from wsisam_server.service.sessions.admission import Admission
-    from wsisam_server.service.sessions.commit_service import Answered, CommitService
+    from wsisam_server.service.sessions.commit_service import CommitService, PromptResult
 
 Result = TypeVar("Result")
 
@@ -24,12 +24,12 @@ IN_FLIGHT: Final = 8
 
 async def batch_answers(
     batch: Batch, commit: Callable[[int], Commit | None], commits: CommitService, admission: Admission
-) -> AsyncGenerator[tuple[int, Answered | Exception], None]:
+) -> AsyncGenerator[tuple[int, PromptResult | Exception], None]:
     """Answers a batch's prompts, and yields each number with its outline or its error as it is ready.
 
     Args:
         batch: planned.
-        commit: how a prompt's outline is kept; asked when its turn comes. What it raises is the prompt's error.
+        commit: how a prompt's outline is kept; called when the prompt begins. What it raises is the prompt's error.
         commits: answers prompts.
         admission: ends the batch when the server stops.
 
@@ -37,12 +37,12 @@ async def batch_answers(
         WsiSamServerError: SHUTTING_DOWN, after the answers of all prompts that had begun.
     """
 
-    async def answer(number: int) -> tuple[int, Answered | Exception]:
+    async def answer(number: int) -> tuple[int, PromptResult | Exception]:
         item = batch.take(number)
         try:
             if isinstance(item.request, WsiSamServerError):
                 raise item.request  # noqa: TRY301 - paced and answered below, as any other
-            return number, await commits.answer(item.request, commit(number), draft=item.draft)
+            return number, await commits.answer(item.request, commit(number), provisional=item.provisional)
         except Exception as error:  # noqa: BLE001 - an item's error must not end the others
             await admission.failures.item(error)
             return number, error

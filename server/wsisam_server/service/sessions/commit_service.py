@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from wsisam_server.annotations.store import AsyncStore
     from wsisam_server.core.answers import Outcome
     from wsisam_server.core.requests import Request
-    from wsisam_server.segmentation.planning import Planned
-    from wsisam_server.segmentation.segmenter import Segmenter, Watcher
+    from wsisam_server.segmentation.planning import PlannedPrompt
+    from wsisam_server.segmentation.segmenter import ProgressListener, Segmenter
     from wsisam_server.slides import SlideInfo
 
 
-class Answered(NamedTuple):
+class PromptResult(NamedTuple):
     """An outline, and what became of it in the store; None where it was not to be kept, or is empty."""
 
     outcome: Outcome
@@ -50,32 +50,32 @@ class CommitService:
         self,
         request: Request,
         commit: Commit | None,
-        watcher: Watcher | None = None,
+        listener: ProgressListener | None = None,
         *,
-        draft: Planned | None = None,
+        provisional: PlannedPrompt | None = None,
         outlined: Callable[[Outcome], None] = lambda _: None,
-    ) -> Answered:
+    ) -> PromptResult:
         """Checks that an outline can be kept, makes it, and keeps it: where a commit asks for that.
 
         Args:
             request: the prompt.
             commit: how its outline is kept; None to keep nothing.
-            watcher: see `Segmenter.segment`.
-            draft: see `Segmenter.segment`.
+            listener: see `Segmenter.segment`.
+            provisional: see `Segmenter.segment`.
             outlined: called when the outline is there. From then on, nothing takes it back out of the store.
 
         Raises:
             WsiSamServerError: STORE_OFF, INVALID_FIELD; what `Segmenter.segment` and `Store.save` raise.
         """
         if commit is None:
-            outcome = await self._segmenter.segment(request, watcher, draft=draft)
+            outcome = await self._segmenter.segment(request, listener, provisional=provisional)
             outlined(outcome)
-            return Answered(outcome)
+            return PromptResult(outcome)
         slide = self._segmenter.slide_info(request.slide_id)
         self._check(commit, slide)
-        outcome = await self._segmenter.segment(request, watcher, draft=draft)
+        outcome = await self._segmenter.segment(request, listener, provisional=provisional)
         outlined(outcome)
-        return Answered(outcome, await self._keep(request, outcome, slide, commit))
+        return PromptResult(outcome, await self._keep(request, outcome, slide, commit))
 
     def _check(self, commit: Commit, slide: SlideInfo) -> None:
         visible_store(self._store)

@@ -66,7 +66,7 @@ class Refining:
 
 @dataclass(frozen=True, slots=True)
 class PixelsWanted:
-    """Pixel windows that nobody was asked for before on this stream."""
+    """Pixel windows that were not requested before on this stream."""
 
     windows: tuple[PixelWindow, ...]
 

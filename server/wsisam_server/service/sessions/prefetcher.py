@@ -1,4 +1,4 @@
-"""What is encoded for clicks that have not come yet."""
+"""Prefetch: fields are encoded before the clicks that need them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Prefetcher:
         return self._begun.keys()
 
     def look(self, fields: Sequence[FieldPair]) -> None:
-        """Takes note of the fields that are likely needed now. Of others, those that have not begun are dropped."""
+        """Replaces the fields that are likely needed now. Others are dropped unless they have begun."""
         if fields == self._wanted:
             return
         self._wanted = fields
@@ -55,7 +55,7 @@ class Prefetcher:
             self._task = asyncio.ensure_future(self._run(fields))
 
     def prompted(self) -> None:
-        """Takes note that the annotator is at work: nothing begins until they pause."""
+        """Notes that the annotator is at work: nothing begins until they pause."""
         self._prompted = time.monotonic()
 
     async def close(self) -> None:
@@ -79,7 +79,7 @@ class Prefetcher:
                 self._begun.popitem(last=False)
             try:
                 await self._prefetch(field)
-            except Exception as error:  # noqa: BLE001 - nobody asked for it; who asks is told
+            except Exception as error:  # noqa: BLE001 - best effort; a prompt there gets the error
                 self._begun.pop(field, None)
                 _log.debug("a field was not encoded ahead: %s", error)
                 return

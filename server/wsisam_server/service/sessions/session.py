@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.service.sessions.asked import AskedPixels
 from wsisam_server.service.sessions.events import (
     Event,
     Failed,
@@ -20,6 +19,7 @@ from wsisam_server.service.sessions.events import (
     WaitingForPixels,
 )
 from wsisam_server.service.sessions.prefetcher import Prefetcher
+from wsisam_server.service.sessions.requested_pixels import RequestedPixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _PendingPrompt:
-    """One revision on its way.
+    """One revision that waits for its answer.
 
-    `ended` once it was answered for from outside: the task then says nothing. `keeping` once its outline is on its way
-    into the store, from which nothing takes it back: its own answer comes.
+    `ended` is set when it was answered from outside, so that the task emits nothing. `keeping` is set when its outline
+    goes to the store: from then on it cannot be cancelled.
     """
 
     object_id: str
@@ -74,10 +74,10 @@ class Session:
 
     Args:
         segmenter: knows slide and model, and takes pixels.
-        common: what holds for all prompts: slide, model, options, whose they are; see `Request`.
+        common: what all prompts share: slide, model, options, principal; see `Request`.
         limits: bounds on what one stream may hold.
         commits: answers the prompts.
-        admission: what the user may send and have waiting, in all streams together.
+        admission: the user's rate limit and quota, in all streams together.
         emit: takes each event, in order; must not block.
 
     Raises:
@@ -95,7 +95,7 @@ class Session:
     ) -> None:
         self.model = segmenter.model(common.model)
         self.pixel_size = segmenter.slide_info(common.slide_id).pixel_size(common.mpp)
-        # From now on the very model that answers, whatever becomes the default.
+        # The name of the model that answers, even if the default changes.
         self.common = replace(common, model=self.model.name)
         self._segmenter = segmenter
         self._limits = limits
@@ -106,36 +106,36 @@ class Session:
         self._objects: dict[str, _Object] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._viewport: Viewport | None = None
-        self._pixels = AskedPixels()
+        self._pixels = RequestedPixels()
         self._prefetcher = Prefetcher(
-            lambda field: segmenter.prefetch(common.slide_id, self.model, field, common.owner)
+            lambda field: segmenter.prefetch(common.slide_id, self.model, field, common.principal)
         )
         self._answers: OrderedDict[str, tuple[SlidePrompt, Outcome]] = OrderedDict()
 
     def admit(self) -> None:
-        """Passes when one more prompt may come now. Ask it before anything is made of the message.
+        """Passes when one more prompt may come now. Call it before the message is converted.
 
         Raises:
             WsiSamServerError: TOO_MANY_MESSAGES; the reason that was given to `refuse`.
         """
         if self._closed_by is not None:
             raise WsiSamServerError(self._closed_by)
-        self._admission.pace.take(self.common.owner)
+        self._admission.rate_limiter.take(self.common.principal)
 
     def admits_viewport(self) -> bool:
-        """Whether a viewport is looked at now. Of those that come too fast only the newest is, with the next prompt."""
-        return self._admission.pace.allows(self.common.owner)
+        """Whether a viewport is used now. Of those that come too fast only the newest is, with the next prompt."""
+        return self._admission.rate_limiter.allows(self.common.principal)
 
-    async def paced(self) -> None:
-        """Returns when a cancel or a tile may be read: lost, it would leave something waiting."""
-        await self._admission.pace.wait(self.common.owner)
+    async def wait_for_rate(self) -> None:
+        """Returns when a cancel or a tile may be read. These are delayed, not dropped: others wait for them."""
+        await self._admission.rate_limiter.wait(self.common.principal)
 
     def refuse(self, reason: Reason) -> None:
         """Takes no more prompts."""
         self._closed_by = reason
 
     def view(self, viewport: Viewport) -> None:
-        """Takes note of what the annotator sees."""
+        """Sets what the annotator sees, and prefetches for it."""
         self._viewport = viewport
         common = self.common
         self._prefetcher.look(self._segmenter.likely_fields(common.slide_id, self.model, viewport, common.mpp))
@@ -162,7 +162,7 @@ class Session:
         leaving = int(known is not None and known.pending is not None and known.pending.waits)
         if len(self._tasks) - leaving >= self._limits.queued_prompts_per_stream:
             raise WsiSamServerError(Reason.QUEUE_FULL, limit=self._limits.queued_prompts_per_stream)
-        self._admission.quota.take(self.common.owner, leaving=leaving)
+        self._admission.quota.take(self.common.principal, leaving=leaving)
         state = known or self._objects.setdefault(object_id, _Object())
         self._end(state, Reason.SUPERSEDED)
         self._prefetcher.prompted()
@@ -192,7 +192,7 @@ class Session:
         await self._pixels.arrived(window)
 
     async def close(self) -> None:
-        """Drops all waiting work without answering it: there is nobody to answer."""
+        """Cancels all waiting work without answering it: the client has left."""
         await self._prefetcher.close()
         for task in self._tasks:
             task.cancel()
@@ -215,7 +215,7 @@ class Session:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._admission.quota.give_back(self.common.owner)
+        self._admission.quota.give_back(self.common.principal)
 
     def _end(self, state: _Object, reason: Reason) -> None:
         # Answered here and not by the task: a task that is cancelled before its first step never runs.
@@ -233,7 +233,7 @@ class Session:
             pending.request,
             viewport=pending.request.viewport or self._viewport,
             earlier=self._earlier(object_id, pending.request.prompt),
-            kept=state.field,
+            previous_field=state.field,
             prefetched=self._prefetcher.begun,
         )
 
@@ -243,8 +243,8 @@ class Session:
 
         event: Event
         try:
-            watcher = _ObjectWatcher(state, pending, self._pixels, self._emit)
-            answered = await self._commits.answer(request, pending.commit, watcher, outlined=outlined)
+            listener = _ObjectWatcher(state, pending, self._pixels, self._emit)
+            answered = await self._commits.answer(request, pending.commit, listener, outlined=outlined)
             event = OutlineReady(object_id, pending.revision, answered.outcome, answered.saved)
         except Exception as error:  # noqa: BLE001 - the catalogue decides what the client sees of it
             event = Failed(object_id, pending.revision, error)
@@ -267,7 +267,7 @@ class Session:
 class _ObjectWatcher:
     about: _Object
     prompt: _PendingPrompt
-    pixels: AskedPixels
+    pixels: RequestedPixels
     emit: Callable[[Event], None]
 
     @property

@@ -1,7 +1,7 @@
-"""Tracing room: calls and prompts as OpenTelemetry's spans, for who asks for them by its variables.
+"""Tracing room: calls and prompts as OpenTelemetry's spans, where its environment variables ask for them.
 
-What flows in: what the boundary and the segmenter tell of each call and prompt. What flows out: spans, sent to where
-`OTEL_EXPORTER_OTLP_ENDPOINT` says. They have methods, models, statuses and the request id; never a slide, a path or an
+In: what the boundary and the segmenter report of each call and prompt. Out: spans, sent to
+`OTEL_EXPORTER_OTLP_ENDPOINT`. They have methods, models, statuses and the request id; never a slide, a path or an
 annotation. Without the variable nothing of OpenTelemetry is imported.
 """
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["VARIABLES", "spans"]
 
 VARIABLES: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-"""Either says where spans go, and that they are wanted; OpenTelemetry reads them, and its others, itself."""
+"""Either enables spans and names their destination. OpenTelemetry reads these and its other variables itself."""
 
 _log = logging.getLogger(__name__)
 
 
 def spans(environment: Mapping[str, str] = os.environ) -> Spans | None:
-    """What makes spans, if they are wanted and OpenTelemetry is installed."""
+    """The maker of spans, if they are enabled and OpenTelemetry is installed."""
     off = environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
     if off or not any(environment.get(name) for name in VARIABLES):
         return None

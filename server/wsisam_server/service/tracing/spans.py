@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 import wsisam_server
-from wsisam_server.segmentation.segmenter import why_failed
+from wsisam_server.segmentation.segmenter import failure_reason
 from wsisam_server.service.interceptors import current_request_id
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _FAULTS: Final = ("INTERNAL", "UNAVAILABLE", "DATA_LOSS")
 
 
 class Spans:
-    """Makes spans: a `CallObserver`, and the segmenter's `Observer`. They are sent from a thread of its own."""
+    """Makes spans: a `CallListener`, and the segmenter's `PromptListener`. They are sent from a thread of its own."""
 
     def __init__(self) -> None:
         own = Resource({SERVICE_NAME: "wsisam", SERVICE_VERSION: wsisam_server.__version__})
@@ -39,7 +39,7 @@ class Spans:
         self._tracer = self._provider.get_tracer("wsisam", wsisam_server.__version__)
 
     def call_begun(self, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> None:
-        """See `CallObserver.call_begun`. What the call's task starts belongs to its span from now on."""
+        """See `CallListener.call_begun`. What the call's task starts belongs to its span from now on."""
         carrier = {key: value for key, value in metadata if isinstance(value, str)}
         service, _, name = method.strip("/").partition("/")
         about = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name, "request_id": current_request_id()}
@@ -48,7 +48,7 @@ class Spans:
         context.attach(trace.set_span_in_context(span))
 
     def call_ended(self, method: str, status: str) -> None:  # noqa: ARG002 - the span knows it
-        """See `CallObserver.call_ended`."""
+        """See `CallListener.call_ended`."""
         span = trace.get_current_span()
         span.set_attribute("status", status)
         if status in _FAULTS:
@@ -56,7 +56,7 @@ class Spans:
         span.end()
 
     def answered(self, request: Request, outcome: Outcome, seconds: float) -> None:
-        """See `Observer.answered`. The stages lie one after the other: what was waited for is in `queue`, the first."""
+        """See `PromptListener.answered`. The stages follow one another; waiting is in the first, `queue`."""
         end = time.time_ns()
         begin = end - round(seconds * _NS)
         prompt = self._prompt(request, begin)
@@ -71,9 +71,9 @@ class Spans:
         prompt.end(end)
 
     def failed(self, request: Request, error: BaseException) -> None:
-        """See `Observer.failed`."""
+        """See `PromptListener.failed`."""
         span = self._prompt(request, time.time_ns())
-        reason = why_failed(error)
+        reason = failure_reason(error)
         span.set_attribute("reason", "CANCELLED" if reason is None else reason.name)
         if reason is not None and reason.value.code.name in _FAULTS:
             span.set_status(Status(StatusCode.ERROR))

@@ -1,6 +1,6 @@
 """TIFF files by their own words: which page is the slide, which are its levels, and what its channels mean.
 
-What flows in: a path. What flows out: a `Layout` for whoever reads the pixels, and a source for what OpenSlide cannot
+In: a path. Out: a `Layout` for the reader of the pixels, and a source for what OpenSlide cannot
 read. It must never guess: what could be read in more than one way is refused, and the error says why.
 """
 

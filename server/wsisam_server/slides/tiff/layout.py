@@ -22,7 +22,7 @@ _OPENSLIDES_BITS: Final = 8
 
 
 @dataclass(frozen=True)
-class Level:
+class PyramidLevel:
     """One stored level.
 
     Attributes:
@@ -50,7 +50,7 @@ class Layout:
         for_openslide: whether OpenSlide's generic reader finds the same levels, beside others, and reads them rightly.
     """
 
-    levels: tuple[Level, ...]
+    levels: tuple[PyramidLevel, ...]
     for_openslide: bool
 
     @property
@@ -100,17 +100,17 @@ def read_layout(path: Path) -> Layout:
         raise WsiSamServerError(
             Reason.SLIDE_UNREADABLE,
             private=str(error),
-            place=path,
+            path=path,
             problem=f"{error}",
             advice="Export it as an RGB image, or open it in QuPath, which sends the pixels that it shows",
         ) from error
     except Exception as error:
         # Anything can come out of a parser that is fed damaged bytes: struct.error, SyntaxError, OverflowError ...
-        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=path) from error
+        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), path=path) from error
     return Layout(levels, _is_for_openslide(levels))
 
 
-def _is_for_openslide(levels: Sequence[Level]) -> bool:
+def _is_for_openslide(levels: Sequence[PyramidLevel]) -> bool:
     """Whether OpenSlide finds the levels, and libtiff's conversion, which it uses, gives the pixels rightly.
 
     It takes a fourth sample for opacity that nobody called so, shows the first of channels that the tags call grey, and
@@ -144,10 +144,10 @@ def _main(top: Sequence[Page]) -> Page:
     return max(own, key=lambda page: (page.size[0] * page.size[1], -page.number))
 
 
-def _levels(parts: tuple[Page, ...], candidates: Iterable[tuple[Page, ...]]) -> Iterable[Level]:
+def _levels(parts: tuple[Page, ...], candidates: Iterable[tuple[Page, ...]]) -> Iterable[PyramidLevel]:
     main = parts[0]
     _check(main)
-    yield Level(parts, 1.0, 1.0)
+    yield PyramidLevel(parts, 1.0, 1.0)
     last = 1.0
     # Equal sizes keep their order: of two padded to the same tile, the second is the coarser.
     for pages in sorted(candidates, key=lambda pages: -pages[0].size[0] * pages[0].size[1]):
@@ -159,7 +159,7 @@ def _levels(parts: tuple[Page, ...], candidates: Iterable[tuple[Page, ...]]) -> 
         if scales is not None and all(page.size == first.size for page in pages):
             _check(first)
             last = max(scales)
-            yield Level(pages, *scales)
+            yield PyramidLevel(pages, *scales)
 
 
 def _check(page: Page) -> None:

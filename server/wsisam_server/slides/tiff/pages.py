@@ -178,7 +178,7 @@ class Page:
         return (TILE_OFFSETS, TILE_BYTES) if self.is_tiled else (STRIP_OFFSETS, STRIP_BYTES)
 
     def settle(self) -> None:
-        """Reads what the pixels and their size are told from, so that the file is not needed any more."""
+        """Reads the tags that describe the pixels, so that the file is no longer needed."""
         _ = self.spans
         self.tags.settle()
 

@@ -24,8 +24,8 @@ _RGB_SAMPLES: Final = 3
 _INLINE: Final = 4
 """Bytes of a value that lies within its entry."""
 
-_SHORT, _LONG = "H", "I"
-_TYPES: Final = {_SHORT: 3, _LONG: 4, "B": 7}
+_SHORT, _LONG_SECONDS = "H", "I"
+_TYPES: Final = {_SHORT: 3, _LONG_SECONDS: 4, "B": 7}
 
 
 def decode_segment(page: Page, data: bytes, width: int, height: int) -> NDArray[np.uint8]:
@@ -81,15 +81,15 @@ def _as_file(page: Page, data: bytes, width: int, height: int) -> bytes:
         # Channels side by side that were found to be red, green and blue.
         photometric = tag.RGB
     entries: dict[int, tuple[str, tuple[int, ...] | bytes]] = {
-        tag.WIDTH: (_LONG, (width,)),
-        tag.LENGTH: (_LONG, (height,)),
+        tag.WIDTH: (_LONG_SECONDS, (width,)),
+        tag.LENGTH: (_LONG_SECONDS, (height,)),
         tag.BITS: (_SHORT, (page.bits,) * samples),
         tag.COMPRESSION: (_SHORT, (page.compression,)),
         tag.PHOTOMETRIC: (_SHORT, (photometric,)),
-        tag.STRIP_OFFSETS: (_LONG, (8,)),
+        tag.STRIP_OFFSETS: (_LONG_SECONDS, (8,)),
         tag.SAMPLES: (_SHORT, (samples,)),
-        tag.ROWS_PER_STRIP: (_LONG, (height,)),
-        tag.STRIP_BYTES: (_LONG, (len(data),)),
+        tag.ROWS_PER_STRIP: (_LONG_SECONDS, (height,)),
+        tag.STRIP_BYTES: (_LONG_SECONDS, (len(data),)),
         tag.PLANAR: (_SHORT, (1,)),
     }
     for number in (tag.FILL_ORDER, tag.PREDICTOR, tag.SUBSAMPLING, tag.COLOR_MAP, tag.SAMPLE_FORMAT):
@@ -98,7 +98,7 @@ def _as_file(page: Page, data: bytes, width: int, height: int) -> bytes:
             entries[number] = _SHORT, values[:samples] if number == tag.SAMPLE_FORMAT else values
     for number in (tag.T4_OPTIONS, tag.T6_OPTIONS):
         if number in page.tags:
-            entries[number] = _LONG, page.all(number)
+            entries[number] = _LONG_SECONDS, page.all(number)
     extra = samples - (3 if photometric in {tag.RGB, tag.YCBCR} else 1)
     if extra > 0:
         alpha = page.all(tag.EXTRA_SAMPLES)[0] if page.has_alpha else 0

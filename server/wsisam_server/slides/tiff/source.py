@@ -13,7 +13,7 @@ import numpy as np
 from wsisam_server.core.cancellation import WorkCancelledError, checkpoint
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import SlideSize
-from wsisam_server.slides.base import DamagedPlaceError, SlideInfo
+from wsisam_server.slides.base import DamagedRegionError, SlideInfo
 from wsisam_server.slides.calibration import tiff_axes
 from wsisam_server.slides.fingerprint import file_fingerprint
 from wsisam_server.slides.sampling import WHITE, Grid, best_level, sample
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from wsisam_server.core.geometry import Window
     from wsisam_server.slides.file import SlideFile
-    from wsisam_server.slides.tiff.layout import Layout, Level
+    from wsisam_server.slides.tiff.layout import Layout, PyramidLevel
     from wsisam_server.slides.tiff.pages import Page
 
 TILE_CACHE_BYTES: Final = 64 * 1024 * 1024
@@ -62,7 +62,7 @@ class TiffSource:
         self._grids = tuple(_grid(level, self._size) for level in layout.levels)
         axes = tiff_axes(layout.main.tags)
         with self._open() as opened:
-            self._stamp = _stamp(opened)
+            self._signature = _signature(opened)
             for index in range(len(layout.levels)):
                 _try(self._level(index, opened))
         self._info = SlideInfo(
@@ -88,7 +88,7 @@ class TiffSource:
         """See `Slide.read`.
 
         Raises:
-            DamagedPlaceError: the file is damaged there.
+            DamagedRegionError: the file is damaged there.
             WsiSamServerError: SLIDE_UNREADABLE when the file is gone or was replaced.
             ValueError: the slide is closed.
         """
@@ -96,18 +96,18 @@ class TiffSource:
             raise ValueError("the slide is closed")
         level = best_level(self._grids, window.downsample)
         with self._open() as file:
-            now = _stamp(file)
-            if now != self._stamp:
+            now = _signature(file)
+            if now != self._signature:
                 # Another time alone is no error.
                 if file_fingerprint(self._path) != self._info.fingerprint:
-                    raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private="replaced while open", place=self._path)
-                self._stamp = now
+                    raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private="replaced while open", path=self._path)
+                self._signature = now
             try:
                 return sample(self._level(level, file), self._size, window, self._most_pixels)
             except (WsiSamServerError, MemoryError, WorkCancelledError):
                 raise
             except Exception as error:
-                raise DamagedPlaceError(window, private=repr(error), place=self._path) from error
+                raise DamagedRegionError(window, private=repr(error), path=self._path) from error
 
     def close(self) -> None:
         """See `Slide.close`."""
@@ -125,13 +125,13 @@ class TiffSource:
             raise
         except Exception as error:
             # Anything can come out of a decoder that is fed damaged bytes: struct.error, zlib.error, IndexError ...
-            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), place=self._path) from error
+            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), path=self._path) from error
 
 
 class _StoredLevel:
     """One level, read through an open file. Its tiles are kept under `key`, unless that is None."""
 
-    def __init__(self, level: Level, file: IO[bytes], key: object, grid: Grid | None = None) -> None:
+    def __init__(self, level: PyramidLevel, file: IO[bytes], key: object, grid: Grid | None = None) -> None:
         self._pages = level.pages
         self._file = file
         self._key = key
@@ -184,7 +184,7 @@ class _StoredLevel:
             height = min(height, page.size[1] - index % -(-page.size[1] // height) * height)
         offset, count = map(int, page.spans[index]) if index < len(page.spans) else (0, 0)
         if not count:
-            # A sparse file: nothing was stored there, and nothing is glass.
+            # A sparse file: nothing was stored there, which is background.
             return np.full((height, width, 3), WHITE, np.uint8)
         if count > LARGEST_BYTES:
             raise ValueError(f"a tile of {count} bytes")
@@ -239,7 +239,7 @@ class _Tiles:
 _tiles = _Tiles(TILE_CACHE_BYTES)
 
 
-def _grid(level: Level, size: SlideSize) -> Grid:
+def _grid(level: PyramidLevel, size: SlideSize) -> Grid:
     """Where a level lies, without what its tiles are filled up with."""
     width, height = level.stored_size
     return Grid(
@@ -252,7 +252,7 @@ def _grid(level: Level, size: SlideSize) -> Grid:
     )
 
 
-def _stamp(file: IO[bytes]) -> tuple[int, int, int, int]:
+def _signature(file: IO[bytes]) -> tuple[int, int, int, int]:
     status = os.fstat(file.fileno())
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 

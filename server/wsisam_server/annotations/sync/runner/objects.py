@@ -27,8 +27,9 @@ Geometry = Any
 def read_all(hierarchy: Any, shapes: Shapes) -> list[Message]:
     """All annotations of an image.
 
-    Each has "id", "name", "class" and its "rgb", its own "colour", "locked", "measurements" (finite ones), "metadata"
-    and "shape" (the length of its WKB), or "problem" in place of the shape when it cannot be known outside QuPath.
+    Each has "id", "name", "class" and its "rgb", its own "colour", "locked", "measurements" (finite ones),
+    "not_numbers" (the names of the others), "metadata" and "shape" (the length of its WKB), or "problem" in place of
+    the shape when it cannot be known outside QuPath.
     Polygons are as they were drawn, vertex by vertex: they may cross themselves.
     """
     write = java("org.locationtech.jts.io.WKBWriter")(2).write
@@ -61,6 +62,7 @@ def _annotation(
     measured, metadata = item.getMeasurementList(), item.getMetadata()
     if path_class is not None and path_class.getName() is None:  # QuPath's class for none
         path_class = None
+    measurements, not_numbers = ({}, []) if measured.isEmpty() else _numbers(measured)
     class_colour = None if path_class is None else path_class.getColor()
     found: Message = {
         "id": str(item.getID()),
@@ -69,7 +71,8 @@ def _annotation(
         "rgb": None if class_colour is None else int(class_colour) & _RGB,
         "colour": None if colour is None else int(colour) & _RGB,
         "locked": bool(item.isLocked()),
-        "measurements": {} if measured.isEmpty() else _finite(measured),
+        "measurements": measurements,
+        "not_numbers": not_numbers,
         "metadata": {} if metadata.isEmpty() else _texts(metadata),
     }
     roi = item.getROI()
@@ -86,9 +89,10 @@ def _annotation(
         return {**found, "problem": f"QuPath makes no geometry of it ({error})"}
 
 
-def _finite(measured: Any) -> dict[str, float]:
+def _numbers(measured: Any) -> tuple[dict[str, float], list[str]]:
     values = {str(name): float(measured.get(name)) for name in measured.getMeasurementNames()}
-    return {name: value for name, value in values.items() if math.isfinite(value)}
+    finite = {name: value for name, value in values.items() if math.isfinite(value)}
+    return finite, [name for name in values if name not in finite]
 
 
 def _texts(metadata: Any) -> dict[str, str]:

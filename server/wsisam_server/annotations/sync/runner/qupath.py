@@ -1,4 +1,4 @@
-"""Starts QuPath's Java through paquo, and opens projects: the only module of wsisam that imports paquo (GPL-3.0)."""
+"""Starts QuPath's Java through paquo: the only module of wsisam that imports paquo (GPL-3.0)."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ def start() -> str:
         raise QuPathError("no Java", f"{type(error).__name__}: {error}") from error
     # QuPath tells of every hundredth object; what this program prints at last must be what ended it.
     java("org.slf4j.LoggerFactory").getLogger("ROOT").setLevel(java("ch.qos.logback.classic.Level").ERROR)
+    # By loading it QuPath learns to read what it saves of images with other channels, operations and the like.
+    java("qupath.lib.scripting.QP")
     return str(qupath_version)
 
 
@@ -43,17 +45,3 @@ def java(name: str) -> Any:
     from paquo.jpype_backend import JClass  # noqa: PLC0415 - not before `start`
 
     return JClass(name)
-
-
-def open_project(path: str) -> Any:
-    """QuPath's own object for a project, opened to be read only.
-
-    Raises:
-        QuPathError: "unreadable".
-    """
-    from paquo.projects import QuPathProject  # noqa: PLC0415 - not before `start`
-
-    try:
-        return QuPathProject(path, "r").java_object
-    except Exception as error:
-        raise QuPathError("unreadable", f"{type(error).__name__}: {error}") from error

@@ -1,4 +1,4 @@
-"""Answers requests about one project: which images it has, what is on them, and how they are to be after a change.
+"""Answers requests about data files: what is on an image, and how that is to be after a change.
 
 Nothing of a project is ever overwritten here: what is written goes to a new file that the request names, and is read
 back before the answer.
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsisam_server.annotations.sync.runner import data_file, objects
-from wsisam_server.annotations.sync.runner.qupath import QuPathError, java, open_project
+from wsisam_server.annotations.sync.runner.qupath import QuPathError, java
 from wsisam_server.annotations.sync.runner.wire import Shapes
 
 if TYPE_CHECKING:
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
 
 class Server:
-    """One project, as QuPath's classes read it."""
+    """Data files, as QuPath's classes read them.
+
+    A request names the file ("data"), and as JSON QuPath's builder of the image ("builder"), which is needed where
+    there is no file yet.
+    """
 
     def __init__(self) -> None:
-        self._entries: dict[str, Any] = {}
         self._shown: Any = None
 
     def answer(self, request: Message, data: bytes) -> tuple[Message, bytes]:
@@ -32,40 +35,28 @@ class Server:
         Raises:
             QuPathError: it cannot be done.
         """
-        if request["op"] == "open":
-            return self._open(request["project"]), b""
         if request["op"] == "read":
-            return self._read(request["image"])
+            return self._read(request)
         if request["op"] == "areas":
             shapes = Shapes()
             return {"shapes": objects.areas(self._shown, request["ids"], shapes)}, shapes.data()
         return self._write(request, data)
 
-    def _open(self, path: str) -> Message:
-        entries = open_project(path).getImageList()
-        self._entries = {str(entry.getID()): entry for entry in entries}
-        return {"images": [_image(number, entry) for number, entry in self._entries.items()]}
+    def _load(self, request: Message) -> DataFile:
+        path = Path(request["data"])
+        return data_file.read(path) if path.exists() else data_file.empty(_builder(request["builder"]), path)
 
-    def _path(self, number: str) -> Path:
-        return Path(str(self._entries[number].getEntryPath().toString())) / "data.qpdata"
-
-    def _load(self, number: str) -> DataFile:
-        path = self._path(number)
-        if path.exists():
-            return data_file.read(path)
-        return data_file.empty(self._entries[number].getServerBuilder(), path)
-
-    def _read(self, number: str) -> tuple[Message, bytes]:
-        data = self._load(number)
+    def _read(self, request: Message) -> tuple[Message, bytes]:
+        data = self._load(request)
         answer, shapes = self._contents(data)
         if data.sha256:
             # Before QuPath 0.4 objects were saved without their ids, and get new ones whenever they are read.
-            again = data_file.read(self._path(number))
+            again = data_file.read(Path(request["data"]))
             answer["stable"] = _ids(data) == _ids(again)
         return answer, shapes
 
     def _write(self, request: Message, data: bytes) -> tuple[Message, bytes]:
-        found = self._load(request["image"])
+        found = self._load(request)
         if found.sha256 != request["sha256"]:
             raise QuPathError("changed", "the data file is not the one that was read")
         facts = found.facts()
@@ -87,20 +78,20 @@ class Server:
         return answer, shapes.data()
 
 
-def _image(number: str, entry: Any) -> Message:
+def _builder(said: Message | None) -> Any:
+    """QuPath's builder of an image.
+
+    Raises:
+        QuPathError: "no image".
+    """
     kind = java("qupath.lib.images.servers.ImageServerBuilder$ServerBuilder").class_
-    builder = json.loads(str(java("qupath.lib.io.GsonTools").getInstance().toJson(entry.getServerBuilder(), kind)))
-    metadata, arguments = builder.get("metadata") or {}, builder.get("args") or []
-    view = "" if builder["builderType"] == "uri" else builder["builderType"]
-    if "--series" in arguments and arguments[arguments.index("--series") + 1] != "0":
-        view = f"series {arguments[arguments.index('--series') + 1]}"
-    return {
-        "id": number,
-        "name": str(entry.getOriginalImageName()),
-        "uris": [str(uri.toString()) for uri in entry.getURIs()],
-        "size": [metadata["width"], metadata["height"]] if "width" in metadata else None,
-        "view": view,
-    }
+    try:
+        builder = java("qupath.lib.io.GsonTools").getInstance().fromJson(json.dumps(said), kind)
+    except java("java.lang.RuntimeException") as error:
+        raise QuPathError("no image", str(error)) from error
+    if builder is None:
+        raise QuPathError("no image", "the project does not say how to open it")
+    return builder
 
 
 def _summary(data: DataFile) -> Message:

@@ -20,10 +20,12 @@ import qupath.lib.gui.viewer.QuPathViewer
 import qupath.lib.images.ImageData
 import qupath.lib.regions.ImagePlane
 
+import java.util.concurrent.CompletableFuture
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.CopyOnWriteArrayList
 import java.util.concurrent.ExecutorService
 import java.util.concurrent.Executors
+import java.util.concurrent.TimeUnit
 
 /**
  * All that is being drawn, in all viewers, and the connection to the server.
@@ -38,8 +40,8 @@ class AnnotationController {
     private final QuPathGUI gui
     private final Settings settings
     private final Closure onChange
-    private final Delivery delivery
-    private final List<OpenPlane> planes = new CopyOnWriteArrayList<>()
+    private final AnnotationWriter writer
+    private final List<PlaneSession> planes = new CopyOnWriteArrayList<>()
     /** The viewers with our overlay. */
     final List<QuPathViewer> viewers = new CopyOnWriteArrayList<>()
     private final Set<ImageData> warned = Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()))
@@ -61,7 +63,7 @@ class AnnotationController {
         this.gui = gui
         this.settings = settings
         this.onChange = onChange
-        delivery = new Delivery(gui)
+        writer = new AnnotationWriter(gui)
         retry.setOnFinished { askServer() }
     }
 
@@ -69,12 +71,11 @@ class AnnotationController {
 
     /** Connects to the server of the settings; drafts are asked again there. */
     void connect() {
-        client?.close()
+        leave(client, planes.collect { it.disconnected() })
         client = null
         models = []
         reached = false
         trouble = ''
-        planes.each { it.disconnected() }
         try {
             client = WsiSamClient.connect(settings.clientOptions())
         } catch (WsiSamException refused) {
@@ -114,7 +115,7 @@ class AnnotationController {
 
     private void heard(ServerInfo info) {
         trouble = ''
-        models = info.models().findAll { it.ready() }
+        models = info.models().findAll { it.isInstalled() }
         if (info.health() == Health.NOT_SERVING || models.isEmpty()) {
             trouble = 'The server is loading its model.'
             retry.playFromStart()
@@ -148,13 +149,13 @@ class AnnotationController {
 
     /** What a viewer shows, opened on the server when it is not yet. */
     @CompileStatic
-    OpenPlane planeOf(QuPathViewer viewer) {
+    PlaneSession planeOf(QuPathViewer viewer) {
         def imageData = viewer?.getImageData()
         if (imageData == null)
             return null
         def plane = planes.find { it.isOf(imageData, viewer.getZPosition(), viewer.getTPosition()) }
         if (plane == null) {
-            plane = new OpenPlane(this, imageData, ImagePlane.getPlane(viewer.getZPosition(), viewer.getTPosition()))
+            plane = new PlaneSession(this, imageData, ImagePlane.getPlane(viewer.getZPosition(), viewer.getTPosition()))
             planes.add(plane)
             if (reached)
                 open(plane)
@@ -167,7 +168,7 @@ class AnnotationController {
 
     /** Planes to draw in a viewer; any thread. */
     @CompileStatic
-    List<OpenPlane> shownIn(ImageData imageData, int z, int t) {
+    List<PlaneSession> shownIn(ImageData imageData, int z, int t) {
         planes.findAll { it.isOf(imageData, z, t) }
     }
 
@@ -195,14 +196,14 @@ class AnnotationController {
     }
 
     /** Closes what nobody needs any more. */
-    private void tidy(OpenPlane plane) {
+    private void tidy(PlaneSession plane) {
         if (plane.isIdle() && !gui.getAllViewers().any { it.getImageData().is(plane.imageData) }) {
             plane.close()
             planes.remove(plane)
         }
     }
 
-    private void open(OpenPlane plane) {
+    private void open(PlaneSession plane) {
         def asked = client
         plane.opens()
         def viewer = gui.getAllViewers().find { it.getImageData().is(plane.imageData) }
@@ -219,9 +220,12 @@ class AnnotationController {
         }
     }
 
-    private void opened(WsiSamClient asked, OpenPlane plane, slide, WsiSamException failure) {
-        if (closed || !asked.is(client) || !planes.contains(plane))
+    private void opened(WsiSamClient asked, PlaneSession plane, slide, WsiSamException failure) {
+        if (closed || !asked.is(client) || !planes.contains(plane)) {
+            if (slide != null)
+                asked.closeSlide(slide)
             return
+        }
         plane.opening = false
         if (failure == null) {
             plane.start(client, slide, settings.segmentOptions())
@@ -324,13 +328,13 @@ class AnnotationController {
         }
     }
 
-    private void deliver(OpenPlane plane, Draft draft) {
+    private void deliver(PlaneSession plane, Draft draft) {
         def how = accepted.remove(draft.id())
         if (how == null)
             return
         worker.submit {
             try {
-                def note = delivery.add(plane.imageData, plane.plane, draft, how + [options: plane.options])
+                def note = writer.add(plane.imageData, plane.plane, draft, how + [options: plane.options])
                 if (note)
                     tell(note)
             } catch (Throwable problem) {
@@ -348,7 +352,7 @@ class AnnotationController {
     // -- News from sessions, on the client's thread ------------------------------------------------------------------
 
     @CompileStatic
-    void answered(OpenPlane plane, Draft draft) {
+    void answered(PlaneSession plane, Draft draft) {
         if (accepted.containsKey(draft.id()) && draft.isSettled())
             deliver(plane, draft)
         // The outline does not wait for the palette, nor a sixtieth of a second more for a frame that begins while it is painted.
@@ -357,7 +361,7 @@ class AnnotationController {
         changed(false)
     }
 
-    void failed(OpenPlane plane, Draft draft, Failure failure) {
+    void failed(PlaneSession plane, Draft draft, Failure failure) {
         def error = failure.error()
         if (failure.ask().refinement() != null) {
             tell("${error.text()} (The border stays as it was.)")
@@ -380,20 +384,20 @@ class AnnotationController {
     }
 
     /** A session has begun. Of an image whose file says another pixel size, the user hears once. */
-    void started(OpenPlane plane) {
+    void started(PlaneSession plane) {
         def said = plane.slide.pixelSize().warning()
         if (said && warned.add(plane.imageData))
             tell("${nameOf(plane.imageData)}: ${said}")
         changed()
     }
 
-    void stateOf(OpenPlane plane) {
+    void stateOf(PlaneSession plane) {
         if (plane.state == SessionState.FAILED)
             refused(plane, plane.trouble)
         changed()
     }
 
-    private void refused(OpenPlane plane, WsiSamException why) {
+    private void refused(PlaneSession plane, WsiSamException why) {
         tell("${nameOf(plane.imageData)}: ${why.text()}")
     }
 
@@ -417,9 +421,14 @@ class AnnotationController {
         retry.stop()
         if (!accepted.isEmpty())
             tell("The palette was closed before the server had outlined ${accepted.size()} accepted object(s): not added.")
-        planes.each { it.close() }
+        leave(client, planes.collect { it.close() })
         planes.clear()
-        client?.close()
         worker.shutdown()
+    }
+
+    /** Closes a client once the server has freed the images, or does not answer. */
+    private static void leave(WsiSamClient client, List<CompletableFuture> freed) {
+        if (client != null)
+            CompletableFuture.allOf(freed as CompletableFuture[]).orTimeout(1, TimeUnit.SECONDS).whenComplete { done, late -> client.close() }
     }
 }

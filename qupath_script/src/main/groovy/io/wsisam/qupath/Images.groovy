@@ -9,7 +9,8 @@ import qupath.lib.display.ImageDisplay
 import qupath.lib.gui.viewer.QuPathViewer
 import qupath.lib.images.ImageData
 import qupath.lib.images.servers.ImageServer
-import qupath.lib.images.servers.TransformingImageServer
+import qupath.lib.images.servers.ImageServerBuilder.DefaultImageServerBuilder
+import qupath.lib.images.servers.ImageServerBuilder.ServerBuilder
 import qupath.lib.regions.ImagePlane
 import qupath.lib.regions.RegionRequest
 
@@ -33,8 +34,25 @@ class Images {
 
     /** Whether the first plane of the file, read as RGB, is what QuPath shows. */
     static boolean isTheFileItself(ImageServer server, ImagePlane plane) {
-        server.isRGB() && plane.getZ() == 0 && plane.getT() == 0 && server.getURIs().size() == 1 &&
-                !(server instanceof TransformingImageServer) && !(server.getPath() =~ /--series, [1-9]/)      // Bio-Formats: not the file's first image
+        server.isRGB() && plane.getZ() == 0 && plane.getT() == 0 && whyNotWhole(server.getBuilder()) == null
+    }
+
+    /**
+     * Why an image's coordinates are not those of the slide that its file holds, in words; null when they are. Only QuPath's plain
+     * builder shows a file as it is: a sparse training image has one URI, too, and is no transformed image to QuPath.
+     */
+    static String whyNotWhole(ServerBuilder builder) {
+        if (builder == null)
+            return 'it is not known which file it shows'
+        if (!(builder instanceof DefaultImageServerBuilder)) {
+            def words = builder.getClass().getSimpleName().replaceAll('(Image)?ServerBuilder$', '').replaceAll('(?<=[a-z])(?=[A-Z])', ' ').toLowerCase()
+            return "QuPath makes it out of other images (${words})".toString()
+        }
+        def args = builder.getArgs() as List
+        def series = args.indexOf('--series')
+        if (series >= 0 && series + 1 < args.size() && args[series + 1] != '0')
+            return "it is a further image of its file (series ${args[series + 1]})".toString()
+        builder.getURIs().size() == 1 ? null : 'it shows several files'
     }
 
     /** In words, why pixels are needed, for the user; empty when they are not. */

@@ -46,7 +46,7 @@ class PreviewOverlay implements PathOverlay {
         def g = graphics.create() as Graphics2D
         try {
             g.setRenderingHint(RenderingHints.KEY_ANTIALIASING, RenderingHints.VALUE_ANTIALIAS_ON)
-            controller.shownIn(imageData, viewer.getZPosition(), viewer.getTPosition()).each { OpenPlane plane ->
+            controller.shownIn(imageData, viewer.getZPosition(), viewer.getTPosition()).each { PlaneSession plane ->
                 plane.drafts.each { Draft draft -> paint(g, downsample, draft, plane.outline(draft)) }
             }
             if (dragged != null)

@@ -88,7 +88,14 @@ class Propose {
     private SurveyResult survey(WsiSamClient client, PathObject region, Map<PathObject, List<PathObject>> before, Queue<Answer> answers, monitor,
                                 double start, double share) {
         def plane = region.getROI().getImagePlane()
-        slide = WsiSamClient.await(client.openSlide(Images.reference(imageData, plane, Settings.user().sendPixels())))
+        Steps.withSlide(client, Images.reference(imageData, plane, Settings.user().sendPixels())) { opened ->
+            slide = opened
+            surveySlide(client, region, before, answers, monitor, start, share)
+        }
+    }
+
+    private SurveyResult surveySlide(WsiSamClient client, PathObject region, Map<PathObject, List<PathObject>> before, Queue<Answer> answers, monitor,
+                                     double start, double share) {
         def options = new SegmentOptions(parameters.model.toString(), set('tolerance'), null)
         def filter = new ProposalFilter(parameters.minSize as double, parameters.maxSize as double, set('minScore'), set('minStability'), set('minAgreement'), null)
         double told = start

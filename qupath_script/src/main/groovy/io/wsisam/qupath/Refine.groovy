@@ -31,7 +31,7 @@ import java.util.concurrent.ConcurrentHashMap
  * fails as a whole, it is not changed at all. For scripts: blocks until it is done, so never on the JavaFX thread.
  */
 class Refine {
-    private static final int MOST_REASONS = 3
+    private static final int MOST_REASONS = 3, MOST_NAMES = 8
 
     /**
      * How far from an annotation's points a negative click counts at least, in microns and in pixels: half of what the server
@@ -48,6 +48,8 @@ class Refine {
     private final Map parameters
     private final List<ROI> ignored
     private Slide slide         // as it was opened last
+    private int left            // children that do not lie in the new outlines
+    private List<String> measuredBefore = []
     private final Map<String, Answer> answers = new ConcurrentHashMap<>()
     private final Map<String, WsiSamException> failures = new ConcurrentHashMap<>()
 
@@ -146,7 +148,13 @@ class Refine {
     }
 
     private boolean askPlane(WsiSamClient client, ImagePlane plane, List<PathObject> annotations, SegmentOptions options, monitor) {
-        slide = WsiSamClient.await(client.openSlide(Images.reference(imageData, plane, Settings.user().sendPixels())))
+        Steps.withSlide(client, Images.reference(imageData, plane, Settings.user().sendPixels())) { opened ->
+            slide = opened
+            askSlide(client, annotations, options, monitor)
+        }
+    }
+
+    private boolean askSlide(WsiSamClient client, List<PathObject> annotations, SegmentOptions options, monitor) {
         if ((parameters.border as double) > 0)
             return annotations.every { askBorder(client, it, options, monitor) }
         def items = annotations.collect { new BatchItem(it.getID().toString(), Ask.of(prompt(it))) }
@@ -193,21 +201,45 @@ class Refine {
             roi == null ? [] : [[annotation: annotation, roi: roi, answer: answer, old: annotation.getROI(), oldMetadata: new LinkedHashMap(annotation.getMetadata())]]
         }
         try {
-            fresh.eachWithIndex { it, i ->
-                it.annotation.setROI(it.roi)
+            fresh.each {
+                reshape(it.annotation, it.roi)
                 Annotations.describe(it.annotation, it.answer, [it.answer.ask()])
-                hierarchy.updateObject(it.annotation, i < fresh.size() - 1)      // "changing" until the last: one step to undo
             }
+            fresh.each { left += letOut(it.annotation) }
         } catch (Throwable problem) {
             fresh.each {
-                it.annotation.setROI(it.old)
+                reshape(it.annotation, it.old)
                 it.annotation.getMetadata().clear()
                 it.annotation.getMetadata().putAll(it.oldMetadata)
-                hierarchy.updateObject(it.annotation, false)
             }
             throw problem
+        } finally {
+            if (fresh)
+                hierarchy.fireHierarchyChangedEvent(this)       // once: one step to undo
         }
+        measuredBefore = fresh.collectMany { Measurements.ofShape(it.annotation) }.unique()
         fresh.size()
+    }
+
+    /** Not QuPath's updateObject, which takes an object out of its parent and leaves its children behind. */
+    private static void reshape(PathObject annotation, ROI roi) {
+        Measurements.keeping(annotation) { annotation.setROI(roi) }
+    }
+
+    /** Children that do not lie in the new outline go to the annotation's own parent; how many. */
+    private static int letOut(PathObject annotation) {
+        def roi = annotation.getROI()
+        def area = roi.getGeometry()
+        def outside = annotation.getChildObjects().findAll { child ->
+            def own = child.getROI()
+            own != null && (child.isDetection() ? !roi.contains(own.getCentroidX(), own.getCentroidY()) : !area.covers(own.getGeometry()))
+        }
+        if (outside) {
+            def parent = annotation.getParent()
+            annotation.removeChildObjects(outside)
+            parent.addChildObjects(outside)
+        }
+        outside.size()
     }
 
     private static boolean sameRegion(ROI a, ROI b) {
@@ -238,6 +270,10 @@ class Refine {
         def moved = asked - changed - empty - failures.size()
         if (moved > 0)
             text << " ${moved} changed or removed meanwhile: left alone."
+        if (left)
+            text << " ${left} objects do not lie in the new outlines and are no children of theirs any more."
+        if (measuredBefore)
+            text << " Measurements of the former outlines were kept, measure again: ${measuredBefore.take(MOST_NAMES).join(', ')}${measuredBefore.size() > MOST_NAMES ? ' ...' : ''}."
         def size = slide.pixelSize().warning()
         if (size)
             text << " ${size}"

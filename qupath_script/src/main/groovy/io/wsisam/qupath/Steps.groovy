@@ -4,6 +4,7 @@ import io.wsisam.client.WsiSamClient
 import io.wsisam.client.connection.ClientOptions
 import io.wsisam.client.connection.WsiSamException
 import io.wsisam.client.segmentation.SegmentOptions
+import io.wsisam.client.slides.SlideReference
 import io.wsisam.script.PromptText
 import io.wsisam.script.Settings
 import io.wsisam.script.WorkflowStep
@@ -47,14 +48,15 @@ class Steps {
         def options = new SegmentOptions(object.model, object.tolerance as Double, null)
         def asks = PromptText.readAsks(object.asks)
         withClient { client ->
-            def slide = WsiSamClient.await(client.openSlide(Images.reference(imageData, plane, Settings.user().sendPixels())))
-            def answer = WsiSamClient.await(client.replay(slide, asks, options))
-            def annotation = Annotations.create(object.id, Annotations.roi(answer.outline(), plane), object.className, answer, asks)
-            if (object.name)
-                annotation.setName(object.name)
-            imageData.getHierarchy().addObject(annotation)
-            if (slide.pixelSize().warning())
-                println "WSI-SAM: ${slide.pixelSize().warning()}"
+            withSlide(client, Images.reference(imageData, plane, Settings.user().sendPixels())) { slide ->
+                def answer = WsiSamClient.await(client.replay(slide, asks, options))
+                def annotation = Annotations.create(object.id, Annotations.roi(answer.outline(), plane), object.className, answer, asks)
+                if (object.name)
+                    annotation.setName(object.name)
+                imageData.getHierarchy().addObject(annotation)
+                if (slide.pixelSize().warning())
+                    println "WSI-SAM: ${slide.pixelSize().warning()}"
+            }
         }
     }
 
@@ -80,6 +82,17 @@ class Steps {
         } catch (InterruptedException stopped) {
             cancel()
             throw stopped
+        }
+    }
+
+    /** Runs with an image open on the server, and has it freed there. */
+    static <T> T withSlide(WsiSamClient client, SlideReference reference, Closure<T> work) {
+        def slide = WsiSamClient.await(client.openSlide(reference))
+        try {
+            return work(slide)
+        } finally {
+            // A server that is gone has freed it already.
+            WsiSamClient.await(client.closeSlide(slide).exceptionally { unreached -> null })
         }
     }
 

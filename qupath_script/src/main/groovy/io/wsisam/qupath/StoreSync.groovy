@@ -10,7 +10,6 @@ import io.wsisam.client.slides.PixelProvider
 import io.wsisam.client.slides.PixelWindow
 import io.wsisam.client.slides.SlideReference
 import qupath.lib.images.ImageData
-import qupath.lib.images.servers.TransformingImageServer
 import qupath.lib.objects.PathObject
 import qupath.lib.objects.PathObjects
 import qupath.lib.objects.classes.PathClass
@@ -23,55 +22,78 @@ import java.awt.image.BufferedImage
  * both sides had in common is a property of the image, saved with it. Not on the JavaFX thread.
  */
 class StoreSync {
-    /** A property of the image, plain text: anything else could not be read back. */
-    static final String PROPERTY = 'wsisam.synced'
+    /** Properties of the image, plain text: anything else could not be read back. The second says whose the first is. */
+    static final String PROPERTY = 'wsisam.synced', OWNER = 'wsisam.synced.image'
+
+    /** What is named one by one; the rest is counted. */
+    private static final int MOST_NAMED = 20
 
     private final WsiSamClient client
     private final SyncOptions options
+    private final project
+    private final SyncedEntries entries
 
-    StoreSync(WsiSamClient client, SyncOptions options) {
+    /** @param project that the images belong to, or null */
+    StoreSync(WsiSamClient client, SyncOptions options, project = null) {
         this.client = client
         this.options = options
+        this.project = project
+        entries = project == null ? null : new SyncedEntries(project)
+    }
+
+    /** Whether an entry of the project is known to have had saved data. */
+    boolean hadData(entry) {
+        entries?.hadData(entry) ?: false
     }
 
     /**
      * Syncs an image as it is in memory; saving it is the caller's.
      *
+     * @param entry the image's in the project, or null
      * @return what to tell the user, and whether the image was changed
      */
-    Map run(ImageData imageData) {
-        def problem = whyNot(imageData)
+    Map run(ImageData imageData, entry = null) {
+        def problem = whyNot(imageData, entry)
         if (problem)
-            return [said: problem, changed: false, conflicts: 0]
+            return [said: "left alone: ${problem}.".toString(), changed: false, conflicts: 0]
         def slide = WsiSamClient.await(client.openSlide(reference(imageData)))
-        def held = imageData.getHierarchy().getAnnotationObjects().toList()
-        def sendable = [:] as Map<PathObject, AnnotationShape>
-        def excludedIds = [] as List<String>
-        held.each { PathObject one ->
-            def roi = one.getROI()
-            def shape = roi == null || roi.getZ() != 0 || roi.getT() != 0 ? null : Shapes.of(roi)
-            shape == null ? excludedIds << one.getID().toString() : sendable.put(one, shape)
+        def synced = entry == null ? null : entries.synced(slide.annotationKey(), entry)
+        if (synced != null && synced.getID() != entry.getID())
+            return [said: "left alone: it shows the same slide as ${synced.getImageName()} (number ${synced.getID()}); only that one is synced.".toString(),
+                    changed: false, conflicts: 0]
+        def owner = "${entry?.getID() ?: ''}\n${slide.annotationKey()}".toString()
+        // What was synced does not count when it was copied from another image together with its data.
+        def before = SyncState.parse(imageData.getProperty(OWNER) == owner ? imageData.getProperty(PROPERTY)?.toString() : null)
+        def image = new Sendable(imageData, slide.annotationKey())
+        def ask = { SyncOptions how -> WsiSamClient.await(client.imageSync().sync(slide, image.annotations, image.excludedIds, before, how)) }
+        def readOnly = options.dryRun() ? null : SavedData.whyNotWritable(entry)
+        if (readOnly) {
+            def answer = ask(options.dry())
+            if (answer.actions().any { !it.conflict() && !it.held() && !it.refused() && !it.gone() })
+                throw new IOException("${readOnly}; nothing was done, neither here nor in the store")
+            return [said: report(answer, image), changed: false, conflicts: answer.conflicts() as int]
         }
-        def before = SyncState.parse(imageData.getProperty(PROPERTY)?.toString())
-        def annotations = sendable.collect { one, shape -> stored(one, slide.annotationKey(), shape) }
-        def answer = WsiSamClient.await(client.imageSync().sync(slide, annotations, excludedIds, before, options))
-        def changed = !options.dryRun() && apply(imageData, answer, before)
-        [said: report(answer), changed: changed, conflicts: answer.conflicts() as int]
+        if (entry != null && !options.dryRun())
+            entries.keep(slide.annotationKey(), entry)
+        def answer = ask(options)
+        def changed = !options.dryRun() && apply(imageData, answer, before, owner)
+        [said: report(answer, image), changed: changed, conflicts: answer.conflicts() as int]
     }
 
     // -- To the server ---------------------------------------------------------------------------------------------
 
     /** An image whose coordinates are not its file's would be drawn on the wrong place of the slide. */
-    private static String whyNot(ImageData imageData) {
-        def server = imageData.getServer()
-        if (server.getURIs().size() == 1 && !(server instanceof TransformingImageServer) && !(server.getPath() =~ /--series, [1-9]/))
-            return null
-        'left alone: only whole images are synced, and this one is rotated, cropped, or a further image of its file.'
+    private String whyNot(ImageData imageData, entry) {
+        def others = entry == null ? [] : project.getImageList().findAll { it.getID() == entry.getID() }
+        if (others.size() > 1)
+            return "its number in the project (${entry.getID()}) is also that of another image, and nobody knows whose the objects are".toString()
+        def part = Images.whyNotWhole(imageData.getServerBuilder())
+        part == null ? null : "only whole images are synced, and ${part}".toString()
     }
 
     private static SlideReference reference(ImageData imageData) {
         def server = imageData.getServer()
-        // Named by its URI where the server cannot open it; its pixels are never asked for.
+        // Named by its content or its URI where the server cannot open it; its pixels are never asked for.
         def pixels = new PixelProvider() {
             @Override
             BufferedImage read(PixelWindow window) {
@@ -80,6 +102,46 @@ class StoreSync {
         }
         SlideReference.of(server.getURIs(), server.getWidth(), server.getHeight(),
                 server.getPixelCalibration().getAveragedPixelSizeMicrons() as double, pixels)
+    }
+
+    /** What an image holds, as far as the store can hold it; the rest is counted and named. */
+    private static class Sendable {
+        final List<StoredAnnotation> annotations = []
+        final List<String> excludedIds = []
+        final List<String> leftOut = []
+        final Map<String, String> labels = [:]
+
+        Sendable(ImageData imageData, String slideId) {
+            def held = imageData.getHierarchy().getAnnotationObjects().toList()
+            def several = held.countBy { it.getID() }.findAll { it.value > 1 }.keySet()
+            held.each { PathObject one ->
+                labels[one.getID().toString()] = label(one)
+                def roi = one.getROI()
+                def why = null
+                AnnotationShape shape = null
+                if (one.getID() in several)
+                    why = 'several objects of this image have this id; copy and delete all but one'
+                else if (roi != null && (roi.getZ() != 0 || roi.getT() != 0))
+                    why = "on another plane (z ${roi.getZ()}, t ${roi.getT()})".toString()
+                else if ((shape = Shapes.of(roi)) == null)
+                    why = 'without a shape'
+                if (why == null)
+                    annotations << stored(one, slideId, shape)
+                else {
+                    excludedIds << one.getID().toString()
+                    leftOut << "${label(one)}: ${why}".toString()
+                }
+                def names = one.getMeasurementList().getMeasurementNames().findAll { !Double.isFinite(one.getMeasurementList().get(it)) }
+                if (why == null && names)
+                    leftOut << "${label(one)}: only QuPath keeps what is not a number: ${names.take(5).join(', ')}${names.size() > 5 ? ' ...' : ''}".toString()
+            }
+            excludedIds.unique()
+        }
+
+        private static String label(PathObject one) {
+            def named = [one.getName(), one.getPathClass()?.toString()].findAll { it }.join(', ')
+            named ? "${named} (${one.getID()})".toString() : one.getID().toString()
+        }
     }
 
     private static StoredAnnotation stored(PathObject one, String slideId, AnnotationShape shape) {
@@ -97,7 +159,7 @@ class StoreSync {
 
     // -- To the image ----------------------------------------------------------------------------------------------
 
-    private static boolean apply(ImageData imageData, SyncAnswer answer, SyncState before) {
+    private static boolean apply(ImageData imageData, SyncAnswer answer, SyncState before, String owner) {
         def hierarchy = imageData.getHierarchy()
         def byId = hierarchy.getAnnotationObjects().collectEntries { [(it.getID().toString()): it] }
         def revisions = new HashMap<String, Long>(answer.state().revisions())
@@ -120,13 +182,17 @@ class StoreSync {
         hierarchy.removeObjects(gone, true)
         if (answer.put() || gone)
             hierarchy.fireHierarchyChangedEvent(StoreSync)
-        def text = new SyncState(answer.state().storeId(), revisions).toText().toString()
-        def noted = text != imageData.getProperty(PROPERTY)
-        if (noted)
-            imageData.setProperty(PROPERTY, text)
+        def noted = note(imageData, PROPERTY, new SyncState(answer.state().storeId(), revisions).toText().toString()) | note(imageData, OWNER, owner)
         if (answer.put() || gone || noted)
             imageData.setChanged(true)
         answer.put() || gone || noted
+    }
+
+    private static boolean note(ImageData imageData, String property, String text) {
+        if (text == imageData.getProperty(property))
+            return false
+        imageData.setProperty(property, text)
+        true
     }
 
     private static PathObject make(StoredAnnotation said) {
@@ -138,7 +204,7 @@ class StoreSync {
     private static PathObject reshape(PathObject one, StoredAnnotation said) {
         def roi = Shapes.roi(said.shape(), ImagePlane.getDefaultPlane())
         if (!Shapes.same(one.getROI(), roi))
-            one.setROI(roi)
+            Measurements.keeping(one) { one.setROI(roi) }
         one
     }
 
@@ -150,7 +216,9 @@ class StoreSync {
             one.setPathClass(said.classRgb() == null ? PathClass.fromString(said.className()) : PathClass.fromString(said.className(), opaque(said.classRgb())))
         one.setColor(said.rgb() == null ? null : opaque(said.rgb()))
         def measured = one.getMeasurementList()
-        measured.getMeasurementNames().findAll { !said.measurements().containsKey(it) }.toArray().each { measured.remove(it as String) }
+        // What is not a number the store never had, and cannot have taken away.
+        measured.getMeasurementNames().findAll { !said.measurements().containsKey(it) && Double.isFinite(measured.get(it)) }
+                .toArray().each { measured.remove(it as String) }
         said.measurements().each { name, value -> measured.put(name, value as double) }
         measured.close()
         def metadata = one.getMetadata()
@@ -164,11 +232,22 @@ class StoreSync {
         (rgb | (0xFF << 24)) as Integer
     }
 
-    private static String report(SyncAnswer answer) {
+    // -- What to tell ----------------------------------------------------------------------------------------------
+
+    private static String report(SyncAnswer answer, Sendable image) {
         def counts = answer.actions().countBy { it.held() ? "waits (${it.action()})".toString() : it.refused() ? 'refused' : it.action() }
         def parts = counts.collect { action, count -> "${count} ${action}" } ?: ['nothing to do']
-        def text = "${parts.join(', ')}, ${answer.unchanged()} unchanged.".toString()
-        def told = answer.actions().findAll { it.conflict() || it.refused() }.take(5).collect { "${it.id()}: ${it.reason()}" }
-        told ? "${text} ${told.join('; ')}".toString() : text
+        def text = "${parts.join(', ')}, ${answer.unchanged()} unchanged."
+        def told = answer.actions().findAll { it.conflict() || it.refused() || it.gone() }
+                .collect { "${image.labels[it.id()] ?: [it.label(), it.id()].findAll { n -> n }.join(' ')}: ${it.reason()}".toString() }
+        if (told)
+            text += " ${listed(told)}"
+        if (image.leftOut)
+            text += " ${image.leftOut.size()} left out: ${listed(image.leftOut)}"
+        text.toString()
+    }
+
+    private static String listed(List<String> lines) {
+        lines.take(MOST_NAMED).join('; ') + (lines.size() > MOST_NAMED ? "; and ${lines.size() - MOST_NAMED} more" : '')
     }
 }

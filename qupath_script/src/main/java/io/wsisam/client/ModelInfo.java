@@ -9,43 +9,53 @@ import io.wsisam.v1.PromptKind;
  * @param name what requests name it by
  * @param description what it is, and what it cannot do; for people
  * @param imageSize side of its square input in pixels
- * @param ready whether prompts may name it
+ * @param state whether prompts may name it, and whether it is in the server's memory
  * @param isDefault whether it is taken when none is named
- * @param weightsHash SHA-256 over its tensors, hexadecimal; "" unless ready
+ * @param weightsHash SHA-256 over its tensors, hexadecimal; "" unless installed
  * @param usesLow whether it reads the low-resolution patch
  * @param supportsBoxes whether it answers boxes well
  * @param supportsPoints whether it answers points well
  * @param licence of its weights, an SPDX expression, or ""
- * @param installHint what to do to make it ready; "" when ready
- * @param loaded whether it is in the server's memory; another ready model is loaded by the first prompt that names it
+ * @param installHint what to do to have it installed; "" when it is
  */
 public record ModelInfo(
     String name,
     String description,
     int imageSize,
-    boolean ready,
+    ModelState state,
     boolean isDefault,
     String weightsHash,
     boolean usesLow,
     boolean supportsBoxes,
     boolean supportsPoints,
     String licence,
-    String installHint,
-    boolean loaded) {
+    String installHint) {
+  /** Whether prompts may name it, loaded or not. */
+  public boolean isInstalled() {
+    return state != ModelState.NOT_INSTALLED;
+  }
+
   /** From the message of the contract. */
   static ModelInfo of(Model model) {
     return new ModelInfo(
         model.getName(),
         model.getDescription(),
         model.getImageSize(),
-        model.getReady(),
+        state(model),
         model.getIsDefault(),
         model.getWeightsHash(),
         model.getUsesLow(),
-        model.getGoodForList().contains(PromptKind.PROMPT_KIND_BOX),
-        model.getGoodForList().contains(PromptKind.PROMPT_KIND_POINTS),
+        model.getSupportedPromptsList().contains(PromptKind.PROMPT_KIND_BOX),
+        model.getSupportedPromptsList().contains(PromptKind.PROMPT_KIND_POINTS),
         model.getLicence(),
-        model.getHowToGet(),
-        model.getLoaded());
+        model.getInstallHint());
+  }
+
+  private static ModelState state(Model model) {
+    return switch (model.getState()) {
+      case MODEL_STATE_INSTALLED -> ModelState.INSTALLED;
+      case MODEL_STATE_LOADED -> ModelState.LOADED;
+      default -> ModelState.NOT_INSTALLED;
+    };
   }
 }

@@ -119,6 +119,18 @@ public final class WsiSamClient implements AutoCloseable {
     return connection.publish(() -> opener.open(reference));
   }
 
+  /**
+   * Says that an image is not needed any more: of one by pixels, the server frees what was sent. May be called again.
+   * What was begun on it ends, and nothing new can be asked about this slide.
+   *
+   * @return completed when the server has; fails where it is not reached, which then frees it in its own time
+   */
+  public CompletableFuture<Void> closeSlide(Slide slide) {
+    Objects.requireNonNull(slide);
+    Duration longest = connection.options().callTimeout();
+    return connection.publish(() -> opener.close(slide, longest.compareTo(QUICK) < 0 ? longest : QUICK));
+  }
+
   /** One prompt, one outline; a server that was reached before is waited for, up to the call timeout. */
   public CompletableFuture<Answer> segment(Slide slide, Ask ask, SegmentOptions options) {
     return segmentation.segment(slide, ask, options);

@@ -65,7 +65,7 @@ class LabServerTest {
   @Test
   void aTokenAndTheLabsAuthorityLetIn() throws Exception {
     try (WsiSamClient client = WsiSamClient.connect(options().withToken(create("anna")))) {
-      assertTrue(WsiSamClient.await(client.models()).get(0).ready());
+      assertTrue(WsiSamClient.await(client.models()).get(0).isInstalled());
     }
   }
 

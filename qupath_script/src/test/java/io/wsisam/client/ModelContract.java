@@ -32,7 +32,7 @@ abstract class ModelContract {
       assertEquals(Health.SERVING, info.health());
       ModelInfo model =
           info.models().stream().filter(one -> one.name().equals(options.model())).findAny().or(info::defaultModel).orElseThrow();
-      assertTrue(model.ready());
+      assertTrue(model.isInstalled());
       assertTrue(model.imageSize() >= 256);
       assertEquals(64, model.weightsHash().length());
     }

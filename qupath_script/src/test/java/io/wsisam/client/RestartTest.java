@@ -3,6 +3,7 @@ package io.wsisam.client;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.wsisam.client.annotations.AnnotationShape;
 import io.wsisam.client.connection.ClientOptions;
 import io.wsisam.client.connection.ClientReason;
 import io.wsisam.client.connection.WsiSamException;
@@ -13,9 +14,14 @@ import io.wsisam.client.segmentation.BatchItem;
 import io.wsisam.client.segmentation.BatchResult;
 import io.wsisam.client.segmentation.Failure;
 import io.wsisam.client.segmentation.Outline;
+import io.wsisam.client.segmentation.PolygonPart;
+import io.wsisam.client.segmentation.ProposalFilter;
 import io.wsisam.client.segmentation.SegmentOptions;
 import io.wsisam.client.segmentation.Session;
 import io.wsisam.client.segmentation.SessionState;
+import io.wsisam.client.segmentation.Survey;
+import io.wsisam.client.segmentation.SurveyListener;
+import io.wsisam.client.segmentation.SurveyResult;
 import io.wsisam.client.slides.Slide;
 import io.wsisam.support.Collected;
 import io.wsisam.support.Discs;
@@ -24,9 +30,12 @@ import io.wsisam.support.RealServer;
 import io.wsisam.support.Recorder;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -87,6 +96,65 @@ class RestartTest {
       assertTrue(outlines >= PROMPTS - PROMPTS / 10, "outlines: " + outlines);
       assertEquals(3, recorder.starts.size());
       assertTrue(recorder.causes.stream().allMatch(WsiSamException::isConnection));
+    }
+  }
+
+  /** What a survey reports, and the server's end in the middle of it: killed, so that the line breaks, or stopped. */
+  private static List<String> surveyed(WsiSamClient client, Slide slide, Runnable inTheMiddle) {
+    List<String> found = new ArrayList<>();
+    AtomicBoolean once = new AtomicBoolean();
+    Survey survey =
+        client.survey(
+            slide,
+            AnnotationShape.areas(
+                List.of(new PolygonPart(new double[] {60, 60, 760, 60, 760, 620, 60, 620}, List.of()))),
+            List.of(),
+            ProposalFilter.ofSize(40, 190),
+            SegmentOptions.defaults(),
+            new SurveyListener() {
+              @Override
+              public void onProposal(Answer answer) {
+                found.add(Arrays.toString(answer.outline().bounds()));
+              }
+
+              @Override
+              public void onProgress(int done, int total) {
+                if (done >= total / 2 && once.compareAndSet(false, true)) {
+                  inTheMiddle.run();
+                }
+              }
+            });
+    SurveyResult result = WsiSamClient.await(survey.result());
+    assertEquals(result.total(), result.done());
+    assertEquals(found.size(), result.proposed());
+    return found;
+  }
+
+  @Test
+  void aSurveyOverAKillReportsWhatAnUndisturbedOneDoes() throws Exception {
+    Discs.write(folder);
+    try (RealServer server = RealServer.start(folder);
+        WsiSamClient client =
+            WsiSamClient.connect(
+                ClientOptions.to(server.address()).withRetry(Duration.ofMillis(100), Duration.ofSeconds(1)))) {
+      Slide file =
+          WsiSamClient.await(client.openSlide(Discs.reference(folder.resolve("discs.png").toUri(), null)));
+      Slide pixels =
+          WsiSamClient.await(
+              client.openSlide(Discs.reference(Path.of("/only/here.svs").toUri(), Discs.provider())));
+      for (Slide slide : List.of(file, pixels)) {
+        List<String> whole = surveyed(client, slide, () -> {});
+        assertTrue(whole.size() >= 2, whole::toString);
+        List<String> cut =
+            surveyed(
+                client,
+                slide,
+                () -> {
+                  server.kill();
+                  server.restart();
+                });
+        assertEquals(whole, cut);
+      }
     }
   }
 

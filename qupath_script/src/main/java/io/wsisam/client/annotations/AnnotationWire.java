@@ -1,5 +1,6 @@
 package io.wsisam.client.annotations;
 
+import com.google.protobuf.FieldMask;
 import com.google.protobuf.Timestamp;
 import io.wsisam.client.connection.Errors;
 import io.wsisam.client.segmentation.BoxPrompt;
@@ -19,6 +20,7 @@ import io.wsisam.v1.DrawnPath;
 import io.wsisam.v1.DrawnShape;
 import io.wsisam.v1.Field;
 import io.wsisam.v1.PathClass;
+import io.wsisam.v1.SaveItem;
 import io.wsisam.v1.SavedAnnotation;
 import io.wsisam.v1.Shape;
 import io.wsisam.v1.ShapeKind;
@@ -27,6 +29,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 
 /** Annotations as messages of the contract, and back. */
 final class AnnotationWire {
@@ -60,6 +63,35 @@ final class AnnotationWire {
     return message.build();
   }
 
+  static SaveItem item(StoredAnnotation stored) {
+    return SaveItem.newBuilder().setAnnotation(annotation(stored)).build();
+  }
+
+  /** What is left out is not looked at: it stays as it is in the store. */
+  static SaveItem item(StoredAnnotation stored, Set<AnnotationField> fields) {
+    Annotation.Builder message = annotation(stored).toBuilder().clearSlideId();
+    FieldMask.Builder mask = FieldMask.newBuilder();
+    for (AnnotationField field : AnnotationField.values()) {
+      if (fields.contains(field)) {
+        mask.addPaths(field.path());
+      } else {
+        message.clearField(Annotation.getDescriptor().findFieldByName(field.path()));
+      }
+    }
+    return SaveItem.newBuilder().setAnnotation(message).setUpdateMask(mask).build();
+  }
+
+  static StoredSlide slide(io.wsisam.v1.StoredSlide message) {
+    AnnotatedSlide slide = message.getSlide();
+    return new StoredSlide(
+        slide.getSlideId(),
+        slide.getUrisList(),
+        slide.getWidth(),
+        slide.getHeight(),
+        message.getAnnotationCount(),
+        message.getRevision());
+  }
+
   static StoredAnnotation annotation(Annotation message) {
     PathClass pathClass = message.getPathClass();
     return new StoredAnnotation(
@@ -77,8 +109,8 @@ final class AnnotationWire {
         message.getMetadataMap(),
         message.hasProvenance() ? provenance(message.getProvenance()) : null,
         message.getAuthor(),
-        instant(message.getCreated()),
-        instant(message.getUpdated()),
+        instant(message.getCreateTime()),
+        instant(message.getUpdateTime()),
         message.getChange() == ChangeKind.CHANGE_KIND_DELETED);
   }
 

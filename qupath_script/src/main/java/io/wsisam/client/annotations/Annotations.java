@@ -8,11 +8,12 @@ import io.wsisam.client.slides.Slide;
 import io.wsisam.v1.AnnotationTarget;
 import io.wsisam.v1.AnnotationsDeleteRequest;
 import io.wsisam.v1.AnnotationsGetRequest;
+import io.wsisam.v1.AnnotationsGetStoreRequest;
 import io.wsisam.v1.AnnotationsGrpc;
-import io.wsisam.v1.AnnotationsHistoryRequest;
-import io.wsisam.v1.AnnotationsHistoryResponse;
 import io.wsisam.v1.AnnotationsListRequest;
 import io.wsisam.v1.AnnotationsListResponse;
+import io.wsisam.v1.AnnotationsListRevisionsRequest;
+import io.wsisam.v1.AnnotationsListSlidesRequest;
 import io.wsisam.v1.AnnotationsRestoreRequest;
 import io.wsisam.v1.AnnotationsSaveRequest;
 import io.wsisam.v1.RestoreTarget;
@@ -24,6 +25,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 
@@ -35,6 +37,9 @@ import java.util.concurrent.CompletableFuture;
  * ANNOTATION_NOT_FOUND, STORE_FULL; {@code protos/wsisam/v1/annotations.proto} has them all.
  */
 public final class Annotations {
+  /** Entries that the server gives at once. */
+  private static final int PAGE = 1000;
+
   private final Connection connection;
 
   public Annotations(Connection connection) {
@@ -51,18 +56,44 @@ public final class Annotations {
    */
   public CompletableFuture<List<SavedRevision>> save(
       List<StoredAnnotation> annotations, String author, Collection<Slide> slides) {
-    AnnotationsSaveRequest.Builder request =
-        AnnotationsSaveRequest.newBuilder()
-            .setRequestId(UUID.randomUUID().toString())
-            .setAuthor(Objects.requireNonNull(author));
-    annotations.forEach(annotation -> request.addAnnotations(AnnotationWire.annotation(annotation)));
+    AnnotationsSaveRequest.Builder request = saving(author);
+    annotations.forEach(annotation -> request.addItems(AnnotationWire.item(annotation)));
     slides.forEach(slide -> request.addSlides(AnnotationWire.slide(slide)));
+    return save(request.build());
+  }
+
+  /**
+   * Stores some fields of annotations that the store has: all of them, or none. The other fields are not sent, and stay as
+   * they are in the store. So a new name or class costs no shape.
+   *
+   * @param annotations different ones as they were read, with new values; 1 to 10,000
+   * @param fields which fields; at least one
+   * @param author who makes the change; not empty
+   * @return what became of each, in their order
+   */
+  public CompletableFuture<List<SavedRevision>> saveFields(
+      List<StoredAnnotation> annotations, Set<AnnotationField> fields, String author) {
+    if (fields.isEmpty()) {
+      throw new IllegalArgumentException("which fields are to be saved?");
+    }
+    AnnotationsSaveRequest.Builder request = saving(author);
+    annotations.forEach(annotation -> request.addItems(AnnotationWire.item(annotation, fields)));
+    return save(request.build());
+  }
+
+  private static AnnotationsSaveRequest.Builder saving(String author) {
+    return AnnotationsSaveRequest.newBuilder()
+        .setRequestId(UUID.randomUUID().toString())
+        .setAuthor(Objects.requireNonNull(author));
+  }
+
+  private CompletableFuture<List<SavedRevision>> save(AnnotationsSaveRequest request) {
     return connection.publish(
         () ->
             connection.withRetries(
                 left ->
                     connection
-                        .call(AnnotationsGrpc.getSaveMethod(), request.build(), left)
+                        .call(AnnotationsGrpc.getSaveMethod(), request, left)
                         .thenApply(response -> all(response.getSavedList()))));
   }
 
@@ -123,9 +154,57 @@ public final class Annotations {
   }
 
   /** One annotation as of each of its revisions, the oldest first. */
-  public CompletableFuture<List<StoredAnnotation>> history(String id) {
-    AnnotationsHistoryRequest request = AnnotationsHistoryRequest.newBuilder().setId(id).build();
-    return connection.publish(() -> connection.withRetries(left -> historyOnce(request, left)));
+  public CompletableFuture<List<StoredAnnotation>> revisions(String id) {
+    AnnotationsListRevisionsRequest request =
+        AnnotationsListRevisionsRequest.newBuilder().setId(Objects.requireNonNull(id)).setPageSize(PAGE).build();
+    return connection.publish(() -> revisions(request, new ArrayList<>()));
+  }
+
+  private CompletableFuture<List<StoredAnnotation>> revisions(
+      AnnotationsListRevisionsRequest request, List<StoredAnnotation> found) {
+    return connection
+        .withRetries(left -> connection.call(AnnotationsGrpc.getListRevisionsMethod(), request, left))
+        .thenCompose(
+            page -> {
+              page.getRevisionsList().forEach(revision -> found.add(AnnotationWire.annotation(revision)));
+              String next = page.getNextPageToken();
+              return next.isEmpty()
+                  ? CompletableFuture.completedFuture(List.copyOf(found))
+                  : revisions(request.toBuilder().setPageToken(next).build(), found);
+            });
+  }
+
+  /** The slides that hold annotations which the caller may see, in the order in which the store first heard of them. */
+  public CompletableFuture<List<StoredSlide>> slides() {
+    AnnotationsListSlidesRequest request = AnnotationsListSlidesRequest.newBuilder().setPageSize(PAGE).build();
+    return connection.publish(() -> slides(request, new ArrayList<>()));
+  }
+
+  private CompletableFuture<List<StoredSlide>> slides(AnnotationsListSlidesRequest request, List<StoredSlide> found) {
+    return connection
+        .withRetries(left -> connection.call(AnnotationsGrpc.getListSlidesMethod(), request, left))
+        .thenCompose(
+            page -> {
+              page.getSlidesList().forEach(slide -> found.add(AnnotationWire.slide(slide)));
+              String next = page.getNextPageToken();
+              return next.isEmpty()
+                  ? CompletableFuture.completedFuture(List.copyOf(found))
+                  : slides(request.toBuilder().setPageToken(next).build(), found);
+            });
+  }
+
+  /** Which store the server has, and how far it is. */
+  public CompletableFuture<StoreInfo> store() {
+    AnnotationsGetStoreRequest request = AnnotationsGetStoreRequest.getDefaultInstance();
+    return connection.publish(
+        () ->
+            connection.withRetries(
+                left ->
+                    connection
+                        .call(AnnotationsGrpc.getGetStoreMethod(), request, left)
+                        .thenApply(
+                            store ->
+                                new StoreInfo(store.getStoreId(), store.getRevision(), store.getSchemaVersion()))));
   }
 
   /**
@@ -164,18 +243,6 @@ public final class Annotations {
         connection.stream(AnnotationsGrpc.getListMethod(), requestId, timeout);
     ClientCalls.asyncServerStreamingCall(call, request, new Listing(list, requestId));
     return list;
-  }
-
-  private CompletableFuture<List<StoredAnnotation>> historyOnce(AnnotationsHistoryRequest request, Duration timeout) {
-    if (connection.ended() != null) {
-      return CompletableFuture.failedFuture(connection.ended());
-    }
-    String requestId = Connection.newRequestId();
-    CompletableFuture<List<StoredAnnotation>> history = new CompletableFuture<>();
-    ClientCall<AnnotationsHistoryRequest, AnnotationsHistoryResponse> call =
-        connection.stream(AnnotationsGrpc.getHistoryMethod(), requestId, timeout);
-    ClientCalls.asyncServerStreamingCall(call, request, new Revisions(history, requestId));
-    return history;
   }
 
   private static List<SavedRevision> all(List<SavedAnnotation> messages) {
@@ -217,35 +284,6 @@ public final class Annotations {
     public void onCompleted() {
       connection.answered();
       list.complete(new AnnotationList(new ArrayList<>(found.values()), revision, storeId));
-    }
-  }
-
-  /** Collects the messages of one history. */
-  private final class Revisions implements StreamObserver<AnnotationsHistoryResponse> {
-    private final CompletableFuture<List<StoredAnnotation>> history;
-    private final String requestId;
-    private final List<StoredAnnotation> found = new ArrayList<>();
-
-    Revisions(CompletableFuture<List<StoredAnnotation>> history, String requestId) {
-      this.history = history;
-      this.requestId = requestId;
-    }
-
-    @Override
-    public void onNext(AnnotationsHistoryResponse message) {
-      message.getRevisionsList().forEach(revision -> found.add(AnnotationWire.annotation(revision)));
-    }
-
-    @Override
-    public void onError(Throwable failure) {
-      history.completeExceptionally(
-          connection.ended() != null ? connection.ended() : connection.errors().of(failure, requestId));
-    }
-
-    @Override
-    public void onCompleted() {
-      connection.answered();
-      history.complete(List.copyOf(found));
     }
   }
 }

@@ -8,8 +8,6 @@ import io.wsisam.client.slides.Slide;
 import io.wsisam.v1.AnnotationsGrpc;
 import io.wsisam.v1.AnnotationsSyncRequest;
 import io.wsisam.v1.AnnotationsSyncResponse;
-import io.wsisam.v1.SyncDirection;
-import io.wsisam.v1.SyncSide;
 import io.wsisam.v1.SyncedAnnotation;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -17,11 +15,12 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 
 /**
  * Syncs images with the server's store, by the rules of {@code wsisam sync}: the server plans, and nothing of the rules is
- * here. A call may be repeated: what was done already is then the same on both sides.
+ * here. Each call is sent under one request id, however often it has to be sent, and is idempotent.
  */
 public final class ImageSync {
   private final Connection connection;
@@ -47,14 +46,15 @@ public final class ImageSync {
       SyncOptions options) {
     AnnotationsSyncRequest.Builder request =
         AnnotationsSyncRequest.newBuilder()
+            .setRequestId(UUID.randomUUID().toString())
             .setAuthor(options.author())
             .setProject(options.project())
             .setSlide(AnnotationWire.slide(slide))
-            .addAllUntouchable(excludedIds)
+            .addAllExcludedIds(excludedIds)
             .setStoreId(state.storeId())
-            .setDirection(direction(options.direction()))
-            .setResolve(side(options.resolve()))
-            .setDryRun(options.dryRun());
+            .setDirection(SyncWire.direction(options.direction()))
+            .setResolve(SyncWire.side(options.resolve()))
+            .setValidateOnly(options.dryRun());
     annotations.forEach(annotation -> request.addAnnotations(AnnotationWire.annotation(annotation)));
     state
         .revisions()
@@ -74,21 +74,6 @@ public final class ImageSync {
         connection.stream(AnnotationsGrpc.getSyncMethod(), requestId, timeout);
     ClientCalls.asyncServerStreamingCall(call, request, new Parts(answer, requestId));
     return answer;
-  }
-
-  private static SyncDirection direction(SyncOptions.Direction direction) {
-    return switch (direction) {
-      case BOTH -> SyncDirection.SYNC_DIRECTION_BOTH;
-      case TO_IMAGE -> SyncDirection.SYNC_DIRECTION_TO_CLIENT;
-      case TO_STORE -> SyncDirection.SYNC_DIRECTION_TO_STORE;
-    };
-  }
-
-  private static SyncSide side(SyncOptions.Side side) {
-    if (side == null) {
-      return SyncSide.SYNC_SIDE_UNSPECIFIED;
-    }
-    return side == SyncOptions.Side.STORE ? SyncSide.SYNC_SIDE_STORE : SyncSide.SYNC_SIDE_CLIENT;
   }
 
   /** Puts the messages of one answer together. */
@@ -112,18 +97,7 @@ public final class ImageSync {
       message.getPutList().forEach(annotation -> put.add(AnnotationWire.annotation(annotation)));
       remove.addAll(message.getRemoveList());
       message.getSyncedList().forEach(synced -> revisions.put(synced.getId(), synced.getRevision()));
-      message
-          .getActionsList()
-          .forEach(
-              said ->
-                  actions.add(
-                      new SyncAction(
-                          said.getId(),
-                          said.getAction(),
-                          said.getReason(),
-                          said.getConflict(),
-                          said.getHeld(),
-                          said.getRefused())));
+      message.getActionsList().forEach(said -> actions.add(SyncWire.action(said)));
       storeId = message.getStoreId();
       unchanged = message.getUnchanged();
     }

@@ -23,8 +23,8 @@ import java.util.Objects;
  * @param metadata texts by key
  * @param provenance how a model made it; null: a person drew it
  * @param author who made this revision; the server's
- * @param created when its first revision was stored; the server's, null before
- * @param updated when this revision was stored; the server's, null before
+ * @param createTime when its first revision was stored; the server's, null before
+ * @param updateTime when this revision was stored; the server's, null before
  * @param deleted whether this revision is a deletion; the server's
  */
 public record StoredAnnotation(
@@ -42,8 +42,8 @@ public record StoredAnnotation(
     Map<String, String> metadata,
     Provenance provenance,
     String author,
-    Instant created,
-    Instant updated,
+    Instant createTime,
+    Instant updateTime,
     boolean deleted) {
   /** Copies the maps. */
   public StoredAnnotation {
@@ -70,69 +70,69 @@ public record StoredAnnotation(
   public StoredAnnotation withRevision(long newRevision) {
     return new StoredAnnotation(
         id, newRevision, slideId, shape, className, classRgb, rgb, name, project, locked, measurements, metadata,
-        provenance, author, created, updated, deleted);
+        provenance, author, createTime, updateTime, deleted);
   }
 
   /** In another place. */
   public StoredAnnotation withShape(AnnotationShape newShape) {
     return new StoredAnnotation(
         id, revision, slideId, newShape, className, classRgb, rgb, name, project, locked, measurements, metadata,
-        provenance, author, created, updated, deleted);
+        provenance, author, createTime, updateTime, deleted);
   }
 
   /** Of another class; colour null where nobody said. */
   public StoredAnnotation withClass(String newName, Integer newRgb) {
     return new StoredAnnotation(
         id, revision, slideId, shape, newName, newRgb, rgb, name, project, locked, measurements, metadata,
-        provenance, author, created, updated, deleted);
+        provenance, author, createTime, updateTime, deleted);
   }
 
   /** With a colour of its own; null for none. */
   public StoredAnnotation withRgb(Integer newRgb) {
     return new StoredAnnotation(
         id, revision, slideId, shape, className, classRgb, newRgb, name, project, locked, measurements, metadata,
-        provenance, author, created, updated, deleted);
+        provenance, author, createTime, updateTime, deleted);
   }
 
   /** With another name. */
   public StoredAnnotation withName(String newName) {
     return new StoredAnnotation(
         id, revision, slideId, shape, className, classRgb, rgb, newName, project, locked, measurements, metadata,
-        provenance, author, created, updated, deleted);
+        provenance, author, createTime, updateTime, deleted);
   }
 
   /** Of another project. */
   public StoredAnnotation withProject(String newProject) {
     return new StoredAnnotation(
         id, revision, slideId, shape, className, classRgb, rgb, name, newProject, locked, measurements, metadata,
-        provenance, author, created, updated, deleted);
+        provenance, author, createTime, updateTime, deleted);
   }
 
   /** Locked or not. */
   public StoredAnnotation withLocked(boolean newLocked) {
     return new StoredAnnotation(
         id, revision, slideId, shape, className, classRgb, rgb, name, project, newLocked, measurements, metadata,
-        provenance, author, created, updated, deleted);
+        provenance, author, createTime, updateTime, deleted);
   }
 
   /** With other measurements. */
   public StoredAnnotation withMeasurements(Map<String, Double> newMeasurements) {
     return new StoredAnnotation(
         id, revision, slideId, shape, className, classRgb, rgb, name, project, locked, newMeasurements, metadata,
-        provenance, author, created, updated, deleted);
+        provenance, author, createTime, updateTime, deleted);
   }
 
   /** With other texts. */
   public StoredAnnotation withMetadata(Map<String, String> newMetadata) {
     return new StoredAnnotation(
         id, revision, slideId, shape, className, classRgb, rgb, name, project, locked, measurements, newMetadata,
-        provenance, author, created, updated, deleted);
+        provenance, author, createTime, updateTime, deleted);
   }
 
   /** Made in another way. */
   public StoredAnnotation withProvenance(Provenance newProvenance) {
     return new StoredAnnotation(
         id, revision, slideId, shape, className, classRgb, rgb, name, project, locked, measurements, metadata,
-        newProvenance, author, created, updated, deleted);
+        newProvenance, author, createTime, updateTime, deleted);
   }
 }

@@ -44,6 +44,9 @@ public final class ClientReason {
   /** The file of the token cannot be read. */
   public static final String BAD_TOKEN_FILE = "BAD_TOKEN_FILE";
 
+  /** The image was closed on the server, from here. */
+  public static final String SLIDE_CLOSED = "SLIDE_CLOSED";
+
   /** The server's file has another size than the image that is open here. */
   public static final String SLIDE_DIFFERS = "SLIDE_DIFFERS";
 

@@ -2,15 +2,17 @@ package io.wsisam.client.connection;
 
 import com.google.protobuf.Any;
 import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.rpc.BadRequest;
 import com.google.rpc.ErrorInfo;
+import com.google.rpc.RetryInfo;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
-import io.wsisam.v1.Error;
 import io.wsisam.v1.PixelsNeeded;
 import java.net.UnknownHostException;
 import java.nio.channels.UnresolvedAddressException;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -51,16 +53,17 @@ public final class Errors {
         || (error.reason().isEmpty() && TRANSIENT_WITHOUT_REASON.contains(error.status()));
   }
 
+  /** Whether the line or the server was lost, so that what was begun may be gone on with when it is back. */
+  public static boolean isLost(WsiSamException error) {
+    return isTransient(error) && !error.status().equals("RESOURCE_EXHAUSTED");
+  }
+
   /** When to send a prompt again that the server did not take for now; null for any other error. */
   public static Duration notTaken(WsiSamException error) {
     if (!NOT_TAKEN.contains(error.reason())) {
       return null;
     }
-    try {
-      return Duration.ofSeconds(Long.parseLong(error.details().getOrDefault("retry_seconds", "")));
-    } catch (NumberFormatException noHint) {
-      return HINT;
-    }
+    return error.retryAfter().orElse(HINT);
   }
 
   public static WsiSamException closed() {
@@ -83,6 +86,10 @@ public final class Errors {
         ClientReason.SLIDE_DIFFERS,
         "The server's file is " + theirs + " pixels, the image that is open here " + ours
             + ": they are not the same image. Allow its pixels to be sent, or have the path mapping checked.");
+  }
+
+  public static WsiSamException slideClosed() {
+    return new WsiSamException("FAILED_PRECONDITION", ClientReason.SLIDE_CLOSED, "The image was closed here. Open it again.");
   }
 
   /** With reason PIXELS_NEEDED: the windows to send. */
@@ -151,35 +158,39 @@ public final class Errors {
     }
     Status status = call.getStatus();
     com.google.rpc.Status details = StatusProto.fromThrowable(call);
+    WsiSamException known = of(details == null ? com.google.rpc.Status.getDefaultInstance() : details, requestId);
     String text = status.getDescription() == null ? status.getCode().name() : status.getDescription();
-    ErrorInfo info = null;
+    return known.reason().isEmpty() ? withoutReason(status, text, requestId) : known;
+  }
+
+  /** A status: of a failed call, or of one item of a stream. */
+  public static WsiSamException of(com.google.rpc.Status status, String requestId) {
+    ErrorInfo info = ErrorInfo.getDefaultInstance();
+    Duration retryAfter = null;
+    List<FieldViolation> violations = new ArrayList<>();
     PixelsNeeded needed = PixelsNeeded.getDefaultInstance();
-    for (Any packed : details == null ? List.<Any>of() : details.getDetailsList()) {
+    for (Any packed : status.getDetailsList()) {
       try {
         if (packed.is(ErrorInfo.class)) {
           info = packed.unpack(ErrorInfo.class);
+        } else if (packed.is(RetryInfo.class)) {
+          com.google.protobuf.Duration delay = packed.unpack(RetryInfo.class).getRetryDelay();
+          retryAfter = Duration.ofSeconds(delay.getSeconds(), delay.getNanos());
+        } else if (packed.is(BadRequest.class)) {
+          packed.unpack(BadRequest.class).getFieldViolationsList().stream()
+              .map(one -> new FieldViolation(one.getField(), one.getDescription()))
+              .forEach(violations::add);
         } else if (packed.is(PixelsNeeded.class)) {
           needed = packed.unpack(PixelsNeeded.class);
         }
       } catch (InvalidProtocolBufferException damaged) {
-        return own("INTERNAL", ClientReason.UNEXPECTED_ANSWER, "The server's error cannot be read: " + text, requestId);
+        String text = "The server's error cannot be read: " + status.getMessage();
+        return own("INTERNAL", ClientReason.UNEXPECTED_ANSWER, text, requestId);
       }
     }
-    return info == null
-        ? withoutReason(status, text, requestId)
-        : new WsiSamException(
-            status.getCode().name(), info.getReason(), text, requestId, info.getMetadataMap(), needed);
-  }
-
-  /** One failed item of a stream. */
-  public static WsiSamException of(Error error, String requestId) {
+    String code = Status.fromCodeValue(status.getCode()).getCode().name();
     return new WsiSamException(
-        Status.fromCodeValue(error.getCode()).getCode().name(),
-        error.getReason(),
-        error.getMessage(),
-        requestId,
-        error.getDetailsMap(),
-        error.getPixelsNeeded());
+        code, info.getReason(), status.getMessage(), requestId, info.getMetadataMap(), retryAfter, violations, needed);
   }
 
   /** A failure that gRPC made, or something else than our server. */

@@ -1,7 +1,10 @@
 package io.wsisam.client.connection;
 
 import io.wsisam.v1.PixelsNeeded;
+import java.time.Duration;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
@@ -17,6 +20,9 @@ public final class WsiSamException extends RuntimeException {
   private final String requestId;
   @SuppressWarnings("serial") // what Map.copyOf makes is serializable; javac asks since 18
   private final Map<String, String> details;
+  private final Duration retryAfter;
+
+  private final transient List<FieldViolation> violations;
   private final transient PixelsNeeded pixelsNeeded;
 
   WsiSamException(
@@ -25,17 +31,21 @@ public final class WsiSamException extends RuntimeException {
       String text,
       String requestId,
       Map<String, String> details,
+      Duration retryAfter,
+      List<FieldViolation> violations,
       PixelsNeeded pixelsNeeded) {
     super(text);
     this.status = status;
     this.reason = reason;
     this.requestId = requestId;
     this.details = Map.copyOf(details);
+    this.retryAfter = retryAfter;
+    this.violations = List.copyOf(violations);
     this.pixelsNeeded = pixelsNeeded;
   }
 
   WsiSamException(String status, String reason, String text, String requestId, Map<String, String> details) {
-    this(status, reason, text, requestId, details, PixelsNeeded.getDefaultInstance());
+    this(status, reason, text, requestId, details, null, List.of(), PixelsNeeded.getDefaultInstance());
   }
 
   WsiSamException(String status, String reason, String text) {
@@ -95,6 +105,16 @@ public final class WsiSamException extends RuntimeException {
   /** Structured details, for example the limit that was passed. */
   public Map<String, String> details() {
     return details;
+  }
+
+  /** After which the same may succeed, without anybody's doing; empty where it will not. */
+  public Optional<Duration> retryAfter() {
+    return Optional.ofNullable(retryAfter);
+  }
+
+  /** The fields of the request that are at fault; none of most errors. */
+  public List<FieldViolation> violations() {
+    return violations == null ? List.of() : violations; // after it was serialized
   }
 
   /** With reason PIXELS_NEEDED: the windows to send. */

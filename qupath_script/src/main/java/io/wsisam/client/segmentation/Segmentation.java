@@ -59,12 +59,11 @@ public final class Segmentation {
       SurveyListener listener) {
     SegmentEverythingRequest.Builder request =
         SegmentEverythingRequest.newBuilder()
-            .setSlideId(slide.id())
             .setModel(options.model())
             .setRegion(SegmentationWire.areas(region));
     slide.reference().mpp().ifPresent(request::setMpp);
     existing.forEach(one -> request.addExisting(SegmentationWire.areas(one)));
-    return new Survey(connection, reader, slide, request.build(), filter, options, Objects.requireNonNull(listener));
+    return new Survey(connection, opener, reader, slide, request.build(), filter, options, Objects.requireNonNull(listener));
   }
 
   /** A session. */

@@ -173,14 +173,14 @@ public final class SegmentationWire {
         message.getModel(),
         message.getWeightsHash(),
         new Timings(
-            timings.getQueue(),
-            timings.getRead(),
-            timings.getEncode(),
-            timings.getDecode(),
-            timings.getPolygon(),
+            timings.getQueueMs(),
+            timings.getReadMs(),
+            timings.getEncodeMs(),
+            timings.getDecodeMs(),
+            timings.getPolygonMs(),
             timings.getEncoderRuns()),
         levels(message.getLevelsList()),
-        message.getLimited());
+        message.getTruncated());
   }
 
   public static List<Level> levels(List<io.wsisam.v1.Level> messages) {

@@ -1,8 +1,10 @@
 package io.wsisam.client.segmentation;
 
+import com.google.protobuf.ByteString;
 import io.grpc.ClientCall;
 import io.grpc.stub.ClientCalls;
 import io.grpc.stub.StreamObserver;
+import io.wsisam.client.connection.Backoff;
 import io.wsisam.client.connection.Connection;
 import io.wsisam.client.connection.Errors;
 import io.wsisam.client.connection.WsiSamException;
@@ -10,6 +12,7 @@ import io.wsisam.client.slides.Lengths;
 import io.wsisam.client.slides.PixelReader;
 import io.wsisam.client.slides.PixelWindow;
 import io.wsisam.client.slides.Slide;
+import io.wsisam.client.slides.SlideOpener;
 import io.wsisam.client.slides.SlideWire;
 import io.wsisam.v1.PixelTile;
 import io.wsisam.v1.Proposal;
@@ -23,8 +26,9 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 
 /**
- * All objects of some size in a region of one slide. When the connection is lost, it fails: what was reported before is
- * final, and a new one may be given it as existing.
+ * All objects of some size in a region of one slide. When the connection is lost, it goes on after the last answer that came,
+ * as soon as the server is back: no object is reported twice, and none is lost. It fails when the server was away for as long
+ * as an answer may take ({@code ClientOptions.answerTimeout}).
  */
 public final class Survey {
   /** Pixels of one call, unpacked; a server takes messages of 16 MiB. */
@@ -33,6 +37,7 @@ public final class Survey {
   private static final int RGB = 3;
 
   private final Connection connection;
+  private final SlideOpener opener;
   private final PixelReader reader;
   private final Slide slide;
   private final SegmentEverythingRequest request;
@@ -43,7 +48,11 @@ public final class Survey {
 
   // All below belongs to the work thread.
   private final Consumer<WsiSamException> ending = this::fail;
+  private final Backoff backoff;
   private ClientCall<?, ?> call;
+  private ByteString resumeToken = ByteString.EMPTY;
+  /** Since when nothing was heard after a loss; null while all is well. */
+  private Long lostSince;
   private boolean pixelsSent;
   private boolean over;
   private int proposed;
@@ -53,10 +62,11 @@ public final class Survey {
   /**
    * Begins it.
    *
-   * @param request all but sizes, options and pixels
+   * @param request all but slide, sizes, options and pixels
    */
   Survey(
       Connection connection,
+      SlideOpener opener,
       PixelReader reader,
       Slide slide,
       SegmentEverythingRequest request,
@@ -64,12 +74,14 @@ public final class Survey {
       SegmentOptions options,
       SurveyListener listener) {
     this.connection = connection;
+    this.opener = opener;
     this.reader = reader;
     this.slide = slide;
     this.request = request;
     this.filter = filter;
     this.options = options;
     this.listener = listener;
+    backoff = new Backoff(connection.options().firstRetry(), connection.options().longestRetry());
     if (!connection.threads().work(this::start)) {
       throw Errors.closed();
     }
@@ -102,11 +114,13 @@ public final class Survey {
     Lengths lengths = Lengths.of(slide);
     SegmentEverythingRequest whole =
         request.toBuilder()
+            .setSlideId(slide.id())
+            .setResumeToken(resumeToken)
             .setFilter(SegmentationWire.filter(filter, lengths))
             .setOptions(SegmentationWire.options(options, lengths))
             .addAllTiles(tiles)
             .build();
-    ClientCalls.asyncServerStreamingCall(fresh, whole, new Answers(requestId, lengths, tiles));
+    ClientCalls.asyncServerStreamingCall(fresh, whole, new Answers(requestId, slide.id(), lengths, tiles));
   }
 
   private void finish(boolean cancelled) {
@@ -134,7 +148,48 @@ public final class Survey {
     return true;
   }
 
-  /** Asks again with the pixels of the whole region, where one message holds them. */
+  /** Goes on after a while, or gives up when nothing was heard for as long as an answer may take. */
+  private void again(WsiSamException error, String staleId) {
+    Duration pause = backoff.next();
+    long now = System.nanoTime();
+    lostSince = lostSince == null ? now : lostSince;
+    if (now - lostSince + pause.toNanos() > connection.options().answerTimeout().toNanos()) {
+      fail(error);
+      return;
+    }
+    call = null;
+    pixelsSent = false; // a server that was restarted has none of them
+    boolean forgotten = error.reason().equals("UNKNOWN_SLIDE_ID");
+    connection.pause(pause, () -> goOn(staleId, forgotten));
+  }
+
+  private void goOn(String staleId, boolean forgotten) {
+    if (over) {
+      return;
+    }
+    if (!forgotten) {
+      ask(List.of());
+      return;
+    }
+    opener
+        .reopen(slide, staleId, connection.options().callTimeout())
+        .whenComplete(
+            (id, failure) -> {
+              WsiSamException error = failure == null ? null : WsiSamException.of(failure);
+              if (over) {
+                return;
+              }
+              if (error == null) {
+                ask(List.of());
+              } else if (Errors.isLost(error)) {
+                again(error, staleId);
+              } else {
+                fail(error);
+              }
+            });
+  }
+
+  /** Asks again with the pixels of all windows that are left, where one message holds them. */
   private void sendPixels(WsiSamException error) {
     List<PixelWindow> windows = SlideWire.windows(Errors.pixelsNeeded(error));
     long bytes = windows.stream().mapToLong(window -> (long) RGB * window.tileWidth() * window.tileHeight()).sum();
@@ -162,12 +217,14 @@ public final class Survey {
   private final class Answers implements StreamObserver<SegmentEverythingResponse> {
     private final long asked = System.nanoTime();
     private final String requestId;
+    private final String slideId;
     private final Lengths sent;
     private final List<PixelTile> tiles;
     private boolean misread;
 
-    Answers(String requestId, Lengths sent, List<PixelTile> tiles) {
+    Answers(String requestId, String slideId, Lengths sent, List<PixelTile> tiles) {
       this.requestId = requestId;
+      this.slideId = slideId;
       this.sent = sent;
       this.tiles = tiles;
     }
@@ -178,6 +235,8 @@ public final class Survey {
         return;
       }
       connection.answered();
+      backoff.reset();
+      lostSince = null;
       if (sent.misread(slide, response.getUnit(), response.hasPixelSize(), response.getPixelSize())) {
         misread = true; // the first answer comes before any window is read: again, with sizes in the server's unit
         call.cancel("asked again in another unit", null);
@@ -196,6 +255,7 @@ public final class Survey {
                 waited);
         connection.threads().callback(() -> listener.onProposal(answer));
       }
+      resumeToken = response.getResumeToken();
       int now = response.getWindowsDone();
       int all = response.getWindowsTotal();
       done = now;
@@ -211,6 +271,8 @@ public final class Survey {
       WsiSamException error = connection.errors().of(failure, requestId);
       if (error.reason().equals("PIXELS_NEEDED")) {
         sendPixels(error);
+      } else if (Errors.isLost(error) || error.reason().equals("UNKNOWN_SLIDE_ID")) {
+        again(error, slideId);
       } else {
         fail(error);
       }

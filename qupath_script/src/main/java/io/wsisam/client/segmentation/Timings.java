@@ -1,10 +1,10 @@
 package io.wsisam.client.segmentation;
 
-/** Where the time of an answer went on the server, in milliseconds; encoderRuns is 0 when the field was cached. */
+/** Where the time of an answer went on the server; encoderRuns is 0 when the field was cached. */
 public record Timings(
-    double queue, double read, double encode, double decode, double polygon, int encoderRuns) {
+    double queueMs, double readMs, double encodeMs, double decodeMs, double polygonMs, int encoderRuns) {
   /** All together. */
-  public double total() {
-    return queue + read + encode + decode + polygon;
+  public double totalMs() {
+    return queueMs + readMs + encodeMs + decodeMs + polygonMs;
   }
 }

@@ -16,6 +16,8 @@ public final class Slide {
   private volatile Opened opened;
   private volatile LengthUnit unit = LengthUnit.LENGTH_UNIT_UNSPECIFIED;
   private volatile PixelSize said;
+  private volatile boolean closed;
+  private volatile String contentKey;
 
   Slide(SlideReference reference, Opened opened) {
     this.reference = reference;
@@ -80,11 +82,28 @@ public final class Slide {
   }
 
   /**
-   * What annotations name the slide by: the server's name of a file, which stays; for a slide by pixels, whose name
-   * there is random, its URI here.
+   * What annotations name the slide by: the server's name of a file, which stays. A slide by pixels has a random name there:
+   * it is named by what its file here holds, as the server would name it, or by its URI where that cannot be read.
    */
   public String annotationKey() {
-    return byPixels() ? reference.uris().get(0) : id();
+    if (!byPixels()) {
+      return id();
+    }
+    if (contentKey == null) {
+      String uri = reference.uris().get(0);
+      String content = SlideFiles.fingerprint(uri);
+      contentKey = content == null ? uri : content;
+    }
+    return contentKey;
+  }
+
+  /** Whether it was closed here, after which it cannot be asked about any more. */
+  public boolean isClosed() {
+    return closed;
+  }
+
+  void close() {
+    closed = true;
   }
 
   void reopened(Opened again) {

@@ -4,6 +4,7 @@ import io.wsisam.client.connection.ClientReason;
 import io.wsisam.client.connection.Connection;
 import io.wsisam.client.connection.Errors;
 import io.wsisam.client.connection.WsiSamException;
+import io.wsisam.v1.CloseSlideRequest;
 import io.wsisam.v1.OpenSlideRequest;
 import io.wsisam.v1.OpenSlideResponse;
 import io.wsisam.v1.SegmentationGrpc;
@@ -40,6 +41,9 @@ public final class SlideOpener {
    * @return the new id
    */
   public CompletableFuture<String> reopen(Slide slide, String staleId, Duration timeout) {
+    if (slide.isClosed()) {
+      return CompletableFuture.failedFuture(Errors.slideClosed());
+    }
     if (!slide.id().equals(staleId)) {
       return CompletableFuture.completedFuture(slide.id());
     }
@@ -59,6 +63,20 @@ public final class SlideOpener {
       fresh.whenComplete((id, failure) -> reopening.remove(slide));
     }
     return fresh;
+  }
+
+  /**
+   * Has the server free what it holds of a slide by pixels; one attempt. Of a file, which all share, it holds nothing.
+   *
+   * @return completed when the server has; failed where it was not reached
+   */
+  public CompletableFuture<Void> close(Slide slide, Duration timeout) {
+    slide.close();
+    if (!slide.byPixels()) {
+      return CompletableFuture.completedFuture(null);
+    }
+    CloseSlideRequest request = CloseSlideRequest.newBuilder().setSlideId(slide.id()).build();
+    return connection.call(SegmentationGrpc.getCloseSlideMethod(), request, timeout).thenApply(closed -> null);
   }
 
   /** Tries the names in their order; the pixels are offered with the last one only, so that the file is preferred. */

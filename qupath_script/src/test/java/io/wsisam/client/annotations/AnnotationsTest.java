@@ -28,6 +28,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -105,7 +106,7 @@ class AnnotationsTest {
     assertEquals(mine.provenance().score(), read.provenance().score(), 1e-6);
     assertEquals("tester", read.author());
     assertTrue(read.locked() && !read.deleted());
-    assertTrue(Duration.between(read.created(), Instant.now()).toMinutes() < 5);
+    assertTrue(Duration.between(read.createTime(), Instant.now()).toMinutes() < 5);
   }
 
   @Test
@@ -191,7 +192,7 @@ class AnnotationsTest {
     save(StoredAnnotation.drawn(id, slide.annotationKey(), TRIANGLE).withName("first"));
     save(get(id).withName("second"));
     WsiSamClient.await(client.annotations().delete(List.of(get(id)), "tester"));
-    List<StoredAnnotation> history = WsiSamClient.await(client.annotations().history(id));
+    List<StoredAnnotation> history = WsiSamClient.await(client.annotations().revisions(id));
     assertEquals(List.of("first", "second", "second"), history.stream().map(StoredAnnotation::name).toList());
     assertEquals(List.of(false, false, true), history.stream().map(StoredAnnotation::deleted).toList());
     WsiSamClient.await(client.annotations().restore(List.of(get(id)), null, "tester"));
@@ -200,8 +201,65 @@ class AnnotationsTest {
     WsiSamClient.await(client.annotations().restore(List.of(get(id)), history.get(0).revision(), "tester"));
     assertEquals("first", get(id).name());
     WsiSamException missing =
-        assertThrows(WsiSamException.class, () -> WsiSamClient.await(client.annotations().history(id())));
+        assertThrows(WsiSamException.class, () -> WsiSamClient.await(client.annotations().revisions(id())));
     assertEquals("ANNOTATION_NOT_FOUND", missing.reason());
+  }
+
+  @Test
+  void aNewNameIsSavedWithoutTheShape() {
+    String id = id();
+    Map<String, Double> measured = Map.of("area", 12.5);
+    save(StoredAnnotation.drawn(id, slide.annotationKey(), TRIANGLE).withName("old").withMeasurements(measured));
+    StoredAnnotation read = get(id);
+    SavedRevision saved =
+        WsiSamClient.await(
+                client
+                    .annotations()
+                    .saveFields(
+                        List.of(read.withName("new").withClass("Tumor", null).withLocked(true)),
+                        Set.of(AnnotationField.NAME, AnnotationField.PATH_CLASS),
+                        "tester"))
+            .get(0);
+    StoredAnnotation found = get(id);
+    assertEquals(saved.revision(), found.revision());
+    assertEquals("new", found.name());
+    assertEquals("Tumor", found.className());
+    assertFalse(found.locked(), "the lock was not among the fields");
+    assertEquals(measured, found.measurements());
+    assertArrayEquals(read.shape().parts().get(0).outer(), found.shape().parts().get(0).outer());
+    WsiSamClient.await(
+        client.annotations().saveFields(List.of(found.withClass("", null)), Set.of(AnnotationField.PATH_CLASS), "tester"));
+    assertEquals("", get(id).className());
+    WsiSamException stale =
+        assertThrows(
+            WsiSamException.class,
+            () ->
+                WsiSamClient.await(
+                    client
+                        .annotations()
+                        .saveFields(List.of(read.withName("stale")), Set.of(AnnotationField.NAME), "tester")));
+    assertEquals("REVISION_CONFLICT", stale.reason());
+    assertThrows(
+        IllegalArgumentException.class, () -> client.annotations().saveFields(List.of(found), Set.of(), "tester"));
+  }
+
+  @Test
+  void theStoreAndItsSlidesAreKnown() {
+    String id = id();
+    SavedRevision saved = save(StoredAnnotation.drawn(id, slide.annotationKey(), TRIANGLE));
+    StoreInfo store = WsiSamClient.await(client.annotations().store());
+    assertEquals(WsiSamClient.await(client.annotations().list(AnnotationQuery.all())).storeId(), store.id());
+    assertTrue(store.revision() >= saved.revision());
+    assertTrue(store.schemaVersion().startsWith("wsisam_"));
+    StoredSlide ours =
+        WsiSamClient.await(client.annotations().slides()).stream()
+            .filter(one -> one.slideId().equals(slide.annotationKey()))
+            .findFirst()
+            .orElseThrow();
+    assertEquals(count(AnnotationQuery.all().onSlide(slide.annotationKey())), ours.annotations());
+    assertTrue(ours.revision() >= saved.revision());
+    assertEquals(slide.width(), ours.width());
+    assertTrue(ours.uris().contains(slide.reference().uris().get(0)));
   }
 
   @Test

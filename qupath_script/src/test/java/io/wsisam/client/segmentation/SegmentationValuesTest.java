@@ -34,7 +34,7 @@ class SegmentationValuesTest {
         new Outline(parts, 1, new FieldWindow(0, 0, 1, 256), false, 1, false, 0, 0, "", "", new Timings(1, 2, 3, 4, 5, 0), List.of(), false);
     assertEquals(9, outline.vertexCount());
     assertArrayEquals(new double[] {200, 100, 210, 110}, outline.bounds());
-    assertEquals(15, outline.timings().total());
+    assertEquals(15, outline.timings().totalMs());
   }
 
   @Test

@@ -18,6 +18,7 @@ import io.wsisam.client.segmentation.Prompt;
 import io.wsisam.client.segmentation.Refinement;
 import io.wsisam.client.segmentation.SegmentOptions;
 import io.wsisam.client.segmentation.Session;
+import io.wsisam.client.segmentation.SessionState;
 import io.wsisam.client.segmentation.Stage;
 import io.wsisam.support.Collected;
 import io.wsisam.support.Discs;
@@ -67,6 +68,31 @@ class PixelModeTest {
     Slide slide = WsiSamClient.await(client.openSlide(Discs.reference(NOWHERE, provider)));
     assertTrue(slide.byPixels());
     return slide;
+  }
+
+  @Test
+  void aClosedSlideIsFreedOnTheServerAndNotOpenedAgain() throws InterruptedException {
+    Slide slide = open(counted);
+    Recorder recorder = new Recorder();
+    Session session = client.interact(slide, SegmentOptions.defaults(), recorder);
+    session.prompt("disc", Ask.of(Discs.around(0)));
+    assertTrue(Discs.agreement(recorder.answer().outline(), 0) > 0.9);
+    WsiSamClient.await(client.closeSlide(slide));
+    WsiSamClient.await(client.closeSlide(slide));
+    assertTrue(slide.isClosed());
+    WsiSamException error =
+        assertThrows(
+            WsiSamException.class,
+            () -> WsiSamClient.await(client.segment(slide, Ask.of(Discs.around(1)), SegmentOptions.defaults())));
+    assertEquals(ClientReason.SLIDE_CLOSED, error.reason());
+    session.prompt("late", Ask.of(Discs.around(0)));
+    assertEquals(ClientReason.SLIDE_CLOSED, recorder.failure().error().reason());
+    assertEquals(SessionState.FAILED, session.state());
+    // One that the server reads itself is everybody's: it is closed here alone.
+    Slide file = WsiSamClient.await(client.openSlide(Discs.reference()));
+    WsiSamClient.await(client.closeSlide(file));
+    Slide again = WsiSamClient.await(client.openSlide(Discs.reference()));
+    assertEquals(file.id(), again.id());
   }
 
   @Test

@@ -1,0 +1,90 @@
+package io.wsisam.qupath
+
+import io.wsisam.script.AnnotationMetadata
+import io.wsisam.script.Draft
+import qupath.fx.utils.FXUtils
+import qupath.lib.images.ImageData
+import qupath.lib.objects.PathObject
+import qupath.lib.regions.ImagePlane
+
+/** Brings an accepted object to the image that it was drawn on, wherever that image is by now. Not on the JavaFX thread. */
+class AnnotationWriter {
+    private final gui
+
+    AnnotationWriter(gui) {
+        this.gui = gui
+    }
+
+    /**
+     * @param how className, naming (class name and number to a name), options
+     * @return what to tell the user; null when the object is on the screen and says it all
+     */
+    String add(ImageData imageData, ImagePlane plane, Draft draft, Map how) {
+        def answer = draft.shown().get()
+        def name = imageData.getServer().getMetadata().getName()
+        if (answer.outline().isEmpty())
+            return "The model found nothing at this prompt on ${name}: no object was added."
+        def annotation = Annotations.create(draft.id(), Annotations.roi(answer.outline(), plane), how.className, answer, draft.asks())
+        def put = { ImageData target ->
+            annotation.setName(how.naming(how.className, number(target)).toString())
+            insert(target, annotation, draft, how, answer)
+        }
+
+        def open = whereOpen(imageData)
+        if (open != null) {
+            put(open)
+            return null
+        }
+        def entry = gui.getProject()?.getEntry(imageData)
+        if (entry == null)
+            return "${name} was closed before its outline arrived, and is in no open project: the object was not added."
+        def stored = read(entry)
+        open = whereOpen(imageData)         // opened again meanwhile
+        if (open != null) {
+            put(open)
+            return null
+        }
+        put(stored)
+        entry.saveImageData(stored)
+        "${name} is not open any more: the object was added to it in the project."
+    }
+
+    private void insert(ImageData target, PathObject annotation, Draft draft, Map how, answer) {
+        if (Annotations.contains(target.getHierarchy(), draft.id()))
+            return
+        target.getHierarchy().addObject(annotation)
+        Steps.record(target, annotation, draft.asks(), how.options, answer.outline().model())
+        FXUtils.runOnApplicationThread {
+            gui.getAllViewers().find { it.getImageData().is(target) }?.setSelectedObject(annotation)
+        }
+    }
+
+    private static int number(ImageData target) {
+        1 + target.getHierarchy().getAnnotationObjects().count { it.getMetadata().containsKey(AnnotationMetadata.MODEL) }
+    }
+
+    /** The image as a viewer has it: itself, or opened again. */
+    private ImageData whereOpen(ImageData imageData) {
+        FXUtils.callOnApplicationThread {
+            def open = gui.getAllViewers().collect { it.getImageData() }.findAll { it != null }
+            def project = gui.getProject()
+            def entry = project?.getEntry(imageData)
+            open.find { it.is(imageData) } ?: open.find {
+                entry != null ? project.getEntry(it) == entry : it.getServerPath() == imageData.getServerPath()
+            }
+        }
+    }
+
+    /**
+     * Reads an image of the project.
+     *
+     * @throws IOException its saved data cannot be read: QuPath then gives an empty image, which must never be saved over them
+     */
+    static ImageData read(entry, boolean hadData = false) {
+        def data = entry.readImageData()
+        def problem = SavedData.problem(entry, data, hadData)
+        if (problem)
+            throw new IOException(problem)
+        data
+    }
+}

@@ -1,0 +1,51 @@
+"""google.rpc.Status to the one exception of this client: of a failed call, and of one prompt inside a stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from wsisam.v1 import annotations_pb2, segmentation_pb2
+from wsisam_server.client.errors import FieldViolation, ServerError
+
+if TYPE_CHECKING:
+    from google.rpc import status_pb2
+
+
+def server_error(error: Any) -> ServerError:
+    """A failed call as an exception.
+
+    Args:
+        error: the `grpc.RpcError` that the call raised.
+    """
+    try:
+        status = rpc_status.from_call(error)
+    except ValueError:  # details of something else than our server
+        status = None
+    if status is None:
+        return ServerError(error.code().name, "", error.details() or "", {})
+    return status_error(status)
+
+
+def status_error(status: status_pb2.Status) -> ServerError:
+    """A status as an exception, with what its details hold."""
+    code = next((known.name for known in grpc.StatusCode if known.value[0] == status.code), str(status.code))
+    failed = ServerError(code, "", status.message, {})
+    for packed in status.details:
+        info, needed = error_details_pb2.ErrorInfo(), segmentation_pb2.PixelsNeeded()
+        retry, bad = error_details_pb2.RetryInfo(), error_details_pb2.BadRequest()
+        versions = annotations_pb2.RevisionConflicts()
+        if packed.Unpack(info):
+            failed.reason, failed.details = info.reason, dict(info.metadata)
+        elif packed.Unpack(retry):
+            failed.retry_seconds = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+        elif packed.Unpack(bad):
+            failed.violations = tuple(FieldViolation(one.field, one.description) for one in bad.field_violations)
+        elif packed.Unpack(needed):
+            failed.pixels_needed = needed
+        elif packed.Unpack(versions):
+            failed.conflicts = versions
+    return failed
