@@ -125,6 +125,20 @@ def test_changes_and_deletions_go_both_ways(image, caller):
     assert (done, whole.unchanged) == ({}, 2)
 
 
+def test_what_both_sides_deleted_is_named_once(image, caller):
+    one = image.draw(name="Gland 3")
+    image.sync()
+    caller.delete(one, caller.get(one).annotation.revision)
+    del image.held[one]
+    done, whole = image.sync()
+    assert done == {one: pb.SYNC_VERB_KEEP}
+    (action,) = whole.actions
+    deleted = (pb.SYNC_CHANGE_DELETED, pb.SYNC_CHANGE_DELETED)
+    assert (action.outcome, action.client_change, action.store_change) == (pb.SYNC_OUTCOME_DONE, *deleted)
+    assert (action.label, action.store_author) == ("Gland 3", "anna")
+    assert image.sync()[0] == {}
+
+
 def test_conflicts_change_nothing_until_they_are_settled(image, caller):
     one = image.draw()
     image.sync()
@@ -140,6 +154,8 @@ def test_conflicts_change_nothing_until_they_are_settled(image, caller):
     assert (action.client_change, action.store_change) == (pb.SYNC_CHANGE_CHANGED, pb.SYNC_CHANGE_CHANGED)
     assert list(action.client_fields.paths) == list(action.store_fields.paths) == ["name"]
     assert not action.HasField("refusal")
+    latest = caller.get(one).annotation
+    assert (action.label, action.store_author, action.store_update_time) == ("mine", latest.author, latest.update_time)
     assert (image.held[one].name, caller.get(one).annotation.name) == ("mine", "theirs")
     assert caller.get(one).annotation.revision == head
     image.sync(resolve=pb.SYNC_SIDE_STORE)
