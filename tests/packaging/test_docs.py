@@ -17,6 +17,9 @@ PLACES = (
 """What the paths of docs/architecture.md are relative to, as it says itself."""
 
 
+FUNCTIONS = re.compile(r"`([\w/]+\.(?:py|java|groovy))`: `(\w+)`")
+
+
 def pages(repository):
     return sorted([repository / "README.md", *(repository / "docs").rglob("*.md")])
 
@@ -55,6 +58,15 @@ def test_files_that_the_map_names_exist(repository):
     named = set(FILE.findall((repository / "docs" / "architecture.md").read_text(encoding="utf-8")))
     assert len(named) > 50
     assert sorted(name for name in named if not any((repository / place / name).exists() for place in PLACES)) == []
+
+
+def test_functions_that_the_map_names_exist(repository):
+    named = FUNCTIONS.findall((repository / "docs" / "architecture.md").read_text(encoding="utf-8"))
+    assert len(named) > 20
+    for name, function in named:
+        (path,) = [path for place in PLACES if (path := repository / place / name).exists()]
+        declared = rf"(def|class|void|static|private|public|[\w<>\[\]]+) {function}\b[(:]"
+        assert re.search(declared, path.read_text(encoding="utf-8")), (name, function)
 
 
 def test_every_decision_is_in_the_index_once(repository):
