@@ -3,6 +3,7 @@
 The projects are made by the scripts in ../shared/faults.
 """
 
+import re
 import shutil
 import subprocess
 import time
@@ -23,6 +24,8 @@ from wsisam_server.qupath import find_bundle
 pytestmark = [pytest.mark.qupath, pytest.mark.timeout(1800)]
 
 DRIVE = Path(__file__).with_name("drive_sync.groovy")
+
+TIME = re.compile(r"\d\d:\d\d:\d\d")
 
 SHOW = "64"
 """Whose show.groovy tells of any project what it holds."""
@@ -57,9 +60,13 @@ class Accident:
         (path,) = [one for one in find_bundle().scripts if one.name == f"{script}.groovy"]
         project = self.folder / project / "project.qpproj"
         lines = self._run(path, f"server={self.target}", *arguments, project=project, save=True)
-        return dict(
-            line.split(": ", 1) for line in lines if ": " in line and not line[0].isdigit() and "\t" not in line
-        )
+        said = {}
+        for line in lines:
+            name, colon, text = line.partition(": ")
+            # Not what QuPath logs, with the time before it.
+            if colon and not TIME.match(line) and "\t" not in line:
+                said[name] = f"{said[name]} {text}" if name in said else text
+        return said
 
     def shown(self, project="P"):
         """What each image holds, by the image's name."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from wsisam_server.annotations.store import PathClass, SlideRecord
 from wsisam_server.annotations.sync import files
 from wsisam_server.annotations.sync.drawings import Edits
 from wsisam_server.annotations.sync.errors import ImageError, NotKeptError
+from wsisam_server.annotations.sync.left_out import left_out, named
 from wsisam_server.annotations.sync.likeness import class_parts
 from wsisam_server.annotations.sync.plan import Base, Case, Note, Plan, Verb, finish, plan
 from wsisam_server.annotations.sync.record import ImageRecord, Synced
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
     from wsisam_server.annotations.sync.running import RunningQuPath
     from wsisam_server.annotations.sync.steps import ProgressListener
     from wsisam_server.annotations.sync.store_side import Applied, StoreSide
-
-
-_MOST_NAMES: Final = 5
-"""Of measurements that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +115,7 @@ class ImageSync:
         self._report.unchanged = sum(action.case.project is not None for action in same)
         self._report.gone = [named(action) for action in same if action.gone]
         self._report.saved = None if contents.data is None else contents.data.saved
-        self._report.problems += _left_out(contents)
+        self._report.problems += left_out(contents)
         self._step(Step.PLANNED)
         if self._context.options.dry_run:
             self._report.outcome = Outcome.PLANNED
@@ -296,7 +293,7 @@ class ImageSync:
             revision=latest if all_ours else revision,
             data=contents.data,
             done=all_ours and not left,
-            left_out=_left_out(contents),
+            left_out=left_out(contents),
             annotations={one: bases[one] for one in sorted(bases)},
         )
         self._context.records.write_image(self._image.id, self._record)
@@ -314,33 +311,6 @@ class ImageSync:
                 bases[action.id] = Base(revision, drawing.digest)
         elif action.note is Note.FORGET:
             bases.pop(action.id, None)
-
-
-def named(action: Action) -> str:
-    """An annotation by its id, name and class, for people."""
-    return f"{action.id} ({action.label})" if action.label else str(action.id)
-
-
-def _left_out(contents: Contents) -> tuple[str, ...]:
-    """What of an image the store cannot hold, for people."""
-    lines = []
-    for one, why in contents.unusable.items():
-        label = contents.labels.get(one)
-        lines.append(f"{one} ({label}): {why}" if label else f"{one}: {why}")
-    for annotation_id, names in contents.not_numbers.items():
-        label = contents.drawings[annotation_id].label
-        lines.append(
-            f"{annotation_id}{f' ({label})' if label else ''}: {_counted(names)} not a number (NaN or infinite), so "
-            f"only QuPath keeps it: {', '.join(names[:_MOST_NAMES])}{' ...' if len(names) > _MOST_NAMES else ''}"
-        )
-    for annotation_id, what in contents.repaired.items():
-        label = contents.drawings[annotation_id].label
-        lines.append(f"{annotation_id}{f' ({label})' if label else ''}: {what}")
-    return tuple(lines)
-
-
-def _counted(names: Sequence[str]) -> str:
-    return "1 measurement is" if len(names) == 1 else f"{len(names)} measurements are"
 
 
 def _edits(planned: Plan) -> Edits:
