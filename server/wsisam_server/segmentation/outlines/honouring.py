@@ -7,6 +7,7 @@ distance, and with how much its logit differs from the clicked one. So the borde
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
     Cell = tuple[int, int]
 
 _REACH: Final = 24 / 256
-"""Standard deviation of the move about a click, as a part of the mask's longer side."""
+"""Standard deviation of the move about a click, as a part of the mask's longer side; less where a click of the other
+kind is near."""
+
+_NEAR: Final = 1 / 3
+"""Of the distance to that click."""
 
 _MARGIN: Final = 1.0
 """The logit that a clicked sample gets: clearly on its side, and no plateau."""
@@ -74,15 +79,16 @@ def _moved(logits: NDArray[np.float32], clicks: Sequence[tuple[Cell, bool]]) -> 
         before = logits
         for cell, positive in clicks:
             if (logits[cell] > 0) != positive:
-                logits = logits + _move(logits, cell, _MARGIN if positive else -_MARGIN)
+                others = [math.dist(cell, other) for other, kind in clicks if kind is not positive]
+                reach = max(min([_REACH * max(logits.shape), *(_NEAR * each for each in others)]), 1.0)
+                logits = logits + _move(logits, cell, _MARGIN if positive else -_MARGIN, reach)
         if logits is before:
             break
     return logits
 
 
-def _move(logits: NDArray[np.float32], cell: Cell, goal: float) -> NDArray[np.float32]:
+def _move(logits: NDArray[np.float32], cell: Cell, goal: float, reach: float) -> NDArray[np.float32]:
     """What is added so that a sample gets a logit: [h, w]."""
-    reach = _REACH * max(logits.shape)
     rows, columns = (
         np.exp(-(((np.arange(count) - at) / reach) ** 2) / 2) for count, at in zip(logits.shape, cell, strict=True)
     )
