@@ -7,7 +7,7 @@ missing is the base's. The metadata's one entry, `wsisam_additions`, is a JSON o
 
     format     1
     base       `weights_hash` of the base that they were trained for
-    trained    object: route -> "tokens", "tokens+prompts" or "decoder"
+    trained    object: route -> one of `trainable.TRAINED`
     settings   object: fields of `ModelSettings` that the weights want; may be empty
 
 One entry, since safetensors writes several in a random order: the same weights shall be the same bytes.

@@ -182,13 +182,31 @@ class Branch(nn.Module):
             [P, 256, 256] float32 logits and [P] float32 qualities.
         """
         quality: Tensor = self.decoder.iou_prediction_head(decoded.tokens[:, 0])
-        mask_tokens = decoded.tokens[:, _MASK_TOKENS]
-        mlps = self.decoder.output_hypernetworks_mlps
         if multimask:
             chosen = 1 + quality[:, 1:].argmax(dim=1)
-            each = torch.stack([mlp(mask_tokens[:, index]) for index, mlp in enumerate(mlps)], dim=1)
             rows = torch.arange(len(chosen), device=chosen.device)
-            weights, quality = each[rows, chosen], quality[rows, chosen]
+            weights, quality = self._mask_weights(decoded)[rows, chosen], quality[rows, chosen]
         else:
-            weights, quality = mlps[0](mask_tokens[:, 0]), quality[:, 0]
+            mlp = self.decoder.output_hypernetworks_mlps[0]
+            weights, quality = mlp(decoded.tokens[:, _MASK_TOKENS][:, 0]), quality[:, 0]
         return spatial.weigh(upscaled, weights).float(), quality.float()
+
+    def sam_masks(self, decoded: Decoded, upscaled: Tensor) -> tuple[Tensor, Tensor]:
+        """The masks of all of SAM's mask tokens, and their predicted qualities.
+
+        Args:
+            decoded: the result of `decode`.
+            upscaled: the result of `upscale`.
+
+        Returns:
+            [P, 4, 256, 256] float32 logits and [P, 4] float32 qualities. The first is the mask of token 0, the others
+            are SAM's answers at several scales to a prompt that may mean more than one object.
+        """
+        quality: Tensor = self.decoder.iou_prediction_head(decoded.tokens[:, 0])
+        logits = self._mask_weights(decoded) @ upscaled.flatten(2)
+        return logits.view(*logits.shape[:2], *upscaled.shape[2:]).float(), quality.float()
+
+    def _mask_weights(self, decoded: Decoded) -> Tensor:
+        tokens = decoded.tokens[:, _MASK_TOKENS]
+        mlps = self.decoder.output_hypernetworks_mlps
+        return torch.stack([mlp(tokens[:, index]) for index, mlp in enumerate(mlps)], dim=1)

@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from wsisam_model.branch import Branch, BranchInput
 
 
+class Candidates(NamedTuple):
+    """Masks of SAM's tokens 1 to 3: logits [P, 3, 256, 256] and qualities [P, 3], float32."""
+
+    logits: Tensor
+    iou: Tensor
+
+
 class DualMasks(NamedTuple):
     """Logits [P, 256, 256] and qualities [P], float32; the fields of `Prediction` for P prompts."""
 
@@ -17,6 +24,7 @@ class DualMasks(NamedTuple):
     sam_logits: Tensor
     iou: Tensor
     low_logits: Tensor | None
+    candidates: Candidates | None = None
 
 
 class DualMaskDecoder(nn.Module):
@@ -43,6 +51,7 @@ class DualMaskDecoder(nn.Module):
         low_pe: Tensor | None = None,
         multimask: bool = False,
         want_low: bool = False,
+        want_candidates: bool = False,
     ) -> DualMasks:
         """Decodes P prompts.
 
@@ -54,12 +63,17 @@ class DualMaskDecoder(nn.Module):
             low_pe: [1, M, 256], that of M positions of the low-resolution image where only these are given.
             multimask: see `ModelSettings`.
             want_low: return logits over the low-resolution image too; they cost as much again as the answer.
+            want_candidates: return the masks of SAM's tokens 1 to 3, too.
         """
         decoded = self.high.decode(high, image_pe)
         upscaled = self.high.upscale(decoded)
+        candidates = None
+        if want_candidates:
+            masks, qualities = self.high.sam_masks(decoded, upscaled)
+            candidates = Candidates(masks[:, 1:], qualities[:, 1:])
         sam_logits, iou = self.high.sam_mask(decoded, upscaled, multimask=multimask)
         if self.high.parts is None:
-            return DualMasks(sam_logits, sam_logits, iou, None)
+            return DualMasks(sam_logits, sam_logits, iou, None, candidates)
         token = self.high.wsi_token(decoded)
         low_decoded = None
         if self.low is not None and low is not None:
@@ -68,9 +82,10 @@ class DualMaskDecoder(nn.Module):
         assert high.fused is not None
         logits = sam_logits + self.high.parts.mask(upscaled, high.fused, token)
         if not want_low or self.low is None or low is None or low_decoded is None:
-            return DualMasks(logits, sam_logits, iou, None)
+            return DualMasks(logits, sam_logits, iou, None, candidates)
         low_upscaled = self.low.upscale(low_decoded)
         low_sam, _ = self.low.sam_mask(low_decoded, low_upscaled, multimask=multimask)
         assert self.low.parts is not None
         assert low.fused is not None
-        return DualMasks(logits, sam_logits, iou, low_sam + self.low.parts.mask(low_upscaled, low.fused, token))
+        low_logits = low_sam + self.low.parts.mask(low_upscaled, low.fused, token)
+        return DualMasks(logits, sam_logits, iou, low_logits, candidates)

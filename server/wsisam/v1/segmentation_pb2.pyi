@@ -109,6 +109,32 @@ POINT_LABEL_POSITIVE: PointLabel.ValueType  # 1
 POINT_LABEL_NEGATIVE: PointLabel.ValueType  # 2
 global___PointLabel = PointLabel
 
+class _PartsPolicy:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _PartsPolicyEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_PartsPolicy.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    PARTS_POLICY_UNSPECIFIED: _PartsPolicy.ValueType  # 0
+    PARTS_POLICY_ALL: _PartsPolicy.ValueType  # 1
+    """All of at least min_area."""
+    PARTS_POLICY_PROMPTED: _PartsPolicy.ValueType  # 2
+    """Those with a positive point in them. Where none has one, as after a box alone: all but stray ones, of less than a tenth
+    of the largest part's area. An object of several parts is outlined with a point in each.
+    """
+
+class PartsPolicy(_PartsPolicy, metaclass=_PartsPolicyEnumTypeWrapper):
+    """Which parts of the model's mask make the outline."""
+
+PARTS_POLICY_UNSPECIFIED: PartsPolicy.ValueType  # 0
+PARTS_POLICY_ALL: PartsPolicy.ValueType  # 1
+"""All of at least min_area."""
+PARTS_POLICY_PROMPTED: PartsPolicy.ValueType  # 2
+"""Those with a positive point in them. Where none has one, as after a box alone: all but stray ones, of less than a tenth
+of the largest part's area. An object of several parts is outlined with a point in each.
+"""
+global___PartsPolicy = PartsPolicy
+
 class _PixelSizeSource:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -458,6 +484,10 @@ class OutlineOptions(google.protobuf.message.Message):
 
     TOLERANCE_FIELD_NUMBER: builtins.int
     MIN_AREA_FIELD_NUMBER: builtins.int
+    PARTS_FIELD_NUMBER: builtins.int
+    FILL_HOLES_BELOW_FIELD_NUMBER: builtins.int
+    SMOOTHING_FIELD_NUMBER: builtins.int
+    HONOUR_POINTS_FIELD_NUMBER: builtins.int
     tolerance: builtins.float
     """Greatest distance by which simplification may move the border, 0 to 1,000. Unset: a quarter of a mask cell,
     of the finest mask where the border was refined.
@@ -466,14 +496,34 @@ class OutlineOptions(google.protobuf.message.Message):
     """Parts and holes with a smaller area are left out (and counted in the answer), 0 to 1e12. 0: all are kept. Unset:
     those of fewer than four mask cells, a cell being 1/256 of the high-resolution patch's side.
     """
+    parts: global___PartsPolicy.ValueType
+    """Which parts are kept. Unset: PROMPTED."""
+    fill_holes_below: builtins.float
+    """Holes with a smaller area are filled, 0 to 1e12, unless a negative point lies in them. Unset: as min_area."""
+    smoothing: builtins.float
+    """A length, 0 to 1,000: how far details of the border are evened out before it is drawn, as the standard deviation of a
+    Gaussian over the model's logits. 0: not at all.
+    """
+    honour_points: builtins.bool
+    """Moves the border about points that the model's mask contradicts, so that the outline agrees with them, as far as that
+    adds no small part about the point alone. Unset: true. SegmentEverything never does it.
+    """
     def __init__(
         self,
         *,
         tolerance: builtins.float | None = ...,
         min_area: builtins.float | None = ...,
+        parts: global___PartsPolicy.ValueType = ...,
+        fill_holes_below: builtins.float | None = ...,
+        smoothing: builtins.float = ...,
+        honour_points: builtins.bool | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_min_area", b"_min_area", "_tolerance", b"_tolerance", "min_area", b"min_area", "tolerance", b"tolerance"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_min_area", b"_min_area", "_tolerance", b"_tolerance", "min_area", b"min_area", "tolerance", b"tolerance"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_fill_holes_below", b"_fill_holes_below", "_honour_points", b"_honour_points", "_min_area", b"_min_area", "_tolerance", b"_tolerance", "fill_holes_below", b"fill_holes_below", "honour_points", b"honour_points", "min_area", b"min_area", "tolerance", b"tolerance"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_fill_holes_below", b"_fill_holes_below", "_honour_points", b"_honour_points", "_min_area", b"_min_area", "_tolerance", b"_tolerance", "fill_holes_below", b"fill_holes_below", "honour_points", b"honour_points", "min_area", b"min_area", "parts", b"parts", "smoothing", b"smoothing", "tolerance", b"tolerance"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_fill_holes_below", b"_fill_holes_below"]) -> typing.Literal["fill_holes_below"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_honour_points", b"_honour_points"]) -> typing.Literal["honour_points"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_min_area", b"_min_area"]) -> typing.Literal["min_area"] | None: ...
     @typing.overload
@@ -766,6 +816,7 @@ class Outline(google.protobuf.message.Message):
     LEVELS_FIELD_NUMBER: builtins.int
     TRUNCATED_FIELD_NUMBER: builtins.int
     PIXEL_SIZE_FIELD_NUMBER: builtins.int
+    UNHONOURED_POINTS_FIELD_NUMBER: builtins.int
     score: builtins.float
     """The model's own estimate of the mask's IoU, about 0 to 1. Not a probability."""
     cut_by_field: builtins.bool
@@ -776,7 +827,7 @@ class Outline(google.protobuf.message.Message):
     """The tolerance that was applied, and the unit of lengths in OutlineOptions for this slide."""
     unit: wsisam.v1.geometry_pb2.LengthUnit.ValueType
     dropped_parts: builtins.int
-    """Left out because of OutlineOptions.min_area."""
+    """Left out because of OutlineOptions: too small, or parts without a point."""
     dropped_holes: builtins.int
     model: builtins.str
     """The model that made it."""
@@ -805,6 +856,12 @@ class Outline(google.protobuf.message.Message):
     def pixel_size(self) -> global___PixelSize:
         """The pixel size that it was made with: what `unit` follows from."""
 
+    @property
+    def unhonoured_points(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Numbers of the prompt's points that the outline contradicts, from 0: positive ones outside it, negative ones inside. Few
+        with OutlineOptions.honour_points: where the model sees nothing at a point that it could belong to.
+        """
+
     def __init__(
         self,
         *,
@@ -823,9 +880,10 @@ class Outline(google.protobuf.message.Message):
         levels: collections.abc.Iterable[global___Level] | None = ...,
         truncated: builtins.bool = ...,
         pixel_size: global___PixelSize | None = ...,
+        unhonoured_points: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["field", b"field", "geometry", b"geometry", "pixel_size", b"pixel_size", "saved", b"saved", "timings", b"timings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cut_by_field", b"cut_by_field", "dropped_holes", b"dropped_holes", "dropped_parts", b"dropped_parts", "field", b"field", "geometry", b"geometry", "levels", b"levels", "model", b"model", "pixel_size", b"pixel_size", "saved", b"saved", "score", b"score", "timings", b"timings", "tolerance", b"tolerance", "truncated", b"truncated", "unit", b"unit", "weights_hash", b"weights_hash"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cut_by_field", b"cut_by_field", "dropped_holes", b"dropped_holes", "dropped_parts", b"dropped_parts", "field", b"field", "geometry", b"geometry", "levels", b"levels", "model", b"model", "pixel_size", b"pixel_size", "saved", b"saved", "score", b"score", "timings", b"timings", "tolerance", b"tolerance", "truncated", b"truncated", "unhonoured_points", b"unhonoured_points", "unit", b"unit", "weights_hash", b"weights_hash"]) -> None: ...
 
 global___Outline = Outline
 

@@ -59,6 +59,21 @@ console = Console(stderr=True)
     help="Remove parts and holes below this area, square microns (pixels). Not given: 4 mask cells. 0 keeps all.",
 )
 @click.option(
+    "--all-parts", is_flag=True, help="Keep parts of an outline without a point in them, and stray parts of a box's."
+)
+@click.option(
+    "--fill-holes", type=Number(0), help="Fill holes below this area, in square microns. Not given: as --min-area."
+)
+@click.option(
+    "--smoothing", type=Number(0), default=0.0, show_default=True, help="Even out the border's details, in microns."
+)
+@click.option(
+    "--honour/--as-drawn",
+    default=True,
+    show_default=True,
+    help="Move the border where the model's mask contradicts a point, or leave it.",
+)
+@click.option(
     "--refine",
     type=Number(0, min_open=True),
     help="Refine borders in finer windows, to this many level-0 pixels per mask cell. Slow.",
@@ -82,6 +97,10 @@ def command(
     downsample: float | None,
     tolerance: float | None,
     min_area: float | None,
+    all_parts: bool,
+    fill_holes: float | None,
+    smoothing: float,
+    honour: bool,
     refine: float | None,
     refine_windows: int | None,
     slide_mpp: float | None,
@@ -107,7 +126,14 @@ def command(
         )
         for number, prompt in enumerate(wanted)
     ]
-    options = pb.OutlineOptions(tolerance=tolerance, min_area=min_area)
+    options = pb.OutlineOptions(
+        tolerance=tolerance,
+        min_area=min_area,
+        parts=pb.PARTS_POLICY_ALL if all_parts else pb.PARTS_POLICY_PROMPTED,
+        fill_holes_below=fill_holes,
+        smoothing=smoothing,
+        honour_points=honour,
+    )
     request = pb.SegmentBatchRequest(items=items, options=options, mpp=slide_mpp)
     answers = _by_server(server, slide, request, model, connection) if server else _here(slide, request, model)
     outlines, errors = _collect(answers, len(items), server)
@@ -190,9 +216,12 @@ def _line(result: PromptOutline) -> str:
         return f"{describe(result.prompt)}: nothing found"
     holes = sum(len(part.interiors) for part in shape.geoms)
     cut = "; cut by the field, try a larger --downsample" if outline.cut_by_field else ""
+    ignored = [str(number + 1) for number in outline.unhonoured_points]
+    ignored_points = f"; contradicts point {', '.join(ignored)}" if ignored else ""
     return (
         f"{describe(result.prompt)}: {len(shape.geoms)} part(s), {holes} hole(s), area {shape.area:.0f} px, "
         f"score {outline.score:.2f}, downsample {outline.field.high.downsample:.3g}{_refined(outline)}{cut}"
+        f"{ignored_points}"
     )
 
 

@@ -35,7 +35,8 @@ console = Console(stderr=True)
     type=click.Choice(TRAINED),
     default="decoder",
     show_default=True,
-    help="HR and LR tokens, MLPs and fusion (the paper's setting); and the prompt encoder; and the decoder.",
+    help="HR and LR tokens, MLPs and fusion (the paper's setting); and the prompt encoder; and the decoder; "
+    "and what draws a click's candidates.",
 )
 @click.option("--box-only", is_flag=True, help="Train the weights that answer prompts of a box alone.")
 @click.option("--beside", type=FILE, help="Additions file whose other weights (clicks or boxes) are kept.")
@@ -132,6 +133,13 @@ console = Console(stderr=True)
     default=0.0,
     show_default=True,
     help="How much the places of the clicks count in the loss, so that clicks are honoured.",
+)
+@click.option(
+    "--candidates-weight",
+    type=Number(0, 10),
+    default=0.0,
+    show_default=True,
+    help="How much a single click's candidates count in the loss; needs --train decoder+masks.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint, to the same numbers.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")

@@ -104,13 +104,15 @@ class Outcome:
 
     Attributes:
         encoded: the outline's geometry in its integer form (see `shapes.encode`).
-        logits: the model's own, float32 [256, 256] over the HR window, before any refinement.
+        logits: float32 [256, 256] over the HR window, finished as the outline is, before any refinement. They go
+            back to a model that wants them with the next click.
         tolerance: what was applied, in `OutlineOptions`' unit for this slide.
         in_microns: whether that unit is the micron.
         pixel_size: what it follows from.
         polygon_ms: wall time of turning the mask into the outline.
         levels: the scales that were used, the field's first; finer ones where the border was refined.
         truncated: a finer scale was asked for, and would have needed more windows than allowed.
+        unhonoured: indices of the prompt's clicks that the outline contradicts.
     """
 
     outline: Outline
@@ -126,6 +128,7 @@ class Outcome:
     levels: tuple[RefinementLevel, ...]
     truncated: bool = False
     pixel_size: PixelSize = _UNKNOWN
+    unhonoured: tuple[int, ...] = ()
 
 
 class ClickStatus(Enum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -42,6 +43,16 @@ class ExactWindow:
 FieldChoice = AtDownsample | ExactWindow | None
 
 
+class PartsPolicy(Enum):
+    """Which parts of a mask make its outline.
+
+    PROMPTED: those with a positive click in them. Where none has one, as after a box alone, all but small stray ones.
+    """
+
+    ALL = "all"
+    PROMPTED = "prompted"
+
+
 @dataclass(frozen=True, slots=True)
 class OutlineOptions:
     """How an outline is made from a mask. Lengths are microns, or level-0 pixels where nobody knows the pixel size.
@@ -49,10 +60,18 @@ class OutlineOptions:
     Attributes:
         tolerance: greatest distance by which simplification may move the border; None for a quarter of a mask cell.
         min_area: parts and holes with a smaller area are left out; None for four mask cells.
+        parts: which parts are kept.
+        fill_holes_below: holes with a smaller area are filled; None for `min_area`.
+        smoothing: length over which the border is smoothed before it is drawn.
+        honour_points: move the border where it contradicts a click.
     """
 
     tolerance: float | None = None
     min_area: float | None = None
+    parts: PartsPolicy = PartsPolicy.PROMPTED
+    fill_holes_below: float | None = None
+    smoothing: float = 0.0
+    honour_points: bool = True
 
 
 @dataclass(frozen=True, slots=True)

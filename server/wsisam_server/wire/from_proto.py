@@ -22,6 +22,7 @@ from wsisam_server.core.requests import (
     ExactWindow,
     FieldChoice,
     OutlineOptions,
+    PartsPolicy,
     ProposalFilter,
     Refinement,
     Request,
@@ -56,6 +57,12 @@ TILE_ENCODINGS: dict[int, Encoding] = {
     segmentation_pb2.TILE_ENCODING_RAW: "raw",
     segmentation_pb2.TILE_ENCODING_PNG: "png",
     segmentation_pb2.TILE_ENCODING_JPEG: "jpeg",
+}
+
+PARTS_POLICIES: Final = {
+    segmentation_pb2.PARTS_POLICY_UNSPECIFIED: PartsPolicy.PROMPTED,
+    segmentation_pb2.PARTS_POLICY_ALL: PartsPolicy.ALL,
+    segmentation_pb2.PARTS_POLICY_PROMPTED: PartsPolicy.PROMPTED,
 }
 
 
@@ -151,14 +158,22 @@ def common(
 
 
 def options(message: segmentation_pb2.OutlineOptions, field: str) -> OutlineOptions:
-    """Tolerance and smallest area within their ranges."""
+    """How an outline is wanted, with lengths and areas within their ranges."""
     tolerance = message.tolerance if message.HasField("tolerance") else None
     if tolerance is not None and not 0 <= tolerance <= MAX_TOLERANCE:
         raise invalid(f"{field}.tolerance", f"it must lie between 0 and {MAX_TOLERANCE:g}")
     min_area = message.min_area if message.HasField("min_area") else None
     if min_area is not None and not 0 <= min_area <= MAX_AREA:
         raise invalid(f"{field}.min_area", f"it must lie between 0 and {MAX_AREA:g}")
-    return OutlineOptions(tolerance, min_area)
+    holes = message.fill_holes_below if message.HasField("fill_holes_below") else None
+    if holes is not None and not 0 <= holes <= MAX_AREA:
+        raise invalid(f"{field}.fill_holes_below", f"it must lie between 0 and {MAX_AREA:g}")
+    if not 0 <= message.smoothing <= MAX_TOLERANCE:
+        raise invalid(f"{field}.smoothing", f"it must lie between 0 and {MAX_TOLERANCE:g}")
+    if message.parts not in PARTS_POLICIES:
+        raise invalid(f"{field}.parts", "it is not known here")
+    honour = message.honour_points if message.HasField("honour_points") else True
+    return OutlineOptions(tolerance, min_area, PARTS_POLICIES[message.parts], holes, message.smoothing, honour)
 
 
 def areas(message: geometry_pb2.MultiPolygon, field: str) -> shapely.MultiPolygon:

@@ -75,6 +75,7 @@ def outline(outcome: Outcome, saved: Saved | None = None) -> segmentation_pb2.Ou
         ],
         truncated=outcome.truncated,
         pixel_size=pixel_size(outcome.pixel_size),
+        unhonoured_points=outcome.unhonoured,
     )
 
 

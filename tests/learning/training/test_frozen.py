@@ -10,21 +10,26 @@ TRAINED_PARTS = {
     "tokens": {"high", "low"},
     "tokens+prompts": {"high", "low", "prompt_encoder"},
     "decoder": {"high", "low", "prompt_encoder", "decoder"},
+    "decoder+masks": {"high", "low", "prompt_encoder", "decoder"},
 }
-FROZEN_IN_DECODER = ("iou_token", "mask_tokens", "output_hypernetworks_mlps.1", "mlps.2", "mlps.3")
+CANDIDATES = ("mask_tokens", "output_hypernetworks_mlps.1", "mlps.2", "mlps.3")
 
 
 @pytest.mark.parametrize("trained", TRAINED_PARTS)
 def test_only_what_is_trained_changes(base, store, examples, options, trained):
     before = {name: value.clone() for name, value in _base_state(base).items()}
-    trainer = Trainer(base, store, examples(1), options(trained=trained, low_share=1.0, low_mask_share=1.0), CPU)
+    weight = 1.0 if trained == "decoder+masks" else 0.0
+    chosen = options(trained=trained, low_share=1.0, low_mask_share=1.0, candidates_weight=weight, box_share=0.0)
+    trainer = Trainer(base, store, examples(1), chosen, CPU)
     start = {name: value.clone() for name, value in trainer.network.state_dict().items()}
     for _ in range(2):
         trainer.train_step()
     changed = {name for name, value in trainer.network.state_dict().items() if not torch.equal(value, start[name])}
     assert {name.split(".")[0] for name in changed} == TRAINED_PARTS[trained]
     assert changed <= set(trainer.network.trained_parameters())
-    assert not [name for name in changed if name.startswith("decoder.") and any(f in name for f in FROZEN_IN_DECODER)]
+    assert not [name for name in changed if name.startswith("decoder.iou_token")]
+    candidates = [part for part in CANDIDATES if any(name.startswith("decoder.") and part in name for name in changed)]
+    assert candidates == (list(CANDIDATES) if weight else [])
     assert all(torch.equal(value, before[name]) for name, value in _base_state(base).items())
 
 

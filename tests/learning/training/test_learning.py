@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from wsisam_server.learning.training import TrainingError
+from wsisam_server.learning.training import TrainingError, validation
 from wsisam_server.learning.training.cache import Features
 from wsisam_server.learning.training.trainer import Trainer
 
@@ -44,3 +44,18 @@ def test_a_loss_that_is_no_number_stops_the_run_before_it_does_harm(base, store,
 def test_nothing_to_train_on(base, store, options):
     with pytest.raises(TrainingError, match="no window"):
         Trainer(base, store, [], options(), CPU)
+
+
+def test_candidates_without_weights_of_their_own_are_refused(base, store, examples, options):
+    with pytest.raises(TrainingError, match=r"use --train decoder\+masks"):
+        Trainer(base, store, examples(1), options(candidates_weight=1.0), CPU)
+
+
+def test_validation_tells_the_best_candidate_from_the_chosen_one(base, store, examples, options):
+    (example,) = examples(1)
+    network = Trainer(base, store, [example], options(trained="decoder+masks", candidates_weight=1.0), CPU).network
+    asked = validation.network_candidates(network, store, low=False)
+    found = validation.answers(validation.network_answer(network, store, low=False), example, 256, candidates=asked)
+    dice = {each.prompt: each.dice for each in found}
+    assert set(dice) == {"1", "3", "5", validation.CHOSEN, validation.BEST}
+    assert dice[validation.BEST] >= max(dice["1"], dice[validation.CHOSEN])

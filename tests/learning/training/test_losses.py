@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from wsisam_model.dual import DualMasks
-from wsisam_server.learning.training.losses import click_places, objective
+from wsisam_model.dual import Candidates, DualMasks
+from wsisam_server.learning.training.losses import candidates_loss, click_places, objective
 
 
 @pytest.fixture
@@ -41,3 +41,19 @@ def test_an_error_about_a_click_costs_more_than_one_elsewhere(mask):
 
 def test_a_box_without_clicks_has_the_loss_of_before(mask):
     assert loss(mask, mask, [], 0.5) == pytest.approx(loss(mask, mask, [], 0.0))
+
+
+def test_the_best_candidate_learns_and_the_others_hardly(mask):
+    good, poor = torch.where(mask, 1.0, -1.0), torch.where(mask.roll(20, dims=2), 1.0, -1.0)
+    logits = torch.stack([poor, good, poor], dim=1).requires_grad_()
+    candidates_loss(Candidates(logits, torch.zeros(1, 3)), mask).sum().backward()
+    pulls = logits.grad.abs().sum(dim=(0, 2, 3))
+    assert pulls[1] > 4 * pulls[0] > 0
+    assert pulls[0] == pytest.approx(pulls[2])
+
+
+def test_a_true_estimate_of_each_candidate_costs_least(mask):
+    logits = torch.stack([torch.where(mask, 4.0, -4.0), torch.where(mask.roll(16, dims=2), 4.0, -4.0)], dim=1)
+    true, swapped = torch.tensor([[1.0, 1 / 3]]), torch.tensor([[1 / 3, 1.0]])
+    costs = [float(candidates_loss(Candidates(logits, iou), mask)) for iou in (true, swapped)]
+    assert costs[0] < costs[1] - 0.1

@@ -90,9 +90,19 @@ def test_a_run_that_keeps_all_of_its_start_hands_it_back(run, base, start):
     assert all(torch.equal(value, start.checkpoint.tensors[name]) for name, value in found.checkpoint.tensors.items())
 
 
+def test_candidates_begin_with_the_base_own_and_keep_a_part_of_them(run, base, start):
+    chosen = {"trained": "decoder+masks", "candidates_weight": 1.0, "additions_from": 1.0, "rate": 1e-2}
+    found = tensors_of(run(keep_start=1.0, **chosen).run(), base)
+    assert found.trained["clicks"] == "decoder+masks"
+    name = "output_hypernetworks_mlps.2.layers.0.weight"
+    ours, bases = found.checkpoint.tensors[f"clicks.decoder.{name}"], base.plain.high.decoder.get_parameter(name)
+    assert torch.equal(ours, bases.half())
+
+
 def test_a_start_of_another_kind_is_refused(base, start, options):
     with pytest.raises(TrainingError, match="trained with --train decoder"):
         start_tensors(start, options(trained="tokens"))
+    assert start_tensors(start, options(trained="decoder+masks")).keys() == start_tensors(start, options()).keys()
     only = Additions(start.base, {"boxes": "tokens"}, start.checkpoint, start.settings)
     with pytest.raises(TrainingError, match="no weights for clicks"):
         start_tensors(only, options())

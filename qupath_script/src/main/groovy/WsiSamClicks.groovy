@@ -446,7 +446,14 @@ class Palette {
         if (answer.outline().isEmpty())
             return draft.summary() + ' \u2013 nothing found here'
         def cut = answer.outline().cutByField() ? ' \u2013 cut off: zoom out and start again for more' : ''
-        String.format('%s \u2013 score %.2f%s%s', draft.summary(), answer.outline().score(), border(answer.outline(), plane.slide), cut)
+        def (score, border) = [answer.outline().score(), border(answer.outline(), plane.slide)]
+        String.format('%s \u2013 score %.2f%s%s%s', draft.summary(), score, border, cut, unhonoured(answer.outline()))
+    }
+
+    /** Clicks that the outline contradicts: the model sees nothing there that belongs to the object. */
+    private static String unhonoured(outline) {
+        def numbers = outline.unhonouredPoints().collect { it + 1 }
+        numbers ? " \u2013 not possible at click ${numbers.join(', ')}: nothing of the object is seen there" : ''
     }
 
     /** The scales at which the border was looked at. */

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from wsisam_model.dual import DualMasks
+    from wsisam_model.dual import Candidates, DualMasks
 
 _GAMMA = 1.0  # of the focal loss (Lin et al. 2017); at 2 pixels that are only just right count for too little
 _FOCAL, _DICE = 2.0, 1.0
@@ -20,6 +20,7 @@ _SAM_MASK = 0.5  # the mask of SAM's own token, which the answer adds to
 _LOW_MASK = 0.5
 _QUALITY = 0.2
 _CLICK_SIGMA = 5.0  # mask pixels
+_OTHERS = 0.05  # of each candidate that is not the best, so that none drifts off where no object chooses it
 
 
 def objective(
@@ -43,6 +44,22 @@ def objective(
         # the 1 is for a box without clicks
         loss = loss + click_weight * (entropy * clicked).sum(dim=(1, 2)) / clicked.sum(dim=(1, 2)).clamp(min=1)
     return loss
+
+
+def candidates_loss(candidates: Candidates, mask: Tensor) -> Tensor:
+    """The loss of P prompts' candidates: [P]. Only the best of each learns much (SAM, arXiv 2304.02643, section 3).
+
+    The qualities of all of them learn, since they choose among the candidates.
+
+    Args:
+        candidates: K masks for each prompt.
+        mask: [P, 256, 256] bool, the object.
+    """
+    each = torch.stack([mask_loss(logits, mask) for logits in candidates.logits.unbind(dim=1)], dim=1)
+    true = torch.stack([overlap(logits, mask) for logits in candidates.logits.detach().unbind(dim=1)], dim=1)
+    best = each.gather(1, true.argmax(dim=1, keepdim=True))[:, 0]
+    quality = (candidates.iou - true).square().sum(dim=1)
+    return best + _OTHERS * each.sum(dim=1) + _QUALITY * quality
 
 
 def click_places(clicks: Sequence[Sequence[tuple[float, float, int]]], side: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from wsisam_model import spatial
 from wsisam_model.branch import Branch, BranchInput, WsiParts
-from wsisam_model.dual import DualMaskDecoder, DualMasks
+from wsisam_model.dual import Candidates, DualMaskDecoder, DualMasks
 from wsisam_model.prompt_batch import PromptBatch
 from wsisam_model.trainable import Trained, decoder_names, prompt_names
 
@@ -79,6 +79,7 @@ class Network(nn.Module):
         *,
         additions: bool = True,
         want_low: bool = False,
+        want_candidates: bool = False,
     ) -> DualMasks:
         """Decodes prompts of one kind, the first on the first image and so on.
 
@@ -88,6 +89,7 @@ class Network(nn.Module):
             prompts: P prompts in pixels of their HR images.
             additions: answer with the additions; without, with SAM's own mask, the HR token only being there.
             want_low: decode masks over the LR images too.
+            want_candidates: decode the masks of SAM's tokens 1 to 3, too.
         """
         dual = self._dual[0]
         batch = PromptBatch.of(prompts, high.embedding.device)
@@ -95,14 +97,16 @@ class Network(nn.Module):
         if not additions:
             given = self._input(dual.high, high, batch, fused=False)
             decoded = dual.high.decode(given, image_pe)
-            logits, quality = dual.high.sam_mask(decoded, dual.high.upscale(decoded), multimask=False)
-            return DualMasks(logits, logits, quality, None)
+            masks, qualities = dual.high.sam_masks(decoded, dual.high.upscale(decoded))
+            candidates = Candidates(masks[:, 1:], qualities[:, 1:]) if want_candidates else None
+            return DualMasks(masks[:, 0], masks[:, 0], qualities[:, 0], None, candidates)
         low_input = None
         if low is not None:
             assert dual.low is not None
             low_input = self._input(dual.low, low, batch.in_low_frame(self.image_size), fused=want_low)
-        masks: DualMasks = dual(self._input(dual.high, high, batch, fused=True), low_input, image_pe, want_low=want_low)
-        return masks
+        given = self._input(dual.high, high, batch, fused=True)
+        answer: DualMasks = dual(given, low_input, image_pe, want_low=want_low, want_candidates=want_candidates)
+        return answer
 
     def trained_parameters(self) -> dict[str, nn.Parameter]:
         """The parameters that get gradients, by name."""

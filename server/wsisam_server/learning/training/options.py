@@ -37,6 +37,8 @@ class TrainOptions:
         keep_start: part of the weights that a run started from in the weights that it writes, see `start.blended`.
         wide_views: show objects at up to 12 times their size, and cut by the window's border, too.
         click_weight: how much the places of the clicks count in the loss, beside all of the mask.
+        candidates_weight: how much the candidates of a single click count in the loss. Above 0, mask tokens 1 to 3 and
+            their MLPs must be trained, and more objects are asked for by a single click.
         skip_low: write into the file that LR images shall not be read, see `ModelSettings.read_low`.
         connected_parts: masks are binary; their connected parts are the objects.
         save_every: steps between checkpoints.
@@ -66,6 +68,7 @@ class TrainOptions:
     keep_start: float = 0.0
     wide_views: bool = False
     click_weight: float = 0.0
+    candidates_weight: float = 0.0
     skip_low: bool = False
     connected_parts: bool = False
     save_every: int = 50

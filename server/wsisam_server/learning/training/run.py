@@ -189,7 +189,7 @@ class Run:
     def _validate(self, trainer: Trainer, cases: Sequence[Example]) -> None:
         """Measures the averaged weights, and writes them if they are the best so far."""
         weights = weakened(trainer.average.tensors, self._options.strength)
-        weights = blended(weights, self._start or {}, self._options.keep_start)
+        weights = blended(weights, trainer.start, self._options.keep_start)
         with trainer.average.applied(weights):
             found = Validation.of(trainer.step, self._answers(trainer, cases))
         self._history.validations.append(found)
@@ -220,12 +220,12 @@ class Run:
 
     def _answers(self, trainer: Trainer, cases: Sequence[Example]) -> Iterator[ValidationAnswer]:
         low = self._options.low_share > 0
-        answer = validation.network_answer(
-            trainer.network,
-            self.store,
-            low=low and trainer.joined,
-            additions=trainer.joined or (self._start is not None and self._options.additions_from == 1),
-        )
+        low = low and trainer.joined
+        additions = trainer.joined or (self._start is not None and self._options.additions_from == 1)
+        answer = validation.network_answer(trainer.network, self.store, low=low, additions=additions)
+        candidates = None
+        if self._options.candidates_weight > 0:
+            candidates = validation.network_candidates(trainer.network, self.store, low=low, additions=additions)
         for case in cases:
             yield from validation.answers(
                 answer,
@@ -233,6 +233,7 @@ class Run:
                 self.store.image_size,
                 box_only=self._options.box_only,
                 feedback=self._options.feedback > 0,
+                candidates=candidates,
             )
 
     def _is_patience_over(self) -> bool:

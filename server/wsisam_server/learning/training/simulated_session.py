@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 ROUNDS = (1, 1, 2, 3, 3, 4, 5, 6, 8)
 """How often an object is asked for, each entry as likely."""
 
+ROUNDS_WITH_CANDIDATES = (1, 1, 1, 1, 1, 2, 2, 3, 4, 5, 6, 8)
+"""The same where candidates are trained: only the first click has some."""
+
 _OTHER = 0.4  # share of sessions that ask for an object beside the one that the window was chosen for, if there is one
 _EXACT = 0.5  # share of correcting clicks in the very middle of the error; the others anywhere in it
 _CONNECTED = np.ones((3, 3), bool)
@@ -63,7 +66,8 @@ class SimulatedSession:
         if example.others and random.random() < _OTHER:
             label = example.others[int(random.integers(len(example.others)))]
         mask = example.high == label
-        session = cls(index, label, 1 if options.box_only else ROUNDS[int(random.integers(len(ROUNDS)))])
+        rounds = ROUNDS_WITH_CANDIDATES if options.candidates_weight > 0 else ROUNDS
+        session = cls(index, label, 1 if options.box_only else rounds[int(random.integers(len(rounds)))])
         if options.box_only or random.random() < options.box_share:
             (rows, columns) = ndimage.find_objects(mask.astype(np.int8))[0]
             bounds = (float(columns.start), float(rows.start), float(columns.stop), float(rows.stop))
@@ -72,6 +76,11 @@ class SimulatedSession:
         else:
             session.clicks.append((*interior_point(mask, random), 1))
         return session
+
+    @property
+    def is_single_click(self) -> bool:
+        """Whether one click is all that was said, which may mean more than one object."""
+        return self.box is None and len(self.clicks) == 1
 
     def prompt(self, image_size: int) -> Prompt:
         """What the annotator says this round.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from wsisam_model.trainable import TRAINED
 from wsisam_server.learning.training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -31,15 +32,16 @@ def start_tensors(start: Additions, options: TrainOptions) -> dict[str, Tensor]:
     they were trained beside have changed by then. Those that never join are, and stay as they are.
 
     Raises:
-        TrainingError: the file holds nothing for these prompts, or other parts of the model than the run trains.
+        TrainingError: the file holds nothing for these prompts, or weights of parts that the run does not train.
     """
     route = route_of(options)
     trained = start.trained.get(route)
     if trained is None:
         raise TrainingError(f"the file to start from holds no weights for {route}; leave out --from for this run")
-    if trained != options.trained:
+    if TRAINED.index(trained) > TRAINED.index(options.trained):
         raise TrainingError(
-            f"the weights to start from were trained with --train {trained}; use the same instead of {options.trained}"
+            f"the weights to start from were trained with --train {trained}; with {options.trained} some would "
+            f"be lost; use --train {trained}"
         )
     prefix = f"{route}."
     tensors = {
@@ -66,6 +68,19 @@ def begin_with(network: Network, tensors: dict[str, Tensor]) -> None:
         parameters[name].copy_(value)
 
 
+def begun(network: Network, start: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The trained weights of a network that has just begun with `start`.
+
+    Parts that the file did not train were the base's in it, so these belong to the start, too. HR and LR additions that
+    are not in `start` begin anew, and do not.
+    """
+    return {
+        name: value.detach().clone()
+        for name, value in network.trained_parameters().items()
+        if name in start or not name.startswith(_ADDED)
+    }
+
+
 def blended(tensors: dict[str, Tensor], start: dict[str, Tensor], keep: float) -> dict[str, Tensor]:
     """Weights between those of the start and those that were trained (Wortsman et al. 2022, WiSE-FT).
 
@@ -73,7 +88,7 @@ def blended(tensors: dict[str, Tensor], start: dict[str, Tensor], keep: float) -
 
     Args:
         tensors: trained parameters, under their names in `Network`.
-        start: from `start_tensors`; what is not in it stays as trained.
+        start: from `begun`; what is not in it stays as trained.
         keep: the start's part, from 0 to 1.
     """
     return {

@@ -11,10 +11,10 @@ import torch
 from wsisam_model.prompt_batch import batches
 from wsisam_server.learning.training.average import Average
 from wsisam_server.learning.training.errors import TrainingError
-from wsisam_server.learning.training.losses import click_places, objective
+from wsisam_server.learning.training.losses import candidates_loss, click_places, objective
 from wsisam_server.learning.training.network import Network, stack
 from wsisam_server.learning.training.simulated_session import SimulatedSession
-from wsisam_server.learning.training.start import begin_with
+from wsisam_server.learning.training.start import begin_with, begun
 from wsisam_server.learning.training.validation import base_answer
 from wsisam_server.learning.training.windows import LABEL_SIDE, generator
 
@@ -44,6 +44,12 @@ class Trainer:
         options: of the run.
         device: where the network trains.
         start: weights to begin with, see `start_tensors`.
+
+    Attributes:
+        network: what trains.
+        average: of its weights.
+        step: how many steps were made.
+        start: the weights that the run began with, see `begun`.
     """
 
     def __init__(
@@ -57,9 +63,14 @@ class Trainer:
     ) -> None:
         if not examples:
             raise TrainingError("there is no window to train on; do the manifests hold objects in split 'train'?")
+        if options.candidates_weight > 0 and options.trained != "decoder+masks":
+            raise TrainingError(
+                "candidates have weights of their own; use --train decoder+masks with --candidates-weight"
+            )
         torch.manual_seed(options.seed)  # the additions' first weights
         self.network = Network(base, options.trained, low=options.low_share > 0)
         begin_with(self.network, start or {})
+        self.start = {} if start is None else begun(self.network, start)
         self.network.to(device)
         self.average = Average(self.network, options.average_decay)
         self.step = 0
@@ -150,11 +161,17 @@ class Trainer:
         low_mask = use_low and random.random() < options.low_mask_share
         wanted = [example.high == session.label for example, session in zip(examples, sessions, strict=True)]
         wanted_low = [example.low == session.label for example, session in zip(examples, sessions, strict=True)]
+        single = [options.candidates_weight > 0 and session.is_single_click for session in sessions]
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._has_bfloat16):
-            masks = self.network(high, low, prompts, additions=self.joined, want_low=low_mask)
+            masks = self.network(
+                high, low, prompts, additions=self.joined, want_low=low_mask, want_candidates=any(single)
+            )
         clicked = click_places([session.clicks for session in sessions], LABEL_SIDE).to(self._device)
         wanted_masks, low_masks = self._masks(wanted), self._masks(wanted_low) if low_mask else None
         loss = objective(masks, wanted_masks, low_masks, clicked, options.click_weight).sum()
+        if masks.candidates is not None:
+            counted = torch.tensor(single, device=self._device)
+            loss = loss + options.candidates_weight * (candidates_loss(masks.candidates, wanted_masks) * counted).sum()
         loss = loss / options.batch
         loss.backward()  # type: ignore[no-untyped-call]
         for index, session, mask, logits in zip(

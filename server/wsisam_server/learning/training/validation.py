@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 CONTEXT = 2.0  # the viewport's side in extents of the object
 JITTER = 0.1  # how far, in extents, the viewport's middle is off the object's
 CLICKS = (1, 3, 5)
+CHOSEN, BEST = "1, chosen", "1, best"
+"""Of a single click's candidates: the one of the highest quality as the model estimates it, and the one nearest to what
+is drawn, which a user can choose."""
 
 
 class AnswerFunction(Protocol):
@@ -49,13 +52,21 @@ class AnswerFunction(Protocol):
         ...
 
 
+class CandidatesFunction(Protocol):
+    """Answers one click on one example by several masks: float32 [K, 256, 256] logits and [K] qualities."""
+
+    def __call__(self, example: Example, prompt: Prompt, /) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See the class."""
+        ...
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class ValidationAnswer:
     """One answer.
 
     Attributes:
         example: what was asked about.
-        prompt: "box" or the number of clicks.
+        prompt: "box" or the number of clicks; of a single click's candidates, CHOSEN or BEST.
         clicks: (x, y, positive) in mask pixels, pixel i covering [i, i + 1).
         mask: bool [256, 256], the object.
         drawn: bool [256, 256], the answer.
@@ -94,7 +105,13 @@ def cases(store: Examples, source: Source, rows: Sequence[Row], count: int, seed
 
 
 def answers(
-    answer: AnswerFunction, example: Example, image_size: int, *, box_only: bool = False, feedback: bool = True
+    answer: AnswerFunction,
+    example: Example,
+    image_size: int,
+    *,
+    box_only: bool = False,
+    feedback: bool = True,
+    candidates: CandidatesFunction | None = None,
 ) -> Iterator[ValidationAnswer]:
     """Asks for the example's object by 1 to 5 clicks, or by a box.
 
@@ -104,6 +121,7 @@ def answers(
         image_size: side of the model's input in pixels.
         box_only: ask by a box instead: a file's weights for clicks never see a box alone.
         feedback: later clicks come with the previous answer.
+        candidates: asks for the first click's candidates; None for none.
     """
     mask = example.high == example.own
     if not mask.any():
@@ -119,9 +137,13 @@ def answers(
     previous = None
     for count in range(1, max(CLICKS) + 1):
         points = [(x * scale - 0.5, y * scale - 0.5) for x, y, _ in given]
-        previous = answer(
-            example, Prompt(points=points, labels=[int(on) for *_, on in given], mask=previous if feedback else None)
-        )
+        prompt = Prompt(points=points, labels=[int(on) for *_, on in given], mask=previous if feedback else None)
+        if count == 1 and candidates is not None:
+            several, qualities = candidates(example, prompt)
+            scores = [dice(logits > 0, mask) for logits in several]
+            for name, index in ((CHOSEN, int(qualities.argmax())), (BEST, int(np.argmax(scores)))):
+                yield ValidationAnswer(example, name, tuple(given), mask, several[index] > 0)
+        previous = answer(example, prompt)
         if count in CLICKS:
             yield ValidationAnswer(example, str(count), tuple(given), mask, previous > 0)
         click = next_click(mask, previous > 0)
@@ -146,6 +168,21 @@ def network_answer(network: Network, store: Examples, *, low: bool, additions: b
         other = stack([store.features(example, "low")], device) if low else None
         logits: NDArray[np.float32] = network(high, other, [prompt], additions=additions).logits[0].cpu().numpy()
         return logits
+
+    return answer
+
+
+def network_candidates(network: Network, store: Examples, *, low: bool, additions: bool = True) -> CandidatesFunction:
+    """A network's answer to a click and the masks of SAM's tokens 1 to 3, as `network_answer` gives the first."""
+    device = next(network.parameters()).device
+
+    @torch.no_grad()
+    def answer(example: Example, prompt: Prompt, /) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        high = stack([store.features(example, "high")], device)
+        other = stack([store.features(example, "low")], device) if low else None
+        masks = network(high, other, [prompt], additions=additions, want_candidates=True)
+        logits = torch.cat([masks.logits, masks.candidates.logits[0]]).cpu().numpy()
+        return logits, torch.cat([masks.iou, masks.candidates.iou[0]]).cpu().numpy()
 
     return answer
 

@@ -235,7 +235,8 @@ class Survey:
             slide_id=asked.slide_id,
             prompt=SlidePrompt((PromptPoint(click, positive=True),)),
             model=asked.model,
-            options=asked.options,
+            # A click of the grid on nothing must find nothing.
+            options=replace(asked.options, honour_points=False),
             interactive=False,
             principal=asked.principal,
             mpp=asked.mpp,

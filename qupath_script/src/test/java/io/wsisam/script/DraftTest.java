@@ -282,7 +282,8 @@ class DraftTest {
       Outline outline =
           new Outline(
               List.of(PART), score, new FieldWindow(0, 0, 1, 256), false, 1, true, 0, 0, "m", "h", new Timings(0, 0, 0, 0, 0, 0),
-              Arrays.stream(levels).mapToObj(downsample -> new Level(downsample, 1)).toList(), false);
+              Arrays.stream(levels).mapToObj(downsample -> new Level(downsample, 1)).toList(), false,
+              List.of());
       return new Answer(names.get(revision - 1), revision, asks.get(revision - 1), outline, Duration.ZERO);
     }
   }

@@ -158,7 +158,8 @@ class ScriptTextTest {
     Outline outline =
         new Outline(
             List.of(), 0.97, new FieldWindow(8, 16.5, 2, 256), cut, 0.5, true, 0, 0, "wsisam-lite", "abc",
-            new Timings(0, 0, 0, 0, 0, 0), cut ? List.of(new Level(2, 1), new Level(0.5, 7)) : List.of(new Level(2, 1)), false);
+            new Timings(0, 0, 0, 0, 0, 0), cut ? List.of(new Level(2, 1), new Level(0.5, 7)) : List.of(new Level(2, 1)), false,
+              List.of());
     return new Answer("id", 2, Ask.of(Prompt.box(0, 0, 9, 9).withPoint(4, 4, true)), outline, Duration.ZERO);
   }
 }

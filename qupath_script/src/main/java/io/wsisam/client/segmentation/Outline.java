@@ -19,6 +19,7 @@ import java.util.List;
  * @param levels the scales at which it was looked at, the window's first, finer ones where its border was refined; empty from a
  *     server that does not refine
  * @param truncated whether its border was refined less finely than asked for, to read no more windows than it may
+ * @param unhonouredPoints numbers of the prompt's points, from 0, that the outline contradicts
  */
 public record Outline(
     List<PolygonPart> parts,
@@ -33,7 +34,8 @@ public record Outline(
     String weightsHash,
     Timings timings,
     List<Level> levels,
-    boolean truncated) {
+    boolean truncated,
+    List<Integer> unhonouredPoints) {
   /** How often a field's scale can be halved for its border: to a 16th. */
   private static final int MAX_OCTAVES = 4;
 
@@ -44,6 +46,7 @@ public record Outline(
   public Outline {
     parts = List.copyOf(parts);
     levels = List.copyOf(levels);
+    unhonouredPoints = List.copyOf(unhonouredPoints);
   }
 
   /** Whether nothing was found. */

@@ -180,7 +180,8 @@ public final class SegmentationWire {
             timings.getPolygonMs(),
             timings.getEncoderRuns()),
         levels(message.getLevelsList()),
-        message.getTruncated());
+        message.getTruncated(),
+        message.getUnhonouredPointsList());
   }
 
   public static List<Level> levels(List<io.wsisam.v1.Level> messages) {

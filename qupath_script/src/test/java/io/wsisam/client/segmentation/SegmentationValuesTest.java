@@ -31,7 +31,7 @@ class SegmentationValuesTest {
         new double[] {200.03125, 100.03125, 201.03125, 100.03125, 201.03125, 99}, parts.get(0).holes().get(0));
     assertEquals(0, parts.get(1).holes().size());
     Outline outline =
-        new Outline(parts, 1, new FieldWindow(0, 0, 1, 256), false, 1, false, 0, 0, "", "", new Timings(1, 2, 3, 4, 5, 0), List.of(), false);
+        new Outline(parts, 1, new FieldWindow(0, 0, 1, 256), false, 1, false, 0, 0, "", "", new Timings(1, 2, 3, 4, 5, 0), List.of(), false, List.of());
     assertEquals(9, outline.vertexCount());
     assertArrayEquals(new double[] {200, 100, 210, 110}, outline.bounds());
     assertEquals(15, outline.timings().totalMs());
@@ -63,7 +63,8 @@ class SegmentationValuesTest {
     return new Outline(
         List.of(new PolygonPart(new double[] {0, 0, 9, 0, 9, 9}, List.of())), 1, new FieldWindow(0, 0, 8, size), false, 1, false,
         0, 0, "", "", new Timings(1, 2, 3, 4, 5, 0),
-        Arrays.stream(downsamples).mapToObj(one -> new Level(one, 1)).toList(), truncated);
+        Arrays.stream(downsamples).mapToObj(one -> new Level(one, 1)).toList(), truncated,
+              List.of());
   }
 
   @Test
