@@ -18,12 +18,13 @@ ALONE := tests/inference/cluster/test_ray.py
 # The branch that a change is compared with, to lint no more than was changed.
 BASE ?= main
 
-.PHONY: help demo check test jar java-tools lint protos docs breaking package-check bench clean
+.PHONY: help demo check test lowest jar java-tools lint protos docs breaking package-check bench clean
 
 help:
 	@echo "make demo    install into $(VENV) and run the whole chain once on a real slide"
 	@echo "make check   what a change is checked with while it is made: two minutes, no JDK, no model, no network"
 	@echo "make test    install into $(VENV) and run all tests"
+	@echo "make lowest  the tests of the base folders with the oldest versions that are allowed"
 	@echo "make jar     build QuPath's client jar (needs a JDK and Maven)"
 	@echo "make lint    formatting, style, types, import order, the contract, the package"
 	@echo "make protos  generate server/wsisam/v1 from protos/"
@@ -62,6 +63,20 @@ java-tools:
 		echo "JDK 17 or newer is needed to build QuPath's client jar; javac here is $${major:-of an unknown version}." \
 			"Install one, or set JAVA_HOME and PATH to it."; exit 1; \
 	fi
+
+# The base install with the oldest versions that pyproject.toml allows. Left out: tests of base folders that also use the
+# extra `server`, and what needs a store's server. OLDEST is thrown away and made anew.
+OLDEST := build/lowest
+lowest: $(VENV)/.installed-dev
+	rm -rf $(OLDEST)
+	$(BIN)/uv venv --quiet --python $(BIN)/python $(OLDEST)
+	$(BIN)/uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct .
+	$(BIN)/uv pip install --quiet --python $(OLDEST)/bin/python 'hypothesis>=6.100' 'pytest>=8.2' 'pytest-asyncio>=0.24' \
+		'pytest-timeout>=2.3' 'pytest-xdist>=3.5' 'tifffile>=2024.2' 'trustme>=1.1'
+	$(OLDEST)/bin/python -m pytest -p no:cacheprovider --quiet --numprocesses=2 --dist=loadfile \
+		tests/core tests/slides tests/annotations/formats \
+		--ignore=tests/core/shapes/test_geojson.py --ignore=tests/core/shapes/test_simplify_and_snap.py \
+		--ignore=tests/slides/test_filters.py --ignore=tests/slides/test_tissue.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -12,7 +12,7 @@ from support.annotations import Caller
 from support.server import around, clicks, start
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.client import Client, ServerError, geometry
+from wsisam_server.client import Client, ServerError, geometry, status_error
 from wsisam_server.core.settings import Limits
 
 SIDE, CENTER, RADIUS = 1024, 500.0, 200.0
@@ -155,7 +155,7 @@ def test_a_newer_revision_stops_a_refinement(large):
         kind = message.WhichOneof("message")
         if kind in ("outline", "error"):
             one = getattr(message, kind)
-            answers[one.revision] = one.error.reason if kind == "error" else one.outline
+            answers[one.revision] = status_error(one.error).reason if kind == "error" else one.outline
     assert answers[1] == "SUPERSEDED"
     assert len(answers[2].levels) == 1
     # Those in flight, and no more of its dozens.

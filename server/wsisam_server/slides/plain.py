@@ -140,7 +140,8 @@ class _ImageLevel:
 
     def read(self, x: float, y: float, width: int, height: int) -> NDArray[np.uint8]:
         left, top = int(x), int(y)
-        piece = self._image.crop((left, top, left + width, top + height))
+        with own_pixel_limit():  # which Pillow up to 11 asks of a crop, too
+            piece = self._image.crop((left, top, left + width, top + height))
         return to_rgb(piece, sixteen_bit=self._sixteen_bit)
 
 
