@@ -8,6 +8,7 @@ import io.wsisam.client.annotations.SyncOptions
 import io.wsisam.client.annotations.SyncState
 import io.wsisam.client.slides.PixelProvider
 import io.wsisam.client.slides.PixelWindow
+import io.wsisam.client.slides.Slide
 import io.wsisam.client.slides.SlideReference
 import qupath.lib.images.ImageData
 import qupath.lib.objects.PathObject
@@ -56,7 +57,10 @@ class StoreSync {
         def problem = whyNot(imageData, entry)
         if (problem)
             return [said: "left alone: ${problem}.".toString(), changed: false, conflicts: 0]
-        def slide = WsiSamClient.await(client.openSlide(reference(imageData)))
+        Steps.withSlide(client, reference(imageData)) { Slide slide -> syncOpened(imageData, entry, slide) }
+    }
+
+    private Map syncOpened(ImageData imageData, entry, Slide slide) {
         def synced = entry == null ? null : entries.synced(slide.annotationKey(), entry)
         if (synced != null && synced.getID() != entry.getID())
             return [said: "left alone: it shows the same slide as ${synced.getImageName()} (number ${synced.getID()}); only that one is synced.".toString(),
