@@ -81,6 +81,8 @@ class StoreSync {
             entries.keep(slide.annotationKey(), entry)
         def answer = ask(options)
         def changed = !options.dryRun() && apply(imageData, answer, before, owner)
+        if (!options.dryRun())
+            image.noteRepaired(new RepairedShapes(client), answer)
         [said: report(answer, image), changed: changed, conflicts: answer.conflicts() as int]
     }
 
@@ -111,6 +113,7 @@ class StoreSync {
     /** What an image holds, as far as the store can hold it; the rest is counted and named. */
     private static class Sendable {
         final List<StoredAnnotation> annotations = []
+        private final List<PathObject> sent = []
         final List<String> excludedIds = []
         final List<String> leftOut = []
         final Map<String, String> labels = [:]
@@ -129,9 +132,10 @@ class StoreSync {
                     why = "on another plane (z ${roi.getZ()}, t ${roi.getT()})".toString()
                 else if ((shape = Shapes.of(roi)) == null)
                     why = 'without a shape'
-                if (why == null)
+                if (why == null) {
                     annotations << stored(one, slideId, shape)
-                else {
+                    sent << one
+                } else {
                     excludedIds << one.getID().toString()
                     leftOut << "${label(one)}: ${why}".toString()
                 }
@@ -140,6 +144,14 @@ class StoreSync {
                     leftOut << "${label(one)}: only QuPath keeps what is not a number: ${names.take(5).join(', ')}${names.size() > 5 ? ' ...' : ''}".toString()
             }
             excludedIds.unique()
+        }
+
+        /** Names the shapes that the store has repaired, of what both sides now have as it was sent. */
+        void noteRepaired(RepairedShapes shapes, SyncAnswer answer) {
+            def others = answer.actions().findAll { it.held() || it.refused() || it.conflict() }*.id().toSet()
+            others.addAll(answer.put()*.id())
+            others.addAll(answer.remove())
+            shapes.of(sent.findAll { !(it.getID().toString() in others) }).each { id, what -> leftOut << "${labels[id]}: ${what}".toString() }
         }
 
         private static String label(PathObject one) {
