@@ -108,12 +108,12 @@ class AnnotationController {
         asked.info().whenComplete { ServerInfo info, Throwable failure ->
             Platform.runLater {
                 if (asked.is(client) && !closed)
-                    failure == null ? heard(info) : unheard(WsiSamException.of(failure))
+                    failure == null ? reached(info) : unreached(WsiSamException.of(failure))
             }
         }
     }
 
-    private void heard(ServerInfo info) {
+    private void reached(ServerInfo info) {
         trouble = ''
         models = info.models().findAll { it.isInstalled() }
         if (info.health() == Health.NOT_SERVING || models.isEmpty()) {
@@ -130,7 +130,7 @@ class AnnotationController {
         changed()
     }
 
-    private void unheard(WsiSamException failure) {
+    private void unreached(WsiSamException failure) {
         def why = failure.status() == 'UNAUTHENTICATED' ? "Choose your token's file under Access. ${failure.text()}".toString() : failure.text()
         if (trouble != why)
             tell(why)
@@ -363,7 +363,7 @@ class AnnotationController {
 
     void failed(PlaneSession plane, Draft draft, Failure failure) {
         def error = failure.error()
-        if (failure.ask().refinement() != null) {
+        if (failure.request().refinement() != null) {
             tell("${error.text()} (The border stays as it was.)")
             if (accepted.containsKey(draft.id()))
                 deliver(plane, draft)
@@ -408,7 +408,7 @@ class AnnotationController {
     }
 
     private static void tell(CharSequence text) {
-        Notes.show(text)
+        Notifications.show(text)
     }
 
     private static String nameOf(ImageData imageData) {

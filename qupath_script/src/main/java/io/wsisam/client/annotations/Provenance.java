@@ -1,10 +1,10 @@
 package io.wsisam.client.annotations;
 
-import io.wsisam.client.segmentation.Answer;
 import io.wsisam.client.segmentation.FieldWindow;
 import io.wsisam.client.segmentation.Level;
 import io.wsisam.client.segmentation.Outline;
 import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.PromptResult;
 import java.util.List;
 
 /**
@@ -25,12 +25,12 @@ public record Provenance(
   }
 
   /** That of an answer. */
-  public static Provenance of(Answer answer) {
-    Outline outline = answer.outline();
+  public static Provenance of(PromptResult result) {
+    Outline outline = result.outline();
     return new Provenance(
         outline.model(),
         outline.weightsHash(),
-        answer.ask().prompt(),
+        result.request().prompt(),
         outline.window(),
         outline.score(),
         outline.isRefined() ? outline.levels() : List.of());

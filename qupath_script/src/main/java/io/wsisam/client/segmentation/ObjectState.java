@@ -6,7 +6,7 @@ final class ObjectState {
   PendingPrompt latest;
 
   /** The newest answer, or null. */
-  Answer answered;
+  PromptResult answered;
 
   /** The stream that knows this object, or null. */
   Object knownTo;
@@ -21,7 +21,7 @@ final class ObjectState {
   boolean needsReminder(PendingPrompt pending, Object stream) {
     return knownTo != stream
         && answered != null
-        && pending.ask.field() == null
-        && pending.ask.prompt().extendsEarlier(answered.ask().prompt());
+        && pending.request.field() == null
+        && pending.request.prompt().extendsEarlier(answered.request().prompt());
   }
 }

@@ -6,7 +6,7 @@ import java.util.concurrent.ScheduledFuture;
 final class PendingPrompt {
   final String objectId;
   final int revision;
-  final Ask ask;
+  final PromptRequest request;
   final long asked = System.nanoTime();
 
   /** Fails the prompt when nothing was heard of it in time. */
@@ -21,9 +21,9 @@ final class PendingPrompt {
   /** Whether it was sent again already because the server had forgotten the slide. */
   boolean sentAgain;
 
-  PendingPrompt(String objectId, int revision, Ask ask) {
+  PendingPrompt(String objectId, int revision, PromptRequest request) {
     this.objectId = objectId;
     this.revision = revision;
-    this.ask = ask;
+    this.request = request;
   }
 }

@@ -10,29 +10,29 @@ import java.util.Objects;
  * @param field the caller's own choice of context, or null for the server's
  * @param refinement how finely the border should be looked at, or null for as the field shows it
  */
-public record Ask(Prompt prompt, Viewport viewport, FieldChoice field, Refinement refinement) {
+public record PromptRequest(Prompt prompt, Viewport viewport, FieldChoice field, Refinement refinement) {
   /** Refuses a missing prompt. */
-  public Ask {
+  public PromptRequest {
     Objects.requireNonNull(prompt, "prompt");
   }
 
   /** A prompt alone. */
-  public static Ask of(Prompt prompt) {
-    return new Ask(prompt, null, null, null);
+  public static PromptRequest of(Prompt prompt) {
+    return new PromptRequest(prompt, null, null, null);
   }
 
   /** As seen in this viewport; null for none. */
-  public Ask from(Viewport newViewport) {
-    return new Ask(prompt, newViewport, field, refinement);
+  public PromptRequest from(Viewport newViewport) {
+    return new PromptRequest(prompt, newViewport, field, refinement);
   }
 
   /** With this context; null for the server's choice. */
-  public Ask in(FieldChoice newField) {
-    return new Ask(prompt, viewport, newField, refinement);
+  public PromptRequest in(FieldChoice newField) {
+    return new PromptRequest(prompt, viewport, newField, refinement);
   }
 
   /** With its border refined; null for as the field shows it. */
-  public Ask refined(Refinement newRefinement) {
-    return new Ask(prompt, viewport, field, newRefinement);
+  public PromptRequest refined(Refinement newRefinement) {
+    return new PromptRequest(prompt, viewport, field, newRefinement);
   }
 }

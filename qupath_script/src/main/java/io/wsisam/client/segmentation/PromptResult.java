@@ -7,8 +7,8 @@ import java.time.Duration;
  *
  * @param objectId the object, or the item of a batch; "" for a single prompt
  * @param revision the object's revision; 0 outside a session
- * @param ask what was asked
+ * @param request what was asked
  * @param outline the outline
  * @param roundTrip from the moment it was asked to this answer
  */
-public record Answer(String objectId, int revision, Ask ask, Outline outline, Duration roundTrip) {}
+public record PromptResult(String objectId, int revision, PromptRequest request, Outline outline, Duration roundTrip) {}
