@@ -32,7 +32,7 @@ import java.util.concurrent.TimeUnit
  *
  * Its methods are called on the JavaFX thread unless they say otherwise, and none of them blocks: images are opened and
  * annotations added on the controller's own thread, answers arrive on the client's. `onChange` runs on the JavaFX thread;
- * it is told whether the viewers are to be repainted.
+ * it is given whether the viewers are to be repainted.
  */
 class AnnotationController {
     private static final double RETRY_SECONDS = 3
@@ -195,7 +195,7 @@ class AnnotationController {
         }
     }
 
-    /** Closes what nobody needs any more. */
+    /** Closes what is not needed any more. */
     private void tidy(PlaneSession plane) {
         if (plane.isIdle() && !gui.getAllViewers().any { it.getImageData().is(plane.imageData) }) {
             plane.close()
@@ -282,7 +282,7 @@ class AnnotationController {
         }
     }
 
-    /** Has the border of the draft's outline looked at again, as finely as the viewer shows it. */
+    /** Refines the border of the draft's outline, as finely as the viewer shows it. */
     void refine(viewer) {
         withDraft(viewer) { plane, draft ->
             plane.windowsDone = plane.windowsTotal = 0
@@ -383,7 +383,7 @@ class AnnotationController {
         changed()
     }
 
-    /** A session has begun. Of an image whose file says another pixel size, the user hears once. */
+    /** A session has begun. Of an image whose file says another pixel size, the user is notified once. */
     void started(PlaneSession plane) {
         def said = plane.slide.pixelSize().warning()
         if (said && warned.add(plane.imageData))

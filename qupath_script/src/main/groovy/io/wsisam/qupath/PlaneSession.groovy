@@ -40,7 +40,7 @@ class PlaneSession {
     volatile SessionInfo info
     volatile boolean encoding
     volatile boolean opening
-    /** Finer windows of a border that are answered, and all of them; what the draft that waits for them was told last. */
+    /** Finer windows of a border that are answered, and all of them; as last reported for the draft that waits for them. */
     volatile int windowsDone
     volatile int windowsTotal
     volatile SegmentOptions options = SegmentOptions.defaults()
@@ -74,7 +74,7 @@ class PlaneSession {
         current
     }
 
-    /** Whether the user has set another pixel size since the image was opened on the server: lengths are told with that one. */
+    /** Whether the user has set another pixel size since the image was opened on the server: lengths are sent with that one. */
     boolean isResized() {
         def now = imageData.getServer().getPixelCalibration().getAveragedPixelSizeMicrons().doubleValue()
         slide != null && Double.compare(slide.reference().mpp().orElse(Double.NaN), now) != 0
@@ -145,7 +145,7 @@ class PlaneSession {
             outlines.remove(draft.id())
     }
 
-    /** What one session tells; on the client's callback thread. An earlier session's news find no draft that waits for them. */
+    /** Listens to one session; on the client's callback thread. Results of an earlier session find no draft that waits for them. */
     private class PlaneListener implements SessionListener {
         volatile Session mine
 

@@ -55,7 +55,7 @@ class Propose {
     String run(monitor) {
         if (!(parameters.kind in ['annotation', 'detection']))
             throw new IllegalArgumentException("'kind' is annotation or detection, not ${parameters.kind}")
-        // What is marked as of no interest is looked in only when somebody points at it.
+        // What is marked as of no interest is surveyed only when it is selected.
         def regions = AnnotationSelection.of(imageData, parameters).findAll {
             it.getROI()?.isArea() && !it.getROI().isEmpty() && !(parameters.which == 'all' && AnnotationSelection.isIgnored(it))
         }

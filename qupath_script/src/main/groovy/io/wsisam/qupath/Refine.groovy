@@ -55,7 +55,7 @@ class Refine {
 
     /**
      * @param parameters which and ids (the annotations, as `AnnotationSelection` takes them), margin (microns, or pixels without calibration, that a box is widened by),
-     *        border (microns for each pixel, or pixels, at which borders of large objects are looked at again; 0 = they are not),
+     *        border (microns for each pixel, or pixels, at which borders of large objects are refined; 0 = they are not),
      *        model ('' = the server's default), tolerance (0 = the server's choice)
      */
     Refine(ImageData imageData, Map parameters) {

@@ -29,7 +29,7 @@ public final class AnnotationMetadata {
   /** The window that the model read: x, y, downsample, size. */
   public static final String WINDOW = "wsisam.window";
 
-  /** Where the border was refined, the scales at which it was looked at: [[downsample, windows], ...], the field's first. */
+  /** Where the border was refined, the scales at which it was segmented: [[downsample, windows], ...], the field's first. */
   public static final String LEVELS = "wsisam.levels";
 
   /** "true" when the object may go on beyond that window; missing otherwise. */
@@ -55,7 +55,7 @@ public final class AnnotationMetadata {
    * Of an outline that was refined.
    *
    * @param result the last answer
-   * @param revisions all that was asked for the object, in its order
+   * @param revisions all requests for the object, in its order
    * @param serverIdOrEmpty the id under which the server stores it, or ""
    */
   public static Map<String, String> of(PromptResult result, List<PromptRequest> revisions, String serverIdOrEmpty) {
@@ -82,7 +82,7 @@ public final class AnnotationMetadata {
   }
 
   /**
-   * What was asked for an annotation; empty when it is not one of ours.
+   * The requests for an annotation; empty when it is not one of ours.
    *
    * @throws io.wsisam.client.WsiSamException BAD_PROMPT_TEXT: somebody changed it
    */

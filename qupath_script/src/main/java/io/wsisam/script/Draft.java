@@ -30,7 +30,7 @@ import java.util.Optional;
  * <p>Safe to use from any thread; nothing blocks.
  */
 public final class Draft {
-  /** What a draft asks on. */
+  /** Sends a draft's prompts. */
   public interface PromptSender {
     /** See {@link Session#prompt}. */
     int prompt(String objectId, PromptRequest request);
@@ -105,7 +105,7 @@ public final class Draft {
    * #isRefinable}.
    *
    * @param downsample level-0 pixels per cell of the finest mask
-   * @return whether it was asked
+   * @return whether it was requested
    */
   public synchronized boolean refine(double downsample) {
     if (!isRefinable(downsample)) {
@@ -145,7 +145,7 @@ public final class Draft {
     return redone;
   }
 
-  /** Whether nothing was said, or all was taken back. */
+  /** Whether there is no step, or all were undone. */
   public boolean isEmpty() {
     return history.isEmpty();
   }
@@ -155,7 +155,7 @@ public final class Draft {
     return history.isSendable();
   }
 
-  /** All that was said and not taken back. */
+  /** All steps that were not undone. */
   public Prompt prompt() {
     return history.prompt();
   }
@@ -191,7 +191,7 @@ public final class Draft {
     return List.copyOf(steps);
   }
 
-  /** Asks on another sender from now on, all steps again; what was shown stays until it is answered there. */
+  /** Uses another sender from now on, for all steps again; what was shown stays until it is answered there. */
   public synchronized void sendTo(PromptSender newSender) {
     before = shown().orElse(null);
     answers.clear();
@@ -200,7 +200,7 @@ public final class Draft {
     pump();
   }
 
-  /** Takes an answer of the sender; false when it is none to this draft, or came too late. */
+  /** Takes a result of the sender; false when it is not of this draft, or came too late. */
   public synchronized boolean answered(PromptResult result) {
     if (!isAwaited(result.objectId(), result.revision())) {
       return false;
@@ -273,7 +273,7 @@ public final class Draft {
     }
     if (sent.size() >= steps.size() || !steps.subList(0, sent.size()).equals(sent)) {
       forget();
-      startAgain(); // the server was sent what was since taken back
+      startAgain(); // the server has steps that were undone since
     }
     if (sender == null) {
       return;

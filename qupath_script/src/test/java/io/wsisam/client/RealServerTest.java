@@ -201,7 +201,8 @@ class RealServerTest {
   void aBatchCanBeCancelled() {
     List<BatchItem> items =
         IntStream.range(0, 400)
-            .mapToObj(i -> new BatchItem("item " + i, PromptRequest.of(Discs.around(i % 3)).in(FieldChoice.downsample(1 + i / 400.0))))
+            .mapToObj(
+                i -> new BatchItem("item " + i, PromptRequest.of(Discs.around(i % 3)).in(FieldChoice.downsample(1 + i / 400.0))))
             .toList();
     Collected collected = new Collected();
     Batch batch = client.segmentBatch(open(), items, SegmentOptions.defaults(), collected);

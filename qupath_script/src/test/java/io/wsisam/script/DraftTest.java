@@ -96,7 +96,8 @@ class DraftTest {
     assertEquals(new Prompt(List.of(), BOX).withPoint(20, 30, true), sender.lastPrompt());
     sender.answer(0.8);
     assertEquals(0.8, draft.shown().orElseThrow().outline().score());
-    assertEquals(List.of(new Prompt(List.of(), BOX), draft.prompt()), draft.requests().stream().map(PromptRequest::prompt).toList());
+    assertEquals(
+        List.of(new Prompt(List.of(), BOX), draft.prompt()), draft.requests().stream().map(PromptRequest::prompt).toList());
   }
 
   @Test
@@ -225,7 +226,9 @@ class DraftTest {
     draft.refine(4);
     assertTrue(draft.stopRefining());
     assertEquals(List.of(sender.names.get(1)), sender.forgotten);
-    assertFalse(draft.failed(new Failure(sender.names.get(1), 2, sender.requests.get(1), WsiSamException.of(new IllegalStateException()))));
+    assertFalse(
+        draft.failed(
+            new Failure(sender.names.get(1), 2, sender.requests.get(1), WsiSamException.of(new IllegalStateException()))));
     assertTrue(draft.isSettled());
     draft.refine(4);
     sender.answer(0.5, 16);

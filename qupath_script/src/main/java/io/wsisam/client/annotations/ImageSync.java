@@ -33,7 +33,7 @@ public final class ImageSync {
    * Syncs one image. The store's part is done when the future completes.
    *
    * @param slide which the image shows
-   * @param annotations all that the image holds now; revisions and what only the server sets are not looked at
+   * @param annotations all that the image holds now; revisions and what only the server sets are ignored
    * @param excludedIds ids of annotations that it holds and that cannot be sent; nothing is done about them
    * @param state what was kept of the image's last sync
    * @param options how it is to be synced

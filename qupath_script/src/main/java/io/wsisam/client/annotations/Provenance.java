@@ -12,10 +12,10 @@ import java.util.List;
  *
  * @param model its name
  * @param weightsHash SHA-256 over its tensors, hexadecimal
- * @param prompt all that the annotator said, or null
+ * @param prompt all clicks and the box of the annotator, or null
  * @param window the high-resolution patch that it read, or null
  * @param score its own estimate of the outline's IoU, or null
- * @param levels where its border was refined, the scales at which it was looked at, the window's first; empty where it was not
+ * @param levels where its border was refined, the scales at which it was segmented, the window's first; empty where it was not
  */
 public record Provenance(
     String model, String weightsHash, Prompt prompt, FieldWindow window, Double score, List<Level> levels) {

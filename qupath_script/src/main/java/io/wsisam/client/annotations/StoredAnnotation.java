@@ -80,7 +80,7 @@ public record StoredAnnotation(
         provenance, author, createTime, updateTime, deleted);
   }
 
-  /** Of another class; colour null where nobody said. */
+  /** Of another class; colour null where it is unknown. */
   public StoredAnnotation withClass(String newName, Integer newRgb) {
     return new StoredAnnotation(
         id, revision, slideId, shape, newName, newRgb, rgb, name, project, locked, measurements, metadata,

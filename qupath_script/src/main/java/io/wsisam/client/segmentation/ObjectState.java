@@ -1,6 +1,6 @@
 package io.wsisam.client.segmentation;
 
-/** One object of a session: what was asked last, and what was answered. Belongs to the work thread. */
+/** One object of a session: its last prompt, and its last result. Belongs to the work thread. */
 final class ObjectState {
   /** The newest prompt without an answer, or null. */
   PendingPrompt latest;

@@ -9,13 +9,13 @@ final class PendingPrompt {
   final PromptRequest request;
   final long asked = System.nanoTime();
 
-  /** Fails the prompt when nothing was heard of it in time. */
+  /** Fails the prompt when the server has sent nothing about it in time. */
   ScheduledFuture<?> timer;
 
   /** Whether it was sent on the present stream. */
   boolean sent;
 
-  /** Whether the server said that it waits for pixels. */
+  /** Whether the server waits for pixels. */
   boolean wantsPixels;
 
   /** Whether it was sent again already because the server had forgotten the slide. */

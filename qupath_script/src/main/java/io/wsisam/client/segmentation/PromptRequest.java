@@ -3,12 +3,12 @@ package io.wsisam.client.segmentation;
 import java.util.Objects;
 
 /**
- * A prompt and what it should be understood by.
+ * A request for an outline: a prompt and its context.
  *
  * @param prompt the whole prompt of one object
  * @param viewport what the annotator saw, or null
  * @param field the caller's own choice of context, or null for the server's
- * @param refinement how finely the border should be looked at, or null for as the field shows it
+ * @param refinement how finely the border is refined, or null for as the field shows it
  */
 public record PromptRequest(Prompt prompt, Viewport viewport, FieldChoice field, Refinement refinement) {
   /** Refuses a missing prompt. */

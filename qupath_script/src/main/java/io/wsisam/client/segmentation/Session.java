@@ -288,7 +288,9 @@ public final class Session implements AutoCloseable {
         PromptResult before = object.answered;
         object.reminder = before.revision();
         stream.prompt(
-            pending.objectId, before.revision(), before.request().refined(null).in(FieldChoice.window(before.outline().window())));
+            pending.objectId,
+            before.revision(),
+            before.request().refined(null).in(FieldChoice.window(before.outline().window())));
       } else {
         pending.sent = true;
         stream.prompt(pending.objectId, pending.revision, pending.request);
@@ -367,7 +369,7 @@ public final class Session implements AutoCloseable {
     return true;
   }
 
-  /** What the stream tells, as long as it is the session's stream. */
+  /** Listens to the stream, as long as it is the session's stream. */
   private final class StreamListener implements InteractStream.Listener {
     @Override
     public void started(Started started) {

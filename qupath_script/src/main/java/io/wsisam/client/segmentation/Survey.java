@@ -51,7 +51,7 @@ public final class Survey {
   private final Backoff backoff;
   private ClientCall<?, ?> call;
   private ByteString resumeToken = ByteString.EMPTY;
-  /** Since when nothing was heard after a loss; null while all is well. */
+  /** Since when the server has sent nothing after a loss; null while all is well. */
   private Long lostSince;
   private boolean pixelsSent;
   private boolean over;
@@ -148,7 +148,7 @@ public final class Survey {
     return true;
   }
 
-  /** Goes on after a while, or gives up when nothing was heard for as long as an answer may take. */
+  /** Goes on after a while, or gives up when the server has sent nothing for as long as an answer may take. */
   private void again(WsiSamException error, String staleId) {
     Duration pause = backoff.next();
     long now = System.nanoTime();

@@ -87,7 +87,9 @@ class CutLineTest {
       Collected collected = new Collected();
       PromptRequest request = PromptRequest.of(Prompt.click(2, 2));
       List<io.wsisam.client.segmentation.BatchItem> items =
-          List.of(new io.wsisam.client.segmentation.BatchItem("a", request), new io.wsisam.client.segmentation.BatchItem("b", request));
+          List.of(
+              new io.wsisam.client.segmentation.BatchItem("a", request),
+              new io.wsisam.client.segmentation.BatchItem("b", request));
       Batch batch = client.segmentBatch(slide(), items, SegmentOptions.defaults(), collected);
       AnnotationShape region =
           AnnotationShape.areas(List.of(new PolygonPart(new double[] {0, 0, 9, 0, 9, 9}, List.of())));
