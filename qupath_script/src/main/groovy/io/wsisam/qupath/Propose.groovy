@@ -98,7 +98,7 @@ class Propose {
                                      double start, double share) {
         def options = new SegmentOptions(parameters.model.toString(), set('tolerance'), null)
         def filter = new ProposalFilter(parameters.minSize as double, parameters.maxSize as double, set('minScore'), set('minStability'), set('minAgreement'), null)
-        double told = start
+        double reported = start
         def survey = client.survey(slide, Shapes.of(region.getROI()), existing(region, before), filter, options, new SurveyListener() {
             @Override
             void onProposal(PromptResult result) {
@@ -108,8 +108,8 @@ class Propose {
             @Override
             void onProgress(int done, int total) {
                 double now = start + share * done / Math.max(total, 1)
-                int steps = (int) now - (int) told
-                told = now
+                int steps = (int) now - (int) reported
+                reported = now
                 monitor?.updateProgress(steps, "${done} of ${total} windows, ${objects(answers.size())}".toString(), null)
             }
         })

@@ -49,8 +49,8 @@ class Steps {
         def requests = PromptText.readRequests(object.asks)
         withClient { client ->
             withSlide(client, Images.reference(imageData, plane, Settings.user().sendPixels())) { slide ->
-                def answer = WsiSamClient.await(client.replay(slide, requests, options))
-                def annotation = Annotations.create(object.id, Annotations.roi(answer.outline(), plane), object.className, answer, requests)
+                def result = WsiSamClient.await(client.replay(slide, requests, options))
+                def annotation = Annotations.create(object.id, Annotations.roi(result.outline(), plane), object.className, result, requests)
                 if (object.name)
                     annotation.setName(object.name)
                 imageData.getHierarchy().addObject(annotation)

@@ -254,10 +254,10 @@ class StoreSync {
         def counts = result.actions().countBy { it.held() ? "waits (${it.action()})".toString() : it.refused() ? 'refused' : it.action() }
         def parts = counts.collect { action, count -> "${count} ${action}" } ?: ['nothing to do']
         def text = "${parts.join(', ')}, ${result.unchanged()} unchanged."
-        def told = result.actions().findAll { it.conflict() || it.refused() || it.gone() }
+        def named = result.actions().findAll { it.conflict() || it.refused() || it.gone() }
                 .collect { "${image.labels[it.id()] ?: [it.label(), it.id()].findAll { n -> n }.join(' ')}: ${it.reason()}".toString() }
-        if (told)
-            text += " ${listed(told)}"
+        if (named)
+            text += " ${listed(named)}"
         if (image.leftOut)
             text += " ${image.leftOut.size()} left out: ${listed(image.leftOut)}"
         text.toString()
