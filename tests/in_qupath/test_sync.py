@@ -79,6 +79,24 @@ hierarchy.removeObject(named('line'), true)
 getCurrentImageData().setChanged(true)
 """
 
+ODD = """
+import org.locationtech.jts.geom.Coordinate
+import org.locationtech.jts.geom.LinearRing
+import qupath.lib.objects.PathObjects
+import qupath.lib.regions.ImagePlane
+import qupath.lib.roi.GeometryTools
+
+def factory = GeometryTools.getDefaultFactory()
+def ring = { double x, double y, double size ->
+    factory.createLinearRing([[x, y], [x + size, y], [x + size, y + size], [x, y + size], [x, y]].collect { new Coordinate(it[0], it[1]) } as Coordinate[])
+}
+def holeOutside = factory.createPolygon(ring(0, 0, 100), [ring(200, 200, 40)] as LinearRing[])
+def odd = PathObjects.createAnnotationObject(GeometryTools.geometryToROI(holeOutside, ImagePlane.getDefaultPlane()))
+odd.setName('odd')
+getCurrentImageData().getHierarchy().addObject(odd)
+getCurrentImageData().setChanged(true)
+"""
+
 
 @pytest.fixture
 def slides(tmp_path):
@@ -208,3 +226,13 @@ def test_a_project_and_the_store_hold_the_same(client, slides, project, sync, sh
     save(client, **{field.name: value for field, value in there.ListFields() if field.name != "author"})
     assert "1 update in project" in sync()["second.png"]
     assert shown()["second.png"]["a name from the store"]["roi"] == "Ellipse"
+
+    # A shape that is not valid is repaired in the store, which is said in each sync.
+    qupath.script(scripted("odd", ODD), project=project, image="second.png", save=True)
+    for done in ("1 add to store, 5 unchanged. 1 left out: odd", "nothing to do, 6 unchanged. 1 left out: odd"):
+        said = sync()["second.png"]
+        assert said.startswith(done)
+        assert said.endswith(
+            "its shape is not valid, for example a hole outside its polygon: the store has it "
+            "repaired, with 10000 square pixels, where QuPath counts 8400"
+        )

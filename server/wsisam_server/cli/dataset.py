@@ -149,6 +149,8 @@ def _show(report: ExportReport) -> None:
         click.echo(f"left out: {count} annotations {why}", err=True)
     for name, why in report.missing.items():
         click.echo(f"left out: the slide {name}: {why}", err=True)
+    for name, why in report.duplicates.items():
+        click.echo(f"left out: the image {name}: {why}", err=True)
     for note in report.notes:
         click.echo(f"note: {note}", err=True)
     if report.reused:

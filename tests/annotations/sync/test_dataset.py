@@ -59,6 +59,52 @@ def test_a_file_of_the_same_name_does_not_stand_in_for_one_that_is_away(world, r
     assert not (tmp_path / "out" / "manifest.csv").exists()
 
 
+def copied(world, *, first=False):
+    """A copy of the first entry with its data, as QuPath makes it for a second reader; it has a drawing of its own."""
+    said = json.loads(world.project.read_text())
+    said["images"].insert(0 if first else 2, said["images"][0] | {"entryID": 3, "imageName": "reader 2"})
+    world.project.write_text(json.dumps(said))
+    shutil.copytree(world.folder / "data/1", world.folder / "data/3")
+    return str(world.draw(shapely.box(500, 500, 560, 560), image="3"))
+
+
+def labelled(out):
+    return {row["annotation"] for row in csv.DictReader((out / "labels.csv").read_text().splitlines())}
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_of_an_entry_and_its_copy_the_one_that_is_synced_is_used(world, run, tmp_path, first):
+    one, two = str(world.draw(RING)), str(world.draw(RING, image="2"))
+    world.sync()
+    copied(world, first=first)
+    said = " ".join(run().split())
+    assert (
+        "left out: the image reader 2: it shows the same slide as first.png (number 1); only that one is used" in said
+    )
+    assert labelled(tmp_path / "out") == {one, two}
+    assert json.loads((tmp_path / "out" / "dataset.json").read_text())["duplicate_images"].keys() == {"reader 2"}
+
+
+def test_of_several_entries_that_were_never_synced_the_first_is_used(world, run, tmp_path):
+    one, two = str(world.draw(RING)), str(world.draw(RING, image="2"))
+    other = copied(world, first=True)
+    assert "left out: the image first.png: it shows the same slide as reader 2 (number 3)" in " ".join(run().split())
+    assert labelled(tmp_path / "out") == {one, two, other}
+
+
+def test_an_entry_of_a_copied_file_is_of_the_same_slide(world, run, tmp_path):
+    one, two = str(world.draw(RING)), str(world.draw(RING, image="2"))
+    copied(world)
+    said = json.loads(world.project.read_text())
+    shutil.copy(world.slides[0], tmp_path / "copied.png")
+    said["images"][2]["serverBuilder"] = said["images"][2]["serverBuilder"] | {
+        "uri": (tmp_path / "copied.png").as_uri()
+    }
+    world.project.write_text(json.dumps(said))
+    assert "left out: the image reader 2: it shows the same slide as first.png" in " ".join(run().split())
+    assert labelled(tmp_path / "out") == {one, two}
+
+
 def test_what_lies_on_other_planes_is_said_to(world, run):
     world.draw(RING)
     world.draw(RING, image="2")

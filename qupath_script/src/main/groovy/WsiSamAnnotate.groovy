@@ -7,7 +7,7 @@
  * An annotation keeps its id, name and class and gets the outline that the model sees in it. Never changed are locked ones, lines, and
  * those of class Region* or Ignore*; points of class Ignore* are negative clicks for what they lie in or near.
  */
-import io.wsisam.qupath.Notes
+import io.wsisam.qupath.Notifications
 import io.wsisam.qupath.OpenProjects
 import io.wsisam.qupath.Refine
 import io.wsisam.qupath.SavedData
@@ -45,4 +45,4 @@ def onScreen = gui != null && gui.getAllViewers().any { it.getImageData().is(ima
 if (!onScreen)
     SavedData.refuseUnreadable(getProject()?.getEntry(imageData), imageData)
 def said = Refine.run(imageData, parameters, onScreen ? new TaskRunnerFX(gui).makeProgressMonitor() : null)
-onScreen ? Notes.show(said) : println("${imageData.getServer().getMetadata().getName()}: ${said}")
+onScreen ? Notifications.show(said) : println("${imageData.getServer().getMetadata().getName()}: ${said}")

@@ -13,7 +13,7 @@ import io.wsisam.client.connection.WsiSamException
 import io.wsisam.client.segmentation.BoxPrompt
 import io.wsisam.client.segmentation.SessionState
 import io.wsisam.qupath.AnnotationController
-import io.wsisam.qupath.Notes
+import io.wsisam.qupath.Notifications
 import io.wsisam.qupath.OpenProjects
 import io.wsisam.qupath.PreviewOverlay
 import io.wsisam.script.ClassChoice
@@ -276,7 +276,7 @@ class Palette {
         try {
             work()
         } catch (Throwable mistake) {
-            Notes.mistake(mistake)
+            Notifications.logDefect(mistake)
         }
     }
 

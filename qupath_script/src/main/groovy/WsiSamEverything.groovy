@@ -6,7 +6,7 @@
  *
  * What is found becomes children of the annotation. What is there already stays, and nothing is proposed in its place.
  */
-import io.wsisam.qupath.Notes
+import io.wsisam.qupath.Notifications
 import io.wsisam.qupath.OpenProjects
 import io.wsisam.qupath.Propose
 import io.wsisam.qupath.SavedData
@@ -49,4 +49,4 @@ def onScreen = gui != null && gui.getAllViewers().any { it.getImageData().is(ima
 if (!onScreen)
     SavedData.refuseUnreadable(getProject()?.getEntry(imageData), imageData)
 def said = Propose.run(imageData, parameters, onScreen ? new TaskRunnerFX(gui).makeProgressMonitor() : null)
-onScreen ? Notes.show(said) : println("${imageData.getServer().getMetadata().getName()}: ${said}")
+onScreen ? Notifications.show(said) : println("${imageData.getServer().getMetadata().getName()}: ${said}")

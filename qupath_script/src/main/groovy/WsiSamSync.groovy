@@ -10,7 +10,7 @@
  */
 import io.wsisam.client.annotations.SyncOptions
 import io.wsisam.qupath.AnnotationWriter
-import io.wsisam.qupath.Notes
+import io.wsisam.qupath.Notifications
 import io.wsisam.qupath.OpenProjects
 import io.wsisam.qupath.SavedData
 import io.wsisam.qupath.Steps
@@ -112,4 +112,4 @@ try {
 if (unreadable)
     throw new IllegalStateException("${unreadable}. Nothing was synced, and nothing must be saved.")
 if (gui != null && lines)
-    Notes.show(lines.size() == 1 ? lines[0] : "WSI-SAM synced ${lines.size()} images; the log says what was done.\n${lines.take(5).join('\n')}")
+    Notifications.show(lines.size() == 1 ? lines[0] : "WSI-SAM synced ${lines.size()} images; the log says what was done.\n${lines.take(5).join('\n')}")

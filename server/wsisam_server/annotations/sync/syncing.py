@@ -23,6 +23,7 @@ from wsisam_server.annotations.sync.report import ImageReport, Outcome, Report
 from wsisam_server.annotations.sync.running import running
 from wsisam_server.annotations.sync.steps import NoListener, Step
 from wsisam_server.annotations.sync.store_side import StoreSide
+from wsisam_server.annotations.sync.synced_entry import synced_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,11 +100,6 @@ def _locked(project: Project, options: Options) -> Iterator[None]:
         lock.release()
 
 
-def _differ(first: Image, second: Image) -> bool:
-    """Whether two images are known to be of different size."""
-    return None not in {first.size, second.size} and first.size != second.size
-
-
 class _Run:
     def __init__(
         self, project: Project, store: Store, options: Options, author: str, listener: ProgressListener
@@ -172,7 +168,7 @@ class _Run:
         slide = self._slide(image)
         if isinstance(slide, UnmatchedError):
             return ImageReport(image, Outcome.UNMATCHED, problems=[str(slide)])
-        other = self._synced_for(slide.slide_id, image)
+        other = synced_entry(image, slide.slide_id, self._images, self._records, self._slide_id)
         if other.id != image.id:
             problem = f"it shows the same slide as {other.name} (number {other.id}); only that one is synced"
             return ImageReport(image, Outcome.UNMATCHED, problems=[problem])
@@ -211,26 +207,9 @@ class _Run:
                 self._slides[image.id] = UnmatchedError(f"its file cannot be read ({error.strerror or error})")
         return self._slides[image.id]
 
-    def _synced_for(self, slide_id: str, image: Image) -> Image:
-        """Which image is synced for a slide that this one shows: the same whatever is chosen, and in every sync.
-
-        It is the one that was synced before, as long as the project has it; else the first in the project.
-        """
-        before = self._records.entry(slide_id)
-        if before is not None:
-            for other in self._images:
-                if (other.id, other.uris) == (before.image, before.uris) and not other.view and not other.problem:
-                    return other
-        for other in self._images:
-            if other.id == image.id:
-                break
-            # Images of other size are of other slides: their files need not be looked into.
-            if other.problem or other.view or _differ(other, image):
-                continue
-            slide = self._slide(other)
-            if isinstance(slide, SlideSeen) and slide.slide_id == slide_id:
-                return other
-        return image
+    def _slide_id(self, image: Image) -> str | None:
+        slide = self._slide(image)
+        return slide.slide_id if isinstance(slide, SlideSeen) else None
 
     def _trusted(self) -> bool:
         """Whether the store is what it was, or has gone on from there."""

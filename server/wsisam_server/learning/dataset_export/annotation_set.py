@@ -71,12 +71,14 @@ class AnnotationSet:
         source: where they were found, for the record: plain values.
         left_out: annotations that cannot be used: reasons and counts.
         missing: images that cannot be used, and why.
+        duplicates: images that are not used because another one of the same slide is, and which.
     """
 
     slides: tuple[AnnotatedSlide, ...]
     source: dict[str, Any]
     left_out: Counter[str] = field(default_factory=Counter)
     missing: dict[str, str] = field(default_factory=dict)
+    duplicates: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from openslide import OpenSlideError
 
 from wsisam_server.annotations.formats import provenance
 from wsisam_server.annotations.sync.drawings import OTHER_PLANE, SAME_ID
@@ -13,9 +16,11 @@ from wsisam_server.annotations.sync.errors import ImageError, SyncError
 from wsisam_server.annotations.sync.project import Project
 from wsisam_server.annotations.sync.record import Records
 from wsisam_server.annotations.sync.steps import NoListener
+from wsisam_server.annotations.sync.synced_entry import synced_entry
 from wsisam_server.learning.dataset_export.annotation_set import AnnotatedSlide, AnnotationSet, ClassFilter, LabelSource
 from wsisam_server.learning.dataset_export.errors import DatasetExportError
 from wsisam_server.learning.dataset_export.slides import local_path
+from wsisam_server.slides import fingerprint
 
 if TYPE_CHECKING:
     import uuid
@@ -45,15 +50,26 @@ def read_project(path: Path, process: QuPathProcess, *, class_filter: ClassFilte
     """
     left_out: Counter[str] = Counter()
     missing: dict[str, str] = {}
+    duplicates: dict[str, str] = {}
     slides = []
     try:
         project = Project(path, process, NoListener())
         records = Records(project.folder)
-        for image in project.images():
+        images = project.images()
+        names = Counter(image.name for image in images)
+        entries = _SyncedEntries(images, project, records)
+        for image in images:
+            name = image.name if names[image.name] == 1 else f"{image.name} (number {image.id})"
+            synced = entries.of(image)
+            if synced.id != image.id:
+                duplicates[name] = (
+                    f"it shows the same slide as {synced.name} (number {synced.id}); only that one is used"
+                )
+                continue
             try:
                 contents = project.read(image)
             except ImageError as error:
-                missing[image.name] = str(error)
+                missing[name] = str(error)
                 continue
             left_out.update(map(_why, contents.unusable.values()))
             if image.view:
@@ -69,7 +85,49 @@ def read_project(path: Path, process: QuPathProcess, *, class_filter: ClassFilte
     finally:
         process.close()
     source = {"project_file": str(project.path), "project_sha256": project.file}
-    return AnnotationSet(tuple(slide for slide in slides if slide.objects), source, +left_out, missing)
+    return AnnotationSet(tuple(slide for slide in slides if slide.objects), source, +left_out, missing, duplicates)
+
+
+class _SyncedEntries:
+    """Which image is used for a slide that several show, such as an entry and its copy: the one that is synced.
+
+    A sync looks slides up in its store, too. Here is none: what syncs have recorded and the files themselves tell.
+    """
+
+    def __init__(self, images: tuple[Image, ...], project: Project, records: Records) -> None:
+        self._images = images
+        self._project = project
+        self._records = records
+        self._known: dict[tuple[str, ...], str | None] = {}
+        for image in images:
+            seen = records.image(image.id).slide
+            if seen is not None and seen.uris == image.uris and not image.problem:
+                self._known[image.uris] = seen.slide_id
+
+    def of(self, image: Image) -> Image:
+        """The image that is used for what this one shows."""
+        if image.view or image.problem:
+            return image
+        slide_id = self._slide_id(image)
+        if slide_id is None:
+            return image
+        return synced_entry(image, slide_id, self._images, self._records, self._slide_id)
+
+    def _slide_id(self, image: Image) -> str | None:
+        if image.uris not in self._known:
+            self._known[image.uris] = self._found(image)
+        return self._known[image.uris]
+
+    def _found(self, image: Image) -> str | None:
+        for uri in image.uris:
+            # WsiSamSync records a slide by its URI where nobody can read the file.
+            if self._records.entry(uri) is not None:
+                return uri
+        for path in filter(None, map(local_path, _uris(self._project, image, known=False))):
+            if path.is_file():
+                with suppress(OSError, OpenSlideError):
+                    return fingerprint(path)
+        return image.uris[0] if image.uris else None
 
 
 def _why(problem: str) -> str:

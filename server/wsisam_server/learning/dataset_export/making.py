@@ -98,6 +98,7 @@ def make(
     report = ExportReport(out / MANIFEST)
     report.left_out.update(annotation_set.left_out)
     report.missing.update(annotation_set.missing)
+    report.duplicates.update(annotation_set.duplicates)
     slides = _found(annotation_set, finder, options, report)
     writer = _Writer(out, report, options)
     if not slides:
@@ -324,7 +325,7 @@ class _Writer:
 
 
 def _reasons(report: ExportReport) -> list[str]:
-    missing = [f"{name}: {why}" for name, why in report.missing.items()]
+    missing = [f"{name}: {why}" for name, why in (*report.missing.items(), *report.duplicates.items())]
     return missing + [f"{count} annotations are {why}" for why, count in report.left_out.items()]
 
 

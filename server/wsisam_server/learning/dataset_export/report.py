@@ -22,6 +22,7 @@ class ExportReport:
         slides: by split; a slide that is divided counts in both.
         left_out: annotations that are not in it: reasons and counts.
         missing: slides that are not in it, by name, with the reason.
+        duplicates: further images of a slide that is in it, by name, with the image that was used.
         notes: what else a user of the data set must know.
         reused: files that were there already.
         unnamed: files in its folders that the table does not name.
@@ -34,6 +35,7 @@ class ExportReport:
     slides: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     missing: dict[str, str] = field(default_factory=dict)
+    duplicates: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     reused: int = 0
     unnamed: int = 0
@@ -47,5 +49,6 @@ class ExportReport:
             "slides": dict(self.slides),
             "left_out": dict(self.left_out),
             "missing_slides": self.missing,
+            "duplicate_images": self.duplicates,
             "notes": self.notes,
         }

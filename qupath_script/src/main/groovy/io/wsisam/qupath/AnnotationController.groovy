@@ -32,7 +32,7 @@ import java.util.concurrent.TimeUnit
  *
  * Its methods are called on the JavaFX thread unless they say otherwise, and none of them blocks: images are opened and
  * annotations added on the controller's own thread, answers arrive on the client's. `onChange` runs on the JavaFX thread;
- * it is told whether the viewers are to be repainted.
+ * it is given whether the viewers are to be repainted.
  */
 class AnnotationController {
     private static final double RETRY_SECONDS = 3
@@ -108,12 +108,12 @@ class AnnotationController {
         asked.info().whenComplete { ServerInfo info, Throwable failure ->
             Platform.runLater {
                 if (asked.is(client) && !closed)
-                    failure == null ? heard(info) : unheard(WsiSamException.of(failure))
+                    failure == null ? reached(info) : unreached(WsiSamException.of(failure))
             }
         }
     }
 
-    private void heard(ServerInfo info) {
+    private void reached(ServerInfo info) {
         trouble = ''
         models = info.models().findAll { it.isInstalled() }
         if (info.health() == Health.NOT_SERVING || models.isEmpty()) {
@@ -130,7 +130,7 @@ class AnnotationController {
         changed()
     }
 
-    private void unheard(WsiSamException failure) {
+    private void unreached(WsiSamException failure) {
         def why = failure.status() == 'UNAUTHENTICATED' ? "Choose your token's file under Access. ${failure.text()}".toString() : failure.text()
         if (trouble != why)
             tell(why)
@@ -195,7 +195,7 @@ class AnnotationController {
         }
     }
 
-    /** Closes what nobody needs any more. */
+    /** Closes what is not needed any more. */
     private void tidy(PlaneSession plane) {
         if (plane.isIdle() && !gui.getAllViewers().any { it.getImageData().is(plane.imageData) }) {
             plane.close()
@@ -282,7 +282,7 @@ class AnnotationController {
         }
     }
 
-    /** Has the border of the draft's outline looked at again, as finely as the viewer shows it. */
+    /** Refines the border of the draft's outline, as finely as the viewer shows it. */
     void refine(viewer) {
         withDraft(viewer) { plane, draft ->
             plane.windowsDone = plane.windowsTotal = 0
@@ -363,7 +363,7 @@ class AnnotationController {
 
     void failed(PlaneSession plane, Draft draft, Failure failure) {
         def error = failure.error()
-        if (failure.ask().refinement() != null) {
+        if (failure.request().refinement() != null) {
             tell("${error.text()} (The border stays as it was.)")
             if (accepted.containsKey(draft.id()))
                 deliver(plane, draft)
@@ -383,7 +383,7 @@ class AnnotationController {
         changed()
     }
 
-    /** A session has begun. Of an image whose file says another pixel size, the user hears once. */
+    /** A session has begun. Of an image whose file says another pixel size, the user is notified once. */
     void started(PlaneSession plane) {
         def said = plane.slide.pixelSize().warning()
         if (said && warned.add(plane.imageData))
@@ -408,7 +408,7 @@ class AnnotationController {
     }
 
     private static void tell(CharSequence text) {
-        Notes.show(text)
+        Notifications.show(text)
     }
 
     private static String nameOf(ImageData imageData) {

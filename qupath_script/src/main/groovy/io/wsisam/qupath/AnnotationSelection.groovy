@@ -4,7 +4,7 @@ import qupath.lib.images.ImageData
 import qupath.lib.objects.PathObject
 import qupath.lib.objects.classes.PathClass
 
-/** Which annotations a script works on, as it is told at its top, on the command line or by a workflow step. */
+/** Which annotations a script works on, as is set at its top, on the command line or by a workflow step. */
 class AnnotationSelection {
     /** Ids that a workflow step may name; a step is code, and Java limits its length. */
     private static final int MOST_IDS = 1000

@@ -20,14 +20,14 @@ class AnnotationWriter {
      * @return what to tell the user; null when the object is on the screen and says it all
      */
     String add(ImageData imageData, ImagePlane plane, Draft draft, Map how) {
-        def answer = draft.shown().get()
+        def result = draft.shown().get()
         def name = imageData.getServer().getMetadata().getName()
-        if (answer.outline().isEmpty())
+        if (result.outline().isEmpty())
             return "The model found nothing at this prompt on ${name}: no object was added."
-        def annotation = Annotations.create(draft.id(), Annotations.roi(answer.outline(), plane), how.className, answer, draft.asks())
+        def annotation = Annotations.create(draft.id(), Annotations.roi(result.outline(), plane), how.className, result, draft.requests())
         def put = { ImageData target ->
             annotation.setName(how.naming(how.className, number(target)).toString())
-            insert(target, annotation, draft, how, answer)
+            insert(target, annotation, draft, how, result)
         }
 
         def open = whereOpen(imageData)
@@ -49,11 +49,11 @@ class AnnotationWriter {
         "${name} is not open any more: the object was added to it in the project."
     }
 
-    private void insert(ImageData target, PathObject annotation, Draft draft, Map how, answer) {
+    private void insert(ImageData target, PathObject annotation, Draft draft, Map how, result) {
         if (Annotations.contains(target.getHierarchy(), draft.id()))
             return
         target.getHierarchy().addObject(annotation)
-        Steps.record(target, annotation, draft.asks(), how.options, answer.outline().model())
+        Steps.record(target, annotation, draft.requests(), how.options, result.outline().model())
         FXUtils.runOnApplicationThread {
             gui.getAllViewers().find { it.getImageData().is(target) }?.setSelectedObject(annotation)
         }

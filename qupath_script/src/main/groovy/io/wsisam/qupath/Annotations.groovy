@@ -1,9 +1,9 @@
 package io.wsisam.qupath
 
 import groovy.transform.CompileStatic
-import io.wsisam.client.segmentation.Answer
-import io.wsisam.client.segmentation.Ask
 import io.wsisam.client.segmentation.Outline
+import io.wsisam.client.segmentation.PromptRequest
+import io.wsisam.client.segmentation.PromptResult
 import io.wsisam.script.AnnotationMetadata
 import org.locationtech.jts.geom.Coordinate
 import org.locationtech.jts.geom.Geometry
@@ -46,18 +46,18 @@ class Annotations {
     }
 
     /** A new annotation that says where it comes from. */
-    static PathObject create(String id, ROI roi, String className, Answer answer, List<Ask> asks) {
+    static PathObject create(String id, ROI roi, String className, PromptResult result, List<PromptRequest> requests) {
         def annotation = PathObjects.createAnnotationObject(roi, className ? PathClass.fromString(className) : null)
         annotation.setID(UUID.fromString(id))
-        describe(annotation, answer, asks)
+        describe(annotation, result, requests)
         annotation
     }
 
     /** Model, weights, prompts and score, as the annotation's metadata, in place of what it says of an earlier outline. */
-    static void describe(PathObject annotation, Answer answer, List<Ask> asks) {
+    static void describe(PathObject annotation, PromptResult result, List<PromptRequest> requests) {
         def metadata = annotation.getMetadata()
         AnnotationMetadata.OF_AN_OUTLINE.each { metadata.remove(it) }
-        metadata.putAll(AnnotationMetadata.of(answer, asks, ''))
+        metadata.putAll(AnnotationMetadata.of(result, requests, ''))
     }
 
     /** Whether an image has the object already: a step that is repeated must not add it twice. */

@@ -16,7 +16,7 @@ import qupath.lib.regions.RegionRequest
 
 import java.awt.image.BufferedImage
 
-/** What the server is told of an image that is open in QuPath. */
+/** What is sent to the server of an image that is open in QuPath. */
 class Images {
 
     /**

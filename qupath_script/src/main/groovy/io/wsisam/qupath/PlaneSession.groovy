@@ -3,8 +3,8 @@ package io.wsisam.qupath
 import groovy.transform.CompileStatic
 import io.wsisam.client.WsiSamClient
 import io.wsisam.client.connection.WsiSamException
-import io.wsisam.client.segmentation.Answer
 import io.wsisam.client.segmentation.Failure
+import io.wsisam.client.segmentation.PromptResult
 import io.wsisam.client.segmentation.SegmentOptions
 import io.wsisam.client.segmentation.Session
 import io.wsisam.client.segmentation.SessionInfo
@@ -40,7 +40,7 @@ class PlaneSession {
     volatile SessionInfo info
     volatile boolean encoding
     volatile boolean opening
-    /** Finer windows of a border that are answered, and all of them; what the draft that waits for them was told last. */
+    /** Finer windows of a border that are answered, and all of them; as last reported for the draft that waits for them. */
     volatile int windowsDone
     volatile int windowsTotal
     volatile SegmentOptions options = SegmentOptions.defaults()
@@ -69,12 +69,12 @@ class PlaneSession {
             current = Draft.start()
             drafts.add(current)
             if (session != null)
-                current.askOn(Draft.Line.of(session))
+                current.sendTo(Draft.PromptSender.of(session))
         }
         current
     }
 
-    /** Whether the user has set another pixel size since the image was opened on the server: lengths are told with that one. */
+    /** Whether the user has set another pixel size since the image was opened on the server: lengths are sent with that one. */
     boolean isResized() {
         def now = imageData.getServer().getPixelCalibration().getAveragedPixelSizeMicrons().doubleValue()
         slide != null && Double.compare(slide.reference().mpp().orElse(Double.NaN), now) != 0
@@ -102,10 +102,10 @@ class PlaneSession {
         slide = opened
         this.client = client
         this.options = options
-        def hearing = new Hearing()
-        hearing.mine = client.interact(opened, options, hearing)
-        session = hearing.mine
-        drafts.each { it.askOn(Draft.Line.of(session)) }
+        def listener = new PlaneListener()
+        listener.mine = client.interact(opened, options, listener)
+        session = listener.mine
+        drafts.each { it.sendTo(Draft.PromptSender.of(session)) }
     }
 
     /** The server is being asked to open the image. */
@@ -138,21 +138,21 @@ class PlaneSession {
 
     /** Looks at what a draft shows now. */
     void refresh(Draft draft) {
-        def answer = draft.shown()
-        if (answer.isPresent() && !answer.get().outline().isEmpty())
-            outlines.put(draft.id(), Annotations.shape(answer.get().outline()))
+        def result = draft.shown()
+        if (result.isPresent() && !result.get().outline().isEmpty())
+            outlines.put(draft.id(), Annotations.shape(result.get().outline()))
         else
             outlines.remove(draft.id())
     }
 
-    /** What one session tells; on the client's callback thread. An earlier session's news find no draft that waits for them. */
-    private class Hearing implements SessionListener {
+    /** Listens to one session; on the client's callback thread. Results of an earlier session find no draft that waits for them. */
+    private class PlaneListener implements SessionListener {
         volatile Session mine
 
         @Override
-        void onOutline(Answer answer) {
+        void onOutline(PromptResult result) {
             encoding = false
-            def draft = drafts.find { it.answered(answer) }
+            def draft = drafts.find { it.answered(result) }
             if (draft != null) {
                 refresh(draft)
                 controller.answered(PlaneSession.this, draft)

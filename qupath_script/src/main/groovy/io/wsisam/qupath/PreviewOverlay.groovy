@@ -53,7 +53,7 @@ class PreviewOverlay implements PathOverlay {
                 box(g, downsample, dragged)
         } catch (Throwable mistake) {           // QuPath must go on painting
             if (!broken)
-                Notes.mistake(mistake)
+                Notifications.logDefect(mistake)
             broken = true
         } finally {
             g.dispose()

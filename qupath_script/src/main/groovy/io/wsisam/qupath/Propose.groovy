@@ -2,7 +2,7 @@ package io.wsisam.qupath
 
 import io.wsisam.client.WsiSamClient
 import io.wsisam.client.annotations.AnnotationShape
-import io.wsisam.client.segmentation.Answer
+import io.wsisam.client.segmentation.PromptResult
 import io.wsisam.client.segmentation.ProposalFilter
 import io.wsisam.client.segmentation.SegmentOptions
 import io.wsisam.client.segmentation.SurveyListener
@@ -55,7 +55,7 @@ class Propose {
     String run(monitor) {
         if (!(parameters.kind in ['annotation', 'detection']))
             throw new IllegalArgumentException("'kind' is annotation or detection, not ${parameters.kind}")
-        // What is marked as of no interest is looked in only when somebody points at it.
+        // What is marked as of no interest is surveyed only when it is selected.
         def regions = AnnotationSelection.of(imageData, parameters).findAll {
             it.getROI()?.isArea() && !it.getROI().isEmpty() && !(parameters.which == 'all' && AnnotationSelection.isIgnored(it))
         }
@@ -69,7 +69,7 @@ class Propose {
                 regions.eachWithIndex { region, i ->
                     if (cancelled)
                         return
-                    def answers = new ConcurrentLinkedQueue<Answer>()
+                    def answers = new ConcurrentLinkedQueue<PromptResult>()
                     cancelled = survey(client, region, found, answers, monitor, 1000d * i / regions.size(), 1000d / regions.size()).cancelled()
                     found[region] = answers.collect { create(it, region) }
                 }
@@ -85,7 +85,7 @@ class Propose {
     }
 
     /** What was proposed in regions before counts as existing: they may overlap. */
-    private SurveyResult survey(WsiSamClient client, PathObject region, Map<PathObject, List<PathObject>> before, Queue<Answer> answers, monitor,
+    private SurveyResult survey(WsiSamClient client, PathObject region, Map<PathObject, List<PathObject>> before, Queue<PromptResult> answers, monitor,
                                 double start, double share) {
         def plane = region.getROI().getImagePlane()
         Steps.withSlide(client, Images.reference(imageData, plane, Settings.user().sendPixels())) { opened ->
@@ -94,22 +94,22 @@ class Propose {
         }
     }
 
-    private SurveyResult surveySlide(WsiSamClient client, PathObject region, Map<PathObject, List<PathObject>> before, Queue<Answer> answers, monitor,
+    private SurveyResult surveySlide(WsiSamClient client, PathObject region, Map<PathObject, List<PathObject>> before, Queue<PromptResult> answers, monitor,
                                      double start, double share) {
         def options = new SegmentOptions(parameters.model.toString(), set('tolerance'), null)
         def filter = new ProposalFilter(parameters.minSize as double, parameters.maxSize as double, set('minScore'), set('minStability'), set('minAgreement'), null)
-        double told = start
+        double reported = start
         def survey = client.survey(slide, Shapes.of(region.getROI()), existing(region, before), filter, options, new SurveyListener() {
             @Override
-            void onProposal(Answer answer) {
-                answers.add(answer)
+            void onProposal(PromptResult result) {
+                answers.add(result)
             }
 
             @Override
             void onProgress(int done, int total) {
                 double now = start + share * done / Math.max(total, 1)
-                int steps = (int) now - (int) told
-                told = now
+                int steps = (int) now - (int) reported
+                reported = now
                 monitor?.updateProgress(steps, "${done} of ${total} windows, ${objects(answers.size())}".toString(), null)
             }
         })
@@ -137,12 +137,12 @@ class Propose {
         there.findAll(meets).collect { Shapes.of(it.getROI()) }.findAll { it != null }
     }
 
-    private PathObject create(Answer answer, PathObject region) {
-        def roi = Annotations.roi(answer.outline(), region.getROI().getImagePlane())
+    private PathObject create(PromptResult result, PathObject region) {
+        def roi = Annotations.roi(result.outline(), region.getROI().getImagePlane())
         def pathClass = parameters.className ? PathClass.fromString(parameters.className.toString()) : null
         def made = parameters.kind == 'detection' ? PathObjects.createDetectionObject(roi, pathClass) : PathObjects.createAnnotationObject(roi, pathClass)
-        made.setID(UUID.fromString(answer.objectId()))
-        made.getMetadata().putAll(AnnotationMetadata.of(answer, ''))
+        made.setID(UUID.fromString(result.objectId()))
+        made.getMetadata().putAll(AnnotationMetadata.of(result, ''))
         made
     }
 

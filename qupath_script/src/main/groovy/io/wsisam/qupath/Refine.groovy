@@ -2,14 +2,14 @@ package io.wsisam.qupath
 
 import io.wsisam.client.WsiSamClient
 import io.wsisam.client.connection.WsiSamException
-import io.wsisam.client.segmentation.Answer
-import io.wsisam.client.segmentation.Ask
 import io.wsisam.client.segmentation.BatchItem
 import io.wsisam.client.segmentation.BatchListener
 import io.wsisam.client.segmentation.BoxPrompt
 import io.wsisam.client.segmentation.Failure
 import io.wsisam.client.segmentation.PointPrompt
 import io.wsisam.client.segmentation.Prompt
+import io.wsisam.client.segmentation.PromptRequest
+import io.wsisam.client.segmentation.PromptResult
 import io.wsisam.client.segmentation.Refinement
 import io.wsisam.client.segmentation.SegmentOptions
 import io.wsisam.client.slides.Slide
@@ -50,12 +50,12 @@ class Refine {
     private Slide slide         // as it was opened last
     private int left            // children that do not lie in the new outlines
     private List<String> measuredBefore = []
-    private final Map<String, Answer> answers = new ConcurrentHashMap<>()
+    private final Map<String, PromptResult> answers = new ConcurrentHashMap<>()
     private final Map<String, WsiSamException> failures = new ConcurrentHashMap<>()
 
     /**
      * @param parameters which and ids (the annotations, as `AnnotationSelection` takes them), margin (microns, or pixels without calibration, that a box is widened by),
-     *        border (microns for each pixel, or pixels, at which borders of large objects are looked at again; 0 = they are not),
+     *        border (microns for each pixel, or pixels, at which borders of large objects are refined; 0 = they are not),
      *        model ('' = the server's default), tolerance (0 = the server's choice)
      */
     Refine(ImageData imageData, Map parameters) {
@@ -80,7 +80,7 @@ class Refine {
         def before = open.collectEntries { [(it.getID()): it.getROI()] }
         monitor?.startMonitoring('WSI-SAM: refining annotations', open.size() + 1, true)
         try {
-            if (!ask(open, monitor))
+            if (!segmentAll(open, monitor))
                 return 'WSI-SAM: cancelled, nothing was changed.'
             def changed = apply(before)
             if (changed > 0)
@@ -140,7 +140,7 @@ class Refine {
     }
 
     /** Asks for all, plane by plane; false when the user cancelled. */
-    private boolean ask(List<PathObject> annotations, monitor) {
+    private boolean segmentAll(List<PathObject> annotations, monitor) {
         def options = new SegmentOptions(parameters.model.toString(), (parameters.tolerance as double) > 0 ? parameters.tolerance as Double : null, null)
         Steps.withClient { client ->
             annotations.groupBy { it.getROI().getImagePlane() }.every { plane, here -> askPlane(client, plane, here, options, monitor) }
@@ -157,11 +157,11 @@ class Refine {
     private boolean askSlide(WsiSamClient client, List<PathObject> annotations, SegmentOptions options, monitor) {
         if ((parameters.border as double) > 0)
             return annotations.every { askBorder(client, it, options, monitor) }
-        def items = annotations.collect { new BatchItem(it.getID().toString(), Ask.of(prompt(it))) }
+        def items = annotations.collect { new BatchItem(it.getID().toString(), PromptRequest.of(prompt(it))) }
         def batch = client.segmentBatch(slide, items, options, new BatchListener() {
             @Override
-            void onOutline(Answer answer) {
-                answers.put(answer.objectId(), answer)
+            void onOutline(PromptResult result) {
+                answers.put(result.objectId(), result)
                 monitor?.updateProgress(1, 'Outlining', null)
             }
 
@@ -177,7 +177,7 @@ class Refine {
     /** One with its border refined: on a stream, which a slide by pixels needs for it, and which waits for each window anew. */
     private boolean askBorder(WsiSamClient client, PathObject annotation, SegmentOptions options, monitor) {
         def id = annotation.getID().toString()
-        def asked = client.replay(slide, [Ask.of(prompt(annotation)).refined(Refinement.to(pixels(parameters.border)))], options)
+        def asked = client.replay(slide, [PromptRequest.of(prompt(annotation)).refined(Refinement.to(pixels(parameters.border)))], options)
         try {
             answers.put(id, Steps.waitFor(asked, monitor) { asked.cancel(true) })
         } catch (WsiSamException failed) {
@@ -196,14 +196,14 @@ class Refine {
         def hierarchy = imageData.getHierarchy()
         def now = hierarchy.getAnnotationObjects().findAll { it.getID() in before.keySet() && sameRegion(it.getROI(), before[it.getID()]) }
         def fresh = now.collectMany { annotation ->
-            def answer = answers.get(annotation.getID().toString())
-            def roi = answer == null || answer.outline().isEmpty() ? null : Annotations.roi(answer.outline(), annotation.getROI().getImagePlane())
-            roi == null ? [] : [[annotation: annotation, roi: roi, answer: answer, old: annotation.getROI(), oldMetadata: new LinkedHashMap(annotation.getMetadata())]]
+            def result = answers.get(annotation.getID().toString())
+            def roi = result == null || result.outline().isEmpty() ? null : Annotations.roi(result.outline(), annotation.getROI().getImagePlane())
+            roi == null ? [] : [[annotation: annotation, roi: roi, result: result, old: annotation.getROI(), oldMetadata: new LinkedHashMap(annotation.getMetadata())]]
         }
         try {
             fresh.each {
                 reshape(it.annotation, it.roi)
-                Annotations.describe(it.annotation, it.answer, [it.answer.ask()])
+                Annotations.describe(it.annotation, it.result, [it.result.request()])
             }
             fresh.each { left += letOut(it.annotation) }
         } catch (Throwable problem) {

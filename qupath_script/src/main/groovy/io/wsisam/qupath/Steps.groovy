@@ -26,10 +26,10 @@ class Steps {
             'io.wsisam.qupath.Steps.outline(getCurrentImageData(), '
 
     /** Writes an accepted object into the image's workflow. WorkflowStep makes everything a plain String (a GString there would lose the project). */
-    static void record(ImageData imageData, PathObject annotation, List asks, SegmentOptions options, String model) {
+    static void record(ImageData imageData, PathObject annotation, List requests, SegmentOptions options, String model) {
         def plane = annotation.getROI().getImagePlane()
         def values = [id: annotation.getID().toString(), className: annotation.getPathClass()?.toString() ?: '', name: annotation.getName() ?: '',
-                      model: model, tolerance: options.tolerance(), z: plane.getZ(), t: plane.getT(), asks: PromptText.writeAsks(asks)]
+                      model: model, tolerance: options.tolerance(), z: plane.getZ(), t: plane.getT(), asks: PromptText.writeRequests(requests)]
         add(imageData, WorkflowStep.of('WSI-SAM outline', values, REPEAT, ')\n'))
     }
 
@@ -46,11 +46,11 @@ class Steps {
         }
         def plane = ImagePlane.getPlane(object.z as int, object.t as int)
         def options = new SegmentOptions(object.model, object.tolerance as Double, null)
-        def asks = PromptText.readAsks(object.asks)
+        def requests = PromptText.readRequests(object.asks)
         withClient { client ->
             withSlide(client, Images.reference(imageData, plane, Settings.user().sendPixels())) { slide ->
-                def answer = WsiSamClient.await(client.replay(slide, asks, options))
-                def annotation = Annotations.create(object.id, Annotations.roi(answer.outline(), plane), object.className, answer, asks)
+                def result = WsiSamClient.await(client.replay(slide, requests, options))
+                def annotation = Annotations.create(object.id, Annotations.roi(result.outline(), plane), object.className, result, requests)
                 if (object.name)
                     annotation.setName(object.name)
                 imageData.getHierarchy().addObject(annotation)

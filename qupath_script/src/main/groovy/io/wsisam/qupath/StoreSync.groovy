@@ -3,11 +3,12 @@ package io.wsisam.qupath
 import io.wsisam.client.WsiSamClient
 import io.wsisam.client.annotations.AnnotationShape
 import io.wsisam.client.annotations.StoredAnnotation
-import io.wsisam.client.annotations.SyncAnswer
 import io.wsisam.client.annotations.SyncOptions
+import io.wsisam.client.annotations.SyncResult
 import io.wsisam.client.annotations.SyncState
 import io.wsisam.client.slides.PixelProvider
 import io.wsisam.client.slides.PixelWindow
+import io.wsisam.client.slides.Slide
 import io.wsisam.client.slides.SlideReference
 import qupath.lib.images.ImageData
 import qupath.lib.objects.PathObject
@@ -56,7 +57,10 @@ class StoreSync {
         def problem = whyNot(imageData, entry)
         if (problem)
             return [said: "left alone: ${problem}.".toString(), changed: false, conflicts: 0]
-        def slide = WsiSamClient.await(client.openSlide(reference(imageData)))
+        Steps.withSlide(client, reference(imageData)) { Slide slide -> syncOpened(imageData, entry, slide) }
+    }
+
+    private Map syncOpened(ImageData imageData, entry, Slide slide) {
         def synced = entry == null ? null : entries.synced(slide.annotationKey(), entry)
         if (synced != null && synced.getID() != entry.getID())
             return [said: "left alone: it shows the same slide as ${synced.getImageName()} (number ${synced.getID()}); only that one is synced.".toString(),
@@ -64,20 +68,22 @@ class StoreSync {
         def owner = "${entry?.getID() ?: ''}\n${slide.annotationKey()}".toString()
         // What was synced does not count when it was copied from another image together with its data.
         def before = SyncState.parse(imageData.getProperty(OWNER) == owner ? imageData.getProperty(PROPERTY)?.toString() : null)
-        def image = new Sendable(imageData, slide.annotationKey())
-        def ask = { SyncOptions how -> WsiSamClient.await(client.imageSync().sync(slide, image.annotations, image.excludedIds, before, how)) }
+        def image = new ClientImage(imageData, slide.annotationKey())
+        def send = { SyncOptions how -> WsiSamClient.await(client.imageSync().sync(slide, image.annotations, image.excludedIds, before, how)) }
         def readOnly = options.dryRun() ? null : SavedData.whyNotWritable(entry)
         if (readOnly) {
-            def answer = ask(options.dry())
-            if (answer.actions().any { !it.conflict() && !it.held() && !it.refused() && !it.gone() })
+            def result = send(options.dry())
+            if (result.actions().any { !it.conflict() && !it.held() && !it.refused() && !it.gone() })
                 throw new IOException("${readOnly}; nothing was done, neither here nor in the store")
-            return [said: report(answer, image), changed: false, conflicts: answer.conflicts() as int]
+            return [said: report(result, image), changed: false, conflicts: result.conflicts() as int]
         }
         if (entry != null && !options.dryRun())
             entries.keep(slide.annotationKey(), entry)
-        def answer = ask(options)
-        def changed = !options.dryRun() && apply(imageData, answer, before, owner)
-        [said: report(answer, image), changed: changed, conflicts: answer.conflicts() as int]
+        def result = send(options)
+        def changed = !options.dryRun() && apply(imageData, result, before, owner)
+        if (!options.dryRun())
+            image.noteRepaired(new RepairedShapes(client), result)
+        [said: report(result, image), changed: changed, conflicts: result.conflicts() as int]
     }
 
     // -- To the server ---------------------------------------------------------------------------------------------
@@ -105,13 +111,14 @@ class StoreSync {
     }
 
     /** What an image holds, as far as the store can hold it; the rest is counted and named. */
-    private static class Sendable {
+    private static class ClientImage {
         final List<StoredAnnotation> annotations = []
+        private final List<PathObject> sent = []
         final List<String> excludedIds = []
         final List<String> leftOut = []
         final Map<String, String> labels = [:]
 
-        Sendable(ImageData imageData, String slideId) {
+        ClientImage(ImageData imageData, String slideId) {
             def held = imageData.getHierarchy().getAnnotationObjects().toList()
             def several = held.countBy { it.getID() }.findAll { it.value > 1 }.keySet()
             held.each { PathObject one ->
@@ -125,9 +132,10 @@ class StoreSync {
                     why = "on another plane (z ${roi.getZ()}, t ${roi.getT()})".toString()
                 else if ((shape = Shapes.of(roi)) == null)
                     why = 'without a shape'
-                if (why == null)
+                if (why == null) {
                     annotations << stored(one, slideId, shape)
-                else {
+                    sent << one
+                } else {
                     excludedIds << one.getID().toString()
                     leftOut << "${label(one)}: ${why}".toString()
                 }
@@ -136,6 +144,14 @@ class StoreSync {
                     leftOut << "${label(one)}: only QuPath keeps what is not a number: ${names.take(5).join(', ')}${names.size() > 5 ? ' ...' : ''}".toString()
             }
             excludedIds.unique()
+        }
+
+        /** Names the shapes that the store has repaired, of what both sides now have as it was sent. */
+        void noteRepaired(RepairedShapes shapes, SyncResult result) {
+            def others = result.actions().findAll { it.held() || it.refused() || it.conflict() }*.id().toSet()
+            others.addAll(result.put()*.id())
+            others.addAll(result.remove())
+            shapes.of(sent.findAll { !(it.getID().toString() in others) }).each { id, what -> leftOut << "${labels[id]}: ${what}".toString() }
         }
 
         private static String label(PathObject one) {
@@ -159,12 +175,12 @@ class StoreSync {
 
     // -- To the image ----------------------------------------------------------------------------------------------
 
-    private static boolean apply(ImageData imageData, SyncAnswer answer, SyncState before, String owner) {
+    private static boolean apply(ImageData imageData, SyncResult result, SyncState before, String owner) {
         def hierarchy = imageData.getHierarchy()
         def byId = hierarchy.getAnnotationObjects().collectEntries { [(it.getID().toString()): it] }
-        def revisions = new HashMap<String, Long>(answer.state().revisions())
+        def revisions = new HashMap<String, Long>(result.state().revisions())
         def added = []
-        answer.put().each { StoredAnnotation said ->
+        result.put().each { StoredAnnotation said ->
             PathObject one = byId[said.id()]
             try {
                 if (one == null)
@@ -173,19 +189,19 @@ class StoreSync {
                     describe(reshape(one, said), said)
             } catch (IllegalArgumentException unusable) {
                 // Not noted as synced, so that it comes again.
-                Notes.mistake(unusable)
+                Notifications.logDefect(unusable)
                 before.revisions().containsKey(said.id()) ? revisions.put(said.id(), before.revisions()[said.id()]) : revisions.remove(said.id())
             }
         }
         hierarchy.addObjects(added)
-        def gone = answer.remove().collect { byId[it] }.findAll { it != null }
+        def gone = result.remove().collect { byId[it] }.findAll { it != null }
         hierarchy.removeObjects(gone, true)
-        if (answer.put() || gone)
+        if (result.put() || gone)
             hierarchy.fireHierarchyChangedEvent(StoreSync)
-        def noted = note(imageData, PROPERTY, new SyncState(answer.state().storeId(), revisions).toText().toString()) | note(imageData, OWNER, owner)
-        if (answer.put() || gone || noted)
+        def noted = note(imageData, PROPERTY, new SyncState(result.state().storeId(), revisions).toText().toString()) | note(imageData, OWNER, owner)
+        if (result.put() || gone || noted)
             imageData.setChanged(true)
-        answer.put() || gone || noted
+        result.put() || gone || noted
     }
 
     private static boolean note(ImageData imageData, String property, String text) {
@@ -234,14 +250,14 @@ class StoreSync {
 
     // -- What to tell ----------------------------------------------------------------------------------------------
 
-    private static String report(SyncAnswer answer, Sendable image) {
-        def counts = answer.actions().countBy { it.held() ? "waits (${it.action()})".toString() : it.refused() ? 'refused' : it.action() }
+    private static String report(SyncResult result, ClientImage image) {
+        def counts = result.actions().countBy { it.held() ? "waits (${it.action()})".toString() : it.refused() ? 'refused' : it.action() }
         def parts = counts.collect { action, count -> "${count} ${action}" } ?: ['nothing to do']
-        def text = "${parts.join(', ')}, ${answer.unchanged()} unchanged."
-        def told = answer.actions().findAll { it.conflict() || it.refused() || it.gone() }
+        def text = "${parts.join(', ')}, ${result.unchanged()} unchanged."
+        def named = result.actions().findAll { it.conflict() || it.refused() || it.gone() }
                 .collect { "${image.labels[it.id()] ?: [it.label(), it.id()].findAll { n -> n }.join(' ')}: ${it.reason()}".toString() }
-        if (told)
-            text += " ${listed(told)}"
+        if (named)
+            text += " ${listed(named)}"
         if (image.leftOut)
             text += " ${image.leftOut.size()} left out: ${listed(image.leftOut)}"
         text.toString()

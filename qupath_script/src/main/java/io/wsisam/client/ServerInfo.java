@@ -8,7 +8,7 @@ import java.util.regex.Pattern;
 /**
  * A server as it is now.
  *
- * @param address where it was asked
+ * @param address of the server
  * @param health whether it answers prompts
  * @param version its release, for example "0.1.0"; empty while it is loading, or when it does not say
  * @param models what it knows, the default first; empty while it is loading

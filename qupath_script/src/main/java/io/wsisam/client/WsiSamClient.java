@@ -16,12 +16,12 @@ import io.wsisam.client.connection.Errors;
 import io.wsisam.client.connection.ServerAddress;
 import io.wsisam.client.connection.Threads;
 import io.wsisam.client.connection.WsiSamException;
-import io.wsisam.client.segmentation.Answer;
-import io.wsisam.client.segmentation.Ask;
 import io.wsisam.client.segmentation.Batch;
 import io.wsisam.client.segmentation.BatchItem;
 import io.wsisam.client.segmentation.BatchListener;
 import io.wsisam.client.segmentation.PolygonPart;
+import io.wsisam.client.segmentation.PromptRequest;
+import io.wsisam.client.segmentation.PromptResult;
 import io.wsisam.client.segmentation.ProposalFilter;
 import io.wsisam.client.segmentation.SegmentOptions;
 import io.wsisam.client.segmentation.Segmentation;
@@ -132,8 +132,8 @@ public final class WsiSamClient implements AutoCloseable {
   }
 
   /** One prompt, one outline; a server that was reached before is waited for, up to the call timeout. */
-  public CompletableFuture<Answer> segment(Slide slide, Ask ask, SegmentOptions options) {
-    return segmentation.segment(slide, ask, options);
+  public CompletableFuture<PromptResult> segment(Slide slide, PromptRequest request, SegmentOptions options) {
+    return segmentation.segment(slide, request, options);
   }
 
   /**
@@ -143,7 +143,7 @@ public final class WsiSamClient implements AutoCloseable {
    * @param revisions the object's whole prompts in the order in which they grew; at least one
    * @return the answer to the last; fails as soon as one of them does. Cancelled, it stops the work
    */
-  public CompletableFuture<Answer> replay(Slide slide, List<Ask> revisions, SegmentOptions options) {
+  public CompletableFuture<PromptResult> replay(Slide slide, List<PromptRequest> revisions, SegmentOptions options) {
     return segmentation.replay(slide, revisions, options);
   }
 

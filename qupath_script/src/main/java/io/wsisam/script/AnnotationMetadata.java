@@ -1,10 +1,10 @@
 package io.wsisam.script;
 
 import io.wsisam.client.WsiSamClient;
-import io.wsisam.client.segmentation.Answer;
-import io.wsisam.client.segmentation.Ask;
 import io.wsisam.client.segmentation.FieldChoice;
 import io.wsisam.client.segmentation.Outline;
+import io.wsisam.client.segmentation.PromptRequest;
+import io.wsisam.client.segmentation.PromptResult;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -20,7 +20,7 @@ public final class AnnotationMetadata {
   /** SHA-256 over the model's tensors. */
   public static final String WEIGHTS = "wsisam.weights";
 
-  /** The prompts, as {@link PromptText#writeAsks} writes them. */
+  /** The prompts, as {@link PromptText#writeRequests} writes them. */
   public static final String PROMPTS = "wsisam.prompts";
 
   /** The model's own estimate of the outline's IoU. */
@@ -29,7 +29,7 @@ public final class AnnotationMetadata {
   /** The window that the model read: x, y, downsample, size. */
   public static final String WINDOW = "wsisam.window";
 
-  /** Where the border was refined, the scales at which it was looked at: [[downsample, windows], ...], the field's first. */
+  /** Where the border was refined, the scales at which it was segmented: [[downsample, windows], ...], the field's first. */
   public static final String LEVELS = "wsisam.levels";
 
   /** "true" when the object may go on beyond that window; missing otherwise. */
@@ -47,27 +47,27 @@ public final class AnnotationMetadata {
   private AnnotationMetadata() {}
 
   /** Of an outline that one prompt was enough for. */
-  public static Map<String, String> of(Answer answer, String serverIdOrEmpty) {
-    return of(answer, List.of(answer.ask()), serverIdOrEmpty);
+  public static Map<String, String> of(PromptResult result, String serverIdOrEmpty) {
+    return of(result, List.of(result.request()), serverIdOrEmpty);
   }
 
   /**
    * Of an outline that was refined.
    *
-   * @param answer the last answer
-   * @param revisions all that was asked for the object, in its order
+   * @param result the last answer
+   * @param revisions all requests for the object, in its order
    * @param serverIdOrEmpty the id under which the server stores it, or ""
    */
-  public static Map<String, String> of(Answer answer, List<Ask> revisions, String serverIdOrEmpty) {
-    Outline outline = answer.outline();
+  public static Map<String, String> of(PromptResult result, List<PromptRequest> revisions, String serverIdOrEmpty) {
+    Outline outline = result.outline();
     Map<String, String> metadata = new LinkedHashMap<>();
     metadata.put(MODEL, outline.model());
     metadata.put(WEIGHTS, outline.weightsHash());
-    metadata.put(PROMPTS, PromptText.writeAsks(revisions));
+    metadata.put(PROMPTS, PromptText.writeRequests(revisions));
     metadata.put(SCORE, String.format(Locale.ROOT, "%.3f", outline.score()));
     metadata.put(
         WINDOW,
-        PromptJson.of(answer.ask().in(FieldChoice.window(outline.window()))).get("window").toString());
+        PromptJson.of(result.request().in(FieldChoice.window(outline.window()))).get("window").toString());
     if (outline.isRefined()) {
       metadata.put(LEVELS, PromptJson.of(outline.levels()).toString());
     }
@@ -82,11 +82,11 @@ public final class AnnotationMetadata {
   }
 
   /**
-   * What was asked for an annotation; empty when it is not one of ours.
+   * The requests for an annotation; empty when it is not one of ours.
    *
    * @throws io.wsisam.client.WsiSamException BAD_PROMPT_TEXT: somebody changed it
    */
-  public static Optional<List<Ask>> revisions(Map<String, String> metadata) {
-    return Optional.ofNullable(metadata.get(PROMPTS)).map(PromptText::readAsks);
+  public static Optional<List<PromptRequest>> revisions(Map<String, String> metadata) {
+    return Optional.ofNullable(metadata.get(PROMPTS)).map(PromptText::readRequests);
   }
 }

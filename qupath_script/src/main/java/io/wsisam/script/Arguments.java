@@ -4,9 +4,9 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** What a script is to do, said on the command line: name=value over the parameters that stand at its top. */
+/** What a script is to do, from the command line: name=value over the parameters that stand at its top. */
 public final class Arguments {
-  /** Says in an argument that there is to be none, where nothing said means "as before". */
+  /** Says in an argument that there is to be none, where nothing given means "as before". */
   public static final String NONE = "none";
 
   private Arguments() {}
@@ -16,7 +16,7 @@ public final class Arguments {
    *
    * @param script its name, for the error's text
    * @param arguments each name=value; null counts as none
-   * @param parameters what the script may be told, by name; changed
+   * @param parameters the script's parameters, by name; changed
    * @param access how to reach the server, by name, all text; changed
    * @throws IllegalArgumentException an argument of no such name, or of another type; nothing is changed then
    */

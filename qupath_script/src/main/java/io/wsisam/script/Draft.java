@@ -2,11 +2,11 @@ package io.wsisam.script;
 
 import io.wsisam.client.connection.ClientReason;
 import io.wsisam.client.connection.WsiSamException;
-import io.wsisam.client.segmentation.Answer;
-import io.wsisam.client.segmentation.Ask;
 import io.wsisam.client.segmentation.BoxPrompt;
 import io.wsisam.client.segmentation.Failure;
 import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.PromptRequest;
+import io.wsisam.client.segmentation.PromptResult;
 import io.wsisam.client.segmentation.Refinement;
 import io.wsisam.client.segmentation.Session;
 import io.wsisam.client.segmentation.Viewport;
@@ -30,20 +30,20 @@ import java.util.Optional;
  * <p>Safe to use from any thread; nothing blocks.
  */
 public final class Draft {
-  /** What a draft asks on. */
-  public interface Line {
+  /** Sends a draft's prompts. */
+  public interface PromptSender {
     /** See {@link Session#prompt}. */
-    int prompt(String objectId, Ask ask);
+    int prompt(String objectId, PromptRequest request);
 
     /** See {@link Session#forget}. */
     void forget(String objectId);
 
-    /** A session as a line. */
-    static Line of(Session session) {
-      return new Line() {
+    /** A session as a sender. */
+    static PromptSender of(Session session) {
+      return new PromptSender() {
         @Override
-        public int prompt(String objectId, Ask ask) {
-          return session.prompt(objectId, ask);
+        public int prompt(String objectId, PromptRequest request) {
+          return session.prompt(objectId, request);
         }
 
         @Override
@@ -57,13 +57,13 @@ public final class Draft {
   private final PromptHistory history;
   private final Map<Prompt, Viewport> viewports = new HashMap<>();
   private final Map<Prompt, Deque<Refinement>> refinements = new HashMap<>();
-  private final Map<Ask, Answer> answers = new HashMap<>();
-  private final List<Ask> told = new ArrayList<>();
-  private Line line;
+  private final Map<PromptRequest, PromptResult> answers = new HashMap<>();
+  private final List<PromptRequest> sent = new ArrayList<>();
+  private PromptSender sender;
   private int run = 1;
-  private Ask waiting;
+  private PromptRequest waiting;
   private int revision;
-  private Answer before;
+  private PromptResult before;
 
   private Draft(PromptHistory history) {
     this.history = history;
@@ -105,7 +105,7 @@ public final class Draft {
    * #isRefinable}.
    *
    * @param downsample level-0 pixels per cell of the finest mask
-   * @return whether it was asked
+   * @return whether it was requested
    */
   public synchronized boolean refine(double downsample) {
     if (!isRefinable(downsample)) {
@@ -145,7 +145,7 @@ public final class Draft {
     return redone;
   }
 
-  /** Whether nothing was said, or all was taken back. */
+  /** Whether there is no step, or all were undone. */
   public boolean isEmpty() {
     return history.isEmpty();
   }
@@ -155,7 +155,7 @@ public final class Draft {
     return history.isSendable();
   }
 
-  /** All that was said and not taken back. */
+  /** All steps that were not undone. */
   public Prompt prompt() {
     return history.prompt();
   }
@@ -166,12 +166,12 @@ public final class Draft {
   }
 
   /** What to show: the answer to the newest step that has one. */
-  public synchronized Optional<Answer> shown() {
-    List<Ask> steps = asks();
+  public synchronized Optional<PromptResult> shown() {
+    List<PromptRequest> steps = requests();
     for (int i = steps.size() - 1; i >= 0; i--) {
-      Answer answer = answers.get(steps.get(i));
-      if (answer != null) {
-        return Optional.of(answer);
+      PromptResult result = answers.get(steps.get(i));
+      if (result != null) {
+        return Optional.of(result);
       }
     }
     return steps.isEmpty() ? Optional.empty() : Optional.ofNullable(before);
@@ -179,34 +179,34 @@ public final class Draft {
 
   /** Whether the newest step is answered. */
   public synchronized boolean isSettled() {
-    List<Ask> steps = asks();
+    List<PromptRequest> steps = requests();
     return !steps.isEmpty() && answers.containsKey(steps.get(steps.size() - 1));
   }
 
   /** The steps that led to {@link #shown} once the draft is settled, for replay and for the annotation's metadata. */
-  public synchronized List<Ask> asks() {
-    List<Ask> steps = new ArrayList<>();
-    history.steps().forEach(prompt -> steps.add(Ask.of(prompt).from(viewports.get(prompt))));
+  public synchronized List<PromptRequest> requests() {
+    List<PromptRequest> steps = new ArrayList<>();
+    history.steps().forEach(prompt -> steps.add(PromptRequest.of(prompt).from(viewports.get(prompt))));
     refinementsOf(history.prompt()).forEach(finer -> steps.add(steps.get(steps.size() - 1).refined(finer)));
     return List.copyOf(steps);
   }
 
-  /** Asks on another line from now on, all steps again; what was shown stays until it is answered there. */
-  public synchronized void askOn(Line newLine) {
+  /** Uses another sender from now on, for all steps again; what was shown stays until it is answered there. */
+  public synchronized void sendTo(PromptSender newSender) {
     before = shown().orElse(null);
     answers.clear();
-    line = Objects.requireNonNull(newLine);
+    sender = Objects.requireNonNull(newSender);
     startAgain();
     pump();
   }
 
-  /** Takes an answer of the line; false when it is none to this draft, or came too late. */
-  public synchronized boolean answered(Answer answer) {
-    if (!isAwaited(answer.objectId(), answer.revision())) {
+  /** Takes a result of the sender; false when it is not of this draft, or came too late. */
+  public synchronized boolean answered(PromptResult result) {
+    if (!isAwaited(result.objectId(), result.revision())) {
       return false;
     }
-    answers.put(waiting, answer);
-    told.add(waiting);
+    answers.put(waiting, result);
+    sent.add(waiting);
     waiting = null;
     pump();
     return true;
@@ -222,7 +222,7 @@ public final class Draft {
     if (!isAwaited(failure.objectId(), failure.revision())) {
       return false;
     }
-    Ask refused = waiting;
+    PromptRequest refused = waiting;
     waiting = null;
     if (isAway(failure.error())) {
       return false;
@@ -245,7 +245,7 @@ public final class Draft {
   /** Ends the work on the object, accepted or not. */
   public synchronized void end() {
     forget();
-    line = null;
+    sender = null;
   }
 
   /** Whether the error is about the connection and not about the step. */
@@ -263,27 +263,27 @@ public final class Draft {
 
   /** Asks the next step, unless an answer is awaited or all is answered. */
   private void pump() {
-    List<Ask> steps = asks();
+    List<PromptRequest> steps = requests();
     if (waiting != null && waiting.refinement() != null && !steps.contains(waiting)) {
       forget(); // called off: the server need not go on with it
       startAgain();
     }
-    if (line == null || waiting != null || steps.isEmpty() || answers.containsKey(steps.get(steps.size() - 1))) {
+    if (sender == null || waiting != null || steps.isEmpty() || answers.containsKey(steps.get(steps.size() - 1))) {
       return;
     }
-    if (told.size() >= steps.size() || !steps.subList(0, told.size()).equals(told)) {
+    if (sent.size() >= steps.size() || !steps.subList(0, sent.size()).equals(sent)) {
       forget();
-      startAgain(); // the server was told what was since taken back
+      startAgain(); // the server has steps that were undone since
     }
-    if (line == null) {
+    if (sender == null) {
       return;
     }
-    Ask next = steps.get(told.size());
+    PromptRequest next = steps.get(sent.size());
     try {
-      revision = line.prompt(wireId(), next);
+      revision = sender.prompt(wireId(), next);
       waiting = next;
     } catch (WsiSamException closed) {
-      line = null; // until there is another one
+      sender = null; // until there is another one
     }
   }
 
@@ -293,21 +293,21 @@ public final class Draft {
 
   private void forget() {
     try {
-      if (line != null) {
-        line.forget(wireId());
+      if (sender != null) {
+        sender.forget(wireId());
       }
     } catch (WsiSamException closed) {
-      line = null; // and all is forgotten
+      sender = null; // and all is forgotten
     }
   }
 
   private void startAgain() {
     waiting = null;
-    told.clear();
+    sent.clear();
     run++;
   }
 
-  /** The object's name on the wire: another one for each time that its steps are told from the start. */
+  /** The object's name on the wire: another one for each time that its steps are sent from the start. */
   private String wireId() {
     return history.objectId() + "." + run;
   }

@@ -59,7 +59,7 @@ public final class PromptHistory {
     return true;
   }
 
-  /** Whether nothing was said, or all was taken back. */
+  /** Whether there is no step, or all were undone. */
   public synchronized boolean isEmpty() {
     return shown == 0;
   }
@@ -69,7 +69,7 @@ public final class PromptHistory {
     return prompt().isSendable();
   }
 
-  /** All that was said and not taken back. */
+  /** All steps that were not undone. */
   public synchronized Prompt prompt() {
     return shown == 0 ? NOTHING : steps.get(shown - 1);
   }

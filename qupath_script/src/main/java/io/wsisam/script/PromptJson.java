@@ -4,13 +4,13 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
-import io.wsisam.client.segmentation.Ask;
 import io.wsisam.client.segmentation.BoxPrompt;
 import io.wsisam.client.segmentation.FieldChoice;
 import io.wsisam.client.segmentation.FieldWindow;
 import io.wsisam.client.segmentation.Level;
 import io.wsisam.client.segmentation.PointPrompt;
 import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.PromptRequest;
 import io.wsisam.client.segmentation.Refinement;
 import io.wsisam.client.segmentation.Viewport;
 import java.math.BigDecimal;
@@ -46,20 +46,20 @@ final class PromptJson {
     return json;
   }
 
-  static JsonObject of(Ask ask) {
-    JsonObject json = of(ask.prompt());
-    Viewport view = ask.viewport();
+  static JsonObject of(PromptRequest request) {
+    JsonObject json = of(request.prompt());
+    Viewport view = request.viewport();
     if (view != null) {
       json.add("viewport", exact(view.x0(), view.y0(), view.x1(), view.y1(), view.downsample()));
     }
-    if (ask.field() != null) {
-      ask.field().downsample().ifPresent(downsample -> json.add("downsample", number(downsample)));
-      ask.field()
+    if (request.field() != null) {
+      request.field().downsample().ifPresent(downsample -> json.add("downsample", number(downsample)));
+      request.field()
           .window()
           .ifPresent(w -> json.add("window", exact(w.x(), w.y(), w.downsample(), w.size())));
     }
-    if (ask.refinement() != null) {
-      json.add("refine", of(ask.refinement()));
+    if (request.refinement() != null) {
+      json.add("refine", of(request.refinement()));
     }
     return json;
   }
@@ -97,23 +97,23 @@ final class PromptJson {
     return new Prompt(points, box);
   }
 
-  static Ask ask(JsonObject json) {
-    Ask ask = Ask.of(prompt(json));
+  static PromptRequest request(JsonObject json) {
+    PromptRequest request = PromptRequest.of(prompt(json));
     if (json.has("viewport")) {
       double[] v = numbers(json.get("viewport"), VIEWPORT);
-      ask = ask.from(new Viewport(v[0], v[1], v[2], v[3], v[4]));
+      request = request.from(new Viewport(v[0], v[1], v[2], v[3], v[4]));
     }
     if (json.has("downsample")) {
-      ask = ask.in(FieldChoice.downsample(json.get("downsample").getAsDouble()));
+      request = request.in(FieldChoice.downsample(json.get("downsample").getAsDouble()));
     }
     if (json.has("window")) {
       double[] w = numbers(json.get("window"), WINDOW);
-      ask = ask.in(FieldChoice.window(new FieldWindow(w[0], w[1], w[2], (int) w[3])));
+      request = request.in(FieldChoice.window(new FieldWindow(w[0], w[1], w[2], (int) w[3])));
     }
     if (json.has("refine")) {
-      ask = ask.refined(refinement(json.getAsJsonObject("refine")));
+      request = request.refined(refinement(json.getAsJsonObject("refine")));
     }
-    return ask;
+    return request;
   }
 
   private static Refinement refinement(JsonObject json) {

@@ -5,8 +5,8 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import io.wsisam.client.connection.WsiSamException;
-import io.wsisam.client.segmentation.Ask;
 import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.PromptRequest;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
@@ -33,9 +33,9 @@ public final class PromptText {
   }
 
   /** The revisions of an object as text, with viewports and fields: enough to ask for the same again. */
-  public static String writeAsks(List<Ask> asks) {
+  public static String writeRequests(List<PromptRequest> requests) {
     JsonArray array = new JsonArray();
-    asks.forEach(ask -> array.add(PromptJson.of(ask)));
+    requests.forEach(request -> array.add(PromptJson.of(request)));
     return array.toString();
   }
 
@@ -44,15 +44,15 @@ public final class PromptText {
    *
    * @throws io.wsisam.client.WsiSamException BAD_PROMPT_TEXT
    */
-  public static List<Ask> readAsks(String text) {
+  public static List<PromptRequest> readRequests(String text) {
     return parsed(
         text,
         json -> {
-          List<Ask> asks = new ArrayList<>();
-          for (JsonElement ask : json.getAsJsonArray()) {
-            asks.add(PromptJson.ask(ask.getAsJsonObject()));
+          List<PromptRequest> requests = new ArrayList<>();
+          for (JsonElement request : json.getAsJsonArray()) {
+            requests.add(PromptJson.request(request.getAsJsonObject()));
           }
-          return asks;
+          return requests;
         });
   }
 

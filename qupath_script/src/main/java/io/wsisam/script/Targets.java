@@ -9,7 +9,7 @@ import java.util.Optional;
 import java.util.function.Predicate;
 
 /**
- * Where each object's answer belongs: what it was asked for, whatever the user has opened meanwhile. Safe to use from any
+ * Where each object's result belongs: what it was requested for, whatever the user has opened meanwhile. Safe to use from any
  * thread.
  *
  * @param <T> whatever a script needs to find the place again: an image's data, a plane, a class
@@ -22,7 +22,7 @@ public final class Targets<T> {
     targets.put(Objects.requireNonNull(objectId), Objects.requireNonNull(target));
   }
 
-  /** Where an object's answer belongs; empty when nobody asked for it, or it was removed. */
+  /** Where an object's result belongs; empty when it was not requested, or it was removed. */
   public synchronized Optional<T> of(String objectId) {
     return Optional.ofNullable(targets.get(objectId));
   }

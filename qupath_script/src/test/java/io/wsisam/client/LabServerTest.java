@@ -8,8 +8,8 @@ import io.wsisam.client.annotations.StoredAnnotation;
 import io.wsisam.client.connection.ClientOptions;
 import io.wsisam.client.connection.ClientReason;
 import io.wsisam.client.connection.WsiSamException;
-import io.wsisam.client.segmentation.Answer;
-import io.wsisam.client.segmentation.Ask;
+import io.wsisam.client.segmentation.PromptRequest;
+import io.wsisam.client.segmentation.PromptResult;
 import io.wsisam.client.segmentation.SegmentOptions;
 import io.wsisam.client.segmentation.Session;
 import io.wsisam.client.segmentation.SessionState;
@@ -86,7 +86,7 @@ class LabServerTest {
       Slide slide = open(client);
       Recorder recorder = new Recorder();
       try (Session session = client.interact(slide, SegmentOptions.defaults(), recorder)) {
-        session.prompt("disc", Ask.of(Discs.around(0, 6)));
+        session.prompt("disc", PromptRequest.of(Discs.around(0, 6)));
         assertEquals("ROLE_NOT_ALLOWED", recorder.failure().error().reason());
       }
     }
@@ -96,9 +96,9 @@ class LabServerTest {
   void theAuthorIsTheTokensUser() throws Exception {
     try (WsiSamClient client = WsiSamClient.connect(options().withToken(create("ben")))) {
       Slide slide = open(client);
-      Answer answer =
-          WsiSamClient.await(client.segment(slide, Ask.of(Discs.around(0)), SegmentOptions.defaults()));
-      StoredAnnotation drawn = StoredAnnotation.of(UUID.randomUUID().toString(), slide, answer);
+      PromptResult result =
+          WsiSamClient.await(client.segment(slide, PromptRequest.of(Discs.around(0)), SegmentOptions.defaults()));
+      StoredAnnotation drawn = StoredAnnotation.of(UUID.randomUUID().toString(), slide, result);
       WsiSamClient.await(client.annotations().save(List.of(drawn), "somebody else", List.of(slide)));
       assertEquals("ben", WsiSamClient.await(client.annotations().get(drawn.id())).author());
     }
@@ -110,11 +110,11 @@ class LabServerTest {
       Slide slide = open(client);
       Recorder recorder = new Recorder();
       Session session = client.interact(slide, SegmentOptions.defaults(), recorder);
-      session.prompt("disc", Ask.of(Discs.around(0, 6)));
+      session.prompt("disc", PromptRequest.of(Discs.around(0, 6)));
       assertEquals("disc", recorder.answer().objectId());
       wsisam("revoke", "gone");
       assertTrue(Eventually.holds(Duration.ofSeconds(20), () -> session.state() != SessionState.READY));
-      session.prompt("disc", Ask.of(Discs.around(0, 5)));
+      session.prompt("disc", PromptRequest.of(Discs.around(0, 5)));
       assertEquals("TOKEN_INVALID", recorder.failure().error().reason());
     }
   }

@@ -4,8 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.wsisam.client.connection.ClientOptions;
-import io.wsisam.client.segmentation.Ask;
 import io.wsisam.client.segmentation.Failure;
+import io.wsisam.client.segmentation.PromptRequest;
 import io.wsisam.client.segmentation.SegmentOptions;
 import io.wsisam.client.segmentation.Session;
 import io.wsisam.client.slides.Slide;
@@ -47,7 +47,7 @@ class LimitsTest {
       Recorder recorder = new Recorder();
       Session session = client.interact(open(client), SegmentOptions.defaults(), recorder);
       for (int number = 0; number < PROMPTS; number++) {
-        session.prompt("object " + number, Ask.of(Discs.around(0, 6)));
+        session.prompt("object " + number, PromptRequest.of(Discs.around(0, 6)));
       }
       int failed = 0;
       for (int number = 0; number < PROMPTS; number++) {
@@ -65,7 +65,7 @@ class LimitsTest {
       Session session = client.interact(open(client), SegmentOptions.defaults(), recorder);
       Set<String> answered = new HashSet<>();
       for (int number = 0; number < PROMPTS; number++) {
-        session.prompt("object " + number, Ask.of(Discs.around(0, 6)));
+        session.prompt("object " + number, PromptRequest.of(Discs.around(0, 6)));
       }
       while (answered.size() < PROMPTS) {
         answered.add(recorder.answer().objectId());

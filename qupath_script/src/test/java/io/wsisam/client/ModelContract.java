@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.wsisam.client.segmentation.Ask;
 import io.wsisam.client.segmentation.Outline;
+import io.wsisam.client.segmentation.PromptRequest;
 import io.wsisam.client.segmentation.SegmentOptions;
 import io.wsisam.client.segmentation.Session;
 import io.wsisam.client.segmentation.SessionInfo;
@@ -47,11 +47,11 @@ abstract class ModelContract {
       SessionInfo info = recorder.starts.poll(60, TimeUnit.SECONDS);
       assertNotNull(info);
       assertFalse(info.inMicrons());
-      session.prompt("disc", Ask.of(Discs.around(0)));
+      session.prompt("disc", PromptRequest.of(Discs.around(0)));
       Outline one = recorder.answer().outline();
       assertTrue(Discs.agreement(one, 0) > 0.9);
       assertTrue(one.score() > 0.5 && !one.cutByField());
-      session.prompt("disc", Ask.of(Discs.around(0).withPoint(200, 200, true)));
+      session.prompt("disc", PromptRequest.of(Discs.around(0).withPoint(200, 200, true)));
       Outline two = recorder.answer().outline();
       assertTrue(Discs.agreement(two, 0) > 0.85);
       assertEquals(one.window(), two.window());

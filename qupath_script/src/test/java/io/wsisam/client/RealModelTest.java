@@ -5,10 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import io.wsisam.client.segmentation.Answer;
-import io.wsisam.client.segmentation.Ask;
 import io.wsisam.client.segmentation.Outline;
 import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.PromptRequest;
+import io.wsisam.client.segmentation.PromptResult;
 import io.wsisam.client.segmentation.SegmentOptions;
 import io.wsisam.client.segmentation.Session;
 import io.wsisam.client.segmentation.Viewport;
@@ -47,15 +47,15 @@ class RealModelTest extends ModelContract {
       Recorder recorder = new Recorder();
       Session session = client.interact(open, options, recorder);
       Viewport all = new Viewport(0, 0, 2220, 2967, 2);
-      session.prompt("one", Ask.of(Prompt.box(1180, 1960, 1365, 2190)).from(all));
+      session.prompt("one", PromptRequest.of(Prompt.box(1180, 1960, 1365, 2190)).from(all));
       Outline first = recorder.answer().outline();
       assertTrue(first.inMicrons());
       assertTrue(first.score() > 0.5, "score " + first.score());
       double[] bounds = first.bounds();
       assertTrue(bounds[0] > 1150 && bounds[1] > 1930 && bounds[2] < 1395 && bounds[3] < 2220);
       // The same field is warm now: a corrected prompt costs no encoder run.
-      session.prompt("one", Ask.of(Prompt.box(1180, 1960, 1365, 2190).withPoint(1270, 2075, true)).from(all));
-      Answer second = recorder.answer();
+      session.prompt("one", PromptRequest.of(Prompt.box(1180, 1960, 1365, 2190).withPoint(1270, 2075, true)).from(all));
+      PromptResult second = recorder.answer();
       assertEquals(first.window(), second.outline().window());
       assertEquals(0, second.outline().timings().encoderRuns());
     }

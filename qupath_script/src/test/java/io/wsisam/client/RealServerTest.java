@@ -7,8 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.wsisam.client.connection.ClientReason;
 import io.wsisam.client.connection.WsiSamException;
-import io.wsisam.client.segmentation.Answer;
-import io.wsisam.client.segmentation.Ask;
 import io.wsisam.client.segmentation.Batch;
 import io.wsisam.client.segmentation.BatchItem;
 import io.wsisam.client.segmentation.BatchResult;
@@ -16,6 +14,8 @@ import io.wsisam.client.segmentation.FieldChoice;
 import io.wsisam.client.segmentation.Outline;
 import io.wsisam.client.segmentation.PointPrompt;
 import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.PromptRequest;
+import io.wsisam.client.segmentation.PromptResult;
 import io.wsisam.client.segmentation.SegmentOptions;
 import io.wsisam.client.slides.PixelProvider;
 import io.wsisam.client.slides.Slide;
@@ -79,8 +79,8 @@ class RealServerTest {
 
   @Test
   void aBoxIsAnsweredByTheObjectInIt() {
-    Answer answer =
-        WsiSamClient.await(client.segment(open(), Ask.of(Discs.around(0)), SegmentOptions.defaults()));
+    PromptResult answer =
+        WsiSamClient.await(client.segment(open(), PromptRequest.of(Discs.around(0)), SegmentOptions.defaults()));
     assertTrue(Discs.agreement(answer.outline(), 0) > 0.9, () -> "area " + Discs.area(answer.outline()));
     assertFalse(answer.outline().cutByField());
     assertFalse(answer.outline().inMicrons());
@@ -92,8 +92,8 @@ class RealServerTest {
   void anExactWindowIsUsedAgain() {
     Slide slide = open();
     Outline first =
-        WsiSamClient.await(client.segment(slide, Ask.of(Discs.around(1)), SegmentOptions.defaults())).outline();
-    Ask again = Ask.of(Discs.around(1, 12)).in(FieldChoice.window(first.window()));
+        WsiSamClient.await(client.segment(slide, PromptRequest.of(Discs.around(1)), SegmentOptions.defaults())).outline();
+    PromptRequest again = PromptRequest.of(Discs.around(1, 12)).in(FieldChoice.window(first.window()));
     Outline second = WsiSamClient.await(client.segment(slide, again, SegmentOptions.defaults())).outline();
     assertEquals(first.window(), second.window());
     assertEquals(0, second.timings().encoderRuns());
@@ -102,9 +102,9 @@ class RealServerTest {
   @Test
   void aLargeToleranceGivesFewVertices() {
     Slide slide = open();
-    Ask ask = Ask.of(Discs.around(1));
-    Outline fine = WsiSamClient.await(client.segment(slide, ask, SegmentOptions.defaults().withTolerance(0.1))).outline();
-    Outline coarse = WsiSamClient.await(client.segment(slide, ask, SegmentOptions.defaults().withTolerance(8.0))).outline();
+    PromptRequest request = PromptRequest.of(Discs.around(1));
+    Outline fine = WsiSamClient.await(client.segment(slide, request, SegmentOptions.defaults().withTolerance(0.1))).outline();
+    Outline coarse = WsiSamClient.await(client.segment(slide, request, SegmentOptions.defaults().withTolerance(8.0))).outline();
     assertTrue(coarse.vertexCount() < fine.vertexCount() / 2);
     assertEquals(8.0, coarse.tolerance());
   }
@@ -112,7 +112,7 @@ class RealServerTest {
   @Test
   void errorsCarryStatusReasonTextAndRequestId() {
     Slide slide = open();
-    Ask outside = Ask.of(Prompt.box(5000, 5000, 5100, 5100));
+    PromptRequest outside = PromptRequest.of(Prompt.box(5000, 5000, 5100, 5100));
     WsiSamException error =
         assertThrows(
             WsiSamException.class,
@@ -143,7 +143,7 @@ class RealServerTest {
             WsiSamException.class,
             () ->
                 WsiSamClient.await(
-                    client.segment(slide, Ask.of(prompt), SegmentOptions.defaults().withModel(model))));
+                    client.segment(slide, PromptRequest.of(prompt), SegmentOptions.defaults().withModel(model))));
     assertEquals(reason, error.reason());
     assertFalse(error.text().isBlank());
   }
@@ -182,9 +182,9 @@ class RealServerTest {
   void aBatchAnswersEachItemOnceAndReportsItsProgress() {
     List<BatchItem> items = new ArrayList<>();
     for (int i = 0; i < 12; i++) {
-      items.add(new BatchItem("disc " + i, Ask.of(Discs.around(i % 3, 4 + i))));
+      items.add(new BatchItem("disc " + i, PromptRequest.of(Discs.around(i % 3, 4 + i))));
     }
-    items.add(new BatchItem("outside", Ask.of(Prompt.box(5000, 5000, 5100, 5100))));
+    items.add(new BatchItem("outside", PromptRequest.of(Prompt.box(5000, 5000, 5100, 5100))));
     Collected collected = new Collected();
     Batch batch = client.segmentBatch(open(), items, SegmentOptions.defaults(), collected);
     BatchResult result = WsiSamClient.await(batch.result());
@@ -201,7 +201,8 @@ class RealServerTest {
   void aBatchCanBeCancelled() {
     List<BatchItem> items =
         IntStream.range(0, 400)
-            .mapToObj(i -> new BatchItem("item " + i, Ask.of(Discs.around(i % 3)).in(FieldChoice.downsample(1 + i / 400.0))))
+            .mapToObj(
+                i -> new BatchItem("item " + i, PromptRequest.of(Discs.around(i % 3)).in(FieldChoice.downsample(1 + i / 400.0))))
             .toList();
     Collected collected = new Collected();
     Batch batch = client.segmentBatch(open(), items, SegmentOptions.defaults(), collected);
@@ -222,7 +223,7 @@ class RealServerTest {
   @Test
   void aDoubledIdIsRefused() {
     Slide slide = open();
-    BatchItem item = new BatchItem("same", Ask.of(Discs.around(0)));
+    BatchItem item = new BatchItem("same", PromptRequest.of(Discs.around(0)));
     assertThrows(
         IllegalArgumentException.class,
         () -> client.segmentBatch(slide, List.of(item, item), SegmentOptions.defaults(), new Collected()));
@@ -242,9 +243,9 @@ class RealServerTest {
   @Test
   void manyCallsAtOnceAreAllAnswered() {
     Slide slide = open();
-    List<CompletableFuture<Answer>> calls =
+    List<CompletableFuture<PromptResult>> calls =
         IntStream.range(0, 30)
-            .mapToObj(i -> client.segment(slide, Ask.of(Discs.around(i % 3)), SegmentOptions.defaults()))
+            .mapToObj(i -> client.segment(slide, PromptRequest.of(Discs.around(i % 3)), SegmentOptions.defaults()))
             .toList();
     Set<String> threads = ConcurrentHashMap.newKeySet();
     calls.forEach(call -> call.thenRun(() -> threads.add(Thread.currentThread().getName())));

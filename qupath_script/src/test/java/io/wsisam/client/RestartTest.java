@@ -7,14 +7,14 @@ import io.wsisam.client.annotations.AnnotationShape;
 import io.wsisam.client.connection.ClientOptions;
 import io.wsisam.client.connection.ClientReason;
 import io.wsisam.client.connection.WsiSamException;
-import io.wsisam.client.segmentation.Answer;
-import io.wsisam.client.segmentation.Ask;
 import io.wsisam.client.segmentation.Batch;
 import io.wsisam.client.segmentation.BatchItem;
 import io.wsisam.client.segmentation.BatchResult;
 import io.wsisam.client.segmentation.Failure;
 import io.wsisam.client.segmentation.Outline;
 import io.wsisam.client.segmentation.PolygonPart;
+import io.wsisam.client.segmentation.PromptRequest;
+import io.wsisam.client.segmentation.PromptResult;
 import io.wsisam.client.segmentation.ProposalFilter;
 import io.wsisam.client.segmentation.SegmentOptions;
 import io.wsisam.client.segmentation.Session;
@@ -65,7 +65,7 @@ class RestartTest {
       for (int i = 0; i < PROMPTS; i++) {
         // Every tenth object gets a second revision at once, which replaces the first.
         String objectId = "object " + (i % 10 == 9 ? i - 1 : i);
-        asked.put(session.prompt(objectId, Ask.of(Discs.around(0, 4 + i % 5))), objectId);
+        asked.put(session.prompt(objectId, PromptRequest.of(Discs.around(0, 4 + i % 5))), objectId);
         if (i == 150 || i == 350) {
           int answered = i == 150 ? 20 : 60;
           assertTrue(Eventually.holds(Duration.ofSeconds(120), () -> recorder.reports.size() >= answered));
@@ -84,7 +84,7 @@ class RestartTest {
       assertTrue(recorder.counts.values().stream().allMatch(count -> count.get() == 1));
       int outlines = 0;
       for (Object report : recorder.reports) {
-        if (report instanceof Answer answer) {
+        if (report instanceof PromptResult answer) {
           outlines++;
           assertEquals(asked.get(answer.revision()), answer.objectId());
         } else {
@@ -113,7 +113,7 @@ class RestartTest {
             SegmentOptions.defaults(),
             new SurveyListener() {
               @Override
-              public void onProposal(Answer answer) {
+              public void onProposal(PromptResult answer) {
                 found.add(Arrays.toString(answer.outline().bounds()));
               }
 
@@ -175,18 +175,18 @@ class RestartTest {
               client.openSlide(Discs.reference(Path.of("/only/here.svs").toUri(), Discs.provider())));
       Recorder recorder = new Recorder();
       Session session = client.interact(pixels, SegmentOptions.defaults(), recorder);
-      session.prompt("disc", Ask.of(Discs.around(1)));
+      session.prompt("disc", PromptRequest.of(Discs.around(1)));
       Outline before = recorder.answer().outline();
       Collected collected = new Collected();
       List<BatchItem> items =
           IntStream.range(0, 200)
-              .mapToObj(i -> new BatchItem("item " + i, Ask.of(Discs.around(0, 4 + i % 5))))
+              .mapToObj(i -> new BatchItem("item " + i, PromptRequest.of(Discs.around(0, 4 + i % 5))))
               .toList();
       Batch batch = client.segmentBatch(file, items, SegmentOptions.defaults(), collected);
       assertTrue(Eventually.holds(Duration.ofSeconds(120), () -> batch.done() > 5));
       server.kill();
-      var single = client.segment(file, Ask.of(Discs.around(2)), SegmentOptions.defaults());
-      session.prompt("disc", Ask.of(Discs.around(1).withPoint(600, 250, true)));
+      var single = client.segment(file, PromptRequest.of(Discs.around(2)), SegmentOptions.defaults());
+      session.prompt("disc", PromptRequest.of(Discs.around(1).withPoint(600, 250, true)));
       server.restart();
       assertTrue(Discs.agreement(WsiSamClient.await(single).outline(), 2) > 0.85);
       assertEquals(new BatchResult(200, 0, false), WsiSamClient.await(batch.result()));
@@ -197,7 +197,7 @@ class RestartTest {
       assertTrue(Discs.agreement(after, 1) > 0.85);
       server.stop();
       assertTrue(Eventually.holds(Duration.ofSeconds(30), () -> session.state() != SessionState.READY));
-      session.prompt("late", Ask.of(Discs.around(0)));
+      session.prompt("late", PromptRequest.of(Discs.around(0)));
       client.close();
       assertEquals(ClientReason.CLIENT_CLOSED, recorder.failure().error().reason());
       assertTrue(client.awaitClosed(Duration.ofSeconds(10)));

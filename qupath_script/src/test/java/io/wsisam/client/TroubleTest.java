@@ -12,12 +12,12 @@ import io.grpc.stub.StreamObserver;
 import io.wsisam.client.connection.ClientOptions;
 import io.wsisam.client.connection.ClientReason;
 import io.wsisam.client.connection.WsiSamException;
-import io.wsisam.client.segmentation.Ask;
 import io.wsisam.client.segmentation.Batch;
 import io.wsisam.client.segmentation.BatchItem;
 import io.wsisam.client.segmentation.BatchResult;
 import io.wsisam.client.segmentation.Failure;
 import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.PromptRequest;
 import io.wsisam.client.segmentation.SegmentOptions;
 import io.wsisam.client.segmentation.Session;
 import io.wsisam.client.segmentation.SessionState;
@@ -98,7 +98,7 @@ class TroubleTest {
     Recorder recorder = new Recorder();
     try (WsiSamClient client = WsiSamClient.connect(impatient(freePort()))) {
       Session session = client.interact(imagined(), SegmentOptions.defaults(), recorder);
-      int revision = session.prompt("disc", Ask.of(Prompt.click(1, 1)));
+      int revision = session.prompt("disc", PromptRequest.of(Prompt.click(1, 1)));
       Failure failure = recorder.failure();
       assertEquals(revision, failure.revision());
       assertEquals(ClientReason.UNREACHABLE, failure.error().reason());
@@ -118,13 +118,13 @@ class TroubleTest {
       }
       Recorder recorder = new Recorder();
       Session session = client.interact(imagined(), SegmentOptions.defaults(), recorder);
-      session.prompt("disc", Ask.of(Prompt.click(1, 1)));
+      session.prompt("disc", PromptRequest.of(Prompt.click(1, 1)));
       assertTrue(recorder.failure().error().isConnection());
       Collected collected = new Collected();
       Batch batch =
           client.segmentBatch(
               imagined(),
-              List.of(new BatchItem("one", Ask.of(Prompt.click(1, 1)))),
+              List.of(new BatchItem("one", PromptRequest.of(Prompt.click(1, 1)))),
               SegmentOptions.defaults(),
               collected);
       assertEquals(new BatchResult(0, 1, false), WsiSamClient.await(batch.result()));
@@ -141,7 +141,7 @@ class TroubleTest {
       assertEquals(ClientReason.NO_ANSWER_IN_TIME, slow.reason());
       Recorder recorder = new Recorder();
       Session session = client.interact(imagined(), SegmentOptions.defaults(), recorder);
-      session.prompt("disc", Ask.of(Prompt.click(1, 1)));
+      session.prompt("disc", PromptRequest.of(Prompt.click(1, 1)));
       assertEquals(ClientReason.NO_ANSWER_IN_TIME, recorder.failure().error().reason());
       assertEquals(0, session.unanswered());
     }
@@ -157,7 +157,7 @@ class TroubleTest {
       assertEquals(ClientReason.SERVER_TOO_OLD, error.reason());
       Recorder recorder = new Recorder();
       Session session = client.interact(imagined(), SegmentOptions.defaults(), recorder);
-      session.prompt("disc", Ask.of(Prompt.click(1, 1)));
+      session.prompt("disc", PromptRequest.of(Prompt.click(1, 1)));
       assertEquals(ClientReason.SERVER_TOO_OLD, recorder.failure().error().reason());
       assertEquals(SessionState.FAILED, session.state());
     }
@@ -183,7 +183,7 @@ class TroubleTest {
       Recorder recorder = new Recorder();
       Session session = client.interact(imagined(), SegmentOptions.defaults(), recorder);
       assertTrue(Eventually.holds(Duration.ofSeconds(10), () -> recorder.causes.size() > 2));
-      session.prompt("disc", Ask.of(Prompt.click(1, 1)));
+      session.prompt("disc", PromptRequest.of(Prompt.click(1, 1)));
       try (Old server = new Old(new Sleeping(), port)) {
         assertEquals(port, server.port());
         assertTrue(Eventually.holds(Duration.ofSeconds(20), () -> session.state() == SessionState.READY));
@@ -233,7 +233,7 @@ class TroubleTest {
       CompletableFuture<?> call = client.openSlide(somewhere());
       Recorder recorder = new Recorder();
       Session session = client.interact(imagined(), SegmentOptions.defaults(), recorder);
-      session.prompt("disc", Ask.of(Prompt.click(1, 1)));
+      session.prompt("disc", PromptRequest.of(Prompt.click(1, 1)));
       client.close();
       assertTrue(client.awaitClosed(Duration.ofSeconds(10)));
       assertEquals(ClientReason.CLIENT_CLOSED, failure(call).reason());

@@ -38,15 +38,15 @@ class BesideQuPathIT {
         def open = WsiSamClient.await(client.openSlide(reference))
         def heard = new LinkedBlockingQueue()
         def listener = new SessionListener() {
-          void onOutline(Answer answer) { heard << answer }
+          void onOutline(PromptResult result) { heard << result }
           void onFailed(Failure failure) { heard << failure }
         }
         def session = client.interact(open, SegmentOptions.defaults(), listener)
-        session.prompt("disc", Ask.of(Prompt.box(134, 134, 266, 266)))
+        session.prompt("disc", PromptRequest.of(Prompt.box(134, 134, 266, 266)))
         def outline = heard.take().outline()
         def error = null
         try {
-          WsiSamClient.await(client.segment(open, Ask.of(Prompt.click(-1, -1)), SegmentOptions.defaults()))
+          WsiSamClient.await(client.segment(open, PromptRequest.of(Prompt.click(-1, -1)), SegmentOptions.defaults()))
         } catch (WsiSamException expected) {
           error = expected.reason()
         }

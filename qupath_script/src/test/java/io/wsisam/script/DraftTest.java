@@ -8,8 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.wsisam.client.WsiSamClient;
 import io.wsisam.client.connection.WsiSamException;
-import io.wsisam.client.segmentation.Answer;
-import io.wsisam.client.segmentation.Ask;
 import io.wsisam.client.segmentation.BoxPrompt;
 import io.wsisam.client.segmentation.Failure;
 import io.wsisam.client.segmentation.FieldWindow;
@@ -17,6 +15,8 @@ import io.wsisam.client.segmentation.Level;
 import io.wsisam.client.segmentation.Outline;
 import io.wsisam.client.segmentation.PolygonPart;
 import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.PromptRequest;
+import io.wsisam.client.segmentation.PromptResult;
 import io.wsisam.client.segmentation.Refinement;
 import io.wsisam.client.segmentation.Timings;
 import io.wsisam.client.segmentation.Viewport;
@@ -33,100 +33,101 @@ class DraftTest {
   private static final BoxPrompt BOX = new BoxPrompt(10, 20, 30, 40);
 
   private final Draft draft = Draft.start();
-  private final Line line = new Line();
+  private final FakeSender sender = new FakeSender();
 
   @Test
   void aStepIsAskedWhenTheOneBeforeIsAnswered() {
-    draft.askOn(line);
+    draft.sendTo(sender);
     draft.box(BOX, SCREEN);
     draft.click(15, 25, true, SCREEN);
     draft.click(28, 38, false, SCREEN);
-    assertEquals(List.of(new Prompt(List.of(), BOX)), line.asked());
+    assertEquals(List.of(new Prompt(List.of(), BOX)), sender.asked());
     assertFalse(draft.isSettled());
-    line.answer(0.5);
-    line.answer(0.6);
+    sender.answer(0.5);
+    sender.answer(0.6);
     assertEquals(0.6, draft.shown().orElseThrow().outline().score());
     assertFalse(draft.isSettled());
-    line.answer(0.7);
+    sender.answer(0.7);
     assertTrue(draft.isSettled());
-    assertEquals(line.asks, draft.asks());
-    assertEquals(3, line.asks.size());
-    assertEquals(SCREEN, line.asks.get(2).viewport());
-    assertEquals(1, line.names().size());
+    assertEquals(sender.requests, draft.requests());
+    assertEquals(3, sender.requests.size());
+    assertEquals(SCREEN, sender.requests.get(2).viewport());
+    assertEquals(1, sender.names().size());
   }
 
   @Test
   void aNegativeClickWaitsForSomethingToTakeAwayFrom() {
-    draft.askOn(line);
+    draft.sendTo(sender);
     draft.click(15, 25, false, SCREEN);
-    assertTrue(line.asks.isEmpty());
+    assertTrue(sender.requests.isEmpty());
     assertFalse(draft.isSendable());
     draft.click(20, 30, true, SCREEN);
-    assertEquals(List.of(draft.prompt()), line.asked());
+    assertEquals(List.of(draft.prompt()), sender.asked());
   }
 
   @Test
   void undoShowsTheAnswerBeforeWithoutAsking() {
-    draft.askOn(line);
+    draft.sendTo(sender);
     draft.box(BOX, SCREEN);
-    line.answer(0.5);
+    sender.answer(0.5);
     draft.click(15, 25, true, SCREEN);
-    line.answer(0.6);
+    sender.answer(0.6);
     assertTrue(draft.undo());
     assertTrue(draft.isSettled());
     assertEquals(0.5, draft.shown().orElseThrow().outline().score());
     assertTrue(draft.redo());
     assertEquals(0.6, draft.shown().orElseThrow().outline().score());
-    assertEquals(2, line.asks.size());
+    assertEquals(2, sender.requests.size());
   }
 
   @Test
   void aClickAfterUndoIsBuiltOnWhatIsLeft() {
-    draft.askOn(line);
+    draft.sendTo(sender);
     draft.box(BOX, SCREEN);
-    line.answer(0.5);
+    sender.answer(0.5);
     draft.click(15, 25, true, SCREEN);
-    line.answer(0.6);
+    sender.answer(0.6);
     draft.undo();
     draft.click(20, 30, true, SCREEN);
-    assertEquals(new Prompt(List.of(), BOX), line.lastPrompt(), "the server forgets a point only with the object");
-    assertNotEquals(line.names.get(0), line.names.get(2));
-    assertEquals(List.of(line.names.get(0)), line.forgotten);
-    line.answer(0.5);
-    assertEquals(new Prompt(List.of(), BOX).withPoint(20, 30, true), line.lastPrompt());
-    line.answer(0.8);
+    assertEquals(new Prompt(List.of(), BOX), sender.lastPrompt(), "the server forgets a point only with the object");
+    assertNotEquals(sender.names.get(0), sender.names.get(2));
+    assertEquals(List.of(sender.names.get(0)), sender.forgotten);
+    sender.answer(0.5);
+    assertEquals(new Prompt(List.of(), BOX).withPoint(20, 30, true), sender.lastPrompt());
+    sender.answer(0.8);
     assertEquals(0.8, draft.shown().orElseThrow().outline().score());
-    assertEquals(List.of(new Prompt(List.of(), BOX), draft.prompt()), draft.asks().stream().map(Ask::prompt).toList());
+    assertEquals(
+        List.of(new Prompt(List.of(), BOX), draft.prompt()), draft.requests().stream().map(PromptRequest::prompt).toList());
   }
 
   @Test
   void anotherLineIsToldAllStepsAndTheOldOutlineStaysUntilThen() {
-    draft.askOn(line);
+    draft.sendTo(sender);
     draft.box(BOX, SCREEN);
-    line.answer(0.5);
+    sender.answer(0.5);
     draft.click(15, 25, true, SCREEN);
-    line.answer(0.6);
-    Line other = new Line();
-    draft.askOn(other);
+    sender.answer(0.6);
+    FakeSender other = new FakeSender();
+    draft.sendTo(other);
     assertEquals(0.6, draft.shown().orElseThrow().outline().score());
     assertFalse(draft.isSettled());
     other.answer(0.3);
     other.answer(0.4);
     assertTrue(draft.isSettled());
     assertEquals(0.4, draft.shown().orElseThrow().outline().score());
-    assertFalse(draft.answered(line.late()), "an answer of the line before");
+    assertFalse(draft.answered(sender.late()), "an answer of the sender before");
   }
 
   @Test
   void aRefusedStepIsTakenBack() {
-    draft.askOn(line);
+    draft.sendTo(sender);
     draft.box(BOX, SCREEN);
-    line.answer(0.5);
+    sender.answer(0.5);
     draft.click(-15, 25, true, SCREEN);
-    assertTrue(line.fail(WsiSamException.of(new IllegalStateException("refused"))));
+    assertTrue(sender.fail(WsiSamException.of(new IllegalStateException("refused"))));
     assertEquals(new Prompt(List.of(), BOX), draft.prompt());
     assertTrue(draft.isSettled());
-    assertFalse(line.fail(WsiSamException.of(new IllegalStateException("again"))), "reported once");
+    assertFalse(sender.fail(WsiSamException.of(new IllegalStateException("again"))), "reported once");
   }
 
   @Test
@@ -135,13 +136,13 @@ class DraftTest {
     try (WsiSamClient client = WsiSamClient.connect("127.0.0.1:1")) {
       away = assertThrows(WsiSamException.class, () -> WsiSamClient.await(client.info()));
     }
-    draft.askOn(line);
+    draft.sendTo(sender);
     draft.box(BOX, SCREEN);
-    assertFalse(line.fail(away));
-    assertEquals(1, line.asks.size());
+    assertFalse(sender.fail(away));
+    assertEquals(1, sender.requests.size());
     draft.resume();
-    assertEquals(2, line.asks.size());
-    line.answer(0.5);
+    assertEquals(2, sender.requests.size());
+    sender.answer(0.5);
     assertTrue(draft.isSettled());
   }
 
@@ -150,10 +151,10 @@ class DraftTest {
     WsiSamClient client = WsiSamClient.connect("127.0.0.1:1");
     client.close();
     WsiSamException closed = assertThrows(WsiSamException.class, () -> WsiSamClient.await(client.info()));
-    draft.askOn(
-        new Draft.Line() {
+    draft.sendTo(
+        new Draft.PromptSender() {
           @Override
-          public int prompt(String objectId, Ask ask) {
+          public int prompt(String objectId, PromptRequest request) {
             throw closed;
           }
 
@@ -163,31 +164,31 @@ class DraftTest {
           }
         });
     draft.box(BOX, SCREEN);
-    draft.askOn(line);
-    line.answer(0.5);
+    draft.sendTo(sender);
+    sender.answer(0.5);
     assertTrue(draft.isSettled());
     draft.end();
-    assertEquals(List.of(line.names.get(0)), line.forgotten);
+    assertEquals(List.of(sender.names.get(0)), sender.forgotten);
   }
 
   @Test
   void aFinerBorderIsOneMoreStepAndUndoTakesItBack() {
-    draft.askOn(line);
+    draft.sendTo(sender);
     draft.box(BOX, SCREEN);
     assertFalse(draft.refine(4), "there is nothing to refine yet");
-    line.answer(0.5, 16);
+    sender.answer(0.5, 16);
     assertFalse(draft.refine(16), "it is as fine already");
     assertTrue(draft.refine(4));
     assertTrue(draft.isRefining());
-    assertEquals(Refinement.to(4), line.asks.get(1).refinement());
-    assertEquals(SCREEN, line.asks.get(1).viewport());
+    assertEquals(Refinement.to(4), sender.requests.get(1).refinement());
+    assertEquals(SCREEN, sender.requests.get(1).viewport());
     assertEquals(0.5, draft.shown().orElseThrow().outline().score());
-    line.answer(0.6, 16, 4);
+    sender.answer(0.6, 16, 4);
     assertTrue(draft.isSettled() && !draft.isRefining());
     assertEquals(0.6, draft.shown().orElseThrow().outline().score());
-    assertEquals(line.asks, draft.asks());
+    assertEquals(sender.requests, draft.requests());
     assertTrue(draft.refine(1), "zoomed in further");
-    line.answer(0.7, 16, 1);
+    sender.answer(0.7, 16, 1);
     assertTrue(draft.undo());
     assertEquals(0.6, draft.shown().orElseThrow().outline().score());
     assertTrue(draft.undo());
@@ -195,57 +196,59 @@ class DraftTest {
     assertTrue(draft.isSettled());
     assertTrue(draft.refine(4));
     assertEquals(0.6, draft.shown().orElseThrow().outline().score(), "it was answered before");
-    assertEquals(3, line.asks.size());
+    assertEquals(3, sender.requests.size());
   }
 
   @Test
   void aClickDoesNotWaitForAFinerBorderNorBuildOnIt() {
-    draft.askOn(line);
+    draft.sendTo(sender);
     draft.box(BOX, SCREEN);
-    line.answer(0.5, 16);
+    sender.answer(0.5, 16);
     draft.refine(4);
     draft.click(15, 25, true, SCREEN);
-    assertEquals(List.of(line.names.get(1)), line.forgotten);
-    assertEquals(Ask.of(new Prompt(List.of(), BOX)).from(SCREEN), line.asks.get(2));
+    assertEquals(List.of(sender.names.get(1)), sender.forgotten);
+    assertEquals(PromptRequest.of(new Prompt(List.of(), BOX)).from(SCREEN), sender.requests.get(2));
     assertFalse(draft.isRefining());
-    line.answer(0.5, 16);
-    line.answer(0.7, 16);
+    sender.answer(0.5, 16);
+    sender.answer(0.7, 16);
     assertEquals(0.7, draft.shown().orElseThrow().outline().score());
-    assertEquals(line.asks.subList(2, 4), draft.asks());
+    assertEquals(sender.requests.subList(2, 4), draft.requests());
     draft.undo();
     assertTrue(draft.isSettled(), "what was called off is not asked for again");
   }
 
   @Test
   void aFinerBorderThatIsCalledOffOrFailsLeavesTheOutline() {
-    draft.askOn(line);
+    draft.sendTo(sender);
     draft.box(BOX, SCREEN);
-    line.answer(0.5, 16);
+    sender.answer(0.5, 16);
     assertFalse(draft.stopRefining());
     draft.refine(4);
     assertTrue(draft.stopRefining());
-    assertEquals(List.of(line.names.get(1)), line.forgotten);
-    assertFalse(draft.failed(new Failure(line.names.get(1), 2, line.asks.get(1), WsiSamException.of(new IllegalStateException()))));
+    assertEquals(List.of(sender.names.get(1)), sender.forgotten);
+    assertFalse(
+        draft.failed(
+            new Failure(sender.names.get(1), 2, sender.requests.get(1), WsiSamException.of(new IllegalStateException()))));
     assertTrue(draft.isSettled());
     draft.refine(4);
-    line.answer(0.5, 16);
-    assertTrue(line.fail(WsiSamException.of(new IllegalStateException("refused"))));
+    sender.answer(0.5, 16);
+    assertTrue(sender.fail(WsiSamException.of(new IllegalStateException("refused"))));
     assertTrue(draft.isSettled());
     assertEquals(0.5, draft.shown().orElseThrow().outline().score());
     assertEquals(new Prompt(List.of(), BOX), draft.prompt());
   }
 
   /** Answers when it is told to. */
-  private final class Line implements Draft.Line {
-    final List<Ask> asks = new ArrayList<>();
+  private final class FakeSender implements Draft.PromptSender {
+    final List<PromptRequest> requests = new ArrayList<>();
     final List<String> names = new ArrayList<>();
     final List<String> forgotten = new ArrayList<>();
 
     @Override
-    public int prompt(String objectId, Ask ask) {
+    public int prompt(String objectId, PromptRequest request) {
       names.add(objectId);
-      asks.add(ask);
-      return asks.size();
+      requests.add(request);
+      return requests.size();
     }
 
     @Override
@@ -254,11 +257,11 @@ class DraftTest {
     }
 
     List<Prompt> asked() {
-      return asks.stream().map(Ask::prompt).toList();
+      return requests.stream().map(PromptRequest::prompt).toList();
     }
 
     Prompt lastPrompt() {
-      return asked().get(asks.size() - 1);
+      return asked().get(requests.size() - 1);
     }
 
     List<String> names() {
@@ -266,25 +269,24 @@ class DraftTest {
     }
 
     void answer(double score, double... levels) {
-      assertTrue(draft.answered(answerOf(asks.size(), score, levels)));
+      assertTrue(draft.answered(answerOf(requests.size(), score, levels)));
     }
 
-    Answer late() {
-      return answerOf(asks.size(), 0);
+    PromptResult late() {
+      return answerOf(requests.size(), 0);
     }
 
     boolean fail(WsiSamException error) {
-      int last = asks.size() - 1;
-      return draft.failed(new Failure(names.get(last), asks.size(), asks.get(last), error));
+      int last = requests.size() - 1;
+      return draft.failed(new Failure(names.get(last), requests.size(), requests.get(last), error));
     }
 
-    private Answer answerOf(int revision, double score, double... levels) {
+    private PromptResult answerOf(int revision, double score, double... levels) {
       Outline outline =
           new Outline(
               List.of(PART), score, new FieldWindow(0, 0, 1, 256), false, 1, true, 0, 0, "m", "h", new Timings(0, 0, 0, 0, 0, 0),
-              Arrays.stream(levels).mapToObj(downsample -> new Level(downsample, 1)).toList(), false,
-              List.of());
-      return new Answer(names.get(revision - 1), revision, asks.get(revision - 1), outline, Duration.ZERO);
+              Arrays.stream(levels).mapToObj(downsample -> new Level(downsample, 1)).toList(), false, List.of());
+      return new PromptResult(names.get(revision - 1), revision, requests.get(revision - 1), outline, Duration.ZERO);
     }
   }
 }

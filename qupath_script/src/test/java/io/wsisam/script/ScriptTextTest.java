@@ -9,13 +9,13 @@ import groovy.lang.GroovyShell;
 import io.wsisam.client.WsiSamClient;
 import io.wsisam.client.connection.ClientReason;
 import io.wsisam.client.connection.WsiSamException;
-import io.wsisam.client.segmentation.Answer;
-import io.wsisam.client.segmentation.Ask;
 import io.wsisam.client.segmentation.FieldChoice;
 import io.wsisam.client.segmentation.FieldWindow;
 import io.wsisam.client.segmentation.Level;
 import io.wsisam.client.segmentation.Outline;
 import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.PromptRequest;
+import io.wsisam.client.segmentation.PromptResult;
 import io.wsisam.client.segmentation.Refinement;
 import io.wsisam.client.segmentation.Timings;
 import io.wsisam.client.segmentation.Viewport;
@@ -118,14 +118,14 @@ class ScriptTextTest {
 
   @Test
   void revisionsKeepViewportsAndFieldsExactly() {
-    List<Ask> asks =
+    List<PromptRequest> requests =
         List.of(
-            Ask.of(Prompt.click(1, 2)).from(new Viewport(-5.123456789, 0, 100, 50, 0.7071067811865476)),
-            Ask.of(Prompt.box(0, 0, 9, 9)).in(FieldChoice.window(new FieldWindow(-12.0625, 3, 1.4142135623730951, 256))),
-            Ask.of(Prompt.click(3, 4)).in(FieldChoice.downsample(2.8284271247461903)),
-            Ask.of(Prompt.click(3, 4)).refined(Refinement.to(0.7071067811865476)),
-            Ask.of(Prompt.click(3, 4)).refined(new Refinement(null, 9)));
-    assertEquals(asks, PromptText.readAsks(PromptText.writeAsks(asks)));
+            PromptRequest.of(Prompt.click(1, 2)).from(new Viewport(-5.123456789, 0, 100, 50, 0.7071067811865476)),
+            PromptRequest.of(Prompt.box(0, 0, 9, 9)).in(FieldChoice.window(new FieldWindow(-12.0625, 3, 1.4142135623730951, 256))),
+            PromptRequest.of(Prompt.click(3, 4)).in(FieldChoice.downsample(2.8284271247461903)),
+            PromptRequest.of(Prompt.click(3, 4)).refined(Refinement.to(0.7071067811865476)),
+            PromptRequest.of(Prompt.click(3, 4)).refined(new Refinement(null, 9)));
+    assertEquals(requests, PromptText.readRequests(PromptText.writeRequests(requests)));
   }
 
   @ParameterizedTest
@@ -137,9 +137,9 @@ class ScriptTextTest {
 
   @Test
   void metadataSayWhereAnOutlineComesFrom() {
-    Answer answer = answer(true);
-    List<Ask> revisions = List.of(Ask.of(Prompt.box(0, 0, 9, 9)), answer.ask());
-    Map<String, String> metadata = AnnotationMetadata.of(answer, revisions, "server-7");
+    PromptResult result = answer(true);
+    List<PromptRequest> revisions = List.of(PromptRequest.of(Prompt.box(0, 0, 9, 9)), result.request());
+    Map<String, String> metadata = AnnotationMetadata.of(result, revisions, "server-7");
     assertEquals("wsisam-lite", metadata.get("wsisam.model"));
     assertEquals("abc", metadata.get("wsisam.weights"));
     assertEquals("0.970", metadata.get("wsisam.score"));
@@ -154,12 +154,12 @@ class ScriptTextTest {
     assertTrue(!plain.containsKey("wsisam.id") && !plain.containsKey("wsisam.levels") && !plain.containsKey("wsisam.cut_by_field"));
   }
 
-  private static Answer answer(boolean cut) {
+  private static PromptResult answer(boolean cut) {
     Outline outline =
         new Outline(
             List.of(), 0.97, new FieldWindow(8, 16.5, 2, 256), cut, 0.5, true, 0, 0, "wsisam-lite", "abc",
             new Timings(0, 0, 0, 0, 0, 0), cut ? List.of(new Level(2, 1), new Level(0.5, 7)) : List.of(new Level(2, 1)), false,
-              List.of());
-    return new Answer("id", 2, Ask.of(Prompt.box(0, 0, 9, 9).withPoint(4, 4, true)), outline, Duration.ZERO);
+            List.of());
+    return new PromptResult("id", 2, PromptRequest.of(Prompt.box(0, 0, 9, 9).withPoint(4, 4, true)), outline, Duration.ZERO);
   }
 }

@@ -1,8 +1,8 @@
 package io.wsisam.support;
 
 import io.wsisam.client.connection.WsiSamException;
-import io.wsisam.client.segmentation.Answer;
 import io.wsisam.client.segmentation.Failure;
+import io.wsisam.client.segmentation.PromptResult;
 import io.wsisam.client.segmentation.SessionInfo;
 import io.wsisam.client.segmentation.SessionListener;
 import io.wsisam.client.segmentation.SessionState;
@@ -30,10 +30,10 @@ public final class Recorder implements SessionListener {
   public final Map<String, Integer> threads = new ConcurrentHashMap<>();
 
   @Override
-  public void onOutline(Answer answer) {
-    counts.computeIfAbsent(answer.revision(), key -> new AtomicInteger()).incrementAndGet();
+  public void onOutline(PromptResult result) {
+    counts.computeIfAbsent(result.revision(), key -> new AtomicInteger()).incrementAndGet();
     threads.merge(Thread.currentThread().getName(), 1, Integer::sum);
-    reports.add(answer);
+    reports.add(result);
   }
 
   @Override
@@ -71,7 +71,7 @@ public final class Recorder implements SessionListener {
     warnings.add(error);
   }
 
-  /** The next report, an Answer or a Failure. */
+  /** The next report, a PromptResult or a Failure. */
   public Object next() throws InterruptedException {
     Object report = reports.poll(120, TimeUnit.SECONDS);
     if (report == null) {
@@ -80,10 +80,10 @@ public final class Recorder implements SessionListener {
     return report;
   }
 
-  public Answer answer() throws InterruptedException {
+  public PromptResult answer() throws InterruptedException {
     Object report = next();
-    if (report instanceof Answer answer) {
-      return answer;
+    if (report instanceof PromptResult result) {
+      return result;
     }
     throw new AssertionError("not an answer: " + report);
   }

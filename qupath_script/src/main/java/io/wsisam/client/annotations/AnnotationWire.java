@@ -67,7 +67,7 @@ final class AnnotationWire {
     return SaveItem.newBuilder().setAnnotation(annotation(stored)).build();
   }
 
-  /** What is left out is not looked at: it stays as it is in the store. */
+  /** What is left out is ignored: it stays as it is in the store. */
   static SaveItem item(StoredAnnotation stored, Set<AnnotationField> fields) {
     Annotation.Builder message = annotation(stored).toBuilder().clearSlideId();
     FieldMask.Builder mask = FieldMask.newBuilder();

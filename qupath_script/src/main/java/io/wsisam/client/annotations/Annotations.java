@@ -174,7 +174,7 @@ public final class Annotations {
             });
   }
 
-  /** The slides that hold annotations which the caller may see, in the order in which the store first heard of them. */
+  /** The slides that hold annotations which the caller may see, in the order of their first annotations. */
   public CompletableFuture<List<StoredSlide>> slides() {
     AnnotationsListSlidesRequest request = AnnotationsListSlidesRequest.newBuilder().setPageSize(PAGE).build();
     return connection.publish(() -> slides(request, new ArrayList<>()));

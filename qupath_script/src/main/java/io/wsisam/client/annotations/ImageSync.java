@@ -33,12 +33,12 @@ public final class ImageSync {
    * Syncs one image. The store's part is done when the future completes.
    *
    * @param slide which the image shows
-   * @param annotations all that the image holds now; revisions and what only the server sets are not looked at
+   * @param annotations all that the image holds now; revisions and what only the server sets are ignored
    * @param excludedIds ids of annotations that it holds and that cannot be sent; nothing is done about them
    * @param state what was kept of the image's last sync
    * @param options how it is to be synced
    */
-  public CompletableFuture<SyncAnswer> sync(
+  public CompletableFuture<SyncResult> sync(
       Slide slide,
       Collection<StoredAnnotation> annotations,
       Collection<String> excludedIds,
@@ -64,21 +64,21 @@ public final class ImageSync {
     return connection.publish(() -> connection.withRetries(left -> once(built, left)));
   }
 
-  private CompletableFuture<SyncAnswer> once(AnnotationsSyncRequest request, Duration timeout) {
+  private CompletableFuture<SyncResult> once(AnnotationsSyncRequest request, Duration timeout) {
     if (connection.ended() != null) {
       return CompletableFuture.failedFuture(connection.ended());
     }
     String requestId = Connection.newRequestId();
-    CompletableFuture<SyncAnswer> answer = new CompletableFuture<>();
+    CompletableFuture<SyncResult> result = new CompletableFuture<>();
     ClientCall<AnnotationsSyncRequest, AnnotationsSyncResponse> call =
         connection.stream(AnnotationsGrpc.getSyncMethod(), requestId, timeout);
-    ClientCalls.asyncServerStreamingCall(call, request, new Parts(answer, requestId));
-    return answer;
+    ClientCalls.asyncServerStreamingCall(call, request, new Parts(result, requestId));
+    return result;
   }
 
   /** Puts the messages of one answer together. */
   private final class Parts implements StreamObserver<AnnotationsSyncResponse> {
-    private final CompletableFuture<SyncAnswer> answer;
+    private final CompletableFuture<SyncResult> result;
     private final String requestId;
     private final List<StoredAnnotation> put = new ArrayList<>();
     private final List<String> remove = new ArrayList<>();
@@ -87,8 +87,8 @@ public final class ImageSync {
     private String storeId = "";
     private int unchanged;
 
-    Parts(CompletableFuture<SyncAnswer> answer, String requestId) {
-      this.answer = answer;
+    Parts(CompletableFuture<SyncResult> result, String requestId) {
+      this.result = result;
       this.requestId = requestId;
     }
 
@@ -104,14 +104,14 @@ public final class ImageSync {
 
     @Override
     public void onError(Throwable failure) {
-      answer.completeExceptionally(
+      result.completeExceptionally(
           connection.ended() != null ? connection.ended() : connection.errors().of(failure, requestId));
     }
 
     @Override
     public void onCompleted() {
       connection.answered();
-      answer.complete(new SyncAnswer(put, remove, new SyncState(storeId, revisions), actions, unchanged));
+      result.complete(new SyncResult(put, remove, new SyncState(storeId, revisions), actions, unchanged));
     }
   }
 }

@@ -1,6 +1,6 @@
 package io.wsisam.client.annotations;
 
-import io.wsisam.client.segmentation.Answer;
+import io.wsisam.client.segmentation.PromptResult;
 import io.wsisam.client.slides.Slide;
 import java.time.Instant;
 import java.util.Map;
@@ -61,9 +61,9 @@ public record StoredAnnotation(
   }
 
   /** A new one that a model made. */
-  public static StoredAnnotation of(String id, Slide slide, Answer answer) {
-    return drawn(id, slide.annotationKey(), AnnotationShape.areas(answer.outline().parts()))
-        .withProvenance(Provenance.of(answer));
+  public static StoredAnnotation of(String id, Slide slide, PromptResult result) {
+    return drawn(id, slide.annotationKey(), AnnotationShape.areas(result.outline().parts()))
+        .withProvenance(Provenance.of(result));
   }
 
   /** Made to this revision. */
@@ -80,7 +80,7 @@ public record StoredAnnotation(
         provenance, author, createTime, updateTime, deleted);
   }
 
-  /** Of another class; colour null where nobody said. */
+  /** Of another class; colour null where it is unknown. */
   public StoredAnnotation withClass(String newName, Integer newRgb) {
     return new StoredAnnotation(
         id, revision, slideId, shape, newName, newRgb, rgb, name, project, locked, measurements, metadata,

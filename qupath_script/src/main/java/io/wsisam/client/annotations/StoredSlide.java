@@ -7,8 +7,8 @@ import java.util.List;
  *
  * @param slideId as in {@link StoredAnnotation#slideId}
  * @param uris where it was seen: first where it was seen first, then the newest
- * @param width of level 0, in pixels; 0 when nobody said
- * @param height of level 0, in pixels; 0 when nobody said
+ * @param width of level 0, in pixels; 0 when unknown
+ * @param height of level 0, in pixels; 0 when unknown
  * @param annotations how many there are; deleted ones do not count
  * @param revision the newest revision that any of them has; a deletion counts
  */

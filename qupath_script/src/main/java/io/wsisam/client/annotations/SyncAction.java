@@ -21,7 +21,7 @@ import java.util.stream.Collectors;
  * @param refusalReason the stable reason of what was refused; "" for the others
  * @param refusalText why it was refused, for people; "" for the others
  * @param label what people call it; "" where neither side knows it any more
- * @param storeAuthor who made the store's latest revision; "" where nobody is known
+ * @param storeAuthor who made the store's latest revision; "" where it is unknown
  * @param storeUpdateTime when; null where the store does not know it
  */
 public record SyncAction(

@@ -15,7 +15,7 @@ import java.util.function.Consumer;
 
 /**
  * Changes to annotations as they are made. A lost connection and a restarted server are waited for; it then goes on after
- * the last change that was told, so that none is missed and none comes twice.
+ * the last change that was delivered, so that none is missed and none comes twice.
  */
 public final class Watch implements AutoCloseable {
   private final Connection connection;
@@ -51,7 +51,7 @@ public final class Watch implements AutoCloseable {
     return this;
   }
 
-  /** Ends it; the listener hears nothing more. Returns at once. */
+  /** Ends it; the listener is not called any more. Returns at once. */
   @Override
   public void close() {
     closed = true;

@@ -30,7 +30,7 @@ import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
-/** The channel to one server, and calls with one answer on it. Used from the work thread, except where said. */
+/** The channel to one server, and calls with one answer on it. Used from the work thread, unless stated. */
 public final class Connection {
   private static final int LARGEST_MESSAGE = 64 * 1024 * 1024;
 
@@ -123,7 +123,7 @@ public final class Connection {
 
   /**
    * Repeats what fails for a reason that may pass, until it has taken {@code callTimeout}. A server that was never
-   * reached is not waited for: then the address is wrong, or nobody started it.
+   * reached is not waited for: then the address is wrong, or it was not started.
    */
   public <A> CompletableFuture<A> withRetries(Function<Duration, CompletableFuture<A>> attempt) {
     CompletableFuture<A> answer = new CompletableFuture<>();

@@ -15,7 +15,7 @@ import java.util.Map;
  * @param tls whether the connection is encrypted
  */
 public record ServerAddress(String host, int port, boolean tls) {
-  /** The port of {@code wsisam serve} unless it was told another. */
+  /** The port of {@code wsisam serve} unless another is configured. */
   public static final int DEFAULT_PORT = 8765;
 
   private static final int LAST_PORT = 65535;
@@ -44,7 +44,7 @@ public record ServerAddress(String host, int port, boolean tls) {
         return new ServerAddress(bare, port, withScheme.toLowerCase(Locale.ROOT).startsWith("https:"));
       }
     } catch (URISyntaxException malformed) {
-      // Told below, in words that fit what the user typed.
+      // Reported below, in words that fit what the user typed.
     }
     throw new WsiSamException(
         "INVALID_ARGUMENT",

@@ -122,7 +122,7 @@ public final class WsiSamException extends RuntimeException {
     return pixelsNeeded;
   }
 
-  /** Whether the prompt was replaced or called off: nothing that a user must be told. */
+  /** Whether the prompt was replaced or called off: not a trouble of the user's. */
   public boolean isSuperseded() {
     return REPLACED.contains(reason);
   }

@@ -150,7 +150,7 @@ public final class Batch {
       while (part.size() < PART && !waiting.isEmpty()) {
         part.add(waiting.poll());
       }
-      ask(part, List.of());
+      send(part, List.of());
     } else {
       finish(Errors.unexpected("a batch without items"));
     }
@@ -178,7 +178,7 @@ public final class Batch {
                 return;
               }
               if (failure == null) {
-                ask(part, tiles);
+                send(part, tiles);
               } else {
                 part.forEach(item -> fail(item, WsiSamException.of(failure)));
                 goOn();
@@ -190,7 +190,7 @@ public final class Batch {
     return windows.stream().mapToLong(window -> (long) RGB * window.tileWidth() * window.tileHeight()).sum();
   }
 
-  private void ask(List<BatchItem> part, List<PixelTile> tiles) {
+  private void send(List<BatchItem> part, List<PixelTile> tiles) {
     SegmentBatchRequest.Builder request =
         SegmentBatchRequest.newBuilder()
             .setSlideId(slide.id())
@@ -220,7 +220,7 @@ public final class Batch {
 
   private void fail(BatchItem item, WsiSamException error) {
     if (unanswered.remove(item.id()) != null) {
-      Failure failure = new Failure(item.id(), 0, item.ask(), error);
+      Failure failure = new Failure(item.id(), 0, item.request(), error);
       connection.threads().callback(() -> listener.onFailed(failure));
       progress();
     }
@@ -282,11 +282,11 @@ public final class Batch {
       } else if (response.hasOutline()) {
         unanswered.remove(item.id());
         outlined++;
-        Answer answer =
-            new Answer(
+        PromptResult answer =
+            new PromptResult(
                 item.id(),
                 0,
-                item.ask(),
+                item.request(),
                 SegmentationWire.outline(response.getOutline()),
                 Duration.ofNanos(System.nanoTime() - asked));
         connection.threads().callback(() -> listener.onOutline(answer));

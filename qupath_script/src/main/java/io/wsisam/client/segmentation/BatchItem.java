@@ -6,12 +6,12 @@ import java.util.Objects;
  * One prompt of a batch.
  *
  * @param id the caller's own, unique in the batch
- * @param ask the prompt
+ * @param request the prompt
  */
-public record BatchItem(String id, Ask ask) {
+public record BatchItem(String id, PromptRequest request) {
   /** Refuses missing parts. */
   public BatchItem {
-    Objects.requireNonNull(ask, "ask");
+    Objects.requireNonNull(request, "request");
     if (id == null || id.isEmpty()) {
       throw new IllegalArgumentException("a batch item needs an id");
     }

@@ -7,7 +7,7 @@ import io.wsisam.client.connection.WsiSamException;
  *
  * @param objectId the object, or the item of a batch
  * @param revision the object's revision; 0 outside a session
- * @param ask what was asked
+ * @param request what failed
  * @param error why
  */
-public record Failure(String objectId, int revision, Ask ask, WsiSamException error) {}
+public record Failure(String objectId, int revision, PromptRequest request, WsiSamException error) {}

@@ -98,9 +98,9 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
     return started && !over;
   }
 
-  void prompt(String objectId, int revision, Ask ask) {
+  void prompt(String objectId, int revision, PromptRequest request) {
     flying.add(revision);
-    send(InteractRequest.newBuilder().setPrompt(SegmentationWire.revision(objectId, revision, ask)).build());
+    send(InteractRequest.newBuilder().setPrompt(SegmentationWire.revision(objectId, revision, request)).build());
   }
 
   void viewport(Viewport viewport) {

@@ -1,12 +1,12 @@
 package io.wsisam.client.segmentation;
 
-/** One object of a session: what was asked last, and what was answered. Belongs to the work thread. */
+/** One object of a session: its last prompt, and its last result. Belongs to the work thread. */
 final class ObjectState {
   /** The newest prompt without an answer, or null. */
   PendingPrompt latest;
 
   /** The newest answer, or null. */
-  Answer answered;
+  PromptResult answered;
 
   /** The stream that knows this object, or null. */
   Object knownTo;
@@ -21,7 +21,7 @@ final class ObjectState {
   boolean needsReminder(PendingPrompt pending, Object stream) {
     return knownTo != stream
         && answered != null
-        && pending.ask.field() == null
-        && pending.ask.prompt().extendsEarlier(answered.ask().prompt());
+        && pending.request.field() == null
+        && pending.request.prompt().extendsEarlier(answered.request().prompt());
   }
 }

@@ -16,7 +16,7 @@ import java.util.List;
  * @param model the model that made it
  * @param weightsHash SHA-256 over the model's tensors, hexadecimal
  * @param timings where the time went
- * @param levels the scales at which it was looked at, the window's first, finer ones where its border was refined; empty from a
+ * @param levels the scales at which it was segmented, the window's first, finer ones where its border was refined; empty from a
  *     server that does not refine
  * @param truncated whether its border was refined less finely than asked for, to read no more windows than it may
  * @param unhonouredPoints numbers of the prompt's points, from 0, that the outline contradicts
@@ -54,18 +54,18 @@ public record Outline(
     return parts.isEmpty();
   }
 
-  /** Whether its border was looked at in finer windows. */
+  /** Whether its border was refined in finer windows. */
   public boolean isRefined() {
     return levels.size() > 1;
   }
 
-  /** How many finer windows its border was looked at in. */
+  /** In how many finer windows its border was refined. */
   public int borderWindows() {
     return levels.stream().skip(1).mapToInt(Level::windows).sum();
   }
 
   /**
-   * Whether its border can be looked at more finely than it was, at a scale of about {@code downsample}: the server refines,
+   * Whether its border can be refined further, at a scale of about {@code downsample}: the server refines,
    * the object was too large for one window at that scale, and no limit was met.
    *
    * @param downsample level-0 pixels per cell of the mask, as in {@link Refinement}

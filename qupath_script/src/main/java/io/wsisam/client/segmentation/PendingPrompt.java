@@ -6,24 +6,24 @@ import java.util.concurrent.ScheduledFuture;
 final class PendingPrompt {
   final String objectId;
   final int revision;
-  final Ask ask;
+  final PromptRequest request;
   final long asked = System.nanoTime();
 
-  /** Fails the prompt when nothing was heard of it in time. */
+  /** Fails the prompt when the server has sent nothing about it in time. */
   ScheduledFuture<?> timer;
 
   /** Whether it was sent on the present stream. */
   boolean sent;
 
-  /** Whether the server said that it waits for pixels. */
+  /** Whether the server waits for pixels. */
   boolean wantsPixels;
 
   /** Whether it was sent again already because the server had forgotten the slide. */
   boolean sentAgain;
 
-  PendingPrompt(String objectId, int revision, Ask ask) {
+  PendingPrompt(String objectId, int revision, PromptRequest request) {
     this.objectId = objectId;
     this.revision = revision;
-    this.ask = ask;
+    this.request = request;
   }
 }

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * All that was said about one object.
+ * All clicks and the box of one object.
  *
  * @param points clicks in their order
  * @param box a rough box, or null

@@ -1,7 +1,7 @@
 package io.wsisam.client.segmentation;
 
 /**
- * How finely an outline's border should be looked at, beyond the one field in which the whole object fits. Each finer
+ * How finely an outline's border is refined, beyond the one field in which the whole object fits. Each finer
  * window costs the server a run of the encoder, unless it is cached; windows wait behind everybody's clicks.
  *
  * @param downsample level-0 pixels per cell of the finest mask, or null for the viewport's downsample

@@ -8,21 +8,21 @@ import java.util.concurrent.CompletableFuture;
 
 /** The revisions of one object, each asked after the answer to the one before. */
 final class Replay implements SessionListener {
-  private final CompletableFuture<Answer> last = new CompletableFuture<>();
-  private final Deque<Ask> left;
+  private final CompletableFuture<PromptResult> last = new CompletableFuture<>();
+  private final Deque<PromptRequest> left;
   private final String objectId = UUID.randomUUID().toString();
   private Session session;
 
-  Replay(List<Ask> revisions) {
+  Replay(List<PromptRequest> revisions) {
     if (revisions.isEmpty()) {
       throw new IllegalArgumentException("there is nothing to repeat");
     }
     left = new ArrayDeque<>(revisions);
   }
 
-  CompletableFuture<Answer> run(Session opened) {
+  CompletableFuture<PromptResult> run(Session opened) {
     session = opened;
-    last.whenComplete((answer, failure) -> session.close());
+    last.whenComplete((result, failure) -> session.close());
     askNext();
     return last;
   }
@@ -32,9 +32,9 @@ final class Replay implements SessionListener {
   }
 
   @Override
-  public void onOutline(Answer answer) {
+  public void onOutline(PromptResult result) {
     if (left.isEmpty()) {
-      last.complete(answer);
+      last.complete(result);
     } else {
       askNext();
     }

@@ -24,15 +24,15 @@ public final class Segmentation {
   }
 
   /** One prompt. */
-  public CompletableFuture<Answer> segment(Slide slide, Ask ask, SegmentOptions options) {
+  public CompletableFuture<PromptResult> segment(Slide slide, PromptRequest request, SegmentOptions options) {
     Objects.requireNonNull(slide);
-    Objects.requireNonNull(ask);
+    Objects.requireNonNull(request);
     Objects.requireNonNull(options);
-    return connection.publish(() -> segmenter.segment(slide, ask, options));
+    return connection.publish(() -> segmenter.segment(slide, request, options));
   }
 
   /** The revisions of one object, one after another. */
-  public CompletableFuture<Answer> replay(Slide slide, List<Ask> revisions, SegmentOptions options) {
+  public CompletableFuture<PromptResult> replay(Slide slide, List<PromptRequest> revisions, SegmentOptions options) {
     Replay replay = new Replay(revisions);
     return replay.run(interact(slide, options, replay));
   }

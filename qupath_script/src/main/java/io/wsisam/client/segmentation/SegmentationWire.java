@@ -105,56 +105,56 @@ public final class SegmentationWire {
     return message.build();
   }
 
-  static SegmentRequest.Builder request(Slide slide, Ask ask, SegmentOptions options) {
+  static SegmentRequest.Builder request(Slide slide, PromptRequest request, SegmentOptions options) {
     SegmentRequest.Builder message =
         SegmentRequest.newBuilder()
             .setSlideId(slide.id())
             .setModel(options.model())
-            .setPrompt(prompt(ask.prompt()))
+            .setPrompt(prompt(request.prompt()))
             .setOptions(options(options, Lengths.of(slide)));
     slide.reference().mpp().ifPresent(message::setMpp);
-    if (ask.viewport() != null) {
-      message.setViewport(viewport(ask.viewport()));
+    if (request.viewport() != null) {
+      message.setViewport(viewport(request.viewport()));
     }
-    if (ask.field() != null) {
-      message.setField(field(ask.field()));
+    if (request.field() != null) {
+      message.setField(field(request.field()));
     }
-    if (ask.refinement() != null) {
-      message.setRefine(refinement(ask.refinement()));
+    if (request.refinement() != null) {
+      message.setRefine(refinement(request.refinement()));
     }
     return message;
   }
 
   static io.wsisam.v1.BatchItem item(BatchItem item) {
-    Ask ask = item.ask();
+    PromptRequest request = item.request();
     io.wsisam.v1.BatchItem.Builder message =
-        io.wsisam.v1.BatchItem.newBuilder().setId(item.id()).setPrompt(prompt(ask.prompt()));
-    if (ask.viewport() != null) {
-      message.setViewport(viewport(ask.viewport()));
+        io.wsisam.v1.BatchItem.newBuilder().setId(item.id()).setPrompt(prompt(request.prompt()));
+    if (request.viewport() != null) {
+      message.setViewport(viewport(request.viewport()));
     }
-    if (ask.field() != null) {
-      message.setField(field(ask.field()));
+    if (request.field() != null) {
+      message.setField(field(request.field()));
     }
-    if (ask.refinement() != null) {
-      message.setRefine(refinement(ask.refinement()));
+    if (request.refinement() != null) {
+      message.setRefine(refinement(request.refinement()));
     }
     return message.build();
   }
 
-  static PromptRevision revision(String objectId, int revision, Ask ask) {
+  static PromptRevision revision(String objectId, int revision, PromptRequest request) {
     PromptRevision.Builder message =
         PromptRevision.newBuilder()
             .setObjectId(objectId)
             .setRevision(revision)
-            .setPrompt(prompt(ask.prompt()));
-    if (ask.viewport() != null) {
-      message.setViewport(viewport(ask.viewport()));
+            .setPrompt(prompt(request.prompt()));
+    if (request.viewport() != null) {
+      message.setViewport(viewport(request.viewport()));
     }
-    if (ask.field() != null) {
-      message.setField(field(ask.field()));
+    if (request.field() != null) {
+      message.setField(field(request.field()));
     }
-    if (ask.refinement() != null) {
-      message.setRefine(refinement(ask.refinement()));
+    if (request.refinement() != null) {
+      message.setRefine(refinement(request.refinement()));
     }
     return message.build();
   }

@@ -33,28 +33,28 @@ final class Segmenter {
     this.reader = reader;
   }
 
-  CompletableFuture<Answer> segment(Slide slide, Ask ask, SegmentOptions options) {
+  CompletableFuture<PromptResult> segment(Slide slide, PromptRequest request, SegmentOptions options) {
     long asked = System.nanoTime();
     return connection
-        .withRetries(left -> attempt(slide, ask, options, List.of(), left, ROUNDS))
+        .withRetries(left -> attempt(slide, request, options, List.of(), left, ROUNDS))
         .thenApply(
-            outline -> new Answer("", 0, ask, outline, Duration.ofNanos(System.nanoTime() - asked)));
+            outline -> new PromptResult("", 0, request, outline, Duration.ofNanos(System.nanoTime() - asked)));
   }
 
   private CompletableFuture<Outline> attempt(
-      Slide slide, Ask ask, SegmentOptions options, List<PixelTile> tiles, Duration left, int rounds) {
+      Slide slide, PromptRequest request, SegmentOptions options, List<PixelTile> tiles, Duration left, int rounds) {
     String id = slide.id();
     Lengths sent = Lengths.of(slide);
-    SegmentRequest request = SegmentationWire.request(slide, ask, options).addAllTiles(tiles).build();
+    SegmentRequest message = SegmentationWire.request(slide, request, options).addAllTiles(tiles).build();
     return connection
-        .call(SegmentationGrpc.getSegmentMethod(), request, left)
+        .call(SegmentationGrpc.getSegmentMethod(), message, left)
         .thenApply(SegmentResponse::getOutline)
         .handle(
             (outline, failure) -> {
               if (failure == null) {
                 boolean misread = sent.misread(slide, outline.getUnit(), outline.hasPixelSize(), outline.getPixelSize()) && options.hasLengths();
                 return misread && rounds > 0
-                    ? attempt(slide, ask, options, tiles, left, rounds - 1)
+                    ? attempt(slide, request, options, tiles, left, rounds - 1)
                     : CompletableFuture.completedFuture(SegmentationWire.outline(outline));
               }
               WsiSamException error = WsiSamException.of(failure);
@@ -65,10 +65,10 @@ final class Segmenter {
                 case "UNKNOWN_SLIDE_ID" ->
                     opener
                         .reopen(slide, id, left)
-                        .thenCompose(fresh -> attempt(slide, ask, options, List.of(), left, rounds - 1));
+                        .thenCompose(fresh -> attempt(slide, request, options, List.of(), left, rounds - 1));
                 case "PIXELS_NEEDED" ->
                     more(slide, tiles, SlideWire.windows(Errors.pixelsNeeded(error)))
-                        .thenCompose(all -> attempt(slide, ask, options, all, left, rounds - 1));
+                        .thenCompose(all -> attempt(slide, request, options, all, left, rounds - 1));
                 default -> CompletableFuture.<Outline>failedFuture(error);
               };
             })

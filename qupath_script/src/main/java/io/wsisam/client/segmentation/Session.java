@@ -88,12 +88,12 @@ public final class Session implements AutoCloseable {
    * Asks for an object's outline.
    *
    * @param objectId the caller's own id of the object, 1 to 128 characters, for example a UUID
-   * @param ask the whole prompt of the object so far, not the change since the last one
+   * @param request the whole prompt of the object so far, not the change since the last one
    * @return the revision that the answer will carry: greater than that of every earlier prompt
    * @throws WsiSamException CLIENT_CLOSED; nothing will be reported then
    */
-  public synchronized int prompt(String objectId, Ask ask) {
-    PendingPrompt pending = new PendingPrompt(Objects.requireNonNull(objectId), ++revisions, Objects.requireNonNull(ask));
+  public synchronized int prompt(String objectId, PromptRequest request) {
+    PendingPrompt pending = new PendingPrompt(Objects.requireNonNull(objectId), ++revisions, Objects.requireNonNull(request));
     unanswered.incrementAndGet();
     try {
       run(() -> take(pending));
@@ -285,13 +285,15 @@ public final class Session implements AutoCloseable {
         continue; // answered for already; or sent when the reminder is answered
       }
       if (object.needsReminder(pending, stream)) {
-        Answer before = object.answered;
+        PromptResult before = object.answered;
         object.reminder = before.revision();
         stream.prompt(
-            pending.objectId, before.revision(), before.ask().refined(null).in(FieldChoice.window(before.outline().window())));
+            pending.objectId,
+            before.revision(),
+            before.request().refined(null).in(FieldChoice.window(before.outline().window())));
       } else {
         pending.sent = true;
-        stream.prompt(pending.objectId, pending.revision, pending.ask);
+        stream.prompt(pending.objectId, pending.revision, pending.request);
       }
       object.knownTo = stream;
     }
@@ -350,7 +352,7 @@ public final class Session implements AutoCloseable {
 
   private void report(PendingPrompt pending, WsiSamException error) {
     unanswered.decrementAndGet();
-    Failure failure = new Failure(pending.objectId, pending.revision, pending.ask, error);
+    Failure failure = new Failure(pending.objectId, pending.revision, pending.request, error);
     connection.threads().callback(() -> listener.onFailed(failure));
   }
 
@@ -367,7 +369,7 @@ public final class Session implements AutoCloseable {
     return true;
   }
 
-  /** What the stream tells, as long as it is the session's stream. */
+  /** Listens to the stream, as long as it is the session's stream. */
   private final class StreamListener implements InteractStream.Listener {
     @Override
     public void started(Started started) {
@@ -391,15 +393,15 @@ public final class Session implements AutoCloseable {
       PendingPrompt pending = pendingPrompts.get(message.getRevision());
       if (pending != null && settle(pending)) {
         unanswered.decrementAndGet();
-        Answer answer =
-            new Answer(
+        PromptResult result =
+            new PromptResult(
                 pending.objectId,
                 pending.revision,
-                pending.ask,
+                pending.request,
                 SegmentationWire.outline(message.getOutline()),
                 Duration.ofNanos(System.nanoTime() - pending.asked));
-        objects.get(pending.objectId).answered = answer;
-        connection.threads().callback(() -> listener.onOutline(answer));
+        objects.get(pending.objectId).answered = result;
+        connection.threads().callback(() -> listener.onOutline(result));
       } else {
         endsReminder(message.getObjectId(), message.getRevision());
       }

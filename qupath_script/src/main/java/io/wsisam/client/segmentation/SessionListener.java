@@ -5,7 +5,7 @@ import io.wsisam.client.connection.WsiSamException;
 /** Hears of a session. Called on the client's callback thread, in order. */
 public interface SessionListener {
   /** A prompt's outline. */
-  void onOutline(Answer answer);
+  void onOutline(PromptResult result);
 
   /** A prompt that got none; ask {@link WsiSamException#isSuperseded} before telling the user. */
   void onFailed(Failure failure);

@@ -4,6 +4,6 @@ package io.wsisam.client.segmentation;
 public enum Stage {
   /** Pixels that the client sends. */
   WAITING_FOR_PIXELS,
-  /** The encoder, because nobody looked at this field before. */
+  /** The encoder, because this field is not cached. */
   ENCODING
 }

@@ -51,7 +51,7 @@ public final class Survey {
   private final Backoff backoff;
   private ClientCall<?, ?> call;
   private ByteString resumeToken = ByteString.EMPTY;
-  /** Since when nothing was heard after a loss; null while all is well. */
+  /** Since when the server has sent nothing after a loss; null while all is well. */
   private Long lostSince;
   private boolean pixelsSent;
   private boolean over;
@@ -103,10 +103,10 @@ public final class Survey {
       return;
     }
     connection.onEnd(ending);
-    ask(List.of());
+    send(List.of());
   }
 
-  private void ask(List<PixelTile> tiles) {
+  private void send(List<PixelTile> tiles) {
     String requestId = Connection.newRequestId();
     ClientCall<SegmentEverythingRequest, SegmentEverythingResponse> fresh =
         connection.stream(SegmentationGrpc.getSegmentEverythingMethod(), requestId);
@@ -148,7 +148,7 @@ public final class Survey {
     return true;
   }
 
-  /** Goes on after a while, or gives up when nothing was heard for as long as an answer may take. */
+  /** Goes on after a while, or gives up when the server has sent nothing for as long as an answer may take. */
   private void again(WsiSamException error, String staleId) {
     Duration pause = backoff.next();
     long now = System.nanoTime();
@@ -168,7 +168,7 @@ public final class Survey {
       return;
     }
     if (!forgotten) {
-      ask(List.of());
+      send(List.of());
       return;
     }
     opener
@@ -180,7 +180,7 @@ public final class Survey {
                 return;
               }
               if (error == null) {
-                ask(List.of());
+                send(List.of());
               } else if (Errors.isLost(error)) {
                 again(error, staleId);
               } else {
@@ -206,7 +206,7 @@ public final class Survey {
                 return;
               }
               if (failure == null) {
-                ask(tiles);
+                send(tiles);
               } else {
                 fail(WsiSamException.of(failure));
               }
@@ -240,17 +240,17 @@ public final class Survey {
       if (sent.misread(slide, response.getUnit(), response.hasPixelSize(), response.getPixelSize())) {
         misread = true; // the first answer comes before any window is read: again, with sizes in the server's unit
         call.cancel("asked again in another unit", null);
-        ask(tiles);
+        send(tiles);
         return;
       }
       for (Proposal proposal : response.getProposalsList()) {
         proposed++;
         Duration waited = Duration.ofNanos(System.nanoTime() - asked);
-        Answer answer =
-            new Answer(
+        PromptResult answer =
+            new PromptResult(
                 UUID.randomUUID().toString(),
                 0,
-                Ask.of(SegmentationWire.prompt(proposal.getPrompt())),
+                PromptRequest.of(SegmentationWire.prompt(proposal.getPrompt())),
                 SegmentationWire.outline(proposal.getOutline()),
                 waited);
         connection.threads().callback(() -> listener.onProposal(answer));

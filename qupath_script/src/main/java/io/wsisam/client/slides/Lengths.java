@@ -30,13 +30,13 @@ public record Lengths(double factor) {
     return file.isPresent() ? new Lengths(file.getAsDouble()) : SAME;
   }
 
-  /** For a slide, as far as the server has told. */
+  /** For a slide, from the server's replies so far. */
   public static Lengths of(Slide slide) {
     return slide.lengths();
   }
 
   /**
-   * Takes what a reply says of lengths, and whether the server read these in another unit than they were meant in.
+   * Updates a slide from a reply, and says whether the server read these in another unit than they were meant in.
    *
    * @param slide that the request was about
    * @param unit that the reply names
@@ -44,7 +44,7 @@ public record Lengths(double factor) {
    * @param size the reply's pixel size
    */
   public boolean misread(Slide slide, LengthUnit unit, boolean hasSize, io.wsisam.v1.PixelSize size) {
-    slide.told(unit, SlideWire.pixelSize(hasSize, size));
+    slide.update(unit, SlideWire.pixelSize(hasSize, size));
     return !slide.lengths().equals(this);
   }
 

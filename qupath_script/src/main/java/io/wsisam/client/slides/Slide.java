@@ -15,7 +15,7 @@ public final class Slide {
   private final SlideReference reference;
   private volatile Opened opened;
   private volatile LengthUnit unit = LengthUnit.LENGTH_UNIT_UNSPECIFIED;
-  private volatile PixelSize said;
+  private volatile PixelSize repliedSize;
   private volatile boolean closed;
   private volatile String contentKey;
 
@@ -44,30 +44,30 @@ public final class Slide {
     return opened.mpp();
   }
 
-  /** The pixel size that lengths are taken with, as far as the server has told. */
+  /** The pixel size that lengths are taken with, from the server's replies so far. */
   public PixelSize pixelSize() {
-    PixelSize told = said;
-    if (told != null) {
-      return told;
+    PixelSize replied = repliedSize;
+    if (replied != null) {
+      return replied;
     }
     boolean inPixels = unit == LengthUnit.LENGTH_UNIT_PIXEL;
     return inPixels ? PixelSize.unknown() : PixelSize.of(opened.mpp(), reference.mpp());
   }
 
-  /** How lengths are sent, as far as the server has told. It is taken for one that uses the pixel size which it is sent. */
+  /** How lengths are sent, from the server's replies so far. It is taken for one that uses the pixel size which it is sent. */
   Lengths lengths() {
     boolean known = opened.mpp().isPresent() || reference.mpp().isPresent();
     boolean microns = unit == LengthUnit.LENGTH_UNIT_UNSPECIFIED ? known : SlideWire.inMicrons(unit);
     return Lengths.of(reference.mpp(), opened.mpp(), microns);
   }
 
-  /** Takes what a reply says of lengths: their unit, and the pixel size or null. */
-  void told(LengthUnit inReply, PixelSize inReplyOrNull) {
+  /** Updates what is known of lengths from a reply: their unit, and the pixel size or null. */
+  void update(LengthUnit inReply, PixelSize inReplyOrNull) {
     if (inReply == LengthUnit.LENGTH_UNIT_MICRON || inReply == LengthUnit.LENGTH_UNIT_PIXEL) {
       unit = inReply;
     }
     if (inReplyOrNull != null) {
-      said = inReplyOrNull;
+      repliedSize = inReplyOrNull;
     }
   }
 
@@ -109,7 +109,7 @@ public final class Slide {
   void reopened(Opened again) {
     opened = again;
     unit = LengthUnit.LENGTH_UNIT_UNSPECIFIED; // perhaps of another release by now
-    said = null;
+    repliedSize = null;
   }
 
   @Override

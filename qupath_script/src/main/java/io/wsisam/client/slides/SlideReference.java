@@ -31,7 +31,7 @@ public record SlideReference(
   }
 
   /**
-   * From what an image server tells.
+   * From the data of an image server.
    *
    * @param uris its URIs; null ones and doubles fall out, file URIs come first, what follows ? or # is cut off
    * @param width level-0 width in pixels

@@ -10,12 +10,12 @@ import io.wsisam.client.WsiSamClient;
 import io.wsisam.client.connection.ClientOptions;
 import io.wsisam.client.connection.ClientReason;
 import io.wsisam.client.connection.WsiSamException;
-import io.wsisam.client.segmentation.Answer;
-import io.wsisam.client.segmentation.Ask;
 import io.wsisam.client.segmentation.BoxPrompt;
 import io.wsisam.client.segmentation.FieldChoice;
 import io.wsisam.client.segmentation.Level;
 import io.wsisam.client.segmentation.PolygonPart;
+import io.wsisam.client.segmentation.PromptRequest;
+import io.wsisam.client.segmentation.PromptResult;
 import io.wsisam.client.segmentation.Refinement;
 import io.wsisam.client.segmentation.SegmentOptions;
 import io.wsisam.client.slides.Slide;
@@ -76,11 +76,11 @@ class AnnotationsTest {
 
   @Test
   void anAcceptedOutlineIsKeptWithWhatMadeIt() {
-    Answer answer =
-        WsiSamClient.await(client.segment(slide, Ask.of(Discs.around(0)), SegmentOptions.defaults()));
+    PromptResult result =
+        WsiSamClient.await(client.segment(slide, PromptRequest.of(Discs.around(0)), SegmentOptions.defaults()));
     String id = id();
     StoredAnnotation mine =
-        StoredAnnotation.of(id, slide, answer)
+        StoredAnnotation.of(id, slide, result)
             .withClass("Tumor: Positive", 0xc80000)
             .withName("one")
             .withProject("study")
@@ -94,7 +94,7 @@ class AnnotationsTest {
     StoredAnnotation read = get(id);
     assertEquals(saved.revision(), read.revision());
     assertEquals(mine.slideId(), read.slideId());
-    assertArrayEquals(answer.outline().parts().get(0).outer().clone(), read.shape().parts().get(0).outer(), "the grid is kept");
+    assertArrayEquals(result.outline().parts().get(0).outer().clone(), read.shape().parts().get(0).outer(), "the grid is kept");
     assertEquals("Tumor: Positive", read.className());
     assertEquals(0xc80000, read.classRgb());
     assertEquals(0x00ff00, read.rgb());
@@ -111,10 +111,10 @@ class AnnotationsTest {
 
   @Test
   void theScalesOfARefinedBorderAreKeptAlsoWhenAnotherFieldChanges() {
-    Ask coarse = Ask.of(Discs.around(1)).in(FieldChoice.downsample(8));
-    Answer one = WsiSamClient.await(client.segment(slide, coarse, SegmentOptions.defaults()));
+    PromptRequest coarse = PromptRequest.of(Discs.around(1)).in(FieldChoice.downsample(8));
+    PromptResult one = WsiSamClient.await(client.segment(slide, coarse, SegmentOptions.defaults()));
     assertEquals(List.of(), Provenance.of(one).levels());
-    Answer two = WsiSamClient.await(client.segment(slide, coarse.refined(Refinement.to(1)), SegmentOptions.defaults()));
+    PromptResult two = WsiSamClient.await(client.segment(slide, coarse.refined(Refinement.to(1)), SegmentOptions.defaults()));
     assertEquals(List.of(8.0, 4.0, 2.0, 1.0), two.outline().levels().stream().map(Level::downsample).toList());
     String id = id();
     save(StoredAnnotation.of(id, slide, two));

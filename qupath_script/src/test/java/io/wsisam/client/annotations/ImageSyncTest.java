@@ -46,14 +46,14 @@ class ImageSyncTest {
 
   /** Syncs, and does the image's part. What it does with other tests' annotations on this slide is not told. */
   private Map<String, String> sync(SyncOptions options) {
-    SyncAnswer answer =
+    SyncResult result =
         WsiSamClient.await(client.imageSync().sync(slide, image.values(), List.of(), state, options));
-    answer.put().forEach(annotation -> image.put(annotation.id(), annotation));
-    answer.remove().forEach(image::remove);
+    result.put().forEach(annotation -> image.put(annotation.id(), annotation));
+    result.remove().forEach(image::remove);
     if (!options.dryRun()) {
-      state = SyncState.parse(answer.state().toText());
+      state = SyncState.parse(result.state().toText());
     }
-    return answer.actions().stream()
+    return result.actions().stream()
         .filter(action -> ours.contains(action.id()))
         .collect(Collectors.toMap(SyncAction::id, SyncAction::action));
   }

@@ -10,11 +10,11 @@ import io.grpc.okhttp.OkHttpServerBuilder;
 import io.grpc.stub.StreamObserver;
 import io.wsisam.client.WsiSamClient;
 import io.wsisam.client.annotations.AnnotationShape;
-import io.wsisam.client.segmentation.Ask;
 import io.wsisam.client.segmentation.Batch;
 import io.wsisam.client.segmentation.BatchResult;
 import io.wsisam.client.segmentation.PolygonPart;
 import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.PromptRequest;
 import io.wsisam.client.segmentation.ProposalFilter;
 import io.wsisam.client.segmentation.SegmentOptions;
 import io.wsisam.client.segmentation.Session;
@@ -83,11 +83,13 @@ class CutLineTest {
                     .withKeepalive(SILENCE, Duration.ofMillis(300)))) {
       Recorder recorder = new Recorder();
       Session session = client.interact(slide(), SegmentOptions.defaults(), recorder);
-      session.prompt("held", Ask.of(Prompt.click(1, 1)));
+      session.prompt("held", PromptRequest.of(Prompt.click(1, 1)));
       Collected collected = new Collected();
-      Ask ask = Ask.of(Prompt.click(2, 2));
+      PromptRequest request = PromptRequest.of(Prompt.click(2, 2));
       List<io.wsisam.client.segmentation.BatchItem> items =
-          List.of(new io.wsisam.client.segmentation.BatchItem("a", ask), new io.wsisam.client.segmentation.BatchItem("b", ask));
+          List.of(
+              new io.wsisam.client.segmentation.BatchItem("a", request),
+              new io.wsisam.client.segmentation.BatchItem("b", request));
       Batch batch = client.segmentBatch(slide(), items, SegmentOptions.defaults(), collected);
       AnnotationShape region =
           AnnotationShape.areas(List.of(new PolygonPart(new double[] {0, 0, 9, 0, 9, 9}, List.of())));

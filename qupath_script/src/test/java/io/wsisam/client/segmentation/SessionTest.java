@@ -53,13 +53,13 @@ class SessionTest {
     SessionInfo info = recorder.starts.poll(60, TimeUnit.SECONDS);
     assertNotNull(info);
     assertFalse(info.inMicrons());
-    int first = session.prompt("disc", Ask.of(Discs.around(0)));
-    Answer one = recorder.answer();
+    int first = session.prompt("disc", PromptRequest.of(Discs.around(0)));
+    PromptResult one = recorder.answer();
     assertEquals(first, one.revision());
     assertTrue(Discs.agreement(one.outline(), 0) > 0.9);
-    int second = session.prompt("disc", Ask.of(Discs.around(0).withPoint(200, 200, true)));
+    int second = session.prompt("disc", PromptRequest.of(Discs.around(0).withPoint(200, 200, true)));
     assertTrue(second > first);
-    Answer two = recorder.answer();
+    PromptResult two = recorder.answer();
     assertEquals(second, two.revision());
     assertEquals(one.outline().window(), two.outline().window());
     assertEquals(0, two.outline().timings().encoderRuns());
@@ -71,13 +71,13 @@ class SessionTest {
   void theLatestRevisionWinsAndEachIsReportedOnce() throws InterruptedException {
     int last = 0;
     for (int i = 0; i < 40; i++) {
-      last = session.prompt("disc", Ask.of(Discs.around(1)).in(FieldChoice.downsample(1.1 + i / 1000.0)));
+      last = session.prompt("disc", PromptRequest.of(Discs.around(1)).in(FieldChoice.downsample(1.1 + i / 1000.0)));
     }
     int outlines = 0;
     for (int i = 0; i < 40; i++) {
-      if (recorder.next() instanceof Answer answer) {
+      if (recorder.next() instanceof PromptResult result) {
         outlines++;
-        assertTrue(answer.revision() == last || outlines < 3, "an old revision was computed");
+        assertTrue(result.revision() == last || outlines < 3, "an old revision was computed");
       }
     }
     assertTrue(outlines >= 1 && outlines <= 3, "outlines: " + outlines);
@@ -87,7 +87,7 @@ class SessionTest {
   @Test
   void manyObjectsAreAllAnsweredAlthoughAServerQueuesOnlySome() throws InterruptedException {
     for (int i = 0; i < 300; i++) {
-      session.prompt("object " + i, Ask.of(Discs.around(0, 4 + i % 5)));
+      session.prompt("object " + i, PromptRequest.of(Discs.around(0, 4 + i % 5)));
     }
     for (int i = 0; i < 300; i++) {
       assertTrue(Discs.agreement(recorder.answer().outline(), 0) > 0.85);
@@ -97,31 +97,31 @@ class SessionTest {
 
   @Test
   void aPromptThatIsCalledOffIsReportedAsSuch() throws InterruptedException {
-    session.prompt("disc", Ask.of(Discs.around(0)).in(FieldChoice.downsample(1.77)));
+    session.prompt("disc", PromptRequest.of(Discs.around(0)).in(FieldChoice.downsample(1.77)));
     session.forget("disc");
     Object report = recorder.next();
     if (report instanceof Failure failure) {
       assertEquals("PROMPT_CANCELLED", failure.error().reason());
       assertTrue(failure.error().isSuperseded());
     }
-    session.prompt("disc", Ask.of(Discs.around(1)));
+    session.prompt("disc", PromptRequest.of(Discs.around(1)));
     assertTrue(Discs.agreement(recorder.answer().outline(), 1) > 0.9);
   }
 
   @Test
   void badPromptsFailAndTheSessionGoesOn() throws InterruptedException {
-    session.prompt("nothing", Ask.of(new Prompt(List.of(), null)));
+    session.prompt("nothing", PromptRequest.of(new Prompt(List.of(), null)));
     assertEquals("EMPTY_PROMPT", recorder.failure().error().reason());
-    session.prompt("", Ask.of(Discs.around(0)));
+    session.prompt("", PromptRequest.of(Discs.around(0)));
     assertEquals("INVALID_FIELD", recorder.failure().error().reason());
-    session.prompt("outside", Ask.of(Prompt.click(-5, 3)));
+    session.prompt("outside", PromptRequest.of(Prompt.click(-5, 3)));
     Failure outside = recorder.failure();
     assertEquals("PROMPT_OUTSIDE_SLIDE", outside.error().reason());
     assertEquals("outside", outside.objectId());
     session.viewport(new Viewport(10, 10, 5, 5, 1));
     assertTrue(Eventually.holds(Duration.ofSeconds(10), () -> !recorder.warnings.isEmpty()));
     assertEquals("INVALID_FIELD", recorder.warnings.get(0).reason());
-    session.prompt("disc", Ask.of(Discs.around(0)));
+    session.prompt("disc", PromptRequest.of(Discs.around(0)));
     recorder.answer();
     assertEquals(SessionState.READY, session.state());
   }
@@ -131,7 +131,7 @@ class SessionTest {
     for (int i = 0; i < 500; i++) {
       session.viewport(new Viewport(i, 0, i + 400, 300, 1));
     }
-    session.prompt("disc", Ask.of(Discs.around(2)));
+    session.prompt("disc", PromptRequest.of(Discs.around(2)));
     assertTrue(Discs.agreement(recorder.answer().outline(), 2) > 0.85);
     assertEquals(List.of(), recorder.warnings);
   }
@@ -140,10 +140,10 @@ class SessionTest {
   void aModelThatIsNotThereFailsTheSessionForGood() throws InterruptedException {
     Recorder other = new Recorder();
     Session failing = client.interact(slide, SegmentOptions.defaults().withModel("no-such-model"), other);
-    failing.prompt("disc", Ask.of(Discs.around(0)));
+    failing.prompt("disc", PromptRequest.of(Discs.around(0)));
     assertEquals("UNKNOWN_MODEL", other.failure().error().reason());
     assertEquals(SessionState.FAILED, failing.state());
-    failing.prompt("disc", Ask.of(Discs.around(0)));
+    failing.prompt("disc", PromptRequest.of(Discs.around(0)));
     assertEquals("UNKNOWN_MODEL", other.failure().error().reason());
     assertEquals(List.of(SessionState.CONNECTING, SessionState.FAILED), other.states);
   }
@@ -151,7 +151,7 @@ class SessionTest {
   @Test
   void closingFailsWhatIsUnansweredOnce() throws InterruptedException {
     for (int i = 0; i < 20; i++) {
-      session.prompt("object " + i, Ask.of(Discs.around(0)).in(FieldChoice.downsample(2 + i / 100.0)));
+      session.prompt("object " + i, PromptRequest.of(Discs.around(0)).in(FieldChoice.downsample(2 + i / 100.0)));
     }
     session.close();
     session.close();
@@ -161,28 +161,28 @@ class SessionTest {
       }
     }
     assertEquals(SessionState.CLOSED, session.state());
-    session.prompt("late", Ask.of(Discs.around(0)));
+    session.prompt("late", PromptRequest.of(Discs.around(0)));
     assertEquals(ClientReason.SESSION_CLOSED, recorder.failure().error().reason());
     client.close();
     assertTrue(client.awaitClosed(Duration.ofSeconds(10)));
     WsiSamException refused =
-        assertThrows(WsiSamException.class, () -> session.prompt("later", Ask.of(Discs.around(0))));
+        assertThrows(WsiSamException.class, () -> session.prompt("later", PromptRequest.of(Discs.around(0))));
     assertEquals(ClientReason.CLIENT_CLOSED, refused.reason());
   }
 
   @Test
   void replayGivesWhatTheSessionGave() throws InterruptedException {
-    List<Ask> revisions =
-        List.of(Ask.of(Discs.around(1)), Ask.of(Discs.around(1).withPoint(600, 250, true)));
+    List<PromptRequest> revisions =
+        List.of(PromptRequest.of(Discs.around(1)), PromptRequest.of(Discs.around(1).withPoint(600, 250, true)));
     session.prompt("disc", revisions.get(0));
     recorder.answer();
     session.prompt("disc", revisions.get(1));
-    Answer drawn = recorder.answer();
-    Answer repeated = WsiSamClient.await(client.replay(slide, revisions, SegmentOptions.defaults()));
+    PromptResult drawn = recorder.answer();
+    PromptResult repeated = WsiSamClient.await(client.replay(slide, revisions, SegmentOptions.defaults()));
     assertEquals(drawn.outline().window(), repeated.outline().window());
     assertEquals(drawn.outline().vertexCount(), repeated.outline().vertexCount());
     assertEquals(Discs.area(drawn.outline()), Discs.area(repeated.outline()), 1e-6);
-    List<Ask> wrong = List.of(revisions.get(0), Ask.of(Prompt.click(-1, -1)));
+    List<PromptRequest> wrong = List.of(revisions.get(0), PromptRequest.of(Prompt.click(-1, -1)));
     WsiSamException error =
         assertThrows(
             WsiSamException.class,
@@ -192,7 +192,7 @@ class SessionTest {
 
   @Test
   void aBorderIsRefinedInFinerWindowsAndEachIsToldOf() throws InterruptedException {
-    Ask coarse = Ask.of(Discs.around(1)).in(FieldChoice.downsample(16));
+    PromptRequest coarse = PromptRequest.of(Discs.around(1)).in(FieldChoice.downsample(16));
     session.prompt("disc", coarse);
     Outline one = recorder.answer().outline();
     assertTrue(one.isRefinable(1) && !one.isRefined());
@@ -215,8 +215,8 @@ class SessionTest {
             SegmentOptions.defaults(),
             new SessionListener() {
               @Override
-              public void onOutline(Answer answer) {
-                recorder.onOutline(answer);
+              public void onOutline(PromptResult result) {
+                recorder.onOutline(result);
                 throw new IllegalStateException("thrown by a listener, on purpose");
               }
 
@@ -225,10 +225,10 @@ class SessionTest {
                 recorder.onFailed(failure);
               }
             });
-    clumsy.prompt("one", Ask.of(Discs.around(0)));
+    clumsy.prompt("one", PromptRequest.of(Discs.around(0)));
     recorder.answer();
     recorder.counts.clear(); // another session numbers its own revisions
-    clumsy.prompt("two", Ask.of(Discs.around(0)));
+    clumsy.prompt("two", PromptRequest.of(Discs.around(0)));
     recorder.answer();
   }
 }

@@ -53,7 +53,7 @@ class SurveyTest {
     for (SlideReference reference :
         List.of(Discs.reference(), Discs.reference(URI.create("file:/only/here.svs"), Discs.provider()))) {
       Slide slide = WsiSamClient.await(client.openSlide(reference));
-      List<Answer> found = new ArrayList<>();
+      List<PromptResult> found = new ArrayList<>();
       List<Integer> progress = new ArrayList<>();
       Survey survey =
           client.survey(
@@ -64,7 +64,7 @@ class SurveyTest {
               SegmentOptions.defaults(),
               new SurveyListener() {
                 @Override
-                public void onProposal(Answer answer) {
+                public void onProposal(PromptResult answer) {
                   found.add(answer);
                 }
 
@@ -91,7 +91,7 @@ class SurveyTest {
     SurveyListener listener =
         new SurveyListener() {
           @Override
-          public void onProposal(Answer answer) {}
+          public void onProposal(PromptResult answer) {}
 
           @Override
           public void onProgress(int done, int total) {

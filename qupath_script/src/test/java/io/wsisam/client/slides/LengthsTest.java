@@ -9,12 +9,12 @@ import io.grpc.okhttp.OkHttpServerBuilder;
 import io.grpc.stub.StreamObserver;
 import io.wsisam.client.WsiSamClient;
 import io.wsisam.client.annotations.AnnotationShape;
-import io.wsisam.client.segmentation.Ask;
 import io.wsisam.client.segmentation.Batch;
 import io.wsisam.client.segmentation.BatchItem;
 import io.wsisam.client.segmentation.BatchResult;
 import io.wsisam.client.segmentation.PolygonPart;
 import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.PromptRequest;
 import io.wsisam.client.segmentation.ProposalFilter;
 import io.wsisam.client.segmentation.SegmentOptions;
 import io.wsisam.client.segmentation.Session;
@@ -69,7 +69,7 @@ class LengthsTest {
   }
 
   /** Asks in all four ways; what was sent last in each of them, which must be the same, and the size that the client tells of. */
-  private PixelSize ask(double here, Sizes service, Sent first, Sent last) throws Exception {
+  private PixelSize replied(double here, Sizes service, Sent first, Sent last) throws Exception {
     server =
         OkHttpServerBuilder.forPort(
                 new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), InsecureServerCredentials.create())
@@ -78,7 +78,7 @@ class LengthsTest {
             .start();
     try (WsiSamClient client = WsiSamClient.connect("127.0.0.1:" + server.getPort())) {
       SlideReference reference = SlideReference.of(List.of(URI.create("file:/slide.svs")), 100, 100, here, null);
-      Ask click = Ask.of(Prompt.click(1, 1));
+      PromptRequest click = PromptRequest.of(Prompt.click(1, 1));
       AnnotationShape region =
           AnnotationShape.areas(List.of(new PolygonPart(new double[] {0, 0, 9, 0, 9, 9}, List.of())));
       PixelSize size = null;
@@ -125,7 +125,7 @@ class LengthsTest {
   @Test
   void aPixelSizeThatIsKnownOnlyHereTravelsWithEachRequest() throws Exception {
     Sent microns = new Sent(0.5, 2, 8, 0, 0);
-    PixelSize size = ask(0.5, new Sizes(0, true), microns, microns);
+    PixelSize size = replied(0.5, new Sizes(0, true), microns, microns);
     assertEquals(0.5, size.mpp().orElseThrow());
     assertEquals("", size.warning());
   }
@@ -133,7 +133,7 @@ class LengthsTest {
   @Test
   void aServerThatIgnoresItIsSentPixels() throws Exception {
     // 2 microns are 4 pixels of half a micron, 8 square microns are 32 of them.
-    PixelSize size = ask(0.5, new Sizes(0, false), new Sent(0.5, 2, 8, 0, 0), new Sent(0.5, 4, 32, 0, 0));
+    PixelSize size = replied(0.5, new Sizes(0, false), new Sent(0.5, 2, 8, 0, 0), new Sent(0.5, 4, 32, 0, 0));
     assertTrue(size.mpp().isEmpty());
   }
 
@@ -141,7 +141,7 @@ class LengthsTest {
   void theFilesCountsAndADifferenceIsSaid() throws Exception {
     Sent microns = new Sent(0.5, 2, 8, 0, 0);
     for (boolean tells : new boolean[] {true, false}) {
-      PixelSize size = ask(0.5, new Sizes(0.25, tells), microns, microns);
+      PixelSize size = replied(0.5, new Sizes(0.25, tells), microns, microns);
       assertEquals(0.25, size.mpp().orElseThrow());
       assertEquals(
           "The file says that a pixel is 0.25 microns wide, the image that is open here 0.5. Lengths are taken with the"
@@ -154,19 +154,19 @@ class LengthsTest {
   @Test
   void aSmallDifferenceIsNotWorthAWord() throws Exception {
     Sent microns = new Sent(0.2505, 2, 8, 0, 0);
-    assertEquals("", ask(0.2505, new Sizes(0.25, false), microns, microns).warning());
+    assertEquals("", replied(0.2505, new Sizes(0.25, false), microns, microns).warning());
   }
 
   @Test
   void whereOnlyTheFileHasOneLengthsArePixelsHereAndAreSentAsMicrons() throws Exception {
     Sent converted = new Sent(0, 0.5, 0.5, 0, 0);
-    ask(UNKNOWN, new Sizes(0.25, true), converted, converted);
+    replied(UNKNOWN, new Sizes(0.25, true), converted, converted);
   }
 
   @Test
   void whereNobodyKnowsLengthsArePixels() throws Exception {
     Sent pixels = new Sent(0, 2, 8, 0, 0);
-    assertTrue(ask(UNKNOWN, new Sizes(0, true), pixels, pixels).mpp().isEmpty());
+    assertTrue(replied(UNKNOWN, new Sizes(0, true), pixels, pixels).mpp().isEmpty());
   }
 
   /** A server of this release, or of one that does not know of clients' pixel sizes. */

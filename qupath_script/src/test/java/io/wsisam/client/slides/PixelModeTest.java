@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import io.wsisam.client.WsiSamClient;
 import io.wsisam.client.connection.ClientReason;
 import io.wsisam.client.connection.WsiSamException;
-import io.wsisam.client.segmentation.Ask;
 import io.wsisam.client.segmentation.Batch;
 import io.wsisam.client.segmentation.BatchItem;
 import io.wsisam.client.segmentation.BatchResult;
@@ -15,6 +14,7 @@ import io.wsisam.client.segmentation.Failure;
 import io.wsisam.client.segmentation.FieldChoice;
 import io.wsisam.client.segmentation.Outline;
 import io.wsisam.client.segmentation.Prompt;
+import io.wsisam.client.segmentation.PromptRequest;
 import io.wsisam.client.segmentation.Refinement;
 import io.wsisam.client.segmentation.SegmentOptions;
 import io.wsisam.client.segmentation.Session;
@@ -75,7 +75,7 @@ class PixelModeTest {
     Slide slide = open(counted);
     Recorder recorder = new Recorder();
     Session session = client.interact(slide, SegmentOptions.defaults(), recorder);
-    session.prompt("disc", Ask.of(Discs.around(0)));
+    session.prompt("disc", PromptRequest.of(Discs.around(0)));
     assertTrue(Discs.agreement(recorder.answer().outline(), 0) > 0.9);
     WsiSamClient.await(client.closeSlide(slide));
     WsiSamClient.await(client.closeSlide(slide));
@@ -83,9 +83,9 @@ class PixelModeTest {
     WsiSamException error =
         assertThrows(
             WsiSamException.class,
-            () -> WsiSamClient.await(client.segment(slide, Ask.of(Discs.around(1)), SegmentOptions.defaults())));
+            () -> WsiSamClient.await(client.segment(slide, PromptRequest.of(Discs.around(1)), SegmentOptions.defaults())));
     assertEquals(ClientReason.SLIDE_CLOSED, error.reason());
-    session.prompt("late", Ask.of(Discs.around(0)));
+    session.prompt("late", PromptRequest.of(Discs.around(0)));
     assertEquals(ClientReason.SLIDE_CLOSED, recorder.failure().error().reason());
     assertEquals(SessionState.FAILED, session.state());
     // One that the server reads itself is everybody's: it is closed here alone.
@@ -100,7 +100,7 @@ class PixelModeTest {
     Slide slide = open(counted);
     for (int disc = 0; disc < 3; disc++) {
       Outline outline =
-          WsiSamClient.await(client.segment(slide, Ask.of(Discs.around(disc)), SegmentOptions.defaults())).outline();
+          WsiSamClient.await(client.segment(slide, PromptRequest.of(Discs.around(disc)), SegmentOptions.defaults())).outline();
       assertTrue(Discs.agreement(outline, disc) > 0.9);
     }
     assertTrue(reads.get() > 0);
@@ -110,10 +110,10 @@ class PixelModeTest {
   void aSessionIsAskedForEachWindowOnce() throws InterruptedException {
     Recorder recorder = new Recorder();
     Session session = client.interact(open(counted), SegmentOptions.defaults(), recorder);
-    session.prompt("disc", Ask.of(Discs.around(0)));
+    session.prompt("disc", PromptRequest.of(Discs.around(0)));
     assertTrue(Discs.agreement(recorder.answer().outline(), 0) > 0.9);
     int once = reads.get();
-    session.prompt("disc", Ask.of(Discs.around(0).withPoint(200, 200, true)));
+    session.prompt("disc", PromptRequest.of(Discs.around(0).withPoint(200, 200, true)));
     recorder.answer();
     assertEquals(once, reads.get());
     assertTrue(recorder.stages.contains(Stage.WAITING_FOR_PIXELS));
@@ -124,7 +124,7 @@ class PixelModeTest {
   void aBorderIsRefinedWithThePixelsOfItsWindows() throws InterruptedException {
     Recorder recorder = new Recorder();
     Session session = client.interact(open(counted), SegmentOptions.defaults(), recorder);
-    Ask coarse = Ask.of(Discs.around(1)).in(FieldChoice.downsample(8));
+    PromptRequest coarse = PromptRequest.of(Discs.around(1)).in(FieldChoice.downsample(8));
     session.prompt("disc", coarse);
     recorder.answer();
     int once = reads.get();
@@ -146,12 +146,12 @@ class PixelModeTest {
         };
     Recorder recorder = new Recorder();
     Session session = client.interact(open(flaky), SegmentOptions.defaults(), recorder);
-    session.prompt("disc", Ask.of(Discs.around(0)));
+    session.prompt("disc", PromptRequest.of(Discs.around(0)));
     Failure failure = recorder.failure();
     assertEquals(ClientReason.PIXELS_FAILED, failure.error().reason());
     assertTrue(failure.error().text().contains("the disk is gone"));
     broken.set(false);
-    session.prompt("disc", Ask.of(Discs.around(0)));
+    session.prompt("disc", PromptRequest.of(Discs.around(0)));
     assertTrue(Discs.agreement(recorder.answer().outline(), 0) > 0.9);
     assertEquals(2, recorder.counts.size());
   }
@@ -166,13 +166,13 @@ class PixelModeTest {
           return counted.read(window);
         };
     List<BatchItem> items = new ArrayList<>();
-    IntStream.range(0, 9).forEach(i -> items.add(new BatchItem("left " + i, Ask.of(Discs.around(0, 4 + i)))));
+    IntStream.range(0, 9).forEach(i -> items.add(new BatchItem("left " + i, PromptRequest.of(Discs.around(0, 4 + i)))));
     Collected collected = new Collected();
     Batch all = client.segmentBatch(open(counted), items, SegmentOptions.defaults(), collected);
     assertEquals(new BatchResult(9, 0, false), WsiSamClient.await(all.result()));
     assertTrue(Discs.agreement(collected.answers.get("left 0").outline(), 0) > 0.85);
     Collected failing = new Collected();
-    List<BatchItem> right = List.of(new BatchItem("right", Ask.of(Prompt.box(800, 300, 850, 350))));
+    List<BatchItem> right = List.of(new BatchItem("right", PromptRequest.of(Prompt.box(800, 300, 850, 350))));
     Batch none = client.segmentBatch(open(leftOnly), right, SegmentOptions.defaults(), failing);
     assertEquals(new BatchResult(0, 1, false), WsiSamClient.await(none.result()));
     assertEquals(ClientReason.PIXELS_FAILED, failing.failures.get("right").error().reason());
@@ -184,7 +184,7 @@ class PixelModeTest {
     WsiSamException error =
         assertThrows(
             WsiSamException.class,
-            () -> WsiSamClient.await(client.segment(slide, Ask.of(Discs.around(0)), SegmentOptions.defaults())));
+            () -> WsiSamClient.await(client.segment(slide, PromptRequest.of(Discs.around(0)), SegmentOptions.defaults())));
     assertEquals(ClientReason.PIXELS_FAILED, error.reason());
   }
 
@@ -212,7 +212,7 @@ class PixelModeTest {
           }
         };
     SegmentOptions options = SegmentOptions.defaults().withModel(RealServer.MODEL); // the discs are bright here
-    Outline outline = WsiSamClient.await(client.segment(open(fluorescence), Ask.of(Discs.around(1)), options)).outline();
+    Outline outline = WsiSamClient.await(client.segment(open(fluorescence), PromptRequest.of(Discs.around(1)), options)).outline();
     assertTrue(Discs.agreement(outline, 1) > 0.85);
   }
 }

@@ -11,10 +11,10 @@ import java.util.List;
  * @param actions all that is done, waits or is in conflict
  * @param unchanged how many annotations are the same on both sides
  */
-public record SyncAnswer(
+public record SyncResult(
     List<StoredAnnotation> put, List<String> remove, SyncState state, List<SyncAction> actions, int unchanged) {
   /** Copies the lists. */
-  public SyncAnswer {
+  public SyncResult {
     put = List.copyOf(put);
     remove = List.copyOf(remove);
     actions = List.copyOf(actions);

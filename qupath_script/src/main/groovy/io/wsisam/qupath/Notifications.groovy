@@ -5,7 +5,7 @@ import qupath.fx.dialogs.Dialogs
 import qupath.lib.gui.QuPathGUI
 
 /** Says something to the user: in the corner of the window, or in the log where there is none. Any thread. */
-class Notes {
+class Notifications {
     /** QuPath shows a notification on as few lines as it has, and cuts off what the screen has no room for. */
     private static final LINE = /(.{1,70})(?: +|\n|$)/
 
@@ -18,7 +18,7 @@ class Notes {
     }
 
     /** A mistake in a script: into the log with all that is known. */
-    static void mistake(Throwable problem) {
+    static void logDefect(Throwable problem) {
         LOGGER.error('A mistake in the WSI-SAM script', problem)
     }
 }
