@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from support.server import start
 from wsisam_model import WsiSam
-from wsisam_server.annotations.store import Wanted, open_store
+from wsisam_server.annotations.store import AnnotationFilter, open_store
 from wsisam_server.annotations.sync.running import noted, running
 from wsisam_server.cli import main
 from wsisam_server.qupath import find_bundle
@@ -90,7 +90,7 @@ class Accident:
     def stored(self):
         """Names of what the store holds, by slide."""
         with open_store(str(self.store)) as store:
-            page = store.listing(Wanted(), after=0, limit=1000, deleted=False)
+            page = store.listing(AnnotationFilter(), after=0, limit=1000, deleted=False)
         found = {}
         for one in page.annotations:
             found.setdefault(one.content.slide_id, set()).add(one.content.name)

@@ -66,8 +66,15 @@ class Examples:
             "OpenSlideRequest": lambda: seg.OpenSlideRequest(
                 uri=self._uri, pixels=seg.PixelSource(width=900, height=700, mpp=0.5)
             ),
+            "CloseSlideRequest": lambda: seg.CloseSlideRequest(slide_id=self._slide_id),
             "SegmentRequest": lambda: seg.SegmentRequest(
-                slide_id=self._slide_id, prompt=self._prompt(), viewport=self._viewport(), commit=self._commit()
+                slide_id=self._slide_id,
+                prompt=self._prompt(),
+                viewport=self._viewport(),
+                commit=self._commit(),
+                options=seg.OutlineOptions(
+                    parts=rng.randrange(3), smoothing=rng.choice([0, 2]), honour_points=rng.random() < 0.8
+                ),
             ),
             "SegmentBatchRequest": lambda: seg.SegmentBatchRequest(
                 slide_id=self._slide_id,

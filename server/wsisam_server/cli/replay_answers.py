@@ -70,7 +70,7 @@ class RemoteAnswerer:
             try:
                 last = self._last(slide_id, prompt, window, wanted)
             except ServerError as error:
-                if wanted is None or error.details.get("field") != "refine.max_windows":
+                if wanted is None or not error.details.get("field", "").endswith("refine.max_windows"):
                     raise
                 # A server may allow less than servers usually do, and does not say so before.
                 wanted = replace(wanted, max_windows=max(windows_used(levels), 1))

@@ -14,11 +14,11 @@ from wsisam_server.annotations.store import (
     Draft,
     Provenance,
     SlideRecord,
-    checks,
     open_store,
-    places,
     reading,
+    slide_rows,
     tables,
+    validation,
 )
 from wsisam_server.annotations.store.upkeep import check
 from wsisam_server.core.geometry import Point
@@ -85,7 +85,7 @@ def test_places_are_bounded_in_the_store_and_for_readers(where):
         assert record.uris == ("file:///0", *(f"file:///b{number}" for number in range(585, 600)))
         with store._database.reading() as connection:
             count = sa.select(sa.func.count()).select_from(tables.slide_uri)
-            assert connection.execute(count).scalar_one() == places.KEPT
+            assert connection.execute(count).scalar_one() == slide_rows.KEPT
         for uri, found in (("file:///0", 4), ("file:///b599", 4), ("file:///1", 0)):
             assert len(store.listing(AnnotationFilter(uri=uri), after=0, limit=9).annotations) == found
         store.save([draft(slide_id=OTHER_SLIDE)], author="a", request_id=request())
@@ -96,17 +96,17 @@ def test_places_of_an_older_store_are_bounded_when_they_are_read(where):
     with open_store(where) as store:
         store.save([draft()], author="a", request_id=request(), slides=[SlideRecord(SLIDE, ("file:///0",))])
         rows = [
-            {"slide": 1, "digest": places.uri_digest(f"file:///{number}"), "uri": f"file:///{number}"}
+            {"slide": 1, "digest": slide_rows.uri_digest(f"file:///{number}"), "uri": f"file:///{number}"}
             for number in range(1, 3000)
         ]
         with store._database.writing() as connection:
             connection.execute(sa.insert(tables.slide_uri), rows)
-        assert len(store.slides([SLIDE])[0].uris) == places.SHOWN
+        assert len(store.slides([SLIDE])[0].uris) == slide_rows.SHOWN
         assert len(store.listing(AnnotationFilter(uri="file:///1500"), after=0, limit=9).annotations) == 1
 
 
 def test_points_of_a_prompt_are_bounded():
-    points = tuple(PromptPoint(Point(number, 1), positive=True) for number in range(checks.MAX_POINTS + 1))
+    points = tuple(PromptPoint(Point(number, 1), positive=True) for number in range(validation.MAX_POINTS + 1))
     made = Provenance("m", "w", SlidePrompt(points))
     with pytest.raises(Exception, match="limit is 1024"):
-        checks.drafts([Draft(uuid.uuid4(), draft(provenance=made).content)], Limits())
+        validation.drafts([Draft(uuid.uuid4(), draft(provenance=made).content)], Limits())

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import shapely
 import shapely.affinity
-from support.tangles import comb, crossed, nested, zigzags
 
 from annotations.store.examples import draft
+from support.self_crossing import comb, crossed, nested, zigzags
 from wsisam_server.annotations.store import validation
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import Limits
@@ -69,7 +69,7 @@ def rough(count, noise):
 def test_a_rough_border_of_very_many_vertices_is_valid_and_is_taken():
     border = shapely.Polygon(rough(100_000, 250))
     validation.drafts([draft(shape=border)], Limits())
-    assert GeometryRepairer().mended(shapely.MultiPolygon([border])).equals_exact(shapely.MultiPolygon([border]), 0)
+    assert GeometryRepairer().repair(shapely.MultiPolygon([border])).equals_exact(shapely.MultiPolygon([border]), 0)
 
 
 @pytest.mark.parametrize("wrong", ["exchanged", "scribble"])

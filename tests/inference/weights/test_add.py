@@ -212,7 +212,7 @@ def test_an_interrupted_copy_leaves_nothing(folder, sam, everything):
 KILLED = """
 import sys, time
 from support.models import Quiet
-from wsisam_server.inference.weights import Wanted, WeightsFolder, add
+from wsisam_server.inference.weights import ModelSpec, WeightsFolder, add
 from pathlib import Path
 
 class Halfway(Quiet):
@@ -221,7 +221,7 @@ class Halfway(Quiet):
             print("halfway", flush=True)
             time.sleep(600)
 
-add(WeightsFolder(Path(sys.argv[1])), Wanted("killed", {"sam": sys.argv[2]}), Halfway())
+add(WeightsFolder(Path(sys.argv[1])), ModelSpec("killed", {"sam": sys.argv[2]}), Halfway())
 """
 
 
