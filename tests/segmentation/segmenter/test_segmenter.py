@@ -12,7 +12,7 @@ from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box, Point, SlideSize, Window
 from wsisam_server.core.pixels import PixelsNeededError
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
-from wsisam_server.core.requests import AtDownsample, ExactWindow, OutlineOptions, Refinement, Request
+from wsisam_server.core.requests import AtDownsample, ExactWindow, OutlineOptions, PartsPolicy, Refinement, Request
 from wsisam_server.core.settings import Limits
 from wsisam_server.segmentation.segmenter import Segmenter
 from wsisam_server.slides import OpenSlides, SlideAccess
@@ -191,6 +191,43 @@ async def test_tiny_components_are_left_out_by_default(ask):
     assert len(both.outline.geometry.geoms) == 2
     none = await ask(away, options=OutlineOptions(min_area=4000.0))
     assert none.outline.geometry.is_empty
+
+
+async def test_parts_without_a_positive_click_are_left_out_unless_all_are_wanted(ask):
+    """Two cells in one box: the click says which is meant."""
+    away = SlidePrompt((click(*CELL),), box=Box(960, 760, 1240, 840))
+    one = await ask(away)
+    assert agreement(one) > 0.9
+    assert one.outline.dropped_parts == 1
+    both = await ask(away, options=OutlineOptions(parts=PartsPolicy.ALL))
+    assert len(both.outline.geometry.geoms) == 2
+    clicked = await ask(SlidePrompt((click(*CELL), click(1200.0, 800.0)), away.box))
+    assert len(clicked.outline.geometry.geoms) == 2
+
+
+async def test_a_click_that_the_model_contradicts_is_honoured_and_the_next_mask_has_it(ask):
+    beyond = shapely.Point(1033.0, 800.0)
+    prompt = SlidePrompt((click(*CELL), click(beyond.x, beyond.y)), BOX.box)
+    drawn = await ask(prompt, options=OutlineOptions(honour_points=False))
+    assert drawn.unhonoured == (1,)
+    assert not drawn.outline.geometry.contains(beyond)
+    honoured = await ask(prompt)
+    assert honoured.unhonoured == ()
+    assert honoured.outline.geometry.contains(beyond)
+    assert honoured.outline.geometry.contains(shapely.Point(CELL))
+    assert (honoured.logits != drawn.logits).any()
+
+
+async def test_a_click_on_nothing_is_named(ask):
+    elsewhere = SlidePrompt((click(*CELL), click(1035.0, 835.0)), BOX.box)
+    answer = await ask(elsewhere, options=OutlineOptions(honour_points=False))
+    assert answer.unhonoured == (1,)
+
+
+async def test_a_clicked_part_that_is_too_small_to_keep_is_named(ask):
+    answer = await ask(SlidePrompt((click(*CELL),), BOX.box), options=OutlineOptions(min_area=4000.0))
+    assert answer.outline.geometry.is_empty
+    assert answer.unhonoured == (0,)
 
 
 async def test_a_border_is_refined_in_finer_windows_within_the_bound(ask):

@@ -90,7 +90,8 @@ def _moved(logits: NDArray[np.float32], clicks: Sequence[tuple[Cell, bool]]) -> 
 def _move(logits: NDArray[np.float32], cell: Cell, goal: float, reach: float) -> NDArray[np.float32]:
     """What is added so that a sample gets a logit: [h, w]."""
     rows, columns = (
-        np.exp(-(((np.arange(count) - at) / reach) ** 2) / 2) for count, at in zip(logits.shape, cell, strict=True)
+        np.exp(-(((np.arange(count, dtype=np.float32) - at) / reach) ** 2) / 2)
+        for count, at in zip(logits.shape, cell, strict=True)
     )
     delta = goal - float(logits[cell])
     alike = np.exp(-(((logits - logits[cell]) / delta) ** 2) / 2)

@@ -96,6 +96,6 @@ def _unhonoured(made: Outline, mask: Finished, prompt: SlidePrompt) -> tuple[int
     lost = {
         index
         for index, one in enumerate(prompt.points)
-        if one.positive and made.geometry.distance(shapely.Point(one.position.x, one.position.y)) > near
+        if one.positive and not shapely.dwithin(made.geometry, shapely.Point(one.position.x, one.position.y), near)
     }
     return tuple(sorted(lost | set(mask.unhonoured)))
