@@ -50,6 +50,11 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
 @click.option("--split", help="Only the manifest's rows of this split.")
 @click.option("--connected-parts", is_flag=True, help="The masks are binary. Each connected part is an object.")
 @click.option("--no-feedback", is_flag=True, help="Do not feed the previous answer's logits to the next click.")
+@click.option(
+    "--finish",
+    is_flag=True,
+    help="Finish masks as the server does: clicks honoured, stray parts left out. Not given: the model alone.",
+)
 @click.option("--noc", is_flag=True, help="Count the clicks to an IoU of 85 and 90 %, at most 20. Takes longer.")
 @click.option(
     "--journal",
@@ -80,6 +85,7 @@ def command(
     split: str | None,
     connected_parts: bool,
     no_feedback: bool,
+    finish: bool,
     noc: bool,
     journal_path: Path | None,
     json_path: Path | None,
@@ -116,6 +122,7 @@ def command(
             connected_parts=connected_parts,
             against_sam=against is not None,
             noc=noc,
+            finish=finish,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error

@@ -189,3 +189,21 @@ def test_progress_counts_objects(model, rows):
     steps = []
     evaluate(model, rows, EvaluationOptions(prompts=("box",)), progress=lambda *step: steps.append(step))
     assert steps == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_masks_are_finished_as_the_server_does_if_wanted(model, tmp_path):
+    """The model outlines both disks for a click on one. The server leaves out the part that was not clicked."""
+    down, across = np.mgrid[0:200, 0:300]
+    labels = np.zeros((200, 300), np.uint8)
+    for label, column in ((1, 100), (2, 160)):
+        labels[(across - column) ** 2 + (down - 100) ** 2 <= 25**2] = label
+    Image.fromarray(labels).save(tmp_path / "mask.png")
+    Image.fromarray(np.where(labels[..., None] > 0, (90, 40, 120), (235, 225, 235)).astype(np.uint8)).save(
+        tmp_path / "a.png"
+    )
+    rows = [Row(2, tmp_path / "a.png", tmp_path / "mask.png")]
+    alone, _ = watched(model, rows, prompts=("1", "box"), context=4.0)
+    finished, _ = watched(model, rows, prompts=("1", "box"), context=4.0, finish=True)
+    assert alone.result("hr", "1").dice < 0.75
+    assert finished.result("hr", "1").dice > 0.97
+    assert finished.to_json()["finish"] is True

@@ -72,7 +72,7 @@ def evaluate(
                 continue
             # An object's viewport must not depend on which others were drawn.
             viewport = view(item, options.context, np.random.default_rng((options.seed, row.line, item.label)))
-            trial = Trial(model, Patches(model, slide), sample, item, viewport, options.feedback)
+            trial = Trial(model, Patches(model, slide), sample, item, viewport, options.feedback, options.finish)
             measured = _measured(trial, variants, options, None if listener is None else partial(listener, row))
             scores.add(measured)
             if journal is not None:

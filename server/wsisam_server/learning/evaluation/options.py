@@ -27,6 +27,7 @@ class EvaluationOptions:
         connected_parts: the masks are binary; see `datasets.load`.
         against_sam: report the frozen SAM too, beside a model that has something to add to it.
         noc: measure the number of clicks too, see `interaction`; needs a prompt that is a number of clicks.
+        finish: finish each mask as the server does, see `outlines.finishing`; without, the model alone is measured.
 
     Raises:
         ValueError: an attribute is out of its range.
@@ -40,6 +41,7 @@ class EvaluationOptions:
     connected_parts: bool = False
     against_sam: bool = False
     noc: bool = False
+    finish: bool = False
 
     def __post_init__(self) -> None:
         if not self.prompts or len(set(self.prompts)) != len(self.prompts):

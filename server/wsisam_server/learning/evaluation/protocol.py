@@ -21,6 +21,7 @@ from wsisam_server.learning.evaluation.options import BOX
 from wsisam_server.learning.evaluation.scores import dice, iou
 from wsisam_server.learning.evaluation.variants import answer
 from wsisam_server.segmentation.fields import keeps, plan
+from wsisam_server.segmentation.outlines import clicks_in, finished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ class Case:
         name: the kind of prompt, "box" or the number of clicks.
         prompt: in image pixels.
         field: the windows that were read.
-        logits: float32 [256, 256] over the HR window.
+        logits: float32 [256, 256] over the HR window, finished if that was wanted.
         region: what the masks cover: the object and the HR window, on the image.
         truth: bool [region's height, width], the object.
         answer: bool, of the same shape.
@@ -86,6 +87,7 @@ class Trial:
         item: the object.
         viewport: what the annotator sees while clicking.
         feedback: see `EvaluationOptions`.
+        finish: see `EvaluationOptions`.
     """
 
     model: WsiSam
@@ -94,6 +96,7 @@ class Trial:
     item: ObjectMask
     viewport: Viewport
     feedback: bool
+    finish: bool = False
 
 
 def view(item: ObjectMask, context: float, random: np.random.Generator) -> Viewport:
@@ -169,6 +172,8 @@ def _case(
         trial.patches.low(field.low) if variant == "hr+lr" else None,
         Prompt(points=points, labels=labels, box=box, mask=mask),
     )
+    if trial.finish:
+        logits = finished(logits, clicks_in(prompt, field.high, logits.shape)).logits
     region = PixelRegion.about(trial.item.box, field.high, trial.patches.size)
     truth = trial.sample.labels[region.y0 : region.y1, region.x0 : region.x1] == trial.item.label
     found = predicted(logits, field.high, region)

@@ -123,6 +123,7 @@ class EvaluationReport:
             "seed": self.options.seed,
             "context": self.options.context,
             "feedback": self.options.feedback,
+            "finish": self.options.finish,
             "images": self.images,
             "images_without_objects": self.images_without_objects,
             "objects_found": self.objects_found,
