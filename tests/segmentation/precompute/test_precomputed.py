@@ -84,6 +84,15 @@ def encoded(done):
     return int(re.search(r"([\d,]+) windows encoded", done.output)[1].replace(",", ""))
 
 
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from wsisam_server.cli import main
+main()
+"""
+"""The command line. Where tests run in the background of a shell, SIGINT is ignored, and processes inherit that."""
+
+
 def interrupted(place, svs):
     """Starts the command, and interrupts it when it has written something; again where it was done before that."""
     for _ in range(5):
@@ -98,7 +107,7 @@ def interrupted(place, svs):
 def _interrupted_once(place, svs):
     # On one thread a window takes a second: long enough for the signal to come before the last one.
     options = ["--low-resolution", "none", "--threads", "1"]
-    program = [sys.executable, "-m", "wsisam_server", "precompute", str(svs), *options, *COARSE]
+    program = [sys.executable, "-c", INTERRUPTIBLE, "precompute", str(svs), *options, *COARSE]
     environment = os.environ | {"WSISAM_EMBEDDING_STORE": str(place), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
