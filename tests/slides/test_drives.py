@@ -108,13 +108,14 @@ def test_users_take_turns(asked):
     order = []
     let_go = threading.Event()
     blocked = [asked.submit("good", CallKind.OPEN, let_go.wait, name) for name in ("anna", "ben", "cem", "dan") * 2]
-    names = ["anna"] * 3 + ["ben"]
+    names = ["anna"] * 12 + ["ben"]
     calls = [asked.submit("good", CallKind.OPEN, lambda name=name: order.append(name), name) for name in names]
     let_go.set()
     for call in (*blocked, *calls):
         call.result(5)
     assert sorted(order) == sorted(names)
-    assert order.index("ben") <= 2
+    # Among the first that the freed threads take, whichever of these is the first to say so; not behind all of anna's.
+    assert order.index("ben") < len(blocked)
 
 
 def test_what_waits_is_bounded_and_what_was_cancelled_never_runs(asked, monkeypatch):
