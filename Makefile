@@ -67,6 +67,9 @@ java-tools:
 # The base install with the oldest versions that pyproject.toml allows. Left out: tests of base folders that also use the
 # extra `server`, and what needs a store's server. OLDEST is thrown away and made anew.
 OLDEST := build/lowest
+# The system's certificates count, as for pip.
+lowest: export UV_SYSTEM_CERTS = 1
+lowest: export UV_NATIVE_TLS = 1
 lowest: $(VENV)/.installed-dev
 	rm -rf $(OLDEST)
 	$(BIN)/uv venv --quiet --python $(BIN)/python $(OLDEST)
