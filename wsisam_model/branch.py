@@ -53,6 +53,13 @@ class Decoded(NamedTuple):
     image: Tensor
 
 
+class Candidates(NamedTuple):
+    """Masks of SAM's tokens 1 to 3: logits [P, 3, 256, 256] and qualities [P, 3], float32."""
+
+    logits: Tensor
+    iou: Tensor
+
+
 class WsiParts(nn.Module):
     """What the paper adds to one SAM decoder: a token, its MLP, and the fusion module (arXiv 2403.09257).
 
@@ -191,20 +198,16 @@ class Branch(nn.Module):
             weights, quality = mlp(decoded.tokens[:, _MASK_TOKENS][:, 0]), quality[:, 0]
         return spatial.weigh(upscaled, weights).float(), quality.float()
 
-    def sam_masks(self, decoded: Decoded, upscaled: Tensor) -> tuple[Tensor, Tensor]:
-        """The masks of all of SAM's mask tokens, and their predicted qualities.
+    def candidates(self, decoded: Decoded, upscaled: Tensor) -> Candidates:
+        """SAM's answers at several scales to a prompt that may mean more than one object: mask tokens 1 to 3.
 
         Args:
             decoded: the result of `decode`.
             upscaled: the result of `upscale`.
-
-        Returns:
-            [P, 4, 256, 256] float32 logits and [P, 4] float32 qualities. The first is the mask of token 0, the others
-            are SAM's answers at several scales to a prompt that may mean more than one object.
         """
         quality: Tensor = self.decoder.iou_prediction_head(decoded.tokens[:, 0])
-        logits = self._mask_weights(decoded) @ upscaled.flatten(2)
-        return logits.view(*logits.shape[:2], *upscaled.shape[2:]).float(), quality.float()
+        logits = self._mask_weights(decoded)[:, 1:] @ upscaled.flatten(2)
+        return Candidates(logits.view(*logits.shape[:2], *upscaled.shape[2:]).float(), quality[:, 1:].float())
 
     def _mask_weights(self, decoded: Decoded) -> Tensor:
         tokens = decoded.tokens[:, _MASK_TOKENS]

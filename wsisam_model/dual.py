@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from wsisam_model.branch import Branch, BranchInput
-
-
-class Candidates(NamedTuple):
-    """Masks of SAM's tokens 1 to 3: logits [P, 3, 256, 256] and qualities [P, 3], float32."""
-
-    logits: Tensor
-    iou: Tensor
+    from wsisam_model.branch import Branch, BranchInput, Candidates
 
 
 class DualMasks(NamedTuple):
@@ -67,10 +60,7 @@ class DualMaskDecoder(nn.Module):
         """
         decoded = self.high.decode(high, image_pe)
         upscaled = self.high.upscale(decoded)
-        candidates = None
-        if want_candidates:
-            masks, qualities = self.high.sam_masks(decoded, upscaled)
-            candidates = Candidates(masks[:, 1:], qualities[:, 1:])
+        candidates = self.high.candidates(decoded, upscaled) if want_candidates else None
         sam_logits, iou = self.high.sam_mask(decoded, upscaled, multimask=multimask)
         if self.high.parts is None:
             return DualMasks(sam_logits, sam_logits, iou, None, candidates)

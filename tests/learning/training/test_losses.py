@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from wsisam_model.dual import Candidates, DualMasks
+from wsisam_model.branch import Candidates
+from wsisam_model.dual import DualMasks
 from wsisam_server.learning.training.losses import candidates_loss, click_places, objective
 
 

@@ -60,10 +60,10 @@ def entries(path: Path) -> tuple[list[Image], dict[str, dict[str, Any] | None]]:
     images = []
     for said in listed:
         image = _image(said)
-        others = [_name(other) for other in listed if other is not said and _number(other) == image.id]
         if not image.id:
             image = replace(image, problem="it has no number in the project file, so it has no data file")
         elif numbers[image.id] > 1:
+            others = [_name(other) for other in listed if other is not said and _number(other) == image.id]
             image = replace(image, problem=_OTHER_NUMBER.format(number=image.id, others=" and ".join(others)))
         images.append(image)
     return images, {_number(said): said.get("serverBuilder") for said in listed}

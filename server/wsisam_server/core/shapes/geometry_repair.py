@@ -85,8 +85,8 @@ class GeometryRepairer:
         finally:
             # A shape that is refused for its crossings takes no more than the counting.
             self._left -= min(cost.validity + begun * cost.repair, cost.limit)
-        if not repaired.is_valid:
-            # As GEOS 3.13 joins some coverages. It takes longer than joining those that have borders in common.
+        if repaired is None or not repaired.is_valid:
+            # It takes longer than joining those that have borders in common.
             repaired = polygonal(shapely.union_all(pieces))
         # Never seen after that, but validity is our promise and not GEOS's.
         if not repaired.is_valid:
@@ -137,8 +137,10 @@ def _is_hollow(ring: shapely.LinearRing) -> bool:
     return bool(second == fourth or first == third)
 
 
-def _joined(pieces: NDArray[np.object_], cost: RepairCost) -> shapely.MultiPolygon:
+def _joined(pieces: NDArray[np.object_], cost: RepairCost) -> shapely.MultiPolygon | None:
     """One shape of pieces, those together that have a piece of border in common.
+
+    GEOS up to 3.13 takes some such pieces for no coverage. It then raises (None here), or makes an invalid shape.
 
     Raises:
         GeometryRepairError: these are too many.
@@ -157,6 +159,5 @@ def _joined(pieces: NDArray[np.object_], cost: RepairCost) -> shapely.MultiPolyg
     try:
         dissolved = polygonal(shapely.coverage_union_all(pieces[shared]))
     except shapely.errors.GEOSException:
-        # GEOS up to 3.13 takes some pieces that meet along a part of a border for no coverage.
-        dissolved = polygonal(shapely.union_all(pieces[shared]))
+        return None
     return shapely.MultiPolygon([*pieces[~shared], *dissolved.geoms])

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from wsisam_model.dual import Candidates, DualMasks
+    from wsisam_model.branch import Candidates
+    from wsisam_model.dual import DualMasks
 
 _GAMMA = 1.0  # of the focal loss (Lin et al. 2017); at 2 pixels that are only just right count for too little
 _FOCAL, _DICE = 2.0, 1.0

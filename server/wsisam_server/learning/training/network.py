@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from wsisam_model import spatial
 from wsisam_model.branch import Branch, BranchInput, WsiParts
-from wsisam_model.dual import Candidates, DualMaskDecoder, DualMasks
+from wsisam_model.dual import DualMaskDecoder, DualMasks
 from wsisam_model.prompt_batch import PromptBatch
 from wsisam_model.trainable import Trained, decoder_names, prompt_names
 
@@ -97,9 +97,10 @@ class Network(nn.Module):
         if not additions:
             given = self._input(dual.high, high, batch, fused=False)
             decoded = dual.high.decode(given, image_pe)
-            masks, qualities = dual.high.sam_masks(decoded, dual.high.upscale(decoded))
-            candidates = Candidates(masks[:, 1:], qualities[:, 1:]) if want_candidates else None
-            return DualMasks(masks[:, 0], masks[:, 0], qualities[:, 0], None, candidates)
+            upscaled = dual.high.upscale(decoded)
+            logits, quality = dual.high.sam_mask(decoded, upscaled, multimask=False)
+            candidates = dual.high.candidates(decoded, upscaled) if want_candidates else None
+            return DualMasks(logits, logits, quality, None, candidates)
         low_input = None
         if low is not None:
             assert dual.low is not None

@@ -25,10 +25,11 @@ from wsisam_server.learning.training.windows import LABEL_SIDE
 from wsisam_server.segmentation.fields import plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from wsisam_model.dual import DualMasks
     from wsisam_model.loading import Modules
     from wsisam_server.core.geometry import FieldPair
     from wsisam_server.learning.datasets import ObjectMask, Row, Sample
@@ -53,7 +54,10 @@ class AnswerFunction(Protocol):
 
 
 class CandidatesFunction(Protocol):
-    """Answers one click on one example by several masks: float32 [K, 256, 256] logits and [K] qualities."""
+    """Answers one click on one example by several masks: float32 [K, 256, 256] logits and [K] qualities.
+
+    The first is the answer that an `AnswerFunction` of the same weights gives.
+    """
 
     def __call__(self, example: Example, prompt: Prompt, /) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See the class."""
@@ -143,7 +147,9 @@ def answers(
             scores = [dice(logits > 0, mask) for logits in several]
             for name, index in ((CHOSEN, int(qualities.argmax())), (BEST, int(np.argmax(scores)))):
                 yield ValidationAnswer(example, name, tuple(given), mask, several[index] > 0)
-        previous = answer(example, prompt)
+            previous = several[0]
+        else:
+            previous = answer(example, prompt)
         if count in CLICKS:
             yield ValidationAnswer(example, str(count), tuple(given), mask, previous > 0)
         click = next_click(mask, previous > 0)
@@ -160,31 +166,42 @@ def network_answer(network: Network, store: Examples, *, low: bool, additions: b
         low: use the LR image too.
         additions: see `Network.forward`.
     """
-    device = next(network.parameters()).device
+    decode = _decoder(network, store, low=low, additions=additions)
 
-    @torch.no_grad()
     def answer(example: Example, prompt: Prompt, /) -> NDArray[np.float32]:
-        high = stack([store.features(example, "high")], device)
-        other = stack([store.features(example, "low")], device) if low else None
-        logits: NDArray[np.float32] = network(high, other, [prompt], additions=additions).logits[0].cpu().numpy()
+        logits: NDArray[np.float32] = decode(example, prompt).logits[0].cpu().numpy()
         return logits
 
     return answer
 
 
 def network_candidates(network: Network, store: Examples, *, low: bool, additions: bool = True) -> CandidatesFunction:
-    """A network's answer to a click and the masks of SAM's tokens 1 to 3, as `network_answer` gives the first."""
-    device = next(network.parameters()).device
+    """A network's answer to a click, as `network_answer` gives it, and the masks of SAM's tokens 1 to 3."""
+    decode = _decoder(network, store, low=low, additions=additions, want_candidates=True)
 
-    @torch.no_grad()
     def answer(example: Example, prompt: Prompt, /) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        high = stack([store.features(example, "high")], device)
-        other = stack([store.features(example, "low")], device) if low else None
-        masks = network(high, other, [prompt], additions=additions, want_candidates=True)
+        masks = decode(example, prompt)
+        assert masks.candidates is not None
         logits = torch.cat([masks.logits, masks.candidates.logits[0]]).cpu().numpy()
         return logits, torch.cat([masks.iou, masks.candidates.iou[0]]).cpu().numpy()
 
     return answer
+
+
+def _decoder(
+    network: Network, store: Examples, *, low: bool, additions: bool, want_candidates: bool = False
+) -> Callable[[Example, Prompt], DualMasks]:
+    """Decodes one prompt on one example."""
+    device = next(network.parameters()).device
+
+    @torch.no_grad()
+    def decode(example: Example, prompt: Prompt) -> DualMasks:
+        high = stack([store.features(example, "high")], device)
+        other = stack([store.features(example, "low")], device) if low else None
+        masks: DualMasks = network(high, other, [prompt], additions=additions, want_candidates=want_candidates)
+        return masks
+
+    return decode
 
 
 def base_answer(base: Modules, store: Examples) -> AnswerFunction:

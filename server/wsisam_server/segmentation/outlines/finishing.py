@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from wsisam_server.segmentation.outlines.honouring import Click, honoured
+from wsisam_server.segmentation.outlines.honouring import Click, honoured, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _STRAY: Final = 0.1
 """Of an answer to a box, a part below this share of the largest one is stray."""
-
-_CONNECTED: Final = np.ones((3, 3), bool)
 
 
 class Finished(NamedTuple):
@@ -86,20 +84,20 @@ def finished(
 
 def contradicted(logits: NDArray[np.float32], clicks: Sequence[Click]) -> tuple[int, ...]:
     """Indices of the clicks whose sample is on the other side. Beyond the mask there is no object."""
-    height, width = logits.shape
 
-    def drawn(x: float, y: float) -> bool:
-        return 0 <= x < width and 0 <= y < height and bool(logits[int(y), int(x)] > 0)
+    def drawn(click: Click) -> bool:
+        cell = click.cell(logits.shape)
+        return cell is not None and bool(logits[cell] > 0)
 
-    return tuple(index for index, (x, y, positive) in enumerate(clicks) if drawn(x, y) is not positive)
+    return tuple(index for index, click in enumerate(clicks) if drawn(click) is not click.positive)
 
 
 def _without_strays(logits: NDArray[np.float32], clicks: Sequence[Click]) -> tuple[NDArray[np.float32], int]:
-    parts, count = ndimage.label(logits > 0, _CONNECTED)
+    parts, count = parts_of(logits)
     if count <= 1:
         return logits, 0
-    height, width = parts.shape
-    clicked = {int(parts[int(y), int(x)]) for x, y, on in clicks if on and 0 <= x < width and 0 <= y < height} - {0}
+    cells = [click.cell(logits.shape) for click in clicks if click.positive]
+    clicked = {int(parts[cell]) for cell in cells if cell is not None} - {0}
     if clicked:
         kept = np.isin(np.arange(count + 1), list(clicked))
     else:

@@ -36,8 +36,6 @@ _ROUNDS: Final = 3
 _OWN_PART: Final = 0.01
 """A part that only a move made, and that is smaller than this share of the mask, belongs to the click alone."""
 
-_CONNECTED: Final = np.ones((3, 3), bool)
-
 
 class Click(NamedTuple):
     """A click in the frame of a mask: sample (r, c) covers [c, c + 1) x [r, r + 1)."""
@@ -45,6 +43,17 @@ class Click(NamedTuple):
     x: float
     y: float
     positive: bool
+
+    def cell(self, shape: tuple[int, ...]) -> Cell | None:
+        """The sample (r, c) of a mask of [h, w] that it lies on; None beyond the mask."""
+        height, width = shape
+        return (int(self.y), int(self.x)) if 0 <= self.x < width and 0 <= self.y < height else None
+
+
+def parts_of(logits: NDArray[np.float32]) -> tuple[NDArray[np.int32], int]:
+    """The parts of a mask, connected by sides and corners: their numbers from 1, [h, w] with 0 elsewhere; how many."""
+    parts, count = ndimage.label(logits > 0, np.ones((3, 3), bool))
+    return parts, int(count)
 
 
 def honoured(logits: NDArray[np.float32], clicks: Sequence[Click]) -> NDArray[np.float32]:
@@ -57,12 +66,8 @@ def honoured(logits: NDArray[np.float32], clicks: Sequence[Click]) -> NDArray[np
         logits: [h, w], finite; above 0 is the object. Never changed; returned as they are where every click agrees.
         clicks: all of the prompt. Those outside the mask have no effect.
     """
-    height, width = logits.shape
-    cells = {
-        index: (int(click.y), int(click.x))
-        for index, click in enumerate(clicks)
-        if 0 <= click.x < width and 0 <= click.y < height
-    }
+    on_mask = {index: click.cell(logits.shape) for index, click in enumerate(clicks)}
+    cells = {index: cell for index, cell in on_mask.items() if cell is not None}
     if not (logits > 0).any():
         return logits
     while True:
@@ -103,7 +108,7 @@ def _own_parts(before: NDArray[np.float32], after: NDArray[np.float32], cells: M
     """Which clicks lie in a small part in which nothing was drawn before."""
     if after is before:
         return []
-    parts, _ = ndimage.label(after > 0, _CONNECTED)
+    parts, _ = parts_of(after)
     sizes = np.bincount(parts.ravel())
     small = sizes < _OWN_PART * sizes[1:].sum()
     small[parts[(before > 0) & (after > 0)]] = False

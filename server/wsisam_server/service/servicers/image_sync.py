@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from google.protobuf import field_mask_pb2
@@ -84,7 +83,7 @@ class RunningSyncs:
 
     def __init__(self, id_length: int) -> None:
         self._id_length = id_length
-        self._running: dict[tuple[str, str], tuple[bytes, asyncio.Task[Answer]]] = {}
+        self._running: dict[tuple[str, str], tuple[pb.AnnotationsSyncRequest, asyncio.Task[Answer]]] = {}
 
     async def run(self, request: pb.AnnotationsSyncRequest, sync: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
         """The answer to a request; it is worked on to the end also where the caller leaves.
@@ -100,15 +99,15 @@ class RunningSyncs:
             raise invalid("request_id", f"it must have 1 to {self._id_length} characters")
         if request.validate_only:
             return await sync()
-        digest = await asyncio.to_thread(_digest, request)
         key = (current_user().principal, request.request_id)
-        known, task = self._running.get(key, (digest, None))
-        if known != digest:
-            raise WsiSamServerError(Reason.REQUEST_ID_REUSED, request_id=request.request_id)
-        if task is None:
+        if key not in self._running:
             task = asyncio.create_task(sync())
-            self._running[key] = digest, task
+            self._running[key] = request, task
             task.add_done_callback(lambda ended: self._end(key, ended))
+            return await asyncio.shield(task)
+        first, task = self._running[key]
+        if not await asyncio.to_thread(_are_same, first, request):
+            raise WsiSamServerError(Reason.REQUEST_ID_REUSED, request_id=request.request_id)
         return await asyncio.shield(task)
 
     def _end(self, key: tuple[str, str], ended: asyncio.Task[Answer]) -> None:
@@ -117,8 +116,10 @@ class RunningSyncs:
         ended.cancelled() or ended.exception()
 
 
-def _digest(request: pb.AnnotationsSyncRequest) -> bytes:
-    return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+def _are_same(first: pb.AnnotationsSyncRequest, second: pb.AnnotationsSyncRequest) -> bool:
+    """Whether two requests are the same to the byte. Messages with a NaN in them are not equal to themselves."""
+    one, other = (request.SerializeToString(deterministic=True) for request in (first, second))
+    return bool(one == other)
 
 
 def asked(request: pb.AnnotationsSyncRequest) -> tuple[ClientImage, SyncOptions, dict[uuid.UUID, Refusal]]:
