@@ -142,9 +142,9 @@ def _point(mark: PromptPoint) -> list[float]:
 def _shape(polygons: list[list[list[float]]]) -> shapely.MultiPolygon:
     """Polygons as rings of x, y, x, y, ..., on the grid of what travels."""
     parts = [[np.asarray(ring, np.float64).reshape(-1, 2) for ring in rings] for rings in polygons]
-    drawn = shapely.MultiPolygon([shapely.Polygon(shell, holes) for shell, *holes in parts])
-    if drawn.is_empty or not np.isfinite(shapely.get_coordinates(drawn)).all():
+    if not parts or not all(np.isfinite(ring).all() for rings in parts for ring in rings):
         raise ValueError("it is no area")
+    drawn = shapely.MultiPolygon([shapely.Polygon(shell, holes) for shell, *holes in parts])
     return on_grid(drawn)
 
 
