@@ -44,6 +44,7 @@ class Modules:
             same as `clicks` for the paper's files.
         weights_hash: see `checkpoint.weights_hash`.
         settings: what the weights want.
+        ranks_candidates: whether the additions hold mask tokens, and qualities of what they draw, of their own.
     """
 
     variant: Variant
@@ -54,6 +55,7 @@ class Modules:
     boxes: Route
     weights_hash: str
     settings: ModelSettings
+    ranks_candidates: bool = False
 
     @property
     def dual(self) -> DualMaskDecoder:
@@ -98,12 +100,13 @@ def load(sam: Path, high: Path | None = None, low: Path | None = None, additions
     plain = DualMaskDecoder(Branch(decoder))
     sam_alone = Route(plain, prompt_encoder)
     clicks = boxes = Route(DualMaskDecoder(*branches), prompt_encoder) if branches else sam_alone
-    settings = ModelSettings()
+    settings, ranks_candidates = ModelSettings(), False
     if additions is not None:
         trained = Additions.read(additions, base=weights_hash(checkpoints))
         routes = build_routes(trained, sam_alone, variant)
         clicks, boxes = routes.get("clicks", sam_alone), routes.get("boxes", sam_alone)
         settings = trained.settings
+        ranks_candidates = trained.trained.get("clicks") == "decoder+masks"
         checkpoints["additions"] = trained.checkpoint
     return Modules(
         variant=variant,
@@ -114,6 +117,7 @@ def load(sam: Path, high: Path | None = None, low: Path | None = None, additions
         boxes=boxes,
         weights_hash=weights_hash(checkpoints),
         settings=settings,
+        ranks_candidates=ranks_candidates,
     )
 
 

@@ -61,6 +61,8 @@ class WsiSam:
         description: what it is and is good for.
         settings: see `ModelSettings`.
         weights_hash: identifies the weights: SHA-256 in hex over all their names and bytes.
+        ranks_candidates: whether the qualities of a single click's candidates were trained together with them, and so
+            say which is the best. Without, they tell them apart no better than chance.
         image_size: side of the square input images in pixels.
         device: where it runs.
         dtype: element type of its activations; prompts are encoded and logits returned in float32 always.
@@ -85,6 +87,7 @@ class WsiSam:
         self.description = description
         self.settings = _usable(settings, modules.encoder)
         self.weights_hash = modules.weights_hash
+        self.ranks_candidates = modules.ranks_candidates
         self.image_size = modules.variant.image_size
         self._channels = (_EMBEDDING_CHANNELS, modules.variant.early_channels)
         self.device = device
@@ -343,7 +346,15 @@ class WsiSam:
             shapes = ", ".join(f"{list(tensor.shape)} {tensor.dtype}" for tensor in features)
             raise EmbeddingError(f"features of {shapes} are not those of this model's encoder")
 
-    def decode(self, high: Embedding, low: Embedding | None, prompt: Prompt, *, want_low: bool = False) -> Prediction:
+    def decode(
+        self,
+        high: Embedding,
+        low: Embedding | None,
+        prompt: Prompt,
+        *,
+        want_low: bool = False,
+        want_candidates: bool = False,
+    ) -> Prediction:
         """Answers one prompt.
 
         Args:
@@ -352,15 +363,22 @@ class WsiSam:
                 the HR token alone; ignored by a model that does not use it.
             prompt: what the user pointed at.
             want_low: return logits over the low-resolution image too, at about the cost of the answer again.
+            want_candidates: return the masks of SAM's tokens 1 to 3 too, out of the same decode.
 
         Raises:
             EmbeddingError: an embedding of another model, or encoded for other roles; want_low without low.
         """
-        return self.decode_many(high, low, [prompt], want_low=want_low)[0]
+        return self.decode_many(high, low, [prompt], want_low=want_low, want_candidates=want_candidates)[0]
 
     @torch.inference_mode()
     def decode_many(
-        self, high: Embedding, low: Embedding | None, prompts: Sequence[Prompt], *, want_low: bool = False
+        self,
+        high: Embedding,
+        low: Embedding | None,
+        prompts: Sequence[Prompt],
+        *,
+        want_low: bool = False,
+        want_candidates: bool = False,
     ) -> list[Prediction]:
         """Answers several prompts on one field, each on its own; like ones run together.
 
@@ -369,6 +387,7 @@ class WsiSam:
             low: as in `decode`.
             prompts: any number of them, in any mixture of kinds.
             want_low: as in `decode`.
+            want_candidates: as in `decode`.
 
         Returns:
             Predictions in the order of the prompts.
@@ -383,9 +402,17 @@ class WsiSam:
         predictions: dict[int, Prediction] = {}
         for indices in batches(prompts, self._batch_size):
             chosen = [prompts[index] for index in indices]
-            masks = self._run(self._route(chosen[0]), high, low, chosen, want_low=want_low)
+            route = self._route(chosen[0])
+            masks = self._run(route, high, low, chosen, want_low=want_low, want_candidates=want_candidates)
             low_logits = [None] * len(indices) if masks.low_logits is None else _arrays(masks.low_logits)
-            rows = zip(_arrays(masks.logits), _arrays(masks.sam_logits), masks.iou.tolist(), low_logits, strict=True)
+            rows = zip(
+                _arrays(masks.logits),
+                _arrays(masks.sam_logits),
+                masks.iou.tolist(),
+                low_logits,
+                _candidates(masks, len(indices)),
+                strict=True,
+            )
             predictions.update(zip(indices, (Prediction(*row) for row in rows), strict=True))
         return [predictions[index] for index in range(len(prompts))]
 
@@ -400,7 +427,7 @@ class WsiSam:
         Raises:
             EmbeddingError: an embedding of another model, or encoded for other roles.
         """
-        masks = self._run(self._sam, image, None, [prompt], want_low=False)
+        masks = self._run(self._sam, image, None, [prompt])
         return SamPrediction(logits=_arrays(masks.logits)[0], iou=masks.iou.item())
 
     def reads_low(self, prompt: Prompt) -> bool:
@@ -462,7 +489,14 @@ class WsiSam:
         return parts
 
     def _run(
-        self, route: Route, high: Embedding, low: Embedding | None, prompts: list[Prompt], *, want_low: bool
+        self,
+        route: Route,
+        high: Embedding,
+        low: Embedding | None,
+        prompts: list[Prompt],
+        *,
+        want_low: bool = False,
+        want_candidates: bool = False,
     ) -> DualMasks:
         """Decodes prompts of one kind."""
         decoder = route.decoder
@@ -477,7 +511,13 @@ class WsiSam:
             low_input = self._input(route, decoder.low, low, low_batch, fused=want_low)
         multimask = self.settings.multimask and prompts[0].is_single_click
         masks: DualMasks = decoder(
-            high_input, low_input, self._image_pe, low_pe=low_pe, multimask=multimask, want_low=want_low
+            high_input,
+            low_input,
+            self._image_pe,
+            low_pe=low_pe,
+            multimask=multimask,
+            want_low=want_low,
+            want_candidates=want_candidates,
         )
         return masks
 
@@ -522,6 +562,14 @@ def _usable(settings: ModelSettings, encoder: ImageEncoder) -> ModelSettings:
 
 def _is_middle(features: EncoderOutput) -> bool:
     return features.embedding.shape[-1] == grid.MIDDLE
+
+
+def _candidates(masks: DualMasks, count: int) -> list[tuple[SamPrediction, ...]]:
+    """Of each prompt the masks of SAM's tokens 1 to 3; none where they were not decoded."""
+    if masks.candidates is None:
+        return [()] * count
+    each = zip(masks.candidates.logits.cpu().numpy(), masks.candidates.iou.tolist(), strict=True)
+    return [tuple(map(SamPrediction, logits, qualities)) for logits, qualities in each]
 
 
 def _arrays(logits: Tensor) -> list[NDArray[np.float32]]:

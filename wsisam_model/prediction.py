@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class SamPrediction:
-    """Plain SAM's answer, the baseline of the paper's tables.
+    """One mask of plain SAM; as an answer, the baseline of the paper's tables.
 
     Attributes:
         logits: float32 [256, 256] over the high-resolution image, rows down; above 0 is the object.
@@ -33,9 +33,12 @@ class Prediction:
         sam_logits: SAM's mask from the high-resolution decoder, run with the HR token in the sequence.
         iou: that mask's quality as the decoder estimates it.
         low_logits: the answer over the low-resolution image; None unless asked for, or without a low branch.
+        candidates: SAM's masks of tokens 1 to 3, in this order: other objects that the prompt may mean. Empty unless
+            asked for.
     """
 
     logits: NDArray[np.float32]
     sam_logits: NDArray[np.float32]
     iou: float
     low_logits: NDArray[np.float32] | None = None
+    candidates: tuple[SamPrediction, ...] = ()

@@ -94,7 +94,7 @@ def test_the_last_answer_is_fed_back_while_the_prompt_only_grows(stream, server,
     model, masks = server.engine._model, []
     decode = model.decode
     monkeypatch.setattr(
-        model, "decode", lambda high, low, prompt: masks.append(prompt.mask) or decode(high, low, prompt)
+        model, "decode", lambda high, low, prompt, **how: masks.append(prompt.mask) or decode(high, low, prompt, **how)
     )
     grown = around("a")
     grown.points.append(point(200, 200))

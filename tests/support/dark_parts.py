@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from wsisam_model import ModelSettings, Prediction
+from wsisam_model import ModelSettings, Prediction, SamPrediction
 
 DARK = 170
 """Grey value below which a pixel belongs to an object."""
@@ -26,7 +27,8 @@ class Darkness:
 class DarkParts:
     """Stands in for `WsiSam`: the same calls, shapes and signs.
 
-    The answer is what is dark in the box, or anywhere without one; a negative click takes a spot away.
+    The answer is what is dark in the box, or anywhere without one; a negative click takes a spot away. Of candidates
+    the first is smaller than the answer, the second nearly the same, and the third larger.
     """
 
     name = "dark-parts"
@@ -35,6 +37,7 @@ class DarkParts:
     weights_hash = hashlib.sha256(b"dark-parts").hexdigest()
     image_size = 256
     wants_low = False
+    ranks_candidates = False
     nbytes = 0
 
     def encode(self, image, *, roles=None, prompt=None):
@@ -46,7 +49,7 @@ class DarkParts:
     def encodes_middle(self, role):
         return False
 
-    def decode(self, high, low, prompt):
+    def decode(self, high, low, prompt, *, want_candidates=False):
         logits = high.values.copy()
         y, x = np.mgrid[:256, :256]
         if prompt.box is not None:
@@ -55,4 +58,8 @@ class DarkParts:
         for (px, py), label in zip(prompt.points, prompt.labels, strict=True):
             if not label:
                 logits[np.hypot(x - px, y - py) < 8] = -DARK
-        return Prediction(logits=logits, sam_logits=logits, iou=0.9)
+        candidates = ()
+        if want_candidates:
+            smaller, larger = ndimage.minimum_filter(logits, 13), ndimage.maximum_filter(logits, 13)
+            candidates = (SamPrediction(smaller, 0.5), SamPrediction(logits - 1e-3, 0.7), SamPrediction(larger, 0.6))
+        return Prediction(logits=logits, sam_logits=logits, iou=0.9, candidates=candidates)

@@ -13,7 +13,15 @@ from support.dark_parts import DarkParts
 from wsisam_model import Prompt
 from wsisam_server.core.answers import StageTimes
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.inference.scheduler import Answer, AvailableModel, ModelInfo, ModelStatus, Prepared, Priority
+from wsisam_server.inference.scheduler import (
+    Answer,
+    AvailableModel,
+    ModelInfo,
+    ModelStatus,
+    Prepared,
+    Priority,
+    ScoredMask,
+)
 
 
 class FakeEngine:
@@ -43,9 +51,11 @@ class FakeEngine:
         embedding = await self._embedding(job, times)
         started = time.perf_counter()
         points, labels, box = job.prompt.to_model(job.field.high)
-        made = self._model.decode(embedding, None, Prompt(points=points, labels=labels, box=box, mask=job.mask))
+        prompt = Prompt(points=points, labels=labels, box=box, mask=job.mask)
+        made = self._model.decode(embedding, None, prompt, want_candidates=job.candidates)
         times.decode = (time.perf_counter() - started) * 1000
-        return Answer(made.logits, made.iou, times)
+        candidates = tuple(ScoredMask(one.logits, one.iou) for one in made.candidates)
+        return Answer(made.logits, made.iou, times, candidates)
 
     async def prefetch(self, job, priority=Priority.PREFETCH):
         self.fetched.append((job, priority))

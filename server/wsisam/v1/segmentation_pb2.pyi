@@ -30,6 +30,7 @@ class _PromptKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     PROMPT_KIND_UNSPECIFIED: _PromptKind.ValueType  # 0
     PROMPT_KIND_BOX: _PromptKind.ValueType  # 1
     PROMPT_KIND_POINTS: _PromptKind.ValueType  # 2
+    PROMPT_KIND_SHAPE: _PromptKind.ValueType  # 3
 
 class PromptKind(_PromptKind, metaclass=_PromptKindEnumTypeWrapper):
     """The kinds of prompt that a model may have been made for."""
@@ -37,6 +38,7 @@ class PromptKind(_PromptKind, metaclass=_PromptKindEnumTypeWrapper):
 PROMPT_KIND_UNSPECIFIED: PromptKind.ValueType  # 0
 PROMPT_KIND_BOX: PromptKind.ValueType  # 1
 PROMPT_KIND_POINTS: PromptKind.ValueType  # 2
+PROMPT_KIND_SHAPE: PromptKind.ValueType  # 3
 global___PromptKind = PromptKind
 
 class _ModelState:
@@ -434,8 +436,17 @@ class PromptPoint(google.protobuf.message.Message):
 
     POSITION_FIELD_NUMBER: builtins.int
     LABEL_FIELD_NUMBER: builtins.int
+    CANDIDATE_FIELD_NUMBER: builtins.int
     label: global___PointLabel.ValueType
     """Unspecified is INVALID_FIELD."""
+    candidate: builtins.int
+    """Candidate.number of the candidate that was seen when the point was set, among those of the answer to all that was
+    said before it: box, shape and earlier points. The point corrects that one: its mask is fed back to the model. Unset:
+    the chosen one of that answer. On a first point without box and shape there is none: UNKNOWN_CANDIDATE.
+
+    It stays with the point in all later prompts of the object, so that the same prompts give the same outline again. An
+    answer that the server does not have any more, or never had, it makes again, which takes one more run of the decoder.
+    """
     @property
     def position(self) -> wsisam.v1.geometry_pb2.Point: ...
     def __init__(
@@ -443,34 +454,55 @@ class PromptPoint(google.protobuf.message.Message):
         *,
         position: wsisam.v1.geometry_pb2.Point | None = ...,
         label: global___PointLabel.ValueType = ...,
+        candidate: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["position", b"position"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["label", b"label", "position", b"position"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_candidate", b"_candidate", "candidate", b"candidate", "position", b"position"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_candidate", b"_candidate", "candidate", b"candidate", "label", b"label", "position", b"position"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_candidate", b"_candidate"]) -> typing.Literal["candidate"] | None: ...
 
 global___PromptPoint = PromptPoint
 
 @typing.final
 class Prompt(google.protobuf.message.Message):
-    """All that the annotator said about one object so far: at least one positive point or a box."""
+    """All that the annotator said about one object so far: at least one positive point, a box or a shape."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     POINTS_FIELD_NUMBER: builtins.int
     BOX_FIELD_NUMBER: builtins.int
+    SHAPE_FIELD_NUMBER: builtins.int
+    CANDIDATE_FIELD_NUMBER: builtins.int
+    candidate: builtins.int
+    """Candidate.number of the candidate that is meant, among those of this prompt's answer: it is then the chosen one. For
+    one that was accepted, so that Provenance says which, and for one whose border is to be refined. Unset: the one of
+    the highest score. To go on from a candidate, see PromptPoint.candidate.
+    """
     @property
-    def points(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PromptPoint]: ...
+    def points(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PromptPoint]:
+        """In the order in which they were set."""
+
     @property
     def box(self) -> wsisam.v1.geometry_pb2.Box:
         """A rough box about the object. Parts of it beyond the slide are ignored."""
+
+    @property
+    def shape(self) -> wsisam.v1.geometry_pb2.MultiPolygon:
+        """A rough outline of the object, alone or with points and box. Parts of it beyond the slide are ignored. Borders that
+        cross themselves are mended, as those of a region (SegmentEverythingRequest). INVALID_FIELD: without an area, of more
+        than 10,000 vertices, or crossing itself too often to be mended.
+        """
 
     def __init__(
         self,
         *,
         points: collections.abc.Iterable[global___PromptPoint] | None = ...,
         box: wsisam.v1.geometry_pb2.Box | None = ...,
+        shape: wsisam.v1.geometry_pb2.MultiPolygon | None = ...,
+        candidate: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["box", b"box"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["box", b"box", "points", b"points"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_candidate", b"_candidate", "box", b"box", "candidate", b"candidate", "shape", b"shape"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_candidate", b"_candidate", "box", b"box", "candidate", b"candidate", "points", b"points", "shape", b"shape"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_candidate", b"_candidate"]) -> typing.Literal["candidate"] | None: ...
 
 global___Prompt = Prompt
 
@@ -488,6 +520,7 @@ class OutlineOptions(google.protobuf.message.Message):
     FILL_HOLES_BELOW_FIELD_NUMBER: builtins.int
     SMOOTHING_FIELD_NUMBER: builtins.int
     HONOUR_POINTS_FIELD_NUMBER: builtins.int
+    MAX_CANDIDATES_FIELD_NUMBER: builtins.int
     tolerance: builtins.float
     """Greatest distance by which simplification may move the border, 0 to 1,000. Unset: a quarter of a mask cell,
     of the finest mask where the border was refined.
@@ -508,6 +541,10 @@ class OutlineOptions(google.protobuf.message.Message):
     """Moves the border about points that the model's mask contradicts, so that the outline agrees with them, as far as that
     adds no small part about the point alone. Unset: true. SegmentEverything never does it.
     """
+    max_candidates: builtins.int
+    """How many outlines are wanted of an ambiguous prompt, such as a single click, 1 to 4: see Outline.candidates. They come
+    out of one run of the decoder. Unset: 1, the model's own answer alone. SegmentEverything takes no note of it.
+    """
     def __init__(
         self,
         *,
@@ -517,13 +554,16 @@ class OutlineOptions(google.protobuf.message.Message):
         fill_holes_below: builtins.float | None = ...,
         smoothing: builtins.float = ...,
         honour_points: builtins.bool | None = ...,
+        max_candidates: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_fill_holes_below", b"_fill_holes_below", "_honour_points", b"_honour_points", "_min_area", b"_min_area", "_tolerance", b"_tolerance", "fill_holes_below", b"fill_holes_below", "honour_points", b"honour_points", "min_area", b"min_area", "tolerance", b"tolerance"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_fill_holes_below", b"_fill_holes_below", "_honour_points", b"_honour_points", "_min_area", b"_min_area", "_tolerance", b"_tolerance", "fill_holes_below", b"fill_holes_below", "honour_points", b"honour_points", "min_area", b"min_area", "parts", b"parts", "smoothing", b"smoothing", "tolerance", b"tolerance"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_fill_holes_below", b"_fill_holes_below", "_honour_points", b"_honour_points", "_max_candidates", b"_max_candidates", "_min_area", b"_min_area", "_tolerance", b"_tolerance", "fill_holes_below", b"fill_holes_below", "honour_points", b"honour_points", "max_candidates", b"max_candidates", "min_area", b"min_area", "tolerance", b"tolerance"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_fill_holes_below", b"_fill_holes_below", "_honour_points", b"_honour_points", "_max_candidates", b"_max_candidates", "_min_area", b"_min_area", "_tolerance", b"_tolerance", "fill_holes_below", b"fill_holes_below", "honour_points", b"honour_points", "max_candidates", b"max_candidates", "min_area", b"min_area", "parts", b"parts", "smoothing", b"smoothing", "tolerance", b"tolerance"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_fill_holes_below", b"_fill_holes_below"]) -> typing.Literal["fill_holes_below"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_honour_points", b"_honour_points"]) -> typing.Literal["honour_points"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_max_candidates", b"_max_candidates"]) -> typing.Literal["max_candidates"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_min_area", b"_min_area"]) -> typing.Literal["min_area"] | None: ...
     @typing.overload
@@ -817,6 +857,8 @@ class Outline(google.protobuf.message.Message):
     TRUNCATED_FIELD_NUMBER: builtins.int
     PIXEL_SIZE_FIELD_NUMBER: builtins.int
     UNHONOURED_POINTS_FIELD_NUMBER: builtins.int
+    CANDIDATES_FIELD_NUMBER: builtins.int
+    CHOSEN_FIELD_NUMBER: builtins.int
     score: builtins.float
     """The model's own estimate of the mask's IoU, about 0 to 1. Not a probability."""
     cut_by_field: builtins.bool
@@ -834,6 +876,11 @@ class Outline(google.protobuf.message.Message):
     weights_hash: builtins.str
     truncated: builtins.bool
     """The border was refined less finely than asked for, or not at all: it would have needed more than max_windows."""
+    chosen: builtins.int
+    """Which of them the outline is, as an index: `geometry`, `score`, `cut_by_field`, `dropped_parts`, `dropped_holes` and
+    `unhonoured_points` are those of candidates[chosen]. The one of the highest score where the model's scores were trained
+    to rank candidates, else the model's own answer.
+    """
     @property
     def geometry(self) -> wsisam.v1.geometry_pb2.MultiPolygon: ...
     @property
@@ -862,6 +909,14 @@ class Outline(google.protobuf.message.Message):
         with OutlineOptions.honour_points: where the model sees nothing at a point that it could belong to.
         """
 
+    @property
+    def candidates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Candidate]:
+        """Where more than one was wanted (OutlineOptions.max_candidates): the objects that the prompt may mean, in ascending
+        area. The model's own answer is always one of them. Left out are those in which nothing is drawn, and those that nearly
+        equal a better one (an IoU of 0.9 or more). All are finished as the outline is; where the border was refined, that of
+        the chosen one alone.
+        """
+
     def __init__(
         self,
         *,
@@ -881,11 +936,50 @@ class Outline(google.protobuf.message.Message):
         truncated: builtins.bool = ...,
         pixel_size: global___PixelSize | None = ...,
         unhonoured_points: collections.abc.Iterable[builtins.int] | None = ...,
+        candidates: collections.abc.Iterable[global___Candidate] | None = ...,
+        chosen: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["field", b"field", "geometry", b"geometry", "pixel_size", b"pixel_size", "saved", b"saved", "timings", b"timings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cut_by_field", b"cut_by_field", "dropped_holes", b"dropped_holes", "dropped_parts", b"dropped_parts", "field", b"field", "geometry", b"geometry", "levels", b"levels", "model", b"model", "pixel_size", b"pixel_size", "saved", b"saved", "score", b"score", "timings", b"timings", "tolerance", b"tolerance", "truncated", b"truncated", "unhonoured_points", b"unhonoured_points", "unit", b"unit", "weights_hash", b"weights_hash"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["candidates", b"candidates", "chosen", b"chosen", "cut_by_field", b"cut_by_field", "dropped_holes", b"dropped_holes", "dropped_parts", b"dropped_parts", "field", b"field", "geometry", b"geometry", "levels", b"levels", "model", b"model", "pixel_size", b"pixel_size", "saved", b"saved", "score", b"score", "timings", b"timings", "tolerance", b"tolerance", "truncated", b"truncated", "unhonoured_points", b"unhonoured_points", "unit", b"unit", "weights_hash", b"weights_hash"]) -> None: ...
 
 global___Outline = Outline
+
+@typing.final
+class Candidate(google.protobuf.message.Message):
+    """One of the objects that a prompt may mean."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GEOMETRY_FIELD_NUMBER: builtins.int
+    SCORE_FIELD_NUMBER: builtins.int
+    NUMBER_FIELD_NUMBER: builtins.int
+    CUT_BY_FIELD_FIELD_NUMBER: builtins.int
+    UNHONOURED_POINTS_FIELD_NUMBER: builtins.int
+    score: builtins.float
+    """As in Outline."""
+    number: builtins.int
+    """Names the candidate: 0 is the model's own answer, 1 to 3 are its further ones. The same prompt has the same candidates
+    under the same numbers, however many are asked for and whichever are left out: see Prompt.candidate.
+    """
+    cut_by_field: builtins.bool
+    """As in Outline."""
+    @property
+    def geometry(self) -> wsisam.v1.geometry_pb2.MultiPolygon: ...
+    @property
+    def unhonoured_points(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        geometry: wsisam.v1.geometry_pb2.MultiPolygon | None = ...,
+        score: builtins.float = ...,
+        number: builtins.int = ...,
+        cut_by_field: builtins.bool = ...,
+        unhonoured_points: collections.abc.Iterable[builtins.int] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["geometry", b"geometry"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cut_by_field", b"cut_by_field", "geometry", b"geometry", "number", b"number", "score", b"score", "unhonoured_points", b"unhonoured_points"]) -> None: ...
+
+global___Candidate = Candidate
 
 @typing.final
 class PixelSize(google.protobuf.message.Message):
@@ -1144,7 +1238,7 @@ class Start(google.protobuf.message.Message):
     """For all prompts of the stream. As in SegmentRequest."""
     @property
     def options(self) -> global___OutlineOptions:
-        """For all prompts of the stream."""
+        """For all prompts of the stream that have none of their own."""
 
     def __init__(
         self,
@@ -1176,6 +1270,7 @@ class PromptRevision(google.protobuf.message.Message):
     FIELD_FIELD_NUMBER: builtins.int
     COMMIT_FIELD_NUMBER: builtins.int
     REFINE_FIELD_NUMBER: builtins.int
+    OPTIONS_FIELD_NUMBER: builtins.int
     object_id: builtins.str
     """The caller's own id of the object, unique in the session."""
     revision: builtins.int
@@ -1198,6 +1293,10 @@ class PromptRevision(google.protobuf.message.Message):
     def refine(self) -> global___Refinement:
         """As in SegmentRequest. A newer revision, or a cancel, stops the work at the window that is being computed."""
 
+    @property
+    def options(self) -> global___OutlineOptions:
+        """In place of the stream's, all of them. Unset: the stream's."""
+
     def __init__(
         self,
         *,
@@ -1208,9 +1307,10 @@ class PromptRevision(google.protobuf.message.Message):
         field: global___FieldChoice | None = ...,
         commit: global___Commit | None = ...,
         refine: global___Refinement | None = ...,
+        options: global___OutlineOptions | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "prompt", b"prompt", "refine", b"refine", "viewport", b"viewport"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "object_id", b"object_id", "prompt", b"prompt", "refine", b"refine", "revision", b"revision", "viewport", b"viewport"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "options", b"options", "prompt", b"prompt", "refine", b"refine", "viewport", b"viewport"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["commit", b"commit", "field", b"field", "object_id", b"object_id", "options", b"options", "prompt", b"prompt", "refine", b"refine", "revision", b"revision", "viewport", b"viewport"]) -> None: ...
 
 global___PromptRevision = PromptRevision
 

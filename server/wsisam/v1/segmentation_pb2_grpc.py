@@ -65,7 +65,7 @@ class SegmentationStub(object):
     name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
     (docs/decisions/0039-removed-names-stay-reserved.md).
 
-    Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
+    Limits. Ids are at most 128 characters. A prompt has at most 64 points, and its shape 10,000 vertices. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
 
     Health (grpc.health.v1) and reflection are served on the same port. A client may send `x-request-id` as metadata;
@@ -155,7 +155,7 @@ class SegmentationServicer(object):
     name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
     (docs/decisions/0039-removed-names-stay-reserved.md).
 
-    Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
+    Limits. Ids are at most 128 characters. A prompt has at most 64 points, and its shape 10,000 vertices. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
 
     Health (grpc.health.v1) and reflection are served on the same port. A client may send `x-request-id` as metadata;
@@ -212,8 +212,9 @@ class SegmentationServicer(object):
         Errors:
         NOT_FOUND            UNKNOWN_SLIDE_ID, UNKNOWN_MODEL.
         INVALID_ARGUMENT     EMPTY_PROMPT, ONLY_NEGATIVE_POINTS, TOO_MANY_POINTS, INVALID_FIELD, PROMPT_OUTSIDE_FIELD,
-        TILE_WRONG_SIZE, TILE_UNREADABLE.
-        OUT_OF_RANGE         PROMPT_OUTSIDE_SLIDE: a point outside the slide, or a box that does not meet it.
+        TILE_WRONG_SIZE, TILE_UNREADABLE. UNKNOWN_CANDIDATE: a prompt or a point names a candidate
+        that no answer has.
+        OUT_OF_RANGE         PROMPT_OUTSIDE_SLIDE: a point outside the slide, or a box or shape that does not meet it.
         VIEW_TOO_COARSE: the field is far coarser than the coarsest level that the file stores
         (OpenSlideResponse.downsamples). Zoom in to the text's downsample (`finest`).
         FAILED_PRECONDITION  MODEL_UNAVAILABLE; MODEL_DAMAGED; MODEL_TOO_LARGE;
@@ -399,7 +400,7 @@ class Segmentation(object):
     name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
     (docs/decisions/0039-removed-names-stay-reserved.md).
 
-    Limits. Ids are at most 128 characters. A prompt has at most 64 points. A slide's side is at most 67,108,863 pixels.
+    Limits. Ids are at most 128 characters. A prompt has at most 64 points, and its shape 10,000 vertices. A slide's side is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
 
     Health (grpc.health.v1) and reflection are served on the same port. A client may send `x-request-id` as metadata;

@@ -11,12 +11,15 @@ import click
 from wsisam_server.annotations.formats import FormatError, FrameError, archives, reading
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.settings import Limits
+from wsisam_server.core.shapes import polygonal
 from wsisam_server.slides import open_slide
 
 if TYPE_CHECKING:
     import uuid
     from collections import Counter
     from pathlib import Path
+
+    import shapely
 
     from wsisam_server.annotations.formats.reading import Origin
     from wsisam_server.annotations.store import Draft
@@ -89,6 +92,21 @@ def read_annotations(
     for problem in problems:
         click.echo(f"left out: a whole file: {problem}", err=True)
     return entries, left_out
+
+
+def areas_in(path: Path, slide: Path) -> list[shapely.MultiPolygon]:
+    """The areas in a file, one for each object, as they were drawn.
+
+    Args:
+        path: the file.
+        slide: where XML of ImageScope counts from may have to be looked up in it.
+
+    Raises:
+        click.ClickException: nothing can be read.
+    """
+    entries, _ = read_annotations(path, origin=lambda: frame_origin(slide))
+    shapes = [entry.draft.content.shape for entry in entries]
+    return [polygonal(shape) for shape in shapes if shape.geom_type in {"Polygon", "MultiPolygon"}]
 
 
 def say(where: str, left_out: Counter[str], ignored: Counter[str], problems: list[str]) -> None:

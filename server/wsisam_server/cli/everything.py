@@ -16,7 +16,7 @@ from rich.console import Console
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.annotations.store import class_name as one_name
-from wsisam_server.cli.annotation_files import frame_origin, read_annotations
+from wsisam_server.cli.annotation_files import areas_in
 from wsisam_server.cli.answering import model_here, refusals, slide_there
 from wsisam_server.cli.connection import ConnectionOptions, connection_options
 from wsisam_server.cli.damaged_windows import warn_of_damage
@@ -107,7 +107,7 @@ def command(
     )
     request = pb.SegmentEverythingRequest(
         region=areas(where),
-        existing=[areas(shape) for path in existing for shape in _areas(path, slide)],
+        existing=[areas(shape) for path in existing for shape in areas_in(path, slide)],
         filter=wanted,
         options=pb.OutlineOptions(tolerance=tolerance),
         mpp=slide_mpp,
@@ -147,18 +147,11 @@ class _Found:
     problem: click.ClickException | None = None
 
 
-def _areas(path: Path, slide: Path) -> list[shapely.MultiPolygon]:
-    """The areas in a file, one for each object."""
-    entries, _ = read_annotations(path, origin=lambda: frame_origin(slide))
-    shapes = [entry.draft.content.shape for entry in entries]
-    return [polygonal(shape) for shape in shapes if shape.geom_type in {"Polygon", "MultiPolygon"}]
-
-
 def _region(path: Path, slide: Path) -> shapely.MultiPolygon:
     """All areas of a file together."""
     repairer = GeometryRepairer()
     try:
-        region = polygonal(shapely.union_all([repairer.repair(area) for area in _areas(path, slide)]))
+        region = polygonal(shapely.union_all([repairer.repair(area) for area in areas_in(path, slide)]))
     except GeometryRepairError as error:
         raise click.ClickException(
             f"{path}: its areas cross themselves or lie over each other too often; simplify them"

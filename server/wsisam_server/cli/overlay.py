@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.client import geometry
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.geometry import Window
 from wsisam_server.core.settings import Limits
@@ -19,6 +21,8 @@ from wsisam_server.slides import open_slide, read_around_damage, read_in_parts
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import shapely
 
     from wsisam_server.cli.prompts import PromptOutline
     from wsisam_server.slides import Slide
@@ -43,7 +47,9 @@ Extent = tuple[float, float, float, float]
 
 
 def draw(slide: Slide, results: Sequence[PromptOutline], path: Path, region: Extent | None = None) -> None:
-    """Writes a PNG: the region about all results, outlines as lines over a light fill, boxes dashed, points as dots.
+    """Writes a PNG: the region about all results, outlines as lines over a light fill.
+
+    Boxes and shapes are dashed, points are dots, and the other candidates thin lines.
 
     Args:
         slide: what the results lie on.
@@ -90,7 +96,8 @@ def draw_on(slide: Path, results: Sequence[PromptOutline], path: Path, region: E
 def _view(slide: Slide, results: Sequence[PromptOutline], region: Extent | None) -> tuple[Window, int, int]:
     extents = [] if region is None else [region]
     extents += [_prompt_extent(result.prompt) for result in results]
-    extents += [result.geometry.bounds for result in results if not result.geometry.is_empty]
+    shapes = [shape for result in results for shape in (result.geometry, *(other for _, other in result.others))]
+    extents += [shape.bounds for shape in shapes if not shape.is_empty]
     x0, y0 = (min(extent[axis] for extent in extents) for axis in (0, 1))
     x1, y1 = (max(extent[axis] for extent in extents) for axis in (2, 3))
     margin = MARGIN * max(x1 - x0, y1 - y0, 64)
@@ -110,6 +117,10 @@ def _prompt_extent(prompt: pb.Prompt) -> Extent:
     if prompt.HasField("box"):
         xs += [prompt.box.x0, prompt.box.x1]
         ys += [prompt.box.y0, prompt.box.y1]
+    if prompt.HasField("shape"):
+        x0, y0, x1, y1 = geometry(prompt.shape).bounds
+        xs += [x0, x1]
+        ys += [y0, y1]
     return min(xs), min(ys), max(xs), max(ys)
 
 
@@ -125,9 +136,15 @@ def _fill(pen: ImageDraw.ImageDraw, result: PromptOutline, view: Window, color: 
 
 
 def _lines(pen: ImageDraw.ImageDraw, result: PromptOutline, view: Window, color: str) -> None:
-    for polygon in result.geometry.geoms:
-        for ring in (polygon.exterior, *polygon.interiors):
-            pen.line([_at(view, x, y) for x, y in ring.coords], fill=color, width=3, joint="curve")
+    for _, other in result.others:
+        for ring in _rings(other):
+            pen.line([_at(view, x, y) for x, y in ring.coords], fill=color, width=1)
+    for ring in _rings(result.geometry):
+        pen.line([_at(view, x, y) for x, y in ring.coords], fill=color, width=3, joint="curve")
+
+
+def _rings(shape: shapely.MultiPolygon) -> list[shapely.LinearRing]:
+    return [ring for part in shape.geoms for ring in (part.exterior, *part.interiors)]
 
 
 def _prompt(pen: ImageDraw.ImageDraw, prompt: pb.Prompt, view: Window) -> None:
@@ -136,6 +153,11 @@ def _prompt(pen: ImageDraw.ImageDraw, prompt: pb.Prompt, view: Window) -> None:
         x1, y1 = _at(view, prompt.box.x1, prompt.box.y1)
         for start, end in (((x0, y0), (x1, y0)), ((x1, y0), (x1, y1)), ((x1, y1), (x0, y1)), ((x0, y1), (x0, y0))):
             _dashed(pen, start, end)
+    if prompt.HasField("shape"):
+        for ring in _rings(geometry(prompt.shape)):
+            corners = [_at(view, x, y) for x, y in ring.coords]
+            for start, end in pairwise(corners):
+                _dashed(pen, start, end)
     for point in prompt.points:
         x, y = _at(view, point.position.x, point.position.y)
         color = "#00e05a" if point.label == pb.POINT_LABEL_POSITIVE else "#ff2020"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -63,11 +64,13 @@ class PointType(BoxType):
         return (*numbers, float(positive))
 
 
-def prompts(boxes: Sequence[Numbers], points: Sequence[Numbers]) -> list[pb.Prompt]:
-    """Each box is an object of its own; the points together are one object, within the box if there is just one.
+def prompts(
+    boxes: Sequence[Numbers], points: Sequence[Numbers], shapes: Sequence[geo.MultiPolygon] = ()
+) -> list[pb.Prompt]:
+    """Each box or shape is an object of its own; the points are one, with the box or shape if there is just one.
 
     Raises:
-        click.UsageError: there is none, or points with several boxes.
+        click.UsageError: there is none, or points with several boxes or shapes, or boxes and shapes.
     """
     clicks = [
         pb.PromptPoint(
@@ -76,47 +79,84 @@ def prompts(boxes: Sequence[Numbers], points: Sequence[Numbers]) -> list[pb.Prom
         for x, y, positive in points
     ]
     frames = [geo.Box(x0=x0, y0=y0, x1=x1, y1=y1) for x0, y0, x1, y1 in boxes]
-    if not clicks and not frames:
-        raise click.UsageError("give at least one --box or --point")
-    if clicks and len(frames) > 1:
-        raise click.UsageError("points go with one box or none; use one command for each object")
+    if not clicks and not frames and not shapes:
+        raise click.UsageError("give at least one --box, --point or --shape")
+    if len(frames) + len(shapes) > 1 and (clicks or (frames and shapes)):
+        raise click.UsageError(
+            "points go with one box, one shape or none, and boxes with no shapes; use one command for each object"
+        )
     if clicks:
-        return [pb.Prompt(points=clicks, box=frames[0] if frames else None)]
-    return [pb.Prompt(box=frame) for frame in frames]
+        return [pb.Prompt(points=clicks, box=next(iter(frames), None), shape=next(iter(shapes), None))]
+    return [*(pb.Prompt(box=frame) for frame in frames), *(pb.Prompt(shape=shape) for shape in shapes)]
 
 
 @dataclass(frozen=True, slots=True)
 class PromptOutline:
-    """A prompt and its outline."""
+    """A prompt and its outline.
+
+    Attributes:
+        prompt: the prompt.
+        outline: its answer.
+        shape_file: where its shape is from.
+    """
 
     prompt: pb.Prompt
     outline: pb.Outline
+    shape_file: str = ""
 
     @property
     def geometry(self) -> shapely.MultiPolygon:
         """The outline in slide coordinates."""
         return geometry(self.outline.geometry)
 
+    @property
+    def others(self) -> list[tuple[pb.Candidate, shapely.MultiPolygon]]:
+        """The candidates that are not the outline, in ascending area."""
+        candidates = enumerate(self.outline.candidates)
+        return [(one, geometry(one.geometry)) for place, one in candidates if place != self.outline.chosen]
+
+    @property
+    def text(self) -> str:
+        """The prompt for people; see `describe`."""
+        return describe(self.prompt, self.shape_file)
+
     def feature(self, name: str) -> dict[str, Any]:
         """The outline as a GeoJSON feature for QuPath, with what is needed to make it again."""
+        number = self.outline.candidates[self.outline.chosen].number if self.outline.candidates else None
+        return self._feature(name, self.geometry, self.outline.score, number)
+
+    def candidate_features(self, name: str) -> list[dict[str, Any]]:
+        """The other candidates in the same way, in ascending area."""
+        return [
+            self._feature(f"{name}, candidate {one.number}", shape, one.score, one.number)
+            for one, shape in self.others
+            if not shape.is_empty
+        ]
+
+    def _feature(self, name: str, shape: shapely.MultiPolygon, score: float, candidate: int | None) -> dict[str, Any]:
+        metadata = {
+            "wsisam.model": self.outline.model,
+            "wsisam.weights": self.outline.weights_hash,
+            "wsisam.prompt": self.text,
+        }
+        if candidate is not None:
+            metadata["wsisam.candidate"] = str(candidate)
         return feature(
-            self.geometry,
+            shape,
             id=str(uuid.uuid4()),
             name=name,
             classification=None,
             color=None,
-            measurements={"WSI-SAM score": self.outline.score},
-            metadata={
-                "wsisam.model": self.outline.model,
-                "wsisam.weights": self.outline.weights_hash,
-                "wsisam.prompt": describe(self.prompt),
-            },
+            measurements={"WSI-SAM score": score},
+            metadata=metadata,
         )
 
 
-def describe(prompt: pb.Prompt) -> str:
+def describe(prompt: pb.Prompt, shape_file: str = "") -> str:
     """A prompt as the options of `wsisam segment` that repeat it."""
     parts = []
+    if prompt.HasField("shape"):
+        parts.append(f"--shape {shlex.quote(shape_file)}" if shape_file else "a shape")
     if prompt.HasField("box"):
         box = prompt.box
         parts.append(f"--box {','.join(map(_number, (box.x0, box.y0, box.x1, box.y1)))}")

@@ -13,10 +13,17 @@ from wsisam_server.annotations.store import Provenance, kept_levels, provenance
 from wsisam_server.client import ServerError, geometry, is_installed
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import FieldPair, Window
-from wsisam_server.core.requests import ExactWindow, Request
+from wsisam_server.core.requests import ExactWindow, OutlineOptions, Request
 from wsisam_server.core.settings import ModelChoice, Settings
 from wsisam_server.learning.dataset_export import DatasetExportError, SlideFinder, annotated_slide
-from wsisam_server.learning.replay import RefusedError, ReplayedOutline, refinement, steps, windows_used
+from wsisam_server.learning.replay import (
+    RefusedError,
+    ReplayedOutline,
+    max_candidates,
+    refinement,
+    steps,
+    windows_used,
+)
 from wsisam_server.slides import FileLocation, SlideAccess, SlideFile
 from wsisam_server.wire import annotation_from_proto, annotation_to_proto, to_proto
 
@@ -97,12 +104,16 @@ class RemoteAnswerer:
         field = None
         if window is not None:
             field = pb.FieldChoice(high=to_proto.window(_resized(window, self._size)))
-        asked = [annotation_to_proto.prompt(step) for step in steps(prompt)]
+        grown = steps(prompt)
+        asked = [annotation_to_proto.prompt(step) for step in grown]
         refinements = {}
         if wanted is not None:
             message = pb.Refinement(downsample=wanted.downsample, max_windows=wanted.max_windows)
             refinements[len(asked) - 1] = message
-        *_, last = self._client.refine(start, asked, field=field, refinements=refinements)
+        options = {
+            n: pb.OutlineOptions(max_candidates=most) for n, most in enumerate(max_candidates(grown)) if most > 1
+        }
+        *_, last = self._client.refine(start, asked, field=field, refinements=refinements, options=options)
         return last
 
     def _slide_id(self, slide: SlideRecord) -> str:
@@ -158,6 +169,7 @@ class LocalAnswerer:
             wanted = replace(wanted, max_windows=min(wanted.max_windows or self._most_windows, self._most_windows))
         outcome: Outcome | None = None
         asked = steps(prompt)
+        most = max_candidates(asked)
         try:
             slide_id = self._open(slide)
             for number, step in enumerate(asked, 1):
@@ -165,6 +177,7 @@ class LocalAnswerer:
                     slide_id,
                     step,
                     choice=choice,
+                    options=OutlineOptions(max_candidates=most[number - 1]),
                     interactive=False,
                     earlier=outcome,
                     refinement=wanted if number == len(asked) else None,

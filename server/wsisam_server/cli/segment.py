@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.cli.annotation_files import areas_in
 from wsisam_server.cli.answering import model_here, refusals, slide_there
 from wsisam_server.cli.connection import ConnectionOptions, connection_options
 from wsisam_server.cli.model import model_of_server, model_options
@@ -18,14 +19,17 @@ from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
 from wsisam_server.cli.prompts import BoxType, Numbers, PointType, PromptOutline, describe, prompts
+from wsisam_server.client import areas
 from wsisam_server.core.answers import CELLS
 from wsisam_server.core.errors import WsiSamServerError
-from wsisam_server.core.requests import Request
+from wsisam_server.core.requests import MAX_CANDIDATES, Request
 from wsisam_server.core.shapes import collection
 from wsisam_server.wire import from_proto, to_proto
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import shapely
 
 console = Console(stderr=True)
 
@@ -39,6 +43,20 @@ console = Console(stderr=True)
     type=PointType(),
     multiple=True,
     help="A point on the object, or with ',-' outside it. Repeatable; all are about one object.",
+)
+@click.option(
+    "--shape",
+    "shapes",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A file with rough outlines (GeoJSON, ASAP or ImageScope), each about one object. Repeatable.",
+)
+@click.option(
+    "--candidates",
+    type=click.IntRange(1, MAX_CANDIDATES),
+    default=1,
+    show_default=True,
+    help="Up to this many outlines of a prompt that may mean several objects. All are written and drawn.",
 )
 @click.option("--server", metavar="HOST:PORT", help="Ask this server. Not given: the model runs in this process.")
 @click.option("--geojson", type=click.Path(dir_okay=False, path_type=Path), help="Write the outlines here, for QuPath.")
@@ -91,6 +109,8 @@ def command(
     slide: Path,
     boxes: tuple[Numbers, ...],
     points: tuple[Numbers, ...],
+    shapes: tuple[Path, ...],
+    candidates: int,
     server: str | None,
     geojson: Path | None,
     overlay: Path | None,
@@ -116,7 +136,9 @@ def command(
             raise click.UsageError(f"{path}: there is no folder {path.parent}")
     if refine_windows is not None and refine is None:
         raise click.UsageError("--refine-windows goes with --refine")
-    wanted = prompts(boxes, points)
+    drawn = [(str(path), areas(area)) for path in shapes for area in _shapes(path, slide)]
+    wanted = prompts(boxes, points, [shape for _, shape in drawn])
+    files = [name for name, _ in drawn] if drawn else [""] * len(wanted)
     items = [
         pb.BatchItem(
             id=str(number),
@@ -133,13 +155,17 @@ def command(
         fill_holes_below=fill_holes,
         smoothing=smoothing,
         honour_points=honour,
+        max_candidates=candidates,
     )
     request = pb.SegmentBatchRequest(items=items, options=options, mpp=slide_mpp)
     answers = _by_server(server, slide, request, model, connection) if server else _here(slide, request, model)
     outlines, errors = _collect(answers, len(items), server)
-    results = [PromptOutline(wanted[number], outlines[number]) for number in sorted(outlines)]
+    results = [PromptOutline(wanted[number], outlines[number], files[number]) for number in sorted(outlines)]
     for result in results:
         click.echo(_line(result))
+        for one, shape in result.others:
+            parts = f"{len(shape.geoms)} part(s), area {shape.area:.0f} px, score {one.score:.2f}"
+            click.echo(f"  candidate {one.number}: {parts}")
     if results:
         say_pixel_size(results[0].outline.pixel_size)
     _write(slide, results, geojson, overlay)
@@ -147,7 +173,7 @@ def command(
         if results:
             click.echo(f"{len(results)} of {len(wanted)} prompts were answered", err=True)
         raise click.ClickException(
-            "\n".join(f"{describe(wanted[number])}: {text}" for number, text in sorted(errors.items()))
+            "\n".join(f"{describe(wanted[number], files[number])}: {text}" for number, text in sorted(errors.items()))
         )
 
 
@@ -175,10 +201,20 @@ def _write(slide: Path, results: list[PromptOutline], geojson: Path | None, over
         return  # nothing was answered, which the command says by its status
     found = [result for result in results if not result.geometry.is_empty]
     if geojson is not None:
-        features = [result.feature(f"WSI-SAM {number + 1}") for number, result in enumerate(found)]
+        features = []
+        for number, result in enumerate(found, 1):
+            features += [result.feature(f"WSI-SAM {number}"), *result.candidate_features(f"WSI-SAM {number}")]
         geojson.write_text(json.dumps(collection(features)), encoding="utf-8")
     if overlay is not None:
         draw_on(slide, results, overlay)
+
+
+def _shapes(path: Path, slide: Path) -> list[shapely.MultiPolygon]:
+    """The rough outlines in a file, one for each object."""
+    found = areas_in(path, slide)
+    if not found:
+        raise click.ClickException(f"{path}: it holds no area that could be a rough outline")
+    return found
 
 
 def _by_server(
@@ -213,13 +249,13 @@ def _here(slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -
 def _line(result: PromptOutline) -> str:
     shape, outline = result.geometry, result.outline
     if shape.is_empty:
-        return f"{describe(result.prompt)}: nothing found"
+        return f"{result.text}: nothing found"
     holes = sum(len(part.interiors) for part in shape.geoms)
     cut = "; cut by the field, try a larger --downsample" if outline.cut_by_field else ""
     ignored = [str(number + 1) for number in outline.unhonoured_points]
     ignored_points = f"; contradicts point {', '.join(ignored)}" if ignored else ""
     return (
-        f"{describe(result.prompt)}: {len(shape.geoms)} part(s), {holes} hole(s), area {shape.area:.0f} px, "
+        f"{result.text}: {len(shape.geoms)} part(s), {holes} hole(s), area {shape.area:.0f} px, "
         f"score {outline.score:.2f}, downsample {outline.field.high.downsample:.3g}{_refined(outline)}{cut}"
         f"{ignored_points}"
     )

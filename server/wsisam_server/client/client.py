@@ -268,6 +268,7 @@ class Client:
         viewport: geometry_pb2.Viewport | None = None,
         field: segmentation_pb2.FieldChoice | None = None,
         refinements: Mapping[int, segmentation_pb2.Refinement] | None = None,
+        options: Mapping[int, segmentation_pb2.OutlineOptions] | None = None,
     ) -> Iterator[segmentation_pb2.Outline]:
         """Asks for one object of a slide that the server reads itself, again and again, as an annotator does.
 
@@ -279,6 +280,7 @@ class Client:
             viewport: what the annotator would see.
             field: the scale or the window of all of them; the server's choice if not given.
             refinements: how far the border of an answer is refined in finer windows, by its prompt's number from 0.
+            options: how an outline is made, in place of the start's, by its prompt's number from 0.
 
         Yields:
             The answer to each prompt.
@@ -300,6 +302,7 @@ class Client:
                     viewport=viewport,
                     field=field,
                     refine=(refinements or {}).get(number),
+                    options=(options or {}).get(number),
                 )
                 yield segmentation_pb2.InteractRequest(prompt=revision)
 

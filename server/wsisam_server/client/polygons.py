@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
-import shapely
+from typing import TYPE_CHECKING
 
 from wsisam.v1 import geometry_pb2
-from wsisam_server.core.shapes import STEP_PX, decode, encode, polygonal
+from wsisam_server.core.shapes import decode, encode, on_grid, polygonal
+
+if TYPE_CHECKING:
+    import shapely
 
 
 def areas(drawn: shapely.Polygon | shapely.MultiPolygon) -> geometry_pb2.MultiPolygon:
     """Polygons as a message, each vertex moved to the 1/32 px grid; the inverse of `geometry`."""
-    parts = encode(shapely.transform(polygonal(drawn), lambda xy: np.rint(xy / STEP_PX) * STEP_PX))
+    parts = encode(on_grid(polygonal(drawn)))
     return geometry_pb2.MultiPolygon(
         polygons=[geometry_pb2.Polygon(rings=[geometry_pb2.Ring(deltas=ring) for ring in rings]) for rings in parts]
     )

@@ -8,8 +8,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
 
 from wsisam_server.core.pixel_size import PixelSize
+from wsisam_server.core.prompt import SlidePrompt
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     import shapely
     from numpy.typing import NDArray
@@ -20,6 +23,7 @@ CELLS: Final = 256
 """Along a mask's side, whatever the size of the images that a model takes."""
 
 _UNKNOWN: Final = PixelSize()
+_NOTHING: Final = SlidePrompt()
 
 
 class AnsweringModel(Protocol):
@@ -99,6 +103,25 @@ class StageTimes:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """One of the objects that a prompt may mean.
+
+    Attributes:
+        number: names it, whatever the others are: 0 for the model's own answer, 1 to 3 for its further ones.
+        outline: the candidate's.
+        encoded: as in `Outcome`.
+        score: the model's own estimate of its IoU.
+        unhonoured: as in `Outcome`.
+    """
+
+    number: int
+    outline: Outline
+    encoded: list[list[list[int]]]
+    score: float
+    unhonoured: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """An outline and how it came about.
 
@@ -113,6 +136,11 @@ class Outcome:
         levels: the scales that were used, the field's first; finer ones where the border was refined.
         truncated: a finer scale was asked for, and would have needed more windows than allowed.
         unhonoured: indices of the prompt's clicks that the outline contradicts.
+        prompt: what was answered.
+        candidates: in ascending area, if more than one was wanted; else empty.
+        chosen: index of the candidate that the outline is.
+        masks: as `logits`, of all candidates by their numbers, also of those that are left out because they nearly
+            equal another one; None where there are no candidates.
     """
 
     outline: Outline
@@ -129,6 +157,10 @@ class Outcome:
     truncated: bool = False
     pixel_size: PixelSize = _UNKNOWN
     unhonoured: tuple[int, ...] = ()
+    prompt: SlidePrompt = _NOTHING
+    candidates: tuple[Candidate, ...] = ()
+    chosen: int = 0
+    masks: Mapping[int, NDArray[np.float32]] | None = None
 
 
 class ClickStatus(Enum):

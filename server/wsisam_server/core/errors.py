@@ -154,16 +154,23 @@ class Reason(Enum):
     )
     EMPTY_PROMPT = CatalogueEntry(
         Code.INVALID_ARGUMENT,
-        "The prompt is empty. Give at least one positive point, a box, or both.",
+        "The prompt is empty. Give at least one positive point, a box or a shape.",
         field="prompt",
     )
     ONLY_NEGATIVE_POINTS = CatalogueEntry(
         Code.INVALID_ARGUMENT,
-        "The prompt has only negative points, which say where the object is not. Add a positive point or a box.",
+        "The prompt has only negative points, which say where the object is not. Add a positive point, a box or a "
+        "shape.",
         field="prompt",
     )
     TOO_MANY_POINTS = CatalogueEntry(
         Code.INVALID_ARGUMENT, "The prompt has {count} points; the limit is {limit}.", field="prompt.points"
+    )
+    UNKNOWN_CANDIDATE = CatalogueEntry(
+        Code.INVALID_ARGUMENT,
+        "The prompt names the candidate {candidate}, and {problem}. Take a number of Outline.candidates "
+        "(Candidate.number, 0 to {last}), or leave it unset for the chosen one.",
+        field="prompt.candidate",
     )
     PROMPT_OUTSIDE_SLIDE = CatalogueEntry(
         Code.OUT_OF_RANGE,

@@ -22,6 +22,12 @@ MAX_DOWNSAMPLE = 2.0**18
 USUAL_WINDOWS: Final = 64
 """Bound on the windows of one border where nobody says another: on a CPU, a minute."""
 
+MAX_CANDIDATES: Final = 4
+"""The model's own answer, and the masks of SAM's three further tokens."""
+
+SHAPE_VERTICES: Final = 10_000
+"""Most vertices of a prompt's shape. It is read at 256 x 256 cells, where more cannot be told apart."""
+
 MAX_SIZE_RATIO = 16
 """Largest max_size / min_size: in a window that holds the largest objects, the smallest are then a few mask cells."""
 
@@ -64,6 +70,7 @@ class OutlineOptions:
         fill_holes_below: holes with a smaller area are filled; None for `min_area`.
         smoothing: length over which the border is smoothed before it is drawn.
         honour_points: move the border where it contradicts a click.
+        max_candidates: how many outlines are wanted, 1 to `MAX_CANDIDATES`.
     """
 
     tolerance: float | None = None
@@ -72,6 +79,7 @@ class OutlineOptions:
     fill_holes_below: float | None = None
     smoothing: float = 0.0
     honour_points: bool = True
+    max_candidates: int = 1
 
 
 @dataclass(frozen=True, slots=True)

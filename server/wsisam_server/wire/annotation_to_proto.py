@@ -14,7 +14,7 @@ from google.protobuf import field_mask_pb2
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam.v1 import geometry_pb2, segmentation_pb2
 from wsisam_server.annotations.store import PATCH_FIELDS, Annotation, ChangeKind, Draft, Patch, Target
-from wsisam_server.core.shapes import encode_many, flattened
+from wsisam_server.core.shapes import encode, encode_many, flattened
 from wsisam_server.wire import to_proto
 
 if TYPE_CHECKING:
@@ -263,11 +263,18 @@ def prompt(value: SlidePrompt) -> segmentation_pb2.Prompt:
     labels = {True: segmentation_pb2.POINT_LABEL_POSITIVE, False: segmentation_pb2.POINT_LABEL_NEGATIVE}
     points = [
         segmentation_pb2.PromptPoint(
-            position=geometry_pb2.Point(x=mark.position.x, y=mark.position.y), label=labels[mark.positive]
+            position=geometry_pb2.Point(x=mark.position.x, y=mark.position.y),
+            label=labels[mark.positive],
+            candidate=mark.candidate,
         )
         for mark in value.points
     ]
-    return segmentation_pb2.Prompt(points=points, box=None if value.box is None else _box(value.box))
+    return segmentation_pb2.Prompt(
+        points=points,
+        box=None if value.box is None else _box(value.box),
+        shape=None if value.shape is None else to_proto.areas(encode(value.shape)),
+        candidate=value.candidate,
+    )
 
 
 def _box(value: Box) -> geometry_pb2.Box:

@@ -15,9 +15,11 @@ from wsisam_server.core.pixel_size import mean_mpp
 from wsisam_server.core.pixels import Encoding, PixelWindow
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.core.requests import (
+    MAX_CANDIDATES,
     MAX_DOWNSAMPLE,
     MAX_SIZE_RATIO,
     MIN_DOWNSAMPLE,
+    SHAPE_VERTICES,
     AtDownsample,
     ExactWindow,
     FieldChoice,
@@ -112,9 +114,25 @@ def prompt(message: segmentation_pb2.Prompt, field: str, most: int | None = None
             PromptPoint(
                 _valid(f"{path}.position", lambda at=point.position: Point(at.x, at.y)),  # type: ignore[misc]
                 point.label == segmentation_pb2.POINT_LABEL_POSITIVE,
+                point.candidate if point.HasField("candidate") else None,
             )
         )
-    return SlidePrompt(tuple(points), box(message.box, f"{field}.box") if message.HasField("box") else None)
+    return SlidePrompt(
+        tuple(points),
+        box=box(message.box, f"{field}.box") if message.HasField("box") else None,
+        shape=_shape(message.shape, f"{field}.shape") if message.HasField("shape") else None,
+        candidate=message.candidate if message.HasField("candidate") else None,
+    )
+
+
+def _shape(message: geometry_pb2.MultiPolygon, field: str) -> shapely.MultiPolygon:
+    """A rough outline as it was drawn, with at most as many vertices as a prompt may have."""
+    if count_vertices([message], SHAPE_VERTICES) > SHAPE_VERTICES:
+        raise invalid(field, f"it has more than {SHAPE_VERTICES} vertices, which is the limit; draw it more roughly")
+    drawn = areas(message, field)
+    if drawn.is_empty:
+        raise invalid(field, "it is empty")
+    return drawn
 
 
 def request(
@@ -129,6 +147,8 @@ def request(
         common: what holds for all prompts of the call: slide, model, options, whose they are. Its own prompt is empty.
         most_points: see `prompt`.
     """
+    if isinstance(message, segmentation_pb2.PromptRevision) and message.HasField("options"):
+        common = replace(common, options=options(message.options, "options"))
     return replace(
         common,
         prompt=prompt(message.prompt, "prompt", most_points),
@@ -173,7 +193,11 @@ def options(message: segmentation_pb2.OutlineOptions, field: str) -> OutlineOpti
     if message.parts not in PARTS_POLICIES:
         raise invalid(f"{field}.parts", "it is not known here")
     honour = message.honour_points if message.HasField("honour_points") else True
-    return OutlineOptions(tolerance, min_area, PARTS_POLICIES[message.parts], holes, message.smoothing, honour)
+    candidates = message.max_candidates if message.HasField("max_candidates") else 1
+    if not 1 <= candidates <= MAX_CANDIDATES:
+        raise invalid(f"{field}.max_candidates", f"it must lie between 1 and {MAX_CANDIDATES}")
+    parts = PARTS_POLICIES[message.parts]
+    return OutlineOptions(tolerance, min_area, parts, holes, message.smoothing, honour, candidates)
 
 
 def areas(message: geometry_pb2.MultiPolygon, field: str) -> shapely.MultiPolygon:

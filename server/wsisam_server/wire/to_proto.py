@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wsisam.v1 import geometry_pb2, segmentation_pb2
-from wsisam_server.core.answers import ClickStatus, Outcome, Proposal, SurveyStep
+from wsisam_server.core.answers import Candidate, ClickStatus, Outcome, Proposal, SurveyStep
 from wsisam_server.core.pixel_size import PixelSizeSource
 
 if TYPE_CHECKING:
@@ -41,11 +41,8 @@ def unit(*, in_microns: bool) -> geometry_pb2.LengthUnit.ValueType:
 def outline(outcome: Outcome, saved: Saved | None = None) -> segmentation_pb2.Outline:
     """An answer, and what became of it when it was to be kept."""
     made, times = outcome.outline, outcome.times
-    polygons = (
-        geometry_pb2.Polygon(rings=[geometry_pb2.Ring(deltas=ring) for ring in part]) for part in outcome.encoded
-    )
     return segmentation_pb2.Outline(
-        geometry=geometry_pb2.MultiPolygon(polygons=polygons),
+        geometry=areas(outcome.encoded),
         score=outcome.score,
         field=field(outcome.field),
         cut_by_field=made.touches_window_edge,
@@ -76,6 +73,24 @@ def outline(outcome: Outcome, saved: Saved | None = None) -> segmentation_pb2.Ou
         truncated=outcome.truncated,
         pixel_size=pixel_size(outcome.pixel_size),
         unhonoured_points=outcome.unhonoured,
+        candidates=map(_candidate, outcome.candidates),
+        chosen=outcome.chosen,
+    )
+
+
+def areas(encoded: list[list[list[int]]]) -> geometry_pb2.MultiPolygon:
+    """Polygons in their integer form (see `shapes.encode`)."""
+    polygons = (geometry_pb2.Polygon(rings=[geometry_pb2.Ring(deltas=ring) for ring in part]) for part in encoded)
+    return geometry_pb2.MultiPolygon(polygons=polygons)
+
+
+def _candidate(value: Candidate) -> segmentation_pb2.Candidate:
+    return segmentation_pb2.Candidate(
+        geometry=areas(value.encoded),
+        score=value.score,
+        number=value.number,
+        cut_by_field=value.outline.touches_window_edge,
+        unhonoured_points=value.unhonoured,
     )
 
 

@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from annotations.store.examples import EVERYTHING, SHAPES, SLIDE, content, contents, same
+from annotations.store.examples import EVERYTHING, PICKED, SHAPES, SLIDE, content, contents, same
 from wsisam_server.annotations.formats import FormatError, geojson, provenance
 from wsisam_server.annotations.store import Annotation, ChangeKind, Level, PathClass, canonical
 
@@ -204,6 +204,33 @@ def test_an_origin_that_says_more_than_is_kept_stays_whole():
     assert draft.content.metadata == metadata
     (again,) = round_trip([annotation(draft.content)])
     assert again.content == draft.content
+
+
+def test_what_an_annotator_chose_and_drew_roughly_is_kept():
+    said = provenance.to_metadata(PICKED)
+    assert '"candidate":3' in said["wsisam.prompts"]
+    assert '"points":[[12.25,30,1,2],[80,' in said["wsisam.prompts"]
+    assert provenance.split(said) == (PICKED, {})
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        '{"points":[[1,2,1,-1]]}',
+        '{"points":[[1,2,1,0.5]]}',
+        '{"points":[[1,2,1,1,1]]}',
+        '{"box":[0,0,9,9],"candidate":"a"}',
+        '{"shape":[]}',
+        '{"shape":[[]]}',
+        '{"shape":[[[0,0,9,9]]]}',
+        '{"shape":[[[0,0,9,9,NaN,0]]]}',
+        '{"shape":[[[0,0,9,9,9]]]}',
+        '{"shape":5}',
+    ],
+)
+def test_prompts_that_were_changed_by_hand_are_metadata(ask):
+    metadata = {"wsisam.model": "m", "wsisam.prompts": f"[{ask}]"}
+    assert provenance.split(metadata) == (None, metadata)
 
 
 def test_the_scales_of_a_refined_border_are_read_as_the_scripts_write_them():

@@ -15,6 +15,7 @@ from annotations.store.examples import (
     EVERYTHING,
     HOLED,
     OTHER_SLIDE,
+    PICKED,
     SHAPES,
     SLIDE,
     SQUARE,
@@ -39,6 +40,9 @@ from wsisam_server.annotations.store import (
 )
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box, SlideSize
+from wsisam_server.core.prompt import SlidePrompt
+
+ROUND = shapely.Point(0, 0).buffer(9, quad_segs=3000)
 
 BOWTIE = shapely.Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])
 
@@ -272,6 +276,7 @@ class StoreContract:
             {"provenance": None},
             {"provenance": Provenance("m", "w", score=0.5)},
             {"provenance": Provenance("m", "w", levels=(Level(2, 1), Level(0.5, 7)))},
+            {"provenance": PICKED},
         ],
         ids=str,
     )
@@ -286,6 +291,15 @@ class StoreContract:
         new = draft(**base)
         self.save(store, new)
         (saved,) = self.save(store, draft(new.id, 1, **{**base, **change}))
+        assert (saved.revision, saved.unchanged) == (2, False)
+
+    @pytest.mark.parametrize("field", ["shape", "candidate", "points"])
+    def test_so_is_every_difference_of_a_prompt(self, store, field):
+        new = draft(provenance=PICKED)
+        self.save(store, new)
+        assert same(store.get(new.id).content, new.content)
+        other = replace(PICKED.prompt, **{field: () if field == "points" else None})
+        (saved,) = self.save(store, draft(new.id, 1, provenance=replace(PICKED, prompt=other)))
         assert (saved.revision, saved.unchanged) == (2, False)
 
     def test_a_revision_of_what_was_never_saved_is_not_found(self, store):
@@ -665,6 +679,10 @@ class StoreContract:
             ({"provenance": Provenance("a\0", "b")}, "provenance.model"),
             ({"provenance": Provenance("a", "b", score=float("nan"))}, "provenance.score"),
             ({"provenance": Provenance("a", "b", levels=(Level(1, 1),) * 17)}, "provenance.levels"),
+            (
+                {"provenance": Provenance("a", "b", SlidePrompt(shape=shapely.MultiPolygon([ROUND])))},
+                "provenance.prompt.shape",
+            ),
         ],
         ids=lambda value: value if isinstance(value, str) else str(value)[:40],
     )

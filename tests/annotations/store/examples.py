@@ -50,6 +50,18 @@ EVERYTHING = Content(
 )
 
 
+PICKED = Provenance(
+    model="wsisam-lite",
+    weights_hash="ab" * 32,
+    prompt=SlidePrompt(
+        (PromptPoint(Point(12.25, 30), positive=True, candidate=2), PromptPoint(Point(80, 1 / 3), positive=False)),
+        shape=shapely.MultiPolygon([HOLED, shapely.box(95.03125, 5, 99, 9)]),
+        candidate=3,
+    ),
+)
+"""Of an outline that was begun with a shape, where its annotator chose among candidates."""
+
+
 def content(**more):
     return Content(**{"slide_id": SLIDE, "shape": SQUARE, **more})
 

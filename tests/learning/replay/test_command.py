@@ -15,7 +15,7 @@ from support.server import around, clicks, iou, picture, start
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.annotations.store import Draft, Target, open_store
 from wsisam_server.cli import main
-from wsisam_server.client import Client
+from wsisam_server.client import Client, geometry
 from wsisam_server.core.settings import Limits
 from wsisam_server.inference.weights import ServedModels
 
@@ -160,3 +160,43 @@ def test_what_the_server_does_not_have_is_said(server):
     assert "has no model named 'gone'" in run("--server", server.target, "--model", "gone", status=1)
     assert "--threads is the server's business" in run("--server", server.target, "--threads", 2, status=2)
     assert "there are no such annotations" in run("--server", server.target, "--class", "Gland", status=1)
+
+
+def test_the_candidates_that_were_chosen_are_chosen_again_here_and_there(shelf, tmp_path):
+    Image.fromarray(picture()).save(tmp_path / "discs.png")
+    place = tmp_path / "annotations.sqlite"
+    running, stop = start(
+        one_window, tmp_path, ServedModels(shelf), store=str(place), limits=Limits(prefetched_fields=0)
+    )
+    try:
+        with Client(running.target) as client:
+            uri = (tmp_path / "discs.png").as_uri()
+            slide = client.open_slide(uri).slide_id
+            first = clicks((600, 250, True))
+            both = clicks((600, 250, True), (650, 250, True))
+            both.points[1].candidate = 3
+            both.candidate = 2
+            commit = pb.Commit(annotation_id=str(uuid.uuid4()), author="anna", uri=uri)
+            made = client.segment(pb.SegmentRequest(slide_id=slide, prompt=both, commit=commit))
+            field = pb.FieldChoice(high=made.field.high)
+            _, meant = client.refine(
+                pb.Start(slide_id=slide, model="plain"),
+                [first, both],
+                field=field,
+                options={0: pb.OutlineOptions(max_candidates=4)},
+            )
+        run("--server", running.target, "--model", "plain", "--save")
+        of_model = ("--store", place, "--model", "plain", "--weights-dir", shelf.path, "--threads", 1)
+        annotation = uuid.UUID(commit.annotation_id)
+        with open_store(str(place)) as store:
+            then, there = store.get(annotation, 1).content, store.get(annotation).content
+            assert (then.provenance.prompt.candidate, then.provenance.prompt.points[1].candidate) == (2, 3)
+            assert there.provenance.prompt == then.provenance.prompt
+            assert there.shape.equals(geometry(meant.geometry))
+            store.restore([Target(annotation, 2, 1)], author="anna", request_id="back")
+            run(*of_model, "--save")
+            here = store.get(annotation).content
+            assert here.shape.equals(there.shape)
+            assert here.provenance == replace(there.provenance, score=here.provenance.score)
+    finally:
+        stop()

@@ -23,7 +23,15 @@ from wsisam_server.annotations.store import (
 from wsisam_server.core.geometry import Box, FieldPair, Point, Window
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.core.requests import Refinement
-from wsisam_server.learning.replay import RefusedError, ReplayedOutline, SkipReason, refinement, replay, steps
+from wsisam_server.learning.replay import (
+    RefusedError,
+    ReplayedOutline,
+    SkipReason,
+    max_candidates,
+    refinement,
+    replay,
+    steps,
+)
 from wsisam_server.learning.replay.report import dice
 
 SLIDE = "5e" * 32
@@ -274,6 +282,22 @@ def test_a_prompt_grows_as_it_was_made():
     ]
     assert steps(SlidePrompt(points)) == [SlidePrompt(points[:2]), SlidePrompt(points)]
     assert steps(SlidePrompt(marks([False]))) == []
+
+
+def test_the_candidates_that_were_chosen_are_chosen_again():
+    shape = shapely.MultiPolygon([OLD])
+    first, second, third = marks([True, False, True])
+    second = replace(second, candidate=2)
+    prompt = SlidePrompt((first, second, third), shape=shape, candidate=1)
+    asked = steps(prompt)
+    assert asked == [
+        SlidePrompt(shape=shape),
+        SlidePrompt((first,), shape=shape),
+        SlidePrompt((first, second), shape=shape),
+        prompt,
+    ]
+    assert max_candidates(asked) == [1, 4, 1, 1]
+    assert max_candidates([]) == []
 
 
 @given(st.floats(0.01, 1), st.floats(0, 2))

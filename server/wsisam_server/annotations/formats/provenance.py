@@ -10,9 +10,13 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+import shapely
+
 from wsisam_server.annotations.store import Level, Provenance
 from wsisam_server.core.geometry import Box, FieldPair, Point, Window
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
+from wsisam_server.core.shapes import on_grid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,17 +108,50 @@ def _ask(made: Provenance) -> dict[str, Any]:
     if box is not None:
         ask["box"] = [_number(value) for value in (box.x0, box.y0, box.x1, box.y1)]
     if made.prompt.points:
-        ask["points"] = [
-            [_number(mark.position.x), _number(mark.position.y), int(mark.positive)] for mark in made.prompt.points
+        ask["points"] = [_point(mark) for mark in made.prompt.points]
+    if made.prompt.shape is not None:
+        ask["shape"] = [
+            [[_number(value) for value in shapely.get_coordinates(ring)[:-1].ravel().tolist()] for ring in rings]
+            for rings in ((part.exterior, *part.interiors) for part in made.prompt.shape.geoms)
         ]
+    if made.prompt.candidate is not None:
+        ask["candidate"] = made.prompt.candidate
     if made.field is not None:
         ask["window"] = _window(made.field)
     return ask
 
 
 def _prompt(ask: dict[str, Any]) -> SlidePrompt:
-    points = tuple(PromptPoint(Point(x, y), positive > 0) for x, y, positive in ask.get("points", ()))
-    return SlidePrompt(points, Box(*ask["box"]) if "box" in ask else None)
+    points = tuple(
+        PromptPoint(Point(x, y), positive > 0, *map(_whole, candidate))
+        for x, y, positive, *candidate in ask.get("points", ())
+    )
+    return SlidePrompt(
+        points,
+        box=Box(*ask["box"]) if "box" in ask else None,
+        shape=_shape(ask["shape"]) if "shape" in ask else None,
+        candidate=_whole(ask["candidate"]) if "candidate" in ask else None,
+    )
+
+
+def _point(mark: PromptPoint) -> list[float]:
+    said = [_number(mark.position.x), _number(mark.position.y), int(mark.positive)]
+    return said if mark.candidate is None else [*said, mark.candidate]
+
+
+def _shape(polygons: list[list[list[float]]]) -> shapely.MultiPolygon:
+    """Polygons as rings of x, y, x, y, ..., on the grid of what travels."""
+    parts = [[np.asarray(ring, np.float64).reshape(-1, 2) for ring in rings] for rings in polygons]
+    if not parts or not all(np.isfinite(ring).all() for rings in parts for ring in rings):
+        raise ValueError("it is no area")
+    drawn = shapely.MultiPolygon([shapely.Polygon(shell, holes) for shell, *holes in parts])
+    return on_grid(drawn)
+
+
+def _whole(value: float) -> int:
+    if value != int(value) or value < 0:
+        raise ValueError(f"{value} is no number of a candidate")
+    return int(value)
 
 
 def _window(field: FieldPair) -> list[float]:

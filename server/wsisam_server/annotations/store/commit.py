@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from wsisam_server.annotations.store.model import Level, Provenance, kept_levels
@@ -38,11 +38,15 @@ class Commit:
 
 
 def provenance(prompt: SlidePrompt, outcome: Outcome) -> Provenance:
-    """How an answer to a prompt came about. The one level of an answer that was not refined is its field's."""
+    """How an answer to a prompt came about. The one level of an answer that was not refined is its field's.
+
+    Where the outline is another candidate than the model's own answer, the prompt that is kept says which.
+    """
+    number = outcome.candidates[outcome.chosen].number or None if outcome.candidates else None
     return Provenance(
         model=outcome.model.name,
         weights_hash=outcome.model.weights_hash,
-        prompt=prompt,
+        prompt=prompt if number is None else replace(prompt, candidate=number),
         field=outcome.field,
         score=outcome.score,
         levels=kept_levels(Level(level.downsample, level.windows) for level in outcome.levels),

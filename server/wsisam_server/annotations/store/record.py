@@ -12,6 +12,7 @@ from wsisam_server.annotations.store.shape import canonical, from_wkb, pack, to_
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box, FieldPair, Point, Window
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
+from wsisam_server.core.shapes import decode, encode, on_grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -275,10 +276,21 @@ def _path_class(name: str | None, rgb: int | None) -> PathClass | None:
 
 def _prompt(prompt: SlidePrompt) -> dict[str, Any]:
     box = prompt.box
-    return {
-        "points": [[float(mark.position.x), float(mark.position.y), int(mark.positive)] for mark in prompt.points],
+    said: dict[str, Any] = {
+        "points": [_point(mark) for mark in prompt.points],
         "box": None if box is None else [float(box.x0), float(box.y0), float(box.x1), float(box.y1)],
     }
+    # What came later is left out where it is not said: the digests of what was stored before must not change.
+    if prompt.shape is not None:
+        said["shape"] = encode(on_grid(prompt.shape))
+    if prompt.candidate is not None:
+        said["candidate"] = prompt.candidate
+    return said
+
+
+def _point(mark: PromptPoint) -> list[float]:
+    said = [float(mark.position.x), float(mark.position.y), int(mark.positive)]
+    return said if mark.candidate is None else [*said, mark.candidate]
 
 
 def _field(field: FieldPair) -> list[float]:
@@ -305,8 +317,15 @@ def _provenance(values: Columns) -> Provenance | None:
 
 
 def _to_prompt(value: dict[str, Any]) -> SlidePrompt:
-    points = tuple(PromptPoint(Point(x, y), bool(positive)) for x, y, positive in value["points"])
-    return SlidePrompt(points, None if value["box"] is None else Box(*value["box"]))
+    points = tuple(
+        PromptPoint(Point(x, y), bool(positive), *candidate) for x, y, positive, *candidate in value["points"]
+    )
+    return SlidePrompt(
+        points,
+        box=None if value["box"] is None else Box(*value["box"]),
+        shape=decode(value["shape"]) if "shape" in value else None,
+        candidate=value.get("candidate"),
+    )
 
 
 def _to_field(x: float, y: float, downsample: float, size: float) -> FieldPair:

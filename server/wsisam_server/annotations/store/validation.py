@@ -12,6 +12,7 @@ import shapely
 from wsisam_server.annotations.store.model import PATCH_FIELDS, Draft, Patch
 from wsisam_server.annotations.store.shape import canonical
 from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.core.requests import SHAPE_VERTICES
 from wsisam_server.core.shapes import GeometryRepairError, ValidityBudget, validity_problem
 from wsisam_server.core.shapes.validity import SMALL
 
@@ -200,6 +201,9 @@ def _provenance(made: Provenance, limits: Limits) -> None:
     most = max(MAX_POINTS, limits.points_per_prompt)
     if made.prompt is not None and len(made.prompt.points) > most:
         _refuse("provenance.prompt.points", f"there are {len(made.prompt.points)}; the limit is {most}")
+    shape = None if made.prompt is None else made.prompt.shape
+    if shape is not None and shapely.get_num_coordinates(shape) - len(shapely.get_rings(shape)) > SHAPE_VERTICES:
+        _refuse("provenance.prompt.shape", f"it has more than {SHAPE_VERTICES} vertices, which is the limit")
     if made.score is not None and not math.isfinite(made.score):
         _refuse("provenance.score", "it is not a finite number")
     if len(made.levels) > MAX_LEVELS:

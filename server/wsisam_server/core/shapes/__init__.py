@@ -10,7 +10,7 @@ from wsisam_server.core.shapes.encoding import decode, decode_many, encode, enco
 from wsisam_server.core.shapes.flat import areas_of, flattened
 from wsisam_server.core.shapes.geojson import collection, feature
 from wsisam_server.core.shapes.geometry_repair import GeometryRepairer
-from wsisam_server.core.shapes.polygons import STEP_PX, oriented, polygonal
+from wsisam_server.core.shapes.polygons import STEP_PX, on_grid, oriented, polygonal
 from wsisam_server.core.shapes.self_intersection import GeometryRepairError
 from wsisam_server.core.shapes.validity import ValidityBudget, validity_problem
 
@@ -27,6 +27,7 @@ __all__ = [
     "encode_many",
     "feature",
     "flattened",
+    "on_grid",
     "oriented",
     "polygonal",
     "validity_problem",

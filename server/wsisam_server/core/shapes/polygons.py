@@ -34,6 +34,11 @@ def polygonal(geometry: BaseGeometry) -> shapely.MultiPolygon:
     return polygons
 
 
+def on_grid(drawn: shapely.MultiPolygon) -> shapely.MultiPolygon:
+    """The shape with each vertex moved to the nearest point of the 1/32 px grid; it may cross itself then."""
+    return shapely.transform(drawn, lambda vertices: np.rint(vertices * UNITS_PER_PX) / UNITS_PER_PX)
+
+
 def oriented(geometry: shapely.MultiPolygon) -> shapely.MultiPolygon:
     """The same polygons in canonical order, exteriors counter-clockwise in (x, y) and holes clockwise (RFC 7946).
 

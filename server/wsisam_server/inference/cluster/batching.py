@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ray import serve
@@ -23,6 +23,7 @@ class QueuedPrompt:
     low: Embedding | None
     prompt: Prompt
     entry: QueueEntry
+    candidates: bool
 
 
 class BatchingEngine(LocalEngine):
@@ -43,10 +44,11 @@ class BatchingEngine(LocalEngine):
         self._urgent, self._background = gather(self._together), gather(self._together)
 
     async def _decode(
-        self, high: Embedding, low: Embedding | None, prompt: Prompt, entry: QueueEntry
+        self, high: Embedding, low: Embedding | None, prompt: Prompt, entry: QueueEntry, *, candidates: bool
     ) -> tuple[Prediction, float]:
         gathered = self._urgent if entry.priority < Priority.PREFETCH else self._background
-        outcome: tuple[Prediction, float] | Exception = await gathered(QueuedPrompt(high, low, prompt, entry))
+        asked = QueuedPrompt(high, low, prompt, entry, candidates)
+        outcome: tuple[Prediction, float] | Exception = await gathered(asked)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -69,4 +71,11 @@ class BatchingEngine(LocalEngine):
     async def _decode_many(self, asked: list[QueuedPrompt]) -> tuple[list[Prediction], float]:
         first, prompts = asked[0], [one.prompt for one in asked]
         work_item = WorkItem(list(dict.fromkeys(one.entry for one in asked)))
-        return await self._device.run(work_item, lambda: self._model.decode_many(first.high, first.low, prompts))
+        # Candidates cost little beside the decode: whoever did not want them gets them too, and they go no further.
+        wanted = any(one.candidates for one in asked)
+        predictions, spent = await self._device.run(
+            work_item,
+            lambda: self._model.decode_many(first.high, first.low, prompts, want_candidates=wanted),
+        )
+        pairs = zip(asked, predictions, strict=True)
+        return [made if one.candidates else replace(made, candidates=()) for one, made in pairs], spent

@@ -32,6 +32,7 @@ class ReplicaCall:
         principal: whose share of the replica's queue it uses.
         is_lasting: whether what is computed may be kept on the replica's disk; see `Job`.
         mask: logits [256, 256] that are fed back; or None.
+        candidates: see `Job`.
     """
 
     model: ModelInfo
@@ -42,6 +43,7 @@ class ReplicaCall:
     principal: str
     is_lasting: bool
     mask: NDArray[np.float32] | None = None
+    candidates: bool = False
 
     @property
     def ring_key(self) -> str:

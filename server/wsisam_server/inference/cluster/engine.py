@@ -54,7 +54,7 @@ class ClusterEngine:
         started = time.perf_counter()
         times = StageTimes()
         work_item = WorkItem([_queue_entry(job, Priority.INTERACTIVE_DECODE)])
-        call = replace(self._call(job, work_item.entries[0]), mask=job.mask)
+        call = replace(self._call(job, work_item.entries[0]), mask=job.mask, candidates=job.candidates)
         for _ in range(ROUNDS):
             await self._prepared(job, times, Priority.INTERACTIVE_ENCODE, job.on_encode)
             reply = await self._device.predict(work_item, call)
@@ -69,7 +69,7 @@ class ClusterEngine:
         times.read += reply.times.read  # from its disk, if it had no room for it meanwhile
         spent = (time.perf_counter() - started) * 1000
         times.queue = max(spent - times.read - times.encode - times.decode, 0.0)
-        return Answer(reply.logits, reply.score, times)
+        return replace(reply, times=times)
 
     async def prefetch(self, job: Job, priority: Priority = Priority.PREFETCH) -> Prepared:
         """See `Engine.prefetch`."""

@@ -176,6 +176,7 @@ def _job(call: ReplicaCall, pixels: Pixels) -> Job:
         interactive=call.priority < Priority.BATCH,
         principal=call.principal,
         is_lasting=call.is_lasting,
+        candidates=call.candidates,
     )
 
 

@@ -6,7 +6,7 @@ nor where models lie on disk.
 """
 
 from wsisam_server.inference.scheduler.device import Device
-from wsisam_server.inference.scheduler.engine import Answer, Engine, Job, ModelInfo, Prepared, Priority
+from wsisam_server.inference.scheduler.engine import Answer, Engine, Job, ModelInfo, Prepared, Priority, ScoredMask
 from wsisam_server.inference.scheduler.fair_queue import FairQueue, QueueEntry, WorkItem
 from wsisam_server.inference.scheduler.local import LocalEngine
 from wsisam_server.inference.scheduler.models import (
@@ -39,6 +39,7 @@ __all__ = [
     "Priority",
     "QueueEntry",
     "Readers",
+    "ScoredMask",
     "StoredFeatures",
     "WorkItem",
     "Worker",

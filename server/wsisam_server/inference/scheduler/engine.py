@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from wsisam_server.core.answers import StageTimes
 from wsisam_server.core.geometry import Window
@@ -49,6 +49,7 @@ class Job:
         is_lasting: whether the id will always mean this very content, so that what is computed may outlive the
             process; never so of pixels that a client sends.
         on_encode: called (on the event loop) when the job finds that it must wait for an encoder.
+        candidates: whether the model's further masks are wanted too, out of the same decode.
     """
 
     slide_id: str
@@ -60,11 +61,11 @@ class Job:
     principal: str = ""
     is_lasting: bool = False
     on_encode: Callable[[], None] | None = None
+    candidates: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the model says.
+class ScoredMask(NamedTuple):
+    """A mask, and what the model takes its IoU for.
 
     Attributes:
         logits: float32 [256, 256] over the HR window; the mask is where they are positive.
@@ -73,7 +74,24 @@ class Answer:
 
     logits: NDArray[np.float32]
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model says.
+
+    Attributes:
+        logits: as in `ScoredMask`.
+        score: as in `ScoredMask`.
+        candidates: where the job wanted them, the masks of SAM's tokens 1 to 3, in this order.
+        ranked: whether the scores of a single click's candidates were trained to tell which is the best.
+    """
+
+    logits: NDArray[np.float32]
+    score: float
     times: StageTimes = field(default_factory=StageTimes)
+    candidates: tuple[ScoredMask, ...] = ()
+    ranked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

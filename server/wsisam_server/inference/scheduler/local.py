@@ -12,7 +12,7 @@ import numpy as np
 
 from wsisam_model import Embedding, ModelSettings, Prediction, Prompt, Role, WsiSam
 from wsisam_server.core.answers import StageTimes
-from wsisam_server.inference.scheduler.engine import Answer, Job, ModelInfo, Prepared, Priority
+from wsisam_server.inference.scheduler.engine import Answer, Job, ModelInfo, Prepared, Priority, ScoredMask
 from wsisam_server.inference.scheduler.fair_queue import QueueEntry, WorkItem
 from wsisam_server.inference.scheduler.stored import StoredFeatures
 
@@ -61,10 +61,11 @@ class LocalEngine:
             job.on_encode()
         high, low = await self._field(job, parts, times, Priority.INTERACTIVE_ENCODE, prompt)
         entry = _queue_entry(job, Priority.INTERACTIVE_DECODE)
-        prediction, times.decode = await self._decode(high, low, prompt, entry)
+        prediction, times.decode = await self._decode(high, low, prompt, entry, candidates=job.candidates)
         spent = (time.perf_counter() - started) * 1000
         times.queue = max(spent - times.read - times.encode - times.decode, 0.0)
-        return Answer(prediction.logits, prediction.iou, times)
+        candidates = tuple(ScoredMask(one.logits, one.iou) for one in prediction.candidates)
+        return Answer(prediction.logits, prediction.iou, times, candidates, ranked=self._model.ranks_candidates)
 
     async def prefetch(self, job: Job, priority: Priority = Priority.PREFETCH) -> Prepared:
         """See `Engine.prefetch`."""
@@ -95,9 +96,11 @@ class LocalEngine:
         await self._device.run(WorkItem([QueueEntry(Priority.INTERACTIVE_ENCODE, "")]), run)
 
     async def _decode(
-        self, high: Embedding, low: Embedding | None, prompt: Prompt, entry: QueueEntry
+        self, high: Embedding, low: Embedding | None, prompt: Prompt, entry: QueueEntry, *, candidates: bool
     ) -> tuple[Prediction, float]:
-        return await self._device.run(WorkItem([entry]), lambda: self._model.decode(high, low, prompt))
+        return await self._device.run(
+            WorkItem([entry]), lambda: self._model.decode(high, low, prompt, want_candidates=candidates)
+        )
 
     async def _field(
         self,

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from wsisam_server.core.answers import CELLS
-from wsisam_server.core.prompt import SlidePrompt
-from wsisam_server.core.requests import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE, USUAL_WINDOWS, Refinement
+from wsisam_server.core.requests import MAX_CANDIDATES, MAX_DOWNSAMPLE, MIN_DOWNSAMPLE, USUAL_WINDOWS, Refinement
 from wsisam_server.core.settings import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shapely.geometry.base import BaseGeometry
 
     from wsisam_server.annotations.store import Level, Provenance, SlideRecord
     from wsisam_server.core.geometry import Window
+    from wsisam_server.core.prompt import SlidePrompt
 
 _ROOM: Final = 2
 """Times the windows that a border took: another model's may be longer, and one too many would halve its fineness."""
@@ -75,14 +77,24 @@ class Answerer(Protocol):
 
 
 def steps(prompt: SlidePrompt) -> list[SlidePrompt]:
-    """A prompt as it grew: the box, then click by click, for models that are fed their answers.
+    """A prompt as it grew: box and shape, then click by click, for models that are fed their answers.
 
     Clicks before the first positive one come with it, since a model is not asked for what is not there.
     """
-    boxed = [SlidePrompt(box=prompt.box)] if prompt.box is not None else []
-    first = next((n for n, mark in enumerate(prompt.points, 1) if mark.positive or boxed), len(prompt.points) + 1)
-    grown = [SlidePrompt(prompt.points[:count], prompt.box) for count in range(first, len(prompt.points) + 1)]
-    return boxed + grown
+    begun = [prompt.before(0)] if prompt.has_area else []
+    first = next((n for n, mark in enumerate(prompt.points, 1) if mark.positive or begun), len(prompt.points) + 1)
+    grown = [prompt.before(count) for count in range(first, len(prompt.points) + 1)]
+    # Which candidate is meant is said of the answer to it all.
+    return [*(begun + grown)[:-1], prompt] if begun or grown else []
+
+
+def max_candidates(asked: Sequence[SlidePrompt]) -> list[int]:
+    """How many candidates each step wants: those before one that goes on from a candidate have them ready then.
+
+    All others want one. So what they go on from does not depend on how a model ranks.
+    """
+    follows = [bool(after.points) and after.points[-1].candidate is not None for after in asked[1:]]
+    return [MAX_CANDIDATES if named else 1 for named in [*follows, False]] if asked else []
 
 
 def refinement(levels: tuple[Level, ...], window: Window | None) -> Refinement | None:

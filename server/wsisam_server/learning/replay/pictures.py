@@ -43,6 +43,8 @@ def picture(slide: Slide, compared: Comparison) -> Image.Image:
         box = made.prompt.box
         if box is not None:
             pen.rectangle([_at(view, box.x0, box.y0), _at(view, box.x1, box.y1)], outline=BOX)
+        if made.prompt.shape is not None:
+            _lines(pen, view, made.prompt.shape, BOX)
         for mark in made.prompt.points:
             x, y = _at(view, mark.position.x, mark.position.y)
             pen.ellipse((x - _DOT, y - _DOT, x + _DOT, y + _DOT), fill=_DOTS[mark.positive], outline="white")

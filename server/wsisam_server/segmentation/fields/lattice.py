@@ -83,7 +83,7 @@ def shared(prompt: SlidePrompt, planned: FieldPair, slide: SlideSize) -> FieldPa
         planned: what `plan` says; its scale is kept.
         slide: the slide's level-0 size.
     """
-    if prompt.box is not None or len(prompt.points) != 1:
+    if prompt.has_area or len(prompt.points) != 1:
         return None
     lattice = Lattice(slide, planned.high.size, planned.high.downsample)
     return lattice.field(*lattice.place(prompt.points[0].position))

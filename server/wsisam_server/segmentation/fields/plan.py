@@ -11,9 +11,19 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import shapely
+
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box, FieldPair, SlideSize, Viewport, Window
-from wsisam_server.core.requests import MAX_DOWNSAMPLE, MIN_DOWNSAMPLE, AtDownsample, ExactWindow, FieldChoice
+from wsisam_server.core.requests import (
+    MAX_CANDIDATES,
+    MAX_DOWNSAMPLE,
+    MIN_DOWNSAMPLE,
+    AtDownsample,
+    ExactWindow,
+    FieldChoice,
+)
+from wsisam_server.core.shapes import GeometryRepairer, GeometryRepairError, polygonal
 
 if TYPE_CHECKING:
     from wsisam_server.core.prompt import SlidePrompt
@@ -40,6 +50,9 @@ off, this is what always lies inside the window."""
 KEEP_MARGIN = 1 / 16
 """A field is kept from one revision of an object to the next while the prompt stays this share of the window's side
 away from its edges; nearer than that, the object itself would soon be cut."""
+
+REPAIR_UNITS = 4_000
+"""Work of mending a prompt's shape: a tenth of a second. Prompts are planned between those of others."""
 
 BLIND_MPP = 0.5
 """Working resolution of a click without a viewport, in microns per pixel: the usual 20x, at which glands and small
@@ -119,7 +132,7 @@ def _scale(
     prompt: SlidePrompt, slide: SlideSize, image_size: int, mpp: float | None, viewport: Viewport | None
 ) -> float:
     wanted = _span(prompt.target) / TARGET_SHARE
-    if prompt.box is None:
+    if not prompt.has_area:
         wanted = max(wanted, _view(viewport, image_size, mpp))
     # Nothing is gained by a window larger than the slide.
     wanted = min(wanted, float(max(slide.width, slide.height)))
@@ -195,20 +208,24 @@ def _span(rectangle: tuple[float, float, float, float]) -> float:
 
 
 def checked(prompt: SlidePrompt, slide: SlideSize, max_points: int) -> SlidePrompt:
-    """The prompt as the planner takes it: with something positive in it, on the slide, its box clipped to the slide.
+    """The prompt as the planner takes it: with something positive in it, box and shape clipped to the slide.
 
     Raises:
-        WsiSamServerError: EMPTY_PROMPT, ONLY_NEGATIVE_POINTS, TOO_MANY_POINTS or PROMPT_OUTSIDE_SLIDE.
+        WsiSamServerError: EMPTY_PROMPT, ONLY_NEGATIVE_POINTS, TOO_MANY_POINTS, UNKNOWN_CANDIDATE, PROMPT_OUTSIDE_SLIDE;
+            INVALID_FIELD for a shape.
     """
     if len(prompt.points) > max_points:
         raise WsiSamServerError(Reason.TOO_MANY_POINTS, count=len(prompt.points), limit=max_points)
-    if prompt.box is None and not prompt.points:
+    if not prompt.has_area and not prompt.points:
         raise WsiSamServerError(Reason.EMPTY_PROMPT)
-    if prompt.box is None and not any(p.positive for p in prompt.points):
+    if not prompt.has_area and not any(p.positive for p in prompt.points):
         raise WsiSamServerError(Reason.ONLY_NEGATIVE_POINTS)
     for point in prompt.points:
         if not slide.contains(point.position):
             raise _outside(slide, x=point.position.x, y=point.position.y)
+    _check_candidates(prompt)
+    if prompt.shape is not None:
+        prompt = replace(prompt, shape=_usable(prompt.shape, slide))
     if prompt.box is None:
         return prompt
     box = prompt.box
@@ -217,6 +234,48 @@ def checked(prompt: SlidePrompt, slide: SlideSize, max_points: int) -> SlideProm
     if x0 >= x1 or y0 >= y1:
         raise _outside(slide, x=box.x0, y=box.y0)
     return replace(prompt, box=Box(x0, y0, x1, y1))
+
+
+def _check_candidates(prompt: SlidePrompt) -> None:
+    last = MAX_CANDIDATES - 1
+    named = {"prompt.candidate": prompt.candidate}
+    named |= {f"prompt.points[{number}].candidate": point.candidate for number, point in enumerate(prompt.points)}
+    for field, candidate in named.items():
+        if candidate is not None and candidate > last:
+            raise WsiSamServerError(
+                Reason.UNKNOWN_CANDIDATE, field=field, candidate=candidate, problem="no answer has it", last=last
+            )
+    for number, point in enumerate(prompt.points):
+        if prompt.has_area or any(earlier.positive for earlier in prompt.points[:number]):
+            break
+        if point.candidate is not None:
+            raise WsiSamServerError(
+                Reason.UNKNOWN_CANDIDATE,
+                field=f"prompt.points[{number}].candidate",
+                candidate=point.candidate,
+                problem="nothing was said before this point that has an answer",
+                last=last,
+            )
+
+
+def _usable(drawn: shapely.MultiPolygon, slide: SlideSize) -> shapely.MultiPolygon:
+    """A shape without crossings, clipped to the slide."""
+    try:
+        repaired = GeometryRepairer(REPAIR_UNITS).repair(drawn)
+    except GeometryRepairError as error:
+        raise WsiSamServerError(
+            Reason.INVALID_FIELD,
+            field="prompt.shape",
+            problem="its border crosses itself too often; draw it more simply",
+            private=str(error),
+        ) from error
+    if repaired.area == 0:
+        raise WsiSamServerError(Reason.INVALID_FIELD, field="prompt.shape", problem="it has no area")
+    shape = polygonal(shapely.intersection(repaired, shapely.box(0, 0, slide.width, slide.height)))
+    if shape.area == 0:
+        x0, y0, _, _ = repaired.bounds
+        raise _outside(slide, x=x0, y=y0)
+    return shape
 
 
 def _outside(slide: SlideSize, x: float, y: float) -> WsiSamServerError:

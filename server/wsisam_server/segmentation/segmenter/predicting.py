@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from wsisam_server.core.answers import RefinementLevel, StageTimes
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.pixels import PixelsNeededError
-from wsisam_server.core.prompt import SlidePrompt
+from wsisam_server.segmentation.outlines import OWN, shape_mask
+from wsisam_server.segmentation.segmenter.outcome import finished_answer
 from wsisam_server.segmentation.segmenter.refining import Refined, refined
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from wsisam_server.core.answers import Outcome
     from wsisam_server.core.geometry import Window
     from wsisam_server.inference.scheduler import Answer, Job, ModelInfo, Models
     from wsisam_server.segmentation.planning import PlannedPrompt
@@ -60,24 +62,17 @@ class Predictor:
         job = replace(
             planned.job,
             read=lambda window: preloaded[window] if window in preloaded else read(window),
-            mask=_fed_back(planned),
             on_encode=listener.encoding,
         )
-        prompt = job.prompt
-        if job.mask is None and model.mask_feedback and prompt.box is not None and prompt.points:
-            # Clicks correct what was drawn for the box. Where that answer was not kept, it is made again.
-            boxed = await self._predict(model, replace(job, prompt=SlidePrompt(box=prompt.box)), listener)
-            answer = await self._predict(model, replace(job, mask=boxed.logits), listener)
-            answer = replace(answer, times=boxed.times + answer.times)
-        else:
-            answer = await self._predict(model, job, listener)
+        planned = replace(planned, job=job)
+        answer = await self._answer(planned, listener)
         if planned.refinement is None:
             return answer, Refined(
                 None, (RefinementLevel(job.field.high.downsample, 1),), truncated=False, times=StageTimes()
             )
         border = await refined(
-            answer,
-            replace(job, mask=None),
+            await self._chosen(planned, answer),
+            job,
             planned.refinement,
             self.slides.info(planned.request.slide_id).size,
             lambda one: self._predict(model, one, listener),
@@ -85,6 +80,76 @@ class Predictor:
             listener.refining,
         )
         return answer, border
+
+    async def _answer(self, planned: PlannedPrompt, listener: ProgressListener, *, all_of_them: bool = False) -> Answer:
+        """The model's answer to a prompt, after what it goes on from, where that must be fed back.
+
+        Args:
+            planned: from the planner.
+            listener: see `answer`.
+            all_of_them: whether the candidates are needed, also where they are not asked for.
+        """
+        wanted = all_of_them or planned.request.options.max_candidates > 1 or bool(planned.job.prompt.candidate)
+        mask, times = await self._fed_back(planned, listener)
+        answer = await self._predict(planned.model, replace(planned.job, mask=mask, candidates=wanted), listener)
+        return replace(answer, times=times + answer.times)
+
+    async def _fed_back(
+        self, planned: PlannedPrompt, listener: ProgressListener
+    ) -> tuple[NDArray[np.float32] | None, StageTimes]:
+        """The mask that goes to the model with a prompt, or None, and what it took to make it.
+
+        It is that of the object's last answer; where a newer point names a candidate, that candidate's; without points,
+        the shape. Where clicks correct an answer that was not kept, it is made again.
+        """
+        prompt, request, kept = planned.job.prompt, planned.request, _kept(planned)
+        known = -1 if kept is None else len(kept.prompt.points)
+        picked = [place for place, point in enumerate(prompt.points) if point.candidate is not None and place >= known]
+        if picked:
+            place, number = picked[-1], prompt.points[picked[-1]].candidate or OWN
+            masks = {} if kept is None or kept.prompt.points != request.prompt.points[:place] else kept.masks or {}
+            if number in masks:
+                return masks[number], StageTimes()
+            return await self._made_again(planned, place, number, listener)
+        if not planned.model.mask_feedback:
+            return None, StageTimes()
+        if kept is not None:
+            return kept.logits, StageTimes()
+        if prompt.points and prompt.has_area:
+            return await self._made_again(planned, 0, None, listener)
+        return None if prompt.shape is None else shape_mask(prompt.shape, planned.field.high), StageTimes()
+
+    async def _made_again(
+        self, planned: PlannedPrompt, count: int, number: int | None, listener: ProgressListener
+    ) -> tuple[NDArray[np.float32], StageTimes]:
+        """The finished mask of the answer to a prompt's first points, and what it took.
+
+        Args:
+            planned: the whole prompt.
+            count: of how many points, beside box and shape.
+            number: of the candidate; None for the chosen one.
+            listener: see `answer`.
+        """
+        kept = planned.request.earlier
+        if kept is not None and len(kept.prompt.points) >= count:
+            kept = None  # an answer does not go on from itself
+        earlier = replace(
+            planned,
+            request=replace(planned.request, prompt=planned.request.prompt.before(count), earlier=kept),
+            job=replace(planned.job, prompt=planned.job.prompt.before(count)),
+        )
+        answer = await self._answer(earlier, listener, all_of_them=number is not None)
+        slide = self.slides.info(planned.request.slide_id)
+        done = await asyncio.get_running_loop().run_in_executor(self.blocking, finished_answer, earlier, answer, slide)
+        return done.masks[done.chosen if number is None else number].logits, answer.times
+
+    async def _chosen(self, planned: PlannedPrompt, answer: Answer) -> Answer:
+        """The answer with the mask of its chosen candidate, whose border it is that is refined."""
+        if not answer.candidates:
+            return answer
+        slide = self.slides.info(planned.request.slide_id)
+        done = await asyncio.get_running_loop().run_in_executor(self.blocking, finished_answer, planned, answer, slide)
+        return answer if done.chosen == OWN else replace(answer, logits=answer.candidates[done.chosen - 1].logits)
 
     async def _predict(self, model: ModelInfo, job: Job, listener: ProgressListener) -> Answer:
         pushed = self.slides.pushed(job.slide_id)
@@ -107,9 +172,9 @@ class Predictor:
         raise PixelsNeededError(pushed.missing(model.windows(job.field)))
 
 
-def _fed_back(planned: PlannedPrompt) -> NDArray[np.float32] | None:
-    """An earlier answer's logits, when the model wants them and they lie over the same window."""
-    earlier, model = planned.request.earlier, planned.model
-    if earlier is None or not model.mask_feedback or earlier.field != planned.field or earlier.model != model:
+def _kept(planned: PlannedPrompt) -> Outcome | None:
+    """The earlier answer, if it is the same model's and its mask lies over the same window."""
+    earlier = planned.request.earlier
+    if earlier is None or earlier.field != planned.field or earlier.model != planned.model:
         return None
-    return earlier.logits
+    return earlier

@@ -236,7 +236,7 @@ class Survey:
             prompt=SlidePrompt((PromptPoint(click, positive=True),)),
             model=asked.model,
             # A click of the grid on nothing must find nothing.
-            options=replace(asked.options, honour_points=False),
+            options=replace(asked.options, honour_points=False, max_candidates=1),
             interactive=False,
             principal=asked.principal,
             mpp=asked.mpp,

@@ -65,8 +65,9 @@ class _Object:
     field: FieldPair | None = None
 
 
-REMEMBERED_ANSWERS = 32
-"""Objects of a session whose last answer is kept to be fed back to the model; each takes a quarter of a megabyte."""
+REMEMBERED_MASKS = 32
+"""Masks of a session's last answers that are kept to be fed back to the model; each takes a quarter of a megabyte. An
+answer has one, or four where candidates were asked for."""
 
 
 class Session:
@@ -254,7 +255,7 @@ class Session:
     def _remember(self, object_id: str, prompt: SlidePrompt, outcome: Outcome) -> None:
         self._answers[object_id] = (prompt, outcome)
         self._answers.move_to_end(object_id)
-        while len(self._answers) > REMEMBERED_ANSWERS:
+        while sum(len(kept.masks or [0]) for _, kept in self._answers.values()) > REMEMBERED_MASKS:
             self._answers.popitem(last=False)
 
     def _earlier(self, object_id: str, new: SlidePrompt) -> Outcome | None:
