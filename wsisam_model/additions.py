@@ -9,6 +9,7 @@ missing is the base's. The metadata's one entry, `wsisam_additions`, is a JSON o
     base       `weights_hash` of the base that they were trained for
     trained    object: route -> one of `trainable.TRAINED`
     settings   object: fields of `ModelSettings` that the weights want; may be empty
+    scores     object, may be missing: kind of answer -> its `calibration.ScoreCurve`
 
 One entry, since safetensors writes several in a random order: the same weights shall be the same bytes.
 """
@@ -16,13 +17,14 @@ One entry, since safetensors writes several in a random order: the same weights 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeGuard, get_args
 
 import safetensors
 import safetensors.torch
 import torch
 
+from wsisam_model import calibration
 from wsisam_model.checkpoint import Checkpoint
 from wsisam_model.errors import CheckpointError
 from wsisam_model.settings import ModelSettings
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
+
+    from wsisam_model.calibration import Calibration
 
 FORMAT: Final = 1
 _ENTRY: Final = "wsisam_additions"
@@ -53,12 +57,14 @@ class Additions:
         trained: by route, what was trained; at least one route.
         checkpoint: the tensors, by their names in the file.
         settings: what the weights want.
+        calibration: of the scores of its answers.
     """
 
     base: str
     trained: Mapping[RouteName, Trained]
     checkpoint: Checkpoint
     settings: ModelSettings
+    calibration: Calibration = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path, base: str) -> Additions:
@@ -84,11 +90,19 @@ class Additions:
             settings = ModelSettings(**wanted)
         except (TypeError, ValueError) as error:
             raise CheckpointError(path, f"wants settings that this version does not know ({error})") from error
-        return cls(base, trained, checkpoint, settings)
+        try:
+            scores = calibration.from_json(metadata.get("scores", {}))
+        except ValueError as error:
+            raise CheckpointError(path, str(error)) from error
+        return cls(base, trained, checkpoint, settings, scores)
 
 
 def pack(
-    base: str, trained: Mapping[RouteName, Trained], tensors: Mapping[str, Tensor], settings: ModelSettings
+    base: str,
+    trained: Mapping[RouteName, Trained],
+    tensors: Mapping[str, Tensor],
+    settings: ModelSettings,
+    scores: Calibration | None = None,
 ) -> bytes:
     """The bytes of an additions file, all its tensors in half precision.
 
@@ -97,12 +111,15 @@ def pack(
         trained: as in `Additions`.
         tensors: by their names in the file.
         settings: what the weights want; the batch size is left out, since it is the device that wants one.
+        scores: the calibration of its answers' scores.
     """
     # All of them, also where they are the defaults: defaults may change, a file must not change with them.
     wanted = {
         field.name: getattr(settings, field.name) for field in fields(ModelSettings) if field.name != "batch_size"
     }
     metadata = {"format": FORMAT, "base": base, "trained": dict(trained), "settings": wanted}
+    if scores:
+        metadata["scores"] = calibration.to_json(scores)
     content: bytes = safetensors.torch.save(
         {name: tensor.detach().to("cpu", torch.float16).contiguous() for name, tensor in tensors.items()},
         {_ENTRY: json.dumps(metadata, sort_keys=True)},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from segment_anything.modeling import MaskDecoder, PromptEncoder
 
+    from wsisam_model.calibration import Calibration
     from wsisam_model.encoder import ImageEncoder
 
 # MobileSAM's file keeps the classifier that its encoder was trained with; no SAM runs it
@@ -44,6 +45,7 @@ class Modules:
             same as `clicks` for the paper's files.
         weights_hash: see `checkpoint.weights_hash`.
         settings: what the weights want.
+        calibration: of the scores of its answers.
         ranks_candidates: whether the additions hold mask tokens, and qualities of what they draw, of their own.
     """
 
@@ -56,6 +58,7 @@ class Modules:
     weights_hash: str
     settings: ModelSettings
     ranks_candidates: bool = False
+    calibration: Calibration = field(default_factory=dict)
 
     @property
     def dual(self) -> DualMaskDecoder:
@@ -101,11 +104,12 @@ def load(sam: Path, high: Path | None = None, low: Path | None = None, additions
     sam_alone = Route(plain, prompt_encoder)
     clicks = boxes = Route(DualMaskDecoder(*branches), prompt_encoder) if branches else sam_alone
     settings, ranks_candidates = ModelSettings(), False
+    scores: Calibration = {}
     if additions is not None:
         trained = Additions.read(additions, base=weights_hash(checkpoints))
         routes = build_routes(trained, sam_alone, variant)
         clicks, boxes = routes.get("clicks", sam_alone), routes.get("boxes", sam_alone)
-        settings = trained.settings
+        settings, scores = trained.settings, trained.calibration
         ranks_candidates = trained.trained.get("clicks") == "decoder+masks"
         checkpoints["additions"] = trained.checkpoint
     return Modules(
@@ -118,6 +122,7 @@ def load(sam: Path, high: Path | None = None, low: Path | None = None, additions
         weights_hash=weights_hash(checkpoints),
         settings=settings,
         ranks_candidates=ranks_candidates,
+        calibration=scores,
     )
 
 

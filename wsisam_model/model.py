@@ -11,6 +11,7 @@ import torch
 
 from wsisam_model import grid, registry, spatial
 from wsisam_model.branch import BranchInput
+from wsisam_model.calibration import kind_of, stability
 from wsisam_model.embedding import DerivedFeature, Embedding, EmbeddingOrigin
 from wsisam_model.encoder import EncoderOutput, ImageEncoder
 from wsisam_model.errors import EmbeddingError, ImageError, SettingsError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wsisam_model.branch import Branch, WsiParts
+    from wsisam_model.calibration import AnswerKind
     from wsisam_model.dual import DualMasks
     from wsisam_model.prompt import Prompt
     from wsisam_model.settings import ModelSettings
@@ -61,6 +63,7 @@ class WsiSam:
         description: what it is and is good for.
         settings: see `ModelSettings`.
         weights_hash: identifies the weights: SHA-256 in hex over all their names and bytes.
+        calibration: of the answers' scores; empty where the weights have none.
         ranks_candidates: whether the qualities of a single click's candidates were trained together with them, and so
             say which is the best. Without, they tell them apart no better than chance.
         image_size: side of the square input images in pixels.
@@ -88,6 +91,7 @@ class WsiSam:
         self.settings = _usable(settings, modules.encoder)
         self.weights_hash = modules.weights_hash
         self.ranks_candidates = modules.ranks_candidates
+        self.calibration = modules.calibration
         self.image_size = modules.variant.image_size
         self._channels = (_EMBEDDING_CHANNELS, modules.variant.early_channels)
         self.device = device
@@ -406,14 +410,17 @@ class WsiSam:
             masks = self._run(route, high, low, chosen, want_low=want_low, want_candidates=want_candidates)
             low_logits = [None] * len(indices) if masks.low_logits is None else _arrays(masks.low_logits)
             rows = zip(
+                chosen,
                 _arrays(masks.logits),
                 _arrays(masks.sam_logits),
                 masks.iou.tolist(),
                 low_logits,
-                _candidates(masks, len(indices)),
+                self._candidates(masks, len(indices)),
                 strict=True,
             )
-            predictions.update(zip(indices, (Prediction(*row) for row in rows), strict=True))
+            for index, (prompt, logits, sam_logits, iou, low_mask, candidates) in zip(indices, rows, strict=True):
+                score = self._score(kind_of(prompt), iou, logits)
+                predictions[index] = Prediction(logits, sam_logits, iou, score, low_mask, candidates)
         return [predictions[index] for index in range(len(prompts))]
 
     @torch.inference_mode()
@@ -428,7 +435,7 @@ class WsiSam:
             EmbeddingError: an embedding of another model, or encoded for other roles.
         """
         masks = self._run(self._sam, image, None, [prompt])
-        return SamPrediction(logits=_arrays(masks.logits)[0], iou=masks.iou.item())
+        return SamPrediction(logits=_arrays(masks.logits)[0], iou=masks.iou.item(), score=masks.iou.item())
 
     def reads_low(self, prompt: Prompt) -> bool:
         """Whether a low-resolution image shall be encoded for this prompt.
@@ -521,6 +528,23 @@ class WsiSam:
         )
         return masks
 
+    def _candidates(self, masks: DualMasks, count: int) -> list[tuple[SamPrediction, ...]]:
+        """Of each prompt the masks of SAM's tokens 1 to 3; none where they were not decoded."""
+        if masks.candidates is None:
+            return [()] * count
+        of_prompts = zip(masks.candidates.logits.cpu().numpy(), masks.candidates.iou.tolist(), strict=True)
+        return [
+            tuple(
+                SamPrediction(logits, iou, self._score("candidate", iou, logits))
+                for logits, iou in zip(masks_of_one, qualities, strict=True)
+            )
+            for masks_of_one, qualities in of_prompts
+        ]
+
+    def _score(self, kind: AnswerKind, iou: float, logits: NDArray[np.float32]) -> float:
+        curve = self.calibration.get(kind)
+        return iou if curve is None else curve.score(iou, stability(logits))
+
     def _positions(self, image: Tensor) -> Tensor:
         """The positional encoding of a whole image's tokens, or of its middle's."""
         return self._image_pe if image.shape[1] == self._image_pe.shape[1] else self._middle_pe
@@ -562,14 +586,6 @@ def _usable(settings: ModelSettings, encoder: ImageEncoder) -> ModelSettings:
 
 def _is_middle(features: EncoderOutput) -> bool:
     return features.embedding.shape[-1] == grid.MIDDLE
-
-
-def _candidates(masks: DualMasks, count: int) -> list[tuple[SamPrediction, ...]]:
-    """Of each prompt the masks of SAM's tokens 1 to 3; none where they were not decoded."""
-    if masks.candidates is None:
-        return [()] * count
-    each = zip(masks.candidates.logits.cpu().numpy(), masks.candidates.iou.tolist(), strict=True)
-    return [tuple(map(SamPrediction, logits, qualities)) for logits, qualities in each]
 
 
 def _arrays(logits: Tensor) -> list[NDArray[np.float32]]:

@@ -17,10 +17,12 @@ class SamPrediction:
     Attributes:
         logits: float32 [256, 256] over the high-resolution image, rows down; above 0 is the object.
         iou: the decoder's own estimate of the mask's intersection over union.
+        score: the overlap to be expected, calibrated where the weights say how; else `iou`.
     """
 
     logits: NDArray[np.float32]
     iou: float
+    score: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,8 @@ class Prediction:
             Equal to sam_logits for a model without HR token.
         sam_logits: SAM's mask from the high-resolution decoder, run with the HR token in the sequence.
         iou: that mask's quality as the decoder estimates it.
+        score: the overlap of `logits` with the object that is to be expected, calibrated where the weights say how;
+            else `iou`.
         low_logits: the answer over the low-resolution image; None unless asked for, or without a low branch.
         candidates: SAM's masks of tokens 1 to 3, in this order: other objects that the prompt may mean. Empty unless
             asked for.
@@ -40,5 +44,6 @@ class Prediction:
     logits: NDArray[np.float32]
     sam_logits: NDArray[np.float32]
     iou: float
+    score: float
     low_logits: NDArray[np.float32] | None = None
     candidates: tuple[SamPrediction, ...] = ()

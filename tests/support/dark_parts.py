@@ -61,5 +61,9 @@ class DarkParts:
         candidates = ()
         if want_candidates:
             smaller, larger = ndimage.minimum_filter(logits, 13), ndimage.maximum_filter(logits, 13)
-            candidates = (SamPrediction(smaller, 0.5), SamPrediction(logits - 1e-3, 0.7), SamPrediction(larger, 0.6))
-        return Prediction(logits=logits, sam_logits=logits, iou=0.9, candidates=candidates)
+            candidates = (
+                SamPrediction(smaller, 0.5, 0.5),
+                SamPrediction(logits - 1e-3, 0.7, 0.7),
+                SamPrediction(larger, 0.6, 0.6),
+            )
+        return Prediction(logits=logits, sam_logits=logits, iou=0.9, score=0.9, candidates=candidates)

@@ -64,8 +64,8 @@ class LocalEngine:
         prediction, times.decode = await self._decode(high, low, prompt, entry, candidates=job.candidates)
         spent = (time.perf_counter() - started) * 1000
         times.queue = max(spent - times.read - times.encode - times.decode, 0.0)
-        candidates = tuple(ScoredMask(one.logits, one.iou) for one in prediction.candidates)
-        return Answer(prediction.logits, prediction.iou, times, candidates, ranked=self._model.ranks_candidates)
+        candidates = tuple(ScoredMask(one.logits, one.score) for one in prediction.candidates)
+        return Answer(prediction.logits, prediction.score, times, candidates, ranked=self._model.ranks_candidates)
 
     async def prefetch(self, job: Job, priority: Priority = Priority.PREFETCH) -> Prepared:
         """See `Engine.prefetch`."""

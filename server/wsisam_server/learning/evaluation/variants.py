@@ -49,7 +49,7 @@ def answer(
         plain = model.decode_sam(high, prompt)
         return plain.logits, plain.iou
     found = model.decode(high, low if variant == "hr+lr" else None, prompt)
-    return found.logits, found.iou
+    return found.logits, found.score
 
 
 def _answers_as_sam(model: WsiSam) -> bool:
