@@ -67,12 +67,12 @@ class Additions:
     calibration: Calibration = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path, base: str) -> Additions:
+    def read(cls, path: Path, base: str | None) -> Additions:
         """Reads a file; whether its tensors fit is seen when they are loaded.
 
         Args:
             path: the file.
-            base: `weights_hash` of the base that they shall be added to.
+            base: `weights_hash` of the base that they shall be added to; None for whichever they were trained for.
 
         Raises:
             CheckpointError: no additions file, damaged, of a newer version, or for another base.
@@ -81,7 +81,8 @@ class Additions:
         metadata = _metadata(path)
         if metadata.get("format") != FORMAT:
             raise CheckpointError(path, f"its format is {metadata.get('format')!r}; this version reads {FORMAT}")
-        if metadata.get("base") != base:
+        trained_for = metadata.get("base")
+        if not isinstance(trained_for, str) or base not in {None, trained_for}:
             raise CheckpointError(path, "was trained for another base; its additions mean nothing to this one")
         trained, wanted = metadata.get("trained"), metadata.get("settings")
         if not _is_usable(trained) or not isinstance(wanted, dict):
@@ -94,7 +95,7 @@ class Additions:
             scores = calibration.from_json(metadata.get("scores", {}))
         except ValueError as error:
             raise CheckpointError(path, str(error)) from error
-        return cls(base, trained, checkpoint, settings, scores)
+        return cls(trained_for, trained, checkpoint, settings, scores)
 
 
 def pack(

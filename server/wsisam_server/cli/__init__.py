@@ -25,6 +25,7 @@ COMMANDS = {
     "everything": "Propose all objects of some size in a region.",
     "evaluate": "Measure a model on drawn objects.",
     "train": "Train a model on drawn objects.",
+    "calibrate": "Calibrate a model's scores on drawn objects.",
     "dataset": "Write annotated slides as training data.",
     "weights": "List, add, remove and verify named models.",
     "token": "Make, list and revoke users' tokens.",

@@ -8,6 +8,7 @@ The protocol is fixed: `protocol` says how an object is prompted, `object_sample
 `scores` how answers are counted.
 """
 
+from wsisam_server.learning.evaluation.calibrating import Judged, fitted, judged
 from wsisam_server.learning.evaluation.evaluate import evaluate
 from wsisam_server.learning.evaluation.journal import Journal, JournalError
 from wsisam_server.learning.evaluation.options import BOX, MAX_CLICKS, EvaluationOptions
@@ -28,13 +29,16 @@ __all__ = [
     "EvaluationReport",
     "Journal",
     "JournalError",
+    "Judged",
     "MeanScores",
     "Variant",
     "WorstCases",
     "contact_sheet",
     "dice",
     "evaluate",
+    "fitted",
     "iou",
+    "judged",
     "picture",
     "plot",
     "variants_of",

@@ -7,6 +7,7 @@ objects, round after round (`session`, `trainer`). It must never know of message
 """
 
 from wsisam_server.learning.training.errors import TrainingError
+from wsisam_server.learning.training.export import with_calibration
 from wsisam_server.learning.training.history import Validation
 from wsisam_server.learning.training.listeners import TrainingListener, with_tensorboard
 from wsisam_server.learning.training.options import TrainOptions
@@ -22,6 +23,7 @@ __all__ = [
     "TrainingListener",
     "TrainingResult",
     "Validation",
+    "with_calibration",
     "with_tensorboard",
     "write_report",
 ]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wsisam_model import ModelSettings
+    from wsisam_model.calibration import Calibration
     from wsisam_model.trainable import Trained
 
 
@@ -33,6 +34,22 @@ def weakened(tensors: Mapping[str, Tensor], strength: float) -> dict[str, Tensor
         strength: the part, from 0 to 1.
     """
     return {name: value * strength if _LAST_LAYER.fullmatch(name) else value.clone() for name, value in tensors.items()}
+
+
+def with_calibration(path: Path, out: Path, scores: Calibration) -> None:
+    """Writes an additions file again with another calibration of its scores. All else stays, bit by bit.
+
+    Args:
+        path: the file.
+        out: where to; may be the same.
+        scores: the calibration.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+        TrainingError: it cannot be written.
+    """
+    found = Additions.read(path, base=None)
+    replace_with(out, pack(found.base, found.trained, found.checkpoint.tensors, found.settings, scores))
 
 
 def export(

@@ -1,0 +1,107 @@
+"""`wsisam calibrate`: scores that say what answers are worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from wsisam_server.cli.extras import need
+from wsisam_server.cli.model import load_model, model_options
+from wsisam_server.cli.progress import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wsisam_server.learning.evaluation import Judged
+
+console = Console(stderr=True)
+
+
+@click.command("calibrate")
+@click.argument("manifests", nargs=-1, required=True, metavar="MANIFEST...", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="Where to write the calibrated additions. It may be the file that --additions names.",
+)
+@click.option("--split", default="val", show_default=True, help="Only the manifests' rows of this split.")
+@click.option("--max-objects", type=click.IntRange(1), default=40, show_default=True, help="At most, of each manifest.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all random choices.")
+@click.option("--connected-parts", is_flag=True, help="The masks are binary. Each connected part is an object.")
+@model_options
+def command(
+    *,
+    manifests: Sequence[Path],
+    out: Path,
+    split: str,
+    max_objects: int,
+    seed: int,
+    connected_parts: bool,
+    **model: Any,
+) -> None:
+    """Calibrate the scores of trained additions on drawn objects.
+
+    A model's own estimate of an answer says too much or too little, differently for boxes and clicks. This asks for the
+    objects of each MANIFEST, sees how well the answers agree with what is drawn, and writes the additions again with a
+    curve for each kind of answer. Masks do not change. Use objects that the additions were not trained on.
+
+    Example: wsisam calibrate nuclei.csv glands.csv --additions run/best/additions.safetensors --out ours.safetensors
+    """
+    need("train", "wsisam calibrate")
+    from wsisam_model import WsiSamError
+    from wsisam_server.learning.datasets import DatasetError, read_manifest
+    from wsisam_server.learning.evaluation import fitted, judged
+    from wsisam_server.learning.training import TrainingError, with_calibration
+
+    if not out.absolute().parent.is_dir():
+        raise click.ClickException(f"{out}: its folder does not exist; make it first")
+    source = _additions(**model)
+    try:
+        sets = [(manifest, read_manifest(manifest, split=split)) for manifest in manifests]
+        with console.status("loading the model"):
+            loaded = load_model(**model)
+        answers: list[Judged] = []
+        for manifest, rows in sets:
+            with counted(console, manifest.stem) as progress:
+                answers += judged(
+                    loaded,
+                    rows,
+                    max_objects=max_objects,
+                    seed=seed,
+                    connected_parts=connected_parts,
+                    progress=progress,
+                )
+        curves = fitted(answers)
+        with_calibration(source, out, curves)
+    except (DatasetError, TrainingError, WsiSamError) as error:
+        raise click.ClickException(str(error)) from error
+    except ValueError as error:
+        raise click.ClickException(f"{error}. Give more objects: other manifests, or --max-objects") from error
+    table = Table("answer", "n", "decoder's share", "mean overlap", "mean score")
+    for kind, curve in curves.items():
+        of_kind = [answer for answer in answers if answer.kind == kind]
+        overlap = sum(answer.overlap for answer in of_kind) / len(of_kind)
+        score = sum(curve.score(answer.estimate, answer.stability) for answer in of_kind) / len(of_kind)
+        table.add_row(kind, str(len(of_kind)), f"{curve.share:g}", f"{overlap:.3f}", f"{score:.3f}")
+    Console().print(table)
+    click.echo(f"written: {out}")
+
+
+def _additions(*, model: str, additions: Path | None, **_: Any) -> Path:
+    """The file whose scores are calibrated: --additions, or the default model's own.
+
+    Raises:
+        click.UsageError: there is none.
+    """
+    from wsisam_model import registry
+
+    if additions is not None:
+        return additions
+    if model != registry.DEFAULT:
+        raise click.UsageError("name the file to calibrate with --additions, and its base with --model or --sam")
+    return registry.resolve(model)[1].additions

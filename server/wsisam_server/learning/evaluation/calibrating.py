@@ -1,0 +1,118 @@
+"""Fits the scores of a model to what its answers on drawn objects turn out to be worth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from wsisam_model import Prompt
+from wsisam_model.calibration import ANSWER_KINDS, AnswerKind, ScoreCurve, fit, kind_of, stability
+from wsisam_server.learning.datasets import ImageSlide, load
+from wsisam_server.learning.evaluation.masks import predicted
+from wsisam_server.learning.evaluation.object_sample import sample_objects
+from wsisam_server.learning.evaluation.options import BOX, EvaluationOptions
+from wsisam_server.learning.evaluation.patches import Patches
+from wsisam_server.learning.evaluation.protocol import Trial, cases, view
+from wsisam_server.learning.evaluation.scores import iou
+from wsisam_server.learning.evaluation.variants import variants_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from wsisam_model import WsiSam
+    from wsisam_server.learning.datasets import Row
+    from wsisam_server.learning.evaluation.protocol import Case
+
+LAST_CLICK: Final = 5
+"""Answers to one click and to each number of clicks up to this are counted."""
+
+
+class Judged(NamedTuple):
+    """One answer: its kind, what is known of it, and what it is worth.
+
+    Attributes:
+        estimate: what the decoder says.
+        stability: of its mask.
+        overlap: its intersection over union with what is drawn.
+    """
+
+    kind: AnswerKind
+    estimate: float
+    stability: float
+    overlap: float
+
+
+def judged(
+    model: WsiSam,
+    rows: Sequence[Row],
+    *,
+    max_objects: int | None,
+    seed: int,
+    context: float = 2.0,
+    connected_parts: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Judged]:
+    """Asks for objects by a box and by clicks, as `evaluate` does, with masks finished as the server finishes them.
+
+    Args:
+        model: to be calibrated; a calibration that it has does not count.
+        rows: of one manifest, at least one.
+        max_objects: see `EvaluationOptions`.
+        seed: see `EvaluationOptions`.
+        context: see `EvaluationOptions`.
+        connected_parts: see `EvaluationOptions`.
+        progress: called with the objects done and the objects to do.
+
+    Raises:
+        DatasetError: a row cannot be used, or there is no object in any of them.
+    """
+    options = EvaluationOptions((BOX, str(LAST_CLICK)), max_objects, seed, context, finish=True)
+    variant = variants_of(model, against_sam=False)[-1]
+    found = sample_objects(rows, max_objects=max_objects, seed=seed, connected_parts=connected_parts)
+    done = 0
+    for row, items in found.drawn:
+        sample = load(row, connected_parts=connected_parts)
+        slide = ImageSlide(sample.image, sample.mpp)
+        for item in items:
+            viewport = view(item, context, np.random.default_rng((seed, row.line, item.label)))
+            trial = Trial(model, Patches(model, slide), sample, item, viewport, feedback=True, finish=True)
+            for case in cases(trial, variant, options):
+                if case.name != BOX and len(case.prompt.points) < int(case.name):
+                    continue  # nothing was wrong any more: the answer before stands for it
+                yield Judged(kind_of(_asked(case)), case.estimate, case.stability, case.iou)
+                if case.name == "1":
+                    yield from _candidates(trial, case)
+            done += 1
+            if progress is not None:
+                progress(done, found.count)
+
+
+def fitted(answers: Sequence[Judged]) -> dict[AnswerKind, ScoreCurve]:
+    """A curve for each kind of answer of which there are some.
+
+    Raises:
+        ValueError: of a kind there are fewer than ten.
+    """
+    curves: dict[AnswerKind, ScoreCurve] = {}
+    for kind in ANSWER_KINDS:
+        of_kind = [answer for answer in answers if answer.kind == kind]
+        if of_kind:
+            curves[kind] = fit(*zip(*(answer[1:] for answer in of_kind), strict=True))
+    return curves
+
+
+def _asked(case: Case) -> Prompt:
+    points, labels, box = case.prompt.to_model(case.field.high)
+    return Prompt(points=points, labels=labels, box=box)
+
+
+def _candidates(trial: Trial, case: Case) -> Iterator[Judged]:
+    """The further candidates of a first click, if they were trained."""
+    if not trial.model.ranks_candidates:
+        return
+    low = trial.patches.low(case.field.low) if case.variant == "hr+lr" else None
+    answer = trial.model.decode(trial.patches.high(case.field.high), low, _asked(case), want_candidates=True)
+    for one in answer.candidates:
+        overlap = iou(case.truth, predicted(one.logits, case.field.high, case.region))
+        yield Judged("candidate", one.iou, stability(one.logits), overlap)
