@@ -119,6 +119,7 @@ class DraftTest {
     assertEquals(0.8, draft.shown().orElseThrow().outline().score());
     assertEquals(sender.requests, draft.requests());
     draft.click(16, 25, false, SCREEN);
+    sender.answerWith(0, 3); // the first step again: nothing builds on a refined border
     assertEquals(3, last(sender.requests).prompt().points().get(1).candidate());
   }
 
