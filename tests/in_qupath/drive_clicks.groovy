@@ -49,6 +49,22 @@ go {
     run(again)
     seen.repeated = plain(annotations())
 
+    click(350, 520)
+    until('candidates of a click') { status().startsWith('1 positive') && status().contains(' of ') }
+    while (status() != seen.smallest) {                 // as far as it goes
+        seen.smallest = status()
+        press(KeyCode.J)
+        sleep(300)
+    }
+    press(KeyCode.K)
+    until('a larger one') { status() != seen.smallest }
+    seen.larger = status()
+    picture('candidate')
+    press(KeyCode.ENTER)
+    until('the candidate as an annotation') { annotations().size() == 2 && says('Click on an object') }
+    seen.candidate = plain(annotations())[-1]
+    fx { viewer().getHierarchy().removeObject(annotations().find { it.getID().toString() == seen.candidate.id }, false) }
+
     drag(504, 154, 696, 346)
     press(KeyCode.ESCAPE)
     sleep(500)

@@ -1,5 +1,8 @@
 """WsiSamClicks.groovy in the window of a real QuPath, with mouse and keys."""
 
+import json
+import re
+
 import pytest
 import shapely
 
@@ -49,6 +52,18 @@ def test_the_step_repeats_it_and_does_not_double_it(seen):
     [repeated] = seen["repeated"]
     assert repeated["id"] == seen["accepted"][0]["id"]
     assert repeated["wkt"] == seen["accepted"][0]["wkt"]
+
+
+def test_j_and_k_step_through_what_a_click_may_mean_and_enter_keeps_what_is_seen(seen):
+    count = re.search(r"1 of (\d) \(J smaller, K larger\)", seen["smallest"])[1]
+    assert f"2 of {count}" in seen["larger"]
+    kept = seen["candidate"]
+    said = json.loads(kept["metadata"]["wsisam.prompts"])
+    score = float(kept["metadata"]["wsisam.score"])
+    assert f"score {score:.2f}" in seen["larger"]
+    assert len(said) == 1
+    assert said[0].get("candidate", 0) in range(4)
+    assert shapely.from_wkt(kept["wkt"]).intersects(shapely.Point(350, 520))
 
 
 def test_escape_leaves_nothing(seen):

@@ -211,3 +211,53 @@ def test_a_file_without_our_metadata_is_none_of_ours(sam_file, tmp_path):
 def test_additions_take_the_place_of_the_papers_files(sam_file, file):
     with pytest.raises(ValueError, match="takes the place"):
         WsiSam.from_files(sam_file, file, additions=file)
+
+
+def candidates_of(network, features, prompt):
+    with torch.no_grad():
+        return network(stack([features[0]], torch.device("cpu")), None, [prompt], want_candidates=True).candidates
+
+
+def test_a_files_own_mask_tokens_draw_the_candidates_and_its_qualities_rank_them(
+    base, sam_file, features, encoded, tmp_path
+):
+    torch.manual_seed(6)
+    network, file = Network(base, "decoder+masks"), tmp_path / "masks.safetensors"
+    with torch.no_grad():
+        for value in network.trained_parameters().values():
+            value.add_(torch.randn_like(value) * 0.05)
+            value.copy_(value.half())
+    export(
+        file,
+        "clicks",
+        network.trained,
+        network.trained_parameters(),
+        base=base.weights_hash,
+        settings=ModelSettings(),
+        beside=None,
+    )
+    model = WsiSam.from_files(sam_file, additions=file)
+    assert model.ranks_candidates
+    high, _ = encoded(model)
+    found = model.decode(high, None, CLICK, want_candidates=True).candidates
+    wanted = candidates_of(network, features, CLICK)
+    assert len(found) == 3
+    for one, logits, quality in zip(found, wanted.logits[0], wanted.iou[0], strict=True):
+        assert np.allclose(one.logits, logits.numpy(), atol=1e-3)
+        assert one.iou == pytest.approx(float(quality), abs=1e-4)
+    # prompts of a box alone have no route in this file: the base answers them, and draws their candidates
+    plain = WsiSam.from_files(sam_file)
+    boxed = plain.decode(encoded(plain)[0], None, BOX, want_candidates=True).candidates
+    for one, other in zip(model.decode(high, None, BOX, want_candidates=True).candidates, boxed, strict=True):
+        assert np.allclose(one.logits, other.logits, atol=1e-3)
+
+
+def test_without_mask_tokens_of_its_own_the_bases_draw_them_and_nothing_ranks(model, networks, features, encoded):
+    assert not model.ranks_candidates
+    high, _ = encoded(model)
+    found = model.decode(high, None, CLICK, want_candidates=True)
+    wanted = candidates_of(networks["clicks"], features, CLICK)
+    for one, logits in zip(found.candidates, wanted.logits[0], strict=True):
+        assert np.allclose(one.logits, logits.numpy(), atol=1e-3)
+    assert model.decode(high, None, CLICK).candidates == ()
+    assert (model.decode(high, None, CLICK).logits == found.logits).all()

@@ -4,7 +4,7 @@
  * Run it in the script editor. A palette opens, and the click tool is selected:
  *   click = this belongs to the object      Alt-click or Ctrl/Cmd-click = this does not
  *   drag = a box about the object           space-drag = move the image, as always
- * Refine with more clicks, then accept. Closing the palette removes everything again.
+ * One click may mean several objects: J shows a smaller one, K a larger one. Refine with more clicks, then accept. Closing the palette removes everything again.
  *
  * The logic is in the client jar; change here what you want to look or feel different.
  */
@@ -70,6 +70,8 @@ class Keys {
     static final UNDO = ['Backspace', 'Shortcut+Z']     // Shortcut+Z is QuPath's own undo when nothing is being drawn
     static final REDO = ['Shortcut+Shift+Z']
     static final REFINE = ['E']
+    static final SMALLER = ['J']                        // another object that the click may mean
+    static final LARGER = ['K']
     static final NEXT_CLASS = ['X']
     static final PREVIOUS_CLASS = ['Shift+X']
 }
@@ -377,6 +379,10 @@ class Palette {
             qupath.getUndoRedoManager().redoOnce()
         else if (matches(Keys.REFINE, e))
             controller.refine(activeViewer())
+        else if (matches(Keys.SMALLER, e))
+            controller.showCandidate(activeViewer(), false)
+        else if (matches(Keys.LARGER, e))
+            controller.showCandidate(activeViewer(), true)
         else if (matches(Keys.NEXT_CLASS, e))
             className.setValue(classes.next())
         else if (matches(Keys.PREVIOUS_CLASS, e))
@@ -444,10 +450,16 @@ class Palette {
         if (!draft.isSettled())
             return draft.summary() + ' \u2013 asking\u2026'
         if (answer.outline().isEmpty())
-            return draft.summary() + ' \u2013 nothing found here'
+            return draft.summary() + ' \u2013 nothing found here' + candidates(draft, answer.outline())
         def cut = answer.outline().cutByField() ? ' \u2013 cut off: zoom out and start again for more' : ''
         def (score, border) = [answer.outline().score(), border(answer.outline(), plane.slide)]
-        String.format('%s \u2013 score %.2f%s%s%s', draft.summary(), score, border, cut, unhonoured(answer.outline()))
+        String.format('%s \u2013 score %.2f%s%s%s%s', draft.summary(), score, candidates(draft, answer.outline()), border, cut, unhonoured(answer.outline()))
+    }
+
+    /** Which of the objects that the click may mean is shown, and how the others are. */
+    private static String candidates(draft, outline) {
+        int count = draft.candidateCount()
+        count > 1 ? " \u2013 ${outline.chosen() + 1} of ${count} (${Keys.SMALLER[0]} smaller, ${Keys.LARGER[0]} larger)" : ''
     }
 
     /** Clicks that the outline contradicts: the model sees nothing there that belongs to the object. */

@@ -6,7 +6,7 @@ boxes that a person would give for an object. It must never know of a model.
 Coordinates are those of an image at level 0: x to the right, y down, pixel i covering [i, i + 1).
 """
 
-from wsisam_server.learning.datasets.annotator import first_click, jittered_box, next_click
+from wsisam_server.learning.datasets.annotator import crude_outline, first_click, jittered_box, next_click
 from wsisam_server.learning.datasets.errors import DatasetError
 from wsisam_server.learning.datasets.image_slide import ImageSlide
 from wsisam_server.learning.datasets.manifest import Row, read_manifest
@@ -20,6 +20,7 @@ __all__ = [
     "Row",
     "Sample",
     "crop",
+    "crude_outline",
     "first_click",
     "jittered_box",
     "load",

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import shapely
 from scipy import ndimage
 
+from wsisam_server.core.shapes import polygonal
 from wsisam_server.learning.datasets.sample import CONNECTED
 
 if TYPE_CHECKING:
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
 
 BOX_JITTER = 0.1
 """How far a hand-drawn box is off, as the largest share of its own width or height."""
+
+
+CRUDE_VERTICES = 12
+CRUDE_SHIFT = 0.1
+"""How far a crude outline is off its place, as a share of the object's width and height."""
 
 
 class Click(NamedTuple):
@@ -118,3 +125,22 @@ def _largest(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if count == 0:
         return region
     return np.asarray(labels == 1 + int(np.bincount(labels.ravel())[1:].argmax()))
+
+
+def crude_outline(
+    box: tuple[float, float, float, float], size: tuple[int, int], random: np.random.Generator
+) -> shapely.MultiPolygon:
+    """A rough outline as a hasty hand draws it: the ellipse in an object's box, of 12 vertices, off its place.
+
+    Args:
+        box: (x0, y0, x1, y1) in image pixels, x0 < x1 and y0 < y1.
+        size: (width, height) of the image, at which the outline is clipped.
+        random: where chance comes from: the direction in which it is moved, by a tenth of the box's extent.
+    """
+    x0, y0, x1, y1 = box
+    direction = float(random.uniform(0, 2 * np.pi))
+    angles = np.arange(CRUDE_VERTICES) * 2 * np.pi / CRUDE_VERTICES
+    xs = (x0 + x1) / 2 + (x1 - x0) * (CRUDE_SHIFT * np.cos(direction) + np.cos(angles) / 2)
+    ys = (y0 + y1) / 2 + (y1 - y0) * (CRUDE_SHIFT * np.sin(direction) + np.sin(angles) / 2)
+    ellipse = shapely.Polygon(np.stack([xs, ys], axis=1))
+    return polygonal(shapely.intersection(ellipse, shapely.box(0, 0, *size)))

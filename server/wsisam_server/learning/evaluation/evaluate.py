@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsisam_server.learning.datasets import ImageSlide, load
+from wsisam_server.learning.datasets import ImageSlide, crude_outline, load
 from wsisam_server.learning.evaluation.measures import measure
 from wsisam_server.learning.evaluation.object_sample import sample_objects
 from wsisam_server.learning.evaluation.patches import Patches
@@ -72,7 +72,10 @@ def evaluate(
                 continue
             # An object's viewport must not depend on which others were drawn.
             viewport = view(item, options.context, np.random.default_rng((options.seed, row.line, item.label)))
-            trial = Trial(model, Patches(model, slide), sample, item, viewport, options.feedback, options.finish)
+            crude = crude_outline(
+                item.box, sample.labels.shape[::-1], np.random.default_rng((options.seed, row.line, item.label, 1))
+            )
+            trial = Trial(model, Patches(model, slide), sample, item, viewport, options.feedback, options.finish, crude)
             measured = _measured(trial, variants, options, None if listener is None else partial(listener, row))
             scores.add(measured)
             if journal is not None:

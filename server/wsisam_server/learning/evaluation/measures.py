@@ -28,7 +28,7 @@ class Measured:
     """One answer to one prompt.
 
     Attributes:
-        prompt: "box" or the number of clicks.
+        prompt: as in `EvaluationOptions.prompts`.
         dice: Dice.
         iou: intersection over union.
         score: what the model takes its IoU for.

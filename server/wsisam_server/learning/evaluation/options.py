@@ -8,7 +8,15 @@ from typing import Final
 from wsisam_server.core.settings import Limits
 
 BOX: Final = "box"
-"""The prompt that is a box; every other prompt is a number of clicks."""
+"""The prompt that is a box. A prompt without a name is a number of clicks."""
+
+SHAPE: Final = "shape"
+"""The prompt that is a crude outline, see `datasets.crude_outline`."""
+
+SHAPE_AND_CLICK: Final = "shape+1"
+"""The same with one click that corrects its answer."""
+
+_NAMED: Final = (BOX, SHAPE, SHAPE_AND_CLICK)
 
 MAX_CLICKS: Final = Limits().points_per_prompt
 """The most clicks of one prompt: what the server takes."""
@@ -19,7 +27,7 @@ class EvaluationOptions:
     """Conditions of an evaluation.
 
     Attributes:
-        prompts: "box" or a number of clicks, "1" to str(MAX_CLICKS); each is reported.
+        prompts: "box", "shape", "shape+1" or a number of clicks, "1" to str(MAX_CLICKS); each is reported.
         max_objects: draw at most this many objects from all rows together; None for all.
         seed: of the draw, the viewports' jitter and the bootstrap.
         context: side of the viewport, in lengths of the object's longer side.
@@ -47,10 +55,11 @@ class EvaluationOptions:
         if not self.prompts or len(set(self.prompts)) != len(self.prompts):
             raise ValueError(f"prompts must be different ones, at least one, not {self.prompts}")
         for prompt in self.prompts:
-            if prompt != BOX and not (
+            if prompt not in _NAMED and not (
                 prompt.isdecimal() and str(int(prompt)) == prompt and 1 <= int(prompt) <= MAX_CLICKS
             ):
-                raise ValueError(f"a prompt is {BOX!r} or a number of clicks from 1 to {MAX_CLICKS}, not {prompt!r}")
+                names = ", ".join(map(repr, _NAMED))
+                raise ValueError(f"a prompt is {names} or a number of clicks from 1 to {MAX_CLICKS}, not {prompt!r}")
         if self.noc and not self.clicks:
             raise ValueError("the number of clicks needs a prompt that is a number of clicks, such as 1")
         if self.max_objects is not None and self.max_objects < 1:
@@ -63,4 +72,4 @@ class EvaluationOptions:
     @property
     def clicks(self) -> frozenset[int]:
         """The numbers of clicks that are reported."""
-        return frozenset(int(prompt) for prompt in self.prompts if prompt != BOX)
+        return frozenset(int(prompt) for prompt in self.prompts if prompt.isdecimal())

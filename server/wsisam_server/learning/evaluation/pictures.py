@@ -52,6 +52,10 @@ def picture(sample: Sample, case: Case) -> Image.Image:
     if box is not None:
         corners = [((x - region.x0) * scale, (y - region.y0) * scale) for x, y in ((box.x0, box.y0), (box.x1, box.y1))]
         pen.rectangle(corners, outline="#ffd400", width=2)
+    if case.prompt.shape is not None:
+        for part in case.prompt.shape.geoms:
+            ring = [((x - region.x0) * scale, (y - region.y0) * scale) for x, y in part.exterior.coords]
+            pen.line(ring, fill="#ffd400", width=2)
     for point in case.prompt.points:
         x, y = (point.position.x - region.x0) * scale, (point.position.y - region.y0) * scale
         dot = POSITIVE if point.positive else NEGATIVE

@@ -11,13 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+import shapely
+
 from wsisam_model import Prompt
 from wsisam_server.core.geometry import Box, FieldPair, Point, Viewport
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.learning.datasets import crop, first_click, next_click
 from wsisam_server.learning.evaluation.interaction import CAP, TARGETS
 from wsisam_server.learning.evaluation.masks import PixelRegion, predicted
-from wsisam_server.learning.evaluation.options import BOX
+from wsisam_server.learning.evaluation.options import BOX, SHAPE, SHAPE_AND_CLICK
 from wsisam_server.learning.evaluation.scores import dice, iou
 from wsisam_server.learning.evaluation.variants import answer
 from wsisam_server.segmentation.fields import keeps, plan
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from wsisam_server.learning.evaluation.patches import Patches
     from wsisam_server.learning.evaluation.variants import Variant
 
+_NONE: Final = shapely.MultiPolygon()
+
 VIEW_SHIFT: Final = 0.1
 """The viewport's centre is off the object's by up to this share of the viewport's side, along each axis."""
 
@@ -51,7 +55,7 @@ class Case:
 
     Attributes:
         variant: how the model was used.
-        name: the kind of prompt, "box" or the number of clicks.
+        name: the kind of prompt, as in `EvaluationOptions.prompts`.
         prompt: in image pixels.
         field: the windows that were read.
         logits: float32 [256, 256] over the HR window, finished if that was wanted.
@@ -88,6 +92,7 @@ class Trial:
         viewport: what the annotator sees while clicking.
         feedback: see `EvaluationOptions`.
         finish: see `EvaluationOptions`.
+        crude: a crude outline of the object.
     """
 
     model: WsiSam
@@ -97,6 +102,7 @@ class Trial:
     viewport: Viewport
     feedback: bool
     finish: bool = False
+    crude: shapely.MultiPolygon = _NONE
 
 
 def view(item: ObjectMask, context: float, random: np.random.Generator) -> Viewport:
@@ -124,6 +130,8 @@ def cases(trial: Trial, variant: Variant, options: EvaluationOptions) -> Iterato
         x0, y0, x1, y1 = trial.item.box
         prompt = SlidePrompt(box=Box(x0, y0, x1, y1))
         yield _case(trial, variant, BOX, prompt, _plan(trial, prompt))
+    if {SHAPE, SHAPE_AND_CLICK} & set(options.prompts):
+        yield from _shape(trial, variant, corrected=SHAPE_AND_CLICK in options.prompts)
     if options.clicks:
         last = max(options.clicks)
         for case in _clicks(trial, variant, max(last, CAP) if options.noc else last):
@@ -140,16 +148,29 @@ def _clicks(trial: Trial, variant: Variant, last: int) -> Iterator[Case]:
     case = _case(trial, variant, "1", prompt, _plan(trial, prompt))
     yield case
     for count in range(2, last + 1):
-        click = next_click(case.truth, case.answer)
-        if click is None:
-            case = replace(case, name=str(count))
-        else:
-            point = PromptPoint(Point(case.region.x0 + click.x, case.region.y0 + click.y), click.positive)
-            prompt = SlidePrompt((*case.prompt.points, point))
-            field = case.field if keeps(case.field, prompt, trial.patches.size) else _plan(trial, prompt)
-            feed = trial.feedback and field == case.field
-            case = _case(trial, variant, str(count), prompt, field, case.logits if feed else None)
+        case = _corrected(trial, variant, str(count), case)
         yield case
+
+
+def _corrected(trial: Trial, variant: Variant, name: str, case: Case) -> Case:
+    """The answer after one more click; the same where nothing is wrong."""
+    click = next_click(case.truth, case.answer)
+    if click is None:
+        return replace(case, name=name)
+    point = PromptPoint(Point(case.region.x0 + click.x, case.region.y0 + click.y), click.positive)
+    prompt = replace(case.prompt, points=(*case.prompt.points, point))
+    field = case.field if keeps(case.field, prompt, trial.patches.size) else _plan(trial, prompt)
+    feed = trial.feedback and field == case.field
+    return _case(trial, variant, name, prompt, field, case.logits if feed else None)
+
+
+def _shape(trial: Trial, variant: Variant, *, corrected: bool) -> Iterator[Case]:
+    """The crude outline, then one click on what is wrong with its answer."""
+    prompt = SlidePrompt(shape=trial.crude)
+    case = _case(trial, variant, SHAPE, prompt, _plan(trial, prompt))
+    yield case
+    if corrected:
+        yield _corrected(trial, variant, SHAPE_AND_CLICK, case)
 
 
 def _plan(trial: Trial, prompt: SlidePrompt) -> FieldPair:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wsisam_server.learning.evaluation.interaction import interaction, shape_and_score
-from wsisam_server.learning.evaluation.options import BOX
 from wsisam_server.learning.evaluation.scores import interval
 
 if TYPE_CHECKING:
@@ -148,7 +147,8 @@ class Scores:
 
     def _trails(self, variant: Variant) -> list[dict[int, Measured]]:
         return [
-            {int(each.prompt): each for each in answers[variant] if each.prompt != BOX} for answers in self._objects
+            {int(each.prompt): each for each in answers[variant] if each.prompt.isdecimal()}
+            for answers in self._objects
         ]
 
     def result(self, variant: Variant, prompt: str, seed: int) -> MeanScores:

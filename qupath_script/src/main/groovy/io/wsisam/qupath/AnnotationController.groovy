@@ -282,6 +282,14 @@ class AnnotationController {
         }
     }
 
+    /** Shows another object that the draft's click may mean: the next larger one, or the next smaller one. */
+    void showCandidate(viewer, boolean larger) {
+        withDraft(viewer) { plane, draft ->
+            if (draft.showCandidate(larger))
+                plane.refresh(draft)
+        }
+    }
+
     /** Refines the border of the draft's outline, as finely as the viewer shows it. */
     void refine(viewer) {
         withDraft(viewer) { plane, draft ->

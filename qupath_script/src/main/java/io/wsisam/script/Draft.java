@@ -54,10 +54,19 @@ public final class Draft {
     }
   }
 
+  /** As many as a server gives. */
+  private static final int MAX_CANDIDATES = 4;
+
   private final PromptHistory history;
   private final Map<Prompt, Viewport> viewports = new HashMap<>();
   private final Map<Prompt, Deque<Refinement>> refinements = new HashMap<>();
   private final Map<PromptRequest, PromptResult> answers = new HashMap<>();
+  /** Of answers of which another candidate than the chosen one is shown, its number, by prompt. */
+  private final Map<Prompt, Integer> shownCandidates = new HashMap<>();
+
+  /** Whose border is refined, by prompt, where it is not the model's own answer. */
+  private final Map<Prompt, Integer> refinedCandidates = new HashMap<>();
+
   private final List<PromptRequest> sent = new ArrayList<>();
   private PromptSender sender;
   private int run = 1;
@@ -82,7 +91,7 @@ public final class Draft {
   /** Adds a click, as seen in this viewport, and asks. */
   public synchronized void click(double x, double y, boolean positive, Viewport viewport) {
     stopRefining();
-    history.click(x, y, positive);
+    history.click(x, y, positive, seenCandidate());
     viewports.put(history.prompt(), viewport);
     pump();
   }
@@ -93,6 +102,36 @@ public final class Draft {
     history.box(box);
     viewports.put(history.prompt(), viewport);
     pump();
+  }
+
+  /** How many candidates the newest step's outline is one of; 1 where there is no choice, 0 while it is not answered. */
+  public synchronized int candidateCount() {
+    return isSettled() ? Math.max(1, shown().orElseThrow().outline().candidates().size()) : 0;
+  }
+
+  /**
+   * Shows another candidate of the newest step's outline, without asking: the next in ascending area, or the one before. The
+   * next click corrects the one that is shown.
+   *
+   * @param larger whether it is the next larger one
+   * @return whether there is one
+   */
+  public synchronized boolean showCandidate(boolean larger) {
+    if (candidateCount() < 2) {
+      return false;
+    }
+    int next = shown().orElseThrow().outline().chosen() + (larger ? 1 : -1);
+    if (next < 0 || next >= candidateCount()) {
+      return false;
+    }
+    shownCandidates.put(history.prompt(), shown().orElseThrow().outline().candidates().get(next).number());
+    return true;
+  }
+
+  /** The number of the candidate that is seen; null where that is the model's own answer, as in a new prompt. */
+  private Integer seenCandidate() {
+    Optional<PromptResult> seen = isSettled() ? shown() : Optional.empty();
+    return seen.map(PromptResult::candidate).filter(number -> number != 0).orElse(null);
   }
 
   /** Whether the newest step is settled, and its outline {@link io.wsisam.client.Outline#isRefinable}. */
@@ -110,6 +149,12 @@ public final class Draft {
   public synchronized boolean refine(double downsample) {
     if (!isRefinable(downsample)) {
       return false;
+    }
+    Integer candidate = seenCandidate();
+    if (candidate != null) {
+      refinedCandidates.put(history.prompt(), candidate);
+    } else {
+      refinedCandidates.remove(history.prompt());
     }
     refinements.computeIfAbsent(history.prompt(), prompt -> new ArrayDeque<>()).add(Refinement.to(downsample));
     pump();
@@ -167,11 +212,12 @@ public final class Draft {
 
   /** What to show: the answer to the newest step that has one. */
   public synchronized Optional<PromptResult> shown() {
-    List<PromptRequest> steps = requests();
+    List<PromptRequest> steps = steps();
     for (int i = steps.size() - 1; i >= 0; i--) {
       PromptResult result = answers.get(steps.get(i));
       if (result != null) {
-        return Optional.of(result);
+        Integer candidate = shownCandidates.get(steps.get(i).prompt());
+        return Optional.of(candidate == null ? result : result.showing(candidate));
       }
     }
     return steps.isEmpty() ? Optional.empty() : Optional.ofNullable(before);
@@ -179,15 +225,33 @@ public final class Draft {
 
   /** Whether the newest step is answered. */
   public synchronized boolean isSettled() {
-    List<PromptRequest> steps = requests();
+    List<PromptRequest> steps = steps();
     return !steps.isEmpty() && answers.containsKey(steps.get(steps.size() - 1));
   }
 
   /** The steps that led to {@link #shown} once the draft is settled, for replay and for the annotation's metadata. */
   public synchronized List<PromptRequest> requests() {
+    List<PromptRequest> steps = new ArrayList<>(steps());
+    Integer candidate = seenCandidate();
+    if (candidate != null) {
+      steps.add(steps.remove(steps.size() - 1).meaning(candidate));
+    }
+    return List.copyOf(steps);
+  }
+
+  /** The steps as they are asked. A single click, which may mean more than one object, is asked for all of them. */
+  private List<PromptRequest> steps() {
     List<PromptRequest> steps = new ArrayList<>();
-    history.steps().forEach(prompt -> steps.add(PromptRequest.of(prompt).from(viewports.get(prompt))));
-    refinementsOf(history.prompt()).forEach(finer -> steps.add(steps.get(steps.size() - 1).refined(finer)));
+    for (Prompt prompt : history.steps()) {
+      steps.add(
+          PromptRequest.of(prompt)
+              .from(viewports.get(prompt))
+              .withCandidates(prompt.isSingleClick() ? MAX_CANDIDATES : null));
+    }
+    for (Refinement finer : refinementsOf(history.prompt())) {
+      PromptRequest last = steps.get(steps.size() - 1);
+      steps.add(last.meaning(refinedCandidates.get(history.prompt())).withCandidates(null).refined(finer));
+    }
     return List.copyOf(steps);
   }
 
@@ -228,7 +292,7 @@ public final class Draft {
       return false;
     }
     if (refused.refinement() != null) {
-      refinementsOf(refused.prompt()).removeLastOccurrence(refused.refinement());
+      refinementsOf(refused.prompt().meaning(null)).removeLastOccurrence(refused.refinement());
     }
     while (refused.refinement() == null && history.steps().contains(refused.prompt())) {
       history.undo();
@@ -263,7 +327,7 @@ public final class Draft {
 
   /** Asks the next step, unless an answer is awaited or all is answered. */
   private void pump() {
-    List<PromptRequest> steps = requests();
+    List<PromptRequest> steps = steps();
     if (waiting != null && waiting.refinement() != null && !steps.contains(waiting)) {
       forget(); // called off: the server need not go on with it
       startAgain();

@@ -32,8 +32,17 @@ public final class PromptHistory {
   }
 
   /** Adds a click. */
-  public synchronized void click(double x, double y, boolean positive) {
-    add(prompt().withPoint(x, y, positive));
+  public void click(double x, double y, boolean positive) {
+    click(x, y, positive, null);
+  }
+
+  /**
+   * Adds a click.
+   *
+   * @param candidate the number of the candidate that it corrects; null for the chosen one
+   */
+  public synchronized void click(double x, double y, boolean positive, Integer candidate) {
+    add(prompt().withPoint(new PointPrompt(x, y, positive, candidate)));
   }
 
   /** Sets the box, in place of an earlier one. */
@@ -92,6 +101,9 @@ public final class PromptHistory {
     List<String> parts = new ArrayList<>();
     if (prompt.box() != null) {
       parts.add("box");
+    }
+    if (!prompt.shape().isEmpty()) {
+      parts.add("shape");
     }
     if (positive > 0) {
       parts.add(positive + " positive");

@@ -9,6 +9,7 @@ import io.wsisam.client.segmentation.FieldChoice;
 import io.wsisam.client.segmentation.FieldWindow;
 import io.wsisam.client.segmentation.Level;
 import io.wsisam.client.segmentation.PointPrompt;
+import io.wsisam.client.segmentation.PolygonPart;
 import io.wsisam.client.segmentation.Prompt;
 import io.wsisam.client.segmentation.PromptRequest;
 import io.wsisam.client.segmentation.Refinement;
@@ -39,9 +40,26 @@ final class PromptJson {
     if (!prompt.points().isEmpty()) {
       JsonArray points = new JsonArray();
       for (PointPrompt point : prompt.points()) {
-        points.add(rounded(point.x(), point.y(), point.positive() ? 1 : 0));
+        JsonArray values = rounded(point.x(), point.y(), point.positive() ? 1 : 0);
+        if (point.candidate() != null) {
+          values.add(point.candidate());
+        }
+        points.add(values);
       }
       json.add("points", points);
+    }
+    if (!prompt.shape().isEmpty()) {
+      JsonArray polygons = new JsonArray();
+      for (PolygonPart part : prompt.shape()) {
+        JsonArray rings = new JsonArray();
+        rings.add(rounded(part.outer()));
+        part.holes().forEach(hole -> rings.add(rounded(hole)));
+        polygons.add(rings);
+      }
+      json.add("shape", polygons);
+    }
+    if (prompt.candidate() != null) {
+      json.addProperty("candidate", prompt.candidate());
     }
     return json;
   }
@@ -85,8 +103,10 @@ final class PromptJson {
     List<PointPrompt> points = new ArrayList<>();
     if (json.has("points")) {
       for (JsonElement point : json.getAsJsonArray("points")) {
-        double[] values = numbers(point, POINT);
-        points.add(new PointPrompt(values[0], values[1], values[2] > 0));
+        int said = point.getAsJsonArray().size();
+        double[] values = numbers(point, said == POINT + 1 ? said : POINT);
+        Integer candidate = said == POINT ? null : Integer.valueOf(point.getAsJsonArray().get(POINT).getAsInt());
+        points.add(new PointPrompt(values[0], values[1], values[2] > 0, candidate));
       }
     }
     BoxPrompt box = null;
@@ -94,7 +114,15 @@ final class PromptJson {
       double[] values = numbers(json.get("box"), BOX);
       box = new BoxPrompt(values[0], values[1], values[2], values[3]);
     }
-    return new Prompt(points, box);
+    List<PolygonPart> shape = new ArrayList<>();
+    if (json.has("shape")) {
+      for (JsonElement part : json.getAsJsonArray("shape")) {
+        List<double[]> rings = new ArrayList<>();
+        part.getAsJsonArray().forEach(ring -> rings.add(numbers(ring, ring.getAsJsonArray().size())));
+        shape.add(new PolygonPart(rings.get(0), rings.subList(1, rings.size())));
+      }
+    }
+    return new Prompt(points, box, shape, json.has("candidate") ? json.get("candidate").getAsInt() : null);
   }
 
   static PromptRequest request(JsonObject json) {

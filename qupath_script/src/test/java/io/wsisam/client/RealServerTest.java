@@ -10,9 +10,11 @@ import io.wsisam.client.connection.WsiSamException;
 import io.wsisam.client.segmentation.Batch;
 import io.wsisam.client.segmentation.BatchItem;
 import io.wsisam.client.segmentation.BatchResult;
+import io.wsisam.client.segmentation.Candidate;
 import io.wsisam.client.segmentation.FieldChoice;
 import io.wsisam.client.segmentation.Outline;
 import io.wsisam.client.segmentation.PointPrompt;
+import io.wsisam.client.segmentation.PolygonPart;
 import io.wsisam.client.segmentation.Prompt;
 import io.wsisam.client.segmentation.PromptRequest;
 import io.wsisam.client.segmentation.PromptResult;
@@ -107,6 +109,36 @@ class RealServerTest {
     Outline coarse = WsiSamClient.await(client.segment(slide, request, SegmentOptions.defaults().withTolerance(8.0))).outline();
     assertTrue(coarse.vertexCount() < fine.vertexCount() / 2);
     assertEquals(8.0, coarse.tolerance());
+  }
+
+  @Test
+  void aClickMayMeanSeveralObjects() {
+    Slide slide = open();
+    Outline several =
+        WsiSamClient.await(
+                client.segment(slide, PromptRequest.of(Prompt.click(200, 200)), SegmentOptions.defaults().withCandidates(4)))
+            .outline();
+    assertTrue(several.candidates().size() > 1);
+    assertEquals(several.score(), several.candidates().get(several.chosen()).score());
+    Candidate largest = several.candidates().get(several.candidates().size() - 1);
+    Outline meant =
+        WsiSamClient.await(
+                client.segment(
+                    slide, PromptRequest.of(Prompt.click(200, 200)).meaning(largest.number()), SegmentOptions.defaults()))
+            .outline();
+    Outline shown = several.showing(several.candidates().size() - 1);
+    assertEquals(Discs.area(shown), Discs.area(meant));
+    assertTrue(meant.candidates().isEmpty());
+  }
+
+  @Test
+  void aRoughOutlineIsAPrompt() {
+    PolygonPart square = new PolygonPart(new double[] {145, 145, 145, 255, 255, 255, 255, 145}, List.of());
+    Outline found =
+        WsiSamClient.await(
+                client.segment(open(), PromptRequest.of(Prompt.shape(List.of(square))), SegmentOptions.defaults()))
+            .outline();
+    assertTrue(Discs.agreement(found, 0) > 0.8, () -> "area " + Discs.area(found));
   }
 
   @Test

@@ -3,16 +3,19 @@ package io.wsisam.script;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.wsisam.client.WsiSamClient;
 import io.wsisam.client.connection.WsiSamException;
 import io.wsisam.client.segmentation.BoxPrompt;
+import io.wsisam.client.segmentation.Candidate;
 import io.wsisam.client.segmentation.Failure;
 import io.wsisam.client.segmentation.FieldWindow;
 import io.wsisam.client.segmentation.Level;
 import io.wsisam.client.segmentation.Outline;
+import io.wsisam.client.segmentation.PointPrompt;
 import io.wsisam.client.segmentation.PolygonPart;
 import io.wsisam.client.segmentation.Prompt;
 import io.wsisam.client.segmentation.PromptRequest;
@@ -63,6 +66,80 @@ class DraftTest {
     assertFalse(draft.isSendable());
     draft.click(20, 30, true, SCREEN);
     assertEquals(List.of(draft.prompt()), sender.asked());
+  }
+
+  @Test
+  void aSingleClickIsAskedForAllThatItMayMeanAndNothingElseIs() {
+    draft.sendTo(sender);
+    draft.click(15, 25, true, SCREEN);
+    assertEquals(4, sender.requests.get(0).maxCandidates());
+    sender.answer(0.5);
+    draft.click(16, 25, true, SCREEN);
+    assertNull(sender.requests.get(1).maxCandidates());
+  }
+
+  @Test
+  void candidatesAreSteppedThroughWithoutAskingAndTheNextClickCorrectsTheOneThatIsSeen() {
+    draft.sendTo(sender);
+    draft.click(15, 25, true, SCREEN);
+    assertFalse(draft.showCandidate(true), "nothing is answered yet");
+    sender.answerWith(3, 0, 2);
+    assertEquals(3, draft.candidateCount());
+    assertEquals(0, draft.shown().orElseThrow().outline().candidate());
+    assertNull(last(draft.requests()).prompt().candidate());
+    assertTrue(draft.showCandidate(true));
+    assertFalse(draft.showCandidate(true), "it is the largest");
+    assertEquals(2, draft.shown().orElseThrow().outline().candidate());
+    assertEquals(0.02, draft.shown().orElseThrow().outline().score());
+    assertEquals(2, last(draft.requests()).prompt().candidate(), "what is accepted says which it is");
+    assertEquals(1, sender.requests.size());
+    draft.click(16, 25, true, SCREEN);
+    List<PointPrompt> points = last(sender.requests).prompt().points();
+    assertEquals(List.of(new PointPrompt(15, 25, true), new PointPrompt(16, 25, true, 2)), points);
+    assertNull(last(sender.requests).prompt().candidate());
+    sender.answer(0.7);
+    assertFalse(draft.showCandidate(false), "there is one only");
+    assertTrue(draft.undo());
+    assertEquals(2, draft.shown().orElseThrow().outline().candidate(), "undo shows what was seen");
+    assertTrue(draft.showCandidate(false));
+    assertTrue(draft.showCandidate(false));
+    assertEquals(3, draft.shown().orElseThrow().outline().candidate());
+    assertFalse(draft.showCandidate(false));
+  }
+
+  @Test
+  void theCandidateThatIsSeenIsTheOneWhoseBorderIsRefined() {
+    draft.sendTo(sender);
+    draft.click(15, 25, true, SCREEN);
+    sender.answerWith(0, 3);
+    assertTrue(draft.showCandidate(true));
+    assertTrue(draft.refine(2));
+    assertEquals(3, last(sender.requests).prompt().candidate());
+    sender.answer(0.8, 8, 4, 2);
+    assertEquals(0.8, draft.shown().orElseThrow().outline().score());
+    assertEquals(sender.requests, draft.requests());
+    draft.click(16, 25, false, SCREEN);
+    sender.answerWith(0, 3); // the first step again: nothing builds on a refined border
+    assertEquals(3, last(sender.requests).prompt().points().get(1).candidate());
+  }
+
+  @Test
+  void anotherSendersAnswerShowsTheSameCandidateIfItHasIt() {
+    draft.sendTo(sender);
+    draft.click(15, 25, true, SCREEN);
+    sender.answerWith(0, 1, 2);
+    draft.showCandidate(true);
+    draft.sendTo(sender);
+    assertEquals(1, draft.shown().orElseThrow().outline().candidate(), "what was shown stays until then");
+    sender.answerWith(1, 0);
+    assertEquals(1, draft.shown().orElseThrow().outline().candidate());
+    draft.sendTo(sender);
+    sender.answerWith(0, 2);
+    assertEquals(0, draft.shown().orElseThrow().outline().candidate());
+  }
+
+  private static <T> T last(List<T> all) {
+    return all.get(all.size() - 1);
   }
 
   @Test
@@ -272,6 +349,18 @@ class DraftTest {
       assertTrue(draft.answered(answerOf(requests.size(), score, levels)));
     }
 
+    /** Answers with these candidates, in ascending area; the model's own, 0, is chosen. */
+    void answerWith(Integer... numbers) {
+      List<Candidate> candidates =
+          Arrays.stream(numbers).map(number -> new Candidate(number, List.of(PART), number / 100.0, false, List.of())).toList();
+      Outline outline =
+          new Outline(
+              List.of(PART), 0, new FieldWindow(0, 0, 8, 256), false, 1, true, 0, 0, "m", "h", new Timings(0, 0, 0, 0, 0, 0),
+              List.of(new Level(8, 1)), false, List.of(), candidates, Arrays.asList(numbers).indexOf(0));
+      int last = requests.size() - 1;
+      assertTrue(draft.answered(new PromptResult(names.get(last), last + 1, requests.get(last), outline, Duration.ZERO)));
+    }
+
     PromptResult late() {
       return answerOf(requests.size(), 0);
     }
@@ -285,7 +374,7 @@ class DraftTest {
       Outline outline =
           new Outline(
               List.of(PART), score, new FieldWindow(0, 0, 1, 256), false, 1, true, 0, 0, "m", "h", new Timings(0, 0, 0, 0, 0, 0),
-              Arrays.stream(levels).mapToObj(downsample -> new Level(downsample, 1)).toList(), false, List.of());
+              Arrays.stream(levels).mapToObj(downsample -> new Level(downsample, 1)).toList(), false, List.of(), List.of(), 0);
       return new PromptResult(names.get(revision - 1), revision, requests.get(revision - 1), outline, Duration.ZERO);
     }
   }

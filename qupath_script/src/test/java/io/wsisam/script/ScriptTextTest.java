@@ -13,6 +13,8 @@ import io.wsisam.client.segmentation.FieldChoice;
 import io.wsisam.client.segmentation.FieldWindow;
 import io.wsisam.client.segmentation.Level;
 import io.wsisam.client.segmentation.Outline;
+import io.wsisam.client.segmentation.PointPrompt;
+import io.wsisam.client.segmentation.PolygonPart;
 import io.wsisam.client.segmentation.Prompt;
 import io.wsisam.client.segmentation.PromptRequest;
 import io.wsisam.client.segmentation.PromptResult;
@@ -76,6 +78,18 @@ class ScriptTextTest {
     Map<?, ?> parameters = WorkflowStep.of("step", Map.of("k", gstring), "", "").parameters();
     assertEquals(Map.of("k", "value 3"), through(parameters));
     assertThrows(java.io.InvalidClassException.class, () -> through(new LinkedHashMap<>(Map.of("k", gstring))));
+  }
+
+  @Test
+  void aPromptIsReadAsItWasWrittenWithShapeAndCandidates() {
+    PolygonPart rough =
+        new PolygonPart(new double[] {0, 0, 9.5, 0, 9, 9}, List.of(new double[] {1, 1, 2, 1, 2, 2}));
+    Prompt prompt = Prompt.shape(List.of(rough)).withPoint(new PointPrompt(1, 2, true, 3)).meaning(0);
+    String text = PromptText.write(prompt);
+    assertEquals(
+        "{\"points\":[[1,2,1,3]],\"shape\":[[[0,0,9.5,0,9,9],[1,1,2,1,2,2]]],\"candidate\":0}", text);
+    assertEquals(text, PromptText.write(PromptText.read(text)));
+    assertEquals(List.of(new PointPrompt(1, 2, true, 3)), PromptText.read(text).points());
   }
 
   @Test
@@ -159,7 +173,9 @@ class ScriptTextTest {
         new Outline(
             List.of(), 0.97, new FieldWindow(8, 16.5, 2, 256), cut, 0.5, true, 0, 0, "wsisam-lite", "abc",
             new Timings(0, 0, 0, 0, 0, 0), cut ? List.of(new Level(2, 1), new Level(0.5, 7)) : List.of(new Level(2, 1)), false,
-            List.of());
+            List.of(),
+            List.of(),
+            0);
     return new PromptResult("id", 2, PromptRequest.of(Prompt.box(0, 0, 9, 9).withPoint(4, 4, true)), outline, Duration.ZERO);
   }
 }

@@ -64,6 +64,7 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
   private final Set<PixelWindow> failed = new LinkedHashSet<>();
   private ClientCallStreamObserver<InteractRequest> out;
   private ScheduledFuture<?> startTimer;
+  private SegmentOptions options;
   private boolean started;
   private boolean over;
 
@@ -76,7 +77,8 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
     this.listener = listener;
   }
 
-  void open(SegmentOptions options) {
+  void open(SegmentOptions forAll) {
+    options = forAll;
     ClientCall<InteractRequest, InteractResponse> call =
         connection.stream(SegmentationGrpc.getInteractMethod(), requestId);
     ClientCalls.asyncBidiStreamingCall(call, this);
@@ -100,7 +102,7 @@ final class InteractStream implements ClientResponseObserver<InteractRequest, In
 
   void prompt(String objectId, int revision, PromptRequest request) {
     flying.add(revision);
-    send(InteractRequest.newBuilder().setPrompt(SegmentationWire.revision(objectId, revision, request)).build());
+    send(InteractRequest.newBuilder().setPrompt(SegmentationWire.revision(objectId, revision, request, options, lengths)).build());
   }
 
   void viewport(Viewport viewport) {

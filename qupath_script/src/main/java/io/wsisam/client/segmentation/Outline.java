@@ -20,6 +20,8 @@ import java.util.List;
  *     server that does not refine
  * @param truncated whether its border was refined less finely than asked for, to read no more windows than it may
  * @param unhonouredPoints numbers of the prompt's points, from 0, that the outline contradicts
+ * @param candidates where more than one was wanted, the objects that the prompt may mean, in ascending area
+ * @param chosen which of them this outline is, as an index
  */
 public record Outline(
     List<PolygonPart> parts,
@@ -35,7 +37,9 @@ public record Outline(
     Timings timings,
     List<Level> levels,
     boolean truncated,
-    List<Integer> unhonouredPoints) {
+    List<Integer> unhonouredPoints,
+    List<Candidate> candidates,
+    int chosen) {
   /** How often a field's scale can be halved for its border: to a 16th. */
   private static final int MAX_OCTAVES = 4;
 
@@ -47,6 +51,34 @@ public record Outline(
     parts = List.copyOf(parts);
     levels = List.copyOf(levels);
     unhonouredPoints = List.copyOf(unhonouredPoints);
+    candidates = List.copyOf(candidates);
+  }
+
+  /** Another of its candidates as the outline; which parts and holes were dropped is then not known. */
+  public Outline showing(int candidate) {
+    Candidate other = candidates.get(candidate);
+    return new Outline(
+        other.parts(),
+        other.score(),
+        window,
+        other.cutByField(),
+        tolerance,
+        inMicrons,
+        0,
+        0,
+        model,
+        weightsHash,
+        timings,
+        levels,
+        truncated,
+        other.unhonouredPoints(),
+        candidates,
+        candidate);
+  }
+
+  /** The number of the candidate that the outline is; 0, the model's own answer, where there are none. */
+  public int candidate() {
+    return candidates.isEmpty() ? 0 : candidates.get(chosen).number();
   }
 
   /** Whether nothing was found. */

@@ -11,4 +11,20 @@ import java.time.Duration;
  * @param outline the outline
  * @param roundTrip from the request to this result
  */
-public record PromptResult(String objectId, int revision, PromptRequest request, Outline outline, Duration roundTrip) {}
+public record PromptResult(String objectId, int revision, PromptRequest request, Outline outline, Duration roundTrip) {
+  /** With another candidate of its outline, by number, as the outline; itself where there is no such one. */
+  public PromptResult showing(int candidate) {
+    for (int place = 0; place < outline.candidates().size(); place++) {
+      if (outline.candidates().get(place).number() == candidate) {
+        return new PromptResult(objectId, revision, request, outline.showing(place), roundTrip);
+      }
+    }
+    return this;
+  }
+
+  /** The number of the candidate that its outline is; 0 for the model's own answer. */
+  public int candidate() {
+    Integer meant = request.prompt().candidate();
+    return outline.candidates().isEmpty() && meant != null ? meant : outline.candidate();
+  }
+}

@@ -26,16 +26,27 @@ public final class SegmentationWire {
 
   public static io.wsisam.v1.Prompt prompt(Prompt prompt) {
     io.wsisam.v1.Prompt.Builder message = io.wsisam.v1.Prompt.newBuilder();
-    for (PointPrompt point : prompt.points()) {
-      message.addPoints(
-          PromptPoint.newBuilder()
-              .setPosition(Point.newBuilder().setX(point.x()).setY(point.y()))
-              .setLabel(
-                  point.positive() ? PointLabel.POINT_LABEL_POSITIVE : PointLabel.POINT_LABEL_NEGATIVE));
-    }
+    prompt.points().forEach(point -> message.addPoints(point(point)));
     BoxPrompt box = prompt.box();
     if (box != null) {
       message.setBox(box(box.x0(), box.y0(), box.x1(), box.y1()));
+    }
+    if (!prompt.shape().isEmpty()) {
+      message.setShape(areas(prompt.shape()));
+    }
+    if (prompt.candidate() != null) {
+      message.setCandidate(prompt.candidate());
+    }
+    return message.build();
+  }
+
+  private static PromptPoint point(PointPrompt point) {
+    PromptPoint.Builder message =
+        PromptPoint.newBuilder()
+            .setPosition(Point.newBuilder().setX(point.x()).setY(point.y()))
+            .setLabel(point.positive() ? PointLabel.POINT_LABEL_POSITIVE : PointLabel.POINT_LABEL_NEGATIVE);
+    if (point.candidate() != null) {
+      message.setCandidate(point.candidate());
     }
     return message.build();
   }
@@ -47,11 +58,15 @@ public final class SegmentationWire {
           new PointPrompt(
               point.getPosition().getX(),
               point.getPosition().getY(),
-              point.getLabel() == PointLabel.POINT_LABEL_POSITIVE));
+              point.getLabel() == PointLabel.POINT_LABEL_POSITIVE,
+              point.hasCandidate() ? point.getCandidate() : null));
     }
     Box box = message.getBox();
     return new Prompt(
-        points, message.hasBox() ? new BoxPrompt(box.getX0(), box.getY0(), box.getX1(), box.getY1()) : null);
+        points,
+        message.hasBox() ? new BoxPrompt(box.getX0(), box.getY0(), box.getX1(), box.getY1()) : null,
+        parts(message.getShape()),
+        message.hasCandidate() ? message.getCandidate() : null);
   }
 
   static io.wsisam.v1.Viewport viewport(Viewport viewport) {
@@ -102,6 +117,24 @@ public final class SegmentationWire {
     if (options.minArea() != null) {
       message.setMinArea(lengths.area(options.minArea()));
     }
+    if (options.parts() != null) {
+      message.setParts(
+          options.parts() == PartsPolicy.ALL
+              ? io.wsisam.v1.PartsPolicy.PARTS_POLICY_ALL
+              : io.wsisam.v1.PartsPolicy.PARTS_POLICY_PROMPTED);
+    }
+    if (options.fillHolesBelow() != null) {
+      message.setFillHolesBelow(lengths.area(options.fillHolesBelow()));
+    }
+    if (options.smoothing() != null) {
+      message.setSmoothing(lengths.length(options.smoothing()));
+    }
+    if (options.honourPoints() != null) {
+      message.setHonourPoints(options.honourPoints());
+    }
+    if (options.maxCandidates() != null) {
+      message.setMaxCandidates(options.maxCandidates());
+    }
     return message.build();
   }
 
@@ -111,7 +144,7 @@ public final class SegmentationWire {
             .setSlideId(slide.id())
             .setModel(options.model())
             .setPrompt(prompt(request.prompt()))
-            .setOptions(options(options, Lengths.of(slide)));
+            .setOptions(options(options.of(request), Lengths.of(slide)));
     slide.reference().mpp().ifPresent(message::setMpp);
     if (request.viewport() != null) {
       message.setViewport(viewport(request.viewport()));
@@ -141,12 +174,22 @@ public final class SegmentationWire {
     return message.build();
   }
 
-  static PromptRevision revision(String objectId, int revision, PromptRequest request) {
+  /**
+   * A revision.
+   *
+   * @param options of the stream; sent only where the request says something else in their place
+   * @param lengths how the stream's lengths are sent
+   */
+  static PromptRevision revision(
+      String objectId, int revision, PromptRequest request, SegmentOptions options, Lengths lengths) {
     PromptRevision.Builder message =
         PromptRevision.newBuilder()
             .setObjectId(objectId)
             .setRevision(revision)
             .setPrompt(prompt(request.prompt()));
+    if (request.maxCandidates() != null) {
+      message.setOptions(options(options.of(request), lengths));
+    }
     if (request.viewport() != null) {
       message.setViewport(viewport(request.viewport()));
     }
@@ -181,6 +224,17 @@ public final class SegmentationWire {
             timings.getEncoderRuns()),
         levels(message.getLevelsList()),
         message.getTruncated(),
+        message.getUnhonouredPointsList(),
+        message.getCandidatesList().stream().map(SegmentationWire::candidate).toList(),
+        message.getChosen());
+  }
+
+  private static Candidate candidate(io.wsisam.v1.Candidate message) {
+    return new Candidate(
+        message.getNumber(),
+        parts(message.getGeometry()),
+        message.getScore(),
+        message.getCutByField(),
         message.getUnhonouredPointsList());
   }
 

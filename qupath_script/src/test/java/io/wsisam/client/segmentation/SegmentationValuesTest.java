@@ -5,7 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.wsisam.client.slides.Lengths;
 import io.wsisam.v1.MultiPolygon;
+import io.wsisam.v1.OutlineOptions;
 import io.wsisam.v1.Polygon;
 import io.wsisam.v1.Ring;
 import java.util.Arrays;
@@ -31,7 +33,8 @@ class SegmentationValuesTest {
         new double[] {200.03125, 100.03125, 201.03125, 100.03125, 201.03125, 99}, parts.get(0).holes().get(0));
     assertEquals(0, parts.get(1).holes().size());
     Outline outline =
-        new Outline(parts, 1, new FieldWindow(0, 0, 1, 256), false, 1, false, 0, 0, "", "", new Timings(1, 2, 3, 4, 5, 0), List.of(), false, List.of());
+        new Outline(parts, 1, new FieldWindow(0, 0, 1, 256), false, 1, false, 0, 0, "", "", new Timings(1, 2, 3, 4, 5, 0), List.of(), false, List.of(),
+            List.of(), 0);
     assertEquals(9, outline.vertexCount());
     assertArrayEquals(new double[] {200, 100, 210, 110}, outline.bounds());
     assertEquals(15, outline.timings().totalMs());
@@ -64,7 +67,7 @@ class SegmentationValuesTest {
         List.of(new PolygonPart(new double[] {0, 0, 9, 0, 9, 9}, List.of())), 1, new FieldWindow(0, 0, 8, size), false, 1, false,
         0, 0, "", "", new Timings(1, 2, 3, 4, 5, 0),
         Arrays.stream(downsamples).mapToObj(one -> new Level(one, 1)).toList(), truncated,
-              List.of());
+        List.of(), List.of(), 0);
   }
 
   @Test
@@ -77,7 +80,62 @@ class SegmentationValuesTest {
   }
 
   @Test
-  void aPromptNeedsABoxOrAPositivePoint() {
+  void aPromptIsSentWithAllThatWasSaid() {
+    PolygonPart rough = new PolygonPart(new double[] {0, 0, 9, 0, 9.5, 9}, List.of());
+    PointPrompt corrects = new PointPrompt(2, 3, false, 2);
+    Prompt prompt = Prompt.shape(List.of(rough)).withPoint(corrects).withPoint(5, 5, true).meaning(0);
+    io.wsisam.v1.Prompt message = SegmentationWire.prompt(prompt);
+    assertEquals(2, message.getPoints(0).getCandidate());
+    assertFalse(message.getPoints(1).hasCandidate());
+    assertTrue(message.hasCandidate());
+    Prompt read = SegmentationWire.prompt(message);
+    assertEquals(prompt.points(), read.points());
+    assertEquals(0, read.candidate());
+    assertArrayEquals(rough.outer(), read.shape().get(0).outer());
+    assertFalse(SegmentationWire.prompt(Prompt.click(1, 1)).hasShape());
+    assertFalse(SegmentationWire.prompt(Prompt.click(1, 1)).hasCandidate());
+  }
+
+  @Test
+  void optionsAreSentInTheServersUnitAndOnlyThoseThatAreSet() {
+    assertEquals(
+        OutlineOptions.getDefaultInstance(), SegmentationWire.options(SegmentOptions.defaults(), new Lengths(0.5)));
+    SegmentOptions options =
+        SegmentOptions.defaults()
+            .withTolerance(2.0)
+            .withMinArea(8.0)
+            .withParts(PartsPolicy.ALL)
+            .withHolesFilledBelow(40.0)
+            .withSmoothing(6.0)
+            .withPointsHonoured(false)
+            .withCandidates(4);
+    OutlineOptions all =
+        OutlineOptions.newBuilder()
+            .setTolerance(1)
+            .setMinArea(2)
+            .setParts(io.wsisam.v1.PartsPolicy.PARTS_POLICY_ALL)
+            .setFillHolesBelow(10)
+            .setSmoothing(3)
+            .setHonourPoints(false)
+            .setMaxCandidates(4)
+            .build();
+    assertEquals(all, SegmentationWire.options(options, new Lengths(0.5)));
+    assertTrue(SegmentOptions.defaults().withSmoothing(1.0).hasLengths());
+  }
+
+  @Test
+  void aRevisionSendsOptionsOnlyWhereTheyAreItsOwn() {
+    SegmentOptions stream = SegmentOptions.defaults().withTolerance(2.0);
+    PromptRequest request = PromptRequest.of(Prompt.click(1, 1));
+    assertFalse(SegmentationWire.revision("a", 1, request, stream, new Lengths(1)).hasOptions());
+    OutlineOptions own =
+        SegmentationWire.revision("a", 2, request.withCandidates(3), stream, new Lengths(1)).getOptions();
+    assertEquals(OutlineOptions.newBuilder().setTolerance(2).setMaxCandidates(3).build(), own);
+  }
+
+  @Test
+  void aPromptNeedsABoxAShapeOrAPositivePoint() {
+    assertTrue(Prompt.shape(List.of(new PolygonPart(new double[] {0, 0, 9, 0, 9, 9}, List.of()))).isSendable());
     assertFalse(new Prompt(List.of(), null).isSendable());
     assertFalse(new Prompt(List.of(new PointPrompt(1, 1, false)), null).isSendable());
     assertTrue(Prompt.click(1, 1).isSendable());
