@@ -12,6 +12,10 @@ from wsisam_server.learning.datasets import Row
 SIDE = 256
 
 
+def mask(shown, score):
+    return SimpleNamespace(logits=np.where(shown, 4.0, -4.0).astype(np.float32), iou=score, score=score)
+
+
 @dataclass
 class FakeModel:
     """Sees dark pixels. As frozen SAM it sees them only once it was clicked twice, or given a box.
@@ -19,6 +23,8 @@ class FakeModel:
     Attributes:
         seen: the prompts that reached it, in order, each with the variant's name.
         encoded: how many images.
+        certain: its own answer is right; else only the candidate of the lowest score is.
+        ranks_candidates: as of `WsiSam`.
     """
 
     uses_low: bool = True
@@ -29,6 +35,8 @@ class FakeModel:
     image_size: int = SIDE
     seen: list = field(default_factory=list)
     encoded: int = 0
+    certain: bool = True
+    ranks_candidates: bool = False
 
     def encode(self, image, *, roles=None):
         self.encoded += 1
@@ -37,16 +45,18 @@ class FakeModel:
     def encodes_middle(self, role):
         return False
 
-    def decode(self, high, low, prompt):
+    def decode(self, high, low, prompt, *, want_candidates=False):
         if not self.trained:
             return self.decode_sam(high, prompt)
         self.seen.append(("hr" if low is None else "hr+lr", prompt))
-        return SimpleNamespace(logits=high, iou=0.9)
+        others = (mask(high > 0, 0.2), mask(np.zeros_like(high, bool), 0.95), mask(np.ones_like(high, bool), 0.5))
+        own = high if self.certain else np.full_like(high, -1.0)
+        return SimpleNamespace(logits=own, iou=0.9, score=0.9, candidates=others if want_candidates else ())
 
     def decode_sam(self, image, prompt):
         self.seen.append(("sam", prompt))
         sees = prompt.box is not None or len(prompt.points) > 1
-        return SimpleNamespace(logits=image if sees else np.full_like(image, -1.0), iou=0.6)
+        return SimpleNamespace(logits=image if sees else np.full_like(image, -1.0), iou=0.6, score=0.6)
 
 
 @pytest.fixture

@@ -42,6 +42,8 @@ def case(answer, *clicks):
         dice=1.0,
         iou=1.0,
         score=0.7,
+        estimate=0.7,
+        stability=1.0,
     )
 
 

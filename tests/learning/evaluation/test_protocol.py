@@ -207,3 +207,14 @@ def test_masks_are_finished_as_the_server_does_if_wanted(model, tmp_path):
     assert alone.result("hr", "1").dice < 0.75
     assert finished.result("hr", "1").dice > 0.97
     assert finished.to_json()["finish"] is True
+
+
+@pytest.mark.parametrize("ranked", [False, True])
+def test_the_best_candidate_is_the_one_nearest_to_the_object_and_the_chosen_one_the_servers(model, rows, ranked):
+    model.certain, model.ranks_candidates = False, ranked
+    report, seen = watched(model, rows, prompts=("chosen", "best", "1"))
+    assert report.result("hr", "best").dice > 0.97
+    assert report.result("hr", "1").dice < 0.2  # what is drawn about the click, so that it is honoured
+    scores = {case.score for *_, case in seen if case.name == "chosen"}
+    assert scores == ({0.95} if ranked else {0.9})  # without ranks the model's own answer
+    assert all(len(case.prompt.points) == 1 for *_, case in seen)

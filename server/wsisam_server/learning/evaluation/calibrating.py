@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from wsisam_model import Prompt
-from wsisam_model.calibration import ANSWER_KINDS, AnswerKind, ScoreCurve, fit, kind_of, stability
+from wsisam_model.calibration import ANSWER_KINDS, AnswerKind, ScoreCurve, fit, stability
 from wsisam_server.learning.datasets import ImageSlide, load
 from wsisam_server.learning.evaluation.masks import predicted
 from wsisam_server.learning.evaluation.object_sample import sample_objects
 from wsisam_server.learning.evaluation.options import BOX, EvaluationOptions
 from wsisam_server.learning.evaluation.patches import Patches
-from wsisam_server.learning.evaluation.protocol import Trial, cases, view
+from wsisam_server.learning.evaluation.protocol import Trial, cases, further_candidates, view
 from wsisam_server.learning.evaluation.scores import iou
 from wsisam_server.learning.evaluation.variants import variants_of
 
@@ -80,7 +79,8 @@ def judged(
             for case in cases(trial, variant, options):
                 if case.name != BOX and len(case.prompt.points) < int(case.name):
                     continue  # nothing was wrong any more: the answer before stands for it
-                yield Judged(kind_of(_asked(case)), case.estimate, case.stability, case.iou)
+                kind: AnswerKind = "box" if case.name == BOX else "click" if case.name == "1" else "clicks"
+                yield Judged(kind, case.estimate, case.stability, case.iou)
                 if case.name == "1":
                     yield from _candidates(trial, case)
             done += 1
@@ -102,17 +102,10 @@ def fitted(answers: Sequence[Judged]) -> dict[AnswerKind, ScoreCurve]:
     return curves
 
 
-def _asked(case: Case) -> Prompt:
-    points, labels, box = case.prompt.to_model(case.field.high)
-    return Prompt(points=points, labels=labels, box=box)
-
-
 def _candidates(trial: Trial, case: Case) -> Iterator[Judged]:
     """The further candidates of a first click, if they were trained."""
     if not trial.model.ranks_candidates:
         return
-    low = trial.patches.low(case.field.low) if case.variant == "hr+lr" else None
-    answer = trial.model.decode(trial.patches.high(case.field.high), low, _asked(case), want_candidates=True)
-    for one in answer.candidates:
+    for one in further_candidates(trial, case):
         overlap = iou(case.truth, predicted(one.logits, case.field.high, case.region))
-        yield Judged("candidate", one.iou, stability(one.logits), overlap)
+        yield Judged("candidate", one.estimate, stability(one.logits), overlap)

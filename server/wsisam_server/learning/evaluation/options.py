@@ -16,7 +16,13 @@ SHAPE: Final = "shape"
 SHAPE_AND_CLICK: Final = "shape+1"
 """The same with one click that corrects its answer."""
 
-_NAMED: Final = (BOX, SHAPE, SHAPE_AND_CLICK)
+CHOSEN: Final = "chosen"
+"""A first click, answered by the candidate that the server chooses."""
+
+BEST: Final = "best"
+"""A first click, answered by the candidate nearest to the object: what a user reaches who steps through them."""
+
+_NAMED: Final = (BOX, SHAPE, SHAPE_AND_CLICK, CHOSEN, BEST)
 
 MAX_CLICKS: Final = Limits().points_per_prompt
 """The most clicks of one prompt: what the server takes."""
@@ -27,7 +33,8 @@ class EvaluationOptions:
     """Conditions of an evaluation.
 
     Attributes:
-        prompts: "box", "shape", "shape+1" or a number of clicks, "1" to str(MAX_CLICKS); each is reported.
+        prompts: "box", "shape", "shape+1", "chosen", "best" or a number of clicks, "1" to str(MAX_CLICKS); each is
+            reported.
         max_objects: draw at most this many objects from all rows together; None for all.
         seed: of the draw, the viewports' jitter and the bootstrap.
         context: side of the viewport, in lengths of the object's longer side.

@@ -14,28 +14,29 @@ from typing import TYPE_CHECKING, Final
 import shapely
 
 from wsisam_model import Prompt
+from wsisam_model.calibration import stability
 from wsisam_server.core.geometry import Box, FieldPair, Point, Viewport
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.learning.datasets import crop, first_click, next_click
 from wsisam_server.learning.evaluation.interaction import CAP, TARGETS
 from wsisam_server.learning.evaluation.masks import PixelRegion, predicted
-from wsisam_server.learning.evaluation.options import BOX, SHAPE, SHAPE_AND_CLICK
+from wsisam_server.learning.evaluation.options import BEST, BOX, CHOSEN, SHAPE, SHAPE_AND_CLICK
 from wsisam_server.learning.evaluation.scores import dice, iou
-from wsisam_server.learning.evaluation.variants import answer
+from wsisam_server.learning.evaluation.variants import answer, candidates
 from wsisam_server.segmentation.fields import keeps, plan
-from wsisam_server.segmentation.outlines import clicks_in, finished
+from wsisam_server.segmentation.outlines import best, clicks_in, finished
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from wsisam_model import WsiSam
+    from wsisam_model import Embedding, WsiSam
     from wsisam_server.learning.datasets import ObjectMask, Sample
     from wsisam_server.learning.evaluation.options import EvaluationOptions
     from wsisam_server.learning.evaluation.patches import Patches
-    from wsisam_server.learning.evaluation.variants import Variant
+    from wsisam_server.learning.evaluation.variants import ModelAnswer, Variant
 
 _NONE: Final = shapely.MultiPolygon()
 
@@ -65,6 +66,8 @@ class Case:
         dice: of the two, over the whole image.
         iou: of the two, over the whole image.
         score: the IoU that the model takes its answer to have.
+        estimate: the same as its decoder estimates it.
+        stability: of the model's own mask, see `wsisam_model.calibration`.
     """
 
     variant: Variant
@@ -78,6 +81,8 @@ class Case:
     dice: float
     iou: float
     score: float
+    estimate: float
+    stability: float
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -132,6 +137,8 @@ def cases(trial: Trial, variant: Variant, options: EvaluationOptions) -> Iterato
         yield _case(trial, variant, BOX, prompt, _plan(trial, prompt))
     if {SHAPE, SHAPE_AND_CLICK} & set(options.prompts):
         yield from _shape(trial, variant, corrected=SHAPE_AND_CLICK in options.prompts)
+    if {CHOSEN, BEST} & set(options.prompts):
+        yield from _candidates(trial, variant, options.prompts)
     if options.clicks:
         last = max(options.clicks)
         for case in _clicks(trial, variant, max(last, CAP) if options.noc else last):
@@ -142,9 +149,7 @@ def cases(trial: Trial, variant: Variant, options: EvaluationOptions) -> Iterato
 
 def _clicks(trial: Trial, variant: Variant, last: int) -> Iterator[Case]:
     """One click after the other. An answer without an error needs no further click and stands for the rest."""
-    x, y = first_click(crop(trial.sample.labels, trial.item))
-    first = Point(trial.item.box[0] + x, trial.item.box[1] + y)
-    prompt = SlidePrompt((PromptPoint(first, positive=True),))
+    prompt = _first(trial)
     case = _case(trial, variant, "1", prompt, _plan(trial, prompt))
     yield case
     for count in range(2, last + 1):
@@ -185,19 +190,67 @@ def _case(
     field: FieldPair,
     mask: NDArray[np.float32] | None = None,
 ) -> Case:
-    points, labels, box = prompt.to_model(field.high)
-    logits, score = answer(
-        trial.model,
-        variant,
-        trial.patches.high(field.high),
-        trial.patches.low(field.low) if variant == "hr+lr" else None,
-        Prompt(points=points, labels=labels, box=box, mask=mask),
+    model_prompt = _to_model(prompt, field, mask)
+    return _judged(
+        trial, variant, name, prompt, field, answer(trial.model, variant, *_images(trial, variant, field), model_prompt)
     )
+
+
+def _candidates(trial: Trial, variant: Variant, wanted: Collection[str]) -> Iterator[Case]:
+    """Of a first click's candidates the one that the server chooses, and the one nearest to the object."""
+    prompt = _first(trial)
+    field = _plan(trial, prompt)
+    found = candidates(trial.model, variant, *_images(trial, variant, field), _to_model(prompt, field))
+    if CHOSEN in wanted:
+        scores = {number: one.score for number, one in enumerate(found)}
+        chosen = found[best(scores, ranked=trial.model.ranks_candidates)]
+        yield _judged(trial, variant, CHOSEN, prompt, field, chosen)
+    if BEST in wanted:
+        yield max((_judged(trial, variant, BEST, prompt, field, one) for one in found), key=lambda case: case.iou)
+
+
+def further_candidates(trial: Trial, case: Case) -> list[ModelAnswer]:
+    """The candidates to a case's prompt beside the model's own answer, as the model draws them."""
+    prompt = _to_model(case.prompt, case.field)
+    return candidates(trial.model, case.variant, *_images(trial, case.variant, case.field), prompt)[1:]
+
+
+def _first(trial: Trial) -> SlidePrompt:
+    """The first click."""
+    x, y = first_click(crop(trial.sample.labels, trial.item))
+    return SlidePrompt((PromptPoint(Point(trial.item.box[0] + x, trial.item.box[1] + y), positive=True),))
+
+
+def _to_model(prompt: SlidePrompt, field: FieldPair, mask: NDArray[np.float32] | None = None) -> Prompt:
+    points, labels, box = prompt.to_model(field.high)
+    return Prompt(points=points, labels=labels, box=box, mask=mask)
+
+
+def _images(trial: Trial, variant: Variant, field: FieldPair) -> tuple[Embedding, Embedding | None]:
+    return trial.patches.high(field.high), trial.patches.low(field.low) if variant == "hr+lr" else None
+
+
+def _judged(
+    trial: Trial, variant: Variant, name: str, prompt: SlidePrompt, field: FieldPair, found: ModelAnswer
+) -> Case:
+    logits = found.logits
     if trial.finish:
         logits = finished(logits, clicks_in(prompt, field.high, logits.shape)).logits
     region = PixelRegion.about(trial.item.box, field.high, trial.patches.size)
     truth = trial.sample.labels[region.y0 : region.y1, region.x0 : region.x1] == trial.item.label
-    found = predicted(logits, field.high, region)
+    drawn = predicted(logits, field.high, region)
     return Case(
-        variant, name, prompt, field, logits, region, truth, found, dice(truth, found), iou(truth, found), score
+        variant=variant,
+        name=name,
+        prompt=prompt,
+        field=field,
+        logits=logits,
+        region=region,
+        truth=truth,
+        answer=drawn,
+        dice=dice(truth, drawn),
+        iou=iou(truth, drawn),
+        score=found.score,
+        estimate=found.estimate,
+        stability=stability(found.logits),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -33,10 +33,22 @@ def variants_of(model: WsiSam, *, against_sam: bool) -> tuple[Variant, ...]:
     return ("sam", *own) if against_sam else own
 
 
-def answer(
-    model: WsiSam, variant: Variant, high: Embedding, low: Embedding | None, prompt: Prompt
-) -> tuple[NDArray[np.float32], float]:
-    """Logits [256, 256] over the HR window, and the IoU that the model takes them to have.
+class ModelAnswer(NamedTuple):
+    """One mask of a model.
+
+    Attributes:
+        logits: float32 [256, 256] over the HR window.
+        estimate: its IoU as the decoder estimates it.
+        score: the IoU that the model takes it to have, calibrated if its weights are.
+    """
+
+    logits: NDArray[np.float32]
+    estimate: float
+    score: float
+
+
+def answer(model: WsiSam, variant: Variant, high: Embedding, low: Embedding | None, prompt: Prompt) -> ModelAnswer:
+    """A model's answer to a prompt.
 
     Args:
         model: the model.
@@ -47,9 +59,28 @@ def answer(
     """
     if variant == "sam":
         plain = model.decode_sam(high, prompt)
-        return plain.logits, plain.iou
+        return ModelAnswer(plain.logits, plain.iou, plain.score)
     found = model.decode(high, low if variant == "hr+lr" else None, prompt)
-    return found.logits, found.score
+    return ModelAnswer(found.logits, found.iou, found.score)
+
+
+def candidates(
+    model: WsiSam, variant: Variant, high: Embedding, low: Embedding | None, prompt: Prompt
+) -> list[ModelAnswer]:
+    """A model's answer to a prompt and its further candidates, in this order, out of one decode.
+
+    Args:
+        model: the model.
+        variant: how to use it; the frozen SAM has no further ones.
+        high: as in `answer`.
+        low: as in `answer`.
+        prompt: as in `answer`.
+    """
+    if variant == "sam":
+        return [answer(model, variant, high, low, prompt)]
+    found = model.decode(high, low if variant == "hr+lr" else None, prompt, want_candidates=True)
+    own = ModelAnswer(found.logits, found.iou, found.score)
+    return [own, *(ModelAnswer(one.logits, one.iou, one.score) for one in found.candidates)]
 
 
 def _answers_as_sam(model: WsiSam) -> bool:
