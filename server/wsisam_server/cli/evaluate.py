@@ -34,7 +34,10 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
 @click.argument("manifest", type=click.Path(path_type=Path))
 @click.option("--against", type=click.Choice(["sam"]), help="Report the frozen SAM beside the model.")
 @click.option(
-    "--prompts", default="box,1,3,5,10", show_default=True, help="Kinds of prompt: box, or a number of clicks."
+    "--prompts",
+    default="box,1,3,5,10",
+    show_default=True,
+    help="Kinds of prompt: box, shape (a crude outline), shape+1 (and one click), or a number of clicks.",
 )
 @click.option(
     "--max-objects", type=click.IntRange(1), help="Evaluate a random sample of this many objects. Not given: all."

@@ -23,7 +23,7 @@ from wsisam_server.learning.evaluation.options import BOX, SHAPE, SHAPE_AND_CLIC
 from wsisam_server.learning.evaluation.scores import dice, iou
 from wsisam_server.learning.evaluation.variants import answer
 from wsisam_server.segmentation.fields import keeps, plan
-from wsisam_server.segmentation.outlines import clicks_in, finished
+from wsisam_server.segmentation.outlines import clicks_in, finished, inner_point, shape_mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,7 +167,14 @@ def _corrected(trial: Trial, variant: Variant, name: str, case: Case) -> Case:
 def _shape(trial: Trial, variant: Variant, *, corrected: bool) -> Iterator[Case]:
     """The crude outline, then one click on what is wrong with its answer."""
     prompt = SlidePrompt(shape=trial.crude)
-    case = _case(trial, variant, SHAPE, prompt, _plan(trial, prompt))
+    field = _plan(trial, prompt)
+    # As the server does, see `Predictor`: the box about it first, then that answer moved towards the shape.
+    boxed, mask, inner = SlidePrompt(box=prompt.frame), None, None
+    if trial.feedback:
+        first = _case(trial, variant, SHAPE, boxed, field, finish=False)
+        mask, inner = shape_mask(trial.crude, field.high, first.logits), inner_point(trial.crude, field.high)
+    case = _case(trial, variant, SHAPE, replace(boxed, points=() if inner is None else (inner,)), field, mask)
+    case = replace(case, prompt=prompt)
     yield case
     if corrected:
         yield _corrected(trial, variant, SHAPE_AND_CLICK, case)
@@ -184,6 +191,8 @@ def _case(
     prompt: SlidePrompt,
     field: FieldPair,
     mask: NDArray[np.float32] | None = None,
+    *,
+    finish: bool = True,
 ) -> Case:
     points, labels, box = prompt.to_model(field.high)
     logits, score = answer(
@@ -193,7 +202,7 @@ def _case(
         trial.patches.low(field.low) if variant == "hr+lr" else None,
         Prompt(points=points, labels=labels, box=box, mask=mask),
     )
-    if trial.finish:
+    if trial.finish and finish:
         logits = finished(logits, clicks_in(prompt, field.high, logits.shape)).logits
     region = PixelRegion.about(trial.item.box, field.high, trial.patches.size)
     truth = trial.sample.labels[region.y0 : region.y1, region.x0 : region.x1] == trial.item.label
