@@ -47,12 +47,11 @@ def shape_mask(
         [256, 256] logits.
     """
     share = _coverage(shape, window)
-    soft: NDArray[np.float32] = ndimage.gaussian_filter(
+    soft = ndimage.gaussian_filter(
         MAGNITUDE * (2 * share - 1), SOFTNESS * math.sqrt(float(share.sum()))
     )
-    if boxed is not None:
-        soft = (soft + boxed) / 2
-    return soft
+    mask: NDArray[np.float32] = (soft if boxed is None else (soft + boxed) / 2).astype(np.float32)
+    return mask
 
 
 def inner_point(shape: shapely.MultiPolygon, window: Window) -> PromptPoint:
