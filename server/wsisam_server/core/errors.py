@@ -168,7 +168,7 @@ class Reason(Enum):
     )
     UNKNOWN_CANDIDATE = CatalogueEntry(
         Code.INVALID_ARGUMENT,
-        "The prompt names the candidate {candidate}, and {problem}. Take a number of Outline.candidates "
+        "The prompt names the candidate {candidate}, and {problem}. Choose a number of Outline.candidates "
         "(Candidate.number, 0 to {last}), or leave it unset for the chosen one.",
         field="prompt.candidate",
     )

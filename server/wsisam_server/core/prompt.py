@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from wsisam_server.core.geometry import Box
+
 if TYPE_CHECKING:
     import shapely
 
-    from wsisam_server.core.geometry import Box, Point, Window
+    from wsisam_server.core.geometry import Point, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ class SlidePrompt:
         return self.box is not None or self.shape is not None
 
     @property
+    def frame(self) -> Box | None:
+        """The box, or where there is none that about the shape."""
+        return self.box if self.box is not None or self.shape is None else Box(*self.shape.bounds)
+
+    @property
     def extent(self) -> tuple[float, float, float, float]:
         """The smallest rectangle (x0, y0, x1, y1) about everything in the prompt; it may have no area."""
         xs = [p.position.x for p in self.points]
@@ -82,7 +89,10 @@ class SlidePrompt:
     def to_model(
         self, window: Window
     ) -> tuple[list[tuple[float, float]], list[int], tuple[float, float, float, float] | None]:
-        """Points, labels (1 positive, 0 negative) and box in the frame of SAM's prompt encoder for a window."""
+        """Points, labels (1 positive, 0 negative) and box in the frame of SAM's prompt encoder for a window.
+
+        A shape without a box has that about it.
+        """
         points = [window.to_model(p.position) for p in self.points]
         labels = [int(p.positive) for p in self.points]
-        return points, labels, None if self.box is None else window.box_to_model(self.box)
+        return points, labels, None if self.frame is None else window.box_to_model(self.frame)

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from wsisam_server.learning.datasets import first_click, jittered_box, next_click
+from wsisam_server.learning.datasets import crude_outline, first_click, jittered_box, next_click
 
 
 def grid(height=60, width=80):
@@ -125,3 +126,21 @@ def test_a_jittered_box_is_near_the_box_and_on_the_image():
 def test_the_same_chance_gives_the_same_box():
     first, second = (jittered_box((5, 5, 20, 20), (30, 30), np.random.default_rng(3)) for _ in range(2))
     assert first == second
+
+
+def test_a_crude_outline_is_an_ellipse_of_the_objects_size_off_its_place():
+    random = np.random.default_rng(3)
+    for _ in range(20):
+        crude = crude_outline((100, 50, 180, 90), (400, 300), random)
+        assert shapely.get_num_coordinates(crude) == 13
+        assert crude.is_valid
+        assert crude.bounds[2] - crude.bounds[0] == pytest.approx(80)
+        across, down = (crude.centroid.x - 140) / 80, (crude.centroid.y - 70) / 40
+        assert np.hypot(across, down) == pytest.approx(0.1)
+
+
+def test_it_is_clipped_to_the_image_and_the_same_seed_gives_the_same():
+    first, again = (crude_outline((0, 0, 50, 50), (50, 50), np.random.default_rng(1)) for _ in range(2))
+    assert first == again
+    assert first.bounds[0] >= 0
+    assert first.bounds[3] <= 50

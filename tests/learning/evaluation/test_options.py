@@ -11,6 +11,7 @@ from wsisam_server.learning.evaluation import EvaluationOptions
         ({"prompts": ()}, "at least one"),
         ({"prompts": ("1", "1")}, "different"),
         ({"prompts": ("circle",)}, "'circle'"),
+        ({"prompts": ("shape+2",)}, "'shape\\+2'"),
         ({"prompts": ("0",)}, "from 1 to 64"),
         ({"prompts": ("65",)}, "from 1 to 64"),
         ({"prompts": ("01",)}, "'01'"),
@@ -28,4 +29,4 @@ def test_out_of_range(values, says):
 
 def test_clicks():
     assert EvaluationOptions(prompts=("box", "3", "1")).clicks == {1, 3}
-    assert EvaluationOptions(prompts=("box",)).clicks == set()
+    assert EvaluationOptions(prompts=("box", "shape", "shape+1")).clicks == set()

@@ -119,6 +119,20 @@ def test_logits_are_fed_back_in_the_same_field_only(model, rows, feedback):
     assert (fed > 0) == feedback
 
 
+def test_a_crude_outline_and_a_click_on_what_is_wrong_with_its_answer(model, rows):
+    report, seen = watched(model, rows, prompts=("shape", "shape+1"), against_sam=True)
+    assert report.result("hr", "shape").n == 4
+    cases = [case for *_, case in seen if case.variant == "hr"]
+    for alone, corrected in zip(cases[::2], cases[1::2], strict=True):
+        assert (alone.name, corrected.name) == ("shape", "shape+1")
+        assert alone.prompt.box is None
+        assert not alone.prompt.points
+        assert corrected.prompt.shape == alone.prompt.shape
+    crude = [case.prompt.shape for case in cases[::2]]
+    assert all(shape.area > 0 for shape in crude)
+    assert report == watched(model, rows, prompts=("shape", "shape+1"), against_sam=True)[0]
+
+
 def dumbbell(folder):
     """A large and a small disk joined by a bar: the first click lies far from the small one."""
     down, across = np.mgrid[0:200, 0:900]

@@ -24,7 +24,7 @@ from wsisam_server.learning.evaluation.options import BEST, BOX, CHOSEN, SHAPE, 
 from wsisam_server.learning.evaluation.scores import dice, iou
 from wsisam_server.learning.evaluation.variants import answer, candidates
 from wsisam_server.segmentation.fields import keeps, plan
-from wsisam_server.segmentation.outlines import best, clicks_in, finished
+from wsisam_server.segmentation.outlines import best, clicks_in, finished, inner_point, shape_mask
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -172,7 +172,14 @@ def _corrected(trial: Trial, variant: Variant, name: str, case: Case) -> Case:
 def _shape(trial: Trial, variant: Variant, *, corrected: bool) -> Iterator[Case]:
     """The crude outline, then one click on what is wrong with its answer."""
     prompt = SlidePrompt(shape=trial.crude)
-    case = _case(trial, variant, SHAPE, prompt, _plan(trial, prompt))
+    field = _plan(trial, prompt)
+    # As the server does, see `Predictor`: the box about it first, then that answer moved towards the shape.
+    boxed, mask, inner = SlidePrompt(box=prompt.frame), None, None
+    if trial.feedback:
+        first = _case(trial, variant, SHAPE, boxed, field, finish=False)
+        mask, inner = shape_mask(trial.crude, field.high, first.logits), inner_point(trial.crude, field.high)
+    case = _case(trial, variant, SHAPE, replace(boxed, points=() if inner is None else (inner,)), field, mask)
+    case = replace(case, prompt=prompt)
     yield case
     if corrected:
         yield _corrected(trial, variant, SHAPE_AND_CLICK, case)
@@ -189,10 +196,18 @@ def _case(
     prompt: SlidePrompt,
     field: FieldPair,
     mask: NDArray[np.float32] | None = None,
+    *,
+    finish: bool = True,
 ) -> Case:
     model_prompt = _to_model(prompt, field, mask)
     return _judged(
-        trial, variant, name, prompt, field, answer(trial.model, variant, *_images(trial, variant, field), model_prompt)
+        trial,
+        variant,
+        name,
+        prompt,
+        field,
+        answer(trial.model, variant, *_images(trial, variant, field), model_prompt),
+        finish=finish,
     )
 
 
@@ -231,10 +246,17 @@ def _images(trial: Trial, variant: Variant, field: FieldPair) -> tuple[Embedding
 
 
 def _judged(
-    trial: Trial, variant: Variant, name: str, prompt: SlidePrompt, field: FieldPair, found: ModelAnswer
+    trial: Trial,
+    variant: Variant,
+    name: str,
+    prompt: SlidePrompt,
+    field: FieldPair,
+    found: ModelAnswer,
+    *,
+    finish: bool = True,
 ) -> Case:
     logits = found.logits
-    if trial.finish:
+    if trial.finish and finish:
         logits = finished(logits, clicks_in(prompt, field.high, logits.shape)).logits
     region = PixelRegion.about(trial.item.box, field.high, trial.patches.size)
     truth = trial.sample.labels[region.y0 : region.y1, region.x0 : region.x1] == trial.item.label

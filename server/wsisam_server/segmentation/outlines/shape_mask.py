@@ -1,13 +1,17 @@
-"""A rough outline in slide coordinates -> logits over a window, as SAM's mask prompt takes them."""
+"""A rough outline in slide coordinates -> what a model is told of it: a mask prompt and a point. Pure."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
 from wsisam_server.core.answers import CELLS
+from wsisam_server.core.geometry import Point
+from wsisam_server.core.prompt import PromptPoint
 
 if TYPE_CHECKING:
     import shapely
@@ -15,24 +19,55 @@ if TYPE_CHECKING:
 
     from wsisam_server.core.geometry import Window
 
-MAGNITUDE: Final = 4.0
-"""The logit inside a shape; outside it is the negative of it. Chosen by measurement, see decision 0044."""
+MAGNITUDE: Final = 6.0
+"""The logit deep inside a shape. Far outside it is the negative of it."""
+
+SOFTNESS: Final = 0.1
+"""Standard deviation of the Gaussian over a shape's border, as a share of the side of a square of its area: a rough
+outline is off by about so much."""
 
 _FINER: Final = 4
 """Pixels along a cell's side in which the shape is drawn, so that cells on its border are in part inside."""
 
 
-def shape_mask(shape: shapely.MultiPolygon, window: Window, magnitude: float = MAGNITUDE) -> NDArray[np.float32]:
-    """Draws a shape.
+def shape_mask(
+    shape: shapely.MultiPolygon, window: Window, boxed: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """The mask prompt for a shape.
+
+    A model that was never trained on shapes does not follow a mask alone. It does follow its own answer to the shape's
+    box, moved towards the shape: the mean of the two. See decision 0044 for what was tried.
 
     Args:
         shape: valid polygons in level-0 pixels; what lies outside the window is cut off.
         window: what the mask covers.
-        magnitude: see `MAGNITUDE`.
+        boxed: [256, 256] logits, the answer to the box about the shape; None for the shape alone.
 
     Returns:
-        [256, 256] logits: `magnitude` in cells inside the shape, its negative outside, values between on its border.
+        [256, 256] logits.
     """
+    share = _coverage(shape, window)
+    soft = ndimage.gaussian_filter(MAGNITUDE * (2 * share - 1), SOFTNESS * math.sqrt(float(share.sum())))
+    mask: NDArray[np.float32] = (soft if boxed is None else (soft + boxed) / 2).astype(np.float32)
+    return mask
+
+
+def inner_point(shape: shapely.MultiPolygon, window: Window) -> PromptPoint:
+    """The positive point for a shape, as deep in it as can be. It is for the model only: no annotator set it."""
+    inside = _coverage(shape, window) > 1 / 2
+    if not inside.any():
+        anywhere = shape.representative_point()
+        return PromptPoint(Point(anywhere.x, anywhere.y), positive=True)
+    depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+    cell = window.extent / CELLS
+    return PromptPoint(
+        Point(window.x + (float(column) + 0.5) * cell, window.y + (float(row) + 0.5) * cell), positive=True
+    )
+
+
+def _coverage(shape: shapely.MultiPolygon, window: Window) -> NDArray[np.float32]:
+    """Which share of each cell is inside the shape: [256, 256]."""
     side = CELLS * _FINER
     scale = side / window.extent
     inside = np.zeros((side, side), bool)
@@ -45,6 +80,5 @@ def shape_mask(shape: shapely.MultiPolygon, window: Window, magnitude: float = M
             at = (np.asarray(ring.coords)[:, :2] - (window.x, window.y)) * scale - 0.5
             pen.polygon([(x, y) for x, y in at.tolist()], fill=number == 0)
         inside |= np.asarray(canvas)
-    share = inside.reshape(CELLS, _FINER, CELLS, _FINER).mean(axis=(1, 3), dtype=np.float32)
-    logits: NDArray[np.float32] = (magnitude * (2 * share - 1)).astype(np.float32)
-    return logits
+    share: NDArray[np.float32] = inside.reshape(CELLS, _FINER, CELLS, _FINER).mean(axis=(1, 3), dtype=np.float32)
+    return share

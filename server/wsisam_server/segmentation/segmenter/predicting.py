@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from wsisam_server.core.answers import RefinementLevel, StageTimes
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.pixels import PixelsNeededError
-from wsisam_server.segmentation.outlines import OWN, shape_mask
+from wsisam_server.core.prompt import SlidePrompt
+from wsisam_server.segmentation.outlines import OWN, inner_point, shape_mask
 from wsisam_server.segmentation.segmenter.outcome import finished_answer
 from wsisam_server.segmentation.segmenter.refining import Refined, refined
 
@@ -90,17 +91,32 @@ class Predictor:
             all_of_them: whether the candidates are needed, also where they are not asked for.
         """
         wanted = all_of_them or planned.request.options.max_candidates > 1 or bool(planned.job.prompt.candidate)
-        mask, times = await self._fed_back(planned, listener)
-        answer = await self._predict(planned.model, replace(planned.job, mask=mask, candidates=wanted), listener)
+        job, times = await self._after_earlier(planned, listener)
+        answer = await self._predict(planned.model, replace(job, candidates=wanted), listener)
         return replace(answer, times=times + answer.times)
+
+    async def _after_earlier(self, planned: PlannedPrompt, listener: ProgressListener) -> tuple[Job, StageTimes]:
+        """What the model is asked in the end, with what is fed back to it, and what it took to make that.
+
+        A shape alone is asked as its box first. Then that answer is moved towards the shape, and goes back as the mask
+        prompt, with a point deep in the shape.
+        """
+        job, shape = planned.job, planned.job.prompt.shape
+        if shape is None or job.prompt.points or not planned.model.mask_feedback:
+            mask, times = await self._fed_back(planned, listener)
+            return replace(job, mask=mask), times
+        box, high = job.prompt.frame, planned.field.high
+        boxed = await self._predict(planned.model, replace(job, prompt=SlidePrompt(box=box)), listener)
+        prompt = SlidePrompt((inner_point(shape, high),), box)
+        return replace(job, prompt=prompt, mask=shape_mask(shape, high, boxed.logits)), boxed.times
 
     async def _fed_back(
         self, planned: PlannedPrompt, listener: ProgressListener
     ) -> tuple[NDArray[np.float32] | None, StageTimes]:
         """The mask that goes to the model with a prompt, or None, and what it took to make it.
 
-        It is that of the object's last answer; where a newer point names a candidate, that candidate's; without points,
-        the shape. Where clicks correct an answer that was not kept, it is made again.
+        It is that of the object's last answer; where a newer point names a candidate, that candidate's. Where clicks
+        correct an answer that was not kept, it is made again.
         """
         prompt, request, kept = planned.job.prompt, planned.request, _kept(planned)
         known = -1 if kept is None else len(kept.prompt.points)
@@ -117,7 +133,7 @@ class Predictor:
             return kept.logits, StageTimes()
         if prompt.points and prompt.has_area:
             return await self._made_again(planned, 0, None, listener)
-        return None if prompt.shape is None else shape_mask(prompt.shape, planned.field.high), StageTimes()
+        return None, StageTimes()
 
     async def _made_again(
         self, planned: PlannedPrompt, count: int, number: int | None, listener: ProgressListener

@@ -10,7 +10,7 @@ from wsisam_model import available_models
 if TYPE_CHECKING:
     from wsisam_server.segmentation.segmenter import Segmenter
 
-KINDS = {"box": pb.PROMPT_KIND_BOX, "points": pb.PROMPT_KIND_POINTS}
+KINDS = {"box": pb.PROMPT_KIND_BOX, "points": pb.PROMPT_KIND_POINTS, "shape": pb.PROMPT_KIND_SHAPE}
 
 
 def models(segmenter: Segmenter) -> list[pb.Model]:

@@ -15,6 +15,7 @@ import io.wsisam.v1.PromptKind;
  * @param usesLow whether it reads the low-resolution patch
  * @param supportsBoxes whether it answers boxes well
  * @param supportsPoints whether it answers points well
+ * @param supportsShapes whether it answers rough outlines well
  * @param licence of its weights, an SPDX expression, or ""
  * @param installHint what to do to have it installed; "" when it is
  */
@@ -28,6 +29,7 @@ public record ModelInfo(
     boolean usesLow,
     boolean supportsBoxes,
     boolean supportsPoints,
+    boolean supportsShapes,
     String licence,
     String installHint) {
   /** Whether prompts may name it, loaded or not. */
@@ -47,6 +49,7 @@ public record ModelInfo(
         model.getUsesLow(),
         model.getSupportedPromptsList().contains(PromptKind.PROMPT_KIND_BOX),
         model.getSupportedPromptsList().contains(PromptKind.PROMPT_KIND_POINTS),
+        model.getSupportedPromptsList().contains(PromptKind.PROMPT_KIND_SHAPE),
         model.getLicence(),
         model.getInstallHint());
   }
