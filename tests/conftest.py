@@ -10,6 +10,9 @@ import pytest
 from support.tier_guard import TierGuard
 from support.tiers import NEEDS, needs
 
+# Four workers with as many threads each would wait for each other. Read when torch is imported, and by what tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 LEFT_OUT = pytest.StashKey[Counter]()
 GUARD = pytest.StashKey[TierGuard]()
 

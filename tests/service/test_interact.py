@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from support.server import around, clicks, iou, point
+from support.waiting import until
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import ServerError, geometry, status_error
@@ -290,14 +291,15 @@ def test_a_client_that_disappears_frees_its_session(client, slide):
     stream.next("started")
     stream.prompt("disc", 1, around("a"), field=pb.FieldChoice(downsample=1.43))
     stream.call.cancel()
-    for _ in range(50):
+
+    def free():
         again = Stream(client, slide, session_id=stream.session_id)
         with contextlib.suppress(grpc.RpcError):
             assert again.next("started")
             again.call.cancel()
-            return
-        time.sleep(0.1)
-    pytest.fail("the session id stayed in use")
+            return True
+
+    until(free, 5, pause=0.1)
 
 
 def test_many_streams_at_once(client, slide):

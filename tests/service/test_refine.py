@@ -1,6 +1,5 @@
 """Borders refined in finer windows, by the real model."""
 
-import time
 import uuid
 
 import numpy as np
@@ -10,6 +9,7 @@ from PIL import Image
 
 from support.annotations import Caller
 from support.server import around, clicks, start
+from support.waiting import until
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError, geometry, status_error
@@ -144,12 +144,10 @@ def test_a_newer_revision_stops_a_refinement(large):
             object_id="o", revision=1, prompt=prompt, viewport=view, refine=pb.Refinement(downsample=0.125)
         )
         yield pb.InteractRequest(prompt=first)
-        while running.encoder_runs < before + 3 and time.monotonic() < deadline:  # the field, and windows of its border
-            time.sleep(0.02)
+        until(lambda: running.encoder_runs >= before + 3, 60)  # the field, and windows of its border
         yield pb.InteractRequest(prompt=pb.PromptRevision(object_id="o", revision=2, prompt=around("a"), viewport=view))
 
     before = running.encoder_runs
-    deadline = time.monotonic() + 60
     answers = {}
     for message in client.interact(pb.Start(slide_id=slide_id), requests()):
         kind = message.WhichOneof("message")

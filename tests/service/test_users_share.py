@@ -14,6 +14,7 @@ from PIL import Image
 
 from support.dark_parts import DarkParts
 from support.server import HEIGHT, WIDTH, around, box, clicks, picture, start
+from support.waiting import until
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError, status_error
@@ -63,14 +64,6 @@ def held(lab, model, monkeypatch):
     lab[0].loop.call_soon_threadsafe(lab[0].app.models.device.cache.clear)
     yield held
     held.free.set()
-
-
-def eventually(true):
-    """Waits for what the server is about to do."""
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def waiting(running):
@@ -124,11 +117,11 @@ def test_a_long_batch_lets_another_users_pass_in_turn(lab, held):
     first = threading.Thread(target=run, args=(anna, pale, 6))
     first.start()
     held.begun.wait(30)
-    eventually(lambda: waiting(running) >= 3)
+    until(lambda: waiting(running) >= 3)
     before = waiting(running)
     second = threading.Thread(target=run, args=(bob, dark, 1))
     second.start()
-    eventually(lambda: waiting(running) > before)
+    until(lambda: waiting(running) > before)
     held.free.set()
     first.join(60)
     second.join(60)

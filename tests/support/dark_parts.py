@@ -48,11 +48,12 @@ class DarkParts:
 
     def decode(self, high, low, prompt):
         logits = high.values.copy()
-        y, x = np.mgrid[:256, :256]
+        places = np.arange(256)
         if prompt.box is not None:
             x0, y0, x1, y1 = prompt.box
-            logits[(x < x0) | (x > x1) | (y < y0) | (y > y1)] = -DARK
+            logits[(places < y0) | (places > y1)] = -DARK
+            logits[:, (places < x0) | (places > x1)] = -DARK
         for (px, py), label in zip(prompt.points, prompt.labels, strict=True):
             if not label:
-                logits[np.hypot(x - px, y - py) < 8] = -DARK
+                logits[np.hypot(places - px, places[:, None] - py) < 8] = -DARK
         return Prediction(logits=logits, sam_logits=logits, iou=0.9)

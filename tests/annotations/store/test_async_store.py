@@ -8,6 +8,7 @@ import time
 import pytest
 
 from annotations.store.examples import draft, request
+from support.waiting import until_soon
 from wsisam_server.annotations.store import AnnotationFilter, AsyncStore, StoreError, open_store
 from wsisam_server.annotations.store import async_store as async_store_module
 from wsisam_server.annotations.store.async_store import POLL_SECONDS
@@ -174,14 +175,6 @@ async def unavailable(call):
     return caught.value.reason is Reason.STORE_UNAVAILABLE
 
 
-async def until(condition):
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not come true")
-
-
 @pytest.fixture
 async def impatient(store):
     waiting = AsyncStore(store, waiting_writes=9, seconds=0.2)
@@ -210,7 +203,7 @@ async def test_a_store_that_hangs_ends_no_call_late_and_is_not_asked_again_until
     assert await unavailable(impatient.listing(AnnotationFilter(), after=0, limit=5))  # no thread is left for it
     assert time.monotonic() - started < 0.1
     hanging.go.set()
-    await until(lambda: not (impatient._executors.writer.is_stuck(0) or impatient._executors.readers.is_stuck(0)))
+    await until_soon(lambda: not (impatient._executors.writer.is_stuck(0) or impatient._executors.readers.is_stuck(0)))
     (again,) = await impatient.save([second], author="a", request_id=key)
     assert again.revision == 2  # as it was made then
     assert {one.id for one in (await impatient.listing(AnnotationFilter(), after=0, limit=5)).annotations} == {
@@ -229,7 +222,7 @@ async def test_long_work_ends_where_the_store_hangs_and_not_where_it_computes(st
     assert await unavailable(impatient.work(lambda inner: inner.classes()))
     assert len(hanging.begun) == WORKERS
     hanging.go.set()
-    await until(lambda: not impatient._executors.working)
+    await until_soon(lambda: not impatient._executors.working)
     assert await impatient.work(lambda inner: inner.classes()) == []
 
 
@@ -247,7 +240,7 @@ async def test_whatever_long_work_reads_ends_where_the_store_hangs(store, impati
     assert await asyncio.wait_for(unavailable(impatient.work(call)), 5)
     assert hanging.begun == [name]
     hanging.go.set()
-    await until(lambda: not impatient._executors.working)
+    await until_soon(lambda: not impatient._executors.working)
 
 
 async def test_one_call_that_takes_long_is_waited_for_while_others_are_answered(store, impatient, monkeypatch):

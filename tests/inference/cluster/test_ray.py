@@ -20,6 +20,7 @@ from support import failing_device
 from support.engine_contract import EngineContract, job, slide
 from support.one_window import one_window
 from support.server import DISCS, around, iou, picture, start
+from support.waiting import until
 from support.with_ray import ray
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, geometry, status_error
@@ -159,17 +160,9 @@ def replicas(of=None):
     return [process for process in below if NAME in " ".join(process.cmdline())]
 
 
-def until(happened, seconds=120):
-    """Waits for what Ray or a disk does in its own time."""
-    limit = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < limit
-        time.sleep(0.2)
-
-
 def until_all_run(running):
     """Waits until Ray has replaced what was lost."""
-    until(lambda: running.app.models._replicas.count == len(replicas()) == REPLICAS)
+    until(lambda: running.app.models._replicas.count == len(replicas()) == REPLICAS, 120, pause=0.2)
 
 
 async def answered_while(engine, expected, slide, something, **more):
@@ -262,7 +255,7 @@ async def test_a_node_dies_under_load_and_takes_no_answer_with_it(cluster, runni
 async def test_all_devices_fail_and_what_lies_on_the_disk_is_not_encoded_again(running, engine, expected):
     """Follows the one before, whose slide it goes on with."""
     stored = running.root / "embeddings" / SLIDE
-    until(lambda: len(list(stored.glob("*.embedding"))) == len(FIELDS))
+    until(lambda: len(list(stored.glob("*.embedding"))) == len(FIELDS), 120)
     failed = replicas()
     for process in failed:
         failing_device.fail(running.root / "flags", process.pid)
