@@ -9,6 +9,7 @@ import uuid
 import grpc
 import pytest
 
+from support.dark_parts import DarkParts
 from support.server import around, clicks, iou, point
 from support.waiting import until
 from wsisam.v1 import geometry_pb2 as geo
@@ -64,7 +65,7 @@ class Stream:
 @pytest.fixture
 def stream(client, slide):
     stream = Stream(client, slide)
-    assert stream.next("started").model == "wsisam-lite"
+    assert stream.next("started").model == DarkParts.name
     yield stream
     stream.call.cancel()
 

@@ -54,13 +54,13 @@ class Page:
 
 
 @pytest.fixture(scope="module")
-def running(model, tmp_path_factory):
+def running(real_model, tmp_path_factory):
     root = tmp_path_factory.mktemp("counted")
     (root / "slides").mkdir()
     Image.fromarray(picture()).save(root / "slides" / SLIDE)
     file = TokenFile(root / "tokens.json")
     running, stop = start(
-        model,
+        real_model,
         root / "slides",
         tokens=file.path,
         metrics_port=0,

@@ -20,7 +20,7 @@ SIDE, CENTER, RADIUS = 1024, 500.0, 200.0
 
 
 @pytest.fixture(scope="module")
-def large(model, tmp_path_factory):
+def large(real_model, tmp_path_factory):
     root = tmp_path_factory.mktemp("large")
     random = np.random.default_rng(0)
     y, x = np.mgrid[:SIDE, :SIDE] + 0.5
@@ -28,7 +28,7 @@ def large(model, tmp_path_factory):
     pixels[np.hypot(x - CENTER, y - CENTER) < RADIUS] = (120, 60, 130)
     Image.fromarray((pixels + random.normal(0, 8, pixels.shape)).clip(0, 255).astype(np.uint8)).save(root / "disc.png")
     place = str(tmp_path_factory.mktemp("store") / "annotations.sqlite")
-    running, stop = start(model, root, limits=Limits(prefetched_fields=0, refinement_windows=64), store=place)
+    running, stop = start(real_model, root, limits=Limits(prefetched_fields=0, refinement_windows=64), store=place)
     with Client(running.target, timeout=120) as client:
         yield running, client, client.open_slide("disc.png").slide_id
     stop()
@@ -71,9 +71,9 @@ def test_a_refined_border_is_nearer_the_truth_and_says_how_it_came_about(large):
     assert again.geometry == fine.geometry
 
 
-def test_a_server_that_allows_less_than_usual_refines_within_that(model, large):
+def test_a_server_that_allows_less_than_usual_refines_within_that(real_model, large):
     running, _, _ = large
-    modest, stop = start(model, running.root, limits=Limits(prefetched_fields=0, refinement_windows=4))
+    modest, stop = start(real_model, running.root, limits=Limits(prefetched_fields=0, refinement_windows=4))
     with Client(modest.target, timeout=120) as client:
         slide_id = client.open_slide("disc.png").slide_id
         outline = client.segment(ask(slide_id, refine=pb.Refinement(downsample=2)))
