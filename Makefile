@@ -10,8 +10,9 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 JAR     = qupath_script/target/wsisam-qupath-client-$(VERSION).jar
 MVN    := mvn --batch-mode --no-transfer-progress --file qupath_script/pom.xml
 
-# Four processes hold four copies of the model, some 6 GB; a file's tests stay together, they share what they start.
-TESTS_AT_ONCE ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
+# Four processes hold four copies of the model, some 6 GB; a file's tests stay together, they share what they start. The
+# order is tests/support/tiers.py's: costly files first.
+TESTS_AT_ONCE ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 # A cluster of several nodes: Ray gives each half a minute to start, which a machine full of other tests exceeds.
 ALONE := tests/inference/cluster/test_ray.py
 
