@@ -8,7 +8,7 @@ import shapely
 from click.testing import CliRunner
 from PIL import Image
 
-from support.server import DISCS, around, box, iou, picture
+from support.server import DISCS, around, box, iou, picture, write_picture
 from wsisam_server.cli import main
 from wsisam_server.cli.prompts import describe
 from wsisam_server.client import Client
@@ -135,7 +135,7 @@ def test_an_empty_outline_is_said_and_the_others_are_written(slide, target, tmp_
 
 
 def test_a_relative_path_is_the_file_here_and_not_one_of_its_name_on_the_server(slide, target, tmp_path, monkeypatch):
-    Image.fromarray(picture(5)).save(tmp_path / "discs.png")
+    write_picture(tmp_path / "discs.png", 5)
     monkeypatch.chdir(tmp_path)
     assert "slide roots" in run("discs.png", "--box", BOX, "--server", target).output
 

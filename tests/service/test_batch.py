@@ -1,8 +1,7 @@
 import grpc
 import pytest
-from PIL import Image
 
-from support.server import around, box, clicks, iou, picture, start
+from support.server import around, box, clicks, iou, start, write_picture
 from support.waiting import until
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError, geometry
@@ -41,7 +40,7 @@ def test_items_of_one_field_share_one_encoder_run(client, server, slide):
 
 def test_a_small_cache_reads_and_encodes_each_field_once(model, tmp_path):
     """Items of two fields in turn, where only one embedding is kept."""
-    Image.fromarray(picture()).save(tmp_path / "discs.png")
+    write_picture(tmp_path / "discs.png")
     running, stop = start(model, tmp_path, limits=Limits(embedding_cache_bytes=300 * 1024))
     try:
         with Client(running.target, timeout=120) as client:

@@ -6,12 +6,11 @@ import threading
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2
-from PIL import Image
 
 from support import wire
 from support.dark_parts import DarkParts
 from support.hostile import Attacker, Canary, Holding, holdings, unreadable_method
-from support.server import around, picture, start
+from support.server import around, start, write_picture
 from support.waiting import until
 from support.wild import METHODS, callable_of, path_of
 from wsisam.v1 import segmentation_pb2 as pb
@@ -28,7 +27,7 @@ SLOW = 3.0
 def lab(tmp_path_factory):
     """A server with a store, its honest user, and the slide."""
     root = tmp_path_factory.mktemp("hostile")
-    Image.fromarray(picture()).save(root / "discs.png")
+    write_picture(root / "discs.png")
     running, stop = start(DarkParts(), root, store=str(root / "annotations.sqlite"))
     with Client(running.target, timeout=20) as client:
         slide = client.open_slide("discs.png")

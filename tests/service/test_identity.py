@@ -14,10 +14,9 @@ import pytest
 from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from PIL import Image
 
 from support.annotations import Caller, Watch, new
-from support.server import around, picture, start
+from support.server import around, start, write_picture
 from support.waiting import until
 from wsisam.v1 import annotations_pb2 as ann
 from wsisam.v1 import annotations_pb2_grpc
@@ -71,7 +70,7 @@ class Lab:
 def lab(model, tmp_path_factory):
     root = tmp_path_factory.mktemp("lab")
     (root / "slides").mkdir()
-    Image.fromarray(picture()).save(root / "slides" / "discs.png")
+    write_picture(root / "slides" / "discs.png")
     file = TokenFile(root / "tokens.json")
     later = datetime.now(timezone.utc) + timedelta(days=1)
     tokens = {

@@ -3,9 +3,8 @@
 import queue
 
 import pytest
-from PIL import Image
 
-from support.server import HEIGHT, WIDTH, clicks, iou, picture, start
+from support.server import HEIGHT, WIDTH, clicks, iou, start, write_picture
 from support.waiting import until
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
@@ -18,7 +17,7 @@ AHEAD = 2
 @pytest.fixture(scope="module")
 def running(model, tmp_path_factory):
     root = tmp_path_factory.mktemp("slides")
-    Image.fromarray(picture()).save(root / "discs.png")
+    write_picture(root / "discs.png")
     running, stop = start(model, root, limits=Limits(prefetched_fields=AHEAD))
     yield running
     stop()

@@ -2,11 +2,10 @@
 
 import pytest
 import shapely
-from PIL import Image
 
 from support.dark_parts import DarkParts
 from support.line import Line
-from support.server import HEIGHT, WIDTH, picture, start
+from support.server import HEIGHT, WIDTH, picture, start, write_picture
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError, areas
 
@@ -18,7 +17,7 @@ REGION = shapely.box(60, 60, 760, 620)
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("slides")
-    Image.fromarray(picture()).save(root / "discs.png")
+    write_picture(root / "discs.png")
     return root
 
 

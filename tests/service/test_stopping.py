@@ -15,9 +15,8 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-from PIL import Image
 
-from support.server import around, box, picture
+from support.server import around, box, write_picture
 from support.waiting import until
 from wsisam.v1 import annotations_pb2
 from wsisam.v1 import segmentation_pb2 as pb
@@ -37,7 +36,7 @@ def servers(tmp_path_factory):
     processes = {}
     for name, (encode_seconds, drain_seconds) in SERVERS.items():
         place = tmp_path_factory.mktemp(name)
-        Image.fromarray(picture()).save(place / "pale.png")
+        write_picture(place / "pale.png")
         (place / "wsisam.toml").write_text(f"[limits]\ndrain_seconds = {drain_seconds}\n")
         options = {"port": 0, "slides": place, "config": place / "wsisam.toml", "store": place / "annotations.sqlite"}
         command = [sys.executable, "-m", "support.slow_server", str(encode_seconds), "--log-level", "warning"]

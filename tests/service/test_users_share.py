@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 from PIL import Image
 
 from support.dark_parts import DarkParts
-from support.server import HEIGHT, WIDTH, around, box, clicks, picture, start
+from support.server import HEIGHT, WIDTH, around, box, clicks, picture, start, write_picture
 from support.waiting import until
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
@@ -30,7 +30,7 @@ def lab(model, tmp_path_factory):
     """A server with small limits, and a client of each of two users."""
     root = tmp_path_factory.mktemp("shared")
     (root / "slides").mkdir()
-    Image.fromarray(picture()).save(root / "slides" / "pale.png")
+    write_picture(root / "slides" / "pale.png")
     Image.fromarray(picture() // 2).save(root / "slides" / "dark.png")
     file = TokenFile(root / "tokens.json")
     limits = Limits(streams_per_user=STREAMS, queued_prompts_per_user=PROMPTS, pushed_slides_per_user=PUSHED)
@@ -199,7 +199,7 @@ def test_who_pushes_many_slides_loses_their_own_first(lab):
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory):
     root = tmp_path_factory.mktemp("slow")
-    Image.fromarray(picture()).save(root / "pale.png")
+    write_picture(root / "pale.png")
     limits = Limits(messages_per_second_per_user=RATE, message_burst_per_user=BURST)
     running, stop = start(DarkParts(), root, limits=limits)
     with Client(running.target, timeout=60) as client:

@@ -14,12 +14,11 @@ from functools import partial
 import numpy as np
 import psutil
 import pytest
-from PIL import Image
 
 from support import failing_device
 from support.engine_contract import EngineContract, job, slide
 from support.one_window import one_window
-from support.server import DISCS, around, iou, picture, start
+from support.server import DISCS, around, iou, start, write_picture
 from support.waiting import until
 from support.with_ray import ray
 from wsisam.v1 import segmentation_pb2 as pb
@@ -82,7 +81,7 @@ def cluster():
 @pytest.fixture(scope="module")
 def running(cluster, tmp_path_factory):
     root = tmp_path_factory.mktemp("slides")
-    Image.fromarray(picture()).save(root / "discs.png")
+    write_picture(root / "discs.png")
     folder = WeightsFolder(root / "weights")
     (root / "flags").mkdir()
     settings = Ray(
@@ -298,7 +297,7 @@ async def test_replicas_that_may_not_start_are_said_quickly(running, engine, cap
 
 def test_the_program_serves_as_it_is_told_to_and_stops(cluster, tmp_path):
     slide = tmp_path / "discs.png"
-    Image.fromarray(picture()).save(slide)
+    write_picture(slide)
     options = ["--engine", "ray", "--ray-address", cluster[0].address, "--ray-cpus", "0.1", "--port", "0"]
     options += ["--slides", tmp_path, "--store", "none", "--low-resolution", "middle"]
     command = [sys.executable, "-m", "wsisam_server", "serve", *options]
