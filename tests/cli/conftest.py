@@ -2,6 +2,7 @@
 
 import pytest
 
+from support.dark_parts import DarkParts
 from support.server import start, write_picture
 from wsisam_model import WsiSam
 from wsisam_server.cli import model
@@ -20,25 +21,33 @@ def shipped():
     return WsiSam.from_name("wsisam-lite")
 
 
-@pytest.fixture(scope="module")
-def _loaded_once():
-    """A command that is run in this process again and again loads the same weights once."""
-    real, loaded = model.load_model, {}
+@pytest.fixture
+def costless(monkeypatch):
+    """Commands that load the default model get one that finds what is dark; other options are read as they are."""
+    real, default = model.load_model, {"model": "wsisam-lite", "sam": None, "device": "auto"}
 
     def load_model(**options):
-        key = str(sorted(options.items()))
-        if key not in loaded:
-            loaded[key] = real(**options)
-        return loaded[key]
+        return DarkParts() if default.items() <= options.items() else real(**options)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model, "load_model", load_model)
-        yield
+    monkeypatch.setattr(model, "load_model", load_model)
 
 
 @pytest.fixture(scope="module")
-def target(slide, shipped, _loaded_once):
-    """The address of a server of the slide's folder, with the default model."""
+def dark_server(slide):
+    running, stop = start(DarkParts(), slide.parent)
+    yield running.target
+    stop()
+
+
+@pytest.fixture
+def target(dark_server, costless):
+    """The address of a server of the slide's folder; here and there, what is dark is found."""
+    return dark_server
+
+
+@pytest.fixture(scope="module")
+def real_target(slide, shipped):
+    """The same with the default model, which commands load here, too."""
     running, stop = start(shipped, slide.parent)
     yield running.target
     stop()

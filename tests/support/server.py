@@ -31,12 +31,6 @@ class Running:
     loop: asyncio.AbstractEventLoop
 
     @property
-    def engine(self):
-        """The engine of the default model."""
-        models = self.app.models
-        return models._slots.find(models.info("")).engine
-
-    @property
     def encoder_runs(self):
         return self.app.models.device.cache.counters.computed
 

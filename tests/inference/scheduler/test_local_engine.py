@@ -1,4 +1,4 @@
-"""The local engine with the real default model: what runs, how often, and what happens when memory ends."""
+"""The local engine: what runs, how often, and what happens when memory ends."""
 
 import asyncio
 import threading
@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from support.dark_parts import DarkParts
 from support.engine_contract import EngineContract, job, pixels, slide
 from support.one_window import one_window
 from support.waiting import until_soon
@@ -19,6 +20,11 @@ __all__ = ["slide"]  # a fixture of the contract
 
 @pytest.fixture(scope="module")
 def model():
+    return DarkParts()
+
+
+@pytest.fixture(scope="module")
+def real():
     return one_window()
 
 
@@ -47,13 +53,23 @@ async def reference(model):
 
 
 class TestContract(EngineContract):
+    pass
+
+
+class TestRealModel:
     """On one thread, as the reference is: how many there are shows in the last bits."""
+
+    @pytest.fixture
+    def model(self, real):
+        return real
 
     @pytest.fixture
     async def device(self):
         device = Device(128 * MIB, threads=1)
         yield device
         await device.close()
+
+    test_answers_are_those_of_the_reference = EngineContract.test_answers_are_those_of_the_reference
 
 
 async def test_the_cache_stays_within_its_limit(model, engine, device):

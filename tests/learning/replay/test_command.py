@@ -65,8 +65,8 @@ def refining(shelf, tmp_path):
         outline = client.segment(
             pb.SegmentRequest(
                 slide_id=client.open_slide(uri).slide_id,
-                prompt=pb.Prompt(points=clicks((600, 250, True)).points, box=around("b").box),
-                field=pb.FieldChoice(downsample=8),
+                prompt=pb.Prompt(points=clicks((350, 520, True)).points, box=around("c").box),
+                field=pb.FieldChoice(downsample=4),
                 refine=pb.Refinement(downsample=1, max_windows=30),
                 commit=commit,
             )
@@ -134,11 +134,11 @@ def test_a_refined_border_is_refined_again_here_and_there(refining, shelf, tmp_p
     assert (said["n"], said["annotations"][0]["truncated"]) == (1, False)
     with open_store(str(refining.place)) as store:
         old, new = store.get(refining.kept, 1).content, store.get(refining.kept).content
-        assert [level.downsample for level in old.provenance.levels] == [8, 4, 2, 1]
-        assert [level.downsample for level in new.provenance.levels] == [8, 4, 2, 1]
+        assert [level.downsample for level in old.provenance.levels] == [4, 2, 1]
+        assert [level.downsample for level in new.provenance.levels] == [4, 2, 1]
         assert new.provenance.levels[-1].windows > 1
         assert new.provenance.model == "plain"
-        assert iou(new.shape, "b") > 0.8
+        assert iou(new.shape, "c") > 0.8
         # And here, whose revision is of the same outline.
         store.restore([Target(refining.kept, 2, 1)], author="anna", request_id="back")
         run(*of_model, "--save")
