@@ -311,7 +311,7 @@ async def test_out_of_memory_lets_go_of_what_is_idle_and_tries_once_more(make_po
     pool = await make_pool()
     await ask(pool, "trained")
     source.failures = [error]
-    await ask(pool, "plain")
+    await use(pool, "plain")
     assert loaded(pool) == {"plain"}
     assert source.loads == ["trained", "plain", "plain"]
     assert pool.device.cache.counters.evicted >= 1
