@@ -10,19 +10,21 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 JAR     = qupath_script/target/wsisam-qupath-client-$(VERSION).jar
 MVN    := mvn --batch-mode --no-transfer-progress --file qupath_script/pom.xml
 
-# Four processes hold four copies of the model, some 6 GB; a file's tests stay together, they share what they start.
-TESTS_AT_ONCE ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
+# Four processes hold four copies of the model, some 6 GB; a file's tests stay together, they share what they start. The
+# order is tests/support/tiers.py's: costly files first.
+TESTS_AT_ONCE ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 # A cluster of several nodes: Ray gives each half a minute to start, which a machine full of other tests exceeds.
 ALONE := tests/inference/cluster/test_ray.py
 
 # The branch that a change is compared with, to lint no more than was changed.
 BASE ?= main
 
-.PHONY: help demo check test lowest jar java-tools lint protos docs breaking package-check bench clean
+.PHONY: help demo check coverage test lowest jar java-tools lint protos docs breaking package-check bench clean
 
 help:
 	@echo "make demo    install into $(VENV) and run the whole chain once on a real slide"
 	@echo "make check   what a change is checked with while it is made: two minutes, no JDK, no model, no network"
+	@echo "make coverage how much of the code the tests of make check run"
 	@echo "make test    install into $(VENV) and run all tests"
 	@echo "make lowest  the tests of the base folders with the oldest versions that are allowed"
 	@echo "make jar     build QuPath's client jar (needs a JDK and Maven)"
@@ -42,6 +44,12 @@ check: $(VENV)/.installed-dev
 		$(BIN)/ruff format --force-exclude --check $$changed && $(BIN)/ruff check --force-exclude $$changed; \
 	fi
 	$(BIN)/python -m pytest --tier=check --quiet --numprocesses=2 --dist=loadfile
+
+# Of the tier `check`, in one process: what its tests reach of the code.
+coverage: $(VENV)/.installed-dev
+	$(BIN)/python -m coverage run --data-file=build/coverage --source=wsisam_server,wsisam_model \
+		-m pytest --tier=check --quiet --numprocesses=0
+	$(BIN)/python -m coverage report --data-file=build/coverage --skip-covered --sort=cover
 
 # What Java needs is looked for before anything large is installed; the jar is built first, because the wheel holds it.
 test: java-tools $(VENV)/.installed-test jar

@@ -8,7 +8,10 @@ import hypothesis
 import pytest
 
 from support.tier_guard import TierGuard
-from support.tiers import NEEDS, needs
+from support.tiers import NEEDS, costly_first, needs
+
+# Four workers with as many threads each would wait for each other. Read when torch is imported, and by what tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 LEFT_OUT = pytest.StashKey[Counter]()
 GUARD = pytest.StashKey[TierGuard]()
@@ -34,6 +37,7 @@ def pytest_collection_modifyitems(session, config, items):
     for item in items:
         for mark in needs(item, lambda name, item=item: _defining(session, name, item)):
             item.add_marker(mark)
+    items[:] = costly_first(items)
     if config.getoption("tier") != "check":
         return
     lacks = {item: [mark for mark in NEEDS if item.get_closest_marker(mark)] for item in items}

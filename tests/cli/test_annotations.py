@@ -9,11 +9,10 @@ from dataclasses import replace
 import pytest
 import shapely
 from click.testing import CliRunner
-from PIL import Image
 
 from support.annotations import Serving
 from support.self_crossing import zigzags
-from support.server import picture
+from support.server import write_picture
 from wsisam_server.annotations.formats import geojson as format_
 from wsisam_server.annotations.store import AnnotationFilter, Content, Draft, PathClass, SlideRecord, Target, open_store
 from wsisam_server.cli import main
@@ -46,7 +45,7 @@ def where(request, place):
 @pytest.fixture
 def slide(tmp_path):
     path = tmp_path / "case 7.png"
-    Image.fromarray(picture()).save(path)
+    write_picture(path)
     return path
 
 

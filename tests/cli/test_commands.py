@@ -93,40 +93,16 @@ def test_serve_refuses_with_what_to_do(arguments, text):
     assert "Traceback" not in done.output
 
 
-def test_python_m_serves_and_stops_on_sigterm(tmp_path):
-    command = [sys.executable, "-m", "wsisam_server", "serve", "--port", "0", "--slides", str(tmp_path)]
-    process = subprocess.Popen(
-        ["/bin/sh", "-c", f"ulimit -Sn 200 && exec {shlex.join(command)}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        target = process.stdout.readline().rsplit(" ", 1)[-1].strip()
-        with Client(target) as client:
-            assert is_installed(client.models()[0])
-        # Each connection is an open file: the server takes what it may, and not what the shell began with.
-        allowed, most = psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE)
-        assert 200 < allowed == min(most, MOST_FILES)
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
-    finally:
-        process.kill()
-        process.communicate()
-    assert process.returncode == 0, err
-    assert "stopping" in out
-    assert "Traceback" not in err
-
-
-def test_annotations_are_kept_without_any_set_up(tmp_path):
-    """Where the user's data is, and nowhere else; and a second server finds them there."""
+def test_python_m_serves_keeps_annotations_without_any_set_up_and_stops_on_sigterm(tmp_path):
+    """They are where the user's data is, and nowhere else."""
     environment = {
         **{key: value for key, value in os.environ.items() if key != "WSISAM_STORE"},
         "HOME": str(tmp_path / "home"),
         "XDG_DATA_HOME": str(tmp_path / "home" / "data"),
     }
+    command = [sys.executable, "-m", "wsisam_server", "serve", "--port", "0", "--slides", str(tmp_path)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "wsisam_server", "serve", "--port", "0"],
+        ["/bin/sh", "-c", f"ulimit -Sn 200 && exec {shlex.join(command)}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -135,16 +111,23 @@ def test_annotations_are_kept_without_any_set_up(tmp_path):
     )
     try:
         target = process.stdout.readline().rsplit(" ", 1)[-1].strip()
+        with Client(target) as client:
+            assert is_installed(client.models()[0])
+        # Each connection is an open file: the server takes what it may, and not what the shell began with.
+        allowed, most = psutil.Process(process.pid).rlimit(psutil.RLIMIT_NOFILE)
+        assert 200 < allowed == min(most, MOST_FILES)
         caller = Caller(target)
         kept = new()
         caller.save(kept)
         caller.close()
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=30)
     finally:
         process.kill()
         process.communicate()
     assert process.returncode == 0, err
+    assert "stopping" in out
+    assert "Traceback" not in err
     (path,) = (tmp_path / "home").rglob("annotations.sqlite")
     assert f"annotations are kept in {path}" in err
     with open_store(str(path)) as store:

@@ -6,11 +6,10 @@ import uuid
 
 import pytest
 from click.testing import CliRunner
-from PIL import Image
 
 from support.annotations import Serving
 from support.drawn import square
-from support.server import picture
+from support.server import write_picture
 from wsisam_server.annotations.store import (
     AnnotationFilter,
     Content,
@@ -46,7 +45,7 @@ def place(tmp_path):
     with open_store(str(path)) as store:
         for seed, author in enumerate(("anna", "ben")):
             slide = tmp_path / f"case-{seed}.png"
-            Image.fromarray(picture(seed)).save(slide)
+            write_picture(slide, seed)
             record = SlideRecord(fingerprint(slide), (slide.as_uri(),))
             shapes = {"Gland": square(100, 100, 90).shape, "Nucleus": square(400, 300, 20).shape}
             drafts = [

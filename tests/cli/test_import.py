@@ -14,7 +14,7 @@ from PIL import Image
 
 from support.annotations import Serving
 from support.damaged_files import made
-from support.server import picture
+from support.server import write_picture
 from support.sparse_slide import sparse_slide
 from wsisam_server.annotations.store import AnnotationFilter, open_store
 from wsisam_server.cli import main
@@ -56,7 +56,7 @@ def where(request, place):
 @pytest.fixture
 def slide(tmp_path):
     path = tmp_path / "case 7.png"
-    Image.fromarray(picture()).save(path)
+    write_picture(path)
     return path
 
 

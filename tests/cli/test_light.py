@@ -5,10 +5,9 @@ import socket
 
 import click
 import pytest
-from PIL import Image
 
 from support.light import BLOCKED, run
-from support.server import around, picture
+from support.server import around, write_picture
 from support.server_process import Starter
 from wsisam_server.cli import COMMANDS, main
 
@@ -52,7 +51,7 @@ def test_no_help_imports_what_takes_long():
 @pytest.fixture(scope="module")
 def slides(tmp_path_factory):
     folder = tmp_path_factory.mktemp("slides")
-    Image.fromarray(picture()).save(folder / "discs.png")
+    write_picture(folder / "discs.png")
     (folder / "drawn.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [DRAWN]}))
     return folder
 

@@ -2,9 +2,8 @@
 
 import pytest
 from click.testing import CliRunner
-from PIL import Image
 
-from support.server import around, picture, start
+from support.server import around, start, write_picture
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_model import registry
 from wsisam_server.cli import main
@@ -28,7 +27,7 @@ SHIPPED = {
 @pytest.fixture
 def slide(tmp_path):
     path = tmp_path / "discs.png"
-    Image.fromarray(picture()).save(path)
+    write_picture(path)
     return path
 
 

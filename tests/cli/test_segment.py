@@ -8,7 +8,7 @@ import shapely
 from click.testing import CliRunner
 from PIL import Image
 
-from support.server import DISCS, around, box, iou, picture
+from support.server import DISCS, around, box, iou, picture, write_picture
 from wsisam_server.cli import main
 from wsisam_server.cli.prompts import describe
 from wsisam_server.client import Client
@@ -22,9 +22,9 @@ def run(*arguments):
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_outlines_go_to_geojson_and_overlay(slide, target, tmp_path, remote):
+def test_outlines_go_to_geojson_and_overlay(slide, real_target, tmp_path, remote):
     geojson, overlay = tmp_path / "out.geojson", tmp_path / "out.png"
-    server = ("--server", target) if remote else ()
+    server = ("--server", real_target) if remote else ()
     done = run(slide, "--box", BOX, "--box", "510,160,690,340", "--geojson", geojson, "--overlay", overlay, *server)
     assert done.exit_code == 0, done.output
     assert done.stdout.count("score") == 2
@@ -37,9 +37,9 @@ def test_outlines_go_to_geojson_and_overlay(slide, target, tmp_path, remote):
         assert max(drawn.size) == 1400
 
 
-def test_both_ways_give_the_same_outline(slide, target, tmp_path):
+def test_both_ways_give_the_same_outline(slide, real_target, tmp_path):
     results = []
-    for number, server in enumerate(((), ("--server", target))):
+    for number, server in enumerate(((), ("--server", real_target))):
         path = tmp_path / f"{number}.geojson"
         done = run(slide, "--box", BOX, "--point", "200,200", "--point", "20,20,-", "--geojson", path, *server)
         assert done.exit_code == 0, done.output
@@ -61,8 +61,8 @@ def outlined_coarsely(slide, path, *options):
     return done.stdout, shape, border and (float(border[1]), int(border[2]))
 
 
-def test_a_refined_border_is_nearer_the_object_and_its_scale_is_said(slide, target, tmp_path):
-    path, server = tmp_path / "out.geojson", ("--server", target)
+def test_a_refined_border_is_nearer_the_object_and_its_scale_is_said(slide, real_target, tmp_path):
+    path, server = tmp_path / "out.geojson", ("--server", real_target)
     _, coarse, none = outlined_coarsely(slide, path, *server)
     assert none is None
     said, fine, (scale, windows) = outlined_coarsely(slide, path, "--refine", "2", *server)
@@ -135,7 +135,7 @@ def test_an_empty_outline_is_said_and_the_others_are_written(slide, target, tmp_
 
 
 def test_a_relative_path_is_the_file_here_and_not_one_of_its_name_on_the_server(slide, target, tmp_path, monkeypatch):
-    Image.fromarray(picture(5)).save(tmp_path / "discs.png")
+    write_picture(tmp_path / "discs.png", 5)
     monkeypatch.chdir(tmp_path)
     assert "slide roots" in run("discs.png", "--box", BOX, "--server", target).output
 

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-import time
+import threading
 from concurrent import futures
 
 import grpc
@@ -61,8 +61,9 @@ class Slow(segmentation_pb2_grpc.SegmentationServicer, annotations_pb2_grpc.Anno
 
 
 def _nothing(context):
-    while context.is_active():
-        time.sleep(0.1)
+    ended = threading.Event()
+    if context.add_callback(ended.set):  # not when it is over already
+        ended.wait()
     yield from ()
 
 

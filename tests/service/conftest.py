@@ -1,45 +1,61 @@
 """The server that the tests of this folder talk to over a real socket."""
 
-import pytest
-from PIL import Image
+import math
+import threading
 
+import pytest
+
+from support.dark_parts import DarkParts
 from support.one_window import one_window
-from support.server import picture, start
+from support.served_folder import serving
 from wsisam_server.client import Client
-from wsisam_server.core.settings import MIB, Limits, PathMapping
 
 
 @pytest.fixture(scope="session")
 def model():
+    """Answers at no cost: what is asked here is what the service makes of answers."""
+    return DarkParts()
+
+
+@pytest.fixture(scope="session")
+def real_model():
+    """The default model, for tests of what only it can do."""
     return one_window()
 
 
 @pytest.fixture(scope="session")
 def server(model, tmp_path_factory):
-    root = tmp_path_factory.mktemp("slides")
-    Image.fromarray(picture()).save(root / "discs.png")
-    (root / "case 7").mkdir()
-    Image.fromarray(picture(1)).save(root / "case 7" / "discs.png")
-    (root / "notes.txt").write_text("not a slide")
-    (root / "broken.svs").write_bytes(b"II*\0" + bytes(range(256)) * 40)
-    data = (root / "discs.png").read_bytes()
-    (root / "truncated.png").write_bytes(data[: len(data) // 2])
-    outside = tmp_path_factory.mktemp("outside")
-    Image.fromarray(picture(2)).save(outside / "secret.png")
-    (root / "link.png").symlink_to(outside / "secret.png")
-    running, stop = start(
-        model,
-        root,
-        map=(PathMapping("Z:\\slides", root),),
-        limits=Limits(
-            message_bytes=4 * MIB,
-            embedding_cache_bytes=128 * MIB,
-            points_per_prompt=16,
-            prefetched_fields=0,  # encoder runs are counted
-        ),
-    )
-    yield running
-    stop()
+    yield from serving(model, tmp_path_factory)
+
+
+class Gate:
+    """Where encodings wait until they may go on."""
+
+    def __init__(self, encode):
+        self._encode, self._may, self._changed = encode, 0, threading.Condition()
+
+    def encode(self, image, **more):
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._may, 60)
+            self._may -= 1
+        return self._encode(image, **more)
+
+    def let(self, count):
+        with self._changed:
+            self._may += count
+            self._changed.notify_all()
+
+    def open(self):
+        self.let(math.inf)
+
+
+@pytest.fixture
+def gate(model, monkeypatch):
+    """The model's encodings wait for the test."""
+    gate = Gate(model.encode)
+    monkeypatch.setattr(model, "encode", gate.encode)
+    yield gate
+    gate.open()
 
 
 @pytest.fixture

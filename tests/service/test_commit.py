@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from PIL import Image
 
 from support.annotations import Caller, path_class
-from support.server import around, clicks, iou, picture, start
+from support.server import around, clicks, iou, picture, start, write_picture
 from wsisam.v1 import annotations_pb2 as ann
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.annotations.store import AsyncStore
@@ -21,7 +21,7 @@ from wsisam_server.client import Client, ServerError, geometry, status_error
 @pytest.fixture(scope="module")
 def keeping(model, tmp_path_factory):
     root = tmp_path_factory.mktemp("slides")
-    Image.fromarray(picture()).save(root / "discs.png")
+    write_picture(root / "discs.png")
     running, stop = start(model, root, store=str(tmp_path_factory.mktemp("store") / "annotations.sqlite"))
     yield running
     stop()
@@ -260,7 +260,7 @@ def test_health_says_whether_annotations_are_kept(request, kind, status):
 
 def test_annotations_outlive_the_server_and_watchers_go_on(model, tmp_path):
     place = str(tmp_path / "annotations.sqlite")
-    Image.fromarray(picture()).save(tmp_path / "discs.png")
+    write_picture(tmp_path / "discs.png")
     kept, since = [], 0
     for name in "ab":
         running, stop = start(model, tmp_path, store=place)

@@ -66,19 +66,15 @@ class Counting:
 
 
 @pytest.fixture(scope="module")
-def shipped():
-    return WsiSam.from_name()
-
-
-@pytest.fixture
-def server(shipped, real_slides):
-    running, stop = start(shipped, real_slides, limits=Limits(prefetched_fields=0))
+def server(real_slides):
+    running, stop = start(WsiSam.from_name(), real_slides, limits=Limits(prefetched_fields=0))
     yield running
     stop()
 
 
 @pytest.fixture
 def counting(server, monkeypatch):
+    server.app.models.device.cache.clear()
     return Counting(server, monkeypatch)
 
 

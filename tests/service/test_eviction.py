@@ -4,10 +4,9 @@ import contextlib
 import queue
 
 import pytest
-from PIL import Image
 
 from support.dark_parts import DarkParts
-from support.server import DISCS, around, box, iou, picture, point, start
+from support.server import DISCS, around, box, iou, point, start, write_picture
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, geometry
@@ -21,7 +20,7 @@ NAMES = ("first", "second")
 def narrow(tmp_path_factory):
     root = tmp_path_factory.mktemp("narrow")
     for seed, name in enumerate(NAMES):
-        Image.fromarray(picture(seed)).save(root / f"{name}.png")
+        write_picture(root / f"{name}.png", seed)
     limits = Limits(open_slides=1, embedding_cache_bytes=ONE_EMBEDDING + 1)
     running, stop = start(DarkParts(), root, limits=limits)
     yield running
@@ -77,7 +76,7 @@ def test_streams_go_on_when_their_slides_and_embeddings_had_to_make_room(narrow)
 
 
 def test_a_batch_does_not_push_out_the_fields_that_somebody_works_in(tmp_path):
-    Image.fromarray(picture()).save(tmp_path / "slide.png")
+    write_picture(tmp_path / "slide.png")
     # Half of it holds what the annotator works in: one field for each disc.
     limits = Limits(embedding_cache_bytes=2 * len(DISCS) * ONE_EMBEDDING, prefetched_fields=0)
     running, stop = start(DarkParts(), tmp_path, limits=limits)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from PIL import Image
 
 from support.annotations import Caller, new
 from support.server import around, box, picture
+from support.waiting import until
 from tests.slides.images import write_pyramid
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError
@@ -52,12 +53,12 @@ def reason(call):
 
 def answers_again(folder, client):
     (folder / "hangs").unlink()
-    for _ in range(100):
-        try:
+
+    def noticed():
+        with suppress(ServerError):
             return client.open_slide("slow.tif")
-        except ServerError:
-            time.sleep(0.1)
-    raise AssertionError("the drive answers, and the server does not notice")
+
+    return until(noticed, 10, pause=0.1)
 
 
 UNAVAILABLE = ("UNAVAILABLE", "SLIDE_UNAVAILABLE", 5)

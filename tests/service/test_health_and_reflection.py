@@ -6,9 +6,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from PIL import Image
 
-from support.server import picture, start
+from support.server import start, write_picture
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli.app import App, StartError
 from wsisam_server.client import Client, ServerError
@@ -61,7 +60,7 @@ def test_loopback(host):
 
 
 def test_a_stream_that_is_open_when_the_server_stops_is_told(model, tmp_path):
-    Image.fromarray(picture()).save(tmp_path / "discs.png")
+    write_picture(tmp_path / "discs.png")
     running, stop = start(model, tmp_path)
     with Client(running.target) as client:
         slide = client.open_slide("discs.png")

@@ -2,17 +2,16 @@
 
 import logging
 import threading
-import time
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2
-from PIL import Image
 
 from support import wire
 from support.dark_parts import DarkParts
 from support.hostile import Attacker, Canary, Holding, holdings, unreadable_method
-from support.server import around, picture, start
+from support.server import around, start, write_picture
+from support.waiting import until
 from support.wild import METHODS, callable_of, path_of
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, server_error
@@ -28,7 +27,7 @@ SLOW = 3.0
 def lab(tmp_path_factory):
     """A server with a store, its honest user, and the slide."""
     root = tmp_path_factory.mktemp("hostile")
-    Image.fromarray(picture()).save(root / "discs.png")
+    write_picture(root / "discs.png")
     running, stop = start(DarkParts(), root, store=str(root / "annotations.sqlite"))
     with Client(running.target, timeout=20) as client:
         slide = client.open_slide("discs.png")
@@ -45,7 +44,7 @@ def test_wrong_requests_are_answered_and_no_error_is_the_servers(lab, caplog):
             thread.start()
         while any(thread.is_alive() for thread in threads):
             canary.seconds(1)
-            time.sleep(0.1)
+            threads[0].join(0.1)
     assert [bad for attacker in attackers for bad in attacker.tally.bad] == []
     assert sum(sum(attacker.tally.answered.values()) for attacker in attackers) == REQUESTS
     assert complaints(caplog) == []
@@ -57,10 +56,7 @@ def test_connections_that_hold_on_keep_nobody_waiting(lab, caplog):
         for name, begin in holdings(running.target, slide.slide_id, "discs.png", CONNECTIONS, IDLE).items():
             with begin() as connections:
                 assert canary.seconds(3, connections.step) < SLOW, name
-        deadline = time.monotonic() + 20
-        while any("wsisam" in method for method, _ in running.app._access.running()):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: not any("wsisam" in method for method, _ in running.app._access.running()), 20)
     assert complaints(caplog) == []
 
 
@@ -82,10 +78,7 @@ def test_strangers_are_refused_before_their_message_is_there(tmp_path):
     refused = {"method": "Annotations/Save", "status": "UNAUTHENTICATED"}
     save = wire.call("/wsisam.v1.Annotations/Save", wire.message(b"begins", length=2**20), end=False)
     with Holding(running.target, 3, wire.opening() + save):
-        deadline = time.monotonic() + 20
-        while running.app._metrics.get_sample_value("wsisam_calls_total", refused) != 3:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: running.app._metrics.get_sample_value("wsisam_calls_total", refused) == 3, 20)
     stop()
 
 

@@ -3,7 +3,7 @@
 import io
 import json
 import logging
-import time
+import threading
 import uuid
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ import pytest
 from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from PIL import Image
 
 from support.annotations import Caller, Watch, new
-from support.server import around, picture, start
+from support.server import around, start, write_picture
+from support.waiting import until
 from wsisam.v1 import annotations_pb2 as ann
 from wsisam.v1 import annotations_pb2_grpc
 from wsisam.v1 import segmentation_pb2 as pb
@@ -70,7 +70,7 @@ class Lab:
 def lab(model, tmp_path_factory):
     root = tmp_path_factory.mktemp("lab")
     (root / "slides").mkdir()
-    Image.fromarray(picture()).save(root / "slides" / "discs.png")
+    write_picture(root / "slides" / "discs.png")
     file = TokenFile(root / "tokens.json")
     later = datetime.now(timezone.utc) + timedelta(days=1)
     tokens = {
@@ -242,8 +242,8 @@ def test_revocation_ends_open_streams_and_refuses_the_next_call(lab, connect):
     token, secret = lab.file.create("gone", Role.ANNOTATOR, frozenset(), None)
     client, other = connect(secret), Signed(connect("annotator"))
     slide = client.open_slide("discs.png")
-    asking = []
-    replies = client.stub.Interact(_never_ending(slide.slide_id, asking))
+    asked_all = threading.Event()
+    replies = client.stub.Interact(_never_ending(slide.slide_id, asked_all))
     assert next(replies).WhichOneof("message") == "started"
     stub: annotations_pb2_grpc.AnnotationsStub = client.annotations
     watch = Watch(stub.Watch(ann.AnnotationsWatchRequest()))
@@ -265,14 +265,18 @@ def test_revocation_ends_open_streams_and_refuses_the_next_call(lab, connect):
         (saved,) = other.save(new()).saved
         while saved.revision not in [one.revision for one in stays.next().annotations]:
             pass
-    asking.append("end")
+    asked_all.set()
     watch.reader.join()
 
 
-def _never_ending(slide_id, asking):
+def _never_ending(slide_id, asked_all):
     yield pb.InteractRequest(start=pb.Start(session_id=uuid.uuid4().hex, slide_id=slide_id))
-    while not asking:
-        time.sleep(0.05)
+    asked_all.wait(60)
+
+
+def calls_of(log):
+    """The last line that a log has of each user's calls."""
+    return {line["user"]: line for line in map(json.loads, log.getvalue().splitlines()) if "method" in line}
 
 
 def test_log_lines_carry_the_user_and_what_became_of_the_call(lab, connect):
@@ -289,14 +293,8 @@ def test_log_lines_carry_the_user_and_what_became_of_the_call(lab, connect):
         with pytest.raises(ServerError):
             connect("reader").segment(pb.SegmentRequest())
         # A call's line is written when it has ended, which its client may know before.
-        lines = {}
-        for _ in range(100):
-            lines = {
-                line["user"]: line for line in map(json.loads, written.getvalue().splitlines()) if "method" in line
-            }
-            if {"anna", "rita"} <= lines.keys():
-                break
-            time.sleep(0.05)
+        until(lambda: {"anna", "rita"} <= calls_of(written).keys(), 5)
+        lines = calls_of(written)
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)

@@ -9,7 +9,9 @@ import uuid
 import grpc
 import pytest
 
+from support.dark_parts import DarkParts
 from support.server import around, clicks, iou, point
+from support.waiting import until
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import ServerError, geometry, status_error
@@ -33,7 +35,10 @@ class Stream:
         )
 
     def send(self, **message):
-        self._out.put(pb.InteractRequest(**message))
+        self.put(pb.InteractRequest(**message))
+
+    def put(self, message):
+        self._out.put(message)
 
     def finish(self):
         self._out.put(None)
@@ -63,7 +68,7 @@ class Stream:
 @pytest.fixture
 def stream(client, slide):
     stream = Stream(client, slide)
-    assert stream.next("started").model == "wsisam-lite"
+    assert stream.next("started").model == DarkParts.name
     yield stream
     stream.call.cancel()
 
@@ -90,9 +95,8 @@ def test_objects_are_refined_revision_by_revision(stream):
     assert second.outline.timings.encoder_runs == 0
 
 
-def test_the_last_answer_is_fed_back_while_the_prompt_only_grows(stream, server, monkeypatch):
-    model, masks = server.engine._model, []
-    decode = model.decode
+def test_the_last_answer_is_fed_back_while_the_prompt_only_grows(stream, model, monkeypatch):
+    masks, decode = [], model.decode
     monkeypatch.setattr(
         model, "decode", lambda high, low, prompt, **how: masks.append(prompt.mask) or decode(high, low, prompt, **how)
     )
@@ -106,7 +110,7 @@ def test_the_last_answer_is_fed_back_while_the_prompt_only_grows(stream, server,
     for revision, prompt in enumerate((around("a"), grown, more, taken_back)):
         stream.prompt("disc", revision + 1, prompt)
         outlines.append(stream.next("outline").outline)
-    assert server.engine.info.mask_feedback
+    assert model.settings.mask_feedback
     # in another field there is nothing to feed back: the box is answered there again, and that is
     third = [True] if outlines[2].field == outlines[1].field else [False, True]
     assert [mask is not None for mask in masks] == [False, True, *third, False]
@@ -135,19 +139,14 @@ def test_the_stream_ends_when_the_client_is_done_and_all_is_answered(client, sli
     }
 
 
-def test_the_latest_revision_wins_and_the_others_never_reach_the_model(client, server, slide):
-    decodes = []
-    model = server.engine._model
-    decode = model.decode
-    model.decode = lambda *args, **more: decodes.append(1) or decode(*args, **more)
-    try:
-        stream = Stream(client, slide)
-        for revision in range(1, 31):
-            stream.prompt("disc", revision, around("b"), field=pb.FieldChoice(downsample=1.0 + revision / 1000))
-        stream.finish()
-        answers = stream.answers()
-    finally:
-        model.decode = decode
+def test_the_latest_revision_wins_and_the_others_never_reach_the_model(client, slide, model, monkeypatch):
+    decodes, decode = [], model.decode
+    monkeypatch.setattr(model, "decode", lambda *args, **more: decodes.append(1) or decode(*args, **more))
+    stream = Stream(client, slide)
+    for revision in range(1, 31):
+        stream.prompt("disc", revision, around("b"), field=pb.FieldChoice(downsample=1.0 + revision / 1000))
+    stream.finish()
+    answers = stream.answers()
     assert set(answers) == {("disc", revision) for revision in range(1, 31)}
     assert all(answers["disc", revision] == "SUPERSEDED" for revision in range(1, 30))
     assert iou(geometry(answers["disc", 30].geometry), "b") > 0.85
@@ -208,7 +207,7 @@ def test_progress_is_told_for_cold_prompts_only(client, slide):
 )
 def test_a_stream_begins_with_start(client, slide, message, reason):
     stream = Stream(client, slide, start=False)
-    stream._out.put(message)
+    stream.put(message)
     assert fails(stream).reason == reason
 
 
@@ -224,7 +223,7 @@ def test_a_second_start_ends_the_stream(stream):
 
 
 def test_a_message_of_an_unknown_kind_is_refused_and_the_stream_goes_on(stream):
-    stream._out.put(pb.InteractRequest())
+    stream.put(pb.InteractRequest())
     error = stream.next("error")
     assert (error.object_id, status_error(error.error).reason) == ("", "INVALID_FIELD")
     stream.prompt("disc", 1, around("a"))
@@ -290,14 +289,15 @@ def test_a_client_that_disappears_frees_its_session(client, slide):
     stream.next("started")
     stream.prompt("disc", 1, around("a"), field=pb.FieldChoice(downsample=1.43))
     stream.call.cancel()
-    for _ in range(50):
+
+    def free():
         again = Stream(client, slide, session_id=stream.session_id)
         with contextlib.suppress(grpc.RpcError):
             assert again.next("started")
             again.call.cancel()
-            return
-        time.sleep(0.1)
-    pytest.fail("the session id stayed in use")
+            return True
+
+    until(free, 5, pause=0.1)
 
 
 def test_many_streams_at_once(client, slide):

@@ -11,10 +11,9 @@ import urllib.error
 import urllib.request
 
 import pytest
-from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.server import around, box, picture, start
+from support.server import around, box, start, write_picture
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli.app import App, StartError
 from wsisam_server.client import Client, ServerError
@@ -54,13 +53,13 @@ class Page:
 
 
 @pytest.fixture(scope="module")
-def running(model, tmp_path_factory):
+def running(real_model, tmp_path_factory):
     root = tmp_path_factory.mktemp("counted")
     (root / "slides").mkdir()
-    Image.fromarray(picture()).save(root / "slides" / SLIDE)
+    write_picture(root / "slides" / SLIDE)
     file = TokenFile(root / "tokens.json")
     running, stop = start(
-        model,
+        real_model,
         root / "slides",
         tokens=file.path,
         metrics_port=0,

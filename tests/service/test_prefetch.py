@@ -1,12 +1,11 @@
 """What an annotator sees is encoded before they click."""
 
 import queue
-import time
 
 import pytest
-from PIL import Image
 
-from support.server import HEIGHT, WIDTH, clicks, iou, picture, start
+from support.server import HEIGHT, WIDTH, clicks, iou, start, write_picture
+from support.waiting import until
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, geometry
@@ -18,7 +17,7 @@ AHEAD = 2
 @pytest.fixture(scope="module")
 def running(model, tmp_path_factory):
     root = tmp_path_factory.mktemp("slides")
-    Image.fromarray(picture()).save(root / "discs.png")
+    write_picture(root / "discs.png")
     running, stop = start(model, root, limits=Limits(prefetched_fields=AHEAD))
     yield running
     stop()
@@ -47,13 +46,6 @@ def annotator(running):
 def view(x, y, side, width=None):
     box = geo.Box(x0=x - (width or side) / 2, y0=y - side / 2, x1=x + (width or side) / 2, y1=y + side / 2)
     return geo.Viewport(region=box, downsample=side / 600)
-
-
-def until(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def prompt(name, place):

@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 import wsisam_server
+from support.dark_parts import DarkParts
 from support.qupath_files import make_bundle
 from wsisam_server.cli import main
 from wsisam_server.cli import qupath as command
@@ -28,7 +29,7 @@ def check(server, tmp_path, monkeypatch):
 def test_all_fits_together(check):
     result = check()
     assert result.exit_code == 0, result.output
-    assert "the server answers, with wsisam-lite" in result.output
+    assert f"the server answers, with {DarkParts.name}" in result.output
     assert "used by QuPath 0.7" in result.output
 
 

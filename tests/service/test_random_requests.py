@@ -8,6 +8,7 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.dark_parts import DarkParts
 from support.server import HEIGHT, WIDTH, around, iou
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
@@ -60,7 +61,7 @@ tile = st.builds(
     data=st.binary(max_size=64),
 )
 text = st.text(max_size=20) | st.sampled_from(["discs.png", "../discs.png", "notes.txt", "%2e%2e/x", "file:///"])
-names = st.sampled_from(["", "", "", "wsisam-lite", "wsisam-tiny", "x" * 20_000, "a\nb\x00\u202e"])
+names = st.sampled_from(["", "", "", DarkParts.name, "wsisam-tiny", "x" * 20_000, "a\nb\x00\u202e"])
 object_ids = st.sampled_from(["a", "b", ""]) | st.text(max_size=5)
 interact = st.one_of(
     st.builds(pb.InteractRequest, viewport=viewports),

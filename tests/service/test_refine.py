@@ -1,6 +1,5 @@
 """Borders refined in finer windows, by the real model."""
 
-import time
 import uuid
 
 import numpy as np
@@ -10,6 +9,7 @@ from PIL import Image
 
 from support.annotations import Caller
 from support.server import around, clicks, start
+from support.waiting import until
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError, geometry, status_error
@@ -20,7 +20,7 @@ SIDE, CENTER, RADIUS = 1024, 500.0, 200.0
 
 
 @pytest.fixture(scope="module")
-def large(model, tmp_path_factory):
+def large(real_model, tmp_path_factory):
     root = tmp_path_factory.mktemp("large")
     random = np.random.default_rng(0)
     y, x = np.mgrid[:SIDE, :SIDE] + 0.5
@@ -28,7 +28,7 @@ def large(model, tmp_path_factory):
     pixels[np.hypot(x - CENTER, y - CENTER) < RADIUS] = (120, 60, 130)
     Image.fromarray((pixels + random.normal(0, 8, pixels.shape)).clip(0, 255).astype(np.uint8)).save(root / "disc.png")
     place = str(tmp_path_factory.mktemp("store") / "annotations.sqlite")
-    running, stop = start(model, root, limits=Limits(prefetched_fields=0, refinement_windows=64), store=place)
+    running, stop = start(real_model, root, limits=Limits(prefetched_fields=0, refinement_windows=64), store=place)
     with Client(running.target, timeout=120) as client:
         yield running, client, client.open_slide("disc.png").slide_id
     stop()
@@ -71,9 +71,9 @@ def test_a_refined_border_is_nearer_the_truth_and_says_how_it_came_about(large):
     assert again.geometry == fine.geometry
 
 
-def test_a_server_that_allows_less_than_usual_refines_within_that(model, large):
+def test_a_server_that_allows_less_than_usual_refines_within_that(real_model, large):
     running, _, _ = large
-    modest, stop = start(model, running.root, limits=Limits(prefetched_fields=0, refinement_windows=4))
+    modest, stop = start(real_model, running.root, limits=Limits(prefetched_fields=0, refinement_windows=4))
     with Client(modest.target, timeout=120) as client:
         slide_id = client.open_slide("disc.png").slide_id
         outline = client.segment(ask(slide_id, refine=pb.Refinement(downsample=2)))
@@ -144,12 +144,10 @@ def test_a_newer_revision_stops_a_refinement(large):
             object_id="o", revision=1, prompt=prompt, viewport=view, refine=pb.Refinement(downsample=0.125)
         )
         yield pb.InteractRequest(prompt=first)
-        while running.encoder_runs < before + 3 and time.monotonic() < deadline:  # the field, and windows of its border
-            time.sleep(0.02)
+        until(lambda: running.encoder_runs >= before + 3, 60)  # the field, and windows of its border
         yield pb.InteractRequest(prompt=pb.PromptRevision(object_id="o", revision=2, prompt=around("a"), viewport=view))
 
     before = running.encoder_runs
-    deadline = time.monotonic() + 60
     answers = {}
     for message in client.interact(pb.Start(slide_id=slide_id), requests()):
         kind = message.WhichOneof("message")

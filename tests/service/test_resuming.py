@@ -2,11 +2,10 @@
 
 import pytest
 import shapely
-from PIL import Image
 
 from support.dark_parts import DarkParts
 from support.line import Line
-from support.server import HEIGHT, WIDTH, picture, start
+from support.server import HEIGHT, WIDTH, picture, start, write_picture
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError, areas
 
@@ -18,7 +17,7 @@ REGION = shapely.box(60, 60, 760, 620)
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("slides")
-    Image.fromarray(picture()).save(root / "discs.png")
+    write_picture(root / "discs.png")
     return root
 
 
@@ -72,11 +71,11 @@ def test_a_line_that_is_lost_after_any_answer_changes_nothing(running, whole):
     line.close()
 
 
-def test_every_token_leads_to_the_rest(running, whole):
+def test_a_token_leads_to_the_rest(running, whole):
     """One by one, as a client does that keeps tokens itself; the first answer says where it goes on."""
     with Client(running.target, timeout=60) as client:
         asked = request(client.open_slide("discs.png"))
-        for number in range(len(whole)):
+        for number in {*range(0, len(whole), 3), len(whole) - 1}:
             asked.resume_token = whole[number].resume_token
             first, *rest = client.segment_everything(asked)
             assert (first.windows_done, first.counts) == (whole[number].windows_done, whole[number].counts)

@@ -1,10 +1,17 @@
 import grpc
 import pytest
 
+from support.served_folder import serving
 from support.server import around, box, clicks, iou, picture
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import geometry, is_installed
+
+
+@pytest.fixture(scope="module")
+def server(real_model, tmp_path_factory):
+    """The default model: what a prompt finds is asked here."""
+    yield from serving(real_model, tmp_path_factory)
 
 
 def ask(slide, prompt, **more):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from support.dark_parts import DarkParts
 from support.heavy import huge_slide
-from support.server import around, box, picture, start
+from support.server import around, box, start, write_picture
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli.process_exit import exit_within
 from wsisam_server.client import Client, ServerError
@@ -39,7 +39,7 @@ def ask(client, slide_id, prompt, **options):
 
 
 def test_a_colleague_is_answered_and_the_server_stops_while_reads_hang(tmp_path, hanging):
-    Image.fromarray(picture()).save(tmp_path / "discs.png")
+    write_picture(tmp_path / "discs.png")
     Image.new("RGB", (800, 700), "white").save(tmp_path / "slow.png")
     running, stop = start(DarkParts(), tmp_path)
     stopped = False

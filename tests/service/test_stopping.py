@@ -15,9 +15,9 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-from PIL import Image
 
-from support.server import around, box, picture
+from support.server import around, box, write_picture
+from support.waiting import until
 from wsisam.v1 import annotations_pb2
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.annotations.store import open_store, upkeep
@@ -36,7 +36,7 @@ def servers(tmp_path_factory):
     processes = {}
     for name, (encode_seconds, drain_seconds) in SERVERS.items():
         place = tmp_path_factory.mktemp(name)
-        Image.fromarray(picture()).save(place / "pale.png")
+        write_picture(place / "pale.png")
         (place / "wsisam.toml").write_text(f"[limits]\ndrain_seconds = {drain_seconds}\n")
         options = {"port": 0, "slides": place, "config": place / "wsisam.toml", "store": place / "annotations.sqlite"}
         command = [sys.executable, "-m", "support.slow_server", str(encode_seconds), "--log-level", "warning"]
@@ -104,7 +104,7 @@ def window(number):
     return box(x + 20, y + 20, x + 120, y + 120)
 
 
-def until(stream, kind):
+def heard(stream, kind):
     """Waits for a message of a stream; "progress": the server is at work."""
     while stream.seen.get(timeout=30) != kind:
         pass
@@ -136,14 +136,13 @@ def test_what_was_accepted_is_answered_and_everybody_is_told(servers, monkeypatc
         stream.prompt("kept", around("a"), commit)
         for number in range(3):
             stream.prompt(str(number), window(number))
-        until(stream, "progress")
+        heard(stream, "progress")
         for thread in threads:
             thread.start()
-        time.sleep(0.3)
+        until(lambda: watch and batch)
         process.send_signal(signal.SIGTERM)
         health, asked = health_pb2_grpc.HealthStub(client._channel), health_pb2.HealthCheckRequest()
-        while health.Check(asked, timeout=10).status != health_pb2.HealthCheckResponse.NOT_SERVING:
-            time.sleep(0.01)
+        until(lambda: health.Check(asked, timeout=10).status == health_pb2.HealthCheckResponse.NOT_SERVING)
         with pytest.raises(grpc.RpcError) as caught:
             client.stub.ListModels(pb.ListModelsRequest(), timeout=10)
         assert reason(caught.value) == ("UNAVAILABLE", "SHUTTING_DOWN")
@@ -176,7 +175,7 @@ def test_what_takes_too_long_is_handed_back_once(servers):
             single.append(reason(caught.value))
 
         thread = threading.Thread(target=one)
-        until(stream, "outline")
+        heard(stream, "outline")
         thread.start()
         time.sleep(0.3)
         process.send_signal(signal.SIGTERM)
@@ -197,7 +196,7 @@ def test_told_twice_it_ends_at_once(servers):
     with Client(process.target, timeout=20) as client:
         stream = Stream(client)
         stream.prompt("a", around("a"))
-        until(stream, "progress")
+        heard(stream, "progress")
         process.send_signal(signal.SIGTERM)
         assert "stopping" in process.stdout.readline()
         process.send_signal(signal.SIGTERM)

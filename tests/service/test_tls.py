@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import time
 from pathlib import Path
 
 import grpc
@@ -12,6 +11,7 @@ from click.testing import CliRunner
 
 from support.dark_parts import DarkParts
 from support.server import start
+from support.waiting import until
 from wsisam_server.cli import main
 from wsisam_server.cli.app import App, StartError
 from wsisam_server.client import Client, ServerError, is_installed
@@ -166,10 +166,7 @@ def test_a_renewed_certificate_is_shown_to_new_connections(renewing, pki, caplog
     assert "renewed" in caplog.text
     # The port is opened anew when gRPC has given it up.
     asyncio.run_coroutine_threadsafe(running.app._server.stop(None), running.loop).result(10)
-    deadline = time.monotonic() + 10
-    while not answers(running, other):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: answers(running, other), 10, pause=0.1)
     assert not answers(running, lab)
 
 

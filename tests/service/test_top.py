@@ -7,12 +7,11 @@ from contextlib import contextmanager
 
 import pytest
 from click.testing import CliRunner
-from PIL import Image
 from rich.console import Console
 
 from support.dark_parts import DarkParts
 from support.http import serving
-from support.server import around, picture, start
+from support.server import around, start, write_picture
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli import main, top
 from wsisam_server.cli.top_table import screen
@@ -27,7 +26,7 @@ def running(tmp_path_factory):
     """A server, and a client of anna, who has asked twice, once for nothing that there is."""
     root = tmp_path_factory.mktemp("looked-at")
     (root / "slides").mkdir()
-    Image.fromarray(picture()).save(root / "slides" / "pale.png")
+    write_picture(root / "slides" / "pale.png")
     file = TokenFile(root / "tokens.json")
     running, stop = start(
         DarkParts(), root / "slides", tokens=file.path, metrics_port=0, limits=Limits(points_per_prompt=1)

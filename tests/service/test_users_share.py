@@ -13,7 +13,8 @@ from grpc_status import rpc_status
 from PIL import Image
 
 from support.dark_parts import DarkParts
-from support.server import HEIGHT, WIDTH, around, box, clicks, picture, start
+from support.server import HEIGHT, WIDTH, around, box, clicks, picture, start, write_picture
+from support.waiting import until
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError, status_error
@@ -29,7 +30,7 @@ def lab(model, tmp_path_factory):
     """A server with small limits, and a client of each of two users."""
     root = tmp_path_factory.mktemp("shared")
     (root / "slides").mkdir()
-    Image.fromarray(picture()).save(root / "slides" / "pale.png")
+    write_picture(root / "slides" / "pale.png")
     Image.fromarray(picture() // 2).save(root / "slides" / "dark.png")
     file = TokenFile(root / "tokens.json")
     limits = Limits(streams_per_user=STREAMS, queued_prompts_per_user=PROMPTS, pushed_slides_per_user=PUSHED)
@@ -63,14 +64,6 @@ def held(lab, model, monkeypatch):
     lab[0].loop.call_soon_threadsafe(lab[0].app.models.device.cache.clear)
     yield held
     held.free.set()
-
-
-def eventually(true):
-    """Waits for what the server is about to do."""
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def waiting(running):
@@ -124,11 +117,11 @@ def test_a_long_batch_lets_another_users_pass_in_turn(lab, held):
     first = threading.Thread(target=run, args=(anna, pale, 6))
     first.start()
     held.begun.wait(30)
-    eventually(lambda: waiting(running) >= 3)
+    until(lambda: waiting(running) >= 3)
     before = waiting(running)
     second = threading.Thread(target=run, args=(bob, dark, 1))
     second.start()
-    eventually(lambda: waiting(running) > before)
+    until(lambda: waiting(running) > before)
     held.free.set()
     first.join(60)
     second.join(60)
@@ -206,7 +199,7 @@ def test_who_pushes_many_slides_loses_their_own_first(lab):
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory):
     root = tmp_path_factory.mktemp("slow")
-    Image.fromarray(picture()).save(root / "pale.png")
+    write_picture(root / "pale.png")
     limits = Limits(messages_per_second_per_user=RATE, message_burst_per_user=BURST)
     running, stop = start(DarkParts(), root, limits=limits)
     with Client(running.target, timeout=60) as client:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support.waiting import until
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Window
 from wsisam_server.core.settings import Limits
@@ -48,11 +49,7 @@ def threads_left():
 
 
 def answers_again(asked, root="slow"):
-    for _ in range(200):
-        if root not in asked.hanging():
-            return True
-        time.sleep(0.05)
-    return False
+    return until(lambda: root not in asked.hanging(), 10)
 
 
 @pytest.mark.parametrize("kind", CallKind)
@@ -153,10 +150,7 @@ def test_threads_that_nobody_waits_for_are_bounded(asked, stuck, monkeypatch):
     assert [reason(call) for call in calls] == [Reason.SLIDE_UNAVAILABLE] * 2
     assert reason(asked.submit("good", CallKind.READ, lambda: 1)) is Reason.SLIDE_UNAVAILABLE
     stuck.set()
-    for _ in range(100):
-        if not threads_left():
-            break
-        time.sleep(0.02)
+    until(lambda: not threads_left(), 5)
     assert asked.run("good", CallKind.READ, lambda: 7) == 7
 
 

@@ -51,13 +51,14 @@ class DarkParts:
 
     def decode(self, high, low, prompt, *, want_candidates=False):
         logits = high.values.copy()
-        y, x = np.mgrid[:256, :256]
+        places = np.arange(256)
         if prompt.box is not None:
             x0, y0, x1, y1 = prompt.box
-            logits[(x < x0) | (x > x1) | (y < y0) | (y > y1)] = -DARK
+            logits[(places < y0) | (places > y1)] = -DARK
+            logits[:, (places < x0) | (places > x1)] = -DARK
         for (px, py), label in zip(prompt.points, prompt.labels, strict=True):
             if not label:
-                logits[np.hypot(x - px, y - py) < 8] = -DARK
+                logits[np.hypot(places - px, places[:, None] - py) < 8] = -DARK
         candidates = ()
         if want_candidates:
             smaller, larger = ndimage.minimum_filter(logits, 13), ndimage.maximum_filter(logits, 13)

@@ -6,10 +6,10 @@ python -m support.hanging_server FOLDER FLAG ARGUMENT...        (in tests/; argu
 import os
 import shutil
 import sys
-import time
 from pathlib import Path
 
 from support.dark_parts import DarkParts
+from support.waiting import until
 from wsisam_server.cli import main, serve
 from wsisam_server.slides import openslide_source
 
@@ -21,8 +21,7 @@ def hang(folder, flag):
 
     def wait(path):
         if isinstance(path, str | Path) and str(path).startswith(folder):
-            while _is_there(flag):
-                time.sleep(0.05)
+            until(lambda: not _is_there(flag), 600, pause=0.05)
 
     def waiting(real):
         def call(path, *arguments, **more):

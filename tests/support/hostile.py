@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import grpc
 
 from support import wire
+from support.waiting import until
 from support.wild import METHODS, Examples, callable_of, disturb, mutated, path_of
 from wsisam_server.client import ServerError
 
@@ -321,12 +322,13 @@ class Canary:
     def seconds_until_answered(self, at_most):
         """How long a client has to try that is told again and again that nobody is there."""
         started = time.perf_counter()
-        while True:
+
+        def answered():
             try:
-                self.ask()
+                return self.ask()
             except ServerError as error:
-                if error.status != "UNAVAILABLE" or time.perf_counter() - started > at_most:
+                if error.status != "UNAVAILABLE":
                     raise
-                time.sleep(0.05)
-            else:
-                return time.perf_counter() - started
+
+        until(answered, at_most, pause=0.05)
+        return time.perf_counter() - started

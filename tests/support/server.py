@@ -1,12 +1,15 @@
 """A real server in this process, a slide made here, and prompts on it."""
 
 import asyncio
+import io
 import threading
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import shapely
+from PIL import Image
 
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
@@ -28,18 +31,29 @@ class Running:
     loop: asyncio.AbstractEventLoop
 
     @property
-    def engine(self):
-        """The engine of the default model."""
-        models = self.app.models
-        return models._slots.find(models.info("")).engine
-
-    @property
     def encoder_runs(self):
         return self.app.models.device.cache.counters.computed
 
 
 def picture(seed=0):
-    """The slide's pixels: uint8 [HEIGHT, WIDTH, 3]."""
+    """The slide's pixels: uint8 [HEIGHT, WIDTH, 3], to be changed as one likes."""
+    return _pixels(seed).copy()
+
+
+def write_picture(path, seed=0):
+    """The slide as a PNG file."""
+    path.write_bytes(_png(seed))
+
+
+@cache
+def _png(seed):
+    data = io.BytesIO()
+    Image.fromarray(_pixels(seed)).save(data, "PNG")
+    return data.getvalue()
+
+
+@cache
+def _pixels(seed):
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
     image = np.full((HEIGHT, WIDTH, 3), (235, 205, 220), np.float64)

@@ -37,6 +37,9 @@ _MODULES = {
 }
 _FIXTURES = {"postgres": "postgres"}
 
+_COSTLY = ["postgres", "model", "slow", "process", "qupath"]
+"""Marks of NEEDS, the cheapest first."""
+
 _FREE = {"ModelSettings", "Prediction", "Prompt", "ModelDescription"}
 """What of the model's library is only values; its errors too."""
 
@@ -75,6 +78,22 @@ def needs(item, definitions):
                 reached += [function for name in texts - names for function in definitions(name)]
                 names |= texts
     return marks | {mark for name, mark in _FIXTURES.items() if name in names}
+
+
+def costly_first(items):
+    """Files whose tests need most before the others: one that takes a minute must not be the last to begin.
+
+    Within a file the order stays. xdist's own order is by the number of tests, which puts just those files last.
+    """
+    files = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+
+    def cost(path):
+        marks = {mark for item in files[path] for mark in _COSTLY if item.get_closest_marker(mark)}
+        return sorted((_COSTLY.index(mark) for mark in marks), reverse=True), len(files[path])
+
+    return [item for path in sorted(files, key=cost, reverse=True) for item in files[path]]
 
 
 def _values(function, names):

@@ -12,7 +12,7 @@ eosin and haematoxylin absorb green light the most, and no background does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -84,11 +84,21 @@ class Background:
         averaged = smoothed(pixels, side)
         own = np.array(self.colour, np.float32)
         if self.dark:
-            return np.asarray(np.maximum(averaged - own, 0).max(axis=2), np.float32)
+            return brightest_of(np.maximum(averaged - own, 0))
         balanced = np.minimum(averaged * (np.float32(255) / own), np.float32(255))
-        brightest = balanced.max(axis=2)
-        coloured, darker = brightest - balanced.min(axis=2), np.float32(DARKNESS) * (255 - brightest)
+        brightest = brightest_of(balanced)
+        coloured, darker = brightest - darkest_of(balanced), np.float32(DARKNESS) * (255 - brightest)
         return np.asarray(np.maximum(coloured, darker), np.float32)
+
+
+def brightest_of(colours: NDArray[Any]) -> NDArray[np.float32]:
+    """The greatest of red, green and blue: [..., 3] to float32 [...]. `max(axis=-1)` takes fifty times as long."""
+    return np.asarray(np.maximum(np.maximum(colours[..., 0], colours[..., 1]), colours[..., 2]), np.float32)
+
+
+def darkest_of(colours: NDArray[Any]) -> NDArray[np.float32]:
+    """The least of red, green and blue."""
+    return np.asarray(np.minimum(np.minimum(colours[..., 0], colours[..., 1]), colours[..., 2]), np.float32)
 
 
 def smoothed(pixels: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
@@ -109,8 +119,8 @@ def background_of(averaged: NDArray[np.float32]) -> Background | None:
     colours = averaged.reshape(-1, 3)
     if not len(colours):
         return None
-    scanned = colours[colours.max(axis=1) > BLACK]
-    white = scanned.min(axis=1) >= WHITE
+    scanned = colours[brightest_of(colours) > BLACK]
+    white = darkest_of(scanned) >= WHITE
     peak = _bright_background(scanned[~white], len(scanned))
     if white.sum() >= max(PEAK * len(scanned), 1):
         return Background(peak[0]) if peak and peak[1] >= TINTED_BESIDE_WHITE else Background()

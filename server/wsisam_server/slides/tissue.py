@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from wsisam_server.core.geometry import Point, Window
-from wsisam_server.slides.background import BLACK, Background, background_of, smoothed
+from wsisam_server.slides.background import BLACK, Background, background_of, brightest_of, smoothed
 from wsisam_server.slides.base import DamagedRegionError
 from wsisam_server.slides.filters import reaching_the_edge, window_sums
 from wsisam_server.slides.parts import read_around_damage
@@ -206,7 +206,7 @@ def _threshold(differences: NDArray[np.float32]) -> float:
 
 def _unscanned(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Black that reaches the picture's edge, with the rim that averaging gives it: bool [h, w]."""
-    black: NDArray[np.bool_] = picture.max(axis=2) <= BLACK
+    black: NDArray[np.bool_] = brightest_of(picture) <= BLACK
     if not black.any():
         return black
     return window_sums(reaching_the_edge(black), 2 * (SMOOTHED // 2) + 1, (0, 1), "constant") > 0

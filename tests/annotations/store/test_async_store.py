@@ -8,6 +8,7 @@ import time
 import pytest
 
 from annotations.store.examples import draft, request
+from support.waiting import until_soon
 from wsisam_server.annotations.store import AnnotationFilter, AsyncStore, StoreError, open_store
 from wsisam_server.annotations.store import async_store as async_store_module
 from wsisam_server.annotations.store.async_store import POLL_SECONDS
@@ -31,16 +32,16 @@ async def waiting(store):
 class Held:
     """Keeps the store's writer busy until it is let go."""
 
-    def __init__(self, waiting, monkeypatch):
+    def __init__(self, store, monkeypatch):
         self.begun, self.go = threading.Event(), threading.Event()
-        save = waiting._store.save
+        save = store.save
 
         def slow(*arguments, **more):
             self.begun.set()
             assert self.go.wait(20)
             return save(*arguments, **more)
 
-        monkeypatch.setattr(waiting._store, "save", slow)
+        monkeypatch.setattr(store, "save", slow)
 
 
 async def save(waiting, new=None):
@@ -58,8 +59,8 @@ async def test_all_calls_pass_through(waiting):
     assert len(await waiting.slides([new.content.slide_id])) == 1
 
 
-async def test_the_event_loop_and_readers_go_on_while_the_disk_is_slow(waiting, monkeypatch):
-    held = Held(waiting, monkeypatch)
+async def test_the_event_loop_and_readers_go_on_while_the_disk_is_slow(store, waiting, monkeypatch):
+    held = Held(store, monkeypatch)
     writing = asyncio.ensure_future(save(waiting))
     await asyncio.to_thread(held.begun.wait, 20)
     page = await asyncio.wait_for(waiting.listing(AnnotationFilter(), after=0, limit=5), 5)
@@ -68,8 +69,8 @@ async def test_the_event_loop_and_readers_go_on_while_the_disk_is_slow(waiting, 
     assert (await writing)[0].revision == 1
 
 
-async def test_a_change_whose_caller_is_gone_is_made(waiting, monkeypatch):
-    held, new = Held(waiting, monkeypatch), draft()
+async def test_a_change_whose_caller_is_gone_is_made(store, waiting, monkeypatch):
+    held, new = Held(store, monkeypatch), draft()
     writing = asyncio.ensure_future(save(waiting, new))
     await asyncio.to_thread(held.begun.wait, 20)
     writing.cancel()
@@ -82,10 +83,10 @@ async def test_a_change_whose_caller_is_gone_is_made(waiting, monkeypatch):
     assert (await waiting.get(new.id)).revision == 1
 
 
-async def test_a_refused_change_whose_caller_is_gone_is_nobodys_error(waiting, monkeypatch, caplog):
+async def test_a_refused_change_whose_caller_is_gone_is_nobodys_error(store, waiting, monkeypatch, caplog):
     new = draft()
     await save(waiting, new)
-    held = Held(waiting, monkeypatch)
+    held = Held(store, monkeypatch)
     writing = asyncio.ensure_future(save(waiting, draft(new.id, name="another")))
     await asyncio.to_thread(held.begun.wait, 20)
     writing.cancel()
@@ -102,8 +103,8 @@ async def test_a_refused_change_whose_caller_is_gone_is_nobodys_error(waiting, m
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
-async def test_too_many_waiting_changes_are_refused_at_once(waiting, monkeypatch):
-    held = Held(waiting, monkeypatch)
+async def test_too_many_waiting_changes_are_refused_at_once(store, waiting, monkeypatch):
+    held = Held(store, monkeypatch)
     writing = [asyncio.ensure_future(save(waiting)) for _ in range(4)]
     await asyncio.to_thread(held.begun.wait, 20)
     with pytest.raises(WsiSamServerError) as caught:
@@ -127,7 +128,7 @@ async def test_who_waits_is_woken_by_a_change_and_never_sleeps_over_one(waiting)
 
 async def test_closing_lets_a_running_change_end(store, where, monkeypatch):
     waiting, new = AsyncStore(store, waiting_writes=4), draft()
-    held = Held(waiting, monkeypatch)
+    held = Held(store, monkeypatch)
     writing = asyncio.ensure_future(save(waiting, new))
     await asyncio.to_thread(held.begun.wait, 20)
     asyncio.get_running_loop().call_later(0.2, held.go.set)
@@ -174,14 +175,6 @@ async def unavailable(call):
     return caught.value.reason is Reason.STORE_UNAVAILABLE
 
 
-async def until(condition):
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not come true")
-
-
 @pytest.fixture
 async def impatient(store):
     waiting = AsyncStore(store, waiting_writes=9, seconds=0.2)
@@ -210,7 +203,7 @@ async def test_a_store_that_hangs_ends_no_call_late_and_is_not_asked_again_until
     assert await unavailable(impatient.listing(AnnotationFilter(), after=0, limit=5))  # no thread is left for it
     assert time.monotonic() - started < 0.1
     hanging.go.set()
-    await until(lambda: not (impatient._executors.writer.is_stuck(0) or impatient._executors.readers.is_stuck(0)))
+    await until_soon(lambda: not (impatient._executors.writer.is_stuck(0) or impatient._executors.readers.is_stuck(0)))
     (again,) = await impatient.save([second], author="a", request_id=key)
     assert again.revision == 2  # as it was made then
     assert {one.id for one in (await impatient.listing(AnnotationFilter(), after=0, limit=5)).annotations} == {
@@ -229,7 +222,7 @@ async def test_long_work_ends_where_the_store_hangs_and_not_where_it_computes(st
     assert await unavailable(impatient.work(lambda inner: inner.classes()))
     assert len(hanging.begun) == WORKERS
     hanging.go.set()
-    await until(lambda: not impatient._executors.working)
+    await until_soon(lambda: not impatient._executors.working)
     assert await impatient.work(lambda inner: inner.classes()) == []
 
 
@@ -247,7 +240,7 @@ async def test_whatever_long_work_reads_ends_where_the_store_hangs(store, impati
     assert await asyncio.wait_for(unavailable(impatient.work(call)), 5)
     assert hanging.begun == [name]
     hanging.go.set()
-    await until(lambda: not impatient._executors.working)
+    await until_soon(lambda: not impatient._executors.working)
 
 
 async def test_one_call_that_takes_long_is_waited_for_while_others_are_answered(store, impatient, monkeypatch):

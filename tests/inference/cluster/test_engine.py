@@ -6,7 +6,9 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 
+from support.dark_parts import DarkParts
 from support.engine_contract import EngineContract, job, slide
 from support.models import add_plain
 from support.one_window import one_window
@@ -26,8 +28,19 @@ __all__ = ["slide"]  # a fixture of the contract
 SLIDE = "5" * 64
 
 
+class OnDevice(DarkParts):
+    """What a replica runs says what it runs on."""
+
+    device = torch.device("cpu")
+
+
 @pytest.fixture(scope="module")
 def model():
+    return OnDevice()
+
+
+@pytest.fixture(scope="module")
+def real():
     return one_window()
 
 
@@ -74,6 +87,16 @@ async def reference(model):
 
 class TestContract(EngineContract):
     pass
+
+
+class TestRealModel:
+    """The same answers also where a network makes them."""
+
+    @pytest.fixture
+    def model(self, real):
+        return real
+
+    test_answers_are_those_of_the_reference = EngineContract.test_answers_are_those_of_the_reference
 
 
 def unreadable(window):
@@ -129,8 +152,7 @@ async def test_an_error_there_is_the_same_error_here(model, tmp_path, device, re
     assert caught.value.details["model"] == "plain"
 
 
-async def test_a_click_raises_the_priority_of_what_a_batch_has_sent(engine, replicas, monkeypatch):
-    model = replicas.replica._pool._slots.find(engine.info).engine._model
+async def test_a_click_raises_the_priority_of_what_a_batch_has_sent(engine, model, replicas, monkeypatch):
     real, begun, go = model.encode, threading.Event(), threading.Event()
 
     def slow(image, **more):
@@ -164,6 +186,10 @@ async def test_a_replica_with_other_weights_does_not_start(model, tmp_path):
 
 class TestDisk:
     """Replicas that keep encodings on a disk of their machine."""
+
+    @pytest.fixture
+    def model(self, real):
+        return real
 
     @pytest.fixture
     def ring_key(self, tmp_path):
@@ -237,12 +263,12 @@ class TestDisk:
             await make(config(tmp_path, model, store=tmp_path / "file" / "embeddings"))
 
 
-async def test_replicas_read_as_much_of_the_low_resolution_as_the_server_was_told_to(model, tmp_path):
+async def test_replicas_read_as_much_of_the_low_resolution_as_the_server_was_told_to(real, tmp_path):
     """The recipe says how much, and the settings are compared."""
     middle = WsiSam.from_name("wsisam-lite")
     middle.set_low_reading("middle")
     with pytest.raises(ClusterError, match="low_middle=False"):
-        await make(config(tmp_path, model, default=ModelInfo.of(middle)))
+        await make(config(tmp_path, real, default=ModelInfo.of(middle)))
     store, asked = tmp_path / "embeddings", job(slide=SLIDE, is_lasting=True)
     one_thread = Device(64 * MIB, threads=1)
     expected = await LocalEngine(middle, one_thread).predict(asked)
@@ -263,10 +289,10 @@ async def test_a_healthy_replica_says_nothing(replicas):
     await replicas.replica.check_health()
 
 
-async def test_an_error_of_one_prompt_leaves_the_replica_running(engine, replicas, monkeypatch):
+async def test_an_error_of_one_prompt_leaves_the_replica_running(engine, model, monkeypatch):
     def broken(high, low, prompt):
         raise RuntimeError("shape mismatch")
 
-    monkeypatch.setattr(replicas.replica._pool._slots.find(engine.info).engine._model, "decode", broken)
+    monkeypatch.setattr(model, "decode", broken)
     with pytest.raises(RuntimeError, match="shape mismatch"):
         await engine.predict(job())

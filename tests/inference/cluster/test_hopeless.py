@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from support.waiting import turns
 from support.with_ray import ray
 from wsisam_server.core.settings import Ray
 from wsisam_server.inference.cluster.errors import ReplicaLostError
@@ -54,7 +55,7 @@ def replicas(monkeypatch):
 async def test_a_call_ends_when_no_replica_can_be_started(replicas, caplog):
     replicas.say(1, "")
     waiting = asyncio.ensure_future(replicas._ask("predict", SimpleNamespace(ring_key=""), by_reference=False))
-    await asyncio.sleep(0.1)
+    await turns()
     replicas.say(1, FAILURE)
     await asyncio.sleep(0.7)
     assert not waiting.done(), "another replica runs"

@@ -14,12 +14,12 @@ from functools import partial
 import numpy as np
 import psutil
 import pytest
-from PIL import Image
 
 from support import failing_device
 from support.engine_contract import EngineContract, job, slide
 from support.one_window import one_window
-from support.server import DISCS, around, iou, picture, start
+from support.server import DISCS, around, iou, start, write_picture
+from support.waiting import until
 from support.with_ray import ray
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, geometry, status_error
@@ -81,7 +81,7 @@ def cluster():
 @pytest.fixture(scope="module")
 def running(cluster, tmp_path_factory):
     root = tmp_path_factory.mktemp("slides")
-    Image.fromarray(picture()).save(root / "discs.png")
+    write_picture(root / "discs.png")
     folder = WeightsFolder(root / "weights")
     (root / "flags").mkdir()
     settings = Ray(
@@ -159,17 +159,9 @@ def replicas(of=None):
     return [process for process in below if NAME in " ".join(process.cmdline())]
 
 
-def until(happened, seconds=120):
-    """Waits for what Ray or a disk does in its own time."""
-    limit = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < limit
-        time.sleep(0.2)
-
-
 def until_all_run(running):
     """Waits until Ray has replaced what was lost."""
-    until(lambda: running.app.models._replicas.count == len(replicas()) == REPLICAS)
+    until(lambda: running.app.models._replicas.count == len(replicas()) == REPLICAS, 120, pause=0.2)
 
 
 async def answered_while(engine, expected, slide, something, **more):
@@ -262,7 +254,7 @@ async def test_a_node_dies_under_load_and_takes_no_answer_with_it(cluster, runni
 async def test_all_devices_fail_and_what_lies_on_the_disk_is_not_encoded_again(running, engine, expected):
     """Follows the one before, whose slide it goes on with."""
     stored = running.root / "embeddings" / SLIDE
-    until(lambda: len(list(stored.glob("*.embedding"))) == len(FIELDS))
+    until(lambda: len(list(stored.glob("*.embedding"))) == len(FIELDS), 120)
     failed = replicas()
     for process in failed:
         failing_device.fail(running.root / "flags", process.pid)
@@ -305,7 +297,7 @@ async def test_replicas_that_may_not_start_are_said_quickly(running, engine, cap
 
 def test_the_program_serves_as_it_is_told_to_and_stops(cluster, tmp_path):
     slide = tmp_path / "discs.png"
-    Image.fromarray(picture()).save(slide)
+    write_picture(slide)
     options = ["--engine", "ray", "--ray-address", cluster[0].address, "--ray-cpus", "0.1", "--port", "0"]
     options += ["--slides", tmp_path, "--store", "none", "--low-resolution", "middle"]
     command = [sys.executable, "-m", "wsisam_server", "serve", *options]

@@ -144,17 +144,18 @@ async def test_cancelling_one_of_two_leaves_the_computation_to_the_other():
 
 
 async def test_cancelling_the_last_one_cancels_the_computation():
-    cache, ended = EmbeddingCache(100), asyncio.Event()
+    cache, begun, ended = EmbeddingCache(100), asyncio.Event(), asyncio.Event()
 
     async def slow():
+        begun.set()
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         finally:
             ended.set()
         return Value("never")
 
     request = asyncio.ensure_future(cache.get("a", slow))
-    await asyncio.sleep(0.01)
+    await begun.wait()
     request.cancel()
     with pytest.raises(asyncio.CancelledError):
         await request

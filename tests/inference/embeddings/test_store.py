@@ -42,9 +42,13 @@ def fill(store, *numbers):
         store.put(key(number), data(number, SIZE))
 
 
+def file_of(store, number):
+    (file,) = (one for one in files(store) if data(number, SIZE) in one.read_bytes())
+    return file
+
+
 def used_at(store, number, seconds):
-    path = store._path(key(number))
-    os.utime(path, (seconds, seconds))
+    os.utime(file_of(store, number), (seconds, seconds))
 
 
 @contextlib.contextmanager
@@ -95,11 +99,12 @@ def test_what_is_not_as_it_was_written_is_removed_and_can_be_written_again(store
 
 def test_an_entry_under_anothers_name_is_none(store):
     fill(store, 1, 2)
-    shutil.copy(store._path(key(1)), store._path(key(2)))
+    shutil.copy(file_of(store, 1), file_of(store, 2))
     assert store.get(key(2)) is None
     elsewhere = EntryKey(f"{9:064x}", key(1).about)
-    store._path(elsewhere).parent.mkdir()
-    shutil.copy(store._path(key(1)), store._path(elsewhere))
+    folder = store.folder / elsewhere.slide
+    folder.mkdir()
+    shutil.copy(file_of(store, 1), folder)
     assert store.get(elsewhere) is None
     assert store.counters.damaged == 2
     assert store.get(key(1)) is not None

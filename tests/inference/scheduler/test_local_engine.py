@@ -1,4 +1,4 @@
-"""The local engine with the real default model: what runs, how often, and what happens when memory ends."""
+"""The local engine: what runs, how often, and what happens when memory ends."""
 
 import asyncio
 import threading
@@ -7,17 +7,24 @@ from dataclasses import replace
 import pytest
 import torch
 
+from support.dark_parts import DarkParts
 from support.engine_contract import EngineContract, job, pixels, slide
 from support.one_window import one_window
+from support.waiting import until_soon
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import MIB
-from wsisam_server.inference.scheduler import Device, LocalEngine
+from wsisam_server.inference.scheduler import Device, LocalEngine, Priority
 
 __all__ = ["slide"]  # a fixture of the contract
 
 
 @pytest.fixture(scope="module")
 def model():
+    return DarkParts()
+
+
+@pytest.fixture(scope="module")
+def real():
     return one_window()
 
 
@@ -46,13 +53,23 @@ async def reference(model):
 
 
 class TestContract(EngineContract):
+    pass
+
+
+class TestRealModel:
     """On one thread, as the reference is: how many there are shows in the last bits."""
+
+    @pytest.fixture
+    def model(self, real):
+        return real
 
     @pytest.fixture
     async def device(self):
         device = Device(128 * MIB, threads=1)
         yield device
         await device.close()
+
+    test_answers_are_those_of_the_reference = EngineContract.test_answers_are_those_of_the_reference
 
 
 async def test_the_cache_stays_within_its_limit(model, engine, device):
@@ -67,7 +84,7 @@ async def test_the_cache_stays_within_its_limit(model, engine, device):
     await small.close()
 
 
-async def test_what_is_cancelled_while_it_waits_never_reaches_the_model(engine, model, monkeypatch):
+async def test_what_is_cancelled_while_it_waits_never_reaches_the_model(engine, device, model, monkeypatch):
     begun, gate, encodes = threading.Event(), threading.Event(), []
     encode = model.encode
 
@@ -81,7 +98,7 @@ async def test_what_is_cancelled_while_it_waits_never_reaches_the_model(engine, 
     running = asyncio.ensure_future(engine.predict(job(0.0)))
     await asyncio.to_thread(begun.wait, 20)
     waiting = [asyncio.ensure_future(engine.predict(job(1000.0 * n))) for n in range(1, 6)]
-    await asyncio.sleep(0.1)
+    await until_soon(lambda: sum(device.waiting().values()) == len(waiting))
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
@@ -91,7 +108,7 @@ async def test_what_is_cancelled_while_it_waits_never_reaches_the_model(engine, 
     assert len(encodes) == 2  # the running one and the warm-up
 
 
-async def test_a_click_raises_the_priority_of_what_a_batch_of_another_began(engine, model, monkeypatch):
+async def test_a_click_raises_the_priority_of_what_a_batch_of_another_began(engine, device, model, monkeypatch):
     real, order, gate, begun = model.encode, [], threading.Event(), threading.Event()
 
     def encode(image, **more):
@@ -115,7 +132,7 @@ async def test_a_click_raises_the_priority_of_what_a_batch_of_another_began(engi
     first = order[0]
     last = 5 if first != 5 else 4
     click = asyncio.ensure_future(engine.predict(marked(last, principal="b")))
-    await asyncio.sleep(0.05)
+    await until_soon(lambda: device.waiting()[Priority.INTERACTIVE_ENCODE])
     gate.set()
     await click
     assert order[1] == last

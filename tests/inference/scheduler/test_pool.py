@@ -11,6 +11,7 @@ import torch
 
 from support.models import add_plain, mib, two_models
 from support.one_window import one_window
+from support.waiting import turns
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.geometry import Box, FieldPair, Window
 from wsisam_server.core.prompt import SlidePrompt
@@ -271,7 +272,7 @@ async def test_a_load_that_nobody_waits_for_is_dropped_before_it_begins_and_kept
     first = asyncio.ensure_future(use(pool, "plain"))
     await asyncio.to_thread(source.begun.wait, 60)
     second = asyncio.ensure_future(use(pool, "trained"))
-    await asyncio.sleep(0.05)
+    await turns()
     for task in (first, second):
         task.cancel()
     await asyncio.gather(first, second, return_exceptions=True)
@@ -310,7 +311,7 @@ async def test_out_of_memory_lets_go_of_what_is_idle_and_tries_once_more(make_po
     pool = await make_pool()
     await ask(pool, "trained")
     source.failures = [error]
-    await ask(pool, "plain")
+    await use(pool, "plain")
     assert loaded(pool) == {"plain"}
     assert source.loads == ["trained", "plain", "plain"]
     assert pool.device.cache.counters.evicted >= 1

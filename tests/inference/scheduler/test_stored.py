@@ -122,7 +122,7 @@ async def test_a_disk_that_cannot_be_written_fails_no_prompt(model, tmp_path, ca
     assert sum("cannot be written" in record.message for record in caplog.records) == 1
 
 
-def test_entries_differ_by_all_that_makes_them_different(model, stored, filled):
+def test_entries_differ_by_all_that_makes_them_different(model, store, stored, filled):
     high = job().field.high
     assert stored.has(SLIDE, high, "high")
     for window in (job(0.5).field.high, replace(high, downsample=2.0), replace(high, size=1024)):
@@ -137,19 +137,19 @@ def test_entries_differ_by_all_that_makes_them_different(model, stored, filled):
             return self.middle and role == "low"
 
     other = Other()
-    assert StoredFeatures(other, stored._store).has(SLIDE, high, "high")
-    assert StoredFeatures(other, stored._store).has(SLIDE, high, "low")
+    assert StoredFeatures(other, store).has(SLIDE, high, "high")
+    assert StoredFeatures(other, store).has(SLIDE, high, "low")
     other.middle = True
-    assert StoredFeatures(other, stored._store).has(SLIDE, high, "high")
-    assert not StoredFeatures(other, stored._store).has(SLIDE, high, "low")
+    assert StoredFeatures(other, store).has(SLIDE, high, "high")
+    assert not StoredFeatures(other, store).has(SLIDE, high, "low")
     other.dtype = torch.bfloat16
-    assert not StoredFeatures(other, stored._store).has(SLIDE, high, "high")
+    assert not StoredFeatures(other, store).has(SLIDE, high, "high")
     other.dtype, other.weights_hash = model.dtype, "another"
-    assert not StoredFeatures(other, stored._store).has(SLIDE, high, "high")
+    assert not StoredFeatures(other, store).has(SLIDE, high, "high")
 
 
-def test_an_entry_takes_what_was_said(stored, filled):
-    assert stored.nbytes("high") - 200 < stored._store.nbytes <= stored.nbytes("high")
+def test_an_entry_takes_what_was_said(store, stored, filled):
+    assert stored.nbytes("high") - 200 < store.nbytes <= stored.nbytes("high")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -11,11 +11,10 @@ import sys
 import click
 import pytest
 from click.testing import CliRunner
-from PIL import Image
 
 from support.http import serving
 from support.models import add_plain, add_trained, mib, two_models
-from support.server import around, picture
+from support.server import around, write_picture
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli import main
 from wsisam_server.cli.numbers import shown
@@ -177,7 +176,7 @@ def test_serve_refuses_with_what_to_do(folder, arguments, text):
 
 def test_segment_in_this_process_takes_an_added_model(folder, tmp_path):
     add_trained(folder, "ours")
-    Image.fromarray(picture()).save(tmp_path / "discs.png")
+    write_picture(tmp_path / "discs.png")
     box = around("a").box
     prompt = f"{box.x0:g},{box.y0:g},{box.x1:g},{box.y1:g}"
     arguments = ["segment", str(tmp_path / "discs.png"), "--box", prompt, "--weights-dir", str(folder.path)]
@@ -191,7 +190,7 @@ def test_segment_in_this_process_takes_an_added_model(folder, tmp_path):
 
 def test_a_served_program_takes_its_models_from_the_environment(tmp_path):
     one = mib(two_models(tmp_path / "weights"), "trained")
-    Image.fromarray(picture()).save(tmp_path / "discs.png")
+    write_picture(tmp_path / "discs.png")
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "wsisam_server", "serve", "--port", "0", "--slides", str(tmp_path)),

@@ -4,11 +4,10 @@ import queue
 import threading
 
 import pytest
-from PIL import Image
 
 from support.models import add_larger, add_plain, add_trained, files, mib, two_models
 from support.one_window import one_window
-from support.server import around, iou, picture, start
+from support.server import around, iou, start, write_picture
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_model import WsiSam
 from wsisam_server.client import Client, ServerError, geometry, is_installed
@@ -43,7 +42,7 @@ def source(shelf):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("slides")
-    Image.fromarray(picture()).save(root / "discs.png")
+    write_picture(root / "discs.png")
     return root
 
 

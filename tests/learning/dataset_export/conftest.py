@@ -1,7 +1,6 @@
 import pytest
-from PIL import Image
 
-from support.server import picture
+from support.server import write_picture
 from wsisam_server.learning.dataset_export import AnnotatedSlide, AnnotationSet, ExportOptions, SlideFinder, make
 
 
@@ -12,7 +11,7 @@ def slide_file(tmp_path):
     def write(seed=0, name=None, folder=tmp_path / "slides"):
         folder.mkdir(exist_ok=True)
         path = folder / (name or f"case-{seed}.png")
-        Image.fromarray(picture(seed)).save(path)
+        write_picture(path, seed)
         return path
 
     return write

@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
-from PIL import Image
 
 from annotations.store.examples import same
 from support.models import two_models
 from support.one_window import one_window
-from support.server import around, clicks, iou, picture, start
+from support.server import around, clicks, iou, start, write_picture
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.annotations.store import Draft, Target, open_store
 from wsisam_server.cli import main
@@ -34,7 +33,7 @@ def shelf(tmp_path_factory):
 def server(shelf, tmp_path_factory):
     """With a box and a box refined by a click, kept as annotations."""
     root = tmp_path_factory.mktemp("slides")
-    Image.fromarray(picture()).save(root / "discs.png")
+    write_picture(root / "discs.png")
     place = tmp_path_factory.mktemp("store") / "annotations.sqlite"
     running, stop = start(one_window, root, ServedModels(shelf), store=str(place))
     running.place = place
@@ -55,7 +54,7 @@ def server(shelf, tmp_path_factory):
 @pytest.fixture
 def refining(shelf, tmp_path):
     """A server that reads few windows along a border, with one outline whose border was refined."""
-    Image.fromarray(picture()).save(tmp_path / "discs.png")
+    write_picture(tmp_path / "discs.png")
     place = tmp_path / "annotations.sqlite"
     limits = Limits(prefetched_fields=0, refinement_windows=30)
     running, stop = start(one_window, tmp_path, ServedModels(shelf), store=str(place), limits=limits)
@@ -66,8 +65,8 @@ def refining(shelf, tmp_path):
         outline = client.segment(
             pb.SegmentRequest(
                 slide_id=client.open_slide(uri).slide_id,
-                prompt=pb.Prompt(points=clicks((600, 250, True)).points, box=around("b").box),
-                field=pb.FieldChoice(downsample=8),
+                prompt=pb.Prompt(points=clicks((350, 520, True)).points, box=around("c").box),
+                field=pb.FieldChoice(downsample=4),
                 refine=pb.Refinement(downsample=1, max_windows=30),
                 commit=commit,
             )
@@ -135,11 +134,11 @@ def test_a_refined_border_is_refined_again_here_and_there(refining, shelf, tmp_p
     assert (said["n"], said["annotations"][0]["truncated"]) == (1, False)
     with open_store(str(refining.place)) as store:
         old, new = store.get(refining.kept, 1).content, store.get(refining.kept).content
-        assert [level.downsample for level in old.provenance.levels] == [8, 4, 2, 1]
-        assert [level.downsample for level in new.provenance.levels] == [8, 4, 2, 1]
+        assert [level.downsample for level in old.provenance.levels] == [4, 2, 1]
+        assert [level.downsample for level in new.provenance.levels] == [4, 2, 1]
         assert new.provenance.levels[-1].windows > 1
         assert new.provenance.model == "plain"
-        assert iou(new.shape, "b") > 0.8
+        assert iou(new.shape, "c") > 0.8
         # And here, whose revision is of the same outline.
         store.restore([Target(refining.kept, 2, 1)], author="anna", request_id="back")
         run(*of_model, "--save")

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import uuid
 
 import numpy as np
@@ -19,6 +18,7 @@ from PIL import Image
 from support.one_window import one_window
 from support.server import box, clicks, start
 from support.server_process import command
+from support.waiting import until
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli import main
@@ -110,11 +110,12 @@ def _interrupted_once(place, svs):
     program = [sys.executable, "-c", INTERRUPTIBLE, "precompute", str(svs), *options, *COARSE]
     environment = os.environ | {"WSISAM_EMBEDDING_STORE": str(place), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 120
-        while not files(place):
+
+        def begun():
             assert process.poll() is None, process.stderr.read()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+            return files(place)
+
+        until(begun, 120)
         process.send_signal(signal.SIGINT)
         return process.wait(60), process.stderr.read()
 
@@ -184,10 +185,7 @@ def test_a_batch_about_the_annotations_of_a_file_runs_no_encoder(svs, place, ser
 def test_a_server_started_later_answers_the_first_prompt_without_encoding(svs, place, serving, asks, tmp_path):
     first = asks(serving().target, CLICK, viewport=VIEW)
     assert first.timings.encoder_runs == 1
-    deadline = time.monotonic() + 30
-    while not files(place):  # written after the answer has gone out
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: files(place))  # written after the answer has gone out
     more = ("--slides", svs.parent, "--port", "0", "--metrics-port", "0", "--low-resolution", "none")
     more += ("--embedding-store", place)
     with command(tmp_path / "log", *more) as server:

@@ -135,7 +135,7 @@ def scattered(seed):
 def test_a_search_that_is_gone_on_with_at_any_window_finds_the_same():
     tiles, by_window, total = scattered(11)
     (whole, _), waited = settled(tiles, by_window, range(len(tiles))), 0
-    for done in range(len(tiles) + 1):
+    for done in {*range(0, len(tiles), 5), len(tiles) - 1, len(tiles)}:
         before, stopped = settled(tiles, by_window, range(done))
         undecided = {about for _, about in stopped.undecided}
         waited = max(waited, len(undecided))

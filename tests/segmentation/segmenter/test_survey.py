@@ -9,6 +9,7 @@ import shapely
 
 from support.dark_parts import DarkParts
 from support.drawn_slide import AnnotatedSlide, opened
+from support.waiting import until_soon
 from wsisam_server.cli.app import open_parts
 from wsisam_server.core.answers import ClickStatus
 from wsisam_server.core.errors import Reason, WsiSamServerError
@@ -207,7 +208,7 @@ async def test_the_background_filter_keeps_to_its_principals_share(planned, segm
     ]
     await asyncio.sleep(0)
     searching = asyncio.ensure_future(searched(planned(ON_GLASS)))
-    await asyncio.sleep(0.05)
+    await until_soon(lambda: device.waiting()[Priority.BATCH])
     assert device.waiting()[Priority.BATCH] == 1
     assert not slide.reads
     searching.cancel()

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from support.waiting import turns, until_soon
 from wsisam_server.core.geometry import FieldPair, Window
 from wsisam_server.service.sessions import prefetcher
 from wsisam_server.service.sessions.prefetcher import Prefetcher
@@ -30,11 +31,6 @@ class Encoder:
         for _ in range(count):
             self._may.release()
             await turns()
-
-
-async def turns():
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 def run(scenario):
@@ -110,8 +106,7 @@ def test_nothing_begins_while_prompts_come(monkeypatch):
         prompted = time.monotonic()
         await encoder.let(1)
         assert encoder.asked == [A]
-        while encoder.asked == [A]:  # noqa: ASYNC110 - the time is what is tested
-            await asyncio.sleep(0.01)
+        await until_soon(lambda: encoder.asked != [A])
         assert time.monotonic() - prompted >= 0.2
         assert encoder.asked == [A, B]
 

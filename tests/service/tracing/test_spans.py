@@ -9,10 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from PIL import Image
 
 from support.dark_parts import DarkParts
-from support.server import around, picture, start
+from support.server import around, start, write_picture
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, ServerError
 from wsisam_server.core.settings import Limits
@@ -53,7 +52,7 @@ def collector():
 
 def traced(root):
     """Runs a server, a single prompt, two prompts of a stream and one that is refused."""
-    Image.fromarray(picture()).save(root / SLIDE)
+    write_picture(root / SLIDE)
     running, stop = start(DarkParts(), root, limits=Limits(points_per_prompt=1))
     try:
         with Client(running.target, timeout=60) as client:
