@@ -7,6 +7,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+import numpy as np
 import pytest
 import shapely
 from google.rpc import error_details_pb2
@@ -442,6 +443,20 @@ def test_so_many_ids_are_refused_within_seconds():
         intake.take(batch(excluded_ids=ids))
     assert time.process_time() - started < 10
     intake.close()
+
+
+def test_an_image_may_be_larger_than_a_message(image, caller):
+    for number in range(24):
+        xy = np.c_[np.arange(50_000) + 0.1, np.full(50_000, number + 0.3)]
+        image.draw(shape=drawn(pb.SHAPE_KIND_LINES, [xy.ravel().tolist()]))
+    requests = image.requests(per_batch=1)
+    assert sum(request.ByteSize() for request in requests) > Limits().message_bytes
+    assert len(image.sync(per_batch=1)[0]) == 24
+    other = Image(caller)
+    done, whole = other.sync()
+    assert set(done.values()) == {pb.SYNC_VERB_ADD_TO_CLIENT}
+    assert whole.ByteSize() > Limits().message_bytes
+    assert (other.sync()[1].unchanged, other.sent) == (24, [])
 
 
 def test_large_images_come_in_parts(image, caller):

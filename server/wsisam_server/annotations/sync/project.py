@@ -168,7 +168,7 @@ class Project:
         Raises:
             ImageError: it cannot.
         """
-        folders = [self.folder / FOLDER, self.folder / FOLDER / "images"]
+        folders = [self.folder / FOLDER, self.folder / FOLDER / "images", self.folder / FOLDER / "synced" / image.id]
         if data:
             folders += [self.data_path(image).parent, self._backups(image)]
         for folder in folders:

@@ -53,16 +53,16 @@ class SyncRecord {
         if (entry == null)
             return ofStore(SyncState.parse(property()), storeId)
         def said = kept()
-        def bases = said == null ? [:] : bases(said, storeId)
-        def text = property()
-        if (text != null && (said == null || text(said, 'carried') != sha256(text))) {
+        def known = said == null ? [:] : bases(said, storeId)
+        def first = property()
+        if (first != null && (said == null || text(said, 'carried') != sha256(first))) {
             // As it was kept at first, beside the record of `wsisam sync`: each knew what it had brought into the project.
-            ofStore(SyncState.parse(text), storeId).bases().each { id, base ->
-                if (!bases.containsKey(id) || bases[id].revision() < base.revision())
-                    bases[id] = base
+            ofStore(SyncState.parse(first), storeId).bases().each { id, base ->
+                if (!known.containsKey(id) || known[id].revision() < base.revision())
+                    known[id] = base
             }
         }
-        new SyncState(storeId, bases)
+        new SyncState(storeId, known)
     }
 
     /** Keeps a record for the image as it is now. Before the image is saved: a file that is saved later names it. */
@@ -91,12 +91,12 @@ class SyncRecord {
         said.addProperty('format', FORMAT)
         said.addProperty('slide', slideId)
         said.add('stores', stores)
-        def generation = UUID.randomUUID().toString().replace('-', '')
-        replace(path(generation), said.toString() + '\n')
         def follows = generation()
-        imageData.setProperty(GENERATION, generation)
+        def name = UUID.randomUUID().toString().replace('-', '')
+        replace(path(name), said.toString() + '\n')
+        imageData.setProperty(GENERATION, name)
         [RECORD, OWNER].each { imageData.removeProperty(it) }
-        prune([generation, follows])
+        prune([name, follows])
     }
 
     /** Why a record cannot be kept, in words; null when it can. */

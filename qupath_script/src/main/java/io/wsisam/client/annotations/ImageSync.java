@@ -26,6 +26,9 @@ import java.util.concurrent.CompletableFuture;
  * here. Each call is sent under one request id, however often it has to be sent, and is idempotent.
  */
 public final class ImageSync {
+  /** So many times as long as other calls may take. */
+  private static final int PATIENCE = 10;
+
   private final Connection connection;
 
   public ImageSync(Connection connection) {
@@ -85,11 +88,13 @@ public final class ImageSync {
   }
 
   private CompletableFuture<SyncResult> sent(SyncStart.Builder start, List<AnnotationsSyncRequest> batches) {
+    // A large image takes the server minutes; that it is still there, keepalive tells.
+    Duration patience = connection.options().callTimeout().multipliedBy(PATIENCE + batches.size());
     List<AnnotationsSyncRequest> messages = new ArrayList<>();
     messages.add(
         AnnotationsSyncRequest.newBuilder().setStart(start.setRequestId(UUID.randomUUID().toString())).build());
     messages.addAll(batches);
-    return connection.withRetries(left -> once(messages, left));
+    return connection.withRetries(patience, left -> once(messages, left));
   }
 
   private CompletableFuture<SyncResult> once(List<AnnotationsSyncRequest> messages, Duration timeout) {
