@@ -20,7 +20,6 @@ def test_what_is_written_is_read_by_several(monkeypatch, in_memory):
         assert all(found == said for found in threads.map(lambda _: list(kept), range(8)))
     kept.append(b"more")
     assert kept.read(200) == b"more"
-    kept.close()
 
 
 def test_a_full_disk_is_of_the_catalogue(monkeypatch):

@@ -442,7 +442,6 @@ def test_so_many_ids_are_refused_within_seconds():
     with pytest.raises(WsiSamServerError, match="100000 annotations"):
         intake.take(batch(excluded_ids=ids))
     assert time.process_time() - started < 10
-    intake.close()
 
 
 def test_an_image_may_be_larger_than_a_message(image, caller):

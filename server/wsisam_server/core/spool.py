@@ -18,7 +18,8 @@ IN_MEMORY: Final = 16 * 1024 * 1024
 class Spool:
     """Byte strings that are written once, and may be read several times, also from several threads.
 
-    Its file has no name, and is gone with the spool or the process.
+    Its file has no name, and is gone with the last reference or the process: a thread may still read it when nobody waits
+    for the answer any more.
     """
 
     def __init__(self) -> None:
@@ -58,10 +59,6 @@ class Spool:
     def __iter__(self) -> Iterator[bytes]:
         for number in range(len(self)):
             yield self.read(number)
-
-    def close(self) -> None:
-        """Gives memory and file back. So does the end of the last reference."""
-        self._file.close()
 
     def __del__(self) -> None:
         self._file.close()

@@ -219,20 +219,13 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
     ) -> None:
         """See the proto."""
         store, intake = visible_store(self._store), SyncIntake(self._limits)
-        try:
-            async for request in requests:
-                await self._converter.run(_sync_parts(request), partial(intake.take, request))
-            image, options, refused = intake.asked()
-        except BaseException:
-            intake.close()
-            raise
+        async for request in requests:
+            await self._converter.run(_sync_parts(request), partial(intake.take, request))
+        image, options, refused = intake.asked()
         assert intake.start is not None
 
         async def sync() -> Spool:
-            try:
-                return await store.work(lambda place: image_sync.answered(place, image, options, refused))
-            finally:
-                intake.close()
+            return await store.work(lambda place: image_sync.answered(place, image, options, refused))
 
         if options.dry_run:
             answer = await sync()

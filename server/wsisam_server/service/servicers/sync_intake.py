@@ -132,10 +132,6 @@ class SyncIntake:
         )
         return image, options, self._refused
 
-    def close(self) -> None:
-        """Gives back what it holds."""
-        self._spool.close()
-
     def _start(self, start: pb.SyncStart) -> None:
         length = self._limits.id_length
         if not 1 <= len(start.request_id) <= length:
