@@ -18,8 +18,8 @@ IN_MEMORY: Final = 16 * 1024 * 1024
 class Spool:
     """Byte strings that are written once, and may be read several times, also from several threads.
 
-    Its file has no name, and is gone with the last reference or the process: a thread may still read it when nobody waits
-    for the answer any more.
+    Its file has no name, and is gone with the last reference or the process: a thread may read it when nobody
+    waits for the answer any more.
     """
 
     def __init__(self) -> None:
