@@ -5,12 +5,14 @@ import uuid
 
 import pytest
 import shapely
+from click.testing import CliRunner
 from PIL import Image
 
 from support.annotations import area
 from support.server import picture, start
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_model import WsiSam
+from wsisam_server.cli import main
 from wsisam_server.client import Client
 from wsisam_server.qupath import find_bundle
 
@@ -236,3 +238,79 @@ def test_a_project_and_the_store_hold_the_same(client, slides, project, sync, sh
             "its shape is not valid, for example a hole outside its polygon: the store has it "
             "repaired, with 10000 square pixels, where QuPath counts 8400"
         )
+
+
+REMOVE = """
+import qupath.lib.objects.PathObjects
+import qupath.lib.regions.ImagePlane
+import qupath.lib.roi.ROIs
+
+def hierarchy = getCurrentImageData().getHierarchy()
+def names = args[0].split(',').toList()
+hierarchy.removeObjects(hierarchy.getAnnotationObjects().findAll { it.getName() in names }, true)
+if (args.length > 1) {
+    def one = PathObjects.createAnnotationObject(ROIs.createPolygonROI([20.3, 80.9, 50] as double[], [20, 21.7, 80] as double[], ImagePlane.getDefaultPlane()))
+    one.setName(args[1])
+    hierarchy.addObject(one)
+}
+getCurrentImageData().setChanged(true)
+"""
+
+
+@pytest.fixture
+def command(server, project):
+    """Called: runs `wsisam sync` for the first image; what it prints."""
+    pytest.importorskip("paquo", reason="paquo is not installed here; pip install 'wsisam[sync]'", exc_type=ImportError)
+
+    def run():
+        report = project.parent / "report.json"
+        words = ["sync", str(project), "--server", server.target, "--images", "first*", "--json", str(report)]
+        # These tests' QuPath opened this project last; it has ended.
+        done = CliRunner().invoke(main, [*words, "--even-if-open"])
+        assert done.exit_code == 0, done.output
+        (image,) = [image for image in json.loads(report.read_text())["images"] if image["name"] == "first.png"]
+        assert image["problems"] == []
+        return {action: count for action, count in image["counts"].items() if count and action != "unchanged"}
+
+    return run
+
+
+def test_both_ways_in_turn_on_one_project(client, slides, project, sync, shown, qupath, scripted, command):
+    first = client.open_slide(str(slides / "first.png")).slide_id
+    records = project.parent / "wsisam-sync" / "synced" / "1"
+
+    def names():
+        return {name for name, one in shown()["first.png"].items() if one["kind"] == "annotation"}
+
+    def edit(gone, new=""):
+        words = [",".join(gone), *([new] if new else [])]
+        qupath.script(scripted("remove", REMOVE), *words, project=project, image="first.png", save=True)
+
+    for name in ("a", "b", "c"):
+        save(client, id=str(uuid.uuid4()), slide_id=first, shape=area(500, 50, 600, 90), name=name)
+    assert "3 add to project" in sync()["first.png"]
+    # One record: the other way finds nothing that is new to it, not even a digest.
+    before = {path.name: path.read_bytes() for path in records.iterdir()}
+    assert command() == {}
+    (name,) = [name for name in before if json.loads(before[name])["stores"]]
+    assert annotations_of(before[name]) == annotations_of((records / name).read_bytes())
+    # What the script brought into the project and was deleted there, the command does not bring back.
+    edit(["a"], "drawn")
+    assert command() == {"delete in store": 1, "add to store": 1}
+    assert sync()["first.png"].startswith("nothing to do, 8 unchanged")
+    # And the other way round.
+    save(client, id=str(uuid.uuid4()), slide_id=first, shape=area(500, 50, 600, 90), name="d")
+    there = stored(client, first)["b"]
+    there.name = "renamed"
+    save(client, **{field.name: value for field, value in there.ListFields() if field.name != "author"})
+    assert command() == {"add to project": 1, "update in project": 1}
+    edit(["d", "c", "drawn"])
+    assert "3 delete in store" in sync()["first.png"]
+    for run in (command, sync, command):
+        run()
+        assert names() == set(stored(client, first)) == {"parent", "child", "points", "line", "ellipse", "renamed"}
+
+
+def annotations_of(record):
+    (store,) = json.loads(record)["stores"].values()
+    return store["annotations"]

@@ -15,7 +15,7 @@ from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from support.annotations import Caller, Watch, new
+from support.annotations import Caller, Watch, new, sync_requests
 from support.server import around, start, write_picture
 from support.waiting import until
 from wsisam.v1 import annotations_pb2 as ann
@@ -184,6 +184,9 @@ def test_the_author_is_the_tokens_user_whatever_is_said(connect):
         gone = caller.delete(saved.id, saved.revision, author=claimed).saved[0]
         caller.restore(saved.id, gone.revision, author=claimed)
         assert {one.author for one in caller.history(saved.id)} == {"anna"}
+        synced = new()
+        list(caller.stub.Sync(sync_requests([synced], author=claimed), timeout=60))
+        assert caller.get(synced.id).annotation.author == "anna"
 
 
 def test_the_author_of_an_outline_that_is_kept(connect):

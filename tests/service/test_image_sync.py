@@ -1,22 +1,26 @@
 """Sync of an image that a client holds, over a real socket: the rules are those of `wsisam sync`."""
 
 import asyncio
+import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+import numpy as np
 import pytest
 import shapely
 from google.rpc import error_details_pb2
 
-from support.annotations import SLIDE, Caller, Serving, area, drawn, new, path_class
+from support.annotations import SLIDE, Caller, Serving, area, drawn, new, path_class, sync_requests
 from support.self_crossing import zigzags
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.annotations.store import AsyncStore
 from wsisam_server.annotations.sync.plan import ALL_GONE
 from wsisam_server.client import ServerError
+from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.settings import Limits
+from wsisam_server.service.servicers.sync_intake import SyncIntake
 
 BIGGER = area(10, 20, 90, 90)
 
@@ -36,37 +40,66 @@ def caller(serving):
 
 
 class Image:
-    """A client with an image, that does its part as it is told."""
+    """A client with an image and its record, that does its part as it is told."""
 
     def __init__(self, caller, author="qupath:ben"):
         self.caller, self.author = caller, author
-        self.held, self.synced, self.store_id = {}, [], ""
+        self.held, self.record, self.store_id = {}, {}, ""
+        self.sent = []
 
     def draw(self, shape=None, **more):
         one = new(shape=shape or area(), **more)
         self.held[one.id] = one
         return one.id
 
-    def sync(self, **more):
-        request = pb.AnnotationsSyncRequest(
-            request_id=uuid.uuid4().hex,
-            author=self.author,
-            slide=pb.AnnotatedSlide(slide_id=SLIDE, uris=["file:///s.svs"]),
-            project="Colon",
-            annotations=self.held.values(),
-            synced=self.synced,
-            store_id=self.store_id,
-            **more,
+    def requests(self, excluded_ids=(), **more):
+        """The messages of a sync."""
+        here = {one: held for one, held in self.held.items() if one not in excluded_ids}
+        as_it_was = {one for one, held in here.items() if one in self.record and self.record[one][1] == digest(held)}
+        changed = []
+        for one in here.keys() - as_it_was:
+            annotation = pb.Annotation()
+            annotation.CopyFrom(here[one])
+            annotation.revision = self.record.get(one, (0, None))[0]
+            changed.append(annotation)
+        self.sent = [one.id for one in changed]
+        gone = self.record.keys() - here.keys() - set(excluded_ids)
+        return list(
+            sync_requests(
+                changed,
+                [(one, self.record[one][0]) for one in as_it_was],
+                [(one, self.record[one][0]) for one in gone],
+                excluded_ids,
+                author=self.author,
+                slide=pb.AnnotatedSlide(slide_id=SLIDE, uris=["file:///s.svs"]),
+                project="Colon",
+                store_id=self.store_id,
+                **more,
+            )
         )
+
+    def sync(self, **more):
         whole = pb.AnnotationsSyncResponse()
-        for message in self.caller.stream("Sync", request):
+        for message in self.caller.stream("Sync", iter(self.requests(**more))):
             whole.MergeFrom(message)
-        if not request.validate_only:
+        if not more.get("validate_only"):
             self.held.update({one.id: one for one in whole.put})
             for one in whole.remove:
                 del self.held[one]
-            self.synced, self.store_id = list(whole.synced), whole.store_id
+            for one in whole.synced:
+                self.record[one.id] = (one.revision, digest(self.held[one.id]))
+            for one in whole.forgotten:
+                self.record.pop(one, None)
+            self.store_id = whole.store_id
         return {action.id: action.verb for action in whole.actions}, whole
+
+
+def digest(annotation):
+    """Of what the image holds of an annotation."""
+    seen = pb.Annotation()
+    seen.CopyFrom(annotation)
+    seen.ClearField("revision")
+    return seen.SerializeToString(deterministic=True)
 
 
 def info_of(action):
@@ -183,24 +216,78 @@ def test_a_dry_run_changes_nothing_and_a_direction_holds_the_other_side(image, c
 
 def test_a_client_that_was_cut_off_finds_the_same_on_both_sides(image, caller):
     one = image.draw()
-    before = (dict(image.held), list(image.synced), image.store_id)
+    before = (dict(image.held), dict(image.record), image.store_id)
     image.sync()
-    image.held, image.synced, image.store_id = before
+    image.held, image.record, image.store_id = before
     assert image.sync()[0] == {}
     assert caller.get(one).annotation.revision == 1
-    assert len(image.synced) == 1
+    assert len(image.record) == 1
 
 
 def test_who_forgets_what_was_synced_deletes_nothing(image, caller):
     ones = [image.draw(), image.draw()]
     image.sync()
     del image.held[ones[0]]
-    image.synced = []
+    image.record = {}
     assert image.sync()[0] == {ones[0]: pb.SYNC_VERB_ADD_TO_CLIENT}
-    # Nor does what another store had in common with it count.
+
+
+def test_what_another_store_had_in_common_does_not_count(image, caller):
+    """As after a backup was restored, or with another server: then all is sent in full, and nothing is deleted."""
+    ones = [image.draw(), image.draw()]
+    image.sync()
     del image.held[ones[0]]
     image.store_id = str(uuid.uuid4())
+    with pytest.raises(ServerError) as failed:
+        image.sync()
+    assert (failed.value.status, failed.value.reason) == ("FAILED_PRECONDITION", "SYNC_BASE_UNKNOWN")
+    image.record = {one: (revision, None) for one, (revision, _) in image.record.items()}
     assert image.sync()[0] == {ones[0]: pb.SYNC_VERB_ADD_TO_CLIENT}
+    assert image.sync()[0] == {}
+
+
+@pytest.mark.parametrize("revision", [99, 2])
+def test_a_revision_that_the_store_does_not_have_is_asked_for_in_full(image, caller, revision):
+    one, other = image.draw(), image.draw()
+    image.sync()
+    image.record[one] = (revision, image.record[one][1])
+    image.held[other].name = "changed"
+    head = caller.call("GetStore", pb.AnnotationsGetStoreRequest()).revision
+    known = caller.get(other).annotation.revision
+    if revision == known:
+        revision = caller.get(one).annotation.revision
+        image.record[one] = (known, image.record[one][1])
+    with pytest.raises(ServerError, match="Send all annotations"):
+        image.sync()
+    assert caller.call("GetStore", pb.AnnotationsGetStoreRequest()).revision == head
+
+
+def test_of_an_image_as_it_was_nothing_is_sent_in_full(image, caller):
+    for number in range(30):
+        image.draw(shape=area(x0=number, x1=number + 50))
+    caller.save(*(new(name=str(number)) for number in range(20)))
+    assert image.sync()[1].unchanged == 0
+    assert len(image.sent) == 30
+    _, whole = image.sync(per_batch=7)
+    assert (image.sent, whole.unchanged) == ([], 50)
+    told = pb.AnnotationsSyncResponse(store_id=image.store_id, unchanged=50)
+    assert whole == told
+
+
+def test_only_what_changed_is_sent_in_full(image, caller):
+    ones = [image.draw() for _ in range(6)]
+    image.sync()
+    image.held[ones[0]].name = "here"
+    there = caller.get(ones[1]).annotation
+    there.name, there.measurements["Area"] = "there", 4.0
+    caller.save(there)
+    caller.delete(ones[2], caller.get(ones[2]).annotation.revision)
+    _, whole = image.sync()
+    assert image.sent == [ones[0]]
+    assert [(one.id, one.name, dict(one.measurements)) for one in whole.put] == [(ones[1], "there", {"Area": 4.0})]
+    assert {one.id for one in whole.synced} == {ones[0], ones[1]}
+    assert (list(whole.forgotten), list(whole.remove), whole.unchanged) == ([ones[2]], [ones[2]], 3)
+    assert image.sync()[0] == {}
 
 
 def test_rounding_on_the_clients_side_is_no_change(image, caller):
@@ -236,39 +323,146 @@ def test_a_shape_that_would_take_minutes_is_left_alone(image, caller):
     assert caller.ids() == [crossed]
 
 
-@pytest.mark.parametrize("field", ["request_id", "long request_id", "author", "slide", "twice", "direction"])
-def test_bad_requests_name_the_field(caller, field):
-    one = new()
-    request = pb.AnnotationsSyncRequest(
-        request_id="r", author="a", slide=pb.AnnotatedSlide(slide_id=SLIDE), annotations=[one]
-    )
-    expected = {
-        "request_id": "request_id",
-        "long request_id": "request_id",
-        "author": "author",
-        "slide": "slide.slide_id",
-        "twice": "annotations[1].id",
-        "direction": "direction",
-    }
-    if field == "twice":
-        request.annotations.append(one)
-    elif field == "direction":
-        request.direction = 9
-    elif field == "long request_id":
-        request.request_id = "r" * 129
-    else:
-        request.ClearField(field)
+@pytest.mark.parametrize(
+    ("start", "field"),
+    [
+        ({"request_id": ""}, "start.request_id"),
+        ({"request_id": "r" * 129}, "start.request_id"),
+        ({"author": ""}, "start.author"),
+        ({"slide": None}, "start.slide.slide_id"),
+        ({"direction": 9}, "start.direction"),
+        ({"resolve": 9}, "start.resolve"),
+    ],
+)
+def test_a_bad_start_names_the_field(caller, start, field):
     with pytest.raises(ServerError) as failed:
-        caller.stream("Sync", request)
-    assert (failed.value.reason, failed.value.details["field"]) == ("INVALID_FIELD", expected[field])
+        caller.stream("Sync", sync_requests([new()], **start))
+    assert (failed.value.reason, failed.value.details["field"]) == ("INVALID_FIELD", field)
+    assert caller.ids() == []
+
+
+ONE = str(uuid.uuid4())
+START = pb.AnnotationsSyncRequest(
+    start=pb.SyncStart(request_id="r", author="a", slide=pb.AnnotatedSlide(slide_id=SLIDE))
+)
+END = pb.AnnotationsSyncRequest(end=pb.SyncEnd())
+
+
+def batch(**lists):
+    return pb.AnnotationsSyncRequest(batch=pb.SyncBatch(**lists))
+
+
+GOOD = batch(changed=[new()])
+KNOWN = pb.BaseRevision(id=ONE, revision=1)
+
+
+@pytest.mark.parametrize(
+    ("messages", "field"),
+    [
+        ([], "end"),
+        ([START, GOOD], "end"),
+        ([GOOD, END], "batch"),
+        ([END], "end"),
+        ([START, START, GOOD, END], "start"),
+        ([START, GOOD, START, END], "start"),
+        ([START, GOOD, END, GOOD], "batch"),
+        ([START, GOOD, END, END], "end"),
+        ([START, GOOD, pb.AnnotationsSyncRequest(), END], "message"),
+        ([START, GOOD, GOOD, END], "batch.changed[0].id"),
+        ([START, GOOD, batch(changed=[new(ONE), new(ONE)]), END], "batch.changed[1].id"),
+        ([START, GOOD, batch(changed=[new(ONE)], missing=[KNOWN]), END], "batch.changed[0].id"),
+        ([START, GOOD, batch(unchanged=[KNOWN], missing=[KNOWN]), END], "batch.missing[0].id"),
+        ([START, GOOD, batch(unchanged=[KNOWN], excluded_ids=[ONE.upper()]), END], "batch.excluded_ids[0]"),
+        ([START, GOOD, batch(unchanged=[pb.BaseRevision(id="x", revision=1)]), END], "batch.unchanged[0].id"),
+        ([START, GOOD, batch(missing=[pb.BaseRevision(id=ONE)]), END], "batch.missing[0].revision"),
+        ([START, GOOD, batch(unchanged=[pb.BaseRevision(id=ONE, revision=-1)]), END], "batch.unchanged[0].revision"),
+        ([START, GOOD, batch(changed=[new(ONE, revision=-1)]), END], "batch.changed[0].revision"),
+        ([START, GOOD, batch(changed=[pb.Annotation(id=ONE)]), END], "batch.changed[0].shape"),
+    ],
+)
+def test_messages_that_make_no_sync_change_nothing_and_name_the_field(caller, messages, field):
+    with pytest.raises(ServerError) as failed:
+        caller.stream("Sync", iter(messages))
+    assert (failed.value.reason, failed.value.details["field"]) == ("INVALID_FIELD", field)
+    assert caller.ids() == []
+
+
+def test_a_line_that_is_cut_changes_nothing(caller):
+    sent = threading.Event()
+
+    def messages():
+        yield from (START, GOOD)
+        sent.set()
+        time.sleep(0.3)
+
+    call = caller.stub.Sync(messages())
+    assert sent.wait(20)
+    call.cancel()
+    with pytest.raises(grpc.RpcError):
+        list(call)
+    caller.stream("Sync", sync_requests([new(ONE)]))
+    assert caller.ids() == [ONE]
+
+
+def test_a_call_has_a_time_and_the_work_is_done_all_the_same(serving, caller, monkeypatch):
+    held = Held(serving.store)
+    monkeypatch.setattr(AsyncStore, "work", lambda _, call: held.work(call))
+    with pytest.raises(grpc.RpcError) as failed:
+        list(caller.stub.Sync(sync_requests([new(ONE)]), timeout=0.5))
+    assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    serving.call_soon(held.free.set)
+    deadline = time.monotonic() + 20
+    while caller.ids() != [ONE]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [({"annotations_per_sync": 20}, "20 annotations"), ({"sync_bytes": 2000}, "2000 bytes")],
+)
+def test_more_than_a_sync_may_have_is_refused(tmp_path, limits, words):
+    served = Serving(str(tmp_path / "a.sqlite"), Limits(**limits))
+    caller = Caller(served.target)
+    try:
+        with pytest.raises(ServerError, match=words) as failed:
+            caller.stream("Sync", sync_requests([new() for _ in range(21)], per_batch=5))
+        assert (failed.value.status, failed.value.reason) == ("RESOURCE_EXHAUSTED", "SYNC_TOO_LARGE")
+        assert caller.ids() == []
+    finally:
+        caller.close()
+        served.stop()
+
+
+def test_so_many_ids_are_refused_within_seconds():
+    intake = SyncIntake(Limits(annotations_per_sync=100_000))
+    intake.take(START)
+    ids = [f"{number:08x}-0000-0000-0000-000000000000" for number in range(10**6)]
+    started = time.process_time()
+    with pytest.raises(WsiSamServerError, match="100000 annotations"):
+        intake.take(batch(excluded_ids=ids))
+    assert time.process_time() - started < 10
+
+
+def test_an_image_may_be_larger_than_a_message(image, caller):
+    for number in range(24):
+        xy = np.c_[np.arange(50_000) + 0.1, np.full(50_000, number + 0.3)]
+        image.draw(shape=drawn(pb.SHAPE_KIND_LINES, [xy.ravel().tolist()]))
+    requests = image.requests(per_batch=1)
+    assert sum(request.ByteSize() for request in requests) > Limits().message_bytes
+    assert len(image.sync(per_batch=1)[0]) == 24
+    other = Image(caller)
+    done, whole = other.sync()
+    assert set(done.values()) == {pb.SYNC_VERB_ADD_TO_CLIENT}
+    assert whole.ByteSize() > Limits().message_bytes
+    assert (other.sync()[1].unchanged, other.sent) == (24, [])
 
 
 def test_large_images_come_in_parts(image, caller):
     ring = [value for n in range(3000) for value in (n + 0.3, 100.7 if n % 2 else 0.2)]
     big = [new(shape=drawn(pb.SHAPE_KIND_LINES, [ring])) for _ in range(40)]
     caller.save(*big)
-    request = pb.AnnotationsSyncRequest(request_id="r", author="a", slide=pb.AnnotatedSlide(slide_id=SLIDE))
-    messages = caller.stream("Sync", request)
+    messages = caller.stream("Sync", sync_requests())
     assert len(messages) > 1
     assert sum(len(message.put) for message in messages) == 40
 
@@ -364,17 +558,17 @@ def test_a_repeated_sync_leaves_the_same_to_do_and_does_nothing_again(image, cal
     for change in ("gone here", "gone"):
         del image.held[ones[change]]
     caller.delete(ones["gone"], caller.get(ones["gone"]).annotation.revision)
-    before = dict(image.held), list(image.synced), image.store_id
+    before = dict(image.held), dict(image.record), image.store_id
     _, first = image.sync(direction=direction, resolve=resolve)
-    told = {one.id: one.revision for one in first.synced}
+    told = dict(image.record)
     done = {one.id: (one.revision, one.name, one.change) for one in caller.listed(include_deleted=True)[0].annotations}
-    image.held, image.synced, image.store_id = before
+    image.held, image.record, image.store_id = before
     _, again = image.sync(direction=direction, resolve=resolve)
     settled = {ones["both"]} if resolve == pb.SYNC_SIDE_STORE and direction == pb.SYNC_DIRECTION_BOTH else set()
     assert {one.id: (one.name, one.shape) for one in again.put} == {one.id: (one.name, one.shape) for one in first.put}
     assert sorted(again.remove) == sorted(first.remove)
-    assert {one.id: one.revision for one in again.synced if one.id not in settled} == {
-        one: revision for one, revision in told.items() if one not in settled
+    assert {one: known for one, known in image.record.items() if one not in settled} == {
+        one: known for one, known in told.items() if one not in settled
     }
     after = {one.id: (one.revision, one.name, one.change) for one in caller.listed(include_deleted=True)[0].annotations}
     assert {one: after[one] for one in after.keys() - settled} == {one: done[one] for one in done.keys() - settled}
@@ -397,25 +591,22 @@ class Held:
 def test_a_sync_that_is_repeated_while_it_runs_is_run_once(serving, caller, monkeypatch):
     held = Held(serving.store)
     monkeypatch.setattr(AsyncStore, "work", lambda _, call: held.work(call))
-    request = pb.AnnotationsSyncRequest(
-        request_id="once", author="a", slide=pb.AnnotatedSlide(slide_id=SLIDE), annotations=[new()]
-    )
-    other = pb.AnnotationsSyncRequest(request_id="once", author="b", slide=pb.AnnotatedSlide(slide_id=SLIDE))
+    request = list(sync_requests([new()], request_id="once"))
+    other = list(sync_requests(request_id="once"))
     with ThreadPoolExecutor(3) as threads:
-        first = threads.submit(caller.stream, "Sync", request)
+        first = threads.submit(caller.stream, "Sync", iter(request))
         while not held.running:
             time.sleep(0.01)
-        second = threads.submit(caller.stream, "Sync", request)
+        second = threads.submit(caller.stream, "Sync", iter(request))
         with pytest.raises(ServerError) as failed:
-            caller.stream("Sync", other)
+            caller.stream("Sync", iter(other))
         assert (failed.value.status, failed.value.reason) == ("ALREADY_EXISTS", "REQUEST_ID_REUSED")
-        other.validate_only = True  # a trial's id is not looked for
-        trial = threads.submit(caller.stream, "Sync", other)
+        # A trial's id is not looked for.
+        trial = threads.submit(caller.stream, "Sync", sync_requests(request_id="once", validate_only=True))
         while held.running < 2:
             time.sleep(0.01)
         serving.call_soon(held.free.set)
         assert first.result(20) == second.result(20)
         trial.result(20)
     assert held.running == 2, "the first and the trial"
-    other.validate_only = False
-    caller.stream("Sync", other)  # the id is free again: a Sync is idempotent, not remembered
+    caller.stream("Sync", iter(other))  # the id is free again: a Sync is idempotent, not remembered

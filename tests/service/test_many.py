@@ -188,7 +188,7 @@ def _field(number, content):
         (pb.InteractRequest(), ("prompt", "commit", "metadata")),
         (an.AnnotationsSaveRequest(), ("items", "annotation", "metadata")),
         (an.AnnotationsSaveRequest(), ("items", "annotation", "measurements")),
-        (an.AnnotationsSyncRequest(), ("annotations", "metadata")),
+        (an.AnnotationsSyncRequest(), ("batch", "changed", "metadata")),
     ],
 )
 def test_a_map_of_many_entries_is_found_before_it_is_read(message, path):

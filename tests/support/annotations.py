@@ -42,6 +42,29 @@ def new(annotation_id=None, **more):
     return pb.Annotation(**fields)
 
 
+def sync_requests(changed=(), unchanged=(), missing=(), excluded_ids=(), *, per_batch=1000, **start):
+    """The messages of a Sync, from its start to its end.
+
+    Args:
+        changed: annotations.
+        unchanged: ids and revisions.
+        missing: as unchanged.
+        per_batch: so many entries of each list at most.
+    """
+    fields = {"request_id": uuid.uuid4().hex, "author": "a", "slide": pb.AnnotatedSlide(slide_id=SLIDE), **start}
+    yield pb.AnnotationsSyncRequest(start=pb.SyncStart(**fields))
+    lists = {
+        "changed": list(changed),
+        "unchanged": [pb.BaseRevision(id=one, revision=revision) for one, revision in unchanged],
+        "missing": [pb.BaseRevision(id=one, revision=revision) for one, revision in missing],
+        "excluded_ids": list(excluded_ids),
+    }
+    for at in range(0, max(map(len, lists.values())), per_batch):
+        some = {name: ones[at : at + per_batch] for name, ones in lists.items()}
+        yield pb.AnnotationsSyncRequest(batch=pb.SyncBatch(**some))
+    yield pb.AnnotationsSyncRequest(end=pb.SyncEnd())
+
+
 def path_class(name, rgb=None):
     return seg.PathClass(name=name, rgb=rgb)
 

@@ -54,7 +54,10 @@ class Examples:
 
     def of(self, method):
         """The messages that one call sends."""
-        return [self._start(), *self._said()] if method.name == "Interact" else [self._one(method.input_type.name)]
+        if method.name == "Interact":
+            return [self._start(), *self._said()]
+        one = self._one(method.input_type.name)
+        return [one, *self._held()] if method.name == "Sync" else [one]
 
     def _one(self, name):
         pb, seg, rng = annotations_pb2, segmentation_pb2, self._rng
@@ -111,15 +114,21 @@ class Examples:
             "AnnotationsGetStoreRequest": pb.AnnotationsGetStoreRequest,
             "AnnotationsWatchRequest": lambda: pb.AnnotationsWatchRequest(filter=filtered, since=rng.randrange(200)),
             "AnnotationsSyncRequest": lambda: pb.AnnotationsSyncRequest(
-                **common,
-                slide=pb.AnnotatedSlide(slide_id=self._slide_id, width=900, height=700),
-                annotations=[self._annotation()],
-                synced=[pb.SyncedAnnotation(**target)],
+                start=pb.SyncStart(**common, slide=pb.AnnotatedSlide(slide_id=self._slide_id, width=900, height=700))
             ),
             "HealthCheckRequest": lambda: health_pb2.HealthCheckRequest(service="wsisam.v1.Segmentation"),
             "ServerReflectionRequest": lambda: reflection_pb2.ServerReflectionRequest(list_services=""),
         }
         return made[name]()
+
+    def _held(self):
+        """What a Sync says of an image after its start."""
+        pb, rng = annotations_pb2, self._rng
+        known = [pb.BaseRevision(id=one, revision=rng.randrange(50)) for one in rng.sample(self._ids, 3)]
+        batch = pb.SyncBatch(
+            changed=[self._annotation()], unchanged=known[:1], missing=known[1:2], excluded_ids=[known[2].id]
+        )
+        return [pb.AnnotationsSyncRequest(batch=batch), pb.AnnotationsSyncRequest(end=pb.SyncEnd())]
 
     def _item(self):
         mask = self._rng.choice([None, field_mask_pb2.FieldMask(paths=["name", "shape"])])

@@ -1199,8 +1199,8 @@ class RevisionConflict(google.protobuf.message.Message):
 global___RevisionConflict = RevisionConflict
 
 @typing.final
-class SyncedAnnotation(google.protobuf.message.Message):
-    """What both sides held when an annotation was last synced."""
+class BaseRevision(google.protobuf.message.Message):
+    """An annotation, and the store's revision of it that both sides held when it was last synced."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1208,7 +1208,6 @@ class SyncedAnnotation(google.protobuf.message.Message):
     REVISION_FIELD_NUMBER: builtins.int
     id: builtins.str
     revision: builtins.int
-    """The store's revision."""
     def __init__(
         self,
         *,
@@ -1217,31 +1216,58 @@ class SyncedAnnotation(google.protobuf.message.Message):
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["id", b"id", "revision", b"revision"]) -> None: ...
 
-global___SyncedAnnotation = SyncedAnnotation
+global___BaseRevision = BaseRevision
 
 @typing.final
 class AnnotationsSyncRequest(google.protobuf.message.Message):
+    """One message of a Sync: first `start`, then any number of batches, last `end`."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    START_FIELD_NUMBER: builtins.int
+    BATCH_FIELD_NUMBER: builtins.int
+    END_FIELD_NUMBER: builtins.int
+    @property
+    def start(self) -> global___SyncStart: ...
+    @property
+    def batch(self) -> global___SyncBatch: ...
+    @property
+    def end(self) -> global___SyncEnd: ...
+    def __init__(
+        self,
+        *,
+        start: global___SyncStart | None = ...,
+        batch: global___SyncBatch | None = ...,
+        end: global___SyncEnd | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["batch", b"batch", "end", b"end", "message", b"message", "start", b"start"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["batch", b"batch", "end", b"end", "message", b"message", "start", b"start"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["message", b"message"]) -> typing.Literal["start", "batch", "end"] | None: ...
+
+global___AnnotationsSyncRequest = AnnotationsSyncRequest
+
+@typing.final
+class SyncStart(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     REQUEST_ID_FIELD_NUMBER: builtins.int
     AUTHOR_FIELD_NUMBER: builtins.int
     SLIDE_FIELD_NUMBER: builtins.int
     PROJECT_FIELD_NUMBER: builtins.int
-    ANNOTATIONS_FIELD_NUMBER: builtins.int
-    SYNCED_FIELD_NUMBER: builtins.int
     STORE_ID_FIELD_NUMBER: builtins.int
-    EXCLUDED_IDS_FIELD_NUMBER: builtins.int
     DIRECTION_FIELD_NUMBER: builtins.int
     RESOLVE_FIELD_NUMBER: builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """The client's own, random, the same when the call is repeated. Not empty."""
     author: builtins.str
-    """Who makes the client's changes. Not empty."""
+    """Who makes the client's changes. See "Authors" above."""
     project: builtins.str
     """What new annotations belong to. May be empty."""
     store_id: builtins.str
-    """The store that `synced` is about. It does not count for another one."""
+    """The store that the revisions are about, as the last Sync of this image said; empty the first time. Those of another
+    store do not count.
+    """
     direction: global___SyncDirection.ValueType
     """Unset: both."""
     resolve: global___SyncSide.ValueType
@@ -1252,15 +1278,46 @@ class AnnotationsSyncRequest(google.protobuf.message.Message):
     def slide(self) -> global___AnnotatedSlide:
         """Which slide the image shows, see Annotation.slide_id; and what is known of it."""
 
+    def __init__(
+        self,
+        *,
+        request_id: builtins.str = ...,
+        author: builtins.str = ...,
+        slide: global___AnnotatedSlide | None = ...,
+        project: builtins.str = ...,
+        store_id: builtins.str = ...,
+        direction: global___SyncDirection.ValueType = ...,
+        resolve: global___SyncSide.ValueType = ...,
+        validate_only: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["slide", b"slide"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["author", b"author", "direction", b"direction", "project", b"project", "request_id", b"request_id", "resolve", b"resolve", "slide", b"slide", "store_id", b"store_id", "validate_only", b"validate_only"]) -> None: ...
+
+global___SyncStart = SyncStart
+
+@typing.final
+class SyncBatch(google.protobuf.message.Message):
+    """Some of what the image holds. Each id comes once in a call."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CHANGED_FIELD_NUMBER: builtins.int
+    UNCHANGED_FIELD_NUMBER: builtins.int
+    MISSING_FIELD_NUMBER: builtins.int
+    EXCLUDED_IDS_FIELD_NUMBER: builtins.int
     @property
-    def annotations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Annotation]:
-        """All annotations that the image holds now: id, shape, path_class, rgb, name, locked, measurements and metadata; the
-        rest is not looked at.
+    def changed(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Annotation]:
+        """New, or other than at the last sync: id, revision (of the last sync, 0 for none), shape, path_class, rgb, name, locked,
+        measurements and metadata; the rest is not looked at.
         """
 
     @property
-    def synced(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SyncedAnnotation]:
-        """As the last Sync of this image said; empty the first time."""
+    def unchanged(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___BaseRevision]:
+        """As they were at the last sync."""
+
+    @property
+    def missing(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___BaseRevision]:
+        """Not in the image any more."""
 
     @property
     def excluded_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -1271,22 +1328,26 @@ class AnnotationsSyncRequest(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        request_id: builtins.str = ...,
-        author: builtins.str = ...,
-        slide: global___AnnotatedSlide | None = ...,
-        project: builtins.str = ...,
-        annotations: collections.abc.Iterable[global___Annotation] | None = ...,
-        synced: collections.abc.Iterable[global___SyncedAnnotation] | None = ...,
-        store_id: builtins.str = ...,
+        changed: collections.abc.Iterable[global___Annotation] | None = ...,
+        unchanged: collections.abc.Iterable[global___BaseRevision] | None = ...,
+        missing: collections.abc.Iterable[global___BaseRevision] | None = ...,
         excluded_ids: collections.abc.Iterable[builtins.str] | None = ...,
-        direction: global___SyncDirection.ValueType = ...,
-        resolve: global___SyncSide.ValueType = ...,
-        validate_only: builtins.bool = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["slide", b"slide"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["annotations", b"annotations", "author", b"author", "direction", b"direction", "excluded_ids", b"excluded_ids", "project", b"project", "request_id", b"request_id", "resolve", b"resolve", "slide", b"slide", "store_id", b"store_id", "synced", b"synced", "validate_only", b"validate_only"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["changed", b"changed", "excluded_ids", b"excluded_ids", "missing", b"missing", "unchanged", b"unchanged"]) -> None: ...
 
-global___AnnotationsSyncRequest = AnnotationsSyncRequest
+global___SyncBatch = SyncBatch
+
+@typing.final
+class SyncEnd(google.protobuf.message.Message):
+    """All of the image was sent. A stream without it was cut, and nothing is done."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+global___SyncEnd = SyncEnd
 
 @typing.final
 class SyncAction(google.protobuf.message.Message):
@@ -1358,12 +1419,13 @@ class AnnotationsSyncResponse(google.protobuf.message.Message):
     PUT_FIELD_NUMBER: builtins.int
     REMOVE_FIELD_NUMBER: builtins.int
     SYNCED_FIELD_NUMBER: builtins.int
+    FORGOTTEN_FIELD_NUMBER: builtins.int
     ACTIONS_FIELD_NUMBER: builtins.int
     STORE_ID_FIELD_NUMBER: builtins.int
     UNCHANGED_FIELD_NUMBER: builtins.int
     store_id: builtins.str
     unchanged: builtins.int
-    """How many annotations are the same on both sides."""
+    """How many annotations are the same on both sides. In the last message."""
     @property
     def put(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Annotation]:
         """To be put into the image in place of what has the same id, or to be added."""
@@ -1373,8 +1435,14 @@ class AnnotationsSyncResponse(google.protobuf.message.Message):
         """Ids to be taken from the image; what lies inside them stays."""
 
     @property
-    def synced(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SyncedAnnotation]:
-        """To be kept with the image for the next Sync, once `put` and `remove` are done. Nothing with `validate_only`."""
+    def synced(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___BaseRevision]:
+        """To be noted in the client's record, once `put` and `remove` are done: what both sides now have in common, as far as
+        the client does not know it yet. The digest is that of what the image then holds. Nothing with `validate_only`.
+        """
+
+    @property
+    def forgotten(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """To be taken from the client's record: neither side has them. Nothing with `validate_only`."""
 
     @property
     def actions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SyncAction]:
@@ -1387,11 +1455,12 @@ class AnnotationsSyncResponse(google.protobuf.message.Message):
         *,
         put: collections.abc.Iterable[global___Annotation] | None = ...,
         remove: collections.abc.Iterable[builtins.str] | None = ...,
-        synced: collections.abc.Iterable[global___SyncedAnnotation] | None = ...,
+        synced: collections.abc.Iterable[global___BaseRevision] | None = ...,
+        forgotten: collections.abc.Iterable[builtins.str] | None = ...,
         actions: collections.abc.Iterable[global___SyncAction] | None = ...,
         store_id: builtins.str = ...,
         unchanged: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["actions", b"actions", "put", b"put", "remove", b"remove", "store_id", b"store_id", "synced", b"synced", "unchanged", b"unchanged"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["actions", b"actions", "forgotten", b"forgotten", "put", b"put", "remove", b"remove", "store_id", b"store_id", "synced", b"synced", "unchanged", b"unchanged"]) -> None: ...
 
 global___AnnotationsSyncResponse = AnnotationsSyncResponse

@@ -184,27 +184,44 @@ class AnnotationsStub:
       UNAVAILABLE       SHUTTING_DOWN. Go on from the last message, when the server is back.
     """
 
-    Sync: grpc.UnaryStreamMultiCallable[
+    Sync: grpc.StreamStreamMultiCallable[
         wsisam.v1.annotations_pb2.AnnotationsSyncRequest,
         wsisam.v1.annotations_pb2.AnnotationsSyncResponse,
     ]
     """Syncs one image of a program that keeps annotations itself (QuPath) with the store, by the rules of `wsisam sync`: a
     three-way merge by id between what the image holds, what the store holds, and what both held when they were last
-    synced. The store's part is done when the first message is answered; the client does its own part and keeps `synced`
-    for the next time, together with the image. Whoever is cut off in between finds the same on both sides next time.
-    A client that has forgotten `synced` loses nothing: nothing is deleted then, and what differs is a conflict.
+    synced. The client sends `start`, then what the image holds in batches, then `end`, and half-closes. Only then is
+    anything done, and the client is answered. An annotation is sent in full only where it changed, in both directions:
+    an image as it was at its last sync takes its ids and revisions.
+
+    The client keeps a record of each image: of each annotation id, revision and a digest of what the image held. An
+    annotation whose digest is as it was is `unchanged`. One that is gone is `missing`. All others are `changed`. What the
+    client does not name at all, it never had. A client without a record sends all as `changed` with revision 0: nothing
+    is deleted then, and what differs is a conflict.
+
+    The store's part is done when the first message is answered. The client then does its own part, and notes `synced` and
+    `forgotten` in its record. Whoever is cut off in between finds the same on both sides next time.
 
     What both sides changed differently is a conflict: both keep their own until it is settled.
 
-    Repetition. Sync is idempotent. A call that is repeated while the first one still runs waits for it and is answered as
-    it is; `request_id` tells that. A call that is repeated later is planned anew against the same `synced`: what the first
-    one did to the store is then the same on both sides, so that it is not done again, and what is left for the client is
-    in `put` and `remove` as it was. Only where a conflict was settled with SYNC_SIDE_STORE does the repetition add to the
-    history: the client's version, and the store's on top of it, a second time.
+    Repetition. Sync is idempotent. A call that is repeated, message by message, while the first one still runs waits for
+    it and is answered as it is; `request_id` tells that. A call that is repeated later is planned anew against the same
+    record: what the first one did to the store is then the same on both sides, so that it is not done again, and what is
+    left for the client is in `put` and `remove` as it was. Only where a conflict was settled with SYNC_SIDE_STORE does the
+    repetition add to the history: the client's version, and the store's on top of it, a second time.
+
+    A line that is cut before `end` was sent changes nothing. Once it was, the work is done to its end, whether or not the
+    client still listens.
+
+    Limits. A message has at most `message_bytes` of the server's settings (16 MiB), and batches of about 1 MiB are right.
+    There is no limit for an image but those that keep a server from running full: 1,000,000 ids and 2 GiB of a call.
 
     Errors:
-      INVALID_ARGUMENT  INVALID_FIELD: also an id that comes twice.
-      ALREADY_EXISTS    REQUEST_ID_REUSED: a call with this request id is running, and is another one.
+      INVALID_ARGUMENT    INVALID_FIELD: also messages in another order than start, batches, end; and an id that comes
+                          twice, in one list or in two.
+      FAILED_PRECONDITION SYNC_BASE_UNKNOWN: the store does not have what is `unchanged`. Send all as `changed`.
+      RESOURCE_EXHAUSTED  SYNC_TOO_LARGE: more ids or bytes than one call may have.
+      ALREADY_EXISTS      REQUEST_ID_REUSED: a call with this request id is running, and is another one.
       Annotations that cannot be synced have SYNC_OUTCOME_REFUSED, and do not keep the others from it.
     """
 
@@ -374,27 +391,44 @@ class AnnotationsAsyncStub:
       UNAVAILABLE       SHUTTING_DOWN. Go on from the last message, when the server is back.
     """
 
-    Sync: grpc.aio.UnaryStreamMultiCallable[
+    Sync: grpc.aio.StreamStreamMultiCallable[
         wsisam.v1.annotations_pb2.AnnotationsSyncRequest,
         wsisam.v1.annotations_pb2.AnnotationsSyncResponse,
     ]
     """Syncs one image of a program that keeps annotations itself (QuPath) with the store, by the rules of `wsisam sync`: a
     three-way merge by id between what the image holds, what the store holds, and what both held when they were last
-    synced. The store's part is done when the first message is answered; the client does its own part and keeps `synced`
-    for the next time, together with the image. Whoever is cut off in between finds the same on both sides next time.
-    A client that has forgotten `synced` loses nothing: nothing is deleted then, and what differs is a conflict.
+    synced. The client sends `start`, then what the image holds in batches, then `end`, and half-closes. Only then is
+    anything done, and the client is answered. An annotation is sent in full only where it changed, in both directions:
+    an image as it was at its last sync takes its ids and revisions.
+
+    The client keeps a record of each image: of each annotation id, revision and a digest of what the image held. An
+    annotation whose digest is as it was is `unchanged`. One that is gone is `missing`. All others are `changed`. What the
+    client does not name at all, it never had. A client without a record sends all as `changed` with revision 0: nothing
+    is deleted then, and what differs is a conflict.
+
+    The store's part is done when the first message is answered. The client then does its own part, and notes `synced` and
+    `forgotten` in its record. Whoever is cut off in between finds the same on both sides next time.
 
     What both sides changed differently is a conflict: both keep their own until it is settled.
 
-    Repetition. Sync is idempotent. A call that is repeated while the first one still runs waits for it and is answered as
-    it is; `request_id` tells that. A call that is repeated later is planned anew against the same `synced`: what the first
-    one did to the store is then the same on both sides, so that it is not done again, and what is left for the client is
-    in `put` and `remove` as it was. Only where a conflict was settled with SYNC_SIDE_STORE does the repetition add to the
-    history: the client's version, and the store's on top of it, a second time.
+    Repetition. Sync is idempotent. A call that is repeated, message by message, while the first one still runs waits for
+    it and is answered as it is; `request_id` tells that. A call that is repeated later is planned anew against the same
+    record: what the first one did to the store is then the same on both sides, so that it is not done again, and what is
+    left for the client is in `put` and `remove` as it was. Only where a conflict was settled with SYNC_SIDE_STORE does the
+    repetition add to the history: the client's version, and the store's on top of it, a second time.
+
+    A line that is cut before `end` was sent changes nothing. Once it was, the work is done to its end, whether or not the
+    client still listens.
+
+    Limits. A message has at most `message_bytes` of the server's settings (16 MiB), and batches of about 1 MiB are right.
+    There is no limit for an image but those that keep a server from running full: 1,000,000 ids and 2 GiB of a call.
 
     Errors:
-      INVALID_ARGUMENT  INVALID_FIELD: also an id that comes twice.
-      ALREADY_EXISTS    REQUEST_ID_REUSED: a call with this request id is running, and is another one.
+      INVALID_ARGUMENT    INVALID_FIELD: also messages in another order than start, batches, end; and an id that comes
+                          twice, in one list or in two.
+      FAILED_PRECONDITION SYNC_BASE_UNKNOWN: the store does not have what is `unchanged`. Send all as `changed`.
+      RESOURCE_EXHAUSTED  SYNC_TOO_LARGE: more ids or bytes than one call may have.
+      ALREADY_EXISTS      REQUEST_ID_REUSED: a call with this request id is running, and is another one.
       Annotations that cannot be synced have SYNC_OUTCOME_REFUSED, and do not keep the others from it.
     """
 
@@ -585,26 +619,43 @@ class AnnotationsServicer(metaclass=abc.ABCMeta):
     @abc.abstractmethod
     def Sync(
         self,
-        request: wsisam.v1.annotations_pb2.AnnotationsSyncRequest,
+        request_iterator: _MaybeAsyncIterator[wsisam.v1.annotations_pb2.AnnotationsSyncRequest],
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[wsisam.v1.annotations_pb2.AnnotationsSyncResponse], collections.abc.AsyncIterator[wsisam.v1.annotations_pb2.AnnotationsSyncResponse]]:
         """Syncs one image of a program that keeps annotations itself (QuPath) with the store, by the rules of `wsisam sync`: a
         three-way merge by id between what the image holds, what the store holds, and what both held when they were last
-        synced. The store's part is done when the first message is answered; the client does its own part and keeps `synced`
-        for the next time, together with the image. Whoever is cut off in between finds the same on both sides next time.
-        A client that has forgotten `synced` loses nothing: nothing is deleted then, and what differs is a conflict.
+        synced. The client sends `start`, then what the image holds in batches, then `end`, and half-closes. Only then is
+        anything done, and the client is answered. An annotation is sent in full only where it changed, in both directions:
+        an image as it was at its last sync takes its ids and revisions.
+
+        The client keeps a record of each image: of each annotation id, revision and a digest of what the image held. An
+        annotation whose digest is as it was is `unchanged`. One that is gone is `missing`. All others are `changed`. What the
+        client does not name at all, it never had. A client without a record sends all as `changed` with revision 0: nothing
+        is deleted then, and what differs is a conflict.
+
+        The store's part is done when the first message is answered. The client then does its own part, and notes `synced` and
+        `forgotten` in its record. Whoever is cut off in between finds the same on both sides next time.
 
         What both sides changed differently is a conflict: both keep their own until it is settled.
 
-        Repetition. Sync is idempotent. A call that is repeated while the first one still runs waits for it and is answered as
-        it is; `request_id` tells that. A call that is repeated later is planned anew against the same `synced`: what the first
-        one did to the store is then the same on both sides, so that it is not done again, and what is left for the client is
-        in `put` and `remove` as it was. Only where a conflict was settled with SYNC_SIDE_STORE does the repetition add to the
-        history: the client's version, and the store's on top of it, a second time.
+        Repetition. Sync is idempotent. A call that is repeated, message by message, while the first one still runs waits for
+        it and is answered as it is; `request_id` tells that. A call that is repeated later is planned anew against the same
+        record: what the first one did to the store is then the same on both sides, so that it is not done again, and what is
+        left for the client is in `put` and `remove` as it was. Only where a conflict was settled with SYNC_SIDE_STORE does the
+        repetition add to the history: the client's version, and the store's on top of it, a second time.
+
+        A line that is cut before `end` was sent changes nothing. Once it was, the work is done to its end, whether or not the
+        client still listens.
+
+        Limits. A message has at most `message_bytes` of the server's settings (16 MiB), and batches of about 1 MiB are right.
+        There is no limit for an image but those that keep a server from running full: 1,000,000 ids and 2 GiB of a call.
 
         Errors:
-          INVALID_ARGUMENT  INVALID_FIELD: also an id that comes twice.
-          ALREADY_EXISTS    REQUEST_ID_REUSED: a call with this request id is running, and is another one.
+          INVALID_ARGUMENT    INVALID_FIELD: also messages in another order than start, batches, end; and an id that comes
+                              twice, in one list or in two.
+          FAILED_PRECONDITION SYNC_BASE_UNKNOWN: the store does not have what is `unchanged`. Send all as `changed`.
+          RESOURCE_EXHAUSTED  SYNC_TOO_LARGE: more ids or bytes than one call may have.
+          ALREADY_EXISTS      REQUEST_ID_REUSED: a call with this request id is running, and is another one.
           Annotations that cannot be synced have SYNC_OUTCOME_REFUSED, and do not keep the others from it.
         """
 

@@ -860,7 +860,9 @@ class Outline(google.protobuf.message.Message):
     CANDIDATES_FIELD_NUMBER: builtins.int
     CHOSEN_FIELD_NUMBER: builtins.int
     score: builtins.float
-    """The model's own estimate of the mask's IoU, about 0 to 1. Not a probability."""
+    """The overlap (IoU) with the object that is to be expected, 0 to 1, calibrated on validation objects where the model's
+    weights are. Else the model's own estimate. Not a probability.
+    """
     cut_by_field: builtins.bool
     """The mask reaches an edge of the high-resolution patch inside the slide: the object may go on beyond it. Prompt
     again from a wider viewport or with a larger downsample.
@@ -1643,7 +1645,7 @@ class ProposalFilter(google.protobuf.message.Message):
     """
     max_size: builtins.float
     min_score: builtins.float
-    """The model's own estimate of an outline's IoU, 0 to 1."""
+    """As Outline.score."""
     min_stability: builtins.float
     """How far the outline stays where it is when the model's threshold moves, 0 to 1: the IoU of the masks at logits above
     1 and above -1.

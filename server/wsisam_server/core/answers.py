@@ -110,7 +110,7 @@ class Candidate:
         number: names it, whatever the others are: 0 for the model's own answer, 1 to 3 for its further ones.
         outline: the candidate's.
         encoded: as in `Outcome`.
-        score: the model's own estimate of its IoU.
+        score: its IoU as the model expects it, calibrated if its weights are.
         unhonoured: as in `Outcome`.
     """
 

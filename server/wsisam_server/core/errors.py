@@ -296,6 +296,18 @@ class Reason(Enum):
         "The request id '{request_id}' was used for another request. Choose a new, random one for each request; "
         "repeat one only to repeat its request.",
     )
+    SYNC_BASE_UNKNOWN = CatalogueEntry(
+        Code.FAILED_PRECONDITION,
+        "The store does not have what this image held at its last sync: it is another store, was restored from a "
+        "backup, or an annotation was moved out of your projects. Nothing is lost. Send all annotations of the image "
+        "as 'changed'.",
+        field="batch.unchanged",
+    )
+    SYNC_TOO_LARGE = CatalogueEntry(
+        Code.RESOURCE_EXHAUSTED,
+        "The image has more than one sync may send: {limit}. Nothing was done. Ask the administrator to raise "
+        "annotations_per_sync or sync_bytes.",
+    )
     REVISION_AHEAD = CatalogueEntry(
         Code.OUT_OF_RANGE,
         "The store is at revision {current} and was asked for what came after {given}: it is another store, or was "

@@ -181,6 +181,12 @@ class Limits:
         Count, Field(description="Stored pixels that are read for one window; a view that takes more is too coarse.")
     ] = 2**28
     annotations_per_request: Annotated[Count, Field(description="Annotations in one change.")] = 10_000
+    annotations_per_sync: Annotated[
+        Count, Field(description="Annotations of one image that is synced, by their ids.")
+    ] = 1_000_000
+    sync_bytes: Annotated[
+        Bytes, Field(description="Of what one sync sends; what does not fit into memory lies in a temporary file.")
+    ] = 2048 * MIB
     vertices_per_annotation: Annotated[
         Count, Field(description="Vertices of one annotation; so many take 8 MB and fit into a message.")
     ] = 500_000

@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from annotations.sync import double
 from wsisam_server.annotations.sync.runner import wire
 
+KEPT_RECORD = ("wsisam.synced", "wsisam.synced.image")
+
 
 class Program:
     def answer(self, request, data):
@@ -52,6 +54,8 @@ class Program:
             self._describe(item, add, shapes)
             said["objects"].append(item)
         said["properties"]["wsisam.sync"] = request["generation"]
+        for name in KEPT_RECORD:
+            said["properties"].pop(name, None)
         double.write_data(request["to"], said)
         written = double.read_data(request["to"])
         summary = {"hierarchy": {"nObjects": len(written["objects"]) + 1}}
@@ -101,6 +105,7 @@ class Program:
             "annotations": annotations,
             "sha256": sha256,
             "generation": said["properties"].get("wsisam.sync"),
+            "kept_record": [said["properties"].get(name, "") for name in KEPT_RECORD],
             "stable": stable,
         }
         return answer, shapes.data()

@@ -495,30 +495,51 @@ def test_a_store_restored_from_a_backup_loses_nothing(world, tmp_path, told):
         assert world.shown().keys() == {one, two, *others}
 
 
-def test_a_data_file_from_a_backup_brings_nothing_down(world):
+@pytest.mark.parametrize("known", [True, False], ids=["with its record", "older than all records"])
+def test_a_data_file_from_a_backup_brings_nothing_down(world, known):
     world.save(SQUARE)
     world.sync()
     path = world.folder / "data/1/data.qpdata"
     old = path.read_bytes()
+    records = set((world.folder / "wsisam-sync/synced/1").iterdir())
     new = [world.save(OTHER) for _ in range(3)]
     world.sync()
     path.write_bytes(old)
+    if not known:
+        for record in records:
+            record.unlink()
     report = world.sync()
-    assert any("without history" in problem for problem in report.images[0].problems)
+    assert any("without history" in problem for problem in report.images[0].problems) is not known
     assert world.stored().keys() == world.shown().keys()
     assert set(new) <= world.shown().keys()
 
 
 def test_what_a_qupath_that_had_the_image_open_overwrites_comes_back(world):
-    one = world.save(SQUARE)
+    one, gone = world.save(SQUARE), world.save(BIGGER)
     world.sync()
     world.tools.editor.open(str(world.project), "1")
     new = world.save(OTHER)
+    world.discard(gone)
     world.sync()
     drawn = uuid.UUID(world.tools.editor.save_open(str(world.project), "1", {"shape": hexed(HOLED)}))
-    assert world.shown().keys() == {one, drawn}
-    world.sync()
+    assert world.shown().keys() == {one, gone, drawn}
+    report = world.sync()
+    assert report.status == 0
+    assert report.images[0].problems == []
     assert world.shown().keys() == world.stored().keys() == {one, new, drawn}
+
+
+def test_what_was_deleted_in_a_qupath_that_had_the_image_open_stays_deleted(world):
+    """Its file names the record of the state that it was read from, and that says what it has lost."""
+    one, gone = world.save(SQUARE), world.save(BIGGER)
+    world.sync()
+    before = (world.folder / "data/1/data.qpdata").read_bytes()
+    new = world.save(OTHER)
+    world.sync()
+    (world.folder / "data/1/data.qpdata").write_bytes(before)
+    world.delete(gone)
+    assert world.sync().status == 0
+    assert world.shown().keys() == world.stored().keys() == {one, new}
 
 
 # Bad data

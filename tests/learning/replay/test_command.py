@@ -162,7 +162,7 @@ def test_what_the_server_does_not_have_is_said(server):
 
 
 def test_the_candidates_that_were_chosen_are_chosen_again_here_and_there(shelf, tmp_path):
-    Image.fromarray(picture()).save(tmp_path / "discs.png")
+    write_picture(tmp_path / "discs.png")
     place = tmp_path / "annotations.sqlite"
     running, stop = start(
         one_window, tmp_path, ServedModels(shelf), store=str(place), limits=Limits(prefetched_fields=0)

@@ -37,7 +37,6 @@ from wsisam_server.annotations.store.opening import open_store, store_name
 from wsisam_server.annotations.store.record import digest_of as digest
 from wsisam_server.annotations.store.shape import canonical, canonical_many
 from wsisam_server.annotations.store.standing import Standing
-from wsisam_server.annotations.store.standing import same as same_contents
 
 __all__ = [
     "PATCH_FIELDS",
@@ -71,6 +70,5 @@ __all__ = [
     "listed",
     "open_store",
     "provenance",
-    "same_contents",
     "store_name",
 ]

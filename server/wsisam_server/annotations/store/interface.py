@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from typing_extensions import Self
 
-from wsisam_server.annotations.store import standing
 from wsisam_server.annotations.store.model import AnnotationFilter
+from wsisam_server.annotations.store.standing import Standing
 from wsisam_server.core.errors import Reason, WsiSamServerError
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         SlideSummary,
         Target,
     )
-    from wsisam_server.annotations.store.standing import Standing
 
 _AT_ONCE: Final = 1000
 
@@ -164,7 +163,7 @@ class Store(ABC):
         after, complete = 0, False
         while not complete:
             page = self.listing(AnnotationFilter(slide_id=slide_id), after=after, limit=_AT_ONCE, deleted=True)
-            found.update((one.id, standing.of(one)) for one in page.annotations)
+            found.update((one.id, Standing(one.revision, one.deleted)) for one in page.annotations)
             after, complete = page.revision, page.complete
         return found, after
 

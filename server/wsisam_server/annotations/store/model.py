@@ -101,7 +101,7 @@ class Provenance:
         weights_hash: SHA-256 over its tensors, hexadecimal.
         prompt: all that the annotator said, in slide coordinates.
         field: the two patches that the model read.
-        score: the model's own estimate of the mask's IoU.
+        score: the mask's IoU as the model expected it.
         levels: where the border was refined in finer windows, the scales at which it was looked at, the field's first;
             empty where it was not.
     """

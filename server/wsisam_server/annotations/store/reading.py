@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from wsisam_server.annotations.store import chain, record, slide_rows, tables
 from wsisam_server.annotations.store.model import Annotation, ChangeKind, Page
 from wsisam_server.annotations.store.shape import vertices
-from wsisam_server.annotations.store.standing import UNSAID, Standing
+from wsisam_server.annotations.store.standing import Standing
 from wsisam_server.core.errors import Reason, WsiSamServerError
 
 if TYPE_CHECKING:
@@ -48,10 +48,7 @@ _WHOLE: Final = (
     .join(tables.annotation, tables.annotation.c.id == tables.revision.c.annotation_id)
 )
 
-_STANDING: Final = sa.select(
-    tables.annotation.c.id,
-    *(tables.revision.c[name] for name in ("number", "kind", "digest", *UNSAID)),
-).join(tables.revision, tables.revision.c.number == tables.annotation.c.revision)
+_STANDING: Final = sa.select(tables.annotation.c.id, tables.annotation.c.revision, tables.annotation.c.deleted)
 
 Condition = sa.ColumnElement[bool]
 
@@ -125,12 +122,8 @@ def standings(connection: sa.Connection, slide_id: str, scope: Scope | None) -> 
         .where(tables.slide.c.slide_id == slide_id, *seen(scope))
         .execution_options(yield_per=_HEADS_AT_ONCE)
     )
-    deleted = ChangeKind.DELETED.value
     with connection.execute(query) as rows:
-        return {
-            one: Standing(number, kind == deleted, digest, () if kind == deleted else tuple(unsaid))
-            for one, number, kind, digest, *unsaid in rows
-        }, latest
+        return {one: Standing(number, deleted) for one, number, deleted in rows}, latest
 
 
 def listing(

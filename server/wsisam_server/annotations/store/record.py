@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from json.encoder import encode_basestring
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from wsisam_server.annotations.store.model import Content, Level, PathClass, Provenance, class_name
 from wsisam_server.annotations.store.shape import canonical, from_wkb, pack, to_wkb, unpack
@@ -18,41 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import sqlalchemy as sa
-    from shapely.geometry.base import BaseGeometry
 
 Columns = dict[str, Any]
-
-
-class Seen(Protocol):
-    """What an image shows of an annotation; see `Content`."""
-
-    @property
-    def shape(self) -> BaseGeometry:
-        """Its shape."""
-
-    @property
-    def path_class(self) -> PathClass | None:
-        """Its class."""
-
-    @property
-    def rgb(self) -> int | None:
-        """Its own colour."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def locked(self) -> bool:
-        """Whether it is locked."""
-
-    @property
-    def measurements(self) -> Mapping[str, float]:
-        """Numbers by name."""
-
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        """Texts by key."""
 
 
 COLUMNS: Final = (
@@ -97,10 +64,17 @@ def columns(content: Content, wkb: bytes) -> Columns:
         content: to be stored.
         wkb: its shape, see `shape.to_wkb`, which is faster for many at once.
     """
-    made = content.provenance
+    made, path_class = content.provenance, content.path_class
     return {
         "slide_id": content.slide_id,
-        **seen_columns(content, wkb),
+        "shape": wkb,
+        "class_name": None if path_class is None else path_class.name,
+        "class_rgb": None if path_class is None else path_class.rgb,
+        "rgb": content.rgb,
+        "name": content.name,
+        "locked": content.locked,
+        "measurements": _json({name: float(value) for name, value in content.measurements.items()}),
+        "metadata": _json(dict(content.metadata)),
         "project": content.project,
         "model": None if made is None else made.model,
         "weights_hash": None if made is None else made.weights_hash,
@@ -108,21 +82,6 @@ def columns(content: Content, wkb: bytes) -> Columns:
         "prompt": None if made is None or made.prompt is None else _json(_prompt(made.prompt)),
         "field": None if made is None or made.field is None else _json(_field(made.field)),
         "levels": None if made is None or not made.levels else _json(_levels(made.levels)),
-    }
-
-
-def seen_columns(seen: Seen, wkb: bytes) -> Columns:
-    """Of `columns` those of what an image shows: not which slide's and project's it is, nor how it was made."""
-    path_class = seen.path_class
-    return {
-        "shape": wkb,
-        "class_name": None if path_class is None else path_class.name,
-        "class_rgb": None if path_class is None else path_class.rgb,
-        "rgb": seen.rgb,
-        "name": seen.name,
-        "locked": seen.locked,
-        "measurements": _json({name: float(value) for name, value in seen.measurements.items()}),
-        "metadata": _json(dict(seen.metadata)),
     }
 
 

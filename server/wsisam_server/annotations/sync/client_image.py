@@ -1,54 +1,61 @@
 """One image that a client has in memory, such as a running QuPath: planned as any other, without its data file.
 
-The client sends what the image holds now, and which revisions both sides had in common. The store's part is done here;
-the client's part is sent back, and the client keeps the new revisions together with the image, so that both share one
-fate. There is no digest of the image's version: it is compared with the store's version of the last sync.
+The client keeps the record of the last sync, and says by it what changed in the image. Only that is sent in full. The
+store's part is done here, some annotations at a time, so that no image is too large. What the client is to do, and what
+it is to note, goes back.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import compress, islice
-from operator import attrgetter
-from typing import TYPE_CHECKING, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from wsisam_server.annotations.store import same_contents
+from wsisam_server.annotations.sync.in_common import agreed
 from wsisam_server.annotations.sync.likeness import alike
 from wsisam_server.annotations.sync.model import Drawing, Image
-from wsisam_server.annotations.sync.plan import Base, Case, Direction, Note, Resolution, Verb, plan
+from wsisam_server.annotations.sync.plan import ALL_GONE, Base, Case, Direction, Resolution, Verb, plan
 from wsisam_server.annotations.sync.steps import NoListener
-from wsisam_server.annotations.sync.store_side import Applied, Refusal, StoreSide
+from wsisam_server.annotations.sync.store_side import StoreSide
 from wsisam_server.core.errors import Reason, WsiSamServerError
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from wsisam_server.annotations.store import Annotation, SlideRecord, Standing, Store
-    from wsisam_server.annotations.sync.plan import Action
+    from wsisam_server.annotations.store import Annotation, SlideRecord, Store
+    from wsisam_server.annotations.sync.plan import Action, Plan
+    from wsisam_server.annotations.sync.store_side import Applied, Refusal
 
-_NO_DIGEST: Final = ""
+_UNKNOWN: Final = ""
+"""The digest of a version of which only its contents are known."""
 
-_COMPARED: Final = 500
-"""Annotations that are compared by their digests at once."""
+_AT_ONCE: Final = 500
+"""Annotations whose contents are held at once."""
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
 class ClientImage:
-    """What a client sends of an image.
+    """What a client says of an image. Revisions are those of the last sync.
 
     Attributes:
         slide: which it shows.
-        drawings: its annotations.
+        changed: annotations that are new (revision 0), or other than at the last sync.
+        drawings: called: all of these, some at a time.
+        unchanged: those that are as they were.
+        missing: those that are not in the image any more.
         excluded: those of which nothing more is known.
-        revisions: of the annotations that both sides had when they were last synced.
-        store_id: of the store that these are about.
+        store_id: of the store that the revisions are about.
     """
 
     slide: SlideRecord
-    drawings: Mapping[uuid.UUID, Drawing]
+    changed: Mapping[uuid.UUID, int] = field(default_factory=dict)
+    drawings: Callable[[], Iterable[Mapping[uuid.UUID, Drawing]]] = tuple
+    unchanged: Mapping[uuid.UUID, int] = field(default_factory=dict)
+    missing: Mapping[uuid.UUID, int] = field(default_factory=dict)
     excluded: frozenset[uuid.UUID] = frozenset()
-    revisions: Mapping[uuid.UUID, int] = field(default_factory=dict)
     store_id: str = ""
 
 
@@ -65,62 +72,42 @@ class SyncOptions:
 
 @dataclass(slots=True)
 class Merged:
-    """What became of it.
+    """What became of some of its annotations.
 
     Attributes:
-        put: what the client is to put into the image.
+        put: what the client is to put into the image, and the store's revision of it.
         remove: what it is to take out.
-        revisions: of what both sides have in common once that is done.
+        synced: revisions of what both sides have in common once that is done, as far as the client may not know it.
+        forgotten: what neither side has any more.
         actions: what was done, waits, or is in conflict.
         refused: what the store did not take, and why.
         unchanged: how many are the same on both sides.
         gone: what both sides had when they were last synced, and neither has now.
     """
 
-    put: dict[uuid.UUID, Drawing] = field(default_factory=dict)
+    put: dict[uuid.UUID, tuple[Drawing, int]] = field(default_factory=dict)
     remove: list[uuid.UUID] = field(default_factory=list)
-    revisions: dict[uuid.UUID, int] = field(default_factory=dict)
+    synced: dict[uuid.UUID, int] = field(default_factory=dict)
+    forgotten: list[uuid.UUID] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     refused: dict[uuid.UUID, Refusal | str] = field(default_factory=dict)
     unchanged: int = 0
     gone: list[Action] = field(default_factory=list)
 
 
-def merge(store: Store, image: ClientImage, options: SyncOptions) -> Merged:
+def merge(store: Store, image: ClientImage, options: SyncOptions) -> Iterator[Merged]:
     """Plans the sync of an image, and does the store's part of it.
 
+    Yields:
+        What became of it, part by part: each annotation is in one of them.
+
     Raises:
-        WsiSamServerError: INVALID_FIELD: the store knows the slide with another size. Else of the store. What was
-            done until then stays, and the next sync goes on from there.
+        WsiSamServerError: INVALID_FIELD: the store knows the slide with another size. SYNC_BASE_UNKNOWN: the store does
+            not have what is unchanged. Else of the store. What was done until then stays, and the next sync goes on
+            from there.
     """
     _refuse_other_size(store, image.slide)
-    side = StoreSide(store, options.author, options.project, NoListener())
-    standings, head = side.standings(image.slide.slide_id)
-    trusted = image.store_id == store.identity and max(image.revisions.values(), default=0) <= head
-    revisions = dict(image.revisions) if trusted else {}
-    cases = []
-    settled, stored = _without_a_plan(side, image, revisions, standings)
-    open_ones = {**image.drawings, **stored, **revisions}.keys() - image.excluded - settled
-    for one in sorted(open_ones, key=attrgetter("int")):
-        base = Base(revisions[one], _NO_DIGEST) if one in revisions else None
-        case = Case(one, image.drawings.get(one), stored.get(one), base)
-        if base is not None and case.needs_base:
-            case = replace(case, base=replace(base, drawing=side.drawing(one, base.revision)))
-        cases.append(case)
-    planned = plan(cases, options.direction, options.resolution)
-    same = [action for action in planned.actions if action.verb is Verb.UNCHANGED and action.case.project is not None]
-    merged = Merged(revisions=revisions, unchanged=len(same) + len(settled))
-    merged.actions = [action for action in planned.actions if action.verb is not Verb.UNCHANGED]
-    merged.gone = [action for action in planned.actions if action.gone]
-    if options.dry_run:
-        merged.revisions = {}
-        return merged
-    applied = side.apply(planned.actions, image.slide, Image("", image.slide.slide_id, image.slide.uris))
-    merged.refused = applied.refused
-    for action in planned.actions:
-        if action.id not in applied.refused:
-            _note(action, merged, applied)
-    return merged
+    yield from _Merging(store, image, options).parts()
 
 
 def _refuse_other_size(store: Store, slide: SlideRecord) -> None:
@@ -131,73 +118,139 @@ def _refuse_other_size(store: Store, slide: SlideRecord) -> None:
             assert slide.size is not None
             raise WsiSamServerError(
                 Reason.INVALID_FIELD,
-                field="slide",
+                field="start.slide",
                 problem=f"the store knows this slide with {known.size.width} x {known.size.height} pixels, and the "
                 f"image has {slide.size.width} x {slide.size.height}: it is another one",
             )
 
 
-def _without_a_plan(
-    side: StoreSide,
-    image: ClientImage,
-    revisions: Mapping[uuid.UUID, int],
-    standings: Mapping[uuid.UUID, Standing],
-) -> tuple[set[uuid.UUID], dict[uuid.UUID, Annotation]]:
-    """Annotations that need no plan, and those of the store that do, with their contents.
+class _Merging:
+    def __init__(self, store: Store, image: ClientImage, options: SyncOptions) -> None:
+        self._side = StoreSide(store, options.author, options.project, NoListener())
+        self._image = image
+        self._options = options
+        self._standings, head = self._side.standings(image.slide.slide_id)
+        newest = max(max(ones.values(), default=0) for ones in (image.changed, image.unchanged, image.missing))
+        # A store that was restored from a backup, or another one, knows nothing of what was synced.
+        self._trusted = image.store_id == store.identity and newest <= head
+        if image.unchanged and not self._trusted:
+            raise WsiSamServerError(Reason.SYNC_BASE_UNKNOWN)
+        missing = image.missing if self._trusted else {}
+        none_left = not image.unchanged and not any(image.changed.values())
+        self._all_gone = len(missing) if none_left and len(missing) >= ALL_GONE else 0
 
-    Neither side has touched the first since the last sync: most of a large image. Contents are read only where the
-    digests do not show that, and kept only where the plan needs them. What is deleted, and of which the image never
-    heard, needs none, either.
-    """
-    drawings = image.drawings
-    synced = [one for one in drawings if one in standings and revisions.get(one) == standings[one].revision]
-    settled: set[uuid.UUID] = set()
-    for start in range(0, len(synced), _COMPARED):
-        some = synced[start : start + _COMPARED]
-        shown = [drawings[one] for one in some]
-        equal = same_contents([standings[one] for one in some], image.slide.slide_id, shown)
-        settled |= set(compress(some, equal))
-        if not any(equal):
-            break  # QuPath has rounded them all: their contents tell
-    forgotten = {one for one, standing in standings.items() if standing.deleted} - drawings.keys() - revisions.keys()
-    told = settled | forgotten | image.excluded
-    doubtful = [one for one in standings if one not in told]
-    stored: dict[uuid.UUID, Annotation] = {}
-    for read in side.contents(doubtful):
-        there = {one.id: one for one in read}
-        settled |= _alike(drawings, there, revisions)
-        stored.update((one, annotation) for one, annotation in there.items() if one not in settled)
-    # One of them is left to the plan: an image that still has anything has not lost everything, see there.
-    for read in side.contents(list(islice(settled, 1))):
-        stored.update((one.id, one) for one in read)
-    return settled - stored.keys(), stored
+    def parts(self) -> Iterator[Merged]:
+        image, standings = self._image, self._standings
+        moved = [one for one, revision in image.unchanged.items() if not self._is_settled(one, revision)]
+        settled = len(image.unchanged) - len(moved)
+        for ones in _chunks(moved):
+            yield self._part(self._as_it_was(one, stored) for one, stored in self._contents(ones))
+        for drawings in image.drawings():
+            yield self._of_changed(drawings)
+        for ones in _chunks(image.missing if self._trusted else ()):
+            yield self._part(
+                self._with_base(Case(one, None, stored, Base(image.missing[one], _UNKNOWN)))
+                for one, stored in self._contents(ones)
+            )
+        named = (image.unchanged, image.changed, image.missing if self._trusted else (), image.excluded)
+        others = [
+            one for one, known in standings.items() if not known.deleted and not any(one in ones for ones in named)
+        ]
+        for ones in _chunks(others):
+            yield self._part(Case(one, None, stored) for one, stored in self._contents(ones) if stored is not None)
+        yield Merged(unchanged=settled)
+
+    def _is_settled(self, one: uuid.UUID, revision: int) -> bool:
+        """Whether neither side has touched an annotation since the last sync: most of a large image."""
+        known = self._standings.get(one)
+        if known is None or (known.deleted and known.revision == revision):
+            raise WsiSamServerError(Reason.SYNC_BASE_UNKNOWN)
+        return known.revision == revision
+
+    def _contents(self, ones: Iterable[uuid.UUID]) -> Iterator[tuple[uuid.UUID, Annotation | None]]:
+        """Annotations as the store has them, None for what it does not know."""
+        wanted = list(ones)
+        found: dict[uuid.UUID, Annotation] = {}
+        for read in self._side.contents([one for one in wanted if one in self._standings]):
+            found.update((one.id, one) for one in read)
+        return ((one, found.get(one)) for one in wanted)
+
+    def _as_it_was(self, one: uuid.UUID, stored: Annotation | None) -> Case:
+        """Of what only the store has touched: the image holds what the store had then, but for rounding."""
+        revision = self._image.unchanged[one]
+        drawing = self._side.drawing(one, revision)
+        if drawing is None or stored is None:
+            raise WsiSamServerError(Reason.SYNC_BASE_UNKNOWN)
+        return Case(one, drawing, stored, Base(revision, drawing.digest, drawing))
+
+    def _of_changed(self, drawings: Mapping[uuid.UUID, Drawing]) -> Merged:
+        revisions = self._image.changed if self._trusted else {}
+        stored = {one: annotation for one, annotation in self._contents(drawings) if annotation is not None}
+        same = _alike(drawings, stored, revisions)
+        merged = self._part(
+            self._with_base(Case(one, drawing, stored.get(one), Base(revision, _UNKNOWN) if revision else None))
+            for one, drawing in drawings.items()
+            if one not in same
+            for revision in (revisions.get(one, 0),)
+        )
+        merged.unchanged += len(same)
+        if not self._options.dry_run:
+            merged.synced.update((one, stored[one].revision) for one in same)
+        return merged
+
+    def _with_base(self, case: Case) -> Case:
+        if case.base is None or not case.needs_base:
+            return case
+        return replace(case, base=replace(case.base, drawing=self._side.drawing(case.id, case.base.revision)))
+
+    def _part(self, cases: Iterable[Case]) -> Merged:
+        options, slide = self._options, self._image.slide
+        planned = plan(cases, options.direction, options.resolution, all_gone=self._all_gone)
+        merged = Merged()
+        for action in planned.actions:
+            if action.verb is not Verb.UNCHANGED:
+                merged.actions.append(action)
+            elif action.case.project is not None:
+                merged.unchanged += 1
+            elif action.gone:
+                merged.gone.append(action)
+        if not options.dry_run:
+            applied = self._side.apply(planned.actions, slide, Image("", slide.slide_id, slide.uris))
+            _note(planned, applied, merged)
+        return merged
+
+
+def _note(planned: Plan, applied: Applied, merged: Merged) -> None:
+    """What the client is to do, and what both sides then have in common."""
+    merged.refused = applied.refused
+    for one, revision in agreed(planned.actions, applied):
+        if revision is None:
+            merged.forgotten.append(one)
+        else:
+            merged.synced[one] = revision
+    for action in planned.actions:
+        if not (action.in_project and action.to_do) or action.id in applied.refused:
+            continue
+        if action.target is None:
+            merged.remove.append(action.id)
+        else:
+            merged.put[action.id] = action.target, merged.synced[action.id]
+
+
+def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    left = iter(items)
+    while some := list(islice(left, _AT_ONCE)):
+        yield some
 
 
 def _alike(
     drawings: Mapping[uuid.UUID, Drawing], stored: Mapping[uuid.UUID, Annotation], revisions: Mapping[uuid.UUID, int]
 ) -> set[uuid.UUID]:
-    """Which annotations neither side has touched: as QuPath has rounded them."""
+    """Which annotations neither side has touched, although they were sent in full: as QuPath has rounded them."""
     synced = [
         one
         for one, annotation in stored.items()
-        if one in drawings and not annotation.deleted and revisions.get(one) == annotation.revision
+        if not annotation.deleted and revisions.get(one) == annotation.revision
     ]
     here, there = [drawings[one] for one in synced], [Drawing.of(stored[one].content) for one in synced]
     return {one for one, is_alike in zip(synced, alike(here, there), strict=True) if is_alike}
-
-
-def _note(action: Action, merged: Merged, applied: Applied) -> None:
-    """What the client is to do, and what both sides then have in common."""
-    if action.held or action.verb is Verb.CONFLICT:
-        return
-    if action.in_project and action.target is None:
-        merged.remove.append(action.id)
-    elif action.in_project:
-        assert action.target is not None
-        merged.put[action.id] = action.target
-    gone = action.target is None if action.to_do else action.note is Note.FORGET
-    if gone:
-        merged.revisions.pop(action.id, None)
-    elif action.to_do or action.note is Note.RECORD:
-        stored = action.case.store
-        merged.revisions[action.id] = applied.revisions.get(action.id, 0 if stored is None else stored.revision)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from wsisam_server.annotations.store import PathClass, SlideRecord
 from wsisam_server.annotations.sync import files
+from wsisam_server.annotations.sync.common_record import Common, CommonRecord
 from wsisam_server.annotations.sync.drawings import Edits
 from wsisam_server.annotations.sync.errors import ImageError, NotKeptError
+from wsisam_server.annotations.sync.in_common import recorded
 from wsisam_server.annotations.sync.left_out import left_out, named
 from wsisam_server.annotations.sync.likeness import class_parts
-from wsisam_server.annotations.sync.plan import Base, Case, Note, Plan, Verb, finish, plan
-from wsisam_server.annotations.sync.record import ImageRecord, Synced
+from wsisam_server.annotations.sync.plan import Case, Plan, Verb, finish, plan
+from wsisam_server.annotations.sync.record import ImageRecord, Look
 from wsisam_server.annotations.sync.report import ImageReport, Outcome
 from wsisam_server.annotations.sync.running import noted
 from wsisam_server.annotations.sync.steps import Step
@@ -75,13 +77,23 @@ class ImageSync:
         self._found_again = record.slide == slide
         # Another image under the same number: two people added one each to copies of a project.
         self._record = replace(record, slide=slide) if same_slide else ImageRecord(slide)
-        self._synced = self._record.stores.get(context.store_id, Synced()) if context.trusted else Synced()
+        self._look = self._record.looks.get(context.store_id, Look()) if context.trusted else Look()
+        self._common = CommonRecord(slide.slide_id)
+        self._synced = Common()
+        self._is_written = False
         self._report = ImageReport(image, Outcome.SYNCED, slide.slide_id)
 
     @property
     def record(self) -> ImageRecord:
         """What is remembered of it now."""
         return self._record
+
+    @property
+    def newest(self) -> tuple[uuid.UUID, int] | None:
+        """The annotation of the latest revision that was synced, and that revision; None where nothing was compared."""
+        bases = self._synced.annotations
+        one = max(bases, key=lambda one: bases[one].revision, default=None)
+        return None if one is None else (one, bases[one].revision)
 
     def run(self) -> ImageReport:
         """Syncs it, or plans only.
@@ -93,9 +105,9 @@ class ImageSync:
         """
         if self._nothing_new():
             self._report.outcome = Outcome.SKIPPED
-            self._report.unchanged = len(self._synced.annotations)
-            self._report.problems += self._synced.left_out
-            if self._record.stores and not self._found_again and not self._context.options.dry_run:
+            self._report.unchanged = self._look.count
+            self._report.problems += self._look.left_out
+            if self._record.looks and not self._found_again and not self._context.options.dry_run:
                 # So that the file is not looked into again the next time.
                 self._context.records.write_image(self._image.id, self._record)
             return self._report
@@ -103,12 +115,7 @@ class ImageSync:
         self._step(Step.PROJECT_READ)
         stored, revision = self._context.store.on_slide(self._slide.slide_id)
         self._step(Step.STORE_READ)
-        if not self._follows(contents):
-            self._report.problems.append(
-                "its data file was not saved from what the last sync left (a QuPath had it open meanwhile, or it comes "
-                "from a backup), so both sides were compared without history: nothing was deleted"
-            )
-            self._synced = replace(self._synced, annotations={}, settling={})
+        self._remember(contents)
         planned = self._plan(contents, stored)
         self._report.actions = [action for action in planned.actions if action.verb is not Verb.UNCHANGED]
         same = [action for action in planned.actions if action.verb is Verb.UNCHANGED]
@@ -127,14 +134,14 @@ class ImageSync:
         self._context.listener.step(step, self._image)
 
     def _nothing_new(self) -> bool:
-        path, synced = self._context.project.data_path(self._image), self._synced
+        path, look = self._context.project.data_path(self._image), self._look
         if self._known_data and not path.exists():
             return False
-        if not synced.done and (path.exists() or synced.annotations):
+        if not look.done and (path.exists() or look.count):
             return False
-        if not files.unchanged(path, synced.data):
+        if not files.unchanged(path, look.data):
             return False
-        return not self._context.store.has_news(self._slide.slide_id, synced.revision)
+        return not self._context.store.has_news(self._slide.slide_id, look.revision)
 
     # Reading
 
@@ -148,10 +155,8 @@ class ImageSync:
                 f"its {len(contents.drawings)} objects have no ids of their own (saved before QuPath 0.4) and would be "
                 "new objects at each sync. Open and save it in a newer QuPath, or pass --persist-ids"
             )
-        generation = self._intend({})
         self._refuse_shown()
-        project.write(self._image, contents, Edits(), generation)
-        self._written(generation)
+        project.write(self._image, contents, Edits(), uuid.uuid4().hex)
         self._step(Step.IDS_SAVED)
         contents = project.read(self._image)
         if not contents.stable:
@@ -162,17 +167,27 @@ class ImageSync:
 
     def _had_data(self) -> bool:
         """Whether the image had a data file when it was last synced, with whichever store."""
-        return self._known_data or any(synced.data is not None for synced in self._record.stores.values())
+        return self._known_data or any(look.data is not None for look in self._record.looks.values())
 
-    def _follows(self, contents: Contents) -> bool:
-        """Whether what is remembered was the state from which the data file was saved."""
-        record, data = self._record, self._synced.data
-        known = {record.generation} | ({record.writing} if record.writing else set())
-        if contents.generation not in known:
-            return not self._synced.annotations
-        if data is None or contents.data is None or data.sha256 == contents.data.sha256:
-            return True
-        return contents.data.modified >= data.modified
+    def _remember(self, contents: Contents) -> None:
+        """Finds what both sides had in common when the data file was what it was saved from."""
+        slide_id, store_id = self._slide.slide_id, self._context.store_id
+        known = self._context.records.common.read(self._image.id, contents.generation)
+        known = known if known is not None and known.slide_id == slide_id else None
+        text, owner = contents.kept_record
+        if owner != f"{self._image.id}\n{slide_id}":
+            text = ""  # copied from another image, together with its data
+        if not self._context.trusted:
+            known, text = None, ""
+        old = known is not None and _is_older(contents, known.stores.get(store_id, Common()))
+        if old or (known is None and self._look.count and not text):
+            self._report.problems.append(
+                "its data file was not saved from what the last syncs left (it comes from an older backup, or another "
+                "program wrote it), so both sides were compared without history: nothing was deleted"
+            )
+        self._common = CommonRecord(slide_id) if known is None or old else known
+        self._common.with_property(text)
+        self._synced = self._common.stores.setdefault(store_id, Common())
 
     # Planning
 
@@ -212,39 +227,49 @@ class ImageSync:
 
     def _carry_out(self, planned: Plan, contents: Contents, revision: int) -> None:
         edits = _edits(planned)
-        generation = None
         settled = {action.id: _settled_with(action) for action in planned.actions if action.discarded is not None}
         if edits or settled:
             self._refuse_shown()
         if edits or any(action.to_do for action in planned.actions):
             # What cannot be done is found before the store is touched.
             self._context.project.check_writable(self._image, data=bool(edits))
-        if edits or settled:
-            generation = self._intend(settled)
+        if settled:
+            self._intend(settled, contents)
         slide = SlideRecord(self._slide.slide_id, self._image.uris, self._image.size)
         applied = self._context.store.apply(planned.actions, slide, self._image)
         edits = edits.without(set(applied.refused))
+        before = contents.generation
         if edits:
-            assert generation is not None
-            contents, not_kept = self._write(contents, edits, generation)
-            applied.refused |= not_kept
+            contents = self._write(contents, edits, planned, applied)
+        self._is_written = contents.generation != before
         actions = {action.id: action for action in planned.actions}
         self._report.failures += [f"{named(actions[one])}: {why}" for one, why in applied.refused.items()]
         self._note(planned, contents, applied, revision)
+        self._context.records.common.prune(self._image.id, [contents.generation, before])
 
-    def _write(self, contents: Contents, edits: Edits, generation: str) -> tuple[Contents, dict[uuid.UUID, str]]:
-        """Writes the data file, without what QuPath does not keep."""
-        not_kept: dict[uuid.UUID, str] = {}
+    def _write(self, contents: Contents, edits: Edits, planned: Plan, applied: Applied) -> Contents:
+        """Writes the data file, without what QuPath does not keep; that is refused, too."""
+        generation = uuid.uuid4().hex
+
+        def announce(after: Contents) -> None:
+            # The record is there before the file that names it: whoever is cut off in between has both, old and new.
+            self._keep_record(generation, planned, after, applied)
+            self._step(Step.INTENT_RECORDED)
+
         while edits:
             try:
-                contents = self._context.project.write(self._image, contents, edits, generation)
+                return self._context.project.write(self._image, contents, edits, generation, announce)
             except NotKeptError as error:
-                not_kept |= error.problems
+                applied.refused |= error.problems
                 edits = edits.without(set(error.problems))
-            else:
-                self._written(generation)
-                break
-        return contents, not_kept
+        return contents
+
+    def _keep_record(self, generation: str | None, planned: Plan, contents: Contents, applied: Applied) -> None:
+        """Writes what both sides have in common once the data file is what `contents` says."""
+        bases = recorded(self._synced.annotations, planned.actions, applied, contents.drawings)
+        self._synced = Common({one: bases[one] for one in sorted(bases)}, data=contents.data)
+        self._common = self._common.with_store(self._context.store_id, self._synced)
+        self._context.records.common.write(self._image.id, generation, self._common)
 
     def _refuse_shown(self) -> None:
         if self._context.options.even_if_open:
@@ -263,54 +288,39 @@ class ImageSync:
                 "does not show this image"
             )
 
-    def _intend(self, settled: dict[uuid.UUID, int]) -> str:
-        """Notes what is about to be written, so that it is known again if this is cut off."""
-        generation = uuid.uuid4().hex
+    def _intend(self, settled: dict[uuid.UUID, int], contents: Contents) -> None:
+        """Notes with which versions conflicts are about to be settled: a sync that is cut off is gone on with."""
         self._synced.settling.update(settled)
-        self._record.writing = generation
-        self._record.stores[self._context.store_id] = self._synced
-        self._context.records.write_image(self._image.id, self._record)
+        self._context.records.common.write(self._image.id, contents.generation, self._common)
         self._step(Step.INTENT_RECORDED)
-        return generation
-
-    def _written(self, generation: str) -> None:
-        self._record.generation, self._record.writing = generation, None
 
     # Noting
 
     def _note(self, planned: Plan, contents: Contents, applied: Applied, revision: int) -> None:
         options = self._context.options
-        bases = dict(self._synced.annotations)
-        for action in planned.actions:
-            self._note_one(action, bases, contents, applied)
         left = planned.conflicts or planned.held or applied.refused or options.path_class is not None
         news, latest = self._context.store.on_slide(self._slide.slide_id, revision)
         self._step(Step.STORE_READ_AGAIN)
         ours = applied.revisions
         all_ours = all(ours.get(one) == annotation.revision for one, annotation in news.items())
-        self._record.writing = None
-        self._record.stores[self._context.store_id] = Synced(
+        if not self._is_written:
+            self._keep_record(contents.generation, planned, contents, applied)
+        self._record.looks[self._context.store_id] = Look(
             revision=latest if all_ours else revision,
             data=contents.data,
             done=all_ours and not left,
             left_out=left_out(contents),
-            annotations={one: bases[one] for one in sorted(bases)},
+            count=len(self._synced.annotations),
         )
         self._context.records.write_image(self._image.id, self._record)
         self._step(Step.IMAGE_RECORDED)
 
-    def _note_one(self, action: Action, bases: dict[uuid.UUID, Base], contents: Contents, applied: Applied) -> None:
-        if action.id in applied.refused or action.held or action.verb is Verb.CONFLICT:
-            return
-        if action.to_do or action.note is Note.RECORD:
-            drawing, store = contents.drawings.get(action.id), action.case.store
-            revision = applied.revisions.get(action.id, 0 if store is None else store.revision)
-            if drawing is None:
-                bases.pop(action.id, None)
-            else:
-                bases[action.id] = Base(revision, drawing.digest)
-        elif action.note is Note.FORGET:
-            bases.pop(action.id, None)
+
+def _is_older(contents: Contents, known: Common) -> bool:
+    """Whether a data file is older than the one that was last compared, as after it was restored from a backup."""
+    if known.data is None or (contents.data is not None and contents.data.sha256 == known.data.sha256):
+        return False
+    return contents.data is None or contents.data.modified < known.data.modified
 
 
 def _edits(planned: Plan) -> Edits:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from wsisam_server.annotations.store.model import Content
-from wsisam_server.annotations.store.shape import canonical, to_wkb
+from wsisam_server.annotations.store.shape import canonical
+from wsisam_server.annotations.sync.digest import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,11 +109,7 @@ class Drawing:
     @cached_property
     def digest(self) -> str:
         """32 hex digits that tell whether anything, if only a vertex's order, is not as it was."""
-        named = None if self.path_class is None else [self.path_class.name, self.path_class.rgb]
-        said = [named, self.rgb, self.name, self.locked, dict(self.measurements), dict(self.metadata)]
-        text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-        (wkb,) = to_wkb([self.shape])
-        return hashlib.sha256(b"".join((len(text).to_bytes(8, "big"), text, wkb))).hexdigest()[:32]
+        return digest(self)
 
 
 @dataclass(frozen=True, slots=True)

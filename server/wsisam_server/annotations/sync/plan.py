@@ -222,17 +222,25 @@ class Plan:
         return Counter(action.verb for action in self.actions)
 
 
-def plan(cases: Iterable[Case], direction: Direction = Direction.BOTH, resolution: Resolution | None = None) -> Plan:
-    """Decides about all annotations of an image.
+def plan(
+    cases: Iterable[Case],
+    direction: Direction = Direction.BOTH,
+    resolution: Resolution | None = None,
+    *,
+    all_gone: int | None = None,
+) -> Plan:
+    """Decides about annotations of an image.
 
     Args:
         cases: those that either side has or had; `Base.drawing` filled in where `Case.needs_base`.
         direction: which side may be changed; what the other would need is held.
         resolution: how to settle conflicts.
+        all_gone: how many synced annotations the image has lost, where it has lost all and that is not believed; 0
+            where it is. None: the cases are all of the image, and tell it.
     """
     resolution = resolution or Resolution()
     actions = [_decide(case) for case in cases]
-    actions = _doubt_mass_deletion(actions)
+    actions = _doubt_mass_deletion(actions, _all_gone(actions) if all_gone is None else all_gone)
     actions = [_settled(action, resolution.of(action.id), direction) for action in actions]
     return Plan(tuple(_held(action, direction) for action in actions))
 
@@ -373,13 +381,16 @@ def _conflict(case: Case, reason: str, kinds: frozenset[Kind] = frozenset()) -> 
     return Action(case, Verb.CONFLICT, reason, kinds)
 
 
-def _doubt_mass_deletion(actions: list[Action]) -> list[Action]:
+def _all_gone(actions: list[Action]) -> int:
     synced = [action for action in actions if action.case.base is not None]
-    if len(synced) < ALL_GONE or any(action.case.project is not None for action in synced):
+    gone = len(synced) >= ALL_GONE and all(action.case.project is None for action in synced)
+    return len(synced) if gone else 0
+
+
+def _doubt_mass_deletion(actions: list[Action], all_gone: int) -> list[Action]:
+    if not all_gone:
         return actions
-    reason = (
-        f"all {len(synced)} synced annotations are gone from this image in QuPath; if you deleted them, settle it so"
-    )
+    reason = f"all {all_gone} synced annotations are gone from this image in QuPath; if you deleted them, settle it so"
     return [_conflict(action.case, reason) if action.verb is Verb.DELETE_IN_STORE else action for action in actions]
 
 

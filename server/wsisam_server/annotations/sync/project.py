@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +23,7 @@ from wsisam_server.annotations.sync.runner.wire import Shapes
 from wsisam_server.annotations.sync.steps import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from wsisam_server.annotations.sync.drawings import Edits
@@ -59,7 +59,8 @@ class Contents:
         not_numbers: measurements that are no finite numbers, by annotation: the store has none of these.
         repaired: what the store has in place of shapes that are not valid, by annotation, for people.
         data: the data file that they were read from; None when there is none.
-        generation: which sync wrote it; None when none did.
+        generation: which sync wrote it; None when none did. It names the record of what both sides had in common.
+        kept_record: what QuPath's script kept in the file before both had one record, and whose it is; empty for none.
         stable: its objects keep their ids when they are read again.
     """
 
@@ -71,6 +72,7 @@ class Contents:
     labels: Mapping[str, str] = field(default_factory=dict)
     not_numbers: Mapping[uuid.UUID, tuple[str, ...]] = field(default_factory=dict)
     repaired: Mapping[uuid.UUID, str] = field(default_factory=dict)
+    kept_record: tuple[str, str] = ("", "")
 
 
 class Project:
@@ -153,6 +155,7 @@ class Project:
             found.labels,
             found.not_numbers,
             found.repaired,
+            tuple(answer["kept_record"]),
         )
 
     def check_writable(self, image: Image, *, data: bool) -> None:
@@ -165,7 +168,7 @@ class Project:
         Raises:
             ImageError: it cannot.
         """
-        folders = [self.folder / FOLDER, self.folder / FOLDER / "images"]
+        folders = [self.folder / FOLDER, self.folder / FOLDER / "images", self.folder / FOLDER / "synced" / image.id]
         if data:
             folders += [self.data_path(image).parent, self._backups(image)]
         for folder in folders:
@@ -177,7 +180,14 @@ class Project:
             except OSError as error:
                 raise ImageError(f"it cannot be written ({error.strerror or error}): {folder}") from error
 
-    def write(self, image: Image, before: Contents, edits: Edits, generation: str) -> Contents:
+    def write(
+        self,
+        image: Image,
+        before: Contents,
+        edits: Edits,
+        generation: str,
+        announce: Callable[[Contents], None] = lambda _: None,
+    ) -> Contents:
         """Changes what is drawn on an image.
 
         Args:
@@ -185,6 +195,7 @@ class Project:
             before: as it was read.
             edits: what to change. Without any, objects without saved ids get theirs saved.
             generation: a name for what is written.
+            announce: called with what will be drawn on it, when all that is left is to put the new file in its place.
 
         Returns:
             What is drawn on it now, as it was read back.
@@ -206,6 +217,7 @@ class Project:
             self._listener.step(Step.SIDE_FILE_FLUSHED, image)
             self._refuse_changed(path, before)
             self._listener.step(Step.CHANGES_LOOKED_FOR, image)
+            announce(replace(after, data=files.stamp(side)))
             if before.data is not None:
                 files.copy(path, self._backup(image))
             self._listener.step(Step.BACKUP_WRITTEN, image)
@@ -225,7 +237,7 @@ class Project:
                 side.unlink(missing_ok=True)
         self._prune(image)
         self._listener.step(Step.BACKUPS_PRUNED, image)
-        return Contents(after.drawings, after.unusable, files.stamp(path), generation, stable=True)
+        return replace(after, data=files.stamp(path), generation=generation)
 
     def _start(self) -> None:
         """Starts QuPath, once."""
@@ -262,7 +274,16 @@ class Project:
         answer, data = self._process.ask(message, shapes, about=f"the image {image.name}")
         self._listener.step(Step.SIDE_FILE_WRITTEN, image)
         found = drawings.read(answer, data, self._areas)
-        after = Contents(found.drawings, found.unusable, None, answer["generation"], stable=True)
+        after = Contents(
+            found.drawings,
+            found.unusable,
+            None,
+            answer["generation"],
+            stable=True,
+            labels=found.labels,
+            not_numbers=found.not_numbers,
+            repaired=found.repaired,
+        )
         _compare(before, edits, after)
         return after, answer.get("summary", {})
 

@@ -1,9 +1,9 @@
-"""What is remembered of a project between two syncs, in a folder of the project: `wsisam-sync`.
+"""What `wsisam sync` remembers of a project, in a folder of it (`wsisam-sync`): which images need not be looked into.
 
-In the project, because the record says what its data files and the store had in common: it must share the fate of
-those files when the project is moved, renamed, copied, or restored from a backup. For each image a file, so that an
-image that is done costs nothing when the next one is written. JSON and not a database, because projects lie on network
-drives.
+What both sides have in common is in records of its own, which QuPath's script shares: see `common_record`. In the
+project, because both must share the fate of the data files when the project is moved, renamed, copied, or restored from
+a backup. For each image a file, so that an image that is done costs nothing when the next one is written. JSON and not
+a database, because projects lie on network drives.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from wsisam_server.annotations.sync.common_record import CommonRecords
 from wsisam_server.annotations.sync.errors import SyncError
 from wsisam_server.annotations.sync.files import Stamp, replace_text
-from wsisam_server.annotations.sync.plan import Base
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FOLDER: Final = "wsisam-sync"
 
 _FORMAT: Final = 1
+_IMAGE_FORMAT: Final = 2
+"""Of an image's file. The first form held the record of what both sides have in common, too: see `common_record`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,41 +44,31 @@ class SlideSeen:
     file: tuple[str, int, int] | None
 
 
-@dataclass(slots=True)
-class Synced:
-    """What an image and one store had in common.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How an image and one store were when they were last compared.
 
     Attributes:
         revision: the store's, up to which everything on the slide was considered.
         data: the data file at that time; None when there was none.
         done: nothing was left to do then.
         left_out: what was left out then, and why, for people; said again while nothing is new.
-        annotations: what both sides held.
-        settling: conflicts that are being settled with the store's version of this revision.
+        count: of annotations that both sides held.
     """
 
     revision: int = 0
     data: Stamp | None = None
     done: bool = False
     left_out: tuple[str, ...] = ()
-    annotations: dict[uuid.UUID, Base] = field(default_factory=dict)
-    settling: dict[uuid.UUID, int] = field(default_factory=dict)
+    count: int = 0
 
 
 @dataclass(slots=True)
 class ImageRecord:
-    """What is remembered of an image.
-
-    Attributes:
-        generation: the last one that was written into its data file; None when none was.
-        writing: one that was about to be written.
-        stores: by their identity.
-    """
+    """What is remembered of an image; `looks` by the stores' identities."""
 
     slide: SlideSeen | None = None
-    generation: str | None = None
-    writing: str | None = None
-    stores: dict[str, Synced] = field(default_factory=dict)
+    looks: dict[str, Look] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +112,7 @@ class Records:
     def __init__(self, project: Path) -> None:
         self._name = project.resolve().name
         self.folder = project / FOLDER
+        self.common = CommonRecords(self.folder)
         self.lost: list[str] = []
         """Records that could not be read, for people; they are as good as never written."""
 
@@ -193,14 +186,14 @@ class Records:
         Raises:
             OSError: it cannot be written.
         """
+        self.common.keep_first(image_id)
         slide = record.slide
         self._write(
             self._path(image_id),
             {
+                "format": _IMAGE_FORMAT,
                 "slide": None if slide is None else [slide.slide_id, list(slide.uris), slide.file],
-                "generation": record.generation,
-                "writing": record.writing,
-                "stores": {store: _said(synced) for store, synced in record.stores.items()},
+                "stores": {store: _said(look) for store, look in record.looks.items()},
             },
         )
 
@@ -222,7 +215,7 @@ class Records:
         if not isinstance(said, dict) or not isinstance(said.get("format"), int):
             self.lost.append(path.name)
             return {}
-        if said["format"] > _FORMAT:
+        if said["format"] > _IMAGE_FORMAT:
             raise SyncError(f"{path} was written by a newer version of wsisam. Sync this project with that one.")
         return said
 
@@ -240,28 +233,25 @@ def _image(said: dict[str, Any]) -> ImageRecord:
     if said["slide"] is not None:
         slide_id, uris, file = said["slide"]
         slide = SlideSeen(slide_id, tuple(uris), None if file is None else (file[0], file[1], file[2]))
-    stores = {store: _synced(value) for store, value in said["stores"].items()}
-    return ImageRecord(slide, said["generation"], said["writing"], stores)
+    return ImageRecord(slide, {store: _look(value) for store, value in said["stores"].items()})
 
 
-def _said(synced: Synced) -> dict[str, Any]:
-    data = synced.data
+def _said(look: Look) -> dict[str, Any]:
+    data = look.data
     return {
-        "revision": synced.revision,
+        "revision": look.revision,
         "data": None if data is None else [data.size, data.modified, data.sha256],
-        "done": synced.done,
-        "left_out": list(synced.left_out),
-        "annotations": {str(one): [base.revision, base.digest] for one, base in synced.annotations.items()},
-        "settling": {str(one): revision for one, revision in synced.settling.items()},
+        "done": look.done,
+        "left_out": list(look.left_out),
+        "count": look.count,
     }
 
 
-def _synced(said: dict[str, Any]) -> Synced:
-    return Synced(
+def _look(said: dict[str, Any]) -> Look:
+    return Look(
         revision=said["revision"],
         data=None if said["data"] is None else Stamp(*said["data"]),
         done=said["done"],
         left_out=tuple(said.get("left_out", ())),
-        annotations={uuid.UUID(one): Base(*base) for one, base in said["annotations"].items()},
-        settling={uuid.UUID(one): revision for one, revision in said["settling"].items()},
+        count=said["count"] if "count" in said else len(said["annotations"]),
     )

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from wsisam_server.annotations.sync.model import Image
     from wsisam_server.annotations.sync.options import Options
     from wsisam_server.annotations.sync.process import QuPathProcess
-    from wsisam_server.annotations.sync.record import ImageRecord
     from wsisam_server.annotations.sync.steps import ProgressListener
 
 _LOCK: Final = "lock"
@@ -187,7 +186,7 @@ class _Run:
             where = error.filename or self._project.folder
             text = f"its files cannot be read or written ({error.strerror or error}): {where}"
             return ImageReport(image, Outcome.FAILED, slide.slide_id, failures=[text])
-        self._witness(syncing.record)
+        self._witness(syncing)
         return report
 
     def _had_data(self, slide_id: str, image: Image) -> bool:
@@ -223,15 +222,14 @@ class _Run:
         del self._record.witnesses[self._store.identity]
         return False
 
-    def _witness(self, record: ImageRecord) -> None:
+    def _witness(self, syncing: ImageSync) -> None:
         """Remembers the latest revision that was synced, by which the store is known again."""
-        synced = record.stores.get(self._store.identity)
-        if synced is None or not synced.annotations or self._options.dry_run:
+        if syncing.newest is None or self._options.dry_run:
             return
-        one, base = max(synced.annotations.items(), key=lambda item: item[1].revision)
+        one, revision = syncing.newest
         before = self._record.witnesses.get(self._store.identity)
-        if before is not None and before[1] >= base.revision:
+        if before is not None and before[1] >= revision:
             return
-        found = self._side.version(one, base.revision)
+        found = self._side.version(one, revision)
         if found is not None:
-            self._record.witnesses[self._store.identity] = (one, base.revision, found.update_time.isoformat())
+            self._record.witnesses[self._store.identity] = (one, revision, found.update_time.isoformat())

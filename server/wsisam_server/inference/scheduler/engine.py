@@ -69,7 +69,7 @@ class ScoredMask(NamedTuple):
 
     Attributes:
         logits: float32 [256, 256] over the HR window; the mask is where they are positive.
-        score: the model's own estimate of the mask's IoU.
+        score: the mask's IoU as the model expects it, calibrated if its weights are.
     """
 
     logits: NDArray[np.float32]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam.v1 import annotations_pb2_grpc
-from wsisam_server.annotations.sync.client_image import merge
 from wsisam_server.service.identity import current_user
 from wsisam_server.service.servicers import image_sync
 from wsisam_server.service.servicers.converting import LARGE, Converter, count_parts
@@ -19,6 +18,7 @@ from wsisam_server.service.servicers.pages import (
     PageSplitter,
     fitting,
 )
+from wsisam_server.service.servicers.sync_intake import SyncIntake
 from wsisam_server.service.servicers.watch import WatchStream
 from wsisam_server.service.visible_store import visible_store
 from wsisam_server.wire import annotation_from_proto as from_proto
@@ -28,12 +28,13 @@ from wsisam_server.wire.from_proto import invalid
 from wsisam_server.wire.to_proto import saved_annotation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sized
+    from collections.abc import AsyncIterator, Iterable, Sized
 
     import grpc
 
     from wsisam_server.annotations.store import AsyncStore, Draft, Patch, SlideRecord, Target
     from wsisam_server.core.settings import Limits
+    from wsisam_server.core.spool import Spool
 
 
 class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
@@ -49,7 +50,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         self._limits = limits
         self._converter = Converter()
         self._streams: set[WatchStream] = set()
-        self._running_syncs = image_sync.RunningSyncs(limits.id_length)
+        self._running_syncs = image_sync.RunningSyncs()
 
     async def Save(  # noqa: N802 - the contract's name
         self,
@@ -214,19 +215,25 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         )
 
     async def Sync(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
-        self, request: pb.AnnotationsSyncRequest, context: grpc.aio.ServicerContext
+        self, requests: AsyncIterator[pb.AnnotationsSyncRequest], context: grpc.aio.ServicerContext
     ) -> None:
         """See the proto."""
-        for response in await self._running_syncs.run(request, lambda: self._sync(request)):
-            await context.write(response)
+        store, intake = visible_store(self._store), SyncIntake(self._limits)
+        async for request in requests:
+            await self._converter.run(_sync_parts(request), partial(intake.take, request))
+        image, options, refused = intake.asked()
+        assert intake.start is not None
 
-    async def _sync(self, request: pb.AnnotationsSyncRequest) -> image_sync.Answer:
-        store = visible_store(self._store)
-        image, options, refused = await self._converter.run(LARGE, lambda: image_sync.asked(request))
-        options = replace(options, author=current_user().author(options.author))
-        merged = await store.work(lambda place: merge(place, image, options))
-        merged.refused |= refused
-        return await asyncio.to_thread(image_sync.answers, merged, image, store.identity)
+        async def sync() -> Spool:
+            return await store.work(lambda place: image_sync.answered(place, image, options, refused))
+
+        if options.dry_run:
+            answer = await sync()
+        else:
+            answer = await self._running_syncs.run(intake.start.request_id, intake.fingerprint, sync)
+        for number in range(len(answer)):
+            data = await asyncio.to_thread(answer.read, number)
+            await context.write(pb.AnnotationsSyncResponse.FromString(data))
 
     async def Watch(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
         self, request: pb.AnnotationsWatchRequest, context: grpc.aio.ServicerContext
@@ -257,6 +264,12 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
 def _to_save(request: pb.AnnotationsSaveRequest) -> tuple[list[Draft | Patch], list[SlideRecord]]:
     drafts = from_proto.save_items(request.items, "items")
     return drafts, [from_proto.slide(message, f"slides[{n}]") for n, message in enumerate(request.slides)]
+
+
+def _sync_parts(request: pb.AnnotationsSyncRequest) -> int:
+    batch = request.batch
+    ids = len(batch.unchanged) + len(batch.missing) + len(batch.excluded_ids)
+    return ids + (LARGE if batch.changed else 0)
 
 
 def _check_count(messages: Sized, field: str, limits: Limits) -> None:

@@ -1,49 +1,37 @@
-"""Sync of one image: messages to what the sync room takes, and its answer to messages."""
+"""Sync of one image: the syncs that run, and what became of one to messages."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf import field_mask_pb2
 
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.annotations.store import Draft
-from wsisam_server.annotations.sync.client_image import ClientImage, SyncOptions
-from wsisam_server.annotations.sync.drawings import UNUSABLE, usable_list
+from wsisam_server.annotations.sync.client_image import merge
 from wsisam_server.annotations.sync.likeness import differences
-from wsisam_server.annotations.sync.model import Drawing, Kind
-from wsisam_server.annotations.sync.plan import Direction, Resolution, Side, Verb
+from wsisam_server.annotations.sync.model import Kind
+from wsisam_server.annotations.sync.plan import Verb
 from wsisam_server.annotations.sync.store_side import Refusal
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.core.shapes import GeometryRepairer
+from wsisam_server.core.spool import Spool
 from wsisam_server.service.identity import current_user
-from wsisam_server.wire import annotation_from_proto as from_proto
 from wsisam_server.wire import annotation_to_proto as to_proto
 from wsisam_server.wire.details import status_of
-from wsisam_server.wire.from_proto import invalid
-from wsisam_server.wire.shape_from_proto import shapes_of
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
 
     from google.rpc import status_pb2
-    from shapely.geometry.base import BaseGeometry
 
-    from wsisam_server.annotations.sync.client_image import Merged
+    from wsisam_server.annotations.store import Store
+    from wsisam_server.annotations.sync.client_image import ClientImage, Merged, SyncOptions
+    from wsisam_server.annotations.sync.model import Drawing
     from wsisam_server.annotations.sync.plan import Action, Case
 
-Answer: TypeAlias = list[pb.AnnotationsSyncResponse]
-
 MESSAGE_BYTES: Final = 1024 * 1024
-
-DIRECTIONS: Final = {
-    pb.SYNC_DIRECTION_UNSPECIFIED: Direction.BOTH,
-    pb.SYNC_DIRECTION_BOTH: Direction.BOTH,
-    pb.SYNC_DIRECTION_TO_CLIENT: Direction.TO_PROJECT,
-    pb.SYNC_DIRECTION_TO_STORE: Direction.TO_STORE,
-}
 
 VERBS: Final = {
     Verb.ADD_TO_PROJECT: pb.SYNC_VERB_ADD_TO_CLIENT,
@@ -67,146 +55,89 @@ PATHS: Final = {
     Kind.METADATA: "metadata",
 }
 
-SIDES: Final = {
-    pb.SYNC_SIDE_UNSPECIFIED: None,
-    pb.SYNC_SIDE_STORE: Side.STORE,
-    pb.SYNC_SIDE_CLIENT: Side.QUPATH,
-}
-
 
 class RunningSyncs:
-    """The syncs that run now. One that is repeated meanwhile waits for the first, and is not run beside it.
+    """The syncs that run now. One that is repeated meanwhile waits for the first, and is not run beside it."""
 
-    Args:
-        id_length: what a request id may have.
-    """
+    def __init__(self) -> None:
+        self._running: dict[tuple[str, str], tuple[bytes, asyncio.Task[Spool]]] = {}
 
-    def __init__(self, id_length: int) -> None:
-        self._id_length = id_length
-        self._running: dict[tuple[str, str], tuple[pb.AnnotationsSyncRequest, asyncio.Task[Answer]]] = {}
-
-    async def run(self, request: pb.AnnotationsSyncRequest, sync: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
-        """The answer to a request; it is worked on to the end also where the caller leaves.
+    async def run(self, request_id: str, fingerprint: bytes, sync: Callable[[], Coroutine[Any, Any, Spool]]) -> Spool:
+        """The answer to a call; it is worked on to the end also where the caller leaves.
 
         Args:
-            request: as it came.
+            request_id: the call's.
+            fingerprint: of all that was asked.
             sync: answers it.
 
         Raises:
-            WsiSamServerError: REQUEST_ID_REUSED, INVALID_FIELD, or whatever `sync` raises.
+            WsiSamServerError: REQUEST_ID_REUSED, or whatever `sync` raises.
         """
-        if not 1 <= len(request.request_id) <= self._id_length:
-            raise invalid("request_id", f"it must have 1 to {self._id_length} characters")
-        if request.validate_only:
-            return await sync()
-        key = (current_user().principal, request.request_id)
+        key = (current_user().principal, request_id)
         if key not in self._running:
             task = asyncio.create_task(sync())
-            self._running[key] = request, task
+            self._running[key] = fingerprint, task
             task.add_done_callback(lambda ended: self._end(key, ended))
             return await asyncio.shield(task)
         first, task = self._running[key]
-        if not await asyncio.to_thread(_are_same, first, request):
-            raise WsiSamServerError(Reason.REQUEST_ID_REUSED, request_id=request.request_id)
+        if first != fingerprint:
+            raise WsiSamServerError(Reason.REQUEST_ID_REUSED, request_id=request_id)
         return await asyncio.shield(task)
 
-    def _end(self, key: tuple[str, str], ended: asyncio.Task[Answer]) -> None:
+    def _end(self, key: tuple[str, str], ended: asyncio.Task[Spool]) -> None:
         del self._running[key]
         # Where nobody waits any more, asyncio would log its error as nobody's.
         ended.cancelled() or ended.exception()
 
 
-def _are_same(first: pb.AnnotationsSyncRequest, second: pb.AnnotationsSyncRequest) -> bool:
-    """Whether two requests are the same to the byte. Messages with a NaN in them are not equal to themselves."""
-    one, other = (request.SerializeToString(deterministic=True) for request in (first, second))
-    return bool(one == other)
+def answered(store: Store, image: ClientImage, options: SyncOptions, refused: Mapping[uuid.UUID, Refusal]) -> Spool:
+    """Syncs an image; the answer in messages of a size that clients take, at least one.
 
-
-def asked(request: pb.AnnotationsSyncRequest) -> tuple[ClientImage, SyncOptions, dict[uuid.UUID, Refusal]]:
-    """What is asked, and which annotations cannot be synced, and why.
-
-    Raises:
-        WsiSamServerError: INVALID_FIELD or INVALID_SHAPE.
+    Args:
+        store: blocks.
+        image: of the client.
+        options: how.
+        refused: annotations that cannot be synced.
     """
-    slide = from_proto.slide(request.slide, "slide")
-    if not slide.slide_id:
-        raise invalid("slide.slide_id", "it is empty")
-    if not request.author:
-        raise invalid("author", "it is empty")
-    drawings: dict[uuid.UUID, Drawing] = {}
-    refused: dict[uuid.UUID, Refusal] = {}
-    messages = request.annotations
-    ids: dict[str, uuid.UUID] = {}
-    shapes = usable_list(shapes_of(messages, "annotations"), GeometryRepairer())
-    for number, (message, shape) in enumerate(zip(messages, shapes, strict=True)):
-        one = ids[message.id] = from_proto.annotation_id(message.id, f"annotations[{number}].id")
-        if one in drawings or one in refused:
-            raise invalid(f"annotations[{number}].id", "it comes twice")
-        if shape is None:
-            refused[one] = Refusal(Reason.INVALID_SHAPE, UNUSABLE)
-        else:
-            drawings[one] = _drawing(message, shape)
-    excluded = {from_proto.annotation_id(one, f"excluded_ids[{n}]") for n, one in enumerate(request.excluded_ids)}
-    revisions = {
-        ids.get(one.id) or from_proto.annotation_id(one.id, f"synced[{n}].id"): from_proto.revision(
-            one.revision, f"synced[{n}].revision"
-        )
-        for n, one in enumerate(request.synced)
-    }
-    image = ClientImage(slide, drawings, frozenset(excluded | refused.keys()), revisions, request.store_id)
-    if request.direction not in DIRECTIONS or request.resolve not in SIDES:
-        raise invalid("direction" if request.direction not in DIRECTIONS else "resolve", "it is not known here")
-    options = SyncOptions(
-        author=request.author,
-        project=request.project,
-        direction=DIRECTIONS[request.direction],
-        resolution=Resolution(SIDES[request.resolve]),
-        dry_run=request.validate_only,
+    answer, slide_id = Spool(), image.slide.slide_id
+    message, size, unchanged = pb.AnnotationsSyncResponse(store_id=store.identity), 0, 0
+    for part in _all_parts(merge(store, image, options), slide_id, refused):
+        unchanged += part.unchanged
+        part.ClearField("unchanged")
+        more = part.ByteSize()
+        if size and size + more > MESSAGE_BYTES:
+            answer.append(message.SerializeToString())
+            message, size = pb.AnnotationsSyncResponse(store_id=store.identity), 0
+        message.MergeFrom(part)
+        size += more
+    message.unchanged = unchanged
+    answer.append(message.SerializeToString())
+    return answer
+
+
+def _all_parts(
+    merged: Iterator[Merged], slide_id: str, refused: Mapping[uuid.UUID, Refusal]
+) -> Iterator[pb.AnnotationsSyncResponse]:
+    for some in merged:
+        yield from _parts(some, slide_id)
+    for one, why in refused.items():
+        said = pb.SyncAction(id=str(one), verb=pb.SYNC_VERB_KEEP, outcome=pb.SYNC_OUTCOME_REFUSED)
+        said.refusal.CopyFrom(_refusal(one, why))
+        yield pb.AnnotationsSyncResponse(actions=[said])
+
+
+def _parts(merged: Merged, slide_id: str) -> Iterator[pb.AnnotationsSyncResponse]:
+    yield pb.AnnotationsSyncResponse(
+        unchanged=merged.unchanged,
+        remove=map(str, merged.remove),
+        synced=[pb.BaseRevision(id=str(one), revision=revision) for one, revision in merged.synced.items()],
+        forgotten=map(str, merged.forgotten),
     )
-    return image, options, refused
-
-
-def _drawing(message: pb.Annotation, shape: BaseGeometry) -> Drawing:
-    return Drawing(
-        shape=shape,
-        path_class=from_proto.path_class(message.path_class) if message.HasField("path_class") else None,
-        rgb=message.rgb if message.HasField("rgb") else None,
-        name=message.name,
-        locked=message.locked,
-        measurements=dict(message.measurements),
-        metadata=dict(message.metadata),
-    )
-
-
-def answers(merged: Merged, image: ClientImage, store_id: str) -> list[pb.AnnotationsSyncResponse]:
-    """The answer in messages of a size that clients take; at least one."""
-    found = [pb.AnnotationsSyncResponse(store_id=store_id, unchanged=merged.unchanged)]
-    size = 0
-    for part in _parts(merged, image):
-        size += part.ByteSize()
-        if size > MESSAGE_BYTES:
-            found.append(pb.AnnotationsSyncResponse(store_id=store_id, unchanged=merged.unchanged))
-            size = part.ByteSize()
-        found[-1].MergeFrom(part)
-    return found
-
-
-def _parts(merged: Merged, image: ClientImage) -> Iterator[pb.AnnotationsSyncResponse]:
     for action in (*merged.actions, *merged.gone):
         yield pb.AnnotationsSyncResponse(actions=[_action(action, merged.refused.get(action.id))])
-    for one in merged.refused.keys() - {action.id for action in merged.actions}:
-        said = pb.SyncAction(id=str(one), verb=pb.SYNC_VERB_KEEP, outcome=pb.SYNC_OUTCOME_REFUSED)
-        said.refusal.CopyFrom(_refusal(one, merged.refused[one]))
-        yield pb.AnnotationsSyncResponse(actions=[said])
-    put = [
-        Draft(one, drawing.new(image.slide.slide_id, ""), merged.revisions[one]) for one, drawing in merged.put.items()
-    ]
+    put = [Draft(one, drawing.new(slide_id, ""), revision) for one, (drawing, revision) in merged.put.items()]
     for message in to_proto.draft_list(put):
         yield pb.AnnotationsSyncResponse(put=[message])
-    for one in merged.remove:
-        yield pb.AnnotationsSyncResponse(remove=[str(one)])
-    for one, revision in merged.revisions.items():
-        yield pb.AnnotationsSyncResponse(synced=[pb.SyncedAnnotation(id=str(one), revision=revision)])
 
 
 def _action(action: Action, refused: Refusal | str | None) -> pb.SyncAction:

@@ -23,6 +23,11 @@ GENERATION: Final = "wsisam.sync"
 that was saved from an older state, or from nothing, shows."""
 
 
+KEPT_RECORD: Final = ("wsisam.synced", "wsisam.synced.image")
+"""The properties in which QuPath's script kept the record of its last sync before it had one with `wsisam sync`, and
+whose that is."""
+
+
 @dataclass
 class DataFile:
     """What a data file holds.
@@ -50,12 +55,20 @@ class DataFile:
         value = None if self.properties is None else self.properties.get(GENERATION)
         return None if value is None else str(value)
 
+    @property
+    def kept_record(self) -> list[str]:
+        """The texts of `KEPT_RECORD`; empty where there are none."""
+        values = [None if self.properties is None else self.properties.get(name) for name in KEPT_RECORD]
+        return ["" if value is None else str(value) for value in values]
+
     def mark(self, generation: str) -> None:
-        """Notes which sync writes it."""
+        """Notes which sync writes it, and thereby its record."""
         if self.properties is None:
             self.parts.append(java("java.util.HashMap")())
         # A plain java.lang.String: QuPath reads nothing else back.
         self.properties.put(java("java.lang.String")(GENERATION), java("java.lang.String")(generation))
+        for name in KEPT_RECORD:
+            self.properties.remove(java("java.lang.String")(name))
 
     def facts(self) -> dict[str, Any]:
         """What must be the same after writing, whatever happened to annotations."""
@@ -63,7 +76,8 @@ class DataFile:
         grid = self.hierarchy.getTMAGrid()
         objects = self.hierarchy.getAllObjects(False)  # noqa: FBT003 - Java has no names: the root is left out
         properties = {str(key): str(value) for key, value in (self.properties or {}).items()}
-        properties.pop(GENERATION, None)
+        for name in (GENERATION, *KEPT_RECORD):
+            properties.pop(name, None)
         return {
             "image": str(self.parts[0]),
             "parts": [_kind(part) for part in self.parts if not isinstance(part, java("java.util.Map"))],

@@ -74,7 +74,13 @@ class Server:
         self._shown = data.hierarchy
         shapes = Shapes()
         annotations = objects.read_all(data.hierarchy, shapes)
-        answer = {"annotations": annotations, "sha256": data.sha256, "generation": data.generation, "stable": True}
+        answer = {
+            "annotations": annotations,
+            "sha256": data.sha256,
+            "generation": data.generation,
+            "kept_record": data.kept_record,
+            "stable": True,
+        }
         return answer, shapes.data()
 
 

@@ -66,8 +66,11 @@ class SavedData {
     /** Why an image's data cannot be saved, in words; null when they can. */
     static String whyNotWritable(entry) {
         def folder = entry?.getEntryPath() as Path
-        if (folder == null)
-            return null
+        folder == null ? null : whyNotWritable(folder)
+    }
+
+    /** Why nothing can be written into a folder, in words; null when it can. The folder is made. */
+    static String whyNotWritable(Path folder) {
         try {
             Files.createDirectories(folder)
             Files.delete(Files.createTempFile(folder, '.wsisam-', ''))

@@ -9,6 +9,7 @@ import org.locationtech.jts.geom.LinearRing
 import org.locationtech.jts.geom.Polygon
 import qupath.lib.regions.ImagePlane
 import qupath.lib.roi.GeometryTools
+import qupath.lib.roi.PolygonROI
 import qupath.lib.roi.ROIs
 import qupath.lib.roi.interfaces.ROI
 
@@ -32,6 +33,16 @@ class Shapes {
             new PolygonPart(path(polygon.getExteriorRing().getCoordinates(), 1), holes)
         }
         parts.isEmpty() ? null : AnnotationShape.areas(parts)
+    }
+
+    /**
+     * A region's shape as QuPath keeps it, vertex by vertex: what a sync's record tells it by. {@link #of} rounds polygons, and
+     * makes valid areas of those that cross themselves.
+     */
+    static AnnotationShape kept(ROI roi, AnnotationShape shape) {
+        if (!(roi instanceof PolygonROI))
+            return shape
+        AnnotationShape.areas([new PolygonPart(roi.getAllPoints().collectMany { [it.getX(), it.getY()] } as double[], [])])
     }
 
     /** A shape's region. */

@@ -20,12 +20,9 @@ import java.awt.image.BufferedImage
 
 /**
  * One image's annotations and the server's store, the same afterwards. The server decides, by the rules of `wsisam sync`; what
- * both sides had in common is a property of the image, saved with it. Not on the JavaFX thread.
+ * both sides had in common is in the record that both share, see {@link SyncRecord}. Not on the JavaFX thread.
  */
 class StoreSync {
-    /** Properties of the image, plain text: anything else could not be read back. The second says whose the first is. */
-    static final String PROPERTY = 'wsisam.synced', OWNER = 'wsisam.synced.image'
-
     /** What is named one by one; the rest is counted. */
     private static final int MOST_NAMED = 20
 
@@ -33,6 +30,7 @@ class StoreSync {
     private final SyncOptions options
     private final project
     private final SyncedEntries entries
+    private String store
 
     /** @param project that the images belong to, or null */
     StoreSync(WsiSamClient client, SyncOptions options, project = null) {
@@ -65,12 +63,13 @@ class StoreSync {
         if (synced != null && synced.getID() != entry.getID())
             return [said: "left alone: it shows the same slide as ${synced.getImageName()} (number ${synced.getID()}); only that one is synced.".toString(),
                     changed: false, conflicts: 0]
-        def owner = "${entry?.getID() ?: ''}\n${slide.annotationKey()}".toString()
-        // What was synced does not count when it was copied from another image together with its data.
-        def before = SyncState.parse(imageData.getProperty(OWNER) == owner ? imageData.getProperty(PROPERTY)?.toString() : null)
+        def record = new SyncRecord(project, entry, imageData, slide.annotationKey())
+        def before = record.read(storeId())
         def image = new ClientImage(imageData, slide.annotationKey())
-        def send = { SyncOptions how -> WsiSamClient.await(client.imageSync().sync(slide, image.annotations, image.excludedIds, before, how)) }
-        def readOnly = options.dryRun() ? null : SavedData.whyNotWritable(entry)
+        def send = { SyncOptions how ->
+            WsiSamClient.await(client.imageSync().sync(slide, image.annotations, image.digests, image.excludedIds, before, how))
+        }
+        def readOnly = options.dryRun() ? null : SavedData.whyNotWritable(entry) ?: record.whyNotWritable()
         if (readOnly) {
             def result = send(options.dry())
             if (result.actions().any { !it.conflict() && !it.held() && !it.refused() && !it.gone() })
@@ -80,10 +79,17 @@ class StoreSync {
         if (entry != null && !options.dryRun())
             entries.keep(slide.annotationKey(), entry)
         def result = send(options)
-        def changed = !options.dryRun() && apply(imageData, result, before, owner)
+        def changed = !options.dryRun() && apply(imageData, result, before, record, image)
         if (!options.dryRun())
             image.noteRepaired(new RepairedShapes(client), result)
         [said: report(result, image), changed: changed, conflicts: result.conflicts() as int]
+    }
+
+    /** The store's own id. */
+    private String storeId() {
+        if (store == null)
+            store = WsiSamClient.await(client.annotations().store()).id()
+        store
     }
 
     // -- To the server ---------------------------------------------------------------------------------------------
@@ -112,13 +118,16 @@ class StoreSync {
 
     /** What an image holds, as far as the store can hold it; the rest is counted and named. */
     private static class ClientImage {
+        final String slideId
         final List<StoredAnnotation> annotations = []
+        final Map<String, String> digests = [:]
         private final List<PathObject> sent = []
         final List<String> excludedIds = []
         final List<String> leftOut = []
         final Map<String, String> labels = [:]
 
         ClientImage(ImageData imageData, String slideId) {
+            this.slideId = slideId
             def held = imageData.getHierarchy().getAnnotationObjects().toList()
             def several = held.countBy { it.getID() }.findAll { it.value > 1 }.keySet()
             held.each { PathObject one ->
@@ -133,7 +142,9 @@ class StoreSync {
                 else if ((shape = Shapes.of(roi)) == null)
                     why = 'without a shape'
                 if (why == null) {
-                    annotations << stored(one, slideId, shape)
+                    def said = stored(one, slideId, shape)
+                    annotations << said
+                    digests[said.id()] = said.withShape(Shapes.kept(roi, shape)).digest()
                     sent << one
                 } else {
                     excludedIds << one.getID().toString()
@@ -175,22 +186,23 @@ class StoreSync {
 
     // -- To the image ----------------------------------------------------------------------------------------------
 
-    private static boolean apply(ImageData imageData, SyncResult result, SyncState before, String owner) {
+    private static boolean apply(ImageData imageData, SyncResult result, SyncState before, SyncRecord record, ClientImage image) {
         def hierarchy = imageData.getHierarchy()
         def byId = hierarchy.getAnnotationObjects().collectEntries { [(it.getID().toString()): it] }
-        def revisions = new HashMap<String, Long>(result.state().revisions())
+        def digests = new HashMap<String, String>(image.digests)
         def added = []
         result.put().each { StoredAnnotation said ->
             PathObject one = byId[said.id()]
             try {
+                def done = describe(one == null ? make(said) : reshape(one, said), said)
                 if (one == null)
-                    added << describe(make(said), said)
-                else
-                    describe(reshape(one, said), said)
+                    added << done
+                def shape = Shapes.of(done.getROI())
+                digests[said.id()] = stored(done, image.slideId, Shapes.kept(done.getROI(), shape)).digest()
             } catch (IllegalArgumentException unusable) {
                 // Not noted as synced, so that it comes again.
                 Notifications.logDefect(unusable)
-                before.revisions().containsKey(said.id()) ? revisions.put(said.id(), before.revisions()[said.id()]) : revisions.remove(said.id())
+                digests.remove(said.id())
             }
         }
         hierarchy.addObjects(added)
@@ -198,17 +210,13 @@ class StoreSync {
         hierarchy.removeObjects(gone, true)
         if (result.put() || gone)
             hierarchy.fireHierarchyChangedEvent(StoreSync)
-        def noted = note(imageData, PROPERTY, new SyncState(result.state().storeId(), revisions).toText().toString()) | note(imageData, OWNER, owner)
-        if (result.put() || gone || noted)
+        def after = result.record(before, digests)
+        def changed = result.put() || gone || after != before
+        if (changed) {
+            record.write(after)
             imageData.setChanged(true)
-        result.put() || gone || noted
-    }
-
-    private static boolean note(ImageData imageData, String property, String text) {
-        if (text == imageData.getProperty(property))
-            return false
-        imageData.setProperty(property, text)
-        true
+        }
+        changed
     }
 
     private static PathObject make(StoredAnnotation said) {

@@ -23,7 +23,7 @@ public final class AnnotationMetadata {
   /** The prompts, as {@link PromptText#writeRequests} writes them. */
   public static final String PROMPTS = "wsisam.prompts";
 
-  /** The model's own estimate of the outline's IoU. */
+  /** The outline's overlap (IoU) with the object as the model expected it. */
   public static final String SCORE = "wsisam.score";
 
   /** The window that the model read: x, y, downsample, size. */

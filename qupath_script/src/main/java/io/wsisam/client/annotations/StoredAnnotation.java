@@ -66,6 +66,14 @@ public record StoredAnnotation(
         .withProvenance(Provenance.of(result));
   }
 
+  /**
+   * 32 hexadecimal digits by which a sync's record tells whether the image's version is what it was: of shape, class, colour,
+   * name, lock, measurements and metadata.
+   */
+  public String digest() {
+    return Digests.of(this);
+  }
+
   /** Made to this revision. */
   public StoredAnnotation withRevision(long newRevision) {
     return new StoredAnnotation(

@@ -4,16 +4,100 @@ import com.google.protobuf.Any;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.rpc.ErrorInfo;
 import io.wsisam.client.connection.Errors;
+import io.wsisam.v1.AnnotationsSyncRequest;
+import io.wsisam.v1.BaseRevision;
+import io.wsisam.v1.SyncBatch;
 import io.wsisam.v1.SyncChange;
 import io.wsisam.v1.SyncDirection;
+import io.wsisam.v1.SyncEnd;
 import io.wsisam.v1.SyncOutcome;
 import io.wsisam.v1.SyncSide;
 import io.wsisam.v1.SyncVerb;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
 
 /** What syncs say as messages of the contract, and back. */
 final class SyncWire {
   private SyncWire() {}
+
+  /**
+   * What the image holds, in messages of about 1 MiB, the end last.
+   *
+   * @param annotations all of it
+   * @param digests of all of them, by id
+   * @param excludedIds what it holds and cannot send
+   * @param state the record of its last sync
+   */
+  static List<AnnotationsSyncRequest> batches(
+      Collection<StoredAnnotation> annotations,
+      Map<String, String> digests,
+      Collection<String> excludedIds,
+      SyncState state) {
+    Batches batches = new Batches();
+    Set<String> here = new HashSet<>(excludedIds);
+    for (StoredAnnotation one : annotations) {
+      here.add(one.id());
+      SyncState.Base base = state.bases().get(one.id());
+      if (base != null && base.digest().equals(digests.get(one.id()))) {
+        batches.add(SyncBatch.newBuilder().addUnchanged(base(one.id(), base)));
+      } else {
+        long revision = base == null ? 0 : base.revision();
+        batches.add(SyncBatch.newBuilder().addChanged(AnnotationWire.annotation(one.withRevision(revision))));
+      }
+    }
+    state
+        .bases()
+        .forEach(
+            (id, base) -> {
+              if (!here.contains(id)) {
+                batches.add(SyncBatch.newBuilder().addMissing(base(id, base)));
+              }
+            });
+    excludedIds.forEach(id -> batches.add(SyncBatch.newBuilder().addExcludedIds(id)));
+    return batches.ended();
+  }
+
+  private static BaseRevision base(String id, SyncState.Base base) {
+    return BaseRevision.newBuilder().setId(id).setRevision(base.revision()).build();
+  }
+
+  /** Puts small batches together. */
+  private static final class Batches {
+    private static final int BYTES = 1024 * 1024;
+
+    private final List<AnnotationsSyncRequest> messages = new ArrayList<>();
+    private SyncBatch.Builder open = SyncBatch.newBuilder();
+    private int size;
+
+    void add(SyncBatch.Builder part) {
+      SyncBatch more = part.build();
+      int bytes = more.getSerializedSize();
+      if (size > 0 && size + bytes > BYTES) {
+        close();
+      }
+      open.mergeFrom(more);
+      size += bytes;
+    }
+
+    List<AnnotationsSyncRequest> ended() {
+      if (size > 0) {
+        close();
+      }
+      messages.add(AnnotationsSyncRequest.newBuilder().setEnd(SyncEnd.getDefaultInstance()).build());
+      return messages;
+    }
+
+    private void close() {
+      messages.add(AnnotationsSyncRequest.newBuilder().setBatch(open).build());
+      open = SyncBatch.newBuilder();
+      size = 0;
+    }
+  }
 
   static SyncDirection direction(SyncOptions.Direction direction) {
     return switch (direction) {

@@ -126,11 +126,16 @@ public final class Connection {
    * reached is not waited for: then the address is wrong, or it was not started.
    */
   public <A> CompletableFuture<A> withRetries(Function<Duration, CompletableFuture<A>> attempt) {
+    return withRetries(options.callTimeout(), attempt);
+  }
+
+  /** As above, for calls that may take longer. */
+  public <A> CompletableFuture<A> withRetries(Duration patience, Function<Duration, CompletableFuture<A>> attempt) {
     CompletableFuture<A> answer = new CompletableFuture<>();
     Consumer<WsiSamException> ending = answer::completeExceptionally;
     onEnd(ending);
     answer.whenComplete((value, failure) -> forgetEnding(ending));
-    long end = System.nanoTime() + options.callTimeout().toNanos();
+    long end = System.nanoTime() + patience.toNanos();
     repeat(attempt, end, new Backoff(options.firstRetry(), options.longestRetry()), answer);
     return answer;
   }

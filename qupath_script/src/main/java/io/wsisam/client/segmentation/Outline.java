@@ -6,7 +6,7 @@ import java.util.List;
  * An object's outline: valid in the sense of OGC, inside the slide; no part at all when the model found nothing.
  *
  * @param parts connected parts with their holes
- * @param score the model's own estimate of its IoU, about 0 to 1; not a probability
+ * @param score its overlap (IoU) with the object as the model expects it, about 0 to 1; not a probability
  * @param window the high-resolution patch that was used
  * @param cutByField whether the mask reaches that patch's edge, so that the object may go on beyond it
  * @param tolerance the simplification that was applied

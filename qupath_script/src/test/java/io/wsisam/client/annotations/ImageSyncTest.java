@@ -8,6 +8,8 @@ import io.wsisam.client.segmentation.PolygonPart;
 import io.wsisam.client.slides.Slide;
 import io.wsisam.support.Discs;
 import io.wsisam.support.SharedServer;
+import io.wsisam.v1.AnnotationsSyncRequest;
+import io.wsisam.v1.SyncBatch;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -51,7 +53,9 @@ class ImageSyncTest {
     result.put().forEach(annotation -> image.put(annotation.id(), annotation));
     result.remove().forEach(image::remove);
     if (!options.dryRun()) {
-      state = SyncState.parse(result.state().toText());
+      Map<String, String> digests = new HashMap<>();
+      image.forEach((id, annotation) -> digests.put(id, annotation.digest()));
+      state = SyncState.parse(result.record(state, digests).toText());
     }
     return result.actions().stream()
         .filter(action -> ours.contains(action.id()))
@@ -126,7 +130,72 @@ class ImageSyncTest {
     for (String text : new String[] {null, "", "store\nid", "store\nid x"}) {
       assertEquals(SyncState.none(), SyncState.parse(text));
     }
-    SyncState some = new SyncState("store", Map.of("a", 3L, "b", 7L));
+    Map<String, SyncState.Base> bases = Map.of("a", new SyncState.Base(3, "0f"), "b", new SyncState.Base(7, "1e"));
+    SyncState some = new SyncState("store", bases);
     assertEquals(some, SyncState.parse(some.toText()));
+    // As a version before this one kept it.
+    assertEquals(Map.of("a", new SyncState.Base(3, "")), SyncState.parse("store\na 3").bases());
+  }
+
+  @Test
+  void onlyWhatChangedIsSentInFull() {
+    String first = draw();
+    String second = draw();
+    String gone = draw();
+    sync(SyncOptions.by(author));
+    image.put(first, image.get(first).withName("changed"));
+    image.remove(gone);
+    String fresh = draw();
+    Map<String, String> digests = new HashMap<>();
+    image.forEach((id, annotation) -> digests.put(id, annotation.digest()));
+    SyncBatch whole =
+        SyncWire.batches(image.values(), digests, List.of("x"), state).stream()
+            .map(AnnotationsSyncRequest::getBatch)
+            .reduce(SyncBatch.getDefaultInstance(), (one, other) -> one.toBuilder().mergeFrom(other).build());
+    assertEquals(
+        Map.of(first, state.bases().get(first).revision(), fresh, 0L),
+        whole.getChangedList().stream().collect(Collectors.toMap(one -> one.getId(), one -> one.getRevision())));
+    assertTrue(whole.getUnchangedList().stream().anyMatch(one -> one.getId().equals(second)));
+    assertEquals(List.of(gone), whole.getMissingList().stream().map(one -> one.getId()).toList());
+    assertEquals(List.of("x"), whole.getExcludedIdsList());
+  }
+
+  @Test
+  void aRecordOfAnotherStoreCostsAllInFullAndDeletesNothing() {
+    String mine = draw();
+    String gone = draw();
+    sync(SyncOptions.by(author));
+    image.remove(gone);
+    state = new SyncState(UUID.randomUUID().toString(), state.bases());
+    assertEquals(Map.of(gone, "add to project"), sync(SyncOptions.by(author)));
+    assertTrue(image.keySet().containsAll(List.of(mine, gone)));
+  }
+
+  /** The same text is in the server's test of digests: both read one record. */
+  @Test
+  void digestsAreThoseOfTheServer() {
+    StoredAnnotation one =
+        StoredAnnotation.drawn("id", "slide", TRIANGLE)
+            .withClass("Tumor: Positive", 0xc80000)
+            .withName("Dr\u00fcse \ud83d\udd2c")
+            .withRgb(0xfedcba)
+            .withLocked(true)
+            .withMeasurements(Map.of("b", -2e9, "a", 1.5, "\u00b5", -0.0))
+            .withMetadata(Map.of("k", "v\nw", "empty", ""));
+    assertEquals("856417b19620571b9eb5d21517b0f1a1", one.digest());
+    AnnotationShape holed =
+        AnnotationShape.areas(
+            List.of(
+                new PolygonPart(
+                    new double[] {10, 10, 90, 10, 90, 90},
+                    List.of(new double[] {20.5, 20.5, 20.5, 40, 40, 40})),
+                new PolygonPart(new double[] {200, 200, 220.25, 200, 220.25, 230}, List.of())));
+    assertEquals("bd65bb037d37d33881a333b2e99bf31b", StoredAnnotation.drawn("id", "slide", holed).digest());
+    assertEquals(
+        "3f4d0aaafa05d3ff9c805cddd8fd26bb", StoredAnnotation.drawn("id", "slide", AnnotationShape.points(1, 2, 3.25, 4)).digest());
+    assertEquals(
+        "70def5ad8744087a1e419910f596be6f",
+        StoredAnnotation.drawn("id", "slide", AnnotationShape.lines(List.of(new double[] {1, 1, 5.5, 6, 9, 2})))
+            .digest());
   }
 }
