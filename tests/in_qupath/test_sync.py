@@ -258,13 +258,14 @@ getCurrentImageData().setChanged(true)
 
 
 @pytest.fixture
-def command(server, project):
+def command(project, tmp_path):
     """Called: runs `wsisam sync` for the first image; what it prints."""
     pytest.importorskip("paquo", reason="paquo is not installed here; pip install 'wsisam[sync]'", exc_type=ImportError)
 
     def run():
         report = project.parent / "report.json"
-        words = ["sync", str(project), "--server", server.target, "--images", "first*", "--json", str(report)]
+        store = tmp_path / "annotations.sqlite"
+        words = ["sync", str(project), "--store", str(store), "--images", "first*", "--json", str(report)]
         # These tests' QuPath opened this project last; it has ended.
         done = CliRunner().invoke(main, [*words, "--even-if-open"])
         assert done.exit_code == 0, done.output

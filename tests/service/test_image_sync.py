@@ -246,20 +246,19 @@ def test_what_another_store_had_in_common_does_not_count(image, caller):
     assert image.sync()[0] == {}
 
 
-@pytest.mark.parametrize("revision", [99, 2])
-def test_a_revision_that_the_store_does_not_have_is_asked_for_in_full(image, caller, revision):
+@pytest.mark.parametrize("ahead", [True, False])
+def test_a_revision_that_the_store_does_not_have_is_asked_for_in_full(image, caller, ahead):
     one, other = image.draw(), image.draw()
     image.sync()
-    image.record[one] = (revision, image.record[one][1])
-    image.held[other].name = "changed"
+    # The store's later one, or one that is another annotation's.
+    image.record[one] = (99 if ahead else image.record[other][0], image.record[one][1])
     head = caller.call("GetStore", pb.AnnotationsGetStoreRequest()).revision
-    known = caller.get(other).annotation.revision
-    if revision == known:
-        revision = caller.get(one).annotation.revision
-        image.record[one] = (known, image.record[one][1])
     with pytest.raises(ServerError, match="Send all annotations"):
         image.sync()
     assert caller.call("GetStore", pb.AnnotationsGetStoreRequest()).revision == head
+    image.record = {known: (revision, None) for known, (revision, _) in image.record.items()}
+    image.sync()
+    assert image.sync()[1].unchanged == 2
 
 
 def test_of_an_image_as_it_was_nothing_is_sent_in_full(image, caller):

@@ -182,7 +182,8 @@ class SyncRecord {
 
     private static void replace(Path file, String text) {
         Files.createDirectories(file.getParent())
-        def side = Files.createTempFile(file.getParent(), '.wsisam-', '')
+        // Not a file of Java's for temporary things: others who work in the project could not read it.
+        def side = file.resolveSibling(".wsisam-${UUID.randomUUID()}".toString())
         try {
             Files.writeString(side, text)
             FileChannel.open(side, StandardOpenOption.WRITE).withCloseable { it.force(true) }

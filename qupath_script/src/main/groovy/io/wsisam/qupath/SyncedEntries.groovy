@@ -57,7 +57,8 @@ class SyncedEntries {
         said.addProperty('saved', saved)
         said.add('uris', JsonParser.parseString(qupath.lib.io.GsonTools.getInstance().toJson(uris(entry))))
         Files.createDirectories(folder)
-        def side = Files.createTempFile(folder, '.wsisam-', '')
+        // Not a file of Java's for temporary things: others who work in the project could not read it.
+        def side = folder.resolve(".wsisam-${UUID.randomUUID()}".toString())
         try {
             Files.writeString(side, said.toString() + '\n')
             Files.move(side, path(slideId), StandardCopyOption.REPLACE_EXISTING)
