@@ -120,3 +120,13 @@ def test_no_such_class(world, run, tmp_path):
     world.draw(RING)
     assert "no such annotations" in run("--class", "Gland", status=1)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_lost_data_file_is_not_an_image_without_objects(world, run):
+    world.draw(RING)
+    world.draw(RING, image="2")
+    world.sync()
+    for path in (world.folder / "data" / "1").iterdir():
+        path.unlink()  # with what QuPath writes beside it, by which it is known otherwise
+    said = "".join(run().split())  # the path may be broken across lines
+    assert f"leftout:theslidefirst.png:itsdatafile{world.folder / 'data' / '1' / 'data.qpdata'}ismissing" in said

@@ -69,7 +69,7 @@ class ImageSync:
     def __init__(
         self, context: SyncContext, image: Image, slide: SlideSeen, record: ImageRecord, *, had_data: bool = False
     ) -> None:
-        self._known_data = had_data
+        self._had_data = had_data
         self._context = context
         self._image = image
         self._slide = slide
@@ -135,7 +135,7 @@ class ImageSync:
 
     def _nothing_new(self) -> bool:
         path, look = self._context.project.data_path(self._image), self._look
-        if self._known_data and not path.exists():
+        if self._had_data and not path.exists():
             return False
         if not look.done and (path.exists() or look.count):
             return False
@@ -147,7 +147,7 @@ class ImageSync:
 
     def _read(self) -> Contents:
         project, options = self._context.project, self._context.options
-        contents = project.read(self._image, had_data=self._had_data())
+        contents = project.read(self._image, had_data=self._had_data)
         if contents.stable or not contents.drawings:
             return contents
         if not options.persist_ids or options.dry_run:
@@ -164,10 +164,6 @@ class ImageSync:
                 "its objects have no ids that QuPath keeps, even after it was saved anew; please report this"
             )
         return contents
-
-    def _had_data(self) -> bool:
-        """Whether the image had a data file when it was last synced, with whichever store."""
-        return self._known_data or any(look.data is not None for look in self._record.looks.values())
 
     def _remember(self, contents: Contents) -> None:
         """Finds what both sides had in common when the data file was what it was saved from."""

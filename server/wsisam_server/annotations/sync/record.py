@@ -143,6 +143,18 @@ class Records:
             self.lost.append(path.name)
             return ImageRecord()
 
+    def had_data(self, image: Image, slide_id: str | None) -> bool:
+        """Whether an image had a data file when it was last synced, in whichever way and with whichever store.
+
+        Args:
+            image: which.
+            slide_id: of the slide that it shows; None where that is not known.
+        """
+        before = None if slide_id is None else self.entry(slide_id)
+        if before is not None and (before.image, before.uris) == (image.id, image.uris) and before.saved:
+            return True
+        return any(look.data is not None for look in self.image(image.id).looks.values())
+
     def entry(self, slide_id: str) -> SyncedEntry | None:
         """Which image is synced for a slide; None when none was yet.
 

@@ -191,9 +191,7 @@ class _Run:
 
     def _had_data(self, slide_id: str, image: Image) -> bool:
         """Whether an image has a data file, or had one when it was synced, in whichever way."""
-        before = self._records.entry(slide_id)
-        known = before is not None and (before.image, before.uris) == (image.id, image.uris) and before.saved
-        return known or self._project.data_path(image).exists()
+        return self._records.had_data(image, slide_id) or self._project.data_path(image).exists()
 
     def _slide(self, image: Image) -> SlideSeen | UnmatchedError:
         """Which slide an image shows, or why that is not known; looked for once."""

@@ -67,7 +67,7 @@ def read_project(path: Path, process: QuPathProcess, *, class_filter: ClassFilte
                 )
                 continue
             try:
-                contents = project.read(image)
+                contents = project.read(image, had_data=records.had_data(image, entries.slide_id(image)))
             except ImageError as error:
                 missing[name] = str(error)
                 continue
@@ -108,12 +108,13 @@ class _SyncedEntries:
         """The image that is used for what this one shows."""
         if image.view or image.problem:
             return image
-        slide_id = self._slide_id(image)
+        slide_id = self.slide_id(image)
         if slide_id is None:
             return image
-        return synced_entry(image, slide_id, self._images, self._records, self._slide_id)
+        return synced_entry(image, slide_id, self._images, self._records, self.slide_id)
 
-    def _slide_id(self, image: Image) -> str | None:
+    def slide_id(self, image: Image) -> str | None:
+        """The slide that an image shows, as far as that can be told without a store."""
         if image.uris not in self._known:
             self._known[image.uris] = self._found(image)
         return self._known[image.uris]
