@@ -186,3 +186,70 @@ def test_a_failure_leaves_the_earlier_result(slide, target, tmp_path):
     done = run(slide, "--point", "5000,5000", "--geojson", geojson, "--server", target)
     assert done.exit_code == 1
     assert geojson.read_text() == "of yesterday"
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_all_that_a_point_may_mean_is_said_written_and_drawn(slide, target, tmp_path, remote):
+    one, several = tmp_path / "one.png", tmp_path / "several.png"
+    geojson = tmp_path / "out.geojson"
+    server = ("--server", target) if remote else ()
+    assert run(slide, "--point", "600,250", "--overlay", one, *server).exit_code == 0
+    done = run(slide, "--point", "600,250", "--candidates", 4, "--geojson", geojson, "--overlay", several, *server)
+    assert done.exit_code == 0, done.output
+    others = re.findall(r"^  candidate (\d): \d+ part\(s\), area \d+ px, score", done.stdout, re.MULTILINE)
+    assert others
+    assert len(set(others)) == len(others)
+    own, *rest = json.loads(geojson.read_text())["features"]
+    assert own["properties"]["metadata"]["wsisam.candidate"] not in others
+    assert [each["properties"]["metadata"]["wsisam.candidate"] for each in rest] == others
+    areas = [shapely.geometry.shape(each["geometry"]).area for each in rest]
+    assert areas == sorted(areas)
+    with Image.open(one) as few, Image.open(several) as many:
+        assert few.tobytes() != many.tobytes()
+
+
+def shape_file(path, *shapes):
+    features = [{"type": "Feature", "geometry": shapely.geometry.mapping(shape), "properties": {}} for shape in shapes]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path
+
+
+def test_rough_outlines_of_a_file_are_prompts_here_and_there(slide, target, tmp_path):
+    rough = [shapely.Point(x + 5, y).buffer(radius, quad_segs=3) for x, y, radius in (DISCS["a"], DISCS["b"])]
+    file = shape_file(tmp_path / "rough.geojson", *rough)
+    found = []
+    for number, server in enumerate(((), ("--server", target))):
+        geojson, overlay = tmp_path / f"{number}.geojson", tmp_path / f"{number}.png"
+        done = run(slide, "--shape", file, "--geojson", geojson, "--overlay", overlay, *server)
+        assert done.exit_code == 0, done.output
+        features = json.loads(geojson.read_text())["features"]
+        assert [each["properties"]["metadata"]["wsisam.prompt"] for each in features] == [f"--shape {file}"] * 2
+        found.append([shapely.geometry.shape(each["geometry"]) for each in features])
+    assert found[0] == found[1]
+    for name, shape, drawn in zip("ab", found[0], rough, strict=True):
+        assert iou(shape, name) > iou(drawn, name)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "more", "status", "text"),
+    [
+        ([], (), 1, "holds no area"),
+        ([shapely.Point(3, 3)], (), 1, "holds no area"),
+        ([shapely.box(5000, 5000, 5100, 5100)], (), 1, "outside the slide"),
+        ([shapely.Point(200, 200).buffer(50, quad_segs=3000)], (), 1, "more than 10000 vertices"),
+        ([shapely.box(10, 10, 50, 50)] * 2, ("--point", "20,20"), 2, "use one command for each object"),
+        ([shapely.box(10, 10, 50, 50)], ("--box", BOX), 2, "use one command for each object"),
+    ],
+)
+def test_a_shape_of_no_use_is_explained(slide, target, tmp_path, shapes, more, status, text):
+    done = run(slide, "--shape", shape_file(tmp_path / "rough.geojson", *shapes), *more, "--server", target)
+    assert done.exit_code == status, done.output
+    assert text in done.output
+
+
+def test_a_vertex_that_is_no_number_is_explained(slide, tmp_path):
+    file = tmp_path / "rough.geojson"
+    file.write_text('{"type":"Polygon","coordinates":[[[0,0],[NaN,9],[9,9],[0,0]]]}')
+    done = run(slide, "--shape", file)
+    assert done.exit_code == 1
+    assert str(file) in done.output
