@@ -29,9 +29,14 @@ def server(model, tmp_path_factory):
 
 
 class Gate:
-    """Where encodings wait until they may go on."""
+    """Where encodings wait until they may go on.
+
+    Attributes:
+        opened: for how many.
+    """
 
     def __init__(self, encode):
+        self.opened = 0
         self._encode, self._may, self._changed = encode, 0, threading.Condition()
 
     def encode(self, image, **more):
@@ -42,6 +47,7 @@ class Gate:
 
     def let(self, count):
         with self._changed:
+            self.opened += count
             self._may += count
             self._changed.notify_all()
 

@@ -27,6 +27,9 @@ __all__ = ["slide"]  # a fixture of the contract
 
 SLIDE = "5" * 64
 
+# A replica asks torch how its device is, whatever the model.
+pytestmark = pytest.mark.model
+
 
 class OnDevice(DarkParts):
     """What a replica runs says what it runs on."""
