@@ -264,7 +264,7 @@ async def test_a_healthy_replica_says_nothing(replicas):
 
 
 async def test_an_error_of_one_prompt_leaves_the_replica_running(engine, replicas, monkeypatch):
-    def broken(high, low, prompt):
+    def broken(high, low, prompt, **more):
         raise RuntimeError("shape mismatch")
 
     monkeypatch.setattr(replicas.replica._pool._slots.find(engine.info).engine._model, "decode", broken)

@@ -47,9 +47,7 @@ def shape_mask(
         [256, 256] logits.
     """
     share = _coverage(shape, window)
-    soft = ndimage.gaussian_filter(
-        MAGNITUDE * (2 * share - 1), SOFTNESS * math.sqrt(float(share.sum()))
-    )
+    soft = ndimage.gaussian_filter(MAGNITUDE * (2 * share - 1), SOFTNESS * math.sqrt(float(share.sum())))
     mask: NDArray[np.float32] = (soft if boxed is None else (soft + boxed) / 2).astype(np.float32)
     return mask
 
