@@ -913,7 +913,7 @@ class Outline(google.protobuf.message.Message):
     def candidates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Candidate]:
         """Where more than one was wanted (OutlineOptions.max_candidates): the objects that the prompt may mean, in ascending
         area. The model's own answer is always one of them. Left out are those in which nothing is drawn, and those that nearly
-        equal a better one (an IoU of 0.85 or more). All are finished as the outline is; where the border was refined, that of
+        equal a better one (an IoU of 0.9 or more). All are finished as the outline is; where the border was refined, that of
         the chosen one alone.
         """
 

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 OWN: Final = 0
 """The number of the model's own answer."""
 
-SAME: Final = 0.85
-"""IoU of masks from which two candidates are one: what the measure NoC@85 counts as the same object. See decision
-0044 for what it costs."""
+SAME: Final = 0.9
+"""IoU of masks from which two candidates are one. See decision 0044 for what it costs."""
 
 
 def best(scores: Mapping[int, float], *, ranked: bool) -> int:
