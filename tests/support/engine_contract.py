@@ -6,6 +6,7 @@ local engine of the same model on one thread).
 
 import asyncio
 import threading
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -56,6 +57,18 @@ class EngineContract:
             assert answer.score == expected.score
         fed = job(slide=slide, mask=expected.logits)
         assert np.array_equal((await engine.predict(fed)).logits, (await reference.predict(fed)).logits)
+
+    async def test_candidates_come_where_they_are_wanted(self, engine, reference, slide):
+        asked = replace(job(slide=slide), candidates=True)
+        answer, expected = await engine.predict(asked), await reference.predict(asked)
+        assert len(answer.candidates) == 3
+        assert answer.ranked == expected.ranked
+        for one, other in zip(answer.candidates, expected.candidates, strict=True):
+            assert np.array_equal(one.logits, other.logits)
+            assert one.score == other.score
+        alone = await engine.predict(job(slide=slide))
+        assert alone.candidates == ()
+        assert np.array_equal(alone.logits, answer.logits)
 
     async def test_the_second_prompt_in_a_field_runs_no_encoder(self, engine, cache, slide):
         told, reads, before = [], [], cache.counters.computed

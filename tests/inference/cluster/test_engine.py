@@ -293,7 +293,7 @@ async def test_a_healthy_replica_says_nothing(replicas):
 
 
 async def test_an_error_of_one_prompt_leaves_the_replica_running(engine, model, monkeypatch):
-    def broken(high, low, prompt):
+    def broken(high, low, prompt, **more):
         raise RuntimeError("shape mismatch")
 
     monkeypatch.setattr(model, "decode", broken)

@@ -23,7 +23,7 @@ class QueuedPrompt:
     low: Embedding | None
     prompt: Prompt
     entry: QueueEntry
-    candidates: bool
+    candidates: bool = False
 
 
 class BatchingEngine(LocalEngine):

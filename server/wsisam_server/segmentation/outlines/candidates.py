@@ -19,7 +19,7 @@ OWN: Final = 0
 """The number of the model's own answer."""
 
 SAME: Final = 0.9
-"""IoU of masks from which two candidates are one. See decision 0044 for how it was chosen."""
+"""IoU of masks from which two candidates are one. See decision 0044 for what it costs."""
 
 
 def best(scores: Mapping[int, float], *, ranked: bool) -> int:
