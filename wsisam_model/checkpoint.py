@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+# By the key that holds the tensors, what their names may begin with there. micro-sam's trainer keeps its SAM as an
+# attribute (micro_sam/training/trainable_sam.py).
+_WRAPPERS = {"model": "", "model_state": "sam."}
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -33,14 +37,21 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
-        """Reads a state dict, plain or under "model", from a PyTorch or a .safetensors file.
+        """Reads a state dict from a PyTorch or a .safetensors file: plain, or under one of the keys of `_WRAPPERS`.
+
+        What lies beside it under other keys is not looked at, such as micro-sam's decoder for whole images.
 
         Raises:
             CheckpointError: no such file, not a checkpoint, truncated, or holding anything but tensors.
         """
         content = _content(path)
-        if isinstance(content, dict) and isinstance(content.get("model"), dict):
-            content = content["model"]
+        for key, prefix in _WRAPPERS.items():
+            if isinstance(content, dict) and isinstance(content.get(key), dict):
+                content = {
+                    name.removeprefix(prefix) if isinstance(name, str) else name: value
+                    for name, value in content[key].items()
+                }
+                break
         if not isinstance(content, dict) or not content:
             raise CheckpointError(path, "holds no state dict")
         strange = [

@@ -21,7 +21,7 @@ Tensors = TypeVar("Tensors", bound="tuple[Tensor, ...]")
 
 
 @dataclass(frozen=True)
-class Part(Generic[Tensors]):
+class DerivedFeature(Generic[Tensors]):
     """Something that follows from an image, and that prompts on it need.
 
     Attributes:
@@ -73,7 +73,7 @@ class Embedding:
         storages = {storage.data_ptr(): storage.nbytes() for storage in (t.untyped_storage() for t in tensors)}
         return sum(storages.values())
 
-    def part(self, part: Part[Tensors]) -> Tensors:
+    def part(self, part: DerivedFeature[Tensors]) -> Tensors:
         """A part of this image, computed for the first caller only.
 
         Raises:
@@ -88,7 +88,7 @@ class Embedding:
                     self._leave(self._later - {part.name})
             return self._parts[part.name]  # type: ignore[return-value]
 
-    def seal(self, later: Iterable[Part[Any]]) -> None:
+    def seal(self, later: Iterable[DerivedFeature[Any]]) -> None:
         """Ends the making of parts but these; `nbytes` is final. Once all are made, what only that needed is let go."""
         with self._lock:
             missing = {part.name: part.values for part in later if part.name not in self._parts}

@@ -11,7 +11,7 @@ import torch
 
 from wsisam_model import grid, registry, spatial
 from wsisam_model.branch import BranchInput
-from wsisam_model.embedding import Embedding, EmbeddingOrigin, Part
+from wsisam_model.embedding import DerivedFeature, Embedding, EmbeddingOrigin
 from wsisam_model.encoder import EncoderOutput, ImageEncoder
 from wsisam_model.errors import EmbeddingError, ImageError, SettingsError
 from wsisam_model.loading import Modules, load
@@ -316,7 +316,7 @@ class WsiSam:
         embedding = Embedding(self._origin, EncoderOutput(*(tensor.to(self.device) for tensor in features)))
         if roles is None:
             return embedding
-        later: list[Part[Any]] = []
+        later: list[DerivedFeature[Any]] = []
         for role in roles:
             for route in (self._sam,) if role == "sam" else (self._clicks, self._boxes):
                 parts = self._parts(route, role)
@@ -478,12 +478,12 @@ class WsiSam:
         box_alone = prompt.box is not None and not prompt.points and prompt.mask is None
         return self._boxes if box_alone else self._clicks
 
-    def _parts(self, route: Route, role: Role) -> list[Part[Any]]:
+    def _parts(self, route: Route, role: Role) -> list[DerivedFeature[Any]]:
         """All that a route needs of an image in a role."""
         branch = route.decoder.high if role in {"sam", "high"} else route.decoder.low
         if branch is None:
             return []
-        parts: list[Part[Any]] = [self._projections(route, branch)]
+        parts: list[DerivedFeature[Any]] = [self._projections(route, branch)]
         if branch.parts is not None and role in {"high", "low_mask"}:
             parts.append(self._fused(branch.parts))
         return parts
@@ -538,20 +538,20 @@ class WsiSam:
             fused=embedding.part(self._fused(branch.parts))[0] if fused and branch.parts is not None else None,
         )
 
-    def _projections(self, route: Route, branch: Branch) -> Part[ImageProjections]:
+    def _projections(self, route: Route, branch: Branch) -> DerivedFeature[ImageProjections]:
         no_mask = route.prompt_encoder.no_mask_embed.weight[None].to(self.dtype)
 
         def project(image: Tensor, _: Tensor | None) -> ImageProjections:
             return branch.project(image, no_mask, self._positions(image))
 
-        return Part(self._projection_names[id(branch.decoder), id(route.prompt_encoder)], _PROJECTED, project)
+        return DerivedFeature(self._projection_names[id(branch.decoder), id(route.prompt_encoder)], _PROJECTED, project)
 
-    def _fused(self, parts: WsiParts) -> Part[tuple[Tensor]]:
+    def _fused(self, parts: WsiParts) -> DerivedFeature[tuple[Tensor]]:
         def fuse(image: Tensor, early: Tensor | None) -> tuple[Tensor]:
             assert early is not None
             return (parts.fuse(image, early),)
 
-        return Part(self._fused_names[id(parts)], _FUSED, fuse)
+        return DerivedFeature(self._fused_names[id(parts)], _FUSED, fuse)
 
 
 def _usable(settings: ModelSettings, encoder: ImageEncoder) -> ModelSettings:

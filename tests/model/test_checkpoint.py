@@ -148,3 +148,12 @@ def test_equal_frozen_decoders_are_one_module(model, random_files):
     assert model._clicks.decoder.high.decoder is model._sam.decoder.high.decoder is model._clicks.decoder.low.decoder
     other = WsiSam.from_files(random_files["sam"], random_files["high"], random_files["low_other_decoder"])
     assert other._clicks.decoder.low.decoder is not other._clicks.decoder.high.decoder
+
+
+@pytest.mark.parametrize("prefix", ["", "sam."], ids=["exported", "of training"])
+def test_the_forms_of_micro_sams_files_are_read_as_strictly(random_states, random_files, saved, prefix):
+    state = {f"{prefix}{name}": tensor for name, tensor in random_states["sam"].items()}
+    wrapped = {"model_state": state, "decoder_state": {"out_conv.weight": torch.zeros(1)}}
+    assert WsiSam.from_files(saved(wrapped)).weights_hash == WsiSam.from_files(random_files["sam"]).weights_hash
+    with pytest.raises(CheckpointError, match="unknown"):
+        WsiSam.from_files(saved({"model_state": state | {f"{prefix}head.weight": torch.zeros(1)}}))

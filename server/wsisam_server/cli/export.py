@@ -74,18 +74,18 @@ def command(
     if kind == "coco" and out.is_dir():
         raise click.UsageError(f"{out} is a folder; name a file")
     named = named_slide(slide, slide_id, server, connection)
-    wanted = AnnotationFilter(
+    annotation_filter = AnnotationFilter(
         slide_id=None if named is None else named.slide_id, project=project, author=author, path_class=path_class
     )
     try:
         ids = None if fixed is None else _fixed(fixed)
         with opened(store, server, connection, existing=True) as place:
-            annotations = list(listed(place, wanted)[0].values())
+            annotations = list(listed(place, annotation_filter)[0].values())
             slides = _slides(place, {one.content.slide_id for one in annotations}, named)
             if kind == "coco":
                 _coco(out, annotations, slides, place.classes(), ids)
             elif out.is_dir():
-                _folder(out, place, wanted, annotations, named)
+                _folder(out, place, annotation_filter, annotations, named)
             else:
                 _file(out, annotations, slides)
     except FormatError as error:
@@ -115,13 +115,17 @@ def _file(out: Path, annotations: list[Annotation], slides: list[SlideRecord]) -
 
 
 def _folder(
-    out: Path, store: Store, wanted: AnnotationFilter, annotations: list[Annotation], named: SlideRecord | None
+    out: Path,
+    store: Store,
+    annotation_filter: AnnotationFilter,
+    annotations: list[Annotation],
+    named: SlideRecord | None,
 ) -> None:
     """One file for each slide; of a slide that has none now, only if there is one, of an earlier run."""
-    if not annotations and named is None and not listed(store, wanted, deleted=True)[0]:
+    if not annotations and named is None and not listed(store, annotation_filter, deleted=True)[0]:
         # Nor have there been any: rather than an empty result, this is a name that is not right.
         raise click.ClickException(f"{_NOTHING}; nothing was written")
-    ever = listed(store, AnnotationFilter(slide_id=wanted.slide_id), deleted=True)[0].values()
+    ever = listed(store, AnnotationFilter(slide_id=annotation_filter.slide_id), deleted=True)[0].values()
     slides = _slides(store, {one.content.slide_id for one in ever}, named)
     names = _names(slides)
     written = 0

@@ -115,7 +115,7 @@ def add_command(
     """Add a model under a name.
 
     Files are copied, or downloaded; all are loaded once before the model can be seen. These need no files:
-    mobile-sam, sam-vit-b, sam-vit-l, sam-vit-h.
+    mobile-sam, sam-vit-b, sam-vit-l, sam-vit-h, and for nuclei patho-sam-vit-b, patho-sam-vit-l, patho-sam-vit-h.
 
     Example: wsisam weights add sam-vit-b
 
@@ -128,13 +128,16 @@ def add_command(
     spec = ModelSpec(
         name,
         origins,
-        sha256=_checksums(checksums, origins),
+        checksums=_checksums(checksums, origins),
         base=base,
         licence=licence,
         source=source,
         settings=dict(map(_setting, settings)),
         link=link,
     )
+    published = PUBLISHED.get(name)
+    if published is not None and "sam" not in origins and base is None:
+        click.echo(f"{published.url}: weights of {published.source}, licence {published.licence}")
     try:
         with _Bars() as bars:
             record = add(WeightsFolder(weights_dir), spec, bars)

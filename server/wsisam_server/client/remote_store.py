@@ -125,11 +125,11 @@ class RemoteStore(Store):
         request = pb.AnnotationsGetRequest(id=str(annotation_id), revision=revision)
         return from_proto.annotation(self._call(self._stub.Get, request).annotation)
 
-    def listing(self, wanted: AnnotationFilter, *, after: int, limit: int, deleted: bool = False) -> Page:
+    def listing(self, annotation_filter: AnnotationFilter, *, after: int, limit: int, deleted: bool = False) -> Page:
         """See `Store`."""
-        validation.annotation_filter(wanted)
+        validation.annotation_filter(annotation_filter)
         request = pb.AnnotationsListRequest(
-            filter=to_proto.annotation_filter(wanted), since=after, include_deleted=deleted, limit=limit
+            filter=to_proto.annotation_filter(annotation_filter), since=after, include_deleted=deleted, limit=limit
         )
         found: list[Annotation] = []
         for message in self._stream(self._stub.List, request):
@@ -137,11 +137,11 @@ class RemoteStore(Store):
             after = message.revision
         return Page(tuple(found), after, complete=len(found) < limit)
 
-    def changes(self, wanted: AnnotationFilter, *, after: int, limit: int) -> Page:
+    def changes(self, annotation_filter: AnnotationFilter, *, after: int, limit: int) -> Page:
         """See `Store`."""
-        validation.annotation_filter(wanted)
+        validation.annotation_filter(annotation_filter)
         return self._revisions(
-            pb.AnnotationsListRevisionsRequest(filter=to_proto.annotation_filter(wanted), since=after), limit
+            pb.AnnotationsListRevisionsRequest(filter=to_proto.annotation_filter(annotation_filter), since=after), limit
         )
 
     def history(self, annotation_id: uuid.UUID, *, after: int, limit: int) -> Page:

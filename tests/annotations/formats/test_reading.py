@@ -49,13 +49,13 @@ def test_a_format_of_the_whole_frame_needs_to_know_where_the_slide_begins(text, 
 
 
 def test_a_file_that_is_not_packed_is_itself():
-    assert archives.unpacked(b"{}") == [archives.Part("", b"{}")]
-    assert archives.unpacked(b"") == [archives.Part("", b"")]
+    assert archives.unpacked(b"{}") == [archives.ArchiveMember("", b"{}")]
+    assert archives.unpacked(b"") == [archives.ArchiveMember("", b"")]
 
 
 def test_packed_files():
     packed = gzip.compress(TEXT.encode())
-    assert archives.unpacked(packed) == [archives.Part("", TEXT.encode())]
+    assert archives.unpacked(packed) == [archives.ArchiveMember("", TEXT.encode())]
     found = archives.unpacked(
         zipped(
             {

@@ -123,7 +123,7 @@ def test_settings_are_what_the_files_want_unless_said_otherwise(folder):
         ({"origins": {"additions": "x"}, "base": "nothing"}, "no model 'nothing'"),
         ({"origins": {"sam": "x", "low": "y"}}, "--low needs --high"),
         ({"origins": {"sam": "x", "high": "y", "additions": "z"}}, "takes the place of --high"),
-        ({"sha256": {"high": "0" * 64}}, "no file"),
+        ({"checksums": {"high": "0" * 64}}, "no file"),
         ({"settings": {"batch_size": 0}}, "batch_size must be at least 1"),
         ({"name": "wsisam-tiny", "origins": {}}, "--high net_high.pth --low net_low.pth"),
     ],
@@ -144,9 +144,9 @@ def test_a_name_is_given_once(folder, sam, everything):
 @pytest.mark.parametrize("link", [True, False])
 def test_a_wrong_checksum(folder, sam, everything, link):
     with pytest.raises(WeightsError, match=f"SHA-256 is {sha256(sam)}, and {'0' * 64} was expected"):
-        add(folder, ModelSpec("plain", {"sam": str(sam)}, sha256={"sam": "0" * 64}, link=link), Quiet())
+        add(folder, ModelSpec("plain", {"sam": str(sam)}, checksums={"sam": "0" * 64}, link=link), Quiet())
     assert everything() == []
-    add(folder, ModelSpec("plain", {"sam": str(sam)}, sha256={"sam": sha256(sam).upper()}, link=True), Quiet())
+    add(folder, ModelSpec("plain", {"sam": str(sam)}, checksums={"sam": sha256(sam).upper()}, link=True), Quiet())
 
 
 @pytest.mark.model

@@ -5,6 +5,7 @@ import hashlib
 import re
 
 import pytest
+import xxhash
 
 from support.http import serving
 from support.models import Quiet
@@ -91,7 +92,7 @@ def local_recipes(web, sam, monkeypatch):
 
 def test_a_known_name_needs_no_file(folder, local_recipes, monkeypatch):
     published = PUBLISHED["sam-vit-b"]
-    monkeypatch.setitem(PUBLISHED, "sam-vit-b", dataclasses.replace(published, sha256=local_recipes))
+    monkeypatch.setitem(PUBLISHED, "sam-vit-b", dataclasses.replace(published, checksum=local_recipes))
     record = add(folder, ModelSpec("sam-vit-b", {}), Quiet())
     assert (record.licence, record.source) == ("Apache-2.0", published.source)
     assert record.files["sam"].source == published.url
@@ -99,7 +100,7 @@ def test_a_known_name_needs_no_file(folder, local_recipes, monkeypatch):
 
 @pytest.mark.parametrize("name", ["mobile-sam", "sam-vit-b", "sam-vit-l", "sam-vit-h"])
 def test_a_known_name_has_a_known_checksum(folder, local_recipes, everything, name):
-    with pytest.raises(WeightsError, match=f"SHA-256 is {local_recipes}, and {PUBLISHED[name].sha256} was expected"):
+    with pytest.raises(WeightsError, match=f"SHA-256 is {local_recipes}, and {PUBLISHED[name].checksum} was expected"):
         add(folder, ModelSpec(name, {}), Quiet())
     assert everything() == []
 
@@ -108,7 +109,7 @@ def test_a_known_name_has_a_known_checksum(folder, local_recipes, everything, na
 def test_the_papers_models_download_their_frozen_sam_alone(folder, local_recipes, name):
     with pytest.raises(WeightsError, match="its authors' files are needed too"):
         add(folder, ModelSpec(name, {}), Quiet())
-    with pytest.raises(WeightsError, match=f"and {PUBLISHED[name].sha256} was expected"):
+    with pytest.raises(WeightsError, match=f"and {PUBLISHED[name].checksum} was expected"):
         add(folder, ModelSpec(name, {"high": "net_high.pth", "low": "net_low.pth"}), Quiet())
 
 
@@ -116,5 +117,19 @@ def test_the_papers_models_download_their_frozen_sam_alone(folder, local_recipes
 def test_published_models_are_complete(published):
     assert published.url.startswith("https://")
     assert published.source.startswith("https://")
-    assert re.fullmatch("[0-9a-f]{64}", published.sha256)
-    assert published.licence == "Apache-2.0"
+    assert re.fullmatch("[0-9a-f]{64}|xxh128:[0-9a-f]{32}", published.checksum)
+    assert published.licence in {"Apache-2.0", "CC-BY-4.0"}
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_checksum_may_be_the_one_that_micro_sam_states(folder, local_recipes, sam, monkeypatch, everything, right):
+    stated = xxhash.xxh3_128_hexdigest(sam.read_bytes()) if right else "0" * 32
+    published = PUBLISHED["patho-sam-vit-b"]
+    monkeypatch.setitem(PUBLISHED, "patho-sam-vit-b", dataclasses.replace(published, checksum=f"xxh128:{stated}"))
+    if right:
+        record = add(folder, ModelSpec("patho-sam-vit-b", {}), Quiet())
+        assert (record.licence, record.source) == ("CC-BY-4.0", published.source)
+    else:
+        with pytest.raises(WeightsError, match=f"XXH3-128 is [0-9a-f]{{32}}, and {stated} was expected"):
+            add(folder, ModelSpec("patho-sam-vit-b", {}), Quiet())
+        assert everything() == []

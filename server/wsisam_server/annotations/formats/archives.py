@@ -30,7 +30,7 @@ _BROKEN: Final = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeErro
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ArchiveMember:
     """A file, perhaps out of an archive.
 
     Attributes:
@@ -44,7 +44,7 @@ class Part:
     problem: str = ""
 
 
-def unpacked(data: bytes, most_bytes: int = MOST_BYTES) -> list[Part]:
+def unpacked(data: bytes, most_bytes: int = MOST_BYTES) -> list[ArchiveMember]:
     """The files that a file holds: itself, unless it is an archive.
 
     Of an archive, only what may be annotations: not pictures, nor what systems add for themselves.
@@ -76,12 +76,12 @@ class _Budget:
         return data
 
 
-def _parts(name: str, data: bytes, budget: _Budget, depth: int) -> Iterator[Part]:
+def _parts(name: str, data: bytes, budget: _Budget, depth: int) -> Iterator[ArchiveMember]:
     packed = data.startswith((_GZIP, *_ZIP))
     if not packed:
-        yield Part(name, data)
+        yield ArchiveMember(name, data)
     elif depth == 0:
-        yield Part(name, problem="it is an archive in archives; unpack it")
+        yield ArchiveMember(name, problem="it is an archive in archives; unpack it")
     elif data.startswith(_GZIP):
         try:
             with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
@@ -93,7 +93,7 @@ def _parts(name: str, data: bytes, budget: _Budget, depth: int) -> Iterator[Part
         yield from _members(name, data, budget, depth)
 
 
-def _members(name: str, data: bytes, budget: _Budget, depth: int) -> Iterator[Part]:
+def _members(name: str, data: bytes, budget: _Budget, depth: int) -> Iterator[ArchiveMember]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except _BROKEN as error:
@@ -112,7 +112,7 @@ def _members(name: str, data: bytes, budget: _Budget, depth: int) -> Iterator[Pa
                 raise
             except _BROKEN as error:
                 locked = member.flag_bits & 1
-                yield Part(
+                yield ArchiveMember(
                     named, problem="it needs a password" if locked else f"it is damaged ({type(error).__name__})"
                 )
 

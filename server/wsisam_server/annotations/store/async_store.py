@@ -165,13 +165,15 @@ class AsyncStore:
         """See `Store`."""
         return await self._read(self._store.get, annotation_id, revision)
 
-    async def listing(self, wanted: AnnotationFilter, *, after: int, limit: int, deleted: bool = False) -> Page:
+    async def listing(
+        self, annotation_filter: AnnotationFilter, *, after: int, limit: int, deleted: bool = False
+    ) -> Page:
         """See `Store`."""
-        return await self._read(self._store.listing, wanted, after=after, limit=limit, deleted=deleted)
+        return await self._read(self._store.listing, annotation_filter, after=after, limit=limit, deleted=deleted)
 
-    async def changes(self, wanted: AnnotationFilter, *, after: int, limit: int) -> Page:
+    async def changes(self, annotation_filter: AnnotationFilter, *, after: int, limit: int) -> Page:
         """See `Store`."""
-        return await self._read(self._store.changes, wanted, after=after, limit=limit)
+        return await self._read(self._store.changes, annotation_filter, after=after, limit=limit)
 
     async def history(self, annotation_id: uuid.UUID, *, after: int, limit: int) -> Page:
         """See `Store`."""

@@ -145,13 +145,13 @@ class BlockingStore(Store):
         """See `Store`."""
         return self._read(self._store.get, annotation_id, revision)
 
-    def listing(self, wanted: AnnotationFilter, *, after: int, limit: int, deleted: bool = False) -> Page:
+    def listing(self, annotation_filter: AnnotationFilter, *, after: int, limit: int, deleted: bool = False) -> Page:
         """See `Store`."""
-        return self._read(self._store.listing, wanted, after=after, limit=limit, deleted=deleted)
+        return self._read(self._store.listing, annotation_filter, after=after, limit=limit, deleted=deleted)
 
-    def changes(self, wanted: AnnotationFilter, *, after: int, limit: int) -> Page:
+    def changes(self, annotation_filter: AnnotationFilter, *, after: int, limit: int) -> Page:
         """See `Store`."""
-        return self._read(self._store.changes, wanted, after=after, limit=limit)
+        return self._read(self._store.changes, annotation_filter, after=after, limit=limit)
 
     def history(self, annotation_id: uuid.UUID, *, after: int, limit: int) -> Page:
         """See `Store`."""

@@ -121,13 +121,13 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def listing(self, wanted: AnnotationFilter, *, after: int, limit: int, deleted: bool = False) -> Page:
+    def listing(self, annotation_filter: AnnotationFilter, *, after: int, limit: int, deleted: bool = False) -> Page:
         """Annotations as they are, in the order of their revisions.
 
         Asked page by page until one is complete, nothing is missed; what is changed meanwhile comes again.
 
         Args:
-            wanted: which.
+            annotation_filter: which.
             after: only those whose latest revision is greater.
             limit: of annotations in the page; a page of very large ones is shorter.
             deleted: deleted ones, too.
@@ -137,8 +137,8 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def changes(self, wanted: AnnotationFilter, *, after: int, limit: int) -> Page:
-        """All revisions after one, in order, of annotations that are wanted as of that revision or the one before it.
+    def changes(self, annotation_filter: AnnotationFilter, *, after: int, limit: int) -> Page:
+        """All revisions after one, in order, of annotations that pass the filter at that revision or the one before.
 
         The one before counts, so that who follows one class (say) hears of an annotation that was given another.
 

@@ -14,13 +14,13 @@ PAGE: Final = 1000
 
 
 def listed(
-    store: Store, wanted: AnnotationFilter, *, after: int = 0, deleted: bool = False
+    store: Store, annotation_filter: AnnotationFilter, *, after: int = 0, deleted: bool = False
 ) -> tuple[dict[uuid.UUID, Annotation], int]:
     """Annotations as they are now; of one that is changed while this reads, the later revision.
 
     Args:
         store: is asked.
-        wanted: which.
+        annotation_filter: which.
         after: only those changed after this revision.
         deleted: those that are deleted, too.
 
@@ -32,7 +32,7 @@ def listed(
     """
     found: dict[uuid.UUID, Annotation] = {}
     while True:
-        page = store.listing(wanted, after=after, limit=PAGE, deleted=deleted)
+        page = store.listing(annotation_filter, after=after, limit=PAGE, deleted=deleted)
         found.update((one.id, one) for one in page.annotations)
         after = page.revision
         if page.complete:

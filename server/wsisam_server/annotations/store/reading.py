@@ -91,9 +91,9 @@ def one(
     Raises:
         WsiSamServerError: ANNOTATION_NOT_FOUND.
     """
-    wanted = tables.annotation.c.revision if revision is None else revision
+    number = tables.annotation.c.revision if revision is None else revision
     row = connection.execute(
-        _WHOLE.where(tables.annotation.c.id == annotation_id, tables.revision.c.number == wanted, *seen(scope))
+        _WHOLE.where(tables.annotation.c.id == annotation_id, tables.revision.c.number == number, *seen(scope))
     ).one_or_none()
     if row is None:
         raise WsiSamServerError(Reason.ANNOTATION_NOT_FOUND, annotation_id=annotation_id)
@@ -135,7 +135,7 @@ def standings(connection: sa.Connection, slide_id: str, scope: Scope | None) -> 
 
 def listing(
     connection: sa.Connection,
-    wanted: AnnotationFilter,
+    annotation_filter: AnnotationFilter,
     after: int,
     limit: int,
     scope: Scope | None,
@@ -145,16 +145,16 @@ def listing(
 ) -> Page:
     """See `Store.listing`."""
     latest = _latest(connection, after)
-    slides = _slides(connection, wanted)
+    slides = _slides(connection, annotation_filter)
     if slides == []:
         return Page((), latest, complete=True)
     current = tables.annotation.c
     number: sa.ColumnElement[int] = current.revision
-    if wanted.region is not None:
+    if annotation_filter.region is not None:
         # Hides the order's index: by region, the bounding boxes' index is the one to use.
         number = number + 0
-    classes = _classes(connection, wanted, spellings)
-    conditions = [number > after, *_conditions(wanted, tables.annotation, slides, classes), *seen(scope)]
+    classes = _classes(connection, annotation_filter, spellings)
+    conditions = [number > after, *_conditions(annotation_filter, tables.annotation, slides, classes), *seen(scope)]
     if not deleted:
         conditions.append(~current.deleted)
     query = _WHOLE.where(tables.revision.c.number == current.revision, *conditions).order_by(number)
@@ -163,7 +163,7 @@ def listing(
 
 def changes(
     connection: sa.Connection,
-    wanted: AnnotationFilter,
+    annotation_filter: AnnotationFilter,
     after: int,
     limit: int,
     scope: Scope | None,
@@ -171,13 +171,13 @@ def changes(
 ) -> Page:
     """See `Store.changes`."""
     latest = _latest(connection, after)
-    slides = _slides(connection, wanted)
+    slides = _slides(connection, annotation_filter)
     if slides == []:
         return Page((), latest, complete=True)
     earlier = tables.revision.alias("earlier")
-    classes = _classes(connection, wanted, spellings)
-    now = sa.and_(sa.true(), *_conditions(wanted, tables.revision, slides, classes))
-    before = sa.and_(earlier.c.number.is_not(None), *_conditions(wanted, earlier, slides, classes))
+    classes = _classes(connection, annotation_filter, spellings)
+    now = sa.and_(sa.true(), *_conditions(annotation_filter, tables.revision, slides, classes))
+    before = sa.and_(earlier.c.number.is_not(None), *_conditions(annotation_filter, earlier, slides, classes))
     query = (
         _WHOLE.outerjoin(earlier, earlier.c.number == tables.revision.c.previous)
         .where(tables.revision.c.number > after, now | before, *seen(scope))
@@ -214,38 +214,42 @@ def _latest(connection: sa.Connection, after: int) -> int:
     return latest
 
 
-def _slides(connection: sa.Connection, wanted: AnnotationFilter) -> list[int] | None:
+def _slides(connection: sa.Connection, annotation_filter: AnnotationFilter) -> list[int] | None:
     """The slides' numbers; None for all."""
-    if wanted.slide_id is None and wanted.uri is None:
+    if annotation_filter.slide_id is None and annotation_filter.uri is None:
         return None
     query = sa.select(tables.slide.c.number)
-    if wanted.slide_id is not None:
-        query = query.where(tables.slide.c.slide_id == wanted.slide_id)
-    if wanted.uri is not None:
-        query = query.join(tables.slide_uri).where(tables.slide_uri.c.digest == slide_rows.uri_digest(wanted.uri))
+    if annotation_filter.slide_id is not None:
+        query = query.where(tables.slide.c.slide_id == annotation_filter.slide_id)
+    if annotation_filter.uri is not None:
+        query = query.join(tables.slide_uri).where(
+            tables.slide_uri.c.digest == slide_rows.uri_digest(annotation_filter.uri)
+        )
     return list(connection.execute(query).scalars())
 
 
-def _classes(connection: sa.Connection, wanted: AnnotationFilter, spellings: Spellings) -> Collection[str] | None:
+def _classes(
+    connection: sa.Connection, annotation_filter: AnnotationFilter, spellings: Spellings
+) -> Collection[str] | None:
     """The names of the class; None for all classes."""
-    return None if wanted.path_class is None else spellings.of(connection, wanted.path_class)
+    return None if annotation_filter.path_class is None else spellings.of(connection, annotation_filter.path_class)
 
 
 def _conditions(
-    wanted: AnnotationFilter, table: sa.FromClause, slides: list[int] | None, classes: Collection[str] | None
+    annotation_filter: AnnotationFilter, table: sa.FromClause, slides: list[int] | None, classes: Collection[str] | None
 ) -> Iterator[Condition]:
     column = table.c
     if slides is not None:
         yield column.slide.in_(slides)
-    if wanted.project is not None:
-        yield column.project == wanted.project
-    if wanted.author is not None:
-        yield column.author == wanted.author
+    if annotation_filter.project is not None:
+        yield column.project == annotation_filter.project
+    if annotation_filter.author is not None:
+        yield column.author == annotation_filter.author
     if classes is not None:
         named = column.class_name.in_(classes)
-        yield named if wanted.path_class else named | column.class_name.is_(None)
-    if wanted.region is not None:
-        region = wanted.region
+        yield named if annotation_filter.path_class else named | column.class_name.is_(None)
+    if annotation_filter.region is not None:
+        region = annotation_filter.region
         yield column.x0 <= region.x1
         yield column.x1 >= region.x0
         yield column.y0 <= region.y1

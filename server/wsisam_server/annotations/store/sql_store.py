@@ -122,17 +122,19 @@ class SqlStore(Store):
         with self._database.reading() as connection:
             return reading.one(connection, annotation_id, revision, self._scope)
 
-    def listing(self, wanted: AnnotationFilter, *, after: int, limit: int, deleted: bool = False) -> Page:
+    def listing(self, annotation_filter: AnnotationFilter, *, after: int, limit: int, deleted: bool = False) -> Page:
         """See `Store`."""
-        validation.annotation_filter(wanted)
+        validation.annotation_filter(annotation_filter)
         with self._database.reading() as connection:
-            return reading.listing(connection, wanted, after, limit, self._scope, self._spellings, deleted=deleted)
+            return reading.listing(
+                connection, annotation_filter, after, limit, self._scope, self._spellings, deleted=deleted
+            )
 
-    def changes(self, wanted: AnnotationFilter, *, after: int, limit: int) -> Page:
+    def changes(self, annotation_filter: AnnotationFilter, *, after: int, limit: int) -> Page:
         """See `Store`."""
-        validation.annotation_filter(wanted)
+        validation.annotation_filter(annotation_filter)
         with self._database.reading() as connection:
-            return reading.changes(connection, wanted, after, limit, self._scope, self._spellings)
+            return reading.changes(connection, annotation_filter, after, limit, self._scope, self._spellings)
 
     def history(self, annotation_id: uuid.UUID, *, after: int, limit: int) -> Page:
         """See `Store`."""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from wsisam_model import CheckpointError, registry
 from wsisam_server.inference.weights.errors import WeightsError
-from wsisam_server.inference.weights.fetch import copy, download, examine, is_url
+from wsisam_server.inference.weights.fetch import XXH128, copy, download, examine, is_url, xxh128
 from wsisam_server.inference.weights.files import frozen_sam, load_files
 from wsisam_server.inference.weights.names import check_name
 from wsisam_server.inference.weights.published import PUBLISHED
@@ -32,7 +32,7 @@ class ModelSpec:
     Attributes:
         name: what to call it.
         origins: the path or URL of each of its files; those that are published under this name may be left out.
-        sha256: what the files must have, by part, in hex.
+        checksums: what the files must have, by part: SHA-256 in hex, or "xxh128:" and XXH3-128 in hex.
         base: a model whose frozen SAM it uses. Left out where `origins` is an additions file alone: the default model.
         licence: of the weights; None for the published one's, or unknown.
         source: where they come from, for people; None for the published one's, or unknown.
@@ -42,7 +42,7 @@ class ModelSpec:
 
     name: str
     origins: Mapping[Part, str]
-    sha256: Mapping[Part, str] = field(default_factory=dict)
+    checksums: Mapping[Part, str] = field(default_factory=dict)
     base: str | None = None
     licence: str | None = None
     source: str | None = None
@@ -111,7 +111,7 @@ def completed(spec: ModelSpec) -> ModelSpec:
         spec = dataclasses.replace(
             spec,
             origins={"sam": published.url, **spec.origins},
-            sha256={"sam": published.sha256, **spec.sha256},
+            checksums={"sam": published.checksum, **spec.checksums},
             licence=spec.licence or (None if published.with_papers_files else published.licence),
             source=spec.source or published.source,
         )
@@ -137,9 +137,9 @@ def _check(spec: ModelSpec) -> None:
         raise WeightsError("--low needs --high")
     if "additions" in given and "high" in given:
         raise WeightsError("--additions takes the place of --high and --low")
-    for part in spec.sha256:
+    for part in spec.checksums:
         if part not in given:
-            raise WeightsError(f"a SHA-256 is given for {part}, and no file")
+            raise WeightsError(f"a checksum is given for {part}, and no file")
 
 
 def _fetched(spec: ModelSpec, part: Part, place: Path, listener: AddListener) -> WeightsFile:
@@ -159,10 +159,13 @@ def _fetched(spec: ModelSpec, part: Part, place: Path, listener: AddListener) ->
             sha256, nbytes = examine(path, progress)
         else:
             sha256, nbytes = copy(path, place / name, progress)
-    expected = spec.sha256.get(part, sha256).lower()
-    if sha256 != expected:
+    expected = spec.checksums.get(part, sha256).lower()
+    kind, found = "SHA-256", sha256
+    if expected.startswith(XXH128):
+        kind, found, expected = "XXH3-128", xxh128(place / name), expected.removeprefix(XXH128)
+    if found != expected:
         raise WeightsError(
-            f"{origin} is not the file that was meant: its SHA-256 is {sha256}, and {expected} was expected. "
+            f"{origin} is not the file that was meant: its {kind} is {found}, and {expected} was expected. "
             "Nothing was added"
         )
     return WeightsFile(name, sha256, nbytes, origin)

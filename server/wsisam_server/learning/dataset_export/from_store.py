@@ -21,17 +21,17 @@ _ALL: Final = ClassFilter()
 
 
 def read_store(
-    store: Store, wanted: AnnotationFilter, *, class_filter: ClassFilter = _ALL, since: int = 0
+    store: Store, annotation_filter: AnnotationFilter, *, class_filter: ClassFilter = _ALL, since: int = 0
 ) -> AnnotationSet:
     """The annotations that a store has now.
 
     Args:
         store: read page by page.
-        wanted: which.
+        annotation_filter: which.
         class_filter: which classes.
         since: only those changed after this revision.
     """
-    found, revision = listed(store, wanted, after=since)
+    found, revision = listed(store, annotation_filter, after=since)
     by_slide: dict[str, list[Annotation]] = defaultdict(list)
     for one in found.values():
         by_slide[one.content.slide_id].append(one)

@@ -24,7 +24,7 @@ PAGE: Final = 1000
 
 def replay(
     store: Store,
-    wanted: AnnotationFilter,
+    annotation_filter: AnnotationFilter,
     answerer: Answerer,
     *,
     imported: bool = False,
@@ -35,7 +35,7 @@ def replay(
 
     Args:
         store: holds the annotations.
-        wanted: which.
+        annotation_filter: which.
         answerer: the other model.
         imported: take outlines that came from QuPath or a file, too.
         save: keep the new outlines, as revisions by the author "replay:" and the model's name. Class, name, colour and
@@ -48,7 +48,7 @@ def replay(
     """
     report = ReplayReport(answerer.model, answerer.weights_hash)
     chosen = []
-    for one in listed(store, wanted)[0].values():
+    for one in listed(store, annotation_filter)[0].values():
         why = selection.at_sight(one, answerer.weights_hash)
         if why is None:
             chosen.append(one)

@@ -16,7 +16,7 @@ from wsisam_server.service.servicers.pages import (
     ANNOTATIONS_PER_PAGE,
     MOST_PER_PAGE,
     SLIDES_PER_PAGE,
-    Pages,
+    PageSplitter,
     fitting,
 )
 from wsisam_server.service.servicers.watch import WatchStream
@@ -93,19 +93,19 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
         store = visible_store(self._store)
         wanted = from_proto.annotation_filter(request.filter, "filter")
         after = from_proto.revision(request.since, "since")
-        pages, left = Pages(store), request.limit or None
+        splitter, left = PageSplitter(store), request.limit or None
         classes = await store.classes() if request.with_classes else []
         while True:
             size = ANNOTATIONS_PER_PAGE if left is None else min(left, ANNOTATIONS_PER_PAGE)
             page = await store.listing(wanted, after=after, limit=size, deleted=request.include_deleted)
             after = page.revision
-            parts = await pages.parts(page)
-            for part in parts:
+            chunks = await splitter.chunks(page)
+            for chunk in chunks:
                 await context.write(
                     pb.AnnotationsListResponse(
-                        annotations=part.annotations,
-                        slides=part.slides,
-                        revision=part.revision,
+                        annotations=chunk.annotations,
+                        slides=chunk.slides,
+                        revision=chunk.revision,
                         store_id=store.identity,
                         classes=classes,
                     )
@@ -115,7 +115,7 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
                 left -= len(page.annotations)
             if page.complete or left == 0:
                 break
-        if not parts:
+        if not chunks:
             await context.write(pb.AnnotationsListResponse(revision=after, store_id=store.identity, classes=classes))
 
     async def Delete(  # noqa: N802 - the contract's name
@@ -170,15 +170,15 @@ class AnnotationsServicer(annotations_pb2_grpc.AnnotationsServicer):
             page = await store.changes(wanted, after=after, limit=size)
         else:
             page = await store.history(annotation_id, after=after, limit=size)
-        parts = await Pages(store).parts(page)
-        if not parts:
+        chunks = await PageSplitter(store).chunks(page)
+        if not chunks:
             return pb.AnnotationsListRevisionsResponse(revision=page.revision, store_id=store.identity)
-        complete = page.complete and len(parts) == 1
+        complete = page.complete and len(chunks) == 1
         return pb.AnnotationsListRevisionsResponse(
-            revisions=parts[0].annotations,
-            slides=parts[0].slides,
-            next_page_token="" if complete else page_tokens.token(request, str(parts[0].revision)),
-            revision=parts[0].revision,
+            revisions=chunks[0].annotations,
+            slides=chunks[0].slides,
+            next_page_token="" if complete else page_tokens.token(request, str(chunks[0].revision)),
+            revision=chunks[0].revision,
             store_id=store.identity,
         )
 

@@ -1,4 +1,4 @@
-"""Pages of annotations and slides as messages, none of which is too large for a client."""
+"""Annotations and slides in messages, none of which is too large for a client."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MESSAGE_BYTES = 1024 * 1024
 
 
 @dataclass(slots=True)
-class Part:
+class Chunk:
     """What one message of a stream holds.
 
     Attributes:
@@ -40,8 +40,8 @@ class Part:
 
 
 @dataclass(slots=True)
-class Pages:
-    """Turns one stream's pages into parts.
+class PageSplitter:
+    """Turns one stream's pages into chunks.
 
     Attributes:
         store: knows the slides.
@@ -51,17 +51,17 @@ class Pages:
     store: AsyncStore
     sent_slide_ids: set[str] = field(default_factory=set)
 
-    async def parts(self, page: Page) -> list[Part]:
-        """A page's parts; the last one's revision is the page's. None for a page without annotations."""
+    async def chunks(self, page: Page) -> list[Chunk]:
+        """A page's chunks; the last one's revision is the page's. None for a page without annotations."""
         new = {one.content.slide_id for one in page.annotations} - self.sent_slide_ids
         records = await self.store.slides(new) if new else []
         self.sent_slide_ids |= new
         slides = {record.slide_id: to_proto.slide(record) for record in records}
         # Hundreds of annotations take tens of milliseconds: not on the event loop, where others wait for outlines.
-        parts = await asyncio.to_thread(lambda: list(_parts(page, slides)))
-        if parts:
-            parts[-1].revision = page.revision
-        return parts
+        chunks = await asyncio.to_thread(lambda: list(_chunks(page, slides)))
+        if chunks:
+            chunks[-1].revision = page.revision
+        return chunks
 
 
 def fitting(summaries: Sequence[SlideSummary]) -> list[pb.StoredSlide]:
@@ -77,20 +77,20 @@ def fitting(summaries: Sequence[SlideSummary]) -> list[pb.StoredSlide]:
     return found
 
 
-def _parts(page: Page, slides: dict[str, pb.AnnotatedSlide]) -> Iterator[Part]:
+def _chunks(page: Page, slides: dict[str, pb.AnnotatedSlide]) -> Iterator[Chunk]:
     """A page in messages of a size that clients take; a slide comes with the first annotation on it."""
-    part = Part([], [], 0)
+    chunk = Chunk([], [], 0)
     size = 0
     for message in to_proto.annotation_list(page.annotations):
         slide = slides.pop(message.slide_id, None)
         more = message.ByteSize() + (0 if slide is None else slide.ByteSize())
-        if part.annotations and size + more > MESSAGE_BYTES:
-            yield part
-            part, size = Part([], [], 0), 0
-        part.annotations.append(message)
-        part.revision = message.revision
+        if chunk.annotations and size + more > MESSAGE_BYTES:
+            yield chunk
+            chunk, size = Chunk([], [], 0), 0
+        chunk.annotations.append(message)
+        chunk.revision = message.revision
         if slide is not None:
-            part.slides.append(slide)
+            chunk.slides.append(slide)
         size += more
-    if part.annotations:
-        yield part
+    if chunk.annotations:
+        yield chunk

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.service.servicers.pages import ANNOTATIONS_PER_PAGE, Pages
+from wsisam_server.service.servicers.pages import ANNOTATIONS_PER_PAGE, PageSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,17 +26,17 @@ class WatchStream:
 
     Args:
         store: followed.
-        wanted: which annotations.
+        annotation_filter: which annotations.
         after: the revision that the client has seen.
         limits: how long it waits.
     """
 
-    def __init__(self, store: AsyncStore, wanted: AnnotationFilter, after: int, limits: Limits) -> None:
+    def __init__(self, store: AsyncStore, annotation_filter: AnnotationFilter, after: int, limits: Limits) -> None:
         self._store = store
-        self._wanted = wanted
+        self._wanted = annotation_filter
         self._after = after
         self._limits = limits
-        self._pages = Pages(store)
+        self._splitter = PageSplitter(store)
         self._ended = False
 
     def end(self) -> None:
@@ -56,9 +56,9 @@ class WatchStream:
             version = self._store.version
             page = await self._store.changes(self._wanted, after=self._after, limit=ANNOTATIONS_PER_PAGE)
             self._after = page.revision
-            for part in await self._pages.parts(page):
+            for chunk in await self._splitter.chunks(page):
                 message = pb.AnnotationsWatchResponse(
-                    annotations=part.annotations, slides=part.slides, revision=part.revision
+                    annotations=chunk.annotations, slides=chunk.slides, revision=chunk.revision
                 )
                 sent_at = await self._send(write, message)
             if not page.complete:
