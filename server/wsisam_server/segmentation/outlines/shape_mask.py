@@ -26,7 +26,7 @@ SOFTNESS: Final = 0.1
 """Standard deviation of the Gaussian over a shape's border, as a share of the side of a square of its area: a rough
 outline is off by about so much."""
 
-SHARE: Final = 0.2
+SHARE: Final = 0.1
 """Of the shape in the mask prompt, the answer to its box being the rest. Larger ones follow good outlines more closely,
 and crude ones too: decision 0044 has the numbers."""
 
