@@ -7,6 +7,7 @@ import shapely
 from wsisam_server.core.geometry import Window
 from wsisam_server.segmentation.outlines import inner_point, selected, shape_mask
 from wsisam_server.segmentation.outlines.candidates import best
+from wsisam_server.segmentation.outlines.shape_mask import SHARE
 
 
 def square(side, at=0):
@@ -95,10 +96,10 @@ def test_a_shape_is_cut_off_at_the_window():
     assert (logits[80:] < 0).all()
 
 
-def test_the_mask_prompt_is_the_mean_of_the_shape_and_the_answer_to_its_box():
+def test_the_mask_prompt_is_the_answer_to_the_shapes_box_moved_towards_the_shape():
     area = shapely.MultiPolygon([shapely.box(110, 210, 170, 250)])
     boxed = np.full((256, 256), 8.0, np.float32)
-    assert np.allclose(shape_mask(area, WINDOW, boxed), (shape_mask(area, WINDOW) + 8) / 2)
+    assert np.allclose(shape_mask(area, WINDOW, boxed), SHARE * shape_mask(area, WINDOW) + (1 - SHARE) * 8)
 
 
 @pytest.mark.parametrize(
