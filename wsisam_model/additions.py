@@ -10,6 +10,7 @@ missing is the base's. The metadata's one entry, `wsisam_additions`, is a JSON o
     trained    object: route -> one of `trainable.TRAINED`
     settings   object: fields of `ModelSettings` that the weights want; may be empty
     scores     object, may be missing: kind of answer -> its `calibration.ScoreCurve`
+    ranked     true where these scores tell which of a single click's candidates to choose; else missing
 
 One entry, since safetensors writes several in a random order: the same weights shall be the same bytes.
 """
@@ -58,6 +59,7 @@ class Additions:
         checkpoint: the tensors, by their names in the file.
         settings: what the weights want.
         calibration: of the scores of its answers.
+        ranked: whether these scores were measured to choose better among candidates than the model's own answer is.
     """
 
     base: str
@@ -65,6 +67,7 @@ class Additions:
     checkpoint: Checkpoint
     settings: ModelSettings
     calibration: Calibration = field(default_factory=dict)
+    ranked: bool = False
 
     @classmethod
     def read(cls, path: Path, base: str | None) -> Additions:
@@ -95,7 +98,7 @@ class Additions:
             scores = calibration.from_json(metadata.get("scores", {}))
         except ValueError as error:
             raise CheckpointError(path, str(error)) from error
-        return cls(trained_for, trained, checkpoint, settings, scores)
+        return cls(trained_for, trained, checkpoint, settings, scores, metadata.get("ranked") is True)
 
 
 def pack(
@@ -104,6 +107,8 @@ def pack(
     tensors: Mapping[str, Tensor],
     settings: ModelSettings,
     scores: Calibration | None = None,
+    *,
+    ranked: bool = False,
 ) -> bytes:
     """The bytes of an additions file, all its tensors in half precision.
 
@@ -113,6 +118,7 @@ def pack(
         tensors: by their names in the file.
         settings: what the weights want; the batch size is left out, since it is the device that wants one.
         scores: the calibration of its answers' scores.
+        ranked: as in `Additions`.
     """
     # All of them, also where they are the defaults: defaults may change, a file must not change with them.
     wanted = {
@@ -121,6 +127,8 @@ def pack(
     metadata = {"format": FORMAT, "base": base, "trained": dict(trained), "settings": wanted}
     if scores:
         metadata["scores"] = calibration.to_json(scores)
+    if ranked:
+        metadata["ranked"] = True
     content: bytes = safetensors.torch.save(
         {name: tensor.detach().to("cpu", torch.float16).contiguous() for name, tensor in tensors.items()},
         {_ENTRY: json.dumps(metadata, sort_keys=True)},

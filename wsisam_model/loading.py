@@ -46,7 +46,7 @@ class Modules:
         weights_hash: see `checkpoint.weights_hash`.
         settings: what the weights want.
         calibration: of the scores of its answers.
-        ranks_candidates: whether the additions hold mask tokens, and qualities of what they draw, of their own.
+        ranks_candidates: see `Additions.ranked`.
     """
 
     variant: Variant
@@ -110,7 +110,7 @@ def load(sam: Path, high: Path | None = None, low: Path | None = None, additions
         routes = build_routes(trained, sam_alone, variant)
         clicks, boxes = routes.get("clicks", sam_alone), routes.get("boxes", sam_alone)
         settings, scores = trained.settings, trained.calibration
-        ranks_candidates = trained.trained.get("clicks") == "decoder+masks"
+        ranks_candidates = trained.ranked
         checkpoints["additions"] = trained.checkpoint
     return Modules(
         variant=variant,

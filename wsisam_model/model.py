@@ -64,8 +64,7 @@ class WsiSam:
         settings: see `ModelSettings`.
         weights_hash: identifies the weights: SHA-256 in hex over all their names and bytes.
         calibration: of the answers' scores; empty where the weights have none.
-        ranks_candidates: whether the qualities of a single click's candidates were trained together with them, and so
-            say which is the best. Without, they tell them apart no better than chance.
+        ranks_candidates: whether the scores of a single click's candidates were measured to tell which is the best.
         image_size: side of the square input images in pixels.
         device: where it runs.
         dtype: element type of its activations; prompts are encoded and logits returned in float32 always.

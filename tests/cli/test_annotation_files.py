@@ -8,7 +8,7 @@ import pytest
 
 from support.sparse_slide import sparse_slide
 from wsisam_server.cli import everything
-from wsisam_server.cli.annotation_files import frame_origin, read_annotations
+from wsisam_server.cli.annotation_files import areas_in, frame_origin, read_annotations
 
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]]}
 
@@ -34,7 +34,7 @@ def test_a_region_may_be_of_any_format(tmp_path, xml):
     assert everything._region(xml, slide).bounds == (188, 244, 288, 344)
     packed = tmp_path / "in.geojson.gz"
     packed.write_bytes(gzip.compress(json.dumps(feature(childObjects=[feature()])).encode("utf-16")))
-    assert len(everything._areas(packed, slide)) == 2
+    assert len(areas_in(packed, slide)) == 2
     assert everything._region(packed, slide).area == 100
 
 

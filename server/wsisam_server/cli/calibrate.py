@@ -48,14 +48,15 @@ def command(
 
     A model's own estimate of an answer says too much or too little, differently for boxes and clicks. This asks for the
     objects of each MANIFEST, sees how well the answers agree with what is drawn, and writes the additions again with a
-    curve for each kind of answer. Masks do not change. Use objects that the additions were not trained on.
+    curve for each kind of answer. Masks do not change. It also finds out whether these scores choose among a click's
+    candidates better than the model's own answer does. Use objects that the additions were not trained on.
 
     Example: wsisam calibrate nuclei.csv glands.csv --additions run/best/additions.safetensors --out ours.safetensors
     """
     need("train", "wsisam calibrate")
     from wsisam_model import WsiSamError
     from wsisam_server.learning.datasets import DatasetError, read_manifest
-    from wsisam_server.learning.evaluation import fitted, judged
+    from wsisam_server.learning.evaluation import fitted, judged, ranking_helps
     from wsisam_server.learning.training import TrainingError, with_calibration
 
     if not out.absolute().parent.is_dir():
@@ -77,7 +78,8 @@ def command(
                     progress=progress,
                 )
         curves = fitted(answers)
-        with_calibration(source, out, curves)
+        ranked = ranking_helps(answers, curves, seed)
+        with_calibration(source, out, curves, ranked=ranked)
     except (DatasetError, TrainingError, WsiSamError) as error:
         raise click.ClickException(str(error)) from error
     except ValueError as error:
@@ -89,6 +91,8 @@ def command(
         score = sum(curve.score(answer.estimate, answer.stability) for answer in of_kind) / len(of_kind)
         table.add_row(kind, str(len(of_kind)), f"{curve.share:g}", f"{overlap:.3f}", f"{score:.3f}")
     Console().print(table)
+    by = "the highest score" if ranked else "the model's own answer: scores do not choose better on these objects"
+    click.echo(f"chosen among a click's candidates: {by}")
     click.echo(f"written: {out}")
 
 

@@ -24,6 +24,8 @@ from annotations.sync.worlds import World
 from wsisam_server.annotations.store import open_store
 from wsisam_server.annotations.sync.plan import Resolution, Side, Verb
 
+pytestmark = pytest.mark.process  # the double of QuPath is one
+
 WAYS = ("command", "script")
 STATES = ("absent", "as base", "changed", "deleted")
 

@@ -8,30 +8,31 @@ from click.testing import CliRunner
 
 from wsisam_model import registry
 from wsisam_model.additions import Additions
+from wsisam_model.calibration import ScoreCurve
 from wsisam_server.cli import calibrate as command
 from wsisam_server.cli import main
-from wsisam_server.learning.evaluation import Judged, fitted, judged
+from wsisam_server.learning.evaluation import Judged, fitted, judged, ranking_helps
 
 
 def test_boxes_and_clicks_are_judged_with_what_the_decoder_says(model, rows):
     answers = list(judged(model, rows, max_objects=None, seed=0))
     kinds = [answer.kind for answer in answers]
     assert (kinds.count("box"), kinds.count("click")) == (4, 4)
-    assert "candidate" not in kinds  # they were not trained
-    assert {answer.estimate for answer in answers} == {0.9}
-    assert all(answer.stability == 1 for answer in answers)
-    assert all(answer.overlap > 0.94 for answer in answers)
+    own = [answer for answer in answers if answer.kind != "candidate"]
+    assert {answer.estimate for answer in own} == {0.9}
+    assert all(answer.stability == 1 for answer in own)
+    assert all(answer.overlap > 0.94 for answer in own)
 
 
 def test_an_answer_that_stands_for_later_clicks_counts_once(model, rows):
-    answers = list(judged(model, rows, max_objects=None, seed=0))
-    asked = [prompt for variant, prompt in model.seen if variant == "hr+lr"]
-    # two prompts find out which variants the model has
-    assert len(answers) == len([prompt for prompt in asked if prompt.box is not None or prompt.points])
+    kinds = [answer.kind for answer in judged(model, rows, max_objects=None, seed=0)]
+    assert "clicks" not in kinds  # the first click's answer is right, and nothing is left to click on
+    model.certain = False
+    kinds = [answer.kind for answer in judged(model, rows, max_objects=None, seed=0)]
+    assert kinds.count("clicks") > 4
 
 
-def test_trained_candidates_are_judged_too(model, rows):
-    model.ranks_candidates = True
+def test_candidates_are_judged_too(model, rows):
     candidates = [one for one in judged(model, rows, max_objects=2, seed=0) if one.kind == "candidate"]
     assert [one.estimate for one in candidates] == pytest.approx([0.2, 0.95, 0.5] * 2)
     assert [one.overlap > 0.9 for one in candidates] == [True, False, False] * 2
@@ -43,6 +44,13 @@ def test_each_kind_has_a_curve_of_its_own():
     curves = fitted(answers)
     assert set(curves) == {"box", "click"}
     assert (curves["box"].score(0.9, 0.9), curves["click"].score(0.9, 0.9)) == pytest.approx((0.4, 0.8))
+
+
+@pytest.mark.parametrize(("better", "helps"), [(0.9, True), (0.3, False), (0.5, False)])
+def test_scores_rank_candidates_only_where_that_was_measured_to_help(better, helps):
+    answers = [Judged("click", 0.5, 0.5, 0.5), Judged("candidate", 0.9, 0.9, better)] * 12
+    curves = fitted(answers) | {"candidate": ScoreCurve(1.0, ((0.9, 0.95),))}  # it thinks much of the candidates
+    assert ranking_helps(answers, curves, 0) is helps
 
 
 @pytest.fixture
@@ -67,7 +75,8 @@ def test_the_additions_are_written_again_with_curves_and_the_same_weights(run, t
         Additions.read(path, None)
         for path in (registry.resolve("wsisam-lite")[1].additions, tmp_path / "new.safetensors")
     )
-    assert set(after.calibration) == {"box", "click", "clicks"} or set(after.calibration) == {"box", "click"}
+    assert {"box", "click", "candidate"} <= set(after.calibration)
+    assert not after.ranked  # the model's own answers are right
     assert after.calibration["box"].score(0.9, 1.0) == pytest.approx(1, abs=0.06)
     assert (after.base, after.trained, after.settings) == (before.base, before.trained, before.settings)
     assert before.checkpoint.tensors.keys() == after.checkpoint.tensors.keys()

@@ -8,7 +8,7 @@ The protocol is fixed: `protocol` says how an object is prompted, `object_sample
 `scores` how answers are counted.
 """
 
-from wsisam_server.learning.evaluation.calibrating import Judged, fitted, judged
+from wsisam_server.learning.evaluation.calibrating import Judged, fitted, judged, ranking_helps
 from wsisam_server.learning.evaluation.evaluate import evaluate
 from wsisam_server.learning.evaluation.journal import Journal, JournalError
 from wsisam_server.learning.evaluation.options import BOX, MAX_CLICKS, EvaluationOptions
@@ -41,5 +41,6 @@ __all__ = [
     "judged",
     "picture",
     "plot",
+    "ranking_helps",
     "variants_of",
 ]

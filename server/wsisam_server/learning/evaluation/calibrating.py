@@ -13,11 +13,11 @@ from wsisam_server.learning.evaluation.object_sample import sample_objects
 from wsisam_server.learning.evaluation.options import BOX, EvaluationOptions
 from wsisam_server.learning.evaluation.patches import Patches
 from wsisam_server.learning.evaluation.protocol import Trial, cases, further_candidates, view
-from wsisam_server.learning.evaluation.scores import iou
+from wsisam_server.learning.evaluation.scores import interval, iou
 from wsisam_server.learning.evaluation.variants import variants_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from wsisam_model import WsiSam
     from wsisam_server.learning.datasets import Row
@@ -102,10 +102,34 @@ def fitted(answers: Sequence[Judged]) -> dict[AnswerKind, ScoreCurve]:
     return curves
 
 
+def ranking_helps(answers: Sequence[Judged], curves: Mapping[AnswerKind, ScoreCurve], seed: int) -> bool:
+    """Whether the candidate of the highest score is better than the model's own answer, beyond chance.
+
+    Args:
+        answers: as `judged` made them: each first click's answer, then its candidates.
+        curves: of the scores.
+        seed: of the interval.
+
+    Returns:
+        Whether the lower end of the mean gain's 95 % interval is above 0, in IoU.
+    """
+    gains: list[float] = []
+    own = chosen = None
+    for answer in answers:
+        if answer.kind not in {"click", "candidate"}:
+            continue
+        score = curves[answer.kind].score(answer.estimate, answer.stability)
+        if answer.kind == "click":
+            own = chosen = (score, answer.overlap)
+            gains.append(0.0)
+        elif own is not None and chosen is not None and score > chosen[0]:
+            chosen = (score, answer.overlap)
+            gains[-1] = chosen[1] - own[1]
+    return bool(gains) and interval(gains, seed)[0] > 0
+
+
 def _candidates(trial: Trial, case: Case) -> Iterator[Judged]:
-    """The further candidates of a first click, if they were trained."""
-    if not trial.model.ranks_candidates:
-        return
+    """The further candidates of a first click."""
     for one in further_candidates(trial, case):
         overlap = iou(case.truth, predicted(one.logits, case.field.high, case.region))
         yield Judged("candidate", one.estimate, stability(one.logits), overlap)

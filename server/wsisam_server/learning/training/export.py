@@ -36,20 +36,21 @@ def weakened(tensors: Mapping[str, Tensor], strength: float) -> dict[str, Tensor
     return {name: value * strength if _LAST_LAYER.fullmatch(name) else value.clone() for name, value in tensors.items()}
 
 
-def with_calibration(path: Path, out: Path, scores: Calibration) -> None:
+def with_calibration(path: Path, out: Path, scores: Calibration, *, ranked: bool) -> None:
     """Writes an additions file again with another calibration of its scores. All else stays, bit by bit.
 
     Args:
         path: the file.
         out: where to; may be the same.
         scores: the calibration.
+        ranked: see `Additions`.
 
     Raises:
         CheckpointError: the file cannot be read.
         TrainingError: it cannot be written.
     """
     found = Additions.read(path, base=None)
-    replace_with(out, pack(found.base, found.trained, found.checkpoint.tensors, found.settings, scores))
+    replace_with(out, pack(found.base, found.trained, found.checkpoint.tensors, found.settings, scores, ranked=ranked))
 
 
 def export(
