@@ -474,8 +474,8 @@ class Prompt(google.protobuf.message.Message):
     CANDIDATE_FIELD_NUMBER: builtins.int
     candidate: builtins.int
     """Candidate.number of the candidate that is meant, among those of this prompt's answer: it is then the chosen one. For
-    one that was accepted, so that Provenance says which, and for one whose border is to be refined. Unset: the one of
-    the highest score. To go on from a candidate, see PromptPoint.candidate.
+    one that was accepted, so that Provenance says which, and for one whose border is to be refined. Unset: see
+    Outline.chosen. To go on from a candidate, see PromptPoint.candidate.
     """
     @property
     def points(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PromptPoint]:
@@ -880,8 +880,8 @@ class Outline(google.protobuf.message.Message):
     """The border was refined less finely than asked for, or not at all: it would have needed more than max_windows."""
     chosen: builtins.int
     """Which of them the outline is, as an index: `geometry`, `score`, `cut_by_field`, `dropped_parts`, `dropped_holes` and
-    `unhonoured_points` are those of candidates[chosen]. The one of the highest score where the model's scores were trained
-    to rank candidates, else the model's own answer.
+    `unhonoured_points` are those of candidates[chosen]. The one of the highest score where scores were measured to choose
+    better than the model's own answer does, else that answer.
     """
     @property
     def geometry(self) -> wsisam.v1.geometry_pb2.MultiPolygon: ...

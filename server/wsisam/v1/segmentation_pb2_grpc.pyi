@@ -57,7 +57,8 @@ class SegmentationStub:
     name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
     (docs/decisions/0039-removed-names-stay-reserved.md).
 
-    Limits. Ids are at most 128 characters. A prompt has at most 64 points, and its shape 10,000 vertices. A slide's side is at most 67,108,863 pixels.
+    Limits. Ids are at most 128 characters. A prompt has at most 64 points, and its shape 10,000 vertices. A slide's side
+    is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
 
     Health (grpc.health.v1) and reflection are served on the same port. A client may send `x-request-id` as metadata;
@@ -257,7 +258,8 @@ class SegmentationAsyncStub:
     name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
     (docs/decisions/0039-removed-names-stay-reserved.md).
 
-    Limits. Ids are at most 128 characters. A prompt has at most 64 points, and its shape 10,000 vertices. A slide's side is at most 67,108,863 pixels.
+    Limits. Ids are at most 128 characters. A prompt has at most 64 points, and its shape 10,000 vertices. A slide's side
+    is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
 
     Health (grpc.health.v1) and reflection are served on the same port. A client may send `x-request-id` as metadata;
@@ -456,7 +458,8 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
     name behind as `reserved`, with a comment that says what it was, since when it is gone, and why
     (docs/decisions/0039-removed-names-stay-reserved.md).
 
-    Limits. Ids are at most 128 characters. A prompt has at most 64 points, and its shape 10,000 vertices. A slide's side is at most 67,108,863 pixels.
+    Limits. Ids are at most 128 characters. A prompt has at most 64 points, and its shape 10,000 vertices. A slide's side
+    is at most 67,108,863 pixels.
     A client may send keepalive pings once a minute, also without a call; the server does.
 
     Health (grpc.health.v1) and reflection are served on the same port. A client may send `x-request-id` as metadata;
