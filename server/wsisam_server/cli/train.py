@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -17,6 +17,10 @@ from wsisam_server.cli.model import FILE, choose_device, weights_dir_option
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.train_progress import watching
 from wsisam_server.inference.weights import WeightsError, WeightsFolder, frozen_sam
+
+if TYPE_CHECKING:
+    from wsisam_model.additions import Additions
+    from wsisam_model.trainable import Trained
 
 console = Console(stderr=True)
 
@@ -33,10 +37,8 @@ console = Console(stderr=True)
     "--train",
     "trained",
     type=click.Choice(TRAINED),
-    default="decoder",
-    show_default=True,
     help="HR and LR tokens, MLPs and fusion (the paper's setting); and the prompt encoder; and the decoder; "
-    "and what draws a click's candidates.",
+    "and what draws a click's candidates. Not given: as the weights of --from were, else the decoder.",
 )
 @click.option("--box-only", is_flag=True, help="Train the weights that answer prompts of a box alone.")
 @click.option("--beside", type=FILE, help="Additions file whose other weights (clicks or boxes) are kept.")
@@ -179,7 +181,7 @@ def command(
     if threads is not None:
         torch.set_num_threads(threads)
     chosen = torch.device(choose_device(device))
-    options = TrainOptions(**settings)
+    trained = settings.pop("trained")
     sources = [_source(text) for text in manifests]
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -187,6 +189,7 @@ def command(
         kept, begun = (
             None if path is None else Additions.read(path, base=base.weights_hash) for path in (beside, start)
         )
+        options = TrainOptions(trained=trained or _trained(begun, box_only=settings["box_only"]), **settings)
         with watching(console) as shown:
             listener = with_tensorboard(out / "tensorboard", shown)
             run = Run(base, sources, options, out, device=chosen, listener=listener, beside=kept, start=begun)
@@ -197,6 +200,11 @@ def command(
     except OSError as error:
         raise click.ClickException(f"cannot write: {error}") from error
     click.echo(f"{outcome.additions}\n{page}")
+
+
+def _trained(start: Additions | None, *, box_only: bool) -> Trained:
+    """What is trained unless somebody says so: all that the weights to start from were, so that none of it is lost."""
+    return "decoder" if start is None else start.trained.get("boxes" if box_only else "clicks", "decoder")
 
 
 def _source(text: str) -> Any:

@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from wsisam_model import WsiSam
+from wsisam_model.additions import Additions
 from wsisam_server.cli import main
 
 TINY = {
@@ -45,6 +46,14 @@ def test_from_a_manifest_to_a_model(run, manifest, sam_file, tmp_path):
     again = run(manifest("more"), "--train", "tokens")
     assert again.exit_code == 1
     assert "is there already" in again.output
+
+
+def test_a_run_trains_what_its_start_was_trained_with(run, manifest, tmp_path):
+    assert run(manifest(), "--train", "tokens").exit_code == 0
+    first = tmp_path / "out" / "best" / "additions.safetensors"
+    result = run(manifest("more"), "--from", first, "--out", tmp_path / "again")
+    assert result.exit_code == 0, result.output
+    assert Additions.read(tmp_path / "again" / "best" / "additions.safetensors", None).trained == {"boxes": "tokens"}
 
 
 @pytest.mark.parametrize(
