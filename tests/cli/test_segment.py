@@ -87,11 +87,11 @@ def test_a_refined_border_is_nearer_the_object_and_its_scale_is_said(slide, real
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
-        ((), 2, "at least one --box or --point"),
+        ((), 2, "at least one --box, --point or --shape"),
         (("--box", "1,2,3"), 2, "x0,y0,x1,y1"),
         (("--box", "1,2,x,4"), 2, "numbers"),
         (("--point", "1"), 2, "x,y"),
-        (("--box", BOX, "--box", BOX, "--point", "5,5"), 2, "one box or none"),
+        (("--box", BOX, "--box", BOX, "--point", "5,5"), 2, "points go with one box, one shape or none"),
         (("--box", "9,9,1,1"), 2, "x0 < x1"),
         (("--box", "nan,0,1,1"), 2, "numbers"),
         (("--box", BOX, "--geojson", "/no/such/folder/x.geojson"), 2, "no folder"),

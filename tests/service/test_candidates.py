@@ -4,6 +4,7 @@ import pytest
 import shapely
 
 from service.test_interact import Stream
+from support.dark_parts import DarkParts
 from support.server import DISCS, around, clicks, iou, point
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
@@ -15,13 +16,15 @@ ROUGH = shapely.Point(X + 6, Y).buffer(RADIUS, quad_segs=3)
 
 
 @pytest.fixture
-def decodes(server, monkeypatch):
+def decodes(monkeypatch):
     """The masks that went to the decoder, one for each run."""
-    model, masks = server.engine._model, []
-    decode = model.decode
-    monkeypatch.setattr(
-        model, "decode", lambda high, low, prompt, **how: masks.append(prompt.mask) or decode(high, low, prompt, **how)
-    )
+    masks, decode = [], DarkParts.decode
+
+    def noted(model, high, low, prompt, **how):
+        masks.append(prompt.mask)
+        return decode(model, high, low, prompt, **how)
+
+    monkeypatch.setattr(DarkParts, "decode", noted)
     return masks
 
 

@@ -11,7 +11,7 @@ from wsisam_model import CheckpointError, ModelSettings, Prompt, WsiSam
 from wsisam_model.additions import Additions, pack
 from wsisam_model.embedding import Embedding
 from wsisam_model.encoder import EncoderOutput
-from wsisam_server.learning.training.export import export, weakened
+from wsisam_server.learning.training.export import export, weakened, with_calibration
 from wsisam_server.learning.training.network import Network, stack
 
 BOX = Prompt(box=(40, 50, 180, 200))
@@ -218,9 +218,7 @@ def candidates_of(network, features, prompt):
         return network(stack([features[0]], torch.device("cpu")), None, [prompt], want_candidates=True).candidates
 
 
-def test_a_files_own_mask_tokens_draw_the_candidates_and_its_qualities_rank_them(
-    base, sam_file, features, encoded, tmp_path
-):
+def test_a_files_own_mask_tokens_draw_the_candidates(base, sam_file, features, encoded, tmp_path):
     torch.manual_seed(6)
     network, file = Network(base, "decoder+masks"), tmp_path / "masks.safetensors"
     with torch.no_grad():
@@ -237,7 +235,9 @@ def test_a_files_own_mask_tokens_draw_the_candidates_and_its_qualities_rank_them
         beside=None,
     )
     model = WsiSam.from_files(sam_file, additions=file)
-    assert model.ranks_candidates
+    assert not model.ranks_candidates  # what was trained is not yet measured
+    with_calibration(file, file, {}, ranked=True)
+    assert WsiSam.from_files(sam_file, additions=file).ranks_candidates
     high, _ = encoded(model)
     found = model.decode(high, None, CLICK, want_candidates=True).candidates
     wanted = candidates_of(network, features, CLICK)
