@@ -62,7 +62,7 @@ go {
     picture('candidate')
     press(KeyCode.ENTER)
     until('the candidate as an annotation') { annotations().size() == 2 && says('Click on an object') }
-    seen.candidate = plain(annotations())[-1]
+    seen.candidate = plain(annotations()).find { it.id != seen.repeated[0].id }
     fx { viewer().getHierarchy().removeObject(annotations().find { it.getID().toString() == seen.candidate.id }, false) }
 
     drag(504, 154, 696, 346)

@@ -64,4 +64,4 @@ def test_the_arguments_name_the_token_and_the_authority_and_are_kept(own_qupath,
     lab["tokenFile"].with_name("other.token").write_text("not-a-token")
     other = f"tokenFile={lab['tokenFile'].with_name('other.token')}"
     with pytest.raises(AssertionError, match="token"):
-        own_qupath.script(script["WsiSamAnnotate"], other, project=project)
+        own_qupath.script(script["WsiSamAnnotate"], "which=class:Stroma", other, project=project)
