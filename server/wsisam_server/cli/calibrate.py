@@ -61,8 +61,8 @@ def command(
 
     if not out.absolute().parent.is_dir():
         raise click.ClickException(f"{out}: its folder does not exist; make it first")
-    source = _additions(**model)
     try:
+        source = _additions(**model)
         sets = [(manifest, read_manifest(manifest, split=split)) for manifest in manifests]
         with console.status("loading the model"):
             loaded = load_model(**model)
@@ -96,7 +96,7 @@ def command(
     click.echo(f"written: {out}")
 
 
-def _additions(*, model: str, additions: Path | None, **_: Any) -> Path:
+def _additions(*, model: str, sam: Path | None, additions: Path | None, **_: Any) -> Path:
     """The file whose scores are calibrated: --additions, or the default model's own.
 
     Raises:
@@ -106,6 +106,6 @@ def _additions(*, model: str, additions: Path | None, **_: Any) -> Path:
 
     if additions is not None:
         return additions
-    if model != registry.DEFAULT:
+    if model != registry.DEFAULT or sam is not None:
         raise click.UsageError("name the file to calibrate with --additions, and its base with --model or --sam")
     return registry.resolve(model)[1].additions
