@@ -84,7 +84,7 @@ class Answer:
         logits: as in `ScoredMask`.
         score: as in `ScoredMask`.
         candidates: where the job wanted them, the masks of SAM's tokens 1 to 3, in this order.
-        ranked: whether the scores of a single click's candidates were trained to tell which is the best.
+        ranked: whether the scores of a single click's candidates were measured to tell which is the best.
     """
 
     logits: NDArray[np.float32]

@@ -132,4 +132,4 @@ def _candidates(trial: Trial, case: Case) -> Iterator[Judged]:
     """The further candidates of a first click."""
     for one in further_candidates(trial, case):
         overlap = iou(case.truth, predicted(one.logits, case.field.high, case.region))
-        yield Judged("candidate", one.estimate, stability(one.logits), overlap)
+        yield Judged("candidate", one.iou, stability(one.logits), overlap)

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from wsisam_model import Embedding, WsiSam
+    from wsisam_model import Embedding, Prediction, SamPrediction, WsiSam
     from wsisam_server.learning.datasets import ObjectMask, Sample
     from wsisam_server.learning.evaluation.options import EvaluationOptions
     from wsisam_server.learning.evaluation.patches import Patches
-    from wsisam_server.learning.evaluation.variants import ModelAnswer, Variant
+    from wsisam_server.learning.evaluation.variants import Variant
 
 _NONE: Final = shapely.MultiPolygon()
 
@@ -224,7 +224,7 @@ def _candidates(trial: Trial, variant: Variant, wanted: Collection[str]) -> Iter
         yield max((_judged(trial, variant, BEST, prompt, field, one) for one in found), key=lambda case: case.iou)
 
 
-def further_candidates(trial: Trial, case: Case) -> list[ModelAnswer]:
+def further_candidates(trial: Trial, case: Case) -> list[Prediction | SamPrediction]:
     """The candidates to a case's prompt beside the model's own answer, as the model draws them."""
     prompt = _to_model(case.prompt, case.field)
     return candidates(trial.model, case.variant, *_images(trial, case.variant, case.field), prompt)[1:]
@@ -251,7 +251,7 @@ def _judged(
     name: str,
     prompt: SlidePrompt,
     field: FieldPair,
-    found: ModelAnswer,
+    found: Prediction | SamPrediction,
     *,
     finish: bool = True,
 ) -> Case:
@@ -273,6 +273,6 @@ def _judged(
         dice=dice(truth, drawn),
         iou=iou(truth, drawn),
         score=found.score,
-        estimate=found.estimate,
+        estimate=found.iou,
         stability=stability(found.logits),
     )

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 from wsisam_model import Prompt
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from wsisam_model import Embedding, WsiSam
+    from wsisam_model import Embedding, Prediction, SamPrediction, WsiSam
 
 Variant: TypeAlias = Literal["sam", "hr", "hr+lr"]
 """Frozen SAM with the base's untouched weights; the model without its LR branch; the whole model."""
@@ -33,21 +31,9 @@ def variants_of(model: WsiSam, *, against_sam: bool) -> tuple[Variant, ...]:
     return ("sam", *own) if against_sam else own
 
 
-class ModelAnswer(NamedTuple):
-    """One mask of a model.
-
-    Attributes:
-        logits: float32 [256, 256] over the HR window.
-        estimate: its IoU as the decoder estimates it.
-        score: the IoU that the model takes it to have, calibrated if its weights are.
-    """
-
-    logits: NDArray[np.float32]
-    estimate: float
-    score: float
-
-
-def answer(model: WsiSam, variant: Variant, high: Embedding, low: Embedding | None, prompt: Prompt) -> ModelAnswer:
+def answer(
+    model: WsiSam, variant: Variant, high: Embedding, low: Embedding | None, prompt: Prompt
+) -> Prediction | SamPrediction:
     """A model's answer to a prompt.
 
     Args:
@@ -58,15 +44,13 @@ def answer(model: WsiSam, variant: Variant, high: Embedding, low: Embedding | No
         prompt: in the HR patch's pixels.
     """
     if variant == "sam":
-        plain = model.decode_sam(high, prompt)
-        return ModelAnswer(plain.logits, plain.iou, plain.score)
-    found = model.decode(high, low if variant == "hr+lr" else None, prompt)
-    return ModelAnswer(found.logits, found.iou, found.score)
+        return model.decode_sam(high, prompt)
+    return model.decode(high, low if variant == "hr+lr" else None, prompt)
 
 
 def candidates(
     model: WsiSam, variant: Variant, high: Embedding, low: Embedding | None, prompt: Prompt
-) -> list[ModelAnswer]:
+) -> list[Prediction | SamPrediction]:
     """A model's answer to a prompt and its further candidates, in this order, out of one decode.
 
     Args:
@@ -79,8 +63,7 @@ def candidates(
     if variant == "sam":
         return [answer(model, variant, high, low, prompt)]
     found = model.decode(high, low if variant == "hr+lr" else None, prompt, want_candidates=True)
-    own = ModelAnswer(found.logits, found.iou, found.score)
-    return [own, *(ModelAnswer(one.logits, one.iou, one.score) for one in found.candidates)]
+    return [found, *found.candidates]
 
 
 def _answers_as_sam(model: WsiSam) -> bool:

@@ -25,13 +25,12 @@ SAME: Final = 0.9
 def best(scores: Mapping[int, float], *, ranked: bool) -> int:
     """The candidate that is chosen: the one place that ranks, so that a calibrated score needs to be put in here only.
 
-    The model's own answer is chosen, unless the scores were trained to rank candidates and another one has a higher
-    score. Where they were not trained, they tell candidates apart no better than chance: the best by score was worth
-    +.001 Dice over the own answer, where the best of all was worth +.070.
+    The model's own answer is chosen, unless the scores were measured to choose better (`wsisam calibrate`) and another
+    one has a higher score. Those of the default weights do not: see decision 0045.
 
     Args:
         scores: the model's estimates of the candidates' IoU, by their numbers; holds `OWN`.
-        ranked: whether the scores were trained to rank them.
+        ranked: whether the scores were measured to rank them better.
     """
     if not ranked:
         return OWN
