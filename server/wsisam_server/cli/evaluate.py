@@ -37,8 +37,8 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
     "--prompts",
     default="box,1,3,5,10",
     show_default=True,
-    help="Kinds of prompt: box, a number of clicks, shape (a crude outline), shape+1 (and a click that corrects it), "
-    "and of a first click's candidates the chosen and the best one.",
+    help="Kinds of prompt: box, a number of clicks, shape (a crude outline), box+1 and shape+1 (and a click that "
+    "corrects it), and of a first click's candidates the chosen and the best one.",
 )
 @click.option(
     "--max-objects", type=click.IntRange(1), help="Evaluate a random sample of this many objects. Not given: all."
@@ -60,6 +60,13 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
     help="Finish masks as the server does: clicks honoured, stray parts left out. Not given: the model alone.",
 )
 @click.option("--noc", is_flag=True, help="Count the clicks to an IoU of 85 and 90 %, at most 20. Takes longer.")
+@click.option(
+    "--jitter",
+    type=click.IntRange(0, 20),
+    default=0,
+    show_default=True,
+    help="Repeat each box and first click as so many other people would set it, and report how much the answers agree.",
+)
 @click.option(
     "--journal",
     "journal_path",
@@ -91,6 +98,7 @@ def command(
     no_feedback: bool,
     finish: bool,
     noc: bool,
+    jitter: int,
     journal_path: Path | None,
     json_path: Path | None,
     plot_path: Path | None,
@@ -127,6 +135,7 @@ def command(
             against_sam=against is not None,
             noc=noc,
             finish=finish,
+            jitter=jitter,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
@@ -240,6 +249,9 @@ def _show(report: EvaluationReport) -> None:
         )
     for sums in report.interaction:
         out.print(_sums(sums), highlight=False, markup=False)
+    for sums in report.answers:
+        if line := _answer_sums(sums):
+            out.print(line, highlight=False, markup=False)
     if report.images_without_objects:
         click.echo(f"{report.images_without_objects} images have no object and were skipped", err=True)
     if report.variants == ("sam",):
@@ -256,6 +268,16 @@ def _sums(sums: dict[str, Any]) -> str:
         if f"noc{target}" in sums:
             line += f"; NoC@{target} {sums[f'noc{target}']:.1f}, {sums[f'failed{target}']:.0%} failed"
     return line
+
+
+def _answer_sums(sums: dict[str, Any]) -> str:
+    """One line of what was asked for beside the overlap of a kind of prompt; empty where nothing was."""
+    parts = []
+    if "worse" in sums:
+        parts.append(f"the click costs more than 0.05 Dice of {sums['worse']:.1%} of the objects")
+    if sums["agreement"] is not None:
+        parts.append(f"mean IoU with the answers to other hands {sums['agreement']:.3f}")
+    return f"{sums['variant']}, {sums['prompt']}: {'; '.join(parts)}" if parts else ""
 
 
 def _honoured(sums: dict[str, Any]) -> list[tuple[str, str, float | None]]:

@@ -12,6 +12,7 @@ from wsisam_server.learning.evaluation.interaction import (
     clicks_needed,
     interaction,
     shape_and_score,
+    worsened,
 )
 from wsisam_server.learning.evaluation.masks import PixelRegion
 from wsisam_server.learning.evaluation.measures import Measured, measure
@@ -175,3 +176,15 @@ def test_a_journal_of_something_else_is_refused(tmp_path):
     with pytest.raises(JournalError, match="is no journal"):
         Journal(path, {"weights": "a"})
     assert path.read_text() == "my notes"
+
+
+def test_a_click_worsens_an_answer_that_loses_more_than_a_twentieth():
+    before = [measured("box", dice=value) for value in (0.9, 0.9, 0.9, 0.9)]
+    after = [measured("box+1", dice=value) for value in (0.95, 0.86, 0.84, 0.2)]
+    assert worsened(before, after) == 0.5
+
+
+def test_agreement_is_the_mean_over_answers_that_others_gave_too():
+    found = shape_and_score([measured(agreement=0.8), measured(agreement=0.6), measured()])
+    assert found["agreement"] == pytest.approx(0.7)
+    assert shape_and_score([measured()])["agreement"] is None

@@ -6,12 +6,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsisam_server.core.geometry import SlideSize
+from wsisam_server.core.geometry import FieldPair, SlideSize, Window
+from wsisam_server.core.prompt import SlidePrompt
 from wsisam_server.learning.datasets import DatasetError, ObjectMask, Row
 from wsisam_server.learning.evaluation import EvaluationOptions, evaluate, variants_of
+from wsisam_server.learning.evaluation.jitter import other_hands
+from wsisam_server.learning.evaluation.masks import PixelRegion
 from wsisam_server.learning.evaluation.object_sample import sample_objects
-from wsisam_server.learning.evaluation.protocol import VIEW_OCTAVES, VIEW_SHIFT, view
+from wsisam_server.learning.evaluation.protocol import VIEW_OCTAVES, VIEW_SHIFT, Case, overlap, view
 from wsisam_server.segmentation.fields import keeps
+
+
+@pytest.fixture
+def answer_in():
+    """An answer that is all of a window."""
+
+    def made(window):
+        region = PixelRegion.about((100, 100, 120, 120), window, SlideSize(1000, 1000))
+        mask = np.ones((region.y1 - region.y0, region.x1 - region.x0), bool)
+        logits = np.ones((256, 256), np.float32)
+        return Case("hr", "1", SlidePrompt(), FieldPair(window), logits, region, mask, mask, 1, 1, 1, 1, 1)
+
+    return made
 
 
 def watched(model, rows, **options):
@@ -232,3 +248,35 @@ def test_the_best_candidate_is_the_one_nearest_to_the_object_and_the_chosen_one_
     scores = {case.score for *_, case in seen if case.name == "chosen"}
     assert scores == ({0.95} if ranked else {0.9})  # without ranks the model's own answer
     assert all(len(case.prompt.points) == 1 for *_, case in seen)
+
+
+def test_a_box_is_corrected_by_one_click_in_its_field(model, rows):
+    report, seen = watched(model, rows, prompts=("box", "box+1"))
+    for (*_, box), (*_, corrected) in zip(seen[::2], seen[1::2], strict=True):
+        assert corrected.prompt.box == box.prompt.box
+        assert len(corrected.prompt.points) in (0, 1)  # none where the box has left nothing wrong
+        assert corrected.field == box.field
+    assert {each["prompt"]: each.get("worse") for each in report.answers} == {"box": None, "box+1": 0.0}
+
+
+def test_other_hands_ask_for_the_same_object(model, rows):
+    report, seen = watched(model, rows, prompts=("box", "1", "2"), jitter=3)
+    for row, sample, item, case in seen:
+        others = other_hands(sample, item, 3, np.random.default_rng((0, row.line, item.label, 2)))
+        assert len(others.boxes) == len(others.clicks) == 3
+        for (point,) in (prompt.points for prompt in others.clicks):
+            assert sample.labels[int(point.position.y), int(point.position.x)] == item.label
+        assert (case.agreement is None) == (case.name == "2")
+    # The model outlines the object wherever it is touched.
+    assert {each["prompt"]: each["agreement"] for each in report.answers} == {
+        "box": pytest.approx(1, abs=0.06),
+        "1": pytest.approx(1, abs=0.06),
+        "2": None,
+    }
+
+
+def test_answers_in_two_fields_overlap_where_they_show_the_same(answer_in):
+    same, shifted = answer_in(Window(0, 0, 1.0, 256)), answer_in(Window(64, 0, 1.0, 256))
+    assert overlap(same, same) == 1
+    # Each draws all of its window: 192 of 320 columns are in both.
+    assert overlap(same, shifted) == pytest.approx(192 / 320)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsisam_server.learning.datasets import ImageSlide, crude_outline, load
+from wsisam_server.learning.evaluation.jitter import other_hands
 from wsisam_server.learning.evaluation.measures import measure
 from wsisam_server.learning.evaluation.object_sample import sample_objects
 from wsisam_server.learning.evaluation.patches import Patches
@@ -75,7 +76,20 @@ def evaluate(
             crude = crude_outline(
                 item.box, sample.labels.shape[::-1], np.random.default_rng((options.seed, row.line, item.label, 1))
             )
-            trial = Trial(model, Patches(model, slide), sample, item, viewport, options.feedback, options.finish, crude)
+            others = other_hands(
+                sample, item, options.jitter, np.random.default_rng((options.seed, row.line, item.label, 2))
+            )
+            trial = Trial(
+                model,
+                Patches(model, slide),
+                sample,
+                item,
+                viewport,
+                options.feedback,
+                options.finish,
+                crude,
+                others,
+            )
             measured = _measured(trial, variants, options, None if listener is None else partial(listener, row))
             scores.add(measured)
             if journal is not None:

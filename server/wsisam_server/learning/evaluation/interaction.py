@@ -81,7 +81,7 @@ def shape_and_score(answers: Sequence[Measured]) -> dict[str, Any]:
     Returns:
         Plain JSON values: shares of answers in several parts, with holes, and in fragments; of the score against the
         IoU the expected calibration error, the correlation, and the AUROC for IoU below `LOW_IOU` (null where it is
-        not defined).
+        not defined); the mean agreement with other hands (null where none were asked for).
     """
     scores, ious = (np.array([getattr(each, name) for each in answers]) for name in ("score", "iou"))
     count = len(answers)
@@ -92,7 +92,13 @@ def shape_and_score(answers: Sequence[Measured]) -> dict[str, Any]:
         "ece": calibration_error(scores, ious),
         "correlation": _correlation(scores, ious),
         "auroc": auroc(scores, ious >= LOW_IOU),
+        "agreement": _mean([each.agreement for each in answers if each.agreement is not None]),
     }
+
+
+def worsened(before: Sequence[Measured], after: Sequence[Measured]) -> float:
+    """Share of objects whose answer lost more than `WORSE` by a click that should correct it."""
+    return sum(new.dice - old.dice < -WORSE for old, new in zip(before, after, strict=True)) / len(before)
 
 
 def calibration_error(scores: NDArray[np.float64], ious: NDArray[np.float64]) -> float:
@@ -114,6 +120,10 @@ def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float 
     if len(one) < 2 or one.std() == 0 or other.std() == 0:  # noqa: PLR2004
         return None
     return float(np.corrcoef(one, other)[0, 1])
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -37,6 +37,12 @@ class PixelRegion:
             max(box[3], min(int(np.ceil(seen.y1)), size.height)),
         )
 
+    def union(self, other: PixelRegion) -> PixelRegion:
+        """The smallest region that holds both."""
+        return PixelRegion(
+            min(self.x0, other.x0), min(self.y0, other.y0), max(self.x1, other.x1), max(self.y1, other.y1)
+        )
+
 
 def predicted(logits: NDArray[np.float32], window: Window, region: PixelRegion) -> NDArray[np.bool_]:
     """The pixels of a region whose centre lies in the window, where the logits are positive.

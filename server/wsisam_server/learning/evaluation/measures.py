@@ -39,6 +39,7 @@ class Measured:
         positives_honoured: of those, the ones that lie inside the answer by at least one mask cell.
         negatives: negative clicks.
         negatives_honoured: of those, the ones that lie outside the answer.
+        agreement: mean IoU with the answers to other hands' prompts; None where none were asked for.
     """
 
     prompt: str
@@ -52,6 +53,7 @@ class Measured:
     positives_honoured: int
     negatives: int
     negatives_honoured: int
+    agreement: float | None = None
 
 
 def measure(case: Case) -> Measured:
@@ -72,6 +74,7 @@ def measure(case: Case) -> Measured:
         positives_honoured=sum(positive and good for positive, good in kept),
         negatives=sum(not positive for positive, _ in kept),
         negatives_honoured=sum(not positive and good for positive, good in kept),
+        agreement=case.agreement,
     )
 
 

@@ -10,11 +10,14 @@ from wsisam_server.core.settings import Limits
 BOX: Final = "box"
 """The prompt that is a box. A prompt without a name is a number of clicks."""
 
+BOX_AND_CLICK: Final = "box+1"
+"""A box and one click that corrects its answer."""
+
 SHAPE: Final = "shape"
 """The prompt that is a crude outline, see `datasets.crude_outline`."""
 
 SHAPE_AND_CLICK: Final = "shape+1"
-"""The same with one click that corrects its answer."""
+"""The same and one click that corrects its answer."""
 
 CHOSEN: Final = "chosen"
 """A first click, answered by the candidate that the server chooses."""
@@ -22,10 +25,16 @@ CHOSEN: Final = "chosen"
 BEST: Final = "best"
 """A first click, answered by the candidate nearest to the object: what a user reaches who steps through them."""
 
-_NAMED: Final = (BOX, SHAPE, SHAPE_AND_CLICK, CHOSEN, BEST)
+_NAMED: Final = (BOX, BOX_AND_CLICK, SHAPE, SHAPE_AND_CLICK, CHOSEN, BEST)
+
+CORRECTED: Final = {BOX_AND_CLICK: BOX, SHAPE_AND_CLICK: SHAPE}
+"""Prompts with a click that corrects the answer to another prompt."""
 
 MAX_CLICKS: Final = Limits().points_per_prompt
 """The most clicks of one prompt: what the server takes."""
+
+MAX_JITTER: Final = 20
+"""The most repetitions of a prompt by other hands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +42,8 @@ class EvaluationOptions:
     """Conditions of an evaluation.
 
     Attributes:
-        prompts: "box", "shape", "shape+1", "chosen", "best" or a number of clicks, "1" to str(MAX_CLICKS); each is
-            reported.
+        prompts: "box", "box+1", "shape", "shape+1", "chosen", "best" or a number of clicks, "1" to str(MAX_CLICKS);
+            each is reported.
         max_objects: draw at most this many objects from all rows together; None for all.
         seed: of the draw, the viewports' jitter and the bootstrap.
         context: side of the viewport, in lengths of the object's longer side.
@@ -43,6 +52,7 @@ class EvaluationOptions:
         against_sam: report the frozen SAM too, beside a model that has something to add to it.
         noc: measure the number of clicks too, see `interaction`; needs a prompt that is a number of clicks.
         finish: finish each mask as the server does, see `outlines.finishing`; without, the model alone is measured.
+        jitter: how often each box and each first click is asked again as another hand would set it, see `jitter`.
 
     Raises:
         ValueError: an attribute is out of its range.
@@ -57,6 +67,7 @@ class EvaluationOptions:
     against_sam: bool = False
     noc: bool = False
     finish: bool = False
+    jitter: int = 0
 
     def __post_init__(self) -> None:
         if not self.prompts or len(set(self.prompts)) != len(self.prompts):
@@ -67,6 +78,8 @@ class EvaluationOptions:
             ):
                 names = ", ".join(map(repr, _NAMED))
                 raise ValueError(f"a prompt is {names} or a number of clicks from 1 to {MAX_CLICKS}, not {prompt!r}")
+        if not 0 <= self.jitter <= MAX_JITTER:
+            raise ValueError(f"jitter must lie between 0 and {MAX_JITTER}, not {self.jitter}")
         if self.noc and not self.clicks:
             raise ValueError("the number of clicks needs a prompt that is a number of clicks, such as 1")
         if self.max_objects is not None and self.max_objects < 1:

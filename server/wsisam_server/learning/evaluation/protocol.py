@@ -19,8 +19,16 @@ from wsisam_server.core.geometry import Box, FieldPair, Point, Viewport
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.learning.datasets import crop, first_click, next_click
 from wsisam_server.learning.evaluation.interaction import CAP, TARGETS
+from wsisam_server.learning.evaluation.jitter import OtherHands
 from wsisam_server.learning.evaluation.masks import PixelRegion, predicted
-from wsisam_server.learning.evaluation.options import BEST, BOX, CHOSEN, SHAPE, SHAPE_AND_CLICK
+from wsisam_server.learning.evaluation.options import (
+    BEST,
+    BOX,
+    BOX_AND_CLICK,
+    CHOSEN,
+    SHAPE,
+    SHAPE_AND_CLICK,
+)
 from wsisam_server.learning.evaluation.scores import dice, iou
 from wsisam_server.learning.evaluation.variants import answer, candidates
 from wsisam_server.segmentation.fields import keeps, plan
@@ -39,6 +47,7 @@ if TYPE_CHECKING:
     from wsisam_server.learning.evaluation.variants import Variant
 
 _NONE: Final = shapely.MultiPolygon()
+_NOBODY: Final = OtherHands()
 
 VIEW_SHIFT: Final = 0.1
 """The viewport's centre is off the object's by up to this share of the viewport's side, along each axis."""
@@ -68,6 +77,7 @@ class Case:
         score: the IoU that the model takes its answer to have.
         estimate: the same as its decoder estimates it.
         stability: of the model's own mask, see `wsisam_model.calibration`.
+        agreement: mean IoU with the answers to other hands' prompts; None where none were asked for.
     """
 
     variant: Variant
@@ -83,6 +93,7 @@ class Case:
     score: float
     estimate: float
     stability: float
+    agreement: float | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -98,6 +109,7 @@ class Trial:
         feedback: see `EvaluationOptions`.
         finish: see `EvaluationOptions`.
         crude: a crude outline of the object.
+        others: prompts of other hands.
     """
 
     model: WsiSam
@@ -108,6 +120,7 @@ class Trial:
     feedback: bool
     finish: bool = False
     crude: shapely.MultiPolygon = _NONE
+    others: OtherHands = _NOBODY
 
 
 def view(item: ObjectMask, context: float, random: np.random.Generator) -> Viewport:
@@ -131,10 +144,13 @@ def cases(trial: Trial, variant: Variant, options: EvaluationOptions) -> Iterato
     All numbers of clicks up to the last are among them, also those that are not reported. For the number of clicks they
     go on until both of its targets are reached.
     """
-    if BOX in options.prompts:
+    if {BOX, BOX_AND_CLICK} & set(options.prompts):
         x0, y0, x1, y1 = trial.item.box
         prompt = SlidePrompt(box=Box(x0, y0, x1, y1))
-        yield _case(trial, variant, BOX, prompt, _plan(trial, prompt))
+        case = _among_others(trial, _case(trial, variant, BOX, prompt, _plan(trial, prompt)), trial.others.boxes)
+        yield case
+        if BOX_AND_CLICK in options.prompts:
+            yield _corrected(trial, variant, BOX_AND_CLICK, case)
     if {SHAPE, SHAPE_AND_CLICK} & set(options.prompts):
         yield from _shape(trial, variant, corrected=SHAPE_AND_CLICK in options.prompts)
     if {CHOSEN, BEST} & set(options.prompts):
@@ -150,7 +166,7 @@ def cases(trial: Trial, variant: Variant, options: EvaluationOptions) -> Iterato
 def _clicks(trial: Trial, variant: Variant, last: int) -> Iterator[Case]:
     """One click after the other. An answer without an error needs no further click and stands for the rest."""
     prompt = _first(trial)
-    case = _case(trial, variant, "1", prompt, _plan(trial, prompt))
+    case = _among_others(trial, _case(trial, variant, "1", prompt, _plan(trial, prompt)), trial.others.clicks)
     yield case
     for count in range(2, last + 1):
         case = _corrected(trial, variant, str(count), case)
@@ -161,12 +177,27 @@ def _corrected(trial: Trial, variant: Variant, name: str, case: Case) -> Case:
     """The answer after one more click; the same where nothing is wrong."""
     click = next_click(case.truth, case.answer)
     if click is None:
-        return replace(case, name=name)
+        return replace(case, name=name, agreement=None)
     point = PromptPoint(Point(case.region.x0 + click.x, case.region.y0 + click.y), click.positive)
     prompt = replace(case.prompt, points=(*case.prompt.points, point))
     field = case.field if keeps(case.field, prompt, trial.patches.size) else _plan(trial, prompt)
     feed = trial.feedback and field == case.field
     return _case(trial, variant, name, prompt, field, case.logits if feed else None)
+
+
+def _among_others(trial: Trial, case: Case, others: tuple[SlidePrompt, ...]) -> Case:
+    """The case with its agreement with other hands, whose fields are planned as theirs."""
+    if not others:
+        return case
+    answers = [_case(trial, case.variant, case.name, prompt, _plan(trial, prompt)) for prompt in others]
+    return replace(case, agreement=sum(overlap(case, answer) for answer in answers) / len(answers))
+
+
+def overlap(one: Case, other: Case) -> float:
+    """IoU of two answers about one object, in whichever fields they were given."""
+    region = one.region.union(other.region)
+    drawn = [predicted(case.logits, case.field.high, region) for case in (one, other)]
+    return iou(*drawn)
 
 
 def _shape(trial: Trial, variant: Variant, *, corrected: bool) -> Iterator[Case]:

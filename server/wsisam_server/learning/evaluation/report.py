@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wsisam_server.learning.evaluation.interaction import interaction, shape_and_score
+from wsisam_server.learning.evaluation.interaction import interaction, shape_and_score, worsened
+from wsisam_server.learning.evaluation.options import CORRECTED
 from wsisam_server.learning.evaluation.scores import interval
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class EvaluationReport:
         images_without_objects: rows skipped because nothing is drawn on them.
         objects_found: objects in all rows, of which `MeanScores.n` were drawn.
         interaction: of each variant, what `interaction` sums up.
-        answers: of each variant and prompt, what `shape_and_score` sums up.
+        answers: of each variant and prompt, what `shape_and_score` sums up; of a prompt with a click that corrects
+            another's answer also `worse`, see `worsened`.
     """
 
     model: str
@@ -123,6 +125,7 @@ class EvaluationReport:
             "context": self.options.context,
             "feedback": self.options.feedback,
             "finish": self.options.finish,
+            "jitter": self.options.jitter,
             "images": self.images,
             "images_without_objects": self.images_without_objects,
             "objects_found": self.objects_found,
@@ -170,6 +173,12 @@ class Scores:
         gains = [own - other for own, other in pairs]
         return Difference(variant, against, prompt, sum(gains) / len(gains), interval(gains, seed))
 
+    def _answer_sums(self, variant: Variant, prompt: str) -> dict[str, Any]:
+        found = shape_and_score(self._answers(variant, prompt))
+        if prompt in CORRECTED:
+            found["worse"] = worsened(self._answers(variant, CORRECTED[prompt]), self._answers(variant, prompt))
+        return found
+
     def report(
         self,
         model: str,
@@ -202,7 +211,7 @@ class Scores:
                 if options.clicks
             ),
             answers=tuple(
-                {"variant": variant, "prompt": prompt} | shape_and_score(self._answers(variant, prompt))
+                {"variant": variant, "prompt": prompt} | self._answer_sums(variant, prompt)
                 for variant in variants
                 for prompt in options.prompts
             ),
