@@ -3,13 +3,15 @@
 One safetensors file. Tensors are named `<route>.<part>.<name>`: the route says which prompts they answer, the part is
 `decoder` (SAM's, for both branches), `prompt_encoder`, `high` or `low` (`WsiParts` of a branch), and the name is that
 of the parameter in its module. Which names a route has follows from what was trained, see `trainable`; all that is
-missing is the base's. The metadata's one entry, `wsisam_additions`, is a JSON object:
+missing is the base's. Where the encoder's last stage was trained, for all routes, its tensors are `encoder.<name>`, see
+`ImageEncoder.last_stage_names`. The metadata's one entry, `wsisam_additions`, is a JSON object:
 
     format     1
     base       `weights_hash` of the base that they were trained for
     trained    object: route -> one of `trainable.TRAINED`
     settings   object: fields of `ModelSettings` that the weights want; may be empty
     scores     object, may be missing: kind of answer -> its `calibration.ScoreCurve`
+    encoder    "last stage" where that was trained; else missing
     ranked     true where these scores tell which of a single click's candidates to choose; else missing
 
 One entry, since safetensors writes several in a random order: the same weights shall be the same bytes.
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1
 _ENTRY: Final = "wsisam_additions"
+_LAST_STAGE: Final = "last stage"
 
 RouteName: TypeAlias = Literal["clicks", "boxes"]
 """Which prompts a route answers: "boxes" those of a box alone, "clicks" all others. What has no route is answered by
@@ -60,6 +63,7 @@ class Additions:
         settings: what the weights want.
         calibration: of the scores of its answers.
         ranked: whether these scores were measured to choose better among candidates than the model's own answer is.
+        last_stage: whether the encoder's last stage was trained.
     """
 
     base: str
@@ -68,6 +72,7 @@ class Additions:
     settings: ModelSettings
     calibration: Calibration = field(default_factory=dict)
     ranked: bool = False
+    last_stage: bool = False
 
     @classmethod
     def read(cls, path: Path, base: str | None) -> Additions:
@@ -98,7 +103,18 @@ class Additions:
             scores = calibration.from_json(metadata.get("scores", {}))
         except ValueError as error:
             raise CheckpointError(path, str(error)) from error
-        return cls(trained_for, trained, checkpoint, settings, scores, metadata.get("ranked") is True)
+        encoder = metadata.get("encoder")
+        if encoder not in {None, _LAST_STAGE}:
+            raise CheckpointError(path, f"has trained {encoder!r} of the encoder, which this version does not know")
+        return cls(
+            trained_for,
+            trained,
+            checkpoint,
+            settings,
+            scores,
+            ranked=metadata.get("ranked") is True,
+            last_stage=encoder is not None,
+        )
 
 
 def pack(
@@ -109,6 +125,7 @@ def pack(
     scores: Calibration | None = None,
     *,
     ranked: bool = False,
+    last_stage: bool = False,
 ) -> bytes:
     """The bytes of an additions file, all its tensors in half precision.
 
@@ -119,6 +136,7 @@ def pack(
         settings: what the weights want; the batch size is left out, since it is the device that wants one.
         scores: the calibration of its answers' scores.
         ranked: as in `Additions`.
+        last_stage: as in `Additions`.
     """
     # All of them, also where they are the defaults: defaults may change, a file must not change with them.
     wanted = {
@@ -129,6 +147,8 @@ def pack(
         metadata["scores"] = calibration.to_json(scores)
     if ranked:
         metadata["ranked"] = True
+    if last_stage:
+        metadata["encoder"] = _LAST_STAGE
     content: bytes = safetensors.torch.save(
         {name: tensor.detach().to("cpu", torch.float16).contiguous() for name, tensor in tensors.items()},
         {_ENTRY: json.dumps(metadata, sort_keys=True)},

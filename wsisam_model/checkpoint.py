@@ -67,6 +67,10 @@ class Checkpoint:
             self, tensors={key: value for key, value in self.tensors.items() if not key.startswith(prefixes)}
         )
 
+    def only(self, prefix: str) -> Checkpoint:
+        """The same file's tensors whose names start with the prefix, alone."""
+        return replace(self, tensors={key: value for key, value in self.tensors.items() if key.startswith(prefix)})
+
     def load_into(self, *targets: tuple[nn.Module, Callable[[str], str]]) -> None:
         """Gives every tensor to exactly one parameter or buffer, and every one of these exactly one tensor.
 

@@ -6,12 +6,17 @@ from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from wsisam_model.errors import EmbeddingError
 
 _AXES = 4
+_HASH_BYTES = 32
+
+
+_LAST_STAGE = "last_stage"
 
 
 class EncoderOutput(NamedTuple):
@@ -20,16 +25,29 @@ class EncoderOutput(NamedTuple):
     Attributes:
         embedding: [B, 256, 64, 64] image embedding.
         early: [B, C, 64, 64] early feature, which the paper's fusion module adds to the embedding.
+        frozen: [B, F, 64, 64], what the last stage made the embedding of; None unless a last stage was trained.
+        last_stage: SHA-256 of the last stage's weights where these are not the base's; else empty.
     """
 
     embedding: Tensor
     early: Tensor
+    frozen: Tensor | None = None
+    last_stage: bytes = b""
+
+    def to(self, device: torch.device) -> EncoderOutput:
+        """The same on a device."""
+        frozen = None if self.frozen is None else self.frozen.to(device)
+        return EncoderOutput(self.embedding.to(device), self.early.to(device), frozen, self.last_stage)
 
     def to_bytes(self) -> bytes:
         """The tensors, exactly, in safetensors' format; channels last, as the encoders leave them in memory."""
-        return safetensors.torch.save(
-            {name: tensor.permute(0, 2, 3, 1).contiguous().cpu() for name, tensor in self._asdict().items()}
-        )
+        features = {"embedding": self.embedding, "early": self.early}
+        if self.frozen is not None:
+            features["frozen"] = self.frozen
+        tensors = {name: tensor.permute(0, 2, 3, 1).contiguous().cpu() for name, tensor in features.items()}
+        if self.frozen is not None:
+            tensors[_LAST_STAGE] = torch.frombuffer(bytearray(self.last_stage or bytes(_HASH_BYTES)), dtype=torch.uint8)
+        return safetensors.torch.save(tensors)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> EncoderOutput:
@@ -42,9 +60,13 @@ class EncoderOutput(NamedTuple):
             tensors = safetensors.torch.load(data)
         except (SafetensorError, ValueError) as error:
             raise EmbeddingError(f"these bytes hold no tensors: {error}") from error
-        if set(tensors) != set(cls._fields) or any(tensor.ndim != _AXES for tensor in tensors.values()):
+        mark = tensors.pop(_LAST_STAGE, None)
+        wanted = {"embedding", "early"} | ({"frozen"} if mark is not None else set())
+        if set(tensors) != wanted or any(tensor.ndim != _AXES for tensor in tensors.values()):
             raise EmbeddingError(f"these tensors are no encoder's: {', '.join(sorted(tensors)) or 'there are none'}")
-        return cls(**{name: tensor.permute(0, 3, 1, 2) for name, tensor in tensors.items()})
+        last_stage = b"" if mark is None else mark.numpy().tobytes()
+        features = {name: tensor.permute(0, 3, 1, 2) for name, tensor in tensors.items()}
+        return cls(**features, last_stage=last_stage if any(last_stage) else b"")
 
 
 class ImageEncoder(nn.Module, ABC):
@@ -52,9 +74,31 @@ class ImageEncoder(nn.Module, ABC):
 
     Attributes:
         takes_parts: whether it encodes smaller images, too: [B, 3, s, s] with s a multiple of S / 64.
+        last_stage_channels: F of the last stage's input; 0 where `last_stage_names` is empty.
     """
 
     takes_parts: bool
+    last_stage_channels = 0
+
+    def last_stage_names(self) -> list[str]:
+        """Names of the parameters of the last stage and the neck, which may be trained; none where they may not."""
+        return []
+
+    def stages(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What comes before the last stage: its input [B, F, 64, 64] and the early feature [B, C, 64, 64].
+
+        Raises:
+            NotImplementedError: `last_stage_names` is empty.
+        """
+        raise NotImplementedError
+
+    def finish(self, frozen: Tensor) -> Tensor:
+        """The last stage and the neck: their input [B, F, 64, 64] to the embedding [B, 256, 64, 64].
+
+        Raises:
+            NotImplementedError: `last_stage_names` is empty.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def forward(self, images: Tensor) -> EncoderOutput:

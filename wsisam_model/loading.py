@@ -44,6 +44,8 @@ class Modules:
         boxes: what answers prompts of a box alone; SAM alone where an additions file holds nothing for them, and the
             same as `clicks` for the paper's files.
         weights_hash: see `checkpoint.weights_hash`.
+        encoder_hash: the same of the files that the encoder's frozen stages are from.
+        last_stage: SHA-256 of the encoder's last stage where that was trained; else empty.
         settings: what the weights want.
         calibration: of the scores of its answers.
         ranks_candidates: see `Additions.ranked`.
@@ -56,7 +58,9 @@ class Modules:
     clicks: Route
     boxes: Route
     weights_hash: str
+    encoder_hash: str
     settings: ModelSettings
+    last_stage: bytes = b""
     ranks_candidates: bool = False
     calibration: Calibration = field(default_factory=dict)
 
@@ -105,9 +109,13 @@ def load(sam: Path, high: Path | None = None, low: Path | None = None, additions
     clicks = boxes = Route(DualMaskDecoder(*branches), prompt_encoder) if branches else sam_alone
     settings, ranks_candidates = ModelSettings(), False
     scores: Calibration = {}
+    encoder_hash = weights_hash({"sam": checkpoints["sam"]})
+    last_stage = b""
     if additions is not None:
-        trained = Additions.read(additions, base=weights_hash(checkpoints))
-        routes = build_routes(trained, sam_alone, variant)
+        trained = Additions.read(additions, base=encoder_hash)
+        routes = build_routes(trained, sam_alone, variant, encoder)
+        if trained.last_stage:
+            last_stage = bytes.fromhex(weights_hash({"encoder": trained.checkpoint.only("encoder.")}))
         clicks, boxes = routes.get("clicks", sam_alone), routes.get("boxes", sam_alone)
         settings, scores = trained.settings, trained.calibration
         ranks_candidates = trained.ranked
@@ -120,6 +128,8 @@ def load(sam: Path, high: Path | None = None, low: Path | None = None, additions
         clicks=clicks,
         boxes=boxes,
         weights_hash=weights_hash(checkpoints),
+        encoder_hash=encoder_hash,
+        last_stage=last_stage,
         settings=settings,
         ranks_candidates=ranks_candidates,
         calibration=scores,

@@ -63,6 +63,7 @@ class WsiSam:
         description: what it is and is good for.
         settings: see `ModelSettings`.
         weights_hash: identifies the weights: SHA-256 in hex over all their names and bytes.
+        encoder_hash: the same of the weights that stored features depend on, see `features`: the frozen encoder's file.
         calibration: of the answers' scores; empty where the weights have none.
         ranks_candidates: whether the scores of a single click's candidates were measured to tell which is the best.
         image_size: side of the square input images in pixels.
@@ -89,6 +90,8 @@ class WsiSam:
         self.description = description
         self.settings = _usable(settings, modules.encoder)
         self.weights_hash = modules.weights_hash
+        self.encoder_hash = modules.encoder_hash
+        self._last_stage = modules.last_stage
         self.ranks_candidates = modules.ranks_candidates
         self.calibration = modules.calibration
         self.image_size = modules.variant.image_size
@@ -244,7 +247,8 @@ class WsiSam:
     def features_nbytes(self, *, middle: bool = False) -> int:
         """Bytes of one image's `features`, or of its middle's."""
         side = grid.MIDDLE if middle else grid.SIDE
-        return sum(self._channels) * side * side * self.dtype.itemsize
+        channels = sum(self._channels) + (self._encoder.last_stage_channels if self._last_stage else 0)
+        return channels * side * side * self.dtype.itemsize
 
     @torch.inference_mode()
     def features(self, image: NDArray[Any], *, middle: bool = False) -> EncoderOutput:
@@ -256,7 +260,8 @@ class WsiSam:
 
         Returns:
             Embedding [1, 256, 64, 64] and early feature [1, C, 64, 64], on the model's device in its dtype; of the
-            middle [1, 256, 28, 28] and [1, C, 28, 28].
+            middle [1, 256, 28, 28] and [1, C, 28, 28]. Where the encoder's last stage was trained, its input, too:
+            other weights of ours can go on from that, see `with_own_last_stage`.
 
         Raises:
             ImageError: another shape or element type.
@@ -273,8 +278,33 @@ class WsiSam:
         # a copy, since torch takes neither read-only arrays nor negative strides
         pixels = torch.from_numpy(image.copy()).to(self.device).permute(2, 0, 1)
         normalised = ((pixels - self._mean) / self._std)[None].to(self.dtype, memory_format=torch.channels_last)
-        features: EncoderOutput = self._encoder(normalised)
-        return features
+        if not self._last_stage:
+            features: EncoderOutput = self._encoder(normalised)
+            return features
+        frozen, early = self._encoder.stages(normalised)
+        return EncoderOutput(self._encoder.finish(frozen), early, frozen, self._last_stage)
+
+    def can_use(self, features: EncoderOutput) -> bool:
+        """Whether features of the same frozen stages suffice for `with_own_last_stage`."""
+        return features.last_stage == self._last_stage or features.frozen is not None
+
+    @torch.inference_mode()
+    def with_own_last_stage(self, features: EncoderOutput) -> EncoderOutput:
+        """Features of the same frozen stages, with the embedding that this model's last stage makes of them.
+
+        Args:
+            features: of any model with the same `encoder_hash` and dtype, on any device; returned as they are if
+                their embedding is this model's already.
+
+        Raises:
+            EmbeddingError: they were kept without what the last stage takes.
+        """
+        if features.last_stage == self._last_stage:
+            return features
+        if features.frozen is None:  # see `can_use`
+            raise EmbeddingError("these features were kept without what the last stage of the encoder takes")
+        frozen = features.frozen.to(self.device, memory_format=torch.channels_last)
+        return EncoderOutput(self._encoder.finish(frozen), features.early, features.frozen, self._last_stage)
 
     @torch.inference_mode()
     def encode(
@@ -304,19 +334,22 @@ class WsiSam:
         """The second, far shorter half of `encode`: all that follows from the encoder's output.
 
         Args:
-            features: what `features` returned, of this model or another of the same weights and dtype, on any device.
+            features: what `features` or `with_own_last_stage` returned, of this model or another of the same encoder
+                and dtype, on any device.
             roles: as in `encode`; where they are of the middle, "low" alone.
             prompt: as in `encode`.
 
         Raises:
-            EmbeddingError: another shape or element type.
+            EmbeddingError: another shape or element type, or an embedding of another last stage.
             ValueError: a role that does not exist.
         """
         unknown = set(roles or ()) - set(get_args(Role))
         if unknown:
             raise ValueError(f"roles must be among {', '.join(get_args(Role))}, got {', '.join(sorted(unknown))}")
         self.check(features, middle=roles is not None and set(roles) == {"low"} and _is_middle(features))
-        embedding = Embedding(self._origin, EncoderOutput(*(tensor.to(self.device) for tensor in features)))
+        if features.last_stage != self._last_stage:
+            raise EmbeddingError("these features' embedding is of another last stage of the encoder")
+        embedding = Embedding(self._origin, features.to(self.device))
         if roles is None:
             return embedding
         later: list[DerivedFeature[Any]] = []
@@ -342,11 +375,9 @@ class WsiSam:
             EmbeddingError: another shape or element type.
         """
         side = grid.MIDDLE if middle else grid.SIDE
-        if any(
-            tensor.dtype != self.dtype or tensor.shape != (1, channels, side, side)
-            for tensor, channels in zip(features, self._channels, strict=True)
-        ):
-            shapes = ", ".join(f"{list(tensor.shape)} {tensor.dtype}" for tensor in features)
+        pairs = zip((features.embedding, features.early), self._channels, strict=True)
+        if any(tensor.dtype != self.dtype or tensor.shape != (1, channels, side, side) for tensor, channels in pairs):
+            shapes = ", ".join(f"{list(tensor.shape)} {tensor.dtype}" for tensor in features[:2])
             raise EmbeddingError(f"features of {shapes} are not those of this model's encoder")
 
     def decode(

@@ -13,6 +13,7 @@ import torch
 from wsisam_model import sam_parts
 from wsisam_model.branch import Branch, WsiParts
 from wsisam_model.dual import DualMaskDecoder
+from wsisam_model.errors import CheckpointError
 from wsisam_model.trainable import decoder_names, prompt_names
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from wsisam_model.additions import Additions, RouteName
+    from wsisam_model.encoder import ImageEncoder
     from wsisam_model.variants import Variant
+
+_ENCODER = "encoder."
 
 Module = TypeVar("Module", bound="nn.Module")
 
@@ -39,21 +43,35 @@ class Route(NamedTuple):
     prompt_encoder: PromptEncoder
 
 
-def build_routes(additions: Additions, base: Route, variant: Variant) -> dict[RouteName, Route]:
+def build_routes(additions: Additions, base: Route, variant: Variant, encoder: ImageEncoder) -> dict[RouteName, Route]:
     """Adds what a file holds to a base.
 
     Args:
         additions: the file.
         base: plain SAM; not changed.
         variant: of the base's encoder.
+        encoder: the base's; gets the last stage of a file that has one.
 
     Raises:
         CheckpointError: the file's tensors are not those that its settings call for.
     """
     blanks = {route: _Blank(additions, route, base, variant) for route in additions.trained}
     wanted = {key: value for blank in blanks.values() for key, value in blank.wanted().items()}
-    additions.checkpoint.require(wanted)
+    last_stage = {f"{_ENCODER}{name}": encoder.get_parameter(name) for name in _last_stage_of(additions, encoder)}
+    additions.checkpoint.require(wanted | last_stage)
+    with torch.no_grad():
+        for key, parameter in last_stage.items():
+            parameter.copy_(additions.checkpoint.tensors[key])
     return {route: blank.filled() for route, blank in blanks.items()}
+
+
+def _last_stage_of(additions: Additions, encoder: ImageEncoder) -> list[str]:
+    if not additions.last_stage:
+        return []
+    names = encoder.last_stage_names()
+    if not names:
+        raise CheckpointError(additions.checkpoint.path, "has a trained last stage, which this encoder does not have")
+    return names
 
 
 class _Blank:

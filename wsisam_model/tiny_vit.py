@@ -31,6 +31,7 @@ class TinyVitEncoder(ImageEncoder):
     """
 
     takes_parts = True
+    last_stage_channels = _EMBED_DIMS[_EARLY_STAGE]
 
     def __init__(self, *, strided_stem: bool) -> None:
         super().__init__()
@@ -57,16 +58,31 @@ class TinyVitEncoder(ImageEncoder):
 
     def forward(self, images: Tensor) -> EncoderOutput:
         """See `ImageEncoder`; the early feature has 160 channels."""
+        frozen, early = self.stages(images)
+        return EncoderOutput(embedding=self.finish(frozen), early=early)
+
+    def stages(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """See `ImageEncoder`; the last stage's input has 160 channels, too."""
         x = self.trunk.patch_embed(images)
         for stage in self.trunk.stages[:_EARLY_STAGE]:
             x = stage(x)
         # timm runs the downsampling and the blocks of a stage in one call, and the feature lies between them
         stage = self.trunk.stages[_EARLY_STAGE]
         early = stage.downsample(x)
-        x = stage.blocks(early.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return stage.blocks(early.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), early
+
+    def finish(self, frozen: Tensor) -> Tensor:
+        """See `ImageEncoder`."""
+        x = frozen
         for stage in self.trunk.stages[_EARLY_STAGE + 1 :]:
             x = stage(x)
-        return EncoderOutput(embedding=self.neck(x), early=early)
+        embedding: Tensor = self.neck(x)
+        return embedding
+
+    def last_stage_names(self) -> list[str]:
+        """See `ImageEncoder`; the statistics of batch norms are no parameters, and stay the base's."""
+        prefixes = (*(f"trunk.stages.{index}." for index in range(_EARLY_STAGE + 1, len(self.trunk.stages))), "neck.")
+        return [name for name, _ in self.named_parameters() if name.startswith(prefixes)]
 
     def file_key(self, key: str) -> str:
         """See `ImageEncoder`."""

@@ -251,3 +251,12 @@ def test_a_write_that_fails_leaves_what_was_there(store, monkeypatch):
     assert store.nbytes == size(store) == ENTRY
     fill(store, 2)
     assert store.get(key(2)) == data(2, SIZE)
+
+
+def test_a_known_entry_is_kept_unless_it_is_written_anew(store):
+    fill(store, 1, 2)
+    store.put(key(1), data(3, SIZE))
+    assert store.get(key(1)) == data(1, SIZE)
+    store.put(key(1), data(3, SIZE // 2), anew=True)
+    assert store.get(key(1)) == data(3, SIZE // 2)
+    assert store.nbytes == size(store) == ENTRY + SIZE // 2 + OVERHEAD

@@ -146,14 +146,19 @@ class EmbeddingStore:
             os.utime(path)
         return data
 
-    def put(self, key: EntryKey, data: bytes) -> None:
-        """Writes an entry, and removes those that were not used for longest if there is no room. A known one is kept.
+    def put(self, key: EntryKey, data: bytes, *, anew: bool = False) -> None:
+        """Writes an entry, and removes those that were not used for longest if there is no room.
+
+        Args:
+            key: of the entry.
+            data: its bytes.
+            anew: write over a known one, which is kept otherwise.
 
         Raises:
             OSError: it cannot be written; whatever was there before is still there.
         """
         path = self._path(key)
-        if path.is_file() or len(data) + OVERHEAD > self.limit:
+        if (path.is_file() and not anew) or len(data) + OVERHEAD > self.limit:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock:
@@ -168,7 +173,10 @@ class EmbeddingStore:
                 with aside.open("xb") as file:
                     file.write(_head(key, data))
                     file.write(data)
+                known = path.stat().st_size if path.is_file() else 0
                 aside.replace(path)
+                if known:
+                    self._note(total + len(data) + OVERHEAD - known)
             except OSError:
                 with suppress(OSError):
                     aside.unlink(missing_ok=True)

@@ -135,10 +135,12 @@ class LocalEngine:
                 features, spent = await self._device.read(work_item, partial(stored.load, job.slide_id, window, role))
                 times.read += spent
                 if features is not None:
-                    embedding, spent = await self._device.run(
-                        work_item, lambda: self._model.prepare(features, roles=(role,), prompt=prompt)
+                    (embedding, own), spent = await self._device.run(
+                        work_item, lambda: self._prepared(features, role, prompt)
                     )
                     times.read += spent
+                    if own is not features:
+                        self._device.write_behind.put(partial(stored.save, job.slide_id, window, role, own))
                     self._loaded[id(embedding)] = embedding
                     return embedding
             pixels, spent = await self._device.read(work_item, lambda: job.read(window))
@@ -154,6 +156,11 @@ class LocalEngine:
         embedding, waited = await self._device.cache.get(key, compute, background=entry.priority.is_background)
         times.encoder_runs += int(waited and id(embedding) not in self._loaded)
         return embedding
+
+    def _prepared(self, features: EncoderOutput, role: Role, prompt: Prompt | None) -> tuple[Embedding, EncoderOutput]:
+        """An embedding of stored features, and these with this model's own last stage."""
+        own = self._model.with_own_last_stage(features)
+        return self._model.prepare(own, roles=(role,), prompt=prompt), own
 
     def _encode(
         self, pixels: NDArray[np.uint8], role: Role, prompt: Prompt | None, stored: StoredFeatures | None

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from wsisam_server.core.geometry import Window
     from wsisam_server.inference.embeddings import EmbeddingStore
 
-FORM: Final = 1
+FORM: Final = 2
 """Counted up when the same weights make something else of the same slide: when windows are read, normalised, encoded or
 written in another way. What older versions wrote is then not found, and goes as it gets old."""
 
-_HEADER_BYTES: Final = 256
-"""At most, of safetensors for two tensors."""
+_HEADER_BYTES: Final = 512
+"""At most, of safetensors for four tensors."""
 
 
 class StoredFeatures:
@@ -27,7 +27,8 @@ class StoredFeatures:
     The encoder's raw output is kept, not what is prepared of it for decoding: that takes a tenth of the time and five
     times the room. So settings and roles do not matter to an entry: HR and LR images share them, unless of LR images
     the middle alone is encoded. Neither does the device; numbers that a GPU made may differ in their last digits from
-    a CPU's.
+    a CPU's. Nor do weights that were trained for a frozen encoder: where they are of its last stage, that stage's
+    input is kept too, and new weights go on from there.
 
     Args:
         model: made the features, or takes them.
@@ -48,7 +49,10 @@ class StoredFeatures:
         return self._key(slide_id, window, role) in self._store
 
     def load(self, slide_id: str, window: Window, role: Role) -> EncoderOutput | None:
-        """What was saved, on the CPU; None where there is nothing of use."""
+        """What was saved, on the CPU; None where there is nothing of use.
+
+        Its embedding may be of another last stage, see `WsiSam.with_own_last_stage`.
+        """
         key = self._key(slide_id, window, role)
         data = self._store.get(key)
         if data is None:
@@ -59,7 +63,7 @@ class StoredFeatures:
         except EmbeddingError as error:
             self._store.discard(key, str(error))
             return None
-        return features
+        return features if self._model.can_use(features) else None
 
     def save(self, slide_id: str, window: Window, role: Role, features: EncoderOutput) -> None:
         """Writes the features of a window in its role, of a slide whose id is the fingerprint of its content.
@@ -67,12 +71,13 @@ class StoredFeatures:
         Raises:
             OSError: they cannot be written.
         """
-        self._store.put(self._key(slide_id, window, role), features.to_bytes())
+        # An entry that lacks the last stage's input, or whose embedding is of another one, is to make room.
+        self._store.put(self._key(slide_id, window, role), features.to_bytes(), anew=features.frozen is not None)
 
     def _key(self, slide_id: str, window: Window, role: Role) -> EntryKey:
         # Floats as hexadecimal: exact.
         place = " ".join(float(value).hex() for value in (window.x, window.y, window.downsample))
-        about = f"features {FORM} {self._model.weights_hash} {self._model.dtype} {place} {window.size}"
+        about = f"features {FORM} {self._model.encoder_hash} {self._model.dtype} {place} {window.size}"
         if self._model.encodes_middle(role):
             about += " middle"
         return EntryKey(slide_id, about)
