@@ -143,6 +143,24 @@ console = Console(stderr=True)
     show_default=True,
     help="How much a single click's candidates count in the loss; needs --train decoder+masks.",
 )
+@click.option(
+    "--last-stage",
+    is_flag=True,
+    help="Train the encoder's last stage too, with the weights for boxes and clicks on it. TinyViT only.",
+)
+@click.option(
+    "--last-stage-lr",
+    "last_stage_rate",
+    type=float,
+    default=1e-4,
+    show_default=True,
+    help="Peak learning rate of that stage.",
+)
+@click.option(
+    "--bfloat16",
+    is_flag=True,
+    help="Run that stage in bfloat16 while it trains: half the time on a processor that has it.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint, to the same numbers.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores if not given.")
@@ -182,6 +200,10 @@ def command(
         torch.set_num_threads(threads)
     chosen = torch.device(choose_device(device))
     trained = settings.pop("trained")
+    if settings["last_stage"]:
+        if beside is not None or trained not in {None, "decoder+masks"}:
+            raise click.UsageError("--last-stage trains all weights of both kinds; leave out --beside and --train")
+        trained = "decoder+masks"
     sources = [_source(text) for text in manifests]
     try:
         out.mkdir(parents=True, exist_ok=True)

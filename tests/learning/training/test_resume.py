@@ -22,7 +22,7 @@ class KillAfter(SilentTrainingListener):
 
 @pytest.fixture
 def run(base, encode, manifest, options, tmp_path, monkeypatch):
-    monkeypatch.setattr("wsisam_server.learning.training.run.frozen_encoder", lambda *_: encode)
+    monkeypatch.setattr("wsisam_server.learning.training.run.frozen_encoder", lambda *_, **__: encode)
     path = manifest()
 
     def make(name, listener=None, **changes):

@@ -31,7 +31,7 @@ def start(base, tmp_path_factory):
 
 @pytest.fixture
 def run(base, encode, manifest, options, tmp_path, monkeypatch, start):
-    monkeypatch.setattr("wsisam_server.learning.training.run.frozen_encoder", lambda *_: encode)
+    monkeypatch.setattr("wsisam_server.learning.training.run.frozen_encoder", lambda *_, **__: encode)
     path = manifest()
 
     def make(**changes):

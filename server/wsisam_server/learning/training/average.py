@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from wsisam_server.learning.training.joint_network import JointNetwork
     from wsisam_server.learning.training.network import Network
 
 
@@ -23,7 +24,7 @@ class Average:
         decay: weight of the past in each update, once there is a past; the first updates follow faster.
     """
 
-    def __init__(self, network: Network, decay: float) -> None:
+    def __init__(self, network: Network | JointNetwork, decay: float) -> None:
         self._network = network
         self._decay = decay
         self.updates = 0

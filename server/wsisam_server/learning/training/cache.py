@@ -29,7 +29,7 @@ class Features(NamedTuple):
     """What the frozen encoder makes of one window, float16 on the CPU, channels first.
 
     Attributes:
-        embedding: [256, 64, 64].
+        embedding: [256, 64, 64]; where the last stage is trained what that takes, [F, 64, 64].
         early: [C, 64, 64].
     """
 

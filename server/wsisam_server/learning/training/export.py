@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from wsisam_model.additions import Additions, RouteName, pack
 from wsisam_server.learning.training.checkpoint import replace_with
+from wsisam_server.learning.training.joint_network import ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 # The last layer of the HR or LR token's MLP, in which what the additions draw is linear.
-_LAST_LAYER: Final = re.compile(r"(high|low)\.hf_mlp\.layers\.2\.(weight|bias)")
+_LAST_LAYER: Final = re.compile(r"((clicks|boxes)\.)?(high|low)\.hf_mlp\.layers\.2\.(weight|bias)")
 
 
 def weakened(tensors: Mapping[str, Tensor], strength: float) -> dict[str, Tensor]:
@@ -34,6 +35,21 @@ def weakened(tensors: Mapping[str, Tensor], strength: float) -> dict[str, Tensor
         strength: the part, from 0 to 1.
     """
     return {name: value * strength if _LAST_LAYER.fullmatch(name) else value.clone() for name, value in tensors.items()}
+
+
+def export_joint(path: Path, tensors: Mapping[str, Tensor], *, base: str, settings: ModelSettings) -> None:
+    """Writes an additions file of both routes and the encoder's last stage.
+
+    Args:
+        path: the file.
+        tensors: the trained parameters, under their names in `JointNetwork`, which are the file's.
+        base: as in `export`.
+        settings: as in `export`.
+
+    Raises:
+        TrainingError: it cannot be written.
+    """
+    replace_with(path, pack(base, ROUTES, tensors, settings, last_stage=True))
 
 
 def with_calibration(path: Path, out: Path, scores: Calibration, *, ranked: bool) -> None:
@@ -50,7 +66,16 @@ def with_calibration(path: Path, out: Path, scores: Calibration, *, ranked: bool
         TrainingError: it cannot be written.
     """
     found = Additions.read(path, base=None)
-    replace_with(out, pack(found.base, found.trained, found.checkpoint.tensors, found.settings, scores, ranked=ranked))
+    content = pack(
+        found.base,
+        found.trained,
+        found.checkpoint.tensors,
+        found.settings,
+        scores,
+        ranked=ranked,
+        last_stage=found.last_stage,
+    )
+    replace_with(out, content)
 
 
 def export(

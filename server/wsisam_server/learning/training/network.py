@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from wsisam_model import Prompt
     from wsisam_model.loading import Modules
+    from wsisam_server.learning.training.cache import Features
 
 
 # SAM's own tokens have a norm of 2, torch's default for an embedding would be 16: the frozen decoder would attend to
@@ -108,6 +109,14 @@ class Network(nn.Module):
         given = self._input(dual.high, high, batch, fused=True)
         answer: DualMasks = dual(given, low_input, image_pe, want_low=want_low, want_candidates=want_candidates)
         return answer
+
+    def images(self, features: Sequence[Features], device: torch.device) -> Image:
+        """Puts the features of several windows together."""
+        return stack([(each.embedding, each.early) for each in features], device)
+
+    def route(self, prompt: Prompt) -> Network:  # noqa: ARG002 - `JointNetwork` has two
+        """What answers a prompt of this kind: itself."""
+        return self
 
     def trained_parameters(self) -> dict[str, nn.Parameter]:
         """The parameters that get gradients, by name."""

@@ -39,6 +39,9 @@ class TrainOptions:
         click_weight: how much the places of the clicks count in the loss, beside all of the mask.
         candidates_weight: how much the candidates of a single click count in the loss. Above 0, mask tokens 1 to 3 and
             their MLPs must be trained, and more objects are asked for by a single click.
+        last_stage: train the encoder's last stage, too, with the weights of both routes on it, see `joint_network`.
+        last_stage_rate: peak learning rate of that stage.
+        bfloat16: run that stage in bfloat16 while it trains: half the time on a processor that has the instructions.
         skip_low: write into the file that LR images shall not be read, see `ModelSettings.read_low`.
         connected_parts: masks are binary; their connected parts are the objects.
         save_every: steps between checkpoints.
@@ -69,6 +72,9 @@ class TrainOptions:
     wide_views: bool = False
     click_weight: float = 0.0
     candidates_weight: float = 0.0
+    last_stage: bool = False
+    last_stage_rate: float = 1e-4
+    bfloat16: bool = False
     skip_low: bool = False
     connected_parts: bool = False
     save_every: int = 50

@@ -14,9 +14,10 @@ from wsisam_server.learning.training.checkpoint import load_state, save_state
 from wsisam_server.learning.training.encoder import frozen_encoder
 from wsisam_server.learning.training.errors import TrainingError
 from wsisam_server.learning.training.examples import Examples
-from wsisam_server.learning.training.export import export, weakened
+from wsisam_server.learning.training.export import export, export_joint, weakened
 from wsisam_server.learning.training.history import History, Validation
-from wsisam_server.learning.training.start import blended, digest, route_of, start_tensors
+from wsisam_server.learning.training.joint_trainer import JointTrainer
+from wsisam_server.learning.training.start import blended, digest, joint_start, route_of, start_tensors
 from wsisam_server.learning.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -100,7 +101,9 @@ class Run:
         self._listener = listener
         self._beside = beside or start
         self._settings = ModelSettings() if start is None else start.settings
-        self._start = None if start is None else start_tensors(start, options)
+        self._start = None
+        if start is not None:
+            self._start = joint_start(start) if options.last_stage else start_tensors(start, options)
         self._history = History()
         self._best: dict[str, Tensor] | None = None
         # where the additions join late, most LR images are never asked for
@@ -108,8 +111,8 @@ class Run:
         resolutions: tuple[Resolution, ...] = ("high", "low") if early else ("high",)
         self.store = Examples(
             FeatureCache(folder / "features"),
-            frozen_encoder(base, device),
-            base.weights_hash,
+            frozen_encoder(base, device, last_stage=not options.last_stage),
+            base.weights_hash + (" without the last stage" if options.last_stage else ""),
             base.variant.image_size,
             connected_parts=options.connected_parts,
             encode_now=resolutions,
@@ -135,7 +138,8 @@ class Run:
         splits = [(source, *sources.split_rows(source)) for source in self._data]
         examples = self._examples(splits)
         cases = self._cases(splits)
-        trainer = Trainer(self._base, self.store, examples, self._options, self._device, self._start)
+        kind = JointTrainer if self._options.last_stage else Trainer
+        trainer = kind(self._base, self.store, examples, self._options, self._device, self._start)
         if resume:
             state = load_state(checkpoint, identity)
             trainer.restore(state["trainer"])
@@ -186,7 +190,7 @@ class Run:
             raise TrainingError("there is no object to validate on; the manifests need rows of split 'val'")
         return found
 
-    def _validate(self, trainer: Trainer, cases: Sequence[Example]) -> None:
+    def _validate(self, trainer: Trainer | JointTrainer, cases: Sequence[Example]) -> None:
         """Measures the averaged weights, and writes them if they are the best so far."""
         weights = weakened(trainer.average.tensors, self._options.strength)
         weights = blended(weights, trainer.start, self._options.keep_start)
@@ -198,17 +202,22 @@ class Run:
             return
         self._best = weights
         self._additions.parent.mkdir(parents=True, exist_ok=True)
+        settings = replace(
+            self._settings,
+            mask_feedback=self._options.feedback > 0,
+            read_low=self._settings.read_low and not self._options.skip_low,
+        )
+        tensors, base = self._untrained() | self._best, self._base.weights_hash
+        if self._options.last_stage:
+            export_joint(self._additions, tensors, base=base, settings=settings)
+            return
         export(
             self._additions,
             route_of(self._options),
             self._options.trained,
-            self._untrained() | self._best,
-            base=self._base.weights_hash,
-            settings=replace(
-                self._settings,
-                mask_feedback=self._options.feedback > 0,
-                read_low=self._settings.read_low and not self._options.skip_low,
-            ),
+            tensors,
+            base=base,
+            settings=settings,
             beside=self._beside,
         )
 
@@ -216,9 +225,9 @@ class Run:
         """What the run began with and leaves as it was: the LR additions, where no prompt sees an LR image."""
         if self._start is None or self._options.low_share > 0:
             return {}
-        return {name: value for name, value in self._start.items() if name.startswith("low.")}
+        return {name: value for name, value in self._start.items() if ".low." in f".{name}"}
 
-    def _answers(self, trainer: Trainer, cases: Sequence[Example]) -> Iterator[ValidationAnswer]:
+    def _answers(self, trainer: Trainer | JointTrainer, cases: Sequence[Example]) -> Iterator[ValidationAnswer]:
         low = self._options.low_share > 0
         low = low and trainer.joined
         additions = trainer.joined or (self._start is not None and self._options.additions_from == 1)
@@ -226,15 +235,17 @@ class Run:
         candidates = None
         if self._options.candidates_weight > 0:
             candidates = validation.network_candidates(trainer.network, self.store, low=low, additions=additions)
+        ways = (True, False) if self._options.last_stage else (self._options.box_only,)
         for case in cases:
-            yield from validation.answers(
-                answer,
-                case,
-                self.store.image_size,
-                box_only=self._options.box_only,
-                feedback=self._options.feedback > 0,
-                candidates=candidates,
-            )
+            for box_only in ways:
+                yield from validation.answers(
+                    answer,
+                    case,
+                    self.store.image_size,
+                    box_only=box_only,
+                    feedback=self._options.feedback > 0,
+                    candidates=candidates,
+                )
 
     def _is_patience_over(self) -> bool:
         return self._options.patience is not None and self._history.waited() >= self._options.patience

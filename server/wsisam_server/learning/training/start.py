@@ -9,6 +9,7 @@ import torch
 
 from wsisam_model.trainable import TRAINED
 from wsisam_server.learning.training.errors import TrainingError
+from wsisam_server.learning.training.joint_network import ROUTES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +53,21 @@ def start_tensors(start: Additions, options: TrainOptions) -> dict[str, Tensor]:
     if 0 < options.additions_from < 1:
         tensors = {name: value for name, value in tensors.items() if not name.startswith(_ADDED)}
     return tensors
+
+
+def joint_start(start: Additions) -> dict[str, Tensor]:
+    """The tensors of a file that a run with the encoder's last stage begins with, float32, by their names in the file.
+
+    Raises:
+        TrainingError: the file holds weights of parts that such a run does not train.
+    """
+    for route, trained in start.trained.items():
+        if TRAINED.index(trained) > TRAINED.index(ROUTES[route]):
+            raise TrainingError(
+                f"the weights for {route} to start from were trained with --train {trained}, of which --last-stage "
+                "would lose some"
+            )
+    return {name: value.float() for name, value in start.checkpoint.tensors.items()}
 
 
 @torch.no_grad()

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 _WARM_UP = 0.03  # share of the run
 _FLOOR = 0.02  # share of the peak that is left at the end
-_WEIGHT_DECAY = 0.01
-_CLIP = 1.0  # largest norm of a step's gradient
+WEIGHT_DECAY = 0.01
+CLIP = 1.0
+"""Largest norm of a step's gradient."""
+
 _MICRO_BATCH = 8  # prompts run together on an accelerator; on a CPU one by one is faster
 
 
@@ -110,7 +112,7 @@ class Trainer:
                 chosen = [index for index in indices if use_low[index] is low]
                 if chosen:
                     total += self._learn(chosen, [prompts[index] for index in chosen], going_on, use_low=low)
-        norm = torch.nn.utils.clip_grad_norm_(self.network.trained_parameters().values(), _CLIP)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.trained_parameters().values(), CLIP)
         if not math.isfinite(total) or not torch.isfinite(norm):
             raise TrainingError(
                 f"the loss at step {self.step} is no finite number; lower --lr and go on with --resume from the last "
@@ -215,7 +217,7 @@ class Trainer:
             for parameters, peak, start in ((old, self._options.rate, 0), (new, self._options.new_rate, self._join))
             if parameters
         ]
-        return torch.optim.AdamW(groups, lr=0.0, weight_decay=_WEIGHT_DECAY)
+        return torch.optim.AdamW(groups, lr=0.0, weight_decay=WEIGHT_DECAY)
 
 
 def rate_factor(step: int, steps: int) -> float:

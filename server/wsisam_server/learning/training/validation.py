@@ -5,6 +5,7 @@ It steers a run (which weights to keep, when to stop). Claims are made by `wsisa
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from wsisam_server.core.geometry import FieldPair
     from wsisam_server.learning.datasets import ObjectMask, Row, Sample
     from wsisam_server.learning.training.examples import Example, Examples
-    from wsisam_server.learning.training.network import Network
+    from wsisam_server.learning.training.joint_network import JointNetwork
+    from wsisam_server.learning.training.network import Image, Network
     from wsisam_server.learning.training.sources import Source
 
 CONTEXT = 2.0  # the viewport's side in extents of the object
@@ -157,7 +159,9 @@ def answers(
             given.append(click)
 
 
-def network_answer(network: Network, store: Examples, *, low: bool, additions: bool = True) -> AnswerFunction:
+def network_answer(
+    network: Network | JointNetwork, store: Examples, *, low: bool, additions: bool = True
+) -> AnswerFunction:
     """Answers with a network in training.
 
     Args:
@@ -175,7 +179,9 @@ def network_answer(network: Network, store: Examples, *, low: bool, additions: b
     return answer
 
 
-def network_candidates(network: Network, store: Examples, *, low: bool, additions: bool = True) -> CandidatesFunction:
+def network_candidates(
+    network: Network | JointNetwork, store: Examples, *, low: bool, additions: bool = True
+) -> CandidatesFunction:
     """A network's answer to a click, as `network_answer` gives it, and the masks of SAM's tokens 1 to 3."""
     decode = _decoder(network, store, low=low, additions=additions, want_candidates=True)
 
@@ -189,16 +195,22 @@ def network_candidates(network: Network, store: Examples, *, low: bool, addition
 
 
 def _decoder(
-    network: Network, store: Examples, *, low: bool, additions: bool, want_candidates: bool = False
+    network: Network | JointNetwork, store: Examples, *, low: bool, additions: bool, want_candidates: bool = False
 ) -> Callable[[Example, Prompt], DualMasks]:
     """Decodes one prompt on one example."""
     device = next(network.parameters()).device
 
+    @functools.lru_cache(maxsize=1)  # one object is asked for several times in a row
+    def images(example: Example) -> tuple[Image, Image | None]:
+        high = network.images([store.features(example, "high")], device)
+        return high, network.images([store.features(example, "low")], device) if low else None
+
     @torch.no_grad()
     def decode(example: Example, prompt: Prompt) -> DualMasks:
-        high = stack([store.features(example, "high")], device)
-        other = stack([store.features(example, "low")], device) if low else None
-        masks: DualMasks = network(high, other, [prompt], additions=additions, want_candidates=want_candidates)
+        high, other = images(example)
+        masks: DualMasks = network.route(prompt)(
+            high, other, [prompt], additions=additions, want_candidates=want_candidates
+        )
         return masks
 
     return decode
