@@ -24,7 +24,7 @@ from wsisam_server.learning.evaluation.options import BEST, BOX, CHOSEN, SHAPE, 
 from wsisam_server.learning.evaluation.scores import dice, iou
 from wsisam_server.learning.evaluation.variants import answer, candidates
 from wsisam_server.segmentation.fields import keeps, plan
-from wsisam_server.segmentation.outlines import best, clicks_in, finished, inner_point, shape_mask
+from wsisam_server.segmentation.outlines import after_box, best, clicks_in, finished
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -173,13 +173,11 @@ def _shape(trial: Trial, variant: Variant, *, corrected: bool) -> Iterator[Case]
     """The crude outline, then one click on what is wrong with its answer."""
     prompt = SlidePrompt(shape=trial.crude)
     field = _plan(trial, prompt)
-    # As the server does, see `Predictor`: the box about it first, then that answer moved towards the shape.
-    boxed, mask, inner = SlidePrompt(box=prompt.frame), None, None
+    # As the server does, see `Predictor`: the box about it first.
+    asked, mask = SlidePrompt(box=prompt.frame), None
     if trial.feedback:
-        first = _case(trial, variant, SHAPE, boxed, field, finish=False)
-        mask, inner = shape_mask(trial.crude, field.high, first.logits), inner_point(trial.crude, field.high)
-    case = _case(trial, variant, SHAPE, replace(boxed, points=() if inner is None else (inner,)), field, mask)
-    case = replace(case, prompt=prompt)
+        asked, mask = after_box(prompt, field.high, _case(trial, variant, SHAPE, asked, field, finish=False).logits)
+    case = replace(_case(trial, variant, SHAPE, asked, field, mask), prompt=prompt)
     yield case
     if corrected:
         yield _corrected(trial, variant, SHAPE_AND_CLICK, case)

@@ -10,7 +10,7 @@ from wsisam_server.core.answers import RefinementLevel, StageTimes
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.pixels import PixelsNeededError
 from wsisam_server.core.prompt import SlidePrompt
-from wsisam_server.segmentation.outlines import OWN, inner_point, shape_mask
+from wsisam_server.segmentation.outlines import OWN, after_box
 from wsisam_server.segmentation.segmenter.outcome import finished_answer
 from wsisam_server.segmentation.segmenter.refining import Refined, refined
 
@@ -98,17 +98,15 @@ class Predictor:
     async def _after_earlier(self, planned: PlannedPrompt, listener: ProgressListener) -> tuple[Job, StageTimes]:
         """What the model is asked in the end, with what is fed back to it, and what it took to make that.
 
-        A shape alone is asked as its box first. Then that answer is moved towards the shape, and goes back as the mask
-        prompt, with a point deep in the shape.
+        A shape alone is asked as its box first, see `after_box`.
         """
-        job, shape = planned.job, planned.job.prompt.shape
-        if shape is None or job.prompt.points or not planned.model.mask_feedback:
+        job = planned.job
+        if job.prompt.shape is None or job.prompt.points or not planned.model.mask_feedback:
             mask, times = await self._fed_back(planned, listener)
             return replace(job, mask=mask), times
-        box, high = job.prompt.frame, planned.field.high
-        boxed = await self._predict(planned.model, replace(job, prompt=SlidePrompt(box=box)), listener)
-        prompt = SlidePrompt((inner_point(shape, high),), box)
-        return replace(job, prompt=prompt, mask=shape_mask(shape, high, boxed.logits)), boxed.times
+        boxed = await self._predict(planned.model, replace(job, prompt=SlidePrompt(box=job.prompt.frame)), listener)
+        prompt, mask = after_box(job.prompt, planned.field.high, boxed.logits)
+        return replace(job, prompt=prompt, mask=mask), boxed.times
 
     async def _fed_back(
         self, planned: PlannedPrompt, listener: ProgressListener
