@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from gpu_models import fresh, peak_mib
 from timed_parts import FAILED, Deadline, TimeIsUpError
@@ -21,7 +20,7 @@ from wsisam_server.inference.weights import WeightsFolder, default_folder, froze
 from wsisam_server.learning.training import Run, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from gpu_setting import Setting
     from timed_parts import Row
@@ -30,27 +29,38 @@ if TYPE_CHECKING:
 
 
 class _Clock:
-    """A `TrainingListener` that notes when things are done, and ends the run when its time is over."""
+    """A `TrainingListener` that notes what things take, in seconds, and ends the run when its time is over.
+
+    Attributes:
+        windows: each encoding.
+        steps: each step.
+        losses: of each step.
+        validations: each with what it took.
+    """
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
-        self.started = time.perf_counter()
+        self._before = time.perf_counter()
         self.windows: list[float] = []
         self.steps: list[float] = []
         self.losses: list[float] = []
         self.validations: list[tuple[float, Validation]] = []
 
     def encoded(self, _done: int, _total: int) -> None:
+        self.windows.append(self._spent())
         self._check()
-        self.windows.append(time.perf_counter())
 
     def stepped(self, _step: int, _steps: int, loss: float) -> None:
-        self._check()
-        self.steps.append(time.perf_counter())
+        self.steps.append(self._spent())
         self.losses.append(loss)
+        self._check()
 
     def validated(self, validation: Validation) -> None:
-        self.validations.append((time.perf_counter(), validation))
+        self.validations.append((self._spent(), validation))
+
+    def _spent(self) -> float:
+        before, self._before = self._before, time.perf_counter()
+        return self._before - before
 
     def _check(self) -> None:
         if not self._deadline.left:
@@ -69,23 +79,18 @@ def training_rows(setting: Setting, deadline: Deadline) -> Iterator[Row]:
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        step = 0.0
+        rows = []
         for batch in sizes.training_batches:
             windows = min(sizes.training_windows, 2 * sizes.trial_steps)
             trial = replace(recipe, batch=batch, steps=sizes.trial_steps, windows=windows)
-            clock, row = _trained(setting, trial, folder, Deadline(0.4 * deadline.left))
+            _, row = _trained(setting, trial, folder, Deadline(0.4 * deadline.left))
+            rows.append(row)
             yield {"run": f"trial, {batch} prompts a step"} | row
-            if batch == sizes.training_batches[0] and clock.steps:
-                step, validation = row["ms a step"] / 1000, row["validation s"] or 0.0
-        if not step:
+        # The first one: it alone encodes its windows, and the run has as many prompts a step.
+        first = rows[0]
+        if FAILED in first:
             return
-        if row["windows a second"]:
-            # The features take half of what is left at most, validations (three, with the last) what they take.
-            fitting = int(0.5 * deadline.left * row["windows a second"])
-            recipe = replace(recipe, windows=max(1, min(recipe.windows, fitting)))
-        encoding = recipe.windows / (row["windows a second"] or float("inf"))
-        steps = max(2, int(0.85 * (deadline.left - encoding - 3 * validation) / step))
-        recipe = replace(recipe, steps=steps, batch=sizes.training_batches[0], validate_every=-(-steps // 2))
+        recipe = _fitting(replace(recipe, batch=sizes.training_batches[0]), first, deadline)
         clock, row = _trained(setting, recipe, folder, deadline)
         yield {"run": f"as long as there is time, {recipe.batch} prompts a step"} | row
         for _, one in clock.validations:
@@ -93,6 +98,16 @@ def training_rows(setting: Setting, deadline: Deadline) -> Iterator[Row]:
         best = folder / "best" / "additions.safetensors"
         if clock.validations and best.exists():
             shutil.copy(best, setting.out.with_name(f"{setting.out.name}-additions.safetensors"))
+
+
+def _fitting(recipe: TrainOptions, trial: Row, deadline: Deadline) -> TrainOptions:
+    """As many windows and steps as there is time for, by what a trial took; half of it for windows at most."""
+    rate = trial["windows a second"]
+    windows = max(1, min(recipe.windows, int(0.5 * deadline.left * rate)))
+    # With two validations, and that of the weights that are kept.
+    left = deadline.left - windows / rate - 3 * trial["validation s"]
+    steps = max(2, int(0.8 * left / (trial["ms a step"] / 1000)))
+    return replace(recipe, windows=windows, steps=steps, validate_every=-(-steps // 2))
 
 
 def _trained(setting: Setting, options: TrainOptions, folder: Path, deadline: Deadline) -> tuple[_Clock, Row]:
@@ -108,27 +123,17 @@ def _trained(setting: Setting, options: TrainOptions, folder: Path, deadline: De
     except TimeIsUpError:
         failed = {FAILED: "its time was over before its end"}
     tenth = max(1, len(clock.losses) // 10)
-    marks = [*clock.windows[-1:], *clock.steps]
-    each = np.diff(marks)
+    steps = clock.steps[1:] or clock.steps  # the first one warms up
+    step = statistics.mean(steps) if steps else None
     row: Row = {
         "windows": len(clock.windows),
-        "windows a second": _rate(clock.started, clock.windows),
+        "windows a second": len(clock.windows) / sum(clock.windows) if clock.windows else None,
         "steps": len(clock.steps),
-        "ms a step": 1000 * float(np.median(each)) if len(each) else None,
-        "prompts a second": options.batch / float(np.median(each)) if len(each) else None,
-        "validation s": clock.validations[0][0] - _before(clock) if clock.validations else None,
+        "ms a step": None if step is None else 1000 * step,
+        "prompts a second": None if step is None else options.batch / step,
+        "validation s": clock.validations[0][0] if clock.validations else None,
         "first losses": statistics.mean(clock.losses[:tenth]) if clock.losses else None,
         "last losses": statistics.mean(clock.losses[-tenth:]) if clock.losses else None,
         "peak MiB": peak_mib(setting.device),
     }
     return clock, row | failed
-
-
-def _before(clock: _Clock) -> float:
-    """When the first validation began."""
-    ended = clock.validations[0][0]
-    return max(mark for mark in clock.steps if mark <= ended)
-
-
-def _rate(started: float, marks: Sequence[float]) -> float | None:
-    return len(marks) / (marks[-1] - started) if marks else None

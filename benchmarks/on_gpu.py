@@ -63,6 +63,7 @@ def main() -> None:
             "slide": "made of noise" if options.slide is None else slide.name,
             "manifests": ", ".join(manifest.stem for manifest in manifests) or "none",
             "minutes": options.minutes,
+            "float32": "of the server as torch has it, with TF32 in convolutions on a GPU; elsewhere without any",
         }
         if options.small:
             about["small"] = "tried at small size: these numbers measure nothing"
