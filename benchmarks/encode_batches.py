@@ -47,6 +47,8 @@ def seconds(model: WsiSam, size: int) -> float:
     side = model.image_size
     images = torch.randn(size, 3, side, side, device=model.device, dtype=model.dtype)
     images = images.to(memory_format=torch.channels_last)
+    if model.device.type == "cuda":
+        torch.cuda.synchronize(model.device)  # the images are made by now
     started = time.perf_counter()
     model._encoder(images).embedding.float().sum().item()  # noqa: SLF001 - its public way takes one image
     return time.perf_counter() - started

@@ -37,10 +37,12 @@ class Server:
 
     Attributes:
         client: connected to it.
+        target: its address, for more clients.
         pid: its process.
     """
 
     client: Client
+    target: str
     pid: int
     metrics_port: int
 
@@ -90,8 +92,11 @@ def serving(folder: Path, threads: int, *flags: str, **limits: int) -> Iterator[
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         try:
-            with Client(process.stdout.readline().rsplit(" ", 1)[-1].strip(), timeout=7200) as client:
-                yield Server(client, process.pid, port)
+            target = process.stdout.readline().rsplit(" ", 1)[-1].strip()
+            if not target:
+                raise SystemExit("the server did not start")
+            with Client(target, timeout=7200) as client:
+                yield Server(client, target, process.pid, port)
         finally:
             process.terminate()
 

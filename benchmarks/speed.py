@@ -21,6 +21,7 @@ import statistics
 import sys
 import time
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -36,7 +37,10 @@ from wsisam_server.core.settings import Limits
 from wsisam_server.slides import Slide, open_slide
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from numpy.typing import NDArray
+    from on_slide import Box
 
     from wsisam_server.core.geometry import FieldPair
 
@@ -64,11 +68,16 @@ class Reads:
 
 
 class Baseline:
-    """The straightforward pipeline: read both windows, answer."""
+    """The straightforward pipeline: read both windows, answer.
 
-    def __init__(self, slide: Slide) -> None:
+    Args:
+        slide: is read.
+        device: runs the model, in float32.
+    """
+
+    def __init__(self, slide: Slide, device: str = "cpu") -> None:
         self._slide = slide
-        self._model = Straightforward()
+        self._model = Straightforward(device=device)
 
     def answer(self, pair: FieldPair, prompt: Prompt) -> NDArray[np.float32]:
         """Logits of one prompt."""
@@ -107,27 +116,52 @@ def main() -> None:
     sys.exit(0 if fine else 1)
 
 
-def clicks(server: Server, slide_id: str, baseline: Baseline, fields: list[FieldPair], reads: Reads) -> list[Claim]:
-    """Cold and warm, in pairs."""
-    plain, cold, warm, runs = [], [], [], 0
+@dataclass
+class ClickTimes:
+    """Seconds of clicks, by field, and the encoder runs that they took together."""
+
+    plain: list[float] = dataclass_field(default_factory=list)
+    cold: list[float] = dataclass_field(default_factory=list)
+    warm: list[float] = dataclass_field(default_factory=list)
+    runs: int = 0
+
+
+def click_times(server: Server, slide_id: str, baseline: Baseline, fields: Iterable[FieldPair]) -> ClickTimes:
+    """Cold and warm, in pairs, each after the same prompt put to the baseline."""
+    times = ClickTimes()
     for pair in fields:
         first, second = boxes_in(pair, 2)
         started = time.perf_counter()
         baseline.answer(pair, in_model(pair, first))
-        plain.append(time.perf_counter() - started)
-        for box, times in ((first, cold), (second, warm)):
+        times.plain.append(time.perf_counter() - started)
+        for box, spent in ((first, times.cold), (second, times.warm)):
             prompt, field = message(pair, box)
             started = time.perf_counter()
             outline = server.client.segment(pb.SegmentRequest(slide_id=slide_id, prompt=prompt, field=field))
-            times.append(time.perf_counter() - started)
-            runs += outline.timings.encoder_runs
-    reads.check(runs, len(fields))
+            spent.append(time.perf_counter() - started)
+            times.runs += outline.timings.encoder_runs
+    return times
+
+
+def clicks(server: Server, slide_id: str, baseline: Baseline, fields: list[FieldPair], reads: Reads) -> list[Claim]:
+    """Cold and warm, as ratios to the baseline."""
+    times = click_times(server, slide_id, baseline, fields)
+    reads.check(times.runs, len(fields))
     # The first pair warms both sides up.
-    sides = [statistics.median(times[1:]) for times in (plain, cold, warm)]
-    return [
-        row(f"cold click{reads.name}", sides[0], sides[1], COLD),
-        row(f"warm click{reads.name}", sides[0], sides[2], WARM),
-    ]
+    plain, cold, warm = (statistics.median(side[1:]) for side in (times.plain, times.cold, times.warm))
+    return [row(f"cold click{reads.name}", plain, cold, COLD), row(f"warm click{reads.name}", plain, warm, WARM)]
+
+
+def answered(server: Server, slide_id: str, prompts: list[tuple[FieldPair, Box]]) -> Iterator[None]:
+    """One batch, answer by answer.
+
+    Raises:
+        SystemExit: a prompt failed.
+    """
+    for answer in server.client.segment_batch(batch_of(slide_id, prompts)):
+        if answer.error is not None:
+            raise SystemExit(f"a prompt of the batch failed: {answer.error.reason}")
+        yield
 
 
 def batch(
@@ -146,9 +180,8 @@ def batch(
         baseline.answer(pair, in_model(pair, box))
     plain = (time.perf_counter() - started) / some * len(prompts)
     before, started = server.encoder_runs(), time.perf_counter()
-    for answer in server.client.segment_batch(batch_of(slide_id, prompts)):
-        if answer.error is not None:
-            raise SystemExit(f"a prompt of the batch failed: {answer.error.reason}")
+    for _ in answered(server, slide_id, prompts):
+        pass
     spent, runs = time.perf_counter() - started, server.encoder_runs() - before
     reads.check(runs, len(fields))
     name = f"{len(prompts)} boxes in {len(fields)} fields (baseline: {some}, scaled){reads.name}"

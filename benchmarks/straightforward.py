@@ -29,15 +29,22 @@ class Straightforward:
 
     Args:
         name: of a listed model.
+        device: a torch device string.
     """
 
-    def __init__(self, name: str = registry.DEFAULT) -> None:
+    def __init__(self, name: str = registry.DEFAULT, device: str = "cpu") -> None:
         _, files = registry.resolve(name)
         self._modules = loading.load(files.sam, additions=files.additions)
         variant = self._modules.variant
         self.image_size = variant.image_size
-        self._encoder = self._modules.encoder.eval()
-        self._mean, self._std = (torch.tensor(values).view(3, 1, 1) for values in (variant.mean, variant.std))
+        self._device = torch.device(device)
+        self._encoder = self._modules.encoder.eval().to(self._device)
+        for route in (self._modules.clicks, self._modules.boxes):
+            route.decoder.to(self._device)
+            route.prompt_encoder.to(self._device)
+        self._mean, self._std = (
+            torch.tensor(values, device=self._device).view(3, 1, 1) for values in (variant.mean, variant.std)
+        )
 
     @torch.inference_mode()
     def answer(self, high: NDArray[np.uint8], low: NDArray[np.uint8], prompt: Prompt) -> NDArray[np.float32]:
@@ -51,9 +58,9 @@ class Straightforward:
         boxed = prompt.box is not None and not prompt.points
         route = self._modules.boxes if boxed else self._modules.clicks
         decoder, quarter = route.decoder, self.image_size / 4
-        points = torch.tensor(prompt.points or (), dtype=torch.float32).view(1, -1, 2)
-        box = None if prompt.box is None else torch.tensor([prompt.box])
-        labels = torch.tensor([prompt.labels])
+        points = torch.tensor(prompt.points or (), dtype=torch.float32, device=self._device).view(1, -1, 2)
+        box = None if prompt.box is None else torch.tensor([prompt.box], device=self._device)
+        labels = torch.tensor([prompt.labels], device=self._device)
         token, masks, features = _decode(decoder.high, route.prompt_encoder, self.encode(high), points, labels, box)
         encoded = self.encode(low)
         if decoder.low is not None:
@@ -61,12 +68,12 @@ class Straightforward:
             low_token, _, _ = _decode(decoder.low, route.prompt_encoder, encoded, points / 2 + quarter, labels, in_low)
             token = token + low_token
         logits = masks + (token[:, None] @ features.flatten(2)).view(-1, 256, 256)
-        return np.asarray(logits[0])
+        return np.asarray(logits[0].cpu())
 
     @torch.inference_mode()
     def encode(self, image: NDArray[np.uint8]) -> EncoderOutput:
         """One image's embedding and early feature."""
-        pixels = torch.from_numpy(image.copy()).permute(2, 0, 1).float()
+        pixels = torch.from_numpy(image.copy()).to(self._device).permute(2, 0, 1).float()
         encoded: EncoderOutput = self._encoder(((pixels - self._mean) / self._std)[None])
         return encoded
 

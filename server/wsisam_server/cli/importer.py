@@ -14,11 +14,10 @@ import shapely
 from wsisam_server.annotations.formats import parsed, provenance
 from wsisam_server.annotations.store import AnnotationFilter, RevisionConflictError, digest, listed
 from wsisam_server.cli.storable import SHOWN, in_words
+from wsisam_server.core.batches import batched
 from wsisam_server.core.errors import Reason, WsiSamServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from wsisam_server.annotations.store import Annotation, Draft, SlideRecord, Store
     from wsisam_server.cli.annotation_files import FileEntry
 
@@ -83,7 +82,7 @@ class Importer:
     def _save_until_refused(self, entries: list[FileEntry]) -> list[FileEntry]:
         """Stores batch by batch; at one that the store refuses, what is left, with that settled."""
         done = 0
-        for batch in _batches(entries):
+        for batch in batched(entries, _vertices, max_count=PAGE, max_weight=VERTICES):
             drafts = [self._at_revision(entry.draft) for entry in batch]
             try:
                 saved = self._store.save(
@@ -193,15 +192,5 @@ class Importer:
         return PurePosixPath(unquote(uris[-1]).replace("\\", "/")).name if uris else slide_id
 
 
-def _batches(entries: list[FileEntry]) -> Iterator[list[FileEntry]]:
-    batch: list[FileEntry] = []
-    vertices = 0
-    for entry in entries:
-        count = int(shapely.get_num_coordinates(entry.draft.content.shape))
-        if batch and (len(batch) == PAGE or vertices + count > VERTICES):
-            yield batch
-            batch, vertices = [], 0
-        batch.append(entry)
-        vertices += count
-    if batch:
-        yield batch
+def _vertices(entry: FileEntry) -> int:
+    return int(shapely.get_num_coordinates(entry.draft.content.shape))

@@ -39,6 +39,14 @@ def test_candidates_are_judged_too(model, rows):
     assert candidates[1].overlap == 0
 
 
+def test_a_first_click_is_decoded_once(model, rows):
+    model.certain = False
+    kinds = [one.kind for one in judged(model, rows, max_objects=None, seed=0)]
+    first = [prompt for _, prompt in model.seen if len(prompt.points) == 1 and prompt.mask is None]
+    assert len(first) == kinds.count("click") == 4
+    assert kinds.count("candidate") == 3 * kinds.count("click")
+
+
 def test_each_kind_has_a_curve_of_its_own():
     answers = [Judged("box", 0.9, 0.9, 0.4)] * 10 + [Judged("click", 0.9, 0.9, 0.8)] * 10
     curves = fitted(answers)

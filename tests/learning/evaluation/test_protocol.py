@@ -248,6 +248,7 @@ def test_the_best_candidate_is_the_one_nearest_to_the_object_and_the_chosen_one_
     scores = {case.score for *_, case in seen if case.name == "chosen"}
     assert scores == ({0.95} if ranked else {0.9})  # without ranks the model's own answer
     assert all(len(case.prompt.points) == 1 for *_, case in seen)
+    assert len([prompt for variant, prompt in model.seen if variant == "hr" and prompt.points]) == 4, "one decode each"
 
 
 def test_a_box_is_corrected_by_one_click_in_its_field(model, rows):

@@ -12,8 +12,8 @@ from wsisam_server.core.geometry import Box, Point
 from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.core.requests import AtDownsample, OutlineOptions, Refinement, Request
 from wsisam_server.core.settings import Limits
-from wsisam_server.segmentation.outlines import shape_mask
-from wsisam_server.segmentation.segmenter import Segmenter, predicting
+from wsisam_server.segmentation.outlines import finished, shape_mask
+from wsisam_server.segmentation.segmenter import Segmenter, outcome, predicting
 from wsisam_server.slides import OpenSlides, SlideAccess
 
 CELL = (1000.0, 800.0)
@@ -161,6 +161,20 @@ async def test_its_border_is_refined(ask, monkeypatch):
     own, meant = given
     assert (own & meant).sum() == own.sum() < meant.sum()
     assert len(fine.levels) > 1
+
+
+async def test_each_mask_is_finished_once(ask, monkeypatch):
+    sides = []
+
+    def counted(logits, *more, **how):
+        sides.append(logits.shape)
+        return finished(logits, *more, **how)
+
+    monkeypatch.setattr(outcome, "finished", counted)
+    found = await ask(options=FOUR, choice=AtDownsample(4), refinement=Refinement(1.0, 16))
+    assert len(found.levels) > 1
+    coarse = [side for side in sides if side == (256, 256)]
+    assert (len(coarse), len(sides)) == (4, 5), "the answer, three candidates, and the mosaic of the chosen one"
 
 
 async def test_every_candidate_is_finished_as_the_outline_is(ask):

@@ -12,11 +12,12 @@ import shapely
 from wsisam_server.annotations.store import AnnotationFilter, Draft, RevisionConflictError, Target, listed
 from wsisam_server.annotations.sync.model import Drawing
 from wsisam_server.annotations.sync.steps import Step
+from wsisam_server.core.batches import batched
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from wsisam_server.annotations.store import Annotation, Conflict, Saved, SlideRecord, Standing, Store
     from wsisam_server.annotations.sync.model import Image
@@ -130,7 +131,7 @@ class StoreSide:
         self._settle([action for action in wanted if action.discarded is not None], applied, image)
         plain = [action for action in wanted if action.discarded is None]
         drafts = [self._draft(action, slide) for action in plain if action.target is not None]
-        for batch in _batches(drafts):
+        for batch in batched(drafts, _size, max_count=_BATCH, max_weight=_BATCH_BYTES):
             self._change(batch, lambda changes, request: self._save(changes, request, slide), applied)
             self._listener.step(Step.SAVED_TO_STORE, image)
         targets = [Target(action.id, _revision(action)) for action in plain if action.target is None]
@@ -218,22 +219,8 @@ def _revision(action: Action) -> int:
     return action.case.store.revision
 
 
-def _batches(drafts: Iterable[Draft]) -> Iterator[list[Draft]]:
-    """The drafts in requests of a size that messages allow."""
-    batch: list[Draft] = []
-    size = 0
-    for draft in drafts:
-        more = _size(draft)
-        if batch and (len(batch) == _BATCH or size + more > _BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(draft)
-        size += more
-    if batch:
-        yield batch
-
-
 def _size(draft: Draft) -> int:
+    """Bytes that it takes in a message, about."""
     content = draft.content
     texts = [content.name, *content.measurements, *content.metadata, *content.metadata.values()]
     vertices = int(shapely.get_num_coordinates(content.shape))

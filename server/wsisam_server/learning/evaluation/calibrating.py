@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -12,14 +13,14 @@ from wsisam_server.learning.evaluation.masks import predicted
 from wsisam_server.learning.evaluation.object_sample import sample_objects
 from wsisam_server.learning.evaluation.options import BOX, EvaluationOptions
 from wsisam_server.learning.evaluation.patches import Patches
-from wsisam_server.learning.evaluation.protocol import Trial, cases, further_candidates, view
+from wsisam_server.learning.evaluation.protocol import Trial, cases, view
 from wsisam_server.learning.evaluation.scores import interval, iou
 from wsisam_server.learning.evaluation.variants import variants_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from wsisam_model import WsiSam
+    from wsisam_model import Prediction, SamPrediction, WsiSam
     from wsisam_server.learning.datasets import Row
     from wsisam_server.learning.evaluation.protocol import Case
 
@@ -75,14 +76,14 @@ def judged(
         slide = ImageSlide(sample.image, sample.mpp)
         for item in items:
             viewport = view(item, context, np.random.default_rng((seed, row.line, item.label)))
-            trial = Trial(model, Patches(model, slide), sample, item, viewport, feedback=True, finish=True)
+            patches = Patches(model, slide)
+            trial = Trial(model, patches, sample, item, viewport, feedback=True, finish=True, further=True)
             for case in cases(trial, variant, options):
                 if case.name != BOX and len(case.prompt.points) < int(case.name):
                     continue  # nothing was wrong any more: the answer before stands for it
                 kind: AnswerKind = "box" if case.name == BOX else "click" if case.name == "1" else "clicks"
                 yield Judged(kind, case.estimate, case.stability, case.iou)
-                if case.name == "1":
-                    yield from _candidates(trial, case)
+                yield from map(partial(_candidate, case), case.further)
             done += 1
             if progress is not None:
                 progress(done, found.count)
@@ -128,8 +129,7 @@ def ranking_helps(answers: Sequence[Judged], curves: Mapping[AnswerKind, ScoreCu
     return bool(gains) and interval(gains, seed)[0] > 0
 
 
-def _candidates(trial: Trial, case: Case) -> Iterator[Judged]:
-    """The further candidates of a first click."""
-    for one in further_candidates(trial, case):
-        overlap = iou(case.truth, predicted(one.logits, case.field.high, case.region))
-        yield Judged("candidate", one.iou, stability(one.logits), overlap)
+def _candidate(case: Case, one: Prediction | SamPrediction) -> Judged:
+    """A further candidate of a first click."""
+    overlap = iou(case.truth, predicted(one.logits, case.field.high, case.region))
+    return Judged("candidate", one.iou, stability(one.logits), overlap)

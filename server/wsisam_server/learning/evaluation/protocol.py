@@ -32,7 +32,7 @@ from wsisam_server.learning.evaluation.options import (
 from wsisam_server.learning.evaluation.scores import dice, iou
 from wsisam_server.learning.evaluation.variants import answer, candidates
 from wsisam_server.segmentation.fields import keeps, plan
-from wsisam_server.segmentation.outlines import best, clicks_in, finished, inner_point, shape_mask
+from wsisam_server.segmentation.outlines import after_box, best, clicks_in, finished
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -78,6 +78,7 @@ class Case:
         estimate: the same as its decoder estimates it.
         stability: of the model's own mask, see `wsisam_model.calibration`.
         agreement: mean IoU with the answers to other hands' prompts; None where none were asked for.
+        further: the candidates beside the model's own answer, as the model draws them, where a trial asks for them.
     """
 
     variant: Variant
@@ -94,6 +95,7 @@ class Case:
     estimate: float
     stability: float
     agreement: float | None = None
+    further: tuple[Prediction | SamPrediction, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -110,6 +112,7 @@ class Trial:
         finish: see `EvaluationOptions`.
         crude: a crude outline of the object.
         others: prompts of other hands.
+        further: ask for the candidates of a first click too, out of the same decode.
     """
 
     model: WsiSam
@@ -121,6 +124,7 @@ class Trial:
     finish: bool = False
     crude: shapely.MultiPolygon = _NONE
     others: OtherHands = _NOBODY
+    further: bool = False
 
 
 def view(item: ObjectMask, context: float, random: np.random.Generator) -> Viewport:
@@ -153,21 +157,53 @@ def cases(trial: Trial, variant: Variant, options: EvaluationOptions) -> Iterato
             yield _corrected(trial, variant, BOX_AND_CLICK, case)
     if {SHAPE, SHAPE_AND_CLICK} & set(options.prompts):
         yield from _shape(trial, variant, corrected=SHAPE_AND_CLICK in options.prompts)
-    if {CHOSEN, BEST} & set(options.prompts):
-        yield from _candidates(trial, variant, options.prompts)
+    several = bool({CHOSEN, BEST} & set(options.prompts))
+    if not several and not options.clicks:
+        return
+    first = _FirstClick.of(trial, variant, further=several or trial.further)
+    yield from _candidates(trial, first, options.prompts)
     if options.clicks:
         last = max(options.clicks)
-        for case in _clicks(trial, variant, max(last, CAP) if options.noc else last):
+        for case in _clicks(trial, first, max(last, CAP) if options.noc else last):
             yield case
             if int(case.name) >= last and case.iou >= max(TARGETS):
                 return
 
 
-def _clicks(trial: Trial, variant: Variant, last: int) -> Iterator[Case]:
+@dataclass(frozen=True, eq=False, slots=True)
+class _FirstClick:
+    """A first click, decoded once for all that is asked of it.
+
+    Attributes:
+        variant: how the model was used.
+        prompt: in image pixels.
+        field: the windows that were read.
+        found: the model's own answer, then the other candidates, where they are wanted.
+    """
+
+    variant: Variant
+    prompt: SlidePrompt
+    field: FieldPair
+    found: list[Prediction | SamPrediction]
+
+    @classmethod
+    def of(cls, trial: Trial, variant: Variant, *, further: bool) -> _FirstClick:
+        prompt = _first(trial)
+        field = _plan(trial, prompt)
+        images, asked = _images(trial, variant, field), _to_model(prompt, field)
+        if further:
+            return cls(variant, prompt, field, candidates(trial.model, variant, *images, asked))
+        return cls(variant, prompt, field, [answer(trial.model, variant, *images, asked)])
+
+    def judged(self, trial: Trial, name: str, one: Prediction | SamPrediction) -> Case:
+        return _judged(trial, self.variant, name, self.prompt, self.field, one)
+
+
+def _clicks(trial: Trial, first: _FirstClick, last: int) -> Iterator[Case]:
     """One click after the other. An answer without an error needs no further click and stands for the rest."""
-    prompt = _first(trial)
-    case = _among_others(trial, _case(trial, variant, "1", prompt, _plan(trial, prompt)), trial.others.clicks)
-    yield case
+    own, *others = first.found
+    variant, case = first.variant, _among_others(trial, first.judged(trial, "1", own), trial.others.clicks)
+    yield replace(case, further=tuple(others)) if trial.further else case
     for count in range(2, last + 1):
         case = _corrected(trial, variant, str(count), case)
         yield case
@@ -204,13 +240,11 @@ def _shape(trial: Trial, variant: Variant, *, corrected: bool) -> Iterator[Case]
     """The crude outline, then one click on what is wrong with its answer."""
     prompt = SlidePrompt(shape=trial.crude)
     field = _plan(trial, prompt)
-    # As the server does, see `Predictor`: the box about it first, then that answer moved towards the shape.
-    boxed, mask, inner = SlidePrompt(box=prompt.frame), None, None
+    # As the server does, see `Predictor`: the box about it first.
+    asked, mask = SlidePrompt(box=prompt.frame), None
     if trial.feedback:
-        first = _case(trial, variant, SHAPE, boxed, field, finish=False)
-        mask, inner = shape_mask(trial.crude, field.high, first.logits), inner_point(trial.crude, field.high)
-    case = _case(trial, variant, SHAPE, replace(boxed, points=() if inner is None else (inner,)), field, mask)
-    case = replace(case, prompt=prompt)
+        asked, mask = after_box(prompt, field.high, _case(trial, variant, SHAPE, asked, field, finish=False).logits)
+    case = replace(_case(trial, variant, SHAPE, asked, field, mask), prompt=prompt)
     yield case
     if corrected:
         yield _corrected(trial, variant, SHAPE_AND_CLICK, case)
@@ -242,23 +276,14 @@ def _case(
     )
 
 
-def _candidates(trial: Trial, variant: Variant, wanted: Collection[str]) -> Iterator[Case]:
+def _candidates(trial: Trial, first: _FirstClick, wanted: Collection[str]) -> Iterator[Case]:
     """Of a first click's candidates the one that the server chooses, and the one nearest to the object."""
-    prompt = _first(trial)
-    field = _plan(trial, prompt)
-    found = candidates(trial.model, variant, *_images(trial, variant, field), _to_model(prompt, field))
     if CHOSEN in wanted:
-        scores = {number: one.score for number, one in enumerate(found)}
-        chosen = found[best(scores, ranked=trial.model.ranks_candidates)]
-        yield _judged(trial, variant, CHOSEN, prompt, field, chosen)
+        scores = {number: one.score for number, one in enumerate(first.found)}
+        chosen = first.found[best(scores, ranked=trial.model.ranks_candidates)]
+        yield first.judged(trial, CHOSEN, chosen)
     if BEST in wanted:
-        yield max((_judged(trial, variant, BEST, prompt, field, one) for one in found), key=lambda case: case.iou)
-
-
-def further_candidates(trial: Trial, case: Case) -> list[Prediction | SamPrediction]:
-    """The candidates to a case's prompt beside the model's own answer, as the model draws them."""
-    prompt = _to_model(case.prompt, case.field)
-    return candidates(trial.model, case.variant, *_images(trial, case.variant, case.field), prompt)[1:]
+        yield max((first.judged(trial, BEST, one) for one in first.found), key=lambda case: case.iou)
 
 
 def _first(trial: Trial) -> SlidePrompt:

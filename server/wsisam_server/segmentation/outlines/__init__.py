@@ -6,11 +6,12 @@ Its geometry is valid and inside the slide. Pure: it must never know what a mode
 from wsisam_server.segmentation.outlines.candidates import OWN, best, selected
 from wsisam_server.segmentation.outlines.finishing import Finished, clicks_in, finished
 from wsisam_server.segmentation.outlines.outline import outline, reaches_edge
-from wsisam_server.segmentation.outlines.shape_mask import inner_point, shape_mask
+from wsisam_server.segmentation.outlines.shape_mask import after_box, inner_point, shape_mask
 
 __all__ = [
     "OWN",
     "Finished",
+    "after_box",
     "best",
     "clicks_in",
     "finished",

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from wsisam_server.core.answers import CELLS
 from wsisam_server.core.geometry import Point
-from wsisam_server.core.prompt import PromptPoint
+from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 
 if TYPE_CHECKING:
     import shapely
@@ -32,6 +32,26 @@ and crude ones too: decision 0044 has the numbers."""
 
 _FINER: Final = 4
 """Pixels along a cell's side in which the shape is drawn, so that cells on its border are in part inside."""
+
+
+def after_box(
+    prompt: SlidePrompt, window: Window, boxed: NDArray[np.float32]
+) -> tuple[SlidePrompt, NDArray[np.float32]]:
+    """What a model is asked for a shape alone, once it has answered the box about it.
+
+    That answer, moved towards the shape, goes back as the mask prompt, with a point deep in the shape.
+
+    Args:
+        prompt: with a shape; its points do not count.
+        window: what the model sees.
+        boxed: [256, 256] logits, the answer to a prompt of `prompt.frame` alone.
+
+    Returns:
+        The prompt, of a point and the box, and the mask prompt, [256, 256] logits.
+    """
+    assert prompt.shape is not None
+    inner = inner_point(prompt.shape, window)
+    return SlidePrompt((inner,), prompt.frame), shape_mask(prompt.shape, window, boxed)
 
 
 def shape_mask(

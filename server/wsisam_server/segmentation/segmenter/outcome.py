@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wsisam_server.core.requests import OutlineOptions
     from wsisam_server.inference.scheduler import Answer
     from wsisam_server.segmentation.planning import PlannedPrompt
-    from wsisam_server.segmentation.segmenter.refining import Refined
+    from wsisam_server.segmentation.segmenter.predicting import Predicted
     from wsisam_server.slides import SlideInfo
 
 MIN_COMPONENT_CELLS: Final = 4
@@ -69,20 +69,19 @@ def finished_answer(planned: PlannedPrompt, answer: Answer, slide: SlideInfo) ->
     return FinishedAnswer(masks, scores, shown, chosen)
 
 
-def outcome_of(planned: PlannedPrompt, answer: Answer, border: Refined, slide: SlideInfo, started: float) -> Outcome:
+def outcome_of(planned: PlannedPrompt, predicted: Predicted, slide: SlideInfo, started: float) -> Outcome:
     """Draws the outline, and those of the candidates. Blocks, for milliseconds.
 
     Args:
         planned: what was answered.
-        answer: in its field.
-        border: the same, of the chosen candidate, refined.
+        predicted: the answer.
         slide: on which it lies.
         started: when the drawing was asked for, on `time.perf_counter`.
     """
     pixel_size, options, high = slide.pixel_size(planned.request.mpp), planned.request.options, planned.field.high
     unit = pixel_size.mpp or 1.0
-    prompt, mosaic = planned.job.prompt, border.mosaic
-    answered = finished_answer(planned, answer, slide)
+    answer, border, prompt = predicted.answer, predicted.border, planned.job.prompt
+    mosaic, answered = border.mosaic, predicted.finished or finished_answer(planned, answer, slide)
     candidates = []
     for number in answered.shown:
         mask, window = answered.masks[number], high

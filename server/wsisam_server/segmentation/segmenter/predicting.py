@@ -10,7 +10,7 @@ from wsisam_server.core.answers import RefinementLevel, StageTimes
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.pixels import PixelsNeededError
 from wsisam_server.core.prompt import SlidePrompt
-from wsisam_server.segmentation.outlines import OWN, inner_point, shape_mask
+from wsisam_server.segmentation.outlines import OWN, after_box
 from wsisam_server.segmentation.segmenter.outcome import finished_answer
 from wsisam_server.segmentation.segmenter.refining import Refined, refined
 
@@ -26,10 +26,26 @@ if TYPE_CHECKING:
     from wsisam_server.inference.scheduler import Answer, Job, ModelInfo, Models
     from wsisam_server.segmentation.planning import PlannedPrompt
     from wsisam_server.segmentation.segmenter.listeners import ProgressListener
+    from wsisam_server.segmentation.segmenter.outcome import FinishedAnswer
     from wsisam_server.slides import OpenSlides
 
 PIXEL_ROUNDS: Final = 4
 """How often one prompt may ask for pixels again: its embeddings may be evicted while others' are computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What the model says of a planned prompt.
+
+    Attributes:
+        answer: in the planned field.
+        border: the same, of the chosen candidate, refined.
+        finished: the answer's masks, where it had to be known which of them is chosen; else None.
+    """
+
+    answer: Answer
+    border: Refined
+    finished: FinishedAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +64,7 @@ class Predictor:
 
     async def answer(
         self, planned: PlannedPrompt, listener: ProgressListener, preloaded: Mapping[Window, NDArray[np.uint8]]
-    ) -> tuple[Answer, Refined]:
+    ) -> Predicted:
         """The model's answer in the planned field, and what became of its border.
 
         Args:
@@ -68,11 +84,13 @@ class Predictor:
         planned = replace(planned, job=job)
         answer = await self._answer(planned, listener)
         if planned.refinement is None:
-            return answer, Refined(
-                None, (RefinementLevel(job.field.high.downsample, 1),), truncated=False, times=StageTimes()
+            return Predicted(
+                answer,
+                Refined(None, (RefinementLevel(job.field.high.downsample, 1),), truncated=False, times=StageTimes()),
             )
+        done = await self._finished(planned, answer) if answer.candidates else None
         border = await refined(
-            await self._chosen(planned, answer),
+            answer if done is None else _chosen(answer, done),
             job,
             planned.refinement,
             self.slides.info(planned.request.slide_id).size,
@@ -80,7 +98,7 @@ class Predictor:
             lambda call: asyncio.get_running_loop().run_in_executor(self.blocking, call),
             listener.refining,
         )
-        return answer, border
+        return Predicted(answer, border, done)
 
     async def _answer(self, planned: PlannedPrompt, listener: ProgressListener, *, all_of_them: bool = False) -> Answer:
         """The model's answer to a prompt, after what it goes on from, where that must be fed back.
@@ -98,17 +116,15 @@ class Predictor:
     async def _after_earlier(self, planned: PlannedPrompt, listener: ProgressListener) -> tuple[Job, StageTimes]:
         """What the model is asked in the end, with what is fed back to it, and what it took to make that.
 
-        A shape alone is asked as its box first. Then that answer is moved towards the shape, and goes back as the mask
-        prompt, with a point deep in the shape.
+        A shape alone is asked as its box first, see `after_box`.
         """
-        job, shape = planned.job, planned.job.prompt.shape
-        if shape is None or job.prompt.points or not planned.model.mask_feedback:
+        job = planned.job
+        if job.prompt.shape is None or job.prompt.points or not planned.model.mask_feedback:
             mask, times = await self._fed_back(planned, listener)
             return replace(job, mask=mask), times
-        box, high = job.prompt.frame, planned.field.high
-        boxed = await self._predict(planned.model, replace(job, prompt=SlidePrompt(box=box)), listener)
-        prompt = SlidePrompt((inner_point(shape, high),), box)
-        return replace(job, prompt=prompt, mask=shape_mask(shape, high, boxed.logits)), boxed.times
+        boxed = await self._predict(planned.model, replace(job, prompt=SlidePrompt(box=job.prompt.frame)), listener)
+        prompt, mask = after_box(job.prompt, planned.field.high, boxed.logits)
+        return replace(job, prompt=prompt, mask=mask), boxed.times
 
     async def _fed_back(
         self, planned: PlannedPrompt, listener: ProgressListener
@@ -155,17 +171,12 @@ class Predictor:
             job=replace(planned.job, prompt=planned.job.prompt.before(count)),
         )
         answer = await self._answer(earlier, listener, all_of_them=number is not None)
-        slide = self.slides.info(planned.request.slide_id)
-        done = await asyncio.get_running_loop().run_in_executor(self.blocking, finished_answer, earlier, answer, slide)
+        done = await self._finished(earlier, answer)
         return done.masks[done.chosen if number is None else number].logits, answer.times
 
-    async def _chosen(self, planned: PlannedPrompt, answer: Answer) -> Answer:
-        """The answer with the mask of its chosen candidate, whose border it is that is refined."""
-        if not answer.candidates:
-            return answer
+    async def _finished(self, planned: PlannedPrompt, answer: Answer) -> FinishedAnswer:
         slide = self.slides.info(planned.request.slide_id)
-        done = await asyncio.get_running_loop().run_in_executor(self.blocking, finished_answer, planned, answer, slide)
-        return answer if done.chosen == OWN else replace(answer, logits=answer.candidates[done.chosen - 1].logits)
+        return await asyncio.get_running_loop().run_in_executor(self.blocking, finished_answer, planned, answer, slide)
 
     async def _predict(self, model: ModelInfo, job: Job, listener: ProgressListener) -> Answer:
         pushed = self.slides.pushed(job.slide_id)
@@ -186,6 +197,11 @@ class Predictor:
                 if error.reason is not Reason.PIXELS_NEEDED:
                     raise
         raise PixelsNeededError(pushed.missing(model.windows(job.field)))
+
+
+def _chosen(answer: Answer, done: FinishedAnswer) -> Answer:
+    """The answer with the mask of its chosen candidate, whose border it is that is refined."""
+    return answer if done.chosen == OWN else replace(answer, logits=answer.candidates[done.chosen - 1].logits)
 
 
 def _kept(planned: PlannedPrompt) -> Outcome | None:

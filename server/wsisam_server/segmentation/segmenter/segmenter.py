@@ -96,10 +96,10 @@ class Segmenter:
     async def _segment(
         self, planned: PlannedPrompt, listener: ProgressListener, preloaded: Mapping[Window, NDArray[np.uint8]]
     ) -> Outcome:
-        answer, border = await self._predictor.answer(planned, listener, preloaded)
+        predicted = await self._predictor.answer(planned, listener, preloaded)
         slide, started = self._slides.info(planned.request.slide_id), time.perf_counter()
         return await asyncio.get_running_loop().run_in_executor(
-            self._blocking, outcome_of, planned, answer, border, slide, started
+            self._blocking, outcome_of, planned, predicted, slide, started
         )
 
     def provisional_plan(self, request: Request) -> PlannedPrompt:
