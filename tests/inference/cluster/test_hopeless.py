@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 
 from support.waiting import turns
-from support.with_ray import ray
 from wsisam_server.core.settings import Ray
 from wsisam_server.inference.cluster.errors import ReplicaLostError
 
@@ -33,7 +32,7 @@ class Silent:
 
 
 @pytest.fixture
-def replicas(monkeypatch):
+def replicas(ray, monkeypatch):
     """Replicas of which Ray says what the test tells it to."""
     from wsisam_server.inference.cluster.deploy import DEPLOYMENT, RayReplicas
 
