@@ -16,6 +16,9 @@ TESTS_AT_ONCE ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loads
 # A cluster of several nodes: Ray gives each half a minute to start, which a machine full of other tests exceeds.
 ALONE := tests/inference/cluster/test_ray.py
 
+# Images of containers like to set this one. Then each of the hundreds of processes that tests start compiles all code.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The branch that a change is compared with, to lint no more than was changed.
 BASE ?= main
 
@@ -52,10 +55,15 @@ coverage: $(VENV)/.installed-dev
 	$(BIN)/python -m coverage report --data-file=build/coverage --skip-covered --sort=cover
 
 # What Java needs is looked for before anything large is installed; the jar is built first, because the wheel holds it.
+# Java's tests and those of the cluster wait most of their time: side by side, and Java's words come after the cluster's.
 test: java-tools $(VENV)/.installed-test jar
 	$(BIN)/python -m pytest $(TESTS_AT_ONCE) --ignore=$(ALONE)
-	$(BIN)/python -m pytest $(ALONE)
-	$(MVN) verify -Dwsisam.python=$(CURDIR)/$(BIN)/python
+	@mkdir -p build; echo "$(MVN) verify, into build/java-tests.log, beside pytest $(ALONE)"; \
+	$(MVN) verify -Dwsisam.python=$(CURDIR)/$(BIN)/python > build/java-tests.log 2>&1 & java=$$!; \
+	$(BIN)/python -m pytest $(ALONE); cluster=$$?; \
+	wait $$java; java=$$?; cat build/java-tests.log; \
+	[ $$cluster -eq 0 ] || echo "the tests of the cluster failed: see above Java's"; \
+	[ $$java -eq 0 ] && [ $$cluster -eq 0 ]
 
 jar: java-tools
 	$(MVN) --quiet package -DskipTests

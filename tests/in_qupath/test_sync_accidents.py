@@ -6,7 +6,6 @@ The projects are made by the scripts in ../shared/faults.
 import re
 import shutil
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from support.server import start
+from support.waiting import until
 from wsisam_model import WsiSam
 from wsisam_server.annotations.store import AnnotationFilter, open_store
 from wsisam_server.annotations.sync.running import noted, running
@@ -107,7 +107,7 @@ class Accident:
         command += ["--project", project] if project else []
         command += ["--save"] if save else []
         command += [word for argument in arguments for word in ("--args", argument)]
-        environment = self.qupath._environment()
+        environment = self.qupath.environment()
         done = subprocess.run(
             [*map(str, command), str(script)],
             check=False,
@@ -284,8 +284,7 @@ def test_in_the_window_a_cut_file_ends_within_seconds_and_the_project_is_seen_as
     with ThreadPoolExecutor(1) as pool:
         drive = pool.submit(made.qupath.drive, DRIVE, result, 300, **more)
         try:
-            while not stay.exists() and not drive.done():
-                time.sleep(0.5)
+            until(lambda: stay.exists() or drive.done(), 300, pause=0.5)
             signs = [one.why_open(project) for one in running()]
             note = noted(project)
         finally:

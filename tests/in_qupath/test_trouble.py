@@ -1,12 +1,12 @@
 """WsiSamClicks.groovy when answers are late, images are left, and servers refuse or are away, in the window of a real QuPath."""
 
 import shutil
-import time
 
 import pytest
 import shapely
 
 from support.server import iou, start
+from support.waiting import until
 from wsisam_model import WsiSam
 from wsisam_server.qupath import find_bundle
 from wsisam_server.service.identity import Role, TokenFile
@@ -21,8 +21,7 @@ class HeldModel(WsiSam):
     """Answers no prompt while the file `gate` is there."""
 
     def decode_many(self, *given, **wishes):
-        while self.gate.exists():
-            time.sleep(0.02)
+        until(lambda: not self.gate.exists(), 600, pause=0.02)
         return super().decode_many(*given, **wishes)
 
 

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from support.annotations import area
+from support.waiting import turns
 from wsisam.v1 import annotations_pb2 as an
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam_server.core.cancellation import WorkCancelledError, cancellable, checkpoint
@@ -55,7 +56,7 @@ async def test_a_users_large_saves_are_one_at_a_time(converter):
 
     free = asyncio.Event()
     running = task_of("anna", hold_alone(converter, free))
-    await asyncio.sleep(0)
+    await turns()
     waits = task_of("anna", save(LARGE))
     assert await asyncio.wait_for(task_of("anna", save(LARGE - 1)), 10) == LARGE - 1
     assert await asyncio.wait_for(task_of("ben", save(LARGE)), 10) == LARGE

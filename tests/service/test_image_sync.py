@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2
 
 from support.annotations import SLIDE, Caller, Serving, area, drawn, new, path_class, sync_requests
 from support.self_crossing import zigzags
+from support.waiting import until
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.annotations.store import AsyncStore
 from wsisam_server.annotations.sync.plan import ALL_GONE
@@ -387,16 +388,17 @@ def test_messages_that_make_no_sync_change_nothing_and_name_the_field(caller, me
 
 
 def test_a_line_that_is_cut_changes_nothing(caller):
-    sent = threading.Event()
+    sent, cut = threading.Event(), threading.Event()
 
     def messages():
         yield from (START, GOOD)
         sent.set()
-        time.sleep(0.3)
+        cut.wait(20)
 
     call = caller.stub.Sync(messages())
     assert sent.wait(20)
     call.cancel()
+    cut.set()
     with pytest.raises(grpc.RpcError):
         list(call)
     caller.stream("Sync", sync_requests([new(ONE)]))
@@ -410,10 +412,7 @@ def test_a_call_has_a_time_and_the_work_is_done_all_the_same(serving, caller, mo
         list(caller.stub.Sync(sync_requests([new(ONE)]), timeout=0.5))
     assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     serving.call_soon(held.free.set)
-    deadline = time.monotonic() + 20
-    while caller.ids() != [ONE]:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: caller.ids() == [ONE])
 
 
 @pytest.mark.parametrize(
@@ -594,16 +593,14 @@ def test_a_sync_that_is_repeated_while_it_runs_is_run_once(serving, caller, monk
     other = list(sync_requests(request_id="once"))
     with ThreadPoolExecutor(3) as threads:
         first = threads.submit(caller.stream, "Sync", iter(request))
-        while not held.running:
-            time.sleep(0.01)
+        until(lambda: held.running == 1)
         second = threads.submit(caller.stream, "Sync", iter(request))
         with pytest.raises(ServerError) as failed:
             caller.stream("Sync", iter(other))
         assert (failed.value.status, failed.value.reason) == ("ALREADY_EXISTS", "REQUEST_ID_REUSED")
         # A trial's id is not looked for.
         trial = threads.submit(caller.stream, "Sync", sync_requests(request_id="once", validate_only=True))
-        while held.running < 2:
-            time.sleep(0.01)
+        until(lambda: held.running == 2)
         serving.call_soon(held.free.set)
         assert first.result(20) == second.result(20)
         trial.result(20)

@@ -113,7 +113,7 @@ def heard(stream, kind):
 def test_what_was_accepted_is_answered_and_everybody_is_told(servers, monkeypatch):
     monkeypatch.setattr(recovery, "SECONDS_TO_COME_BACK", 0.0)  # this one does not come back
     process = servers["patient"]
-    with Client(process.target, timeout=20) as client:
+    with Client(process.target, timeout=20) as client, grpc.insecure_channel(process.target) as channel:
         stream, batch, watch = Stream(client), [], []
         items = [pb.BatchItem(id=str(n), prompt=around("b")) for n in range(3000)]
 
@@ -141,7 +141,7 @@ def test_what_was_accepted_is_answered_and_everybody_is_told(servers, monkeypatc
             thread.start()
         time.sleep(0.3)  # both are begun, and what was asked for is not answered
         process.send_signal(signal.SIGTERM)
-        health, asked = health_pb2_grpc.HealthStub(client._channel), health_pb2.HealthCheckRequest()
+        health, asked = health_pb2_grpc.HealthStub(channel), health_pb2.HealthCheckRequest()
         until(lambda: health.Check(asked, timeout=10).status == health_pb2.HealthCheckResponse.NOT_SERVING)
         with pytest.raises(grpc.RpcError) as caught:
             client.stub.ListModels(pb.ListModelsRequest(), timeout=10)

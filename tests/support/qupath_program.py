@@ -35,7 +35,7 @@ class QuPathProgram:
         done = subprocess.run(
             [*map(str, command), str(source)],
             check=False,
-            env=self._environment(),
+            env=self.environment(),
             capture_output=True,
             text=True,
             timeout=SECONDS,
@@ -55,7 +55,7 @@ class QuPathProgram:
         if pictures := os.environ.get("WSISAM_PICTURES"):
             options["drive.pictures"] = pictures
         with _screen() as display:
-            environment = self._environment(**options) | {"DISPLAY": display}
+            environment = self.environment(**options) | {"DISPLAY": display}
             log = result.with_suffix(".log")
             with log.open("w") as output:
                 process = subprocess.Popen([str(self.launcher), "-q"], env=environment, stdout=output, stderr=output)
@@ -71,7 +71,7 @@ class QuPathProgram:
         assert "mistake" not in seen, seen
         return seen
 
-    def _environment(self, **properties):
+    def environment(self, **properties):
         properties["java.util.prefs.userRoot"] = self.preferences
         words = [f'"-D{name}={value}"' for name, value in properties.items()]
         return os.environ | {"JAVA_TOOL_OPTIONS": " ".join(words)}

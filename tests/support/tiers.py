@@ -35,7 +35,7 @@ _MODULES = {
     "multiprocessing": "process",
     "ray": "ray",
 }
-_FIXTURES = {"postgres": "postgres"}
+_FIXTURES = {"postgres": "postgres", "ray": "ray"}
 
 _COSTLY = ["postgres", "model", "slow", "process", "qupath"]
 """Marks of NEEDS, the cheapest first."""
@@ -71,7 +71,7 @@ def needs(item, definitions):
             reached += _functions(thing).values()
         elif isinstance(thing, types.FunctionType) and _is_ours(thing):
             uses, texts = _names(thing.__code__)
-            reached += [one for one in _values(thing, uses) if not isinstance(one, types.ModuleType)]
+            reached += _values(thing)
             marks |= {_MODULES[name] for name in uses & _MODULES.keys()}
             reached += [methods[name] for name in uses & methods.keys()]
             if "getfixturevalue" in uses:
@@ -96,13 +96,15 @@ def costly_first(items):
     return [item for path in sorted(files, key=cost, reverse=True) for item in files[path]]
 
 
-def _values(function, names):
+@cache
+def _values(function):
     """What a function's names stand for: its globals, what it encloses, and what modules among these hold."""
+    names, _ = _names(function.__code__)
     values = [function.__globals__[name] for name in names if name in function.__globals__]
     values += [cell.cell_contents for cell in function.__closure__ or () if cell.cell_contents is not function]
     for module in [one for one in values if isinstance(one, types.ModuleType)]:
         values += [vars(module)[name] for name in names if name in vars(module)]
-    return values
+    return [one for one in values if not isinstance(one, types.ModuleType)]
 
 
 @cache

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from annotations.store.examples import draft, request
-from support.waiting import until_soon
+from support.waiting import turns, until_soon
 from wsisam_server.annotations.store import AnnotationFilter, AsyncStore, StoreError, open_store
 from wsisam_server.annotations.store import async_store as async_store_module
 from wsisam_server.annotations.store.async_store import POLL_SECONDS
@@ -98,7 +98,7 @@ async def test_a_refused_change_whose_caller_is_gone_is_nobodys_error(store, wai
         await waiting.wait_for_change(version)
     del writing
     gc.collect()
-    await asyncio.sleep(0)
+    await turns()
     assert (await waiting.get(new.id)).revision == 1
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 

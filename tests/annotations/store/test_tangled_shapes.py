@@ -19,15 +19,20 @@ def on_the_grid(shape):
     return shapely.transform(shape, lambda at: np.rint(at * 1024) / 1024)
 
 
+def turned(shape, degrees):
+    return shapely.affinity.rotate(shape, degrees, origin=(0, 0))
+
+
 COMBS = {
-    "teeth at 45 degrees": comb(100_000),
-    "at 65 degrees": shapely.affinity.rotate(comb(100_000), 20, origin=(0, 0)),
-    "on the grid": on_the_grid(shapely.affinity.rotate(comb(100_000), 100, origin=(0, 0))),
+    "teeth at 45 degrees": lambda: comb(100_000),
+    "at 65 degrees": lambda: turned(comb(100_000), 20),
+    "on the grid": lambda: on_the_grid(turned(comb(100_000), 100)),
 }
 
 
-@pytest.mark.parametrize("shape", COMBS.values(), ids=COMBS)
-def test_slanting_teeth_side_by_side_are_taken_and_crossing_ones_refused(shape):
+@pytest.mark.parametrize("make", COMBS.values(), ids=COMBS)
+def test_slanting_teeth_side_by_side_are_taken_and_crossing_ones_refused(make):
+    shape = make()
     assert validity_problem(shape) == ""
     assert validity_problem(crossed(shape)).startswith("Self-intersection[")
 
@@ -43,18 +48,19 @@ def test_a_comb_that_touches_itself_in_the_middle_of_a_tooth_is_seen_where_nothi
     assert touching.exterior.distance(shapely.Point(x, y)) < 1e-6
 
 
-TWO_COMBS = shapely.MultiPolygon(
-    [comb(50_000), shapely.affinity.translate(shapely.affinity.rotate(comb(50_000), 90, origin=(0, 0)), -99, 0)]
-)
-"""Valid, and whichever way one looks at it, the boxes of one of them meet."""
+def two_combs():
+    """Valid, and whichever way one looks at it, the boxes of one of them meet."""
+    return shapely.MultiPolygon([comb(50_000), shapely.affinity.translate(turned(comb(50_000), 90), -99, 0)])
 
 
 @pytest.mark.parametrize(
-    "shape", [TWO_COMBS, nested(20_000), zigzags(700, 900, 700)], ids=["combs", "nested", "zigzags"]
+    "make",
+    [two_combs, lambda: nested(20_000), lambda: zigzags(700, 900, 700)],
+    ids=["combs", "nested", "zigzags"],
 )
-def test_an_area_of_which_it_could_not_be_told_for_minutes_whether_it_is_valid_is_refused(shape):
+def test_an_area_of_which_it_could_not_be_told_for_minutes_whether_it_is_valid_is_refused(make):
     with pytest.raises(WsiSamServerError) as caught:
-        validation.drafts([draft(), draft(shape=shape)], Limits())
+        validation.drafts([draft(), draft(shape=make())], Limits())
     assert caught.value.reason is Reason.INVALID_SHAPE
     assert any(words in caught.value.details["problem"] for words in ("simplify it", "Self-intersection["))
 

@@ -5,14 +5,10 @@ import pytest
 
 from support.engine_contract import pixels
 from support.one_window import one_window
-from support.with_ray import ray
 from wsisam_model import Prompt
 from wsisam_server.core.geometry import Window
 from wsisam_server.core.settings import MIB
-from wsisam_server.inference.cluster.batching import BatchingEngine, QueuedPrompt
 from wsisam_server.inference.scheduler import Device, Priority, QueueEntry
-
-__all__ = ["ray"]  # looked for before what needs it
 
 CLAIM = QueueEntry(Priority.INTERACTIVE_DECODE, "")
 
@@ -27,16 +23,24 @@ def fields(model):
     return [model.encode(pixels(Window(x, 0.0, 1.0, 256)), roles=("high",)) for x in (0.0, 1000.0)]
 
 
+@pytest.fixture(scope="module")
+def batching(ray):
+    """The module under test: it imports Ray."""
+    from wsisam_server.inference.cluster import batching
+
+    return batching
+
+
 @pytest.fixture
-async def engine(model):
+async def engine(batching, model):
     device = Device(128 * MIB, threads=1)
-    yield BatchingEngine(model, device, most=8)
+    yield batching.BatchingEngine(model, device, most=8)
     await device.close()
 
 
 @pytest.fixture
-def asked(fields):
-    return [QueuedPrompt(fields[n % 2], None, Prompt(box=(60 + n, 60, 190, 190)), CLAIM) for n in range(6)]
+def asked(batching, fields):
+    return [batching.QueuedPrompt(fields[n % 2], None, Prompt(box=(60 + n, 60, 190, 190)), CLAIM) for n in range(6)]
 
 
 async def test_each_field_is_one_step_and_answers_keep_their_order(engine, model, asked, monkeypatch):

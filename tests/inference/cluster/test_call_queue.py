@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from support.waiting import turns
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.inference.cluster.call_queue import CallQueue
 from wsisam_server.inference.scheduler import Priority, QueueEntry, WorkItem
@@ -12,8 +13,8 @@ from wsisam_server.inference.scheduler import Priority, QueueEntry, WorkItem
 class Line:
     """Callers that hold their turn until they are told to end."""
 
-    def __init__(self, turns):
-        self.turns = turns
+    def __init__(self, calls):
+        self.calls = calls
         self.begun = []
         self.ends = {}
         self.tasks = {}
@@ -22,16 +23,16 @@ class Line:
         work_item = WorkItem([QueueEntry(priority, principal)])
         self.ends[name] = asyncio.Event()
         self.tasks[name] = asyncio.ensure_future(self._hold(name, work_item))
-        await asyncio.sleep(0)
+        await turns()
         return work_item
 
     async def end(self, name):
         self.ends[name].set()
         await self.tasks[name]
-        await asyncio.sleep(0)
+        await turns()
 
     async def _hold(self, name, work_item):
-        async with self.turns.slot(work_item):
+        async with self.calls.slot(work_item):
             self.begun.append(name)
             await self.ends[name].wait()
 
@@ -57,15 +58,15 @@ async def test_batches_leave_half_of_the_room_to_people():
 
 
 async def test_a_click_that_joins_is_not_held_back_by_the_batch():
-    turns = CallQueue(2)
-    line = Line(turns)
+    calls = CallQueue(2)
+    line = Line(calls)
     await line.add("a", Priority.BATCH)
     work_item = await line.add("b", Priority.BATCH)
     assert line.begun == ["a"]
     entry = QueueEntry(Priority.INTERACTIVE_ENCODE, "anna")
     work_item.entries.append(entry)
-    turns.join(work_item, entry)
-    await asyncio.sleep(0)
+    calls.join(work_item, entry)
+    await turns()
     assert line.begun == ["a", "b"]
 
 
@@ -80,40 +81,40 @@ async def test_principals_take_turns():
 
 
 async def test_who_is_cancelled_takes_no_slot():
-    turns = CallQueue(1)
-    line = Line(turns)
+    calls = CallQueue(1)
+    line = Line(calls)
     for name in "abc":
         await line.add(name, Priority.INTERACTIVE_DECODE)
     line.tasks["b"].cancel()
     await asyncio.gather(line.tasks["b"], return_exceptions=True)
     line.tasks["a"].cancel()  # while it holds its turn
     await asyncio.gather(line.tasks["a"], return_exceptions=True)
-    await asyncio.sleep(0)
+    await turns()
     assert line.begun == ["a", "c"]
     await line.end("c")
-    assert sum(turns.waiting().values()) == 0
+    assert sum(calls.waiting().values()) == 0
 
 
 async def test_more_replicas_are_more_room():
-    turns = CallQueue(1)
-    line = Line(turns)
+    calls = CallQueue(1)
+    line = Line(calls)
     for name in "abc":
         await line.add(name, Priority.INTERACTIVE_DECODE)
-    turns.set_limit(3)
-    await asyncio.sleep(0)
+    calls.set_limit(3)
+    await turns()
     assert line.begun == ["a", "b", "c"]
 
 
 async def test_closed_those_who_wait_fail():
-    turns = CallQueue(1)
-    line = Line(turns)
+    calls = CallQueue(1)
+    line = Line(calls)
     await line.add("a", Priority.INTERACTIVE_DECODE)
     await line.add("b", Priority.INTERACTIVE_DECODE)
-    turns.close()
+    calls.close()
     with pytest.raises(WsiSamServerError) as caught:
         await line.tasks["b"]
     assert caught.value.reason is Reason.SHUTTING_DOWN
     await line.end("a")
     with pytest.raises(WsiSamServerError):
-        async with turns.slot(WorkItem([QueueEntry(Priority.INTERACTIVE_DECODE, "")])):
+        async with calls.slot(WorkItem([QueueEntry(Priority.INTERACTIVE_DECODE, "")])):
             pass

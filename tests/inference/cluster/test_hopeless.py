@@ -8,12 +8,15 @@ from types import SimpleNamespace
 import pytest
 
 from support.waiting import turns
-from support.with_ray import ray
 from wsisam_server.core.settings import Ray
 from wsisam_server.inference.cluster.errors import ReplicaLostError
 
 WORDS = "wsisam_server.inference.cluster.errors.ClusterError: this machine has the model other"
 FAILURE = f"A replica failed to start with exception. Retrying. Error:\nTraceback (most recent call last):\n{WORDS}\n"
+
+
+CALL = SimpleNamespace(ring_key="")
+"""All that the replicas look at of a call that they pass on."""
 
 
 class Silent:
@@ -33,17 +36,18 @@ class Silent:
 
 
 @pytest.fixture
-def replicas(monkeypatch):
+def replicas(ray, monkeypatch):
     """Replicas of which Ray says what the test tells it to."""
-    from wsisam_server.inference.cluster.deploy import DEPLOYMENT, RayReplicas
+    from wsisam_server.inference.cluster import deploy
 
-    replicas = RayReplicas(Ray(answer_seconds=60.0))
+    monkeypatch.setattr(deploy, "POLL_SECONDS", 0.01)
+    replicas = deploy.RayReplicas(Ray(answer_seconds=60.0))
     replicas._handle = Silent()
 
     def say(running, message):
         deployment = SimpleNamespace(replica_states={"RUNNING": running}, message=message)
         status = SimpleNamespace(name="RUNNING")
-        application = SimpleNamespace(deployments={DEPLOYMENT: deployment}, status=status, message="")
+        application = SimpleNamespace(deployments={deploy.DEPLOYMENT: deployment}, status=status, message="")
         found = SimpleNamespace(applications={"wsisam": application})
         monkeypatch.setattr(ray.serve, "status", lambda: found)
         replicas.look()
@@ -54,17 +58,17 @@ def replicas(monkeypatch):
 
 async def test_a_call_ends_when_no_replica_can_be_started(replicas, caplog):
     replicas.say(1, "")
-    waiting = asyncio.ensure_future(replicas._ask("predict", SimpleNamespace(ring_key=""), by_reference=False))
+    waiting = asyncio.ensure_future(replicas.predict(CALL))
     await turns()
     replicas.say(1, FAILURE)
-    await asyncio.sleep(0.7)
+    await asyncio.sleep(0.1)
     assert not waiting.done(), "another replica runs"
     replicas.say(0, FAILURE)
     began = time.monotonic()
     with pytest.raises(ReplicaLostError, match="this machine has the model other"):
         await waiting
     with pytest.raises(ReplicaLostError, match="this machine has the model other"):
-        await replicas._ask("predict", SimpleNamespace(ring_key=""), by_reference=False)
+        await replicas.predict(CALL)
     assert time.monotonic() - began < 10
     said = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(said) == 1, "once for each reason"
@@ -73,10 +77,16 @@ async def test_a_call_ends_when_no_replica_can_be_started(replicas, caplog):
 
 async def test_a_call_waits_while_a_replica_may_come(replicas):
     replicas.say(0, "")
-    waiting = asyncio.ensure_future(replicas._ask("predict", SimpleNamespace(ring_key=""), by_reference=False))
-    await asyncio.sleep(0.7)
+    waiting = asyncio.ensure_future(replicas.predict(CALL))
+    await asyncio.sleep(0.1)
     assert not waiting.done()
     waiting.cancel()
+
+
+async def test_a_replica_that_comes_after_all_is_asked(replicas):
     replicas.say(0, FAILURE)
     replicas.say(2, "")
-    assert not replicas._hopeless
+    waiting = asyncio.ensure_future(replicas.predict(CALL))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    waiting.cancel()

@@ -20,7 +20,6 @@ from support.engine_contract import EngineContract, job, slide
 from support.one_window import one_window
 from support.server import DISCS, around, iou, start, write_picture
 from support.waiting import until
-from support.with_ray import ray
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import Client, geometry, status_error
 from wsisam_server.core.errors import Reason, WsiSamServerError
@@ -60,7 +59,7 @@ def started(start, times=3):
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def cluster(ray):
     """A head that works on nothing, and two nodes of which one has room for all that these tests start."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -295,7 +294,7 @@ async def test_replicas_that_may_not_start_are_said_quickly(running, engine, cap
     assert time.monotonic() - began < 30, "not the two minutes that a call may take"
 
 
-def test_the_program_serves_as_it_is_told_to_and_stops(cluster, tmp_path):
+def test_the_program_serves_as_it_is_told_to_and_stops(ray, cluster, tmp_path):
     slide = tmp_path / "discs.png"
     write_picture(slide)
     options = ["--engine", "ray", "--ray-address", cluster[0].address, "--ray-cpus", "0.1", "--port", "0"]

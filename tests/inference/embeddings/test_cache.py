@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.waiting import turns
 from wsisam_server.inference.embeddings import EmbeddingCache
 
 
@@ -18,7 +19,7 @@ def maker(name, nbytes=10, log=None):
     async def make():
         if log is not None:
             log.append(name)
-        await asyncio.sleep(0)
+        await turns()
         return Value(name, nbytes)
 
     return make
@@ -52,7 +53,7 @@ async def test_what_is_discarded_while_it_is_computed_reaches_who_waits_and_is_n
     for name in "ab":
         await cache.get((name, 1), maker(name))
     waiting = asyncio.ensure_future(cache.get(("a", 2), held))
-    await asyncio.sleep(0)
+    await turns()
     cache.discard_where(lambda key: key[0] == "a")
     assert [key in cache for key in (("a", 1), ("a", 2), ("b", 1))] == [False, False, True]
     assert cache.nbytes == 10
@@ -120,7 +121,7 @@ async def test_an_error_reaches_all_who_wait_and_is_not_kept():
     cache = EmbeddingCache(100)
 
     async def fail():
-        await asyncio.sleep(0)
+        await turns()
         raise RuntimeError("no")
 
     results = await asyncio.gather(*(cache.get("a", fail) for _ in range(3)), return_exceptions=True)
@@ -136,7 +137,7 @@ async def test_cancelling_one_of_two_leaves_the_computation_to_the_other():
         return Value("a")
 
     first, second = (asyncio.ensure_future(cache.get("a", slow)) for _ in range(2))
-    await asyncio.sleep(0)
+    await turns()
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
     gate.set()
@@ -169,7 +170,7 @@ async def test_clear_forgets_values_but_not_computations():
     cache = EmbeddingCache(100)
     await cache.get("a", maker("a"))
     running = asyncio.ensure_future(cache.get("b", maker("b")))
-    await asyncio.sleep(0)
+    await turns()
     cache.clear()
     assert (await running)[0] == Value("b")
     assert "a" not in cache

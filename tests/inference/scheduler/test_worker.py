@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from support.waiting import turns
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.inference.scheduler import Priority, QueueEntry, WorkItem
 from wsisam_server.inference.scheduler.worker import Worker
@@ -49,7 +50,7 @@ async def test_the_most_urgent_runs_first_and_equals_in_order(worker):
         )
     ]
     tasks = [asyncio.ensure_future(job) for job in jobs]
-    await asyncio.sleep(0)
+    await turns()
     gate.set()
     await asyncio.gather(holder, *tasks)
     assert order == [3, 2, 1, 0, 4]
@@ -59,7 +60,7 @@ async def test_what_is_cancelled_while_it_waits_never_runs(worker):
     gate, holder = await occupied(worker)
     ran = []
     task = asyncio.ensure_future(worker.run(work_item(Priority.INTERACTIVE_DECODE), lambda: ran.append(1)))
-    await asyncio.sleep(0)
+    await turns()
     task.cancel()
     gate.set()
     await holder
@@ -70,7 +71,7 @@ async def test_what_is_cancelled_while_it_waits_never_runs(worker):
 async def test_what_is_cancelled_is_let_go_of_at_once(worker):
     gate, holder = await occupied(worker)
     task = asyncio.ensure_future(worker.run(work_item(), lambda: None))
-    await asyncio.sleep(0)
+    await turns()
     assert worker.waiting()[Priority.BATCH] == 1
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -87,7 +88,7 @@ async def test_a_late_click_waits_for_one_step_of_anothers_batch(worker):
     ]
 
     async def clicks():
-        await asyncio.sleep(0)
+        await turns()
         for priority in (Priority.INTERACTIVE_ENCODE, Priority.INTERACTIVE_DECODE, Priority.BATCH):
             before = len(steps)
             await worker.run(work_item(priority, "click"), lambda before=before: click.append(len(steps) - before))
@@ -143,7 +144,7 @@ async def test_closing_fails_those_that_wait_and_refuses_new_ones():
     worker = Worker("test")
     gate, holder = await occupied(worker)
     waiting = asyncio.ensure_future(worker.run(work_item(), lambda: 1))
-    await asyncio.sleep(0)
+    await turns()
     threading.Timer(0.05, gate.set).start()
     await worker.close()
     for task in (holder, waiting):

@@ -32,8 +32,8 @@ def logits(shape, window, slope=1.0, shift=0.0):
     return np.clip(away / window.downsample * slope, -10, 10).astype(np.float32)
 
 
-def refined(shape, disturb=0.0, coarse_shift=0.0):
-    """A coarse answer that is off, and fine ones that are each off by another amount."""
+def answers(shape, disturb=0.0, coarse_shift=0.0):
+    """A coarse answer that is off, the windows along its border, and fine answers each off by another amount."""
     random = np.random.default_rng(7)
     coarse = logits(shape, COARSE, shift=coarse_shift)
     levels = border_windows(coarse, COARSE, SLIDE, ResolvedRefinement(1.0, 10_000)).levels
@@ -41,7 +41,7 @@ def refined(shape, disturb=0.0, coarse_shift=0.0):
         [(field.high, logits(shape, field.high, shift=float(random.uniform(-disturb, disturb)))) for field in fields]
         for fields in levels
     ]
-    return coarse, levels, fine, build_mosaic(coarse, COARSE, fine)
+    return coarse, levels, fine
 
 
 def seam(geometry, shape, fields):
@@ -78,7 +78,8 @@ def pasted(mosaic, fine):
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", ["disc", "square", "lobes"])
 def test_a_border_of_8_windows_extent_is_as_fine_as_the_windows(shape):
-    coarse, levels, _, mosaic = refined(shape, coarse_shift=20.0)
+    coarse, levels, fine = answers(shape, coarse_shift=20.0)
+    mosaic = build_mosaic(coarse, COARSE, fine)
     assert [fields[0].high.downsample for fields in levels] == [8, 4, 2, 1]
     assert len(levels[-1]) > 40
     made = outline(mosaic.logits, mosaic.window, SLIDE)
@@ -95,9 +96,9 @@ def test_a_border_of_8_windows_extent_is_as_fine_as_the_windows(shape):
 @pytest.mark.parametrize("shape", ["disc", "square", "slanted", "lobes"])
 def test_windows_that_disagree_leave_no_seam(shape, whole):
     """No chain of vertices along a window's edge, with answers that are up to 24 px apart, also where windows lack."""
-    coarse, levels, fine, _ = refined(shape, disturb=12.0, coarse_shift=12.0)
+    coarse, levels, fine = answers(shape, disturb=12.0, coarse_shift=12.0)
     fields = [field for scale in levels for field in scale]
-    fine = [[one for number, one in enumerate(answers) if whole or number % 4 < 2] for answers in fine]
+    fine = [[one for number, one in enumerate(scale) if whole or number % 4 < 2] for scale in fine]
     mosaic = build_mosaic(coarse, COARSE, fine)
     assert mosaic.rejected == (0, 0, 0, 0)
     made = outline(mosaic.logits, mosaic.window, SLIDE, tolerance_px=0)

@@ -9,7 +9,7 @@ import shapely
 
 from support.dark_parts import DarkParts
 from support.drawn_slide import AnnotatedSlide, opened
-from support.waiting import until_soon
+from support.waiting import turns, until_soon
 from wsisam_server.cli.app import open_parts
 from wsisam_server.core.answers import ClickStatus
 from wsisam_server.core.errors import Reason, WsiSamServerError
@@ -206,7 +206,7 @@ async def test_the_background_filter_keeps_to_its_principals_share(planned, segm
         asyncio.ensure_future(device.read(WorkItem([QueueEntry(Priority.BATCH, principal)]), lambda: free.wait(30)))
         for principal in ("bob", "bob", "carol", "carol")
     ]
-    await asyncio.sleep(0)
+    await turns()
     searching = asyncio.ensure_future(searched(planned(ON_GLASS)))
     await until_soon(lambda: device.waiting()[Priority.BATCH])
     assert device.waiting()[Priority.BATCH] == 1
