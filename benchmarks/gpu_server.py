@@ -93,10 +93,12 @@ def _together(server: Server, tissue: Tissue, count: int, lasting: float) -> Row
     stop, process = threading.Event(), psutil.Process(server.pid)
     threads = [threading.Thread(target=user.work, args=(server.target, stop)) for user in users]
     started, own, theirs = time.perf_counter(), time.process_time(), _processor(process)
-    for thread in threads:
-        thread.start()
-    stop.wait(lasting)
-    stop.set()
+    try:
+        for thread in threads:
+            thread.start()
+        stop.wait(lasting)
+    finally:
+        stop.set()  # else nobody would ever tell them to go home
     for thread in threads:
         thread.join()
     spent = time.perf_counter() - started

@@ -18,29 +18,61 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured, where the time suffices."""
+    """How much is measured, where the time suffices.
 
-    click_fields: int
-    batch_fields: int
-    batch: int
-    users: tuple[int, ...]
-    users_seconds: float
-    windows: tuple[int, ...]
-    rounds: int
-    prompts: tuple[int, ...]
-    type_fields: int
-    boxes: int
-    objects: int
-    training_batches: tuple[int, ...]
-    training_windows: int
-    validation_objects: int
-    trial_steps: int
+    Attributes:
+        click_fields: fields that are clicked in, twice each.
+        batch_fields: fields of a batch.
+        batch: its boxes.
+        users: how many at once.
+        users_seconds: how long so many.
+        windows: in one call of an encoder.
+        rounds: repetitions of a call.
+        prompts: in one run of the decoder.
+        type_fields: fields in which number types are compared.
+        boxes: in each.
+        objects: of a manifest.
+        training_batches: prompts of a step; the first number is trained with.
+        training_windows: at most.
+        validation_objects: after which training is judged.
+        trial_steps: before it is known how many there is time for.
+    """
+
+    click_fields: int = 24
+    batch_fields: int = 20
+    batch: int = 1000
+    users: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    users_seconds: float = 12.0
+    windows: tuple[int, ...] = (1, 2, 4, 8)
+    rounds: int = 5
+    prompts: tuple[int, ...] = (1, 8, 32, 128)
+    type_fields: int = 24
+    boxes: int = 4
+    objects: int = 40
+    training_batches: tuple[int, ...] = (4, 32)
+    training_windows: int = 600
+    validation_objects: int = 40
+    trial_steps: int = 30
 
 
-FULL = Sizes(
-    24, 20, 1000, (1, 2, 4, 8, 16, 32), 12.0, (1, 2, 4, 8), 5, (1, 8, 32, 128), 24, 4, 40, (4, 32), 600, 40, 30
+FULL = Sizes()
+SMALL = Sizes(
+    click_fields=3,
+    batch_fields=2,
+    batch=8,
+    users=(1, 2),
+    users_seconds=6.0,
+    windows=(1, 2),
+    rounds=2,
+    prompts=(1, 8),
+    type_fields=2,
+    boxes=2,
+    objects=2,
+    training_batches=(2,),
+    training_windows=4,
+    validation_objects=2,
+    trial_steps=2,
 )
-SMALL = Sizes(3, 2, 8, (1, 2), 6.0, (1, 2), 2, (1, 8), 2, 2, 2, (2,), 4, 2, 2)
 
 
 @dataclass(frozen=True)

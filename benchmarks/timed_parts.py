@@ -125,15 +125,16 @@ class Report:
     def markdown(self) -> str:
         """The tables."""
         lines = ["# What was measured", ""]
-        lines += [f"- {name}: {value}" for name, value in self.about.items()]
+        lines += [*(f"- {name}: {value}" for name, value in self.about.items()), ""]
         for part in self.parts.values():
-            lines += ["", f"## {part['title']}", ""]
+            lines += [f"## {part['title']}", ""]
             columns = list(dict.fromkeys(column for row in part["rows"] for column in row))
             if columns:
                 lines += [_line(columns), "|" + "---|" * len(columns)]
                 lines += [_line([_cell(row.get(column)) for column in columns]) for row in part["rows"]]
                 lines.append("")
-            lines += [f"{text}\n" for text in part["notes"]]
+            for text in part["notes"]:
+                lines += [text, ""]
         return "\n".join(lines).rstrip() + "\n"
 
 
