@@ -25,7 +25,7 @@ LOW_SIDE = 112
 WINDOWS = 2
 """Of a field: the high-resolution one, and the low-resolution one about the same centre."""
 
-CORNERS = [(300, 500), (700, 500), (300, 1100), (1100, 1700)]
+CORNERS = [(300, 500), (1100, 1700)]
 
 
 @dataclass
@@ -117,7 +117,7 @@ def test_a_batch_reads_and_encodes_each_window_once_whatever_the_order(client, c
     items = [
         pb.BatchItem(id=f"{n} {x} {y}", prompt=box(x + 20 + n, y + 30, x + 90 + n, y + 110), field=high(x, y))
         for x, y in CORNERS
-        for n in range(6)
+        for n in range(4)
     ]
     random.Random(0).shuffle(items)
     counting.costs()
@@ -125,8 +125,8 @@ def test_a_batch_reads_and_encodes_each_window_once_whatever_the_order(client, c
     costs = counting.costs()
     assert {answer.id for answer in answers} == {item.id for item in items}
     assert not any(answer.error for answer in answers)
-    assert (costs.encoder_runs, costs.regions) == (4 * WINDOWS, 4 * WINDOWS)
-    assert costs.pixels <= 4 * covered(1, MARGIN)
+    assert (costs.encoder_runs, costs.regions) == (2 * WINDOWS, 2 * WINDOWS)
+    assert costs.pixels <= 2 * covered(1, MARGIN)
 
 
 def test_a_coarse_window_is_read_from_the_level_that_is_near_it(client, counting, slide_id):

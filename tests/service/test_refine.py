@@ -1,6 +1,7 @@
-"""Borders refined in finer windows, by the real model."""
+"""Borders refined in finer windows: by the real model, and by the double where only their number is the question."""
 
 import uuid
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import shapely
 from PIL import Image
 
 from support.annotations import Caller
-from support.server import around, clicks, start
+from support.server import start
 from support.waiting import until
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
@@ -20,18 +21,35 @@ SIDE, CENTER, RADIUS = 1024, 500.0, 200.0
 
 
 @pytest.fixture(scope="module")
-def large(real_model, tmp_path_factory):
+def root(tmp_path_factory):
+    """The folder of that slide."""
     root = tmp_path_factory.mktemp("large")
     random = np.random.default_rng(0)
     y, x = np.mgrid[:SIDE, :SIDE] + 0.5
     pixels = np.full((SIDE, SIDE, 3), (235, 205, 220), np.float64)
     pixels[np.hypot(x - CENTER, y - CENTER) < RADIUS] = (120, 60, 130)
     Image.fromarray((pixels + random.normal(0, 8, pixels.shape)).clip(0, 255).astype(np.uint8)).save(root / "disc.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def large(real_model, root, tmp_path_factory):
     place = str(tmp_path_factory.mktemp("store") / "annotations.sqlite")
     running, stop = start(real_model, root, limits=Limits(prefetched_fields=0, refinement_windows=64), store=place)
     with Client(running.target, timeout=120) as client:
         yield running, client, client.open_slide("disc.png").slide_id
     stop()
+
+
+@contextmanager
+def dark(model, root, windows):
+    """A server of the slide with a model that costs nothing, which refines in no more than so many windows."""
+    running, stop = start(model, root, limits=Limits(prefetched_fields=0, refinement_windows=windows))
+    try:
+        with Client(running.target, timeout=60) as client:
+            yield running, client, client.open_slide("disc.png").slide_id
+    finally:
+        stop()
 
 
 def dice(outline):
@@ -71,13 +89,9 @@ def test_a_refined_border_is_nearer_the_truth_and_says_how_it_came_about(large):
     assert again.geometry == fine.geometry
 
 
-def test_a_server_that_allows_less_than_usual_refines_within_that(real_model, large):
-    running, _, _ = large
-    modest, stop = start(real_model, running.root, limits=Limits(prefetched_fields=0, refinement_windows=4))
-    with Client(modest.target, timeout=120) as client:
-        slide_id = client.open_slide("disc.png").slide_id
+def test_a_server_that_allows_less_than_usual_refines_within_that(model, root):
+    with dark(model, root, windows=4) as (_, client, slide_id):
         outline = client.segment(ask(slide_id, refine=pb.Refinement(downsample=2)))
-    stop()
     assert outline.truncated
     assert 1 <= sum(level.windows for level in outline.levels[1:]) <= 4
 
@@ -134,30 +148,30 @@ def test_a_call_in_pixel_mode_is_told_to_use_a_stream(large):
         client.segment(ask(pushed.slide_id, refine=pb.Refinement()))
 
 
-def test_a_newer_revision_stops_a_refinement(large):
-    running, client, slide_id = large
-    prompt = clicks((CENTER, CENTER, True))
+def test_a_newer_revision_stops_a_refinement(model, root, gate):
+    gate.let(1)  # when the server warms the model up
     view = geo.Viewport(region=geo.Box(x0=90, y0=90, x1=910, y1=910), downsample=0.8)
-
-    def requests():
-        first = pb.PromptRevision(
-            object_id="o", revision=1, prompt=prompt, viewport=view, refine=pb.Refinement(downsample=0.125)
-        )
-        yield pb.InteractRequest(prompt=first)
-        until(lambda: running.encoder_runs >= before + 3, 60)  # the field, and windows of its border
-        yield pb.InteractRequest(prompt=pb.PromptRevision(object_id="o", revision=2, prompt=around("a"), viewport=view))
-
-    before = running.encoder_runs
+    fine = pb.Refinement(downsample=0.125)
     answers = {}
-    for message in client.interact(pb.Start(slide_id=slide_id), requests()):
-        kind = message.WhichOneof("message")
-        if kind in ("outline", "error"):
-            one = getattr(message, kind)
-            answers[one.revision] = status_error(one.error).reason if kind == "error" else one.outline
-    assert answers[1] == "SUPERSEDED"
-    assert len(answers[2].levels) == 1
-    # Those in flight, and no more of its dozens.
-    assert 3 <= running.encoder_runs - before <= 3 + 4
+    with dark(model, root, windows=64) as (running, client, slide_id):
+        gate.let(3)  # the field, and two windows of its border
+
+        def requests():
+            for revision, more in ((1, {"refine": fine}), (2, {})):
+                prompt = pb.PromptRevision(object_id="o", revision=revision, prompt=PROMPT, viewport=view, **more)
+                yield pb.InteractRequest(prompt=prompt)
+                until(lambda: running.encoder_runs == 3)
+
+        for message in client.interact(pb.Start(slide_id=slide_id), requests()):
+            kind = message.WhichOneof("message")
+            if kind in ("outline", "error"):
+                one = getattr(message, kind)
+                answers[one.revision] = status_error(one.error).reason if kind == "error" else one.outline
+                gate.open()
+        assert answers[1] == "SUPERSEDED"
+        assert len(answers[2].levels) == 1
+        # The one in flight, and no more of its dozens.
+        assert 3 <= running.encoder_runs <= 3 + 1
 
 
 def test_a_stream_hears_how_far_a_refinement_is(large):
