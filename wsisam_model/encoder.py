@@ -75,10 +75,12 @@ class ImageEncoder(nn.Module, ABC):
     Attributes:
         takes_parts: whether it encodes smaller images, too: [B, 3, s, s] with s a multiple of S / 64.
         last_stage_channels: F of the last stage's input; 0 where `last_stage_names` is empty.
+        keeps_frozen: whether the output holds that input, too.
     """
 
     takes_parts: bool
     last_stage_channels = 0
+    keeps_frozen = False
 
     def last_stage_names(self) -> list[str]:
         """Names of the parameters of the last stage and the neck, which may be trained; none where they may not."""

@@ -100,6 +100,7 @@ class WsiSam:
         self.dtype = dtype
         self._batch_size = settings.batch_size or (1 if device.type == "cpu" else _ACCELERATOR_BATCH)
         self._encoder = modules.encoder.eval()
+        self._encoder.keeps_frozen = bool(self._last_stage)
         self._encoder.freeze()
         self._encoder.to(device, dtype).to(memory_format=torch.channels_last)
         self._sam, self._clicks, self._boxes = (
@@ -278,11 +279,8 @@ class WsiSam:
         # a copy, since torch takes neither read-only arrays nor negative strides
         pixels = torch.from_numpy(image.copy()).to(self.device).permute(2, 0, 1)
         normalised = ((pixels - self._mean) / self._std)[None].to(self.dtype, memory_format=torch.channels_last)
-        if not self._last_stage:
-            features: EncoderOutput = self._encoder(normalised)
-            return features
-        frozen, early = self._encoder.stages(normalised)
-        return EncoderOutput(self._encoder.finish(frozen), early, frozen, self._last_stage)
+        features: EncoderOutput = self._encoder(normalised)
+        return features._replace(last_stage=self._last_stage)
 
     def can_use(self, features: EncoderOutput) -> bool:
         """Whether features of the same frozen stages suffice for `with_own_last_stage`."""

@@ -59,7 +59,7 @@ class TinyVitEncoder(ImageEncoder):
     def forward(self, images: Tensor) -> EncoderOutput:
         """See `ImageEncoder`; the early feature has 160 channels."""
         frozen, early = self.stages(images)
-        return EncoderOutput(embedding=self.finish(frozen), early=early)
+        return EncoderOutput(self.finish(frozen), early, frozen if self.keeps_frozen else None)
 
     def stages(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """See `ImageEncoder`; the last stage's input has 160 channels, too."""
