@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -47,14 +49,36 @@ class EncoderOutput(NamedTuple):
         return cls(**{name: tensor.permute(0, 3, 1, 2) for name, tensor in tensors.items()})
 
 
+class EncoderRunner(Protocol):
+    """Runs an encoder: its module itself, or another library with the module's weights. Safe from several threads."""
+
+    @property
+    def description(self) -> str:
+        """What runs now, and why; for people."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of weights that it holds, or may come to hold, beside the module's own."""
+        ...
+
+    def __call__(self, images: Tensor, /) -> EncoderOutput:
+        """Encodes [B, 3, S, S] normalised RGB images, or smaller ones where the encoder takes parts."""
+        ...
+
+
 class ImageEncoder(nn.Module, ABC):
     """An image encoder of the SAM family.
 
     Attributes:
         takes_parts: whether it encodes smaller images, too: [B, 3, s, s] with s a multiple of S / 64.
+        description: see `EncoderRunner`.
+        nbytes: see `EncoderRunner`: nothing.
     """
 
     takes_parts: bool
+    description = "torch"
+    nbytes = 0
 
     @abstractmethod
     def forward(self, images: Tensor) -> EncoderOutput:
@@ -67,3 +91,15 @@ class ImageEncoder(nn.Module, ABC):
     @abstractmethod
     def freeze(self) -> None:
         """Rewrites the module for inference only. It must be in evaluation mode; training is over for it."""
+
+    def weights_hash(self) -> str:
+        """Identifies the encoder by kind and weights, as they are now: `freeze` changes them.
+
+        Returns:
+            SHA-256, in hex, over the class, and over name, dtype, shape and bytes of every tensor, sorted by name.
+        """
+        digest = hashlib.sha256(type(self).__qualname__.encode())
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+            digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
