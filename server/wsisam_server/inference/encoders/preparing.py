@@ -137,7 +137,7 @@ class Preparation:
                 if not problem:
                     try:
                         finding = dataclasses.replace(finding, sizes=read_sizes(place))
-                    except (OSError, ValueError, TypeError) as error:
+                    except (OSError, ValueError) as error:
                         problem = f"compiling it left nothing of use ({error})"
                 finding = dataclasses.replace(finding, problem=problem)
                 self.folder.publish(place, finding)

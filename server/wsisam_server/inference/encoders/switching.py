@@ -71,8 +71,8 @@ class SwitchingEncoder:
 
     def __call__(self, images: Tensor, /) -> EncoderOutput:
         """See `EncoderRunner`."""
-        self._begin()
         compiled = self._compiled
+        self._begin()
         if compiled is None or not compiled.takes(images):
             made: EncoderOutput = self._encoder(images)
             return made

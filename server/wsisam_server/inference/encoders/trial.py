@@ -79,7 +79,10 @@ def read_sizes(folder: Path) -> dict[int, Size]:
         ValueError: it is something else.
     """
     content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    return {int(side): Size(**size) for side, size in content.items()}
+    try:
+        return {int(side): Size(**size) for side, size in content.items()}
+    except (AttributeError, TypeError) as error:
+        raise ValueError(str(error)) from error
 
 
 def main(arguments: list[str]) -> None:
