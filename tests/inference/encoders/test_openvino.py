@@ -16,6 +16,9 @@ from wsisam_server.inference.encoders.agreement import TOLERANCE, difference
 from wsisam_server.inference.encoders.library import CompiledEncoder, compile_for, convert
 from wsisam_server.inference.encoders.switching import CHECKS
 
+# Tracing and compiling take seconds of the processor alone, and minutes on a machine where others want it.
+pytestmark = pytest.mark.timeout(1800)
+
 ENCODERS = {
     "TinyViT, 256 px": (lambda: TinyVitEncoder(strided_stem=False), 256),
     "TinyViT, 1024 px": (lambda: TinyVitEncoder(strided_stem=True), 1024),
@@ -41,16 +44,17 @@ def case(request):
 def test_agrees_with_torch_for_every_size_and_in_batches(case):
     encoder, compiled, sides = case
     for side in sides:
-        images = torch.randn(2, 3, side, side).contiguous(memory_format=torch.channels_last)
+        count = 2 if side == sides[-1] else 1
+        images = torch.randn(count, 3, side, side).contiguous(memory_format=torch.channels_last)
         assert compiled.takes(images)
         expected, made = encoder(images), compiled(images)
         assert difference(made, expected) <= TOLERANCE
         assert [tensor.shape for tensor in made] == [tensor.shape for tensor in expected]
         assert {tensor.dtype for tensor in made} == {torch.float32}
-        # What was made stays when the next image is encoded.
-        kept = made.embedding.clone()
-        compiled(images.flip(0))
-        assert torch.equal(made.embedding, kept)
+    # What was made stays when the next image is encoded.
+    kept = made.embedding.clone()
+    compiled(images[:1] + 1)
+    assert torch.equal(made.embedding, kept)
 
 
 def test_takes_no_other_size(case):
@@ -65,7 +69,6 @@ def test_what_was_not_compiled_is_refused(data):
         CompiledEncoder({256: data}, 1)
 
 
-@pytest.mark.timeout(1800)
 def test_a_model_changes_over_and_a_later_start_begins_with_it(tmp_path):
     rng = np.random.default_rng(0)
     windows = [rng.integers(0, 255, (256, 256, 3), dtype=np.uint8) for _ in range(CHECKS + 1)]

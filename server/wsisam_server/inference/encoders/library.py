@@ -7,7 +7,7 @@ import sys
 import threading
 import warnings
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from wsisam_server.inference.encoders.errors import EncoderError
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from wsisam_model import EncoderOutput
     from wsisam_model.encoder import ImageEncoder
+
+NumberType: TypeAlias = Literal["f32", "bf16"]
 
 MIN_VERSION: Final = (2025, 4)
 """The oldest that was tried."""
@@ -97,31 +99,33 @@ def convert(encoder: ImageEncoder, side: int) -> Any:
         return openvino.convert_model(traced, example_input=example)
 
 
-def compile_for(converted: Any, side: int, threads: int) -> bytes:
+def compile_for(converted: Any, side: int, threads: int, number_type: NumberType = "f32") -> bytes:
     """Compiles a converted encoder for single images of one size. Returns what `CompiledEncoder` loads."""
     openvino = import_openvino()
     model = converted.clone()
     model.reshape({model.inputs[0]: openvino.PartialShape([1, 3, side, side])})
-    exported = openvino.Core().compile_model(model, "CPU", _properties(threads)).export_model()
+    exported = openvino.Core().compile_model(model, "CPU", _properties(threads, number_type)).export_model()
     return bytes(exported.getvalue())
 
 
 class CompiledEncoder:
-    """An encoder compiled by OpenVINO, in float32. Safe from several threads, which wait for each other.
+    """An encoder compiled by OpenVINO. Safe from several threads, which wait for each other.
 
     Args:
         compiled: what `compile_for` returned, by the side of the images.
         threads: CPU threads of a run.
+        number_type: as it was compiled for. In bfloat16 the numbers are others; nothing but a benchmark asks for it.
 
     Raises:
         EncoderError: it cannot be loaded.
     """
 
-    def __init__(self, compiled: Mapping[int, bytes], threads: int) -> None:
+    def __init__(self, compiled: Mapping[int, bytes], threads: int, number_type: NumberType = "f32") -> None:
         openvino = import_openvino()
         core = openvino.Core()
         try:
-            models = {side: core.import_model(data, "CPU", _properties(threads)) for side, data in compiled.items()}
+            properties = _properties(threads, number_type)
+            models = {side: core.import_model(data, "CPU", properties) for side, data in compiled.items()}
         except RuntimeError as error:
             raise EncoderError(f"the compiled encoder cannot be loaded ({_first_line(error)})") from error
         self._requests = {side: model.create_infer_request() for side, model in models.items()}
@@ -162,10 +166,10 @@ class CompiledEncoder:
             )
 
 
-def _properties(threads: int) -> dict[str, Any]:
+def _properties(threads: int, number_type: NumberType) -> dict[str, Any]:
     return {
         # Left to itself, it takes bfloat16 where the processor has it.
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": number_type,
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,
         # Several servers or replicas on one machine would be pinned to the same cores.
