@@ -64,6 +64,7 @@ def main() -> None:
         folder = Path(name)
         path = slide_in(folder)
         command = [sys.executable, "-m", "wsisam_server", "serve", "--slides", name, "--port", "0", "--store", "none"]
+        command += ["--encoder", "torch"]  # no trial of another way beside what is measured
         command += ["--threads", str(threads), "--log-level", "warning"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None

@@ -88,7 +88,9 @@ def serving(folder: Path, threads: int, *flags: str, **limits: int) -> Iterator[
         "none",
     ]
     command += ["--metrics-port", str(port), "--threads", str(threads), "--log-level", "warning", *flags]
-    environment = os.environ | {f"WSISAM_LIMITS__{name.upper()}": str(value) for name, value in limits.items()}
+    # No trial of another way to run the encoder beside what is measured, unless $WSISAM_MODEL__ENCODER says so.
+    environment = {"WSISAM_MODEL__ENCODER": "torch"} | os.environ
+    environment |= {f"WSISAM_LIMITS__{name.upper()}": str(value) for name, value in limits.items()}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         try:

@@ -36,6 +36,7 @@ def main() -> None:
     options = arguments.parse_args()
     slide = options.slide.resolve()
     command = [sys.executable, "-m", "wsisam_server", "serve", "--slides", str(slide.parent), "--port", "0"]
+    command += ["--encoder", "torch"]  # no trial of another way beside what is measured
     command += ["--store", "none", "--log-level", "warning"]
     with tempfile.TemporaryDirectory() as name, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None

@@ -65,6 +65,7 @@ class Server:
         unlimited = {"STREAMS_PER_USER": "100000", "OPEN_SLIDES": "1000", "MESSAGES_PER_SECOND_PER_USER": "100000"}
         environment = {**os.environ, **{f"WSISAM_LIMITS__{name}": value for name, value in unlimited.items()}}
         command = [sys.executable, "-m", "wsisam_server", "serve", "--slides", str(folder), "--port", "0"]
+        command += ["--encoder", "torch"]  # no trial of another way beside what is measured
         command += ["--store", str(folder / "annotations.sqlite"), "--metrics-port", "0", "--log-level", "warning"]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment

@@ -113,10 +113,11 @@ def _reason(report):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_store_of_the_users():
-    """Programs that are started by tests keep no annotations unless the test says where."""
+def _no_folders_of_the_users():
+    """Programs that are started by tests keep no annotations, and compile no encoder, unless the test says where."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WSISAM_STORE", "none")
+        patch.setenv("WSISAM_MODEL__ENCODER", "torch")
         yield
 
 

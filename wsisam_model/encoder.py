@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import safetensors.torch
 import torch
@@ -11,6 +12,9 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from wsisam_model.errors import EmbeddingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _AXES = 4
 _HASH_BYTES = 32
@@ -33,6 +37,17 @@ class EncoderOutput(NamedTuple):
     early: Tensor
     frozen: Tensor | None = None
     last_stage: bytes = b""
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Those that are there, in the order above."""
+        return (self.embedding, self.early) if self.frozen is None else (self.embedding, self.early, self.frozen)
+
+    @classmethod
+    def of(cls, tensors: Iterable[Tensor]) -> EncoderOutput:
+        """From two or three tensors, in the order of `tensors`."""
+        embedding, early, *frozen = tensors
+        return cls(embedding, early, frozen[0] if frozen else None)
 
     def to(self, device: torch.device) -> EncoderOutput:
         """The same on a device."""
@@ -69,6 +84,24 @@ class EncoderOutput(NamedTuple):
         return cls(**features, last_stage=last_stage if any(last_stage) else b"")
 
 
+class EncoderRunner(Protocol):
+    """Runs an encoder: its module itself, or another library with the module's weights. Safe from several threads."""
+
+    @property
+    def description(self) -> str:
+        """What runs now, and why; for people."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of weights that it holds, or may come to hold, beside the module's own."""
+        ...
+
+    def __call__(self, images: Tensor, /) -> EncoderOutput:
+        """Encodes [B, 3, S, S] normalised RGB images, or smaller ones where the encoder takes parts."""
+        ...
+
+
 class ImageEncoder(nn.Module, ABC):
     """An image encoder of the SAM family.
 
@@ -76,9 +109,13 @@ class ImageEncoder(nn.Module, ABC):
         takes_parts: whether it encodes smaller images, too: [B, 3, s, s] with s a multiple of S / 64.
         last_stage_channels: F of the last stage's input; 0 where `last_stage_names` is empty.
         keeps_frozen: whether the output holds that input, too.
+        description: see `EncoderRunner`.
+        nbytes: see `EncoderRunner`: nothing.
     """
 
     takes_parts: bool
+    description = "torch"
+    nbytes = 0
     last_stage_channels = 0
     keeps_frozen = False
 
@@ -113,3 +150,16 @@ class ImageEncoder(nn.Module, ABC):
     @abstractmethod
     def freeze(self) -> None:
         """Rewrites the module for inference only. It must be in evaluation mode; training is over for it."""
+
+    def weights_hash(self) -> str:
+        """Identifies the encoder by kind and weights, as they are now: `freeze` changes them.
+
+        Returns:
+            SHA-256, in hex, over the class, `keeps_frozen`, and name, dtype, shape and bytes of every tensor, sorted by
+            name.
+        """
+        digest = hashlib.sha256(f"{type(self).__qualname__} {self.keeps_frozen}".encode())
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+            digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()

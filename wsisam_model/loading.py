@@ -31,10 +31,28 @@ _SAM_DECODER = "mask_decoder."
 
 
 @dataclass(frozen=True)
+class ModelPaths:
+    """The files that a model was loaded from; see `load`.
+
+    Attributes:
+        sam: checkpoint of the whole SAM.
+        high: the paper's net_high.
+        low: the paper's net_low.
+        additions: an additions file.
+    """
+
+    sam: Path
+    high: Path | None = None
+    low: Path | None = None
+    additions: Path | None = None
+
+
+@dataclass(frozen=True)
 class Modules:
     """A model's parts.
 
     Attributes:
+        paths: where they came from.
         variant: which encoder, and how its images are normalised.
         encoder: the image encoder.
         prompt_encoder: SAM's prompt encoder.
@@ -51,6 +69,7 @@ class Modules:
         ranks_candidates: see `Additions.ranked`.
     """
 
+    paths: ModelPaths
     variant: Variant
     encoder: ImageEncoder
     prompt_encoder: PromptEncoder
@@ -115,12 +134,14 @@ def load(sam: Path, high: Path | None = None, low: Path | None = None, additions
         trained = Additions.read(additions, base=encoder_hash)
         routes = build_routes(trained, sam_alone, variant, encoder)
         if trained.last_stage:
+            encoder.keeps_frozen = True
             last_stage = bytes.fromhex(weights_hash({"encoder": trained.checkpoint.only("encoder.")}))
         clicks, boxes = routes.get("clicks", sam_alone), routes.get("boxes", sam_alone)
         settings, scores = trained.settings, trained.calibration
         ranks_candidates = trained.ranked
         checkpoints["additions"] = trained.checkpoint
     return Modules(
+        paths=ModelPaths(sam, high, low, additions),
         variant=variant,
         encoder=encoder,
         prompt_encoder=prompt_encoder,

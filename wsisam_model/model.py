@@ -13,7 +13,7 @@ from wsisam_model import grid, registry, spatial
 from wsisam_model.branch import BranchInput
 from wsisam_model.calibration import kind_of, stability
 from wsisam_model.embedding import DerivedFeature, Embedding, EmbeddingOrigin
-from wsisam_model.encoder import EncoderOutput, ImageEncoder
+from wsisam_model.encoder import EncoderOutput, EncoderRunner, ImageEncoder
 from wsisam_model.errors import EmbeddingError, ImageError, SettingsError
 from wsisam_model.loading import Modules, load
 from wsisam_model.prediction import Prediction, SamPrediction
@@ -61,6 +61,7 @@ class WsiSam:
     Attributes:
         name: the model's name.
         description: what it is and is good for.
+        paths: the files that it was loaded from.
         settings: see `ModelSettings`.
         weights_hash: identifies the weights: SHA-256 in hex over all their names and bytes.
         encoder_hash: the same of the weights that stored features depend on, see `features`: the frozen encoder's file.
@@ -88,6 +89,7 @@ class WsiSam:
         """
         self.name = name
         self.description = description
+        self.paths = modules.paths
         self.settings = _usable(settings, modules.encoder)
         self.weights_hash = modules.weights_hash
         self.encoder_hash = modules.encoder_hash
@@ -100,9 +102,9 @@ class WsiSam:
         self.dtype = dtype
         self._batch_size = settings.batch_size or (1 if device.type == "cpu" else _ACCELERATOR_BATCH)
         self._encoder = modules.encoder.eval()
-        self._encoder.keeps_frozen = bool(self._last_stage)
         self._encoder.freeze()
         self._encoder.to(device, dtype).to(memory_format=torch.channels_last)
+        self._other_runner: EncoderRunner | None = None
         self._sam, self._clicks, self._boxes = (
             Route(
                 route.decoder.eval().to(device, dtype).to(memory_format=torch.channels_last),
@@ -235,15 +237,34 @@ class WsiSam:
         self.settings = _usable(changed, self._encoder)
 
     @property
+    def encoder(self) -> ImageEncoder:
+        """The image encoder as torch runs it; for inference only."""
+        return self._encoder
+
+    @property
+    def encoder_runner(self) -> EncoderRunner:
+        """What encodes images: the encoder itself, unless something else was set in its place.
+
+        What is set must take and give what the encoder does, and differ from it by 1e-4 of the largest value at most:
+        embeddings of both meet in caches and stores.
+        """
+        return self._other_runner or self._encoder
+
+    @encoder_runner.setter
+    def encoder_runner(self, runner: EncoderRunner) -> None:
+        self._other_runner = runner
+
+    @property
     def nbytes(self) -> int:
-        """Bytes of its weights in memory; what several of its parts share counts once."""
+        """Bytes of its weights in memory, with what `encoder_runner` adds; what its parts share counts once."""
         parts = [self._encoder, *(module for route in (self._sam, self._clicks, self._boxes) for module in route)]
         storages = {}
         for part in parts:
             for tensor in (*part.parameters(), *part.buffers()):
                 storage = tensor.untyped_storage()
                 storages[storage.data_ptr()] = storage.nbytes()
-        return sum(storages.values())
+        total: int = sum(storages.values()) + self.encoder_runner.nbytes
+        return total
 
     def features_nbytes(self, *, middle: bool = False) -> int:
         """Bytes of one image's `features`, or of its middle's."""
@@ -279,8 +300,7 @@ class WsiSam:
         # a copy, since torch takes neither read-only arrays nor negative strides
         pixels = torch.from_numpy(image.copy()).to(self.device).permute(2, 0, 1)
         normalised = ((pixels - self._mean) / self._std)[None].to(self.dtype, memory_format=torch.channels_last)
-        features: EncoderOutput = self._encoder(normalised)
-        return features._replace(last_stage=self._last_stage)
+        return self.encoder_runner(normalised)._replace(last_stage=self._last_stage)
 
     def can_use(self, features: EncoderOutput) -> bool:
         """Whether features of the same frozen stages suffice for `with_own_last_stage`."""

@@ -131,7 +131,7 @@ def test_half_precision_agrees_within_its_precision(make_model, images, model, a
     """From float32's encodings: a CPU takes half a minute for one in half precision."""
     half = make_model("sam", "high", "low", dtype=dtype)
     features = model.features(images[0])
-    rounded = EncoderOutput(*(tensor.to(half.dtype) for tensor in features[:2]))
+    rounded = EncoderOutput.of(tensor.to(half.dtype) for tensor in features.tensors)
     prediction = half.decode(half.prepare(rounded), None, PROMPTS["box_points"])
     exact = model.decode(model.prepare(features), None, PROMPTS["box_points"])
     assert half.dtype == getattr(torch, dtype)

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,7 @@ class DarkParts:
     wants_low = False
     ranks_candidates = False
     nbytes = 0
+    encoder_runner = SimpleNamespace(description="darkness")
 
     def encode(self, image, *, roles=None, prompt=None):
         return Darkness(DARK - image.mean(axis=2, dtype=np.float32))

@@ -37,6 +37,7 @@ class FakeEngine:
     def __init__(self):
         self._model = DarkParts()
         self.info = ModelInfo.of(self._model)
+        self.encoder = self._model.encoder_runner.description
         self.asked, self.fetched, self.errors = [], [], deque()
         self.counters = SimpleNamespace(computed=0, hits=0)
         self._kept, self._locks = {}, {}

@@ -250,6 +250,7 @@ class Model(google.protobuf.message.Message):
     LICENCE_FIELD_NUMBER: builtins.int
     INSTALL_HINT_FIELD_NUMBER: builtins.int
     MEMORY_BYTES_FIELD_NUMBER: builtins.int
+    ENCODER_FIELD_NUMBER: builtins.int
     name: builtins.str
     """What requests name it by."""
     description: builtins.str
@@ -269,6 +270,10 @@ class Model(google.protobuf.message.Message):
     """What to do to have it installed; for people. Empty when it is."""
     memory_bytes: builtins.int
     """What its weights take in memory; expected unless loaded. 0 unless installed."""
+    encoder: builtins.str
+    """What runs its image encoder now, and why: torch, or OpenVINO where that was measured to be faster on the server's
+    processor; for people. Empty unless loaded, and where replicas on other machines run it.
+    """
     @property
     def supported_prompts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[global___PromptKind.ValueType]:
         """The prompts that it answers well. Others are accepted and answered, poorly."""
@@ -287,8 +292,9 @@ class Model(google.protobuf.message.Message):
         licence: builtins.str = ...,
         install_hint: builtins.str = ...,
         memory_bytes: builtins.int = ...,
+        encoder: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["description", b"description", "image_size", b"image_size", "install_hint", b"install_hint", "is_default", b"is_default", "licence", b"licence", "memory_bytes", b"memory_bytes", "name", b"name", "state", b"state", "supported_prompts", b"supported_prompts", "uses_low", b"uses_low", "weights_hash", b"weights_hash"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["description", b"description", "encoder", b"encoder", "image_size", b"image_size", "install_hint", b"install_hint", "is_default", b"is_default", "licence", b"licence", "memory_bytes", b"memory_bytes", "name", b"name", "state", b"state", "supported_prompts", b"supported_prompts", "uses_low", b"uses_low", "weights_hash", b"weights_hash"]) -> None: ...
 
 global___Model = Model
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from wsisam_server.cli.extras import missing
-from wsisam_server.core.settings import default_store
+from wsisam_server.core.settings import default_encoder_dir, default_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,6 +62,7 @@ def _checks(port: int, weights_dir: Path | None) -> Iterator[tuple[str, Callable
     else:
         yield "torch", lambda: [_torch()]
         yield "device", lambda: [_device()]
+        yield "encoder", _encoder
         yield "models", lambda: _models(weights_dir)
     yield "annotations", lambda: [_store()]
     yield f"port {port}", lambda: _port(port)
@@ -97,6 +98,32 @@ def _device() -> Finding:
         free, total = torch.cuda.mem_get_info()
         return True, f"{torch.cuda.get_device_name()}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
     return True, "no GPU that torch can use; the CPU works, slower"
+
+
+def _encoder() -> list[Finding]:
+    """What was found out about running the image encoder on this processor."""
+    from wsisam_server.inference.encoders import EncoderError, EncoderFolder, Processor
+    from wsisam_server.inference.encoders.library import require_version
+
+    try:
+        version = require_version()
+    except EncoderError as error:
+        return [(True, f"run by torch: {error}")]
+    folder = EncoderFolder(Path(os.environ.get("WSISAM_MODEL__ENCODER_DIR") or default_encoder_dir()))
+    here = Processor.here()
+    found = [
+        finding
+        for finding in folder.all()
+        if (finding.conditions.processor, finding.conditions.openvino) == (here.digest, version)
+    ]
+    if not found:
+        return [
+            (True, f"run by torch until OpenVINO {version} was tried, which a server does while it answers; {here}")
+        ]
+    return [
+        (True, f"{finding.model}, {finding.conditions.threads} threads, {here}: run by {finding.text()}")
+        for finding in found
+    ]
 
 
 def _openslide() -> Finding:
@@ -168,6 +195,7 @@ def _who(port: int) -> list[Finding]:
             return [*findings, (True, f"its models are not known yet: {error.text}")]
     for model in models:
         state = "loaded" if model.state == segmentation_pb2.MODEL_STATE_LOADED else "loaded when asked for"
+        state += f", encoder run by {model.encoder}" if model.encoder else ""
         findings.append((True, f"serves {_facts(model.name, model.weights_hash, model.licence)}, {state}"))
     return findings
 

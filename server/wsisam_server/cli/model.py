@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import click
 
 import wsisam_model
 from wsisam_model import WsiSamError
-from wsisam_server.cli.options import settings_options
+from wsisam_server.cli.options import all_settings, settings_options
+from wsisam_server.core.settings import default_encoder_dir
+from wsisam_server.inference.encoders import EncoderChoice
 from wsisam_server.inference.weights import ServedModels, WeightsError, WeightsFolder, load
 
 if TYPE_CHECKING:
@@ -25,9 +27,17 @@ weights_dir_option = settings_options("weights_dir", envvar=True)
 """Adds --weights-dir, passed on as a path."""
 
 
+_ENCODER: Final = ("model.encoder", "model.encoder_dir")
+
+encoder_options = settings_options(*_ENCODER, envvar=True)
+"""Adds --encoder and --encoder-dir."""
+
+
 def model_options(command: Command) -> Command:
-    """Adds the options from --model to --threads, and --weights-dir."""
-    return settings_options("model")(weights_dir_option(command))
+    """Adds the options from --model to --threads, --encoder and --encoder-dir, and --weights-dir."""
+    paths = [".".join(setting.path) for setting in all_settings() if setting.path[0] == "model"]
+    of_model = settings_options(*(path for path in paths if path not in _ENCODER))
+    return of_model(encoder_options(weights_dir_option(command)))
 
 
 def loading(choice: ModelChoice, weights_dir: Path) -> dict[str, Any]:
@@ -47,8 +57,13 @@ def load_model(
     device: str,
     dtype: Dtype | Literal["auto"],
     threads: int | None = None,
+    encoder: Literal["auto", "torch", "openvino"] = "torch",
+    encoder_dir: Path | None = None,
+    stays: bool = False,
 ) -> WsiSam:
     """Loads what the options say; sets the CPU threads for the thread that calls it.
+
+    With `stays`, for a process that stays, its encoder is compiled from the start; else once there is much to do.
 
     Raises:
         click.ClickException: with what to do about it.
@@ -77,7 +92,7 @@ def load_model(
             loaded.set_low_reading(low_resolution)
     except (WsiSamError, WeightsError) as error:
         raise click.ClickException(str(error)) from error
-    return loaded
+    return EncoderChoice(encoder_dir or default_encoder_dir(), encoder, eager=stays).apply(loaded)
 
 
 def model_of_server(model: dict[str, Any]) -> str:
@@ -93,7 +108,11 @@ def model_of_server(model: dict[str, Any]) -> str:
 
 
 def served_models(
-    folder: WeightsFolder, device: str, dtype: Dtype | Literal["auto"], only: Collection[str] | None
+    folder: WeightsFolder,
+    device: str,
+    dtype: Dtype | Literal["auto"],
+    only: Collection[str] | None,
+    encoder: EncoderChoice | None = None,
 ) -> ServedModels:
     """The models of a folder, for the device that the options mean on the machine where this is called.
 
@@ -102,12 +121,13 @@ def served_models(
         device: --device.
         dtype: --dtype.
         only: names that may be asked; None for all.
+        encoder: how their encoders are run; None for torch.
 
     Raises:
         click.ClickException: there is no such device.
     """
     chosen = choose_device(device)
-    return ServedModels(folder, device=chosen, dtype=choose_dtype(dtype), only=only)
+    return ServedModels(folder, device=chosen, dtype=choose_dtype(dtype), only=only, encoder=encoder)
 
 
 def choose_device(name: str) -> str:

@@ -21,6 +21,7 @@ from wsisam_server.cli.model import load_model, loading, served_models
 from wsisam_server.cli.options import given, settings_options
 from wsisam_server.cli.process_exit import EXIT_SECONDS, are_threads_left, exit_now, exit_within
 from wsisam_server.core.settings import NONE
+from wsisam_server.inference.encoders import EncoderChoice
 from wsisam_server.inference.weights import WeightsError, WeightsFolder, built_in
 
 if TYPE_CHECKING:
@@ -94,11 +95,12 @@ def _app(settings: Settings) -> App:
     from wsisam_server.inference.cluster import ClusterModels, ModelFactory
 
     choice, only = settings.model, settings.models
-    load = partial(load_model, **loading(choice, settings.weights_dir))
-    source = partial(served_models, WeightsFolder(settings.weights_dir), choice.device, choice.dtype, only)
+    load = partial(load_model, **loading(choice, settings.weights_dir), stays=True)
+    encoder = EncoderChoice(choice.encoder_dir, choice.encoder, eager=True)
+    source = partial(served_models, WeightsFolder(settings.weights_dir), choice.device, choice.dtype, only, encoder)
     if settings.engine == "local":
         return App(settings, load, source())
-    # This machine only looks at the models, on its CPU: --device is meant for the replicas.
+    # This machine only looks at the models, on its CPU: --device and --encoder are meant for the replicas.
     here = served_models(WeightsFolder(settings.weights_dir), "cpu", "auto", only)
     known = [listed.name for listed in available_models()]
     models = ClusterModels(
@@ -110,7 +112,7 @@ def _app(settings: Settings) -> App:
         known=known,
         store=settings.embedding_store,
     )
-    return App(settings, partial(load, device="cpu"), models=models)
+    return App(settings, partial(load, device="cpu", encoder="torch"), models=models)
 
 
 def _default_model(settings: Settings) -> ModelChoice:

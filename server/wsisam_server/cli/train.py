@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from rich.console import Console
@@ -13,9 +13,10 @@ from rich.console import Console
 from wsisam_model import WsiSamError
 from wsisam_model.trainable import TRAINED
 from wsisam_server.cli.extras import need
-from wsisam_server.cli.model import FILE, choose_device, weights_dir_option
+from wsisam_server.cli.model import FILE, choose_device, encoder_options, weights_dir_option
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.train_progress import watching
+from wsisam_server.inference.encoders import EncoderChoice
 from wsisam_server.inference.weights import WeightsError, WeightsFolder, frozen_sam
 
 if TYPE_CHECKING:
@@ -164,6 +165,7 @@ console = Console(stderr=True)
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint, to the same numbers.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores if not given.")
+@encoder_options
 def command(
     *,
     manifests: tuple[str, ...],
@@ -176,6 +178,8 @@ def command(
     resume: bool,
     device: str,
     threads: int | None,
+    encoder: Literal["auto", "torch", "openvino"],
+    encoder_dir: Path,
     **settings: Any,
 ) -> None:
     """Train additions to a frozen SAM on the objects drawn on the images of manifests.
@@ -214,7 +218,10 @@ def command(
         options = TrainOptions(trained=trained or _trained(begun, box_only=settings["box_only"]), **settings)
         with watching(console) as shown:
             listener = with_tensorboard(out / "tensorboard", shown)
-            run = Run(base, sources, options, out, device=chosen, listener=listener, beside=kept, start=begun)
+            runs = EncoderChoice(encoder_dir, encoder, eager=True)
+            run = Run(
+                base, sources, options, out, device=chosen, listener=listener, beside=kept, start=begun, encoder=runs
+            )
             outcome = run.run(resume=resume)
         page = write_report(out, shlex.join(["wsisam", *sys.argv[1:]]), options, outcome, run.store.pixels)
     except (DatasetError, TrainingError, WeightsError, WsiSamError) as error:

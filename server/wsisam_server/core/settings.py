@@ -52,6 +52,11 @@ def default_weights_dir() -> Path:
     return user_data("weights")
 
 
+def default_encoder_dir() -> Path:
+    """The folder of compiled encoders where nobody says another."""
+    return user_data("encoders")
+
+
 def _nbytes(value: Any) -> int:
     """A number of bytes, or a text such as "8GiB"."""
     problem = "write a size as 8GiB, 500MB or a number of bytes"
@@ -325,6 +330,19 @@ class ModelChoice(BaseModel):
     threads: Annotated[Count | None, Option(), Field(description="CPU threads of the model. Not set: all cores.")] = (
         None
     )
+    encoder: Annotated[
+        Literal["auto", "torch", "openvino"],
+        Option(),
+        Field(
+            description="What runs the image encoder on a CPU. auto: OpenVINO (extra: openvino) where it is measured "
+            "to be faster on this machine."
+        ),
+    ] = "auto"
+    encoder_dir: Annotated[
+        Path,
+        Option(metavar="FOLDER"),
+        Field(description="Folder of encoders compiled by OpenVINO. Not set: encoders in the user's data folder."),
+    ] = Field(default_factory=default_encoder_dir)
 
 
 class Settings(BaseModel):

@@ -156,11 +156,11 @@ def test_an_entry_takes_what_was_said(store, stored, filled):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_features_come_back_to_the_bit(features, dtype):
-    features = EncoderOutput(*(each.to(dtype) for each in features[:2]))
+    features = EncoderOutput.of(each.to(dtype) for each in features.tensors)
     again = EncoderOutput.from_bytes(features.to_bytes())
     assert all(
         torch.equal(one, other) and one.stride() == other.stride() and one.dtype == other.dtype
-        for one, other in zip(features[:2], again[:2], strict=True)
+        for one, other in zip(features.tensors, again.tensors, strict=True)
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from support.models import Quiet, add_plain, add_trained
 from wsisam_model import WsiSam
 from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.inference.encoders import EncoderChoice, library
 from wsisam_server.inference.scheduler import Device, LocalEngine
 from wsisam_server.inference.weights import ModelSpec, ServedModels, add
 from wsisam_server.inference.weights.record import RECORD
@@ -41,6 +42,17 @@ def test_half_the_bytes_in_half_the_precision(folder):
     assert available.nbytes == full // 2
     # the prompt encoder and whole numbers stay as they are
     assert source.load(available.info).nbytes == pytest.approx(available.nbytes, rel=0.1)
+
+
+def test_encoders_are_run_as_the_server_was_told(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(library, "installed_version", lambda: "2020.1")
+    add_plain(folder)
+    for source, text in (
+        (ServedModels(folder), "torch"),
+        (ServedModels(folder, encoder=EncoderChoice(tmp_path)), "torch: OpenVINO 2020.1 is too old"),
+    ):
+        model = source.load(source.available_models()["plain"].info)
+        assert model.encoder_runner.description.startswith(text)
 
 
 def test_the_default_model_need_not_be_available(folder):

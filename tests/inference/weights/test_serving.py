@@ -98,6 +98,10 @@ def test_models_are_listed_with_what_is_known_of_them(client, shelf):
     assert is_installed(plain)
     assert not plain.is_default
     assert (models["trained"].licence, models["wsisam-lite"].licence) == ("", "Apache-2.0")
+    is_loaded = {name: model.state == pb.MODEL_STATE_LOADED for name, model in models.items()}
+    assert {name: model.encoder for name, model in models.items()} == {
+        name: "torch" if is_loaded[name] else "" for name in models
+    }
     tiny = models["wsisam-tiny"]
     assert (tiny.state, tiny.memory_bytes, bool(tiny.install_hint)) == (pb.MODEL_STATE_NOT_INSTALLED, 0, True)
     assert "wsisam weights add wsisam-tiny" in tiny.install_hint

@@ -20,9 +20,6 @@ TINY = {
 
 @pytest.fixture
 def run(sam_file, tmp_path, monkeypatch):
-    # tracing the encoder for OpenVINO takes longer than encoding two windows
-    monkeypatch.setattr("wsisam_server.learning.training.encoder._has_openvino", lambda _: False)
-
     def call(*arguments):
         command = ["train", "--sam", sam_file, "--out", tmp_path / "out", "--box-only", *arguments]
         tiny = [f"--{name}={value}" for name, value in TINY.items()]

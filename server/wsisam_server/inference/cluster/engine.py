@@ -49,6 +49,11 @@ class ClusterEngine:
         """See `Engine.info`."""
         return self._info
 
+    @property
+    def encoder(self) -> str:
+        """See `Engine.encoder`: each replica has its own, and writes it to its log."""
+        return ""
+
     async def predict(self, job: Job) -> Answer:
         """See `Engine.predict`."""
         started = time.perf_counter()

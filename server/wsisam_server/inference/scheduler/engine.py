@@ -161,6 +161,11 @@ class Engine(Protocol):
         """The model that it runs."""
         ...
 
+    @property
+    def encoder(self) -> str:
+        """What runs the image encoder now, and why; for people. Empty where that is not known here."""
+        ...
+
     async def predict(self, job: Job) -> Answer:
         """Answers one prompt."""
         ...

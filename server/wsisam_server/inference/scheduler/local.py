@@ -51,6 +51,11 @@ class LocalEngine:
         """See `Engine.info`."""
         return self._info
 
+    @property
+    def encoder(self) -> str:
+        """See `Engine.encoder`."""
+        return self._model.encoder_runner.description
+
     async def predict(self, job: Job) -> Answer:
         """See `Engine.predict`."""
         started = time.perf_counter()

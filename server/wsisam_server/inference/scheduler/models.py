@@ -41,11 +41,13 @@ class ModelStatus:
     Attributes:
         loaded: whether it is in memory.
         nbytes: of its weights in memory; expected unless loaded.
+        encoder: see `Engine.encoder`; empty unless loaded.
     """
 
     available: AvailableModel
     loaded: bool
     nbytes: int
+    encoder: str = ""
 
 
 class ModelSource(Protocol):

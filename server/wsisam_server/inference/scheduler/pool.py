@@ -104,10 +104,11 @@ class ModelPool:
         result = []
         for available in self._available_models().values():
             slot = self._slots.find(available.info)
-            loaded = slot is not None and slot.engine is not None
-            result.append(
-                ModelStatus(available, loaded, slot.nbytes if slot is not None and loaded else available.nbytes)
-            )
+            if slot is None or slot.engine is None:
+                result.append(ModelStatus(available, loaded=False, nbytes=available.nbytes))
+            else:
+                status = ModelStatus(available, loaded=True, nbytes=slot.nbytes, encoder=slot.engine.encoder)
+                result.append(status)
         return result
 
     def loaded(self) -> dict[str, int]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from wsisam_model import Dtype, WsiSam
+    from wsisam_server.inference.encoders import EncoderChoice
     from wsisam_server.inference.scheduler import AvailableModel, ModelInfo
     from wsisam_server.inference.weights.folder import WeightsFolder
     from wsisam_server.inference.weights.record import ModelRecord
@@ -38,6 +39,7 @@ class ServedModels:
         device: a torch device string.
         dtype: element type of the activations.
         only: names that may be asked; None for all.
+        encoder: how their encoders are run; None for torch.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class ServedModels:
         device: str = "cpu",
         dtype: Dtype = "float32",
         only: Collection[str] | None = None,
+        encoder: EncoderChoice | None = None,
     ) -> None:
         self._folder = folder
+        self._encoder = encoder
         self._device = device
         self._dtype: Dtype = dtype
         self._only = only
@@ -89,6 +93,10 @@ class ServedModels:
 
     def load(self, info: ModelInfo) -> WsiSam:
         """See `ModelSource.load`."""
+        model = self._load(info)
+        return model if self._encoder is None else self._encoder.apply(model)
+
+    def _load(self, info: ModelInfo) -> WsiSam:
         name = info.name
         try:
             if name in self._built_in:

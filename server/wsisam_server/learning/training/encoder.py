@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import copy
 import functools
-import importlib.util
-import warnings
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from wsisam_server.learning.training.cache import Features
 
@@ -18,13 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
-    from wsisam_model.encoder import ImageEncoder
+    from wsisam_model.encoder import EncoderRunner
     from wsisam_model.loading import Modules
-
-
-Runner: TypeAlias = "Callable[[NDArray[np.float32]], tuple[Tensor, Tensor]]"
-"""Normalised pixels [1, 3, S, S] -> embedding [1, 256, 64, 64] and early feature [1, C, 64, 64], on the CPU."""
+    from wsisam_server.inference.encoders import EncoderChoice
 
 
 class Encode(Protocol):
@@ -35,77 +30,45 @@ class Encode(Protocol):
         ...
 
 
-def frozen_encoder(modules: Modules, device: torch.device, *, last_stage: bool = True) -> Encode:
-    """The fastest encoder that this machine has, made ready at its first use: a run whose windows are cached has none.
-
-    OpenVINO, if it is installed, runs it on a CPU, at a difference of 1e-6 of the largest number, which half precision
-    then rounds away. Measured: from half of torch's time to a sixth more, by the processor.
+def frozen_encoder(
+    modules: Modules, device: torch.device, choice: EncoderChoice | None = None, *, last_stage: bool = True
+) -> Encode:
+    """The encoder, made ready at its first use: a run whose windows are cached has none.
 
     Args:
         modules: the model; its encoder is rewritten for inference, unless its last stage is left out.
         device: where torch would run it.
-        last_stage: run it, too; without, the features' embedding is what it takes.
+        choice: how it is run; None for torch. Ways differ by 1e-6 of the largest number, which half precision rounds
+            away.
+        last_stage: run it, too; without, torch runs the stages before it, and the features' embedding is what it takes.
     """
     mean, std = (np.asarray(values, np.float32) for values in (modules.variant.mean, modules.variant.std))
 
     @functools.cache
-    def ready() -> Runner:
+    def ready() -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         # The last stage of the one that was given is still to be trained.
         encoder = modules.encoder.eval() if last_stage else copy.deepcopy(modules.encoder).eval()
         encoder.requires_grad_(requires_grad=False)
-        if _has_openvino(device):  # it takes the layers as they are, not those that write in place
-            return _openvino(encoder if last_stage else _Stages(encoder), modules.variant.image_size)
         encoder.freeze()
-        return _torch(encoder if last_stage else _Stages(encoder), device)
+        encoder.to(device).to(memory_format=torch.channels_last)
+        if not last_stage:
+            return encoder.stages
+        runner: EncoderRunner = encoder
+        if choice is not None:
+            runner = choice.runner(encoder, "the frozen encoder", modules.paths, device, torch.float32)
 
-    def encode(image: NDArray[np.uint8], /) -> Features:
-        pixels = ((image - mean) / std).transpose(2, 0, 1)[None]
-        embedding, early = ready()(np.ascontiguousarray(pixels, np.float32))
-        return Features(embedding[0].half().contiguous(), early[0].half().contiguous())
+        def run(images: Tensor) -> tuple[Tensor, Tensor]:
+            made = runner(images)
+            return made.embedding, made.early
 
-    return encode
-
-
-class _Stages(nn.Module):
-    """An encoder without its last stage."""
-
-    def __init__(self, encoder: ImageEncoder) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        return self.encoder.stages(images)
-
-
-def _has_openvino(device: torch.device) -> bool:
-    return device.type == "cpu" and importlib.util.find_spec("openvino") is not None
-
-
-def _torch(encoder: nn.Module, device: torch.device) -> Runner:
-    encoder.to(device).to(memory_format=torch.channels_last)
+        return run
 
     @torch.inference_mode()
-    def run(pixels: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
-        batch = torch.from_numpy(pixels).to(device, memory_format=torch.channels_last)
-        embedding, early = encoder(batch)
-        return embedding.cpu(), early.cpu()
+    def encode(image: NDArray[np.uint8], /) -> Features:
+        pixels = ((image - mean) / std).transpose(2, 0, 1)[None]
+        batch = torch.from_numpy(np.ascontiguousarray(pixels, np.float32))
+        made = ready()(batch.to(device, memory_format=torch.channels_last))
+        embedding, early = (tensor[0].cpu().half().contiguous() for tensor in made)
+        return Features(embedding, early)
 
-    return run
-
-
-def _openvino(encoder: nn.Module, side: int) -> Runner:
-    import openvino  # noqa: PLC0415 - optional
-
-    shape = (1, 3, side, side)
-    with warnings.catch_warnings():
-        # what depends on the image's size is fixed by tracing, as it should be, and each such place warns
-        warnings.simplefilter("ignore")
-        traced = openvino.convert_model(encoder, example_input=torch.zeros(shape), input=list(shape))
-    settings = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(traced, "CPU", settings)
-
-    def run(pixels: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
-        outputs = compiled([pixels])
-        return torch.from_numpy(outputs[0].copy()), torch.from_numpy(outputs[1].copy())
-
-    return run
+    return encode

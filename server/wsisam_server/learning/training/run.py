@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from wsisam_model.additions import Additions
     from wsisam_model.loading import Modules
+    from wsisam_server.inference.encoders import EncoderChoice
     from wsisam_server.learning.datasets import Row
     from wsisam_server.learning.training.examples import Example, Resolution
     from wsisam_server.learning.training.listeners import TrainingListener
@@ -76,6 +77,7 @@ class Run:
         beside: additions whose other route is kept in the file; if not given, those of `start` are.
         start: additions that the run begins with. They are validated before the first step, so that a run which makes
             them worse hands them back.
+        encoder: how the frozen encoder is run; None for torch.
 
     Attributes:
         store: the examples' features.
@@ -92,6 +94,7 @@ class Run:
         listener: TrainingListener,
         beside: Additions | None = None,
         start: Additions | None = None,
+        encoder: EncoderChoice | None = None,
     ) -> None:
         self._base = base
         self._data = data
@@ -111,7 +114,7 @@ class Run:
         resolutions: tuple[Resolution, ...] = ("high", "low") if early else ("high",)
         self.store = Examples(
             FeatureCache(folder / "features"),
-            frozen_encoder(base, device, last_stage=not options.last_stage),
+            frozen_encoder(base, device, encoder, last_stage=not options.last_stage),
             base.weights_hash + (" without the last stage" if options.last_stage else ""),
             base.variant.image_size,
             connected_parts=options.connected_parts,

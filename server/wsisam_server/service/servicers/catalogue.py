@@ -32,6 +32,7 @@ def models(segmenter: Segmenter) -> list[pb.Model]:
                 supported_prompts=[KINDS[kind] for kind in entry.supported_prompts] if entry else [],
                 licence=licence or (entry.licence if entry else ""),
                 memory_bytes=listed.nbytes,
+                encoder=listed.encoder,
             )
         )
     messages += [

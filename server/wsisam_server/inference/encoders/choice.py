@@ -1,0 +1,76 @@
+"""The setting: which way the encoder shall be run, and giving it to a model."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from wsisam_server.inference.encoders import library
+from wsisam_server.inference.encoders.errors import EncoderError
+from wsisam_server.inference.encoders.folder import EncoderFolder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+    from wsisam_model import WsiSam
+    from wsisam_model.encoder import EncoderRunner, ImageEncoder
+    from wsisam_model.loading import ModelPaths
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EncoderChoice:
+    """How encoders shall be run. It travels to replicas.
+
+    Attributes:
+        folder: of findings and of what was compiled.
+        way: "auto" takes what was measured to be faster on this machine; "openvino" takes OpenVINO where it can.
+        eager: whether the process is there to stay, as a server is; see `SwitchingEncoder`.
+    """
+
+    folder: Path
+    way: Literal["auto", "torch", "openvino"] = "auto"
+    eager: bool = False
+
+    def apply(self, model: WsiSam) -> WsiSam:
+        """Has a model's encoder run this way. Returns the model."""
+        model.encoder_runner = self.runner(model.encoder, model.name, model.paths, model.device, model.dtype)
+        return model
+
+    def runner(
+        self, encoder: ImageEncoder, name: str, paths: ModelPaths, device: torch.device, dtype: torch.dtype
+    ) -> EncoderRunner:
+        """What runs an encoder this way; the encoder itself where that is all there is to it.
+
+        Args:
+            encoder: frozen.
+            name: of its model, for people.
+            paths: the model's files.
+            device: where it is.
+            dtype: its element type.
+        """
+        import torch  # noqa: PLC0415
+
+        if self.way == "torch":
+            return encoder
+        if device.type != "cpu" or dtype != torch.float32:
+            if self.way == "openvino":
+                _log.warning("%s: the encoder is run by torch: OpenVINO is for float32 on the CPU", name)
+            return encoder
+        try:
+            library.require_version()
+        except EncoderError as error:
+            # Nobody asked for it, unless it was named.
+            level = logging.WARNING if self.way == "openvino" or library.installed_version() else logging.INFO
+            _log.log(level, "%s: the encoder is run by torch: %s", name, error)
+            encoder.description = f"torch: {error}"
+            return encoder
+        from wsisam_server.inference.encoders.preparing import Preparation  # noqa: PLC0415
+        from wsisam_server.inference.encoders.switching import SwitchingEncoder  # noqa: PLC0415
+
+        preparation = Preparation(EncoderFolder(self.folder), forced=self.way == "openvino")
+        return SwitchingEncoder(encoder, name, paths, preparation, eager=self.eager)
