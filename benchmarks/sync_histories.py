@@ -2,15 +2,16 @@
 
 Run: PYTHONPATH=tests python benchmarks/sync_histories.py [--histories 50] [--seed 1] [--steps 25] [--json OUT]
 
-Each history is made of its seed alone. People draw, rename and delete; their projects are synced, by `wsisam sync` and by
-WsiSamSync; syncs are killed (SIGKILL) at random moments, and so is the server while a sync runs; projects are copied, and
-drives with slides go away and come back. After each step, and at the end, when everything was synced until nothing is
-new: what somebody kept is not gone unless somebody deleted it, what was deleted is not back, and nothing lies on another
-slide. What is in conflict, or was changed by two who knew nothing of each other, may be either way.
+Each history is made of its seed alone, but for the moments of kills. People draw, rename and delete; their projects are
+synced, by `wsisam sync` and by WsiSamSync; syncs are killed (SIGKILL) at random moments, and so is the server while a
+sync runs; projects are copied, and drives with slides go away and come back. After each step, and at the end, when
+everything was synced until nothing is new: what somebody kept is not gone unless somebody deleted it, what was deleted
+is not back, and nothing lies on another slide. What is in conflict, or was changed by two who knew nothing of each
+other, may be either way.
 
-The server is a process of its own (`wsisam serve`), and so is each sync. Where PAQUO_QUPATH_DIR names a QuPath, and paquo
-is there, both ways are real; else QuPath is the tests' double, and WsiSamSync is the double of it, which works on the
-store's file. A line a history, with its seed; the exit status is 1 when one was wrong, and its steps are printed.
+The server is a process of its own (`wsisam serve`), and so is each sync. Where PAQUO_QUPATH_DIR names a QuPath, and
+paquo is there, both ways are real; else QuPath is the tests' double, and WsiSamSync is the double of it, which works on
+the store's file. A line a history, with its seed; the exit status is 1 when one was wrong, and its steps are printed.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ WEIGHTS = {"draw": 6, "rename": 3, "delete": 3, "command": 4, "script": 4, "copy
 FAILED = 2
 
 
-# -- One sync, in a process that can be killed ---------------------------------------------------------------------------
+# -- One sync, in a process that can be killed ----------------------------------------------------
 
 
 def obey() -> None:
@@ -197,12 +198,12 @@ class RealScript:
         lines = [line for line in output.splitlines() if line.partition(": ")[0] in {f"{one}.png" for one in SLIDES}]
         conflicts = [word.strip("();:,") for line in lines if "conflict" in line for word in line.split()]
         failures = [line for line in lines if "not synced" in line]
-        known = [word for word in conflicts if len(word) == len(str(uuid.UUID(int=0))) and word.count("-") == 4]  # noqa: PLR2004
+        known = [word for word in conflicts if len(word) == len(str(uuid.UUID(int=0))) and word.count("-") == 4]
         Path(said["report"]).write_text(json.dumps({"conflicts": known, "failures": failures}))
         return FAILED if failures or process.returncode else 0
 
 
-# -- A history -----------------------------------------------------------------------------------------------------------
+# -- A history -------------------------------------------------------------------------------------
 
 
 class History:
@@ -220,7 +221,7 @@ class History:
     def __init__(
         self, seed: int, folder: Path, starter: Starter, syncs: Syncs, script: RealScript | None, editor: Any
     ) -> None:
-        self._rng = random.Random(seed)
+        self._rng = random.Random(seed)  # noqa: S311 - no secret
         self._folder = folder
         self._starter = starter
         self._ways = {"command": syncs, "script": script or syncs}
