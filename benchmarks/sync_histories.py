@@ -60,6 +60,9 @@ ROUNDS = 6
 """Of all projects, until nothing is new: a change goes to the store in one and to the last project in another."""
 
 WEIGHTS = {"draw": 6, "rename": 3, "delete": 3, "command": 4, "script": 4, "copy": 0.6, "drive": 1}
+TROUBLE = ("", "", "", "kill", "kill", "kill", "server")
+"""What happens to a sync."""
+
 FAILED = 2
 
 
@@ -308,10 +311,10 @@ class History:
         self._did("drive", f"the drive with {path.name} {'goes away' if there else 'is back'}")
 
     def _command(self, project: Project) -> None:
-        self._sync(project, "command", self._rng.choice(("", "", "kill", "server")))
+        self._sync(project, "command", self._rng.choice(TROUBLE))
 
     def _script(self, project: Project) -> None:
-        self._sync(project, "script", self._rng.choice(("", "", "kill", "server")))
+        self._sync(project, "script", self._rng.choice(TROUBLE))
 
     def _sync(self, project: Project, way: str, trouble: str | None) -> int | None:
         before = {one for one, (_, _, deleted) in self._stored().items() if not deleted}
