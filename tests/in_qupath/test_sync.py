@@ -1,6 +1,7 @@
 """WsiSamSync.groovy on a project of two images, in a real QuPath without a window, against a real server with a store."""
 
 import json
+import shutil
 import uuid
 
 import pytest
@@ -315,3 +316,62 @@ def test_both_ways_in_turn_on_one_project(client, slides, project, sync, shown, 
 def annotations_of(record):
     (store,) = json.loads(record)["stores"].values()
     return store["annotations"]
+
+
+AS_AT_FIRST = r"""
+import groovy.json.JsonSlurper
+
+def data = getCurrentImageData()
+def record = new JsonSlurper().parse(new File(args[0], "synced/1/${data.getProperty('wsisam.sync')}.json"))
+def store = record.stores.keySet().first()
+def lines = record.stores[store].annotations.collect { id, base -> "${id} ${base[0]}".toString() }
+data.setProperty('wsisam.synced', ([store] + lines).join('\n'))
+data.setProperty('wsisam.synced.image', "1\n${record.slide}".toString())
+data.removeProperty('wsisam.sync')
+def hierarchy = data.getHierarchy()
+hierarchy.removeObject(hierarchy.getAnnotationObjects().find { it.getName() == 'line' }, true)
+data.setChanged(true)
+"""
+
+
+@pytest.mark.parametrize("way", ["script", "command"])
+def test_an_image_that_an_older_script_synced_is_carried_over(
+    client, slides, project, sync, shown, qupath, scripted, command, way
+):
+    """The older WsiSamSync kept its record in a property of the image, without digests."""
+    first = client.open_slide(str(slides / "first.png")).slide_id
+    sync()
+    kept = project.parent / "wsisam-sync"
+    qupath.script(scripted("first", AS_AT_FIRST), kept, project=project, image="first.png", save=True)
+    for folder in ("synced", "images", "slides"):
+        shutil.rmtree(kept / folder, ignore_errors=True)
+    if way == "script":
+        assert sync()["first.png"].startswith("1 delete in store, 4 unchanged")
+    else:
+        assert command() == {"delete in store": 1}
+    for again in (sync, command):
+        again()
+        assert "line" not in shown()["first.png"]
+        assert set(stored(client, first)) == {"parent", "child", "points", "ellipse"}
+
+
+def test_an_older_state_in_another_window_deletes_nothing(
+    client, slides, project, sync, shown, qupath, scripted, command
+):
+    """What another QuPath had in memory is saved over what was drawn, saved and synced meanwhile."""
+    first = client.open_slide(str(slides / "first.png")).slide_id
+    sync()
+    data = project.parent / "data/1/data.qpdata"
+    older = data.read_bytes()
+    for number, bring in enumerate((command, sync)):
+        name = f"drawn {number}"
+        qupath.script(scripted("draw", REMOVE), "nothing", name, project=project, image="first.png", save=True)
+        bring()
+        assert name in stored(client, first)
+    data.write_bytes(older)
+    sync()
+    assert {"drawn 0", "drawn 1"} <= set(stored(client, first))
+    said = sync("resolve=store")["first.png"]
+    assert "conflict" not in said
+    assert {"drawn 0", "drawn 1"} <= shown()["first.png"].keys()
+    assert command() == {}

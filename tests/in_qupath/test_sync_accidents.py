@@ -3,6 +3,7 @@
 The projects are made by the scripts in ../shared/faults.
 """
 
+import json
 import re
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from wsisam_server.annotations.store import AnnotationFilter, open_store
 from wsisam_server.annotations.sync.running import noted, running
 from wsisam_server.cli import main
 from wsisam_server.qupath import find_bundle
+from wsisam_server.slides import fingerprint
 
 pytestmark = [pytest.mark.qupath, pytest.mark.timeout(1800)]
 
@@ -151,6 +153,44 @@ def test_a_copy_for_a_second_reader_is_left_out_and_named(accident):
     assert "second-1" in made.shown()["reader 2"]
     assert "first-0" not in made.shown()["reader 2"]
     assert "reader 2: it shows the same slide as a.png" in made.wsisam("--images", "reader 2")
+
+
+def test_images_choose_no_other_entry_of_a_slide(accident):
+    made = accident("65")
+    made.script("65", "duplicate")
+    made.wsisam()
+    before = made.shown()
+    said = made.wsisam("--images", "reader 2")
+    assert "reader 2: it shows the same slide as a.png" in said
+    assert "the same slide as a.png (number 1)" in made.sync()["reader 2"]
+    assert made.shown() == before
+    assert set().union(*made.stored().values()) == {"first-0", "first-1", "first-2"}
+
+
+def test_a_file_of_the_same_name_beside_the_project_is_another_slide(accident):
+    made = accident("66", slides="elsewhere")
+    (made.folder / "scans").rename(made.folder / "unplugged")
+    assert "no slide" in made.wsisam()
+    made.sync()
+    assert made.stored() == {}
+    (made.folder / "unplugged").rename(made.folder / "scans")
+    made.wsisam()
+    (slide,) = made.stored()
+    (path,) = (made.folder / "scans").rglob("overview.png")
+    assert slide == fingerprint(path) != fingerprint(made.folder / "P/overview.png")
+    assert "3 unchanged" in made.sync()["caseA"]
+
+
+def test_what_both_sides_deleted_is_not_counted_as_the_same(accident):
+    made = accident("80")
+    made.wsisam()
+    made.script("80", "delete", project="P", save=True)
+    made.wsisam()
+    shutil.rmtree(made.folder / "P/wsisam-sync")
+    made.wsisam("--json", made.folder / "report.json")
+    (image,) = json.loads((made.folder / "report.json").read_text())["images"]
+    assert image["counts"]["unchanged"] == 2
+    assert made.sync()["a.png"] == "nothing to do, 2 unchanged."
 
 
 def test_a_training_image_is_left_alone(accident):

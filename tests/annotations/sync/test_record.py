@@ -43,6 +43,8 @@ common_records = st.builds(
             annotations=st.dictionaries(st.uuids(), st.builds(Base, numbers, digests), max_size=3),
             settling=st.dictionaries(st.uuids(), numbers, max_size=2),
             data=stamps,
+            sent=st.dictionaries(st.uuids(), digests, max_size=2),
+            doubtful=st.dictionaries(st.uuids(), st.none() | st.builds(Base, numbers, digests), max_size=2),
         ),
         max_size=2,
     ),
@@ -76,13 +78,13 @@ def test_what_a_data_file_says_names_no_other_file(tmp_path, name):
 
 def test_old_records_go_and_those_that_are_needed_stay(tmp_path):
     known = Records(tmp_path).common
-    names = [f"{number:032x}" for number in range(7)]
+    names = [f"{number:032x}" for number in range(11)]
     for number, name in enumerate(names):
         known.write("7", name, CommonRecord("s"))
         os.utime(tmp_path / f"wsisam-sync/synced/7/{name}.json", (number, number))
     known.prune("7", [names[0], names[1]])
     left = {path.stem for path in (tmp_path / "wsisam-sync/synced/7").iterdir()}
-    assert left == {names[0], names[1], names[5], names[6]}
+    assert left == {names[0], names[1], *names[5:]}
     known.prune("8", [None])
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-KEPT: Final = 4
-"""Records of each image: of the newest data file, and of those that are kept as backups."""
+KEPT: Final = 8
+"""Records of each image: of the newest data file, of those that are kept as backups, and of the files before them."""
 
 _FORMAT: Final = 1
 _FIRST_FORMAT: Final = 1
@@ -43,11 +43,17 @@ class Common:
         annotations: what both sides held.
         settling: conflicts that are being settled with the store's version of this revision.
         data: the data file that was compared; None where it was not seen on the disk. An older one is not of this.
+        sent: what is on its way to the store, by the digests of the image's versions. Whether it arrived, the store
+            tells: see `in_common.arrived`.
+        doubtful: what a data file of this name held when it was synced, but another state of this name may not have
+            held: another QuPath may have had that in memory. With what the record said before, None for nothing.
     """
 
     annotations: dict[uuid.UUID, Base] = field(default_factory=dict)
     settling: dict[uuid.UUID, int] = field(default_factory=dict)
     data: Stamp | None = None
+    sent: dict[uuid.UUID, str] = field(default_factory=dict)
+    doubtful: dict[uuid.UUID, Base | None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -188,13 +194,23 @@ def _common(said: dict[str, Any]) -> Common:
         annotations={uuid.UUID(one): Base(*base) for one, base in said["annotations"].items()},
         settling={uuid.UUID(one): revision for one, revision in said.get("settling", {}).items()},
         data=None if said.get("data") is None else Stamp(*said["data"]),
+        sent={uuid.UUID(one): digest for one, digest in said.get("sent", {}).items()},
+        doubtful={
+            uuid.UUID(one): None if base is None else Base(*base) for one, base in said.get("doubtful", {}).items()
+        },
     )
 
 
 def _said(common: Common) -> dict[str, Any]:
     data = common.data
     return {
-        "annotations": {str(one): [base.revision, base.digest] for one, base in common.annotations.items()},
+        "annotations": {str(one): _pair(base) for one, base in common.annotations.items()},
         "settling": {str(one): revision for one, revision in common.settling.items()},
         "data": None if data is None else [data.size, data.modified, data.sha256],
+        "sent": {str(one): digest for one, digest in common.sent.items()},
+        "doubtful": {str(one): None if base is None else _pair(base) for one, base in common.doubtful.items()},
     }
+
+
+def _pair(base: Base) -> list[Any]:
+    return [base.revision, base.digest]

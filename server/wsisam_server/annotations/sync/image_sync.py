@@ -12,17 +12,17 @@ from wsisam_server.annotations.sync import files
 from wsisam_server.annotations.sync.common_record import Common, CommonRecord
 from wsisam_server.annotations.sync.drawings import Edits
 from wsisam_server.annotations.sync.errors import ImageError, NotKeptError
-from wsisam_server.annotations.sync.in_common import recorded
+from wsisam_server.annotations.sync.in_common import arrived, held, recorded
 from wsisam_server.annotations.sync.left_out import left_out, named
 from wsisam_server.annotations.sync.likeness import class_parts
-from wsisam_server.annotations.sync.plan import Case, Plan, Verb, finish, plan
+from wsisam_server.annotations.sync.plan import Base, Case, Direction, Note, Plan, Verb, finish, plan
 from wsisam_server.annotations.sync.record import ImageRecord, Look
 from wsisam_server.annotations.sync.report import ImageReport, Outcome
 from wsisam_server.annotations.sync.running import noted
 from wsisam_server.annotations.sync.steps import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from wsisam_server.annotations.store import Annotation
     from wsisam_server.annotations.sync.model import Drawing, Image
@@ -80,6 +80,9 @@ class ImageSync:
         self._look = self._record.looks.get(context.store_id, Look()) if context.trusted else Look()
         self._common = CommonRecord(slide.slide_id)
         self._synced = Common()
+        self._bases: dict[uuid.UUID, Base] = {}
+        self._missing: set[uuid.UUID] = set()
+        self._name: str | None = None
         self._is_written = False
         self._report = ImageReport(image, Outcome.SYNCED, slide.slide_id)
 
@@ -184,6 +187,9 @@ class ImageSync:
         self._common = CommonRecord(slide_id) if known is None or old else known
         self._common.with_property(text)
         self._synced = self._common.stores.setdefault(store_id, Common())
+        self._synced.annotations |= arrived(self._synced.sent, self._context.store.revision_of)
+        self._bases, self._missing = held(self._synced, contents.drawings)
+        self._name = contents.generation
 
     # Planning
 
@@ -198,11 +204,13 @@ class ImageSync:
         return Plan((*going_on, *plan(rest, options.direction, options.resolution).actions))
 
     def _cases(self, contents: Contents, stored: dict[uuid.UUID, Annotation]) -> list[Case]:
-        bases = self._synced.annotations
+        bases = self._bases
         unusable = {uuid.UUID(one) for one in contents.unusable}
         found = {**contents.drawings, **stored, **bases}.keys() - unusable
         return [
-            self._with_base(Case(one, contents.drawings.get(one), stored.get(one), bases.get(one)))
+            self._with_base(
+                Case(one, contents.drawings.get(one), stored.get(one), bases.get(one), one in self._missing)
+            )
             for one in sorted(found)
         ]
 
@@ -229,6 +237,8 @@ class ImageSync:
         if edits or any(action.to_do for action in planned.actions):
             # What cannot be done is found before the store is touched.
             self._context.project.check_writable(self._image, data=bool(edits))
+        name, first = contents.generation, self._synced
+        contents, sent = self._mark(planned, contents)
         if settled:
             self._intend(settled, contents)
         slide = SlideRecord(self._slide.slide_id, self._image.uris, self._image.size)
@@ -241,7 +251,47 @@ class ImageSync:
         actions = {action.id: action for action in planned.actions}
         self._report.failures += [f"{named(actions[one])}: {why}" for one, why in applied.refused.items()]
         self._note(planned, contents, applied, revision)
-        self._context.records.common.prune(self._image.id, [contents.generation, before])
+        if name != contents.generation:
+            self._keep_doubtful(name, first, sent)
+        self._context.records.common.prune(self._image.id, [contents.generation, before, name])
+
+    def _mark(self, planned: Plan, contents: Contents) -> tuple[Contents, set[uuid.UUID]]:
+        """Gives the data file a name of its own before what it holds goes to the store, and notes what goes.
+
+        So whatever has that name held it: if it is gone from there later, somebody deleted it. A QuPath that had the
+        image open before has the old name. Where the file must not be written, the old name has to do.
+
+        Returns:
+            The image as it is now, and what both sides will have in common that only the image held.
+        """
+        sent = {action.id: action.target for action in planned.actions if _goes_as_it_is(action)}
+        noted = {action.id for action in planned.actions if _is_news(action)}
+        sure = self._synced.doubtful.keys() & contents.drawings.keys()
+        if not sent and not noted and not (sure and self._may_mark()):
+            return contents, set()
+        digests = {one: target.digest for one, target in sent.items() if target is not None}
+        if self._may_mark():
+            generation = uuid.uuid4().hex
+
+            def announce(after: Contents) -> None:
+                self._keep(generation, self._bases, after, sent=digests)
+
+            contents = self._context.project.write(self._image, contents, Edits(), generation, announce)
+        else:
+            old = self._synced
+            shown = self._why_shown() is not None
+            doubt = {one: old.annotations.get(one) for one in (*sent, *noted)} if shown else {}
+            self._keep(contents.generation, self._bases, contents, sent=digests, doubt=doubt)
+        return contents, sent.keys() | noted
+
+    def _may_mark(self) -> bool:
+        if self._context.options.direction is Direction.TO_STORE or self._why_shown() is not None:
+            return False
+        try:
+            self._context.project.check_writable(self._image, data=True)
+        except ImageError:
+            return False
+        return True
 
     def _write(self, contents: Contents, edits: Edits, planned: Plan, applied: Applied) -> Contents:
         """Writes the data file, without what QuPath does not keep; that is refused, too."""
@@ -262,27 +312,74 @@ class ImageSync:
 
     def _keep_record(self, generation: str | None, planned: Plan, contents: Contents, applied: Applied) -> None:
         """Writes what both sides have in common once the data file is what `contents` says."""
-        bases = recorded(self._synced.annotations, planned.actions, applied, contents.drawings)
-        self._synced = Common({one: bases[one] for one in sorted(bases)}, data=contents.data)
+        self._keep(generation, recorded(self._bases, planned.actions, applied, contents.drawings), contents)
+
+    def _keep(
+        self,
+        generation: str | None,
+        bases: Mapping[uuid.UUID, Base],
+        contents: Contents,
+        *,
+        sent: Mapping[uuid.UUID, str] | None = None,
+        doubt: Mapping[uuid.UUID, Base | None] | None = None,
+    ) -> None:
+        """Writes a record of the image's state `contents`; see `Common` for `sent` and `doubt`."""
+        known = {**(doubt or {}), **self._synced.doubtful}
+        new, self._name = generation != self._name, generation
+        gone = {} if new else {one: base for one, base in self._synced.annotations.items() if one not in bases}
+        if gone and self._why_shown() is not None:
+            known |= gone
+        doubtful = {
+            one: base
+            for one, base in known.items()
+            if (one in self._missing and one in bases)
+            or (not new and (one in contents.drawings or (one not in bases and base is not None)))
+        }
+        self._synced = Common(
+            {one: bases[one] for one in sorted(bases)},
+            settling=self._synced.settling if sent is not None else {},
+            data=contents.data,
+            sent=dict(sent or {}),
+            doubtful=doubtful,
+        )
         self._common = self._common.with_store(self._context.store_id, self._synced)
         self._context.records.common.write(self._image.id, generation, self._common)
 
-    def _refuse_shown(self) -> None:
-        if self._context.options.even_if_open:
+    def _keep_doubtful(self, generation: str | None, first: Common, sent: set[uuid.UUID]) -> None:
+        """Notes in the record of the name that the file had what went to the store from it under another one.
+
+        A QuPath that had the image open may save under that name, with or without it.
+        """
+        late = {one: self._synced.annotations[one] for one in sent if one in self._synced.annotations}
+        record = self._context.records.common.read(self._image.id, generation)
+        if not late or record is None or record.slide_id != self._slide.slide_id:
             return
-        paths = [self._context.project.data_path(self._image)]
-        if self._slide.file is not None:
-            paths.append(Path(self._slide.file[0]))
-        project = self._context.project.path
-        signs = [noted(project), *(qupath.why_open(project) for qupath in self._context.qupaths())]
-        signs += [f"QuPath (process {one.pid}) shows it" for one in self._context.qupaths() if one.shows(paths)]
-        sign = next(filter(None, signs), None)
+        doubtful = {one: first.annotations.get(one) for one in late} | first.doubtful
+        common = replace(first, annotations=first.annotations | late, sent={}, doubtful=doubtful)
+        self._context.records.common.write(
+            self._image.id, generation, record.with_store(self._context.store_id, common)
+        )
+
+    def _refuse_shown(self) -> None:
+        sign = self._why_shown()
         if sign is not None:
             raise ImageError(
                 f"{sign}. It would overwrite what is written now when it saves. Save, and close the project there (or "
                 "open another one), then sync again; or run WsiSamSync in that QuPath; or pass --even-if-open if it "
                 "does not show this image"
             )
+
+    def _why_shown(self) -> str | None:
+        """What says that a QuPath shows the image; None where nothing does, or it does not matter."""
+        if self._context.options.even_if_open:
+            return None
+        paths = [self._context.project.data_path(self._image)]
+        if self._slide.file is not None:
+            paths.append(Path(self._slide.file[0]))
+        project = self._context.project.path
+        signs = [noted(project), *(qupath.why_open(project) for qupath in self._context.qupaths())]
+        signs += [f"QuPath (process {one.pid}) shows it" for one in self._context.qupaths() if one.shows(paths)]
+        return next(filter(None, signs), None)
 
     def _intend(self, settled: dict[uuid.UUID, int], contents: Contents) -> None:
         """Notes with which versions conflicts are about to be settled: a sync that is cut off is gone on with."""
@@ -331,6 +428,20 @@ def _edits(planned: Plan) -> Edits:
         else:
             edits.update[action.id] = (action.case.project, action.target)
     return edits
+
+
+def _goes_as_it_is(action: Action) -> bool:
+    """Whether what the image holds goes to the store, and nothing comes back."""
+    plain = action.in_store and not action.in_project and action.discarded is None
+    return plain and action.to_do and action.target is not None
+
+
+def _is_news(action: Action) -> bool:
+    """Whether both sides hold the same, and the record does not know what the image holds."""
+    project, base = action.case.project, action.case.base
+    if action.verb is not Verb.UNCHANGED or action.note is not Note.RECORD or project is None:
+        return False
+    return base is None or base.digest != project.digest
 
 
 def _settled_with(action: Action) -> int:

@@ -13,8 +13,9 @@ from wsisam_server.annotations.sync.plan import Base, Note, Verb
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from wsisam_server.annotations.sync.common_record import Common
     from wsisam_server.annotations.sync.model import Drawing
     from wsisam_server.annotations.sync.plan import Action
     from wsisam_server.annotations.sync.store_side import Applied
@@ -61,3 +62,38 @@ def recorded(
         else:
             bases[one] = Base(revision, drawings[one].digest)
     return bases
+
+
+def arrived(sent: Mapping[uuid.UUID, str], find: Callable[[uuid.UUID, str], int | None]) -> dict[uuid.UUID, Base]:
+    """What a sync that was cut off had brought to the store: the image held it, and so does the store's history.
+
+    Without this, what is deleted in the image after such a sync would come back, as if the store alone had it.
+
+    Args:
+        sent: see `Common.sent`.
+        find: called with an annotation's id and a digest: the store's revision of that content, None for none.
+    """
+    found = ((one, digest, find(one, digest)) for one, digest in sent.items())
+    return {one: Base(revision, digest) for one, digest, revision in found if revision is not None}
+
+
+def held(common: Common, here: Mapping[uuid.UUID, Drawing]) -> tuple[dict[uuid.UUID, Base], set[uuid.UUID]]:
+    """What the image and the store had in common, as far as the image's state can have held it.
+
+    Args:
+        common: the record that the image's state names.
+        here: what it holds.
+
+    Returns:
+        The record to compare with, and which annotations are missing without it being known that they were deleted:
+        another QuPath may have saved them after this state was opened.
+    """
+    bases, missing = dict(common.annotations), set()
+    for one, before in common.doubtful.items():
+        if one not in here:
+            if one in bases:
+                missing.add(one)
+        elif before is not None and here[one].digest == before.digest:
+            # The version from before that: this state is the older one.
+            bases[one] = before
+    return bases, missing

@@ -68,6 +68,12 @@ ALL_GONE: Final = 10
 that QuPath could not read shows as an empty image, and is emptied when it is saved."""
 
 
+_DOUBTFUL: Final = (
+    "gone from this image, which was saved from an older state than the one that was synced last: it was deleted in "
+    "QuPath, or another QuPath had the image open and saved over it"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Base:
     """What both sides held when an annotation was last synced.
@@ -91,12 +97,14 @@ class Case:
         project: as the project has it; None when it does not.
         store: as the store has it, perhaps deleted; None when it has never heard of it.
         base: None when it was never synced.
+        doubtful: that the project lacks it may be because another QuPath saved it meanwhile, see `in_common.held`.
     """
 
     id: uuid.UUID
     project: Drawing | None
     store: Annotation | None
     base: Base | None = None
+    doubtful: bool = False
 
     @cached_property
     def stored(self) -> Drawing | None:
@@ -324,6 +332,8 @@ def _gone_from_project(case: Case) -> Action:
     kinds = _changes(case.stored, case)
     if kinds:
         return _conflict(case, f"deleted in QuPath, changed in the store ({_listed(kinds)}{_by(case)})", kinds)
+    if case.doubtful:
+        return _conflict(case, _DOUBTFUL)
     return Action(case, Verb.DELETE_IN_STORE, "deleted in QuPath", in_store=True)
 
 

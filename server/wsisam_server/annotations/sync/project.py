@@ -193,7 +193,7 @@ class Project:
         Args:
             image: which.
             before: as it was read.
-            edits: what to change. Without any, objects without saved ids get theirs saved.
+            edits: what to change. Without any, objects without saved ids get theirs saved, and the file its new name.
             generation: a name for what is written.
             announce: called with what will be drawn on it, when all that is left is to put the new file in its place.
 
@@ -218,7 +218,7 @@ class Project:
             self._refuse_changed(path, before)
             self._listener.step(Step.CHANGES_LOOKED_FOR, image)
             announce(replace(after, data=files.stamp(side)))
-            if before.data is not None:
+            if before.data is not None and (edits or not before.stable):
                 files.copy(path, self._backup(image))
             self._listener.step(Step.BACKUP_WRITTEN, image)
             # As late as can be: whoever saves after this look and before the swap is not noticed.

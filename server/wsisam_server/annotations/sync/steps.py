@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class Step(Enum):
-    """What has just been done. Those of an image are in the order in which they come."""
+    """What has just been done. Those of an image are in the order in which they come.
+
+    Those of writing a data file come twice where both sides change: it gets a new name before the store is changed.
+    """
 
     LOCKED = "locked the project"
     RECORD_READ = "read the record of the last sync"

@@ -119,6 +119,23 @@ class StoreSide:
                 return None
             raise
 
+    def revision_of(self, annotation_id: uuid.UUID, digest: str) -> int | None:
+        """The last revision of an annotation that says what a digest is of; None when there is none."""
+        after, found = 0, None
+        try:
+            while True:
+                page = self._store.history(annotation_id, after=after, limit=_READ)
+                for one in page.annotations:
+                    if not one.deleted and Drawing.of(one.content).digest == digest:
+                        found = one.revision
+                if page.complete or not page.annotations:
+                    return found
+                after = page.annotations[-1].revision
+        except WsiSamServerError as error:
+            if error.reason is Reason.ANNOTATION_NOT_FOUND:
+                return None
+            raise
+
     def drawing(self, annotation_id: uuid.UUID, revision: int) -> Drawing | None:
         """What an annotation said as of a revision; None when the store does not know that, or it was deleted."""
         found = self.version(annotation_id, revision)

@@ -6,6 +6,7 @@ import io.wsisam.client.annotations.StoredAnnotation
 import io.wsisam.client.annotations.SyncOptions
 import io.wsisam.client.annotations.SyncResult
 import io.wsisam.client.annotations.SyncState
+import io.wsisam.client.connection.WsiSamException
 import io.wsisam.client.slides.PixelProvider
 import io.wsisam.client.slides.PixelWindow
 import io.wsisam.client.slides.Slide
@@ -64,25 +65,62 @@ class StoreSync {
             return [said: "left alone: it shows the same slide as ${synced.getImageName()} (number ${synced.getID()}); only that one is synced.".toString(),
                     changed: false, conflicts: 0]
         def record = new SyncRecord(project, entry, imageData, slide.annotationKey())
-        def before = record.read(storeId())
         def image = new ClientImage(imageData, slide.annotationKey())
+        def before = settled(record.read(storeId(), image.digests) { id, digest -> revisionOf(id, digest) }, record)
+        def excluded = (image.excludedIds + record.doubtful).unique()
         def send = { SyncOptions how ->
-            WsiSamClient.await(client.imageSync().sync(slide, image.annotations, image.digests, image.excludedIds, before, how))
+            WsiSamClient.await(client.imageSync().sync(slide, image.annotations, image.digests, excluded, before, how))
         }
         def readOnly = options.dryRun() ? null : SavedData.whyNotWritable(entry) ?: record.whyNotWritable()
         if (readOnly) {
             def result = send(options.dry())
             if (result.actions().any { !it.conflict() && !it.held() && !it.refused() && !it.gone() })
                 throw new IOException("${readOnly}; nothing was done, neither here nor in the store")
-            return [said: report(result, image), changed: false, conflicts: result.conflicts() as int]
+            return [said: report(result, image, record.doubtful), changed: false, conflicts: (result.conflicts() as int) + record.doubtful.size()]
         }
         if (entry != null && !options.dryRun())
             entries.keep(slide.annotationKey(), entry)
+        def marked = !options.dryRun() && mark(imageData, entry, before, record, image)
         def result = send(options)
-        def changed = !options.dryRun() && apply(imageData, result, before, record, image)
+        def changed = !options.dryRun() && apply(imageData, result, before, record, image, marked)
         if (!options.dryRun())
             image.noteRepaired(new RepairedShapes(client), result)
-        [said: report(result, image), changed: changed, conflicts: result.conflicts() as int]
+        [said: report(result, image, record.doubtful), changed: changed, conflicts: (result.conflicts() as int) + record.doubtful.size()]
+    }
+
+    /** What is in doubt, as far as it is settled: the record says then that the image had it, or had not. */
+    private SyncState settled(SyncState state, SyncRecord record) {
+        if (!record.doubtful || options.resolve() == null)
+            return state
+        def bases = new HashMap<>(state.bases())
+        if (options.resolve() == SyncOptions.Side.STORE)
+            record.doubtful.each { bases.remove(it) }
+        record.doubtful = []
+        new SyncState(state.storeId(), bases)
+    }
+
+    /** The store's last revision of an annotation with this content; null when there is none. */
+    private Long revisionOf(String id, String digest) {
+        try {
+            WsiSamClient.await(client.annotations().revisions(id)).findAll { !it.deleted() && it.digest() == digest }*.revision().max()
+        } catch (WsiSamException failure) {
+            if (failure.reason() == 'ANNOTATION_NOT_FOUND')
+                return null
+            throw failure
+        }
+    }
+
+    /**
+     * Saves the image under a name of its own in the record, if anything of it may go to the store: who is cut off after that
+     * knows what the image had, and an image that another QuPath opened before has another name.
+     */
+    private boolean mark(ImageData imageData, entry, SyncState before, SyncRecord record, ClientImage image) {
+        def news = image.annotations*.id().collectEntries { [(it): image.digests[it]] }.findAll { before.bases()[it.key]?.digest() != it.value }
+        if (entry == null || !news || options.direction() == SyncOptions.Direction.TO_IMAGE)
+            return false
+        record.mark(before, news)
+        entry.saveImageData(imageData)
+        true
     }
 
     /** The store's own id. */
@@ -186,7 +224,7 @@ class StoreSync {
 
     // -- To the image ----------------------------------------------------------------------------------------------
 
-    private static boolean apply(ImageData imageData, SyncResult result, SyncState before, SyncRecord record, ClientImage image) {
+    private static boolean apply(ImageData imageData, SyncResult result, SyncState before, SyncRecord record, ClientImage image, boolean marked) {
         def hierarchy = imageData.getHierarchy()
         def byId = hierarchy.getAnnotationObjects().collectEntries { [(it.getID().toString()): it] }
         def digests = new HashMap<String, String>(image.digests)
@@ -211,6 +249,10 @@ class StoreSync {
         if (result.put() || gone)
             hierarchy.fireHierarchyChangedEvent(StoreSync)
         def after = result.record(before, digests)
+        if (marked && !result.put() && !gone) {
+            record.complete(after)
+            return false
+        }
         def changed = result.put() || gone || after != before
         if (changed) {
             record.write(after)
@@ -258,12 +300,15 @@ class StoreSync {
 
     // -- What to tell ----------------------------------------------------------------------------------------------
 
-    private static String report(SyncResult result, ClientImage image) {
+    private static String report(SyncResult result, ClientImage image, Set<String> doubtful) {
         def counts = result.actions().countBy { it.held() ? "waits (${it.action()})".toString() : it.refused() ? 'refused' : it.action() }
+        if (doubtful)
+            counts.conflict = (counts.conflict ?: 0) + doubtful.size()
         def parts = counts.collect { action, count -> "${count} ${action}" } ?: ['nothing to do']
         def text = "${parts.join(', ')}, ${result.unchanged()} unchanged."
         def named = result.actions().findAll { it.conflict() || it.refused() || it.gone() }
                 .collect { "${image.labels[it.id()] ?: [it.label(), it.id()].findAll { n -> n }.join(' ')}: ${it.reason()}".toString() }
+        named += doubtful.toSorted().collect { "${it}: conflict: in the store, and gone from this image, which was opened before that was synced: it was deleted here, or another QuPath saved it meanwhile".toString() }
         if (named)
             text += " ${listed(named)}"
         if (image.leftOut)

@@ -1,6 +1,7 @@
 package io.wsisam.qupath
 
 import com.google.gson.JsonArray
+import com.google.gson.JsonElement
 import com.google.gson.JsonObject
 import com.google.gson.JsonParser
 import io.wsisam.client.annotations.SyncState
@@ -27,8 +28,8 @@ class SyncRecord {
     /** The record itself, where there is no project, and as it was kept at first; and whose it is. */
     static final String RECORD = 'wsisam.synced', OWNER = 'wsisam.synced.image'
 
-    /** So many are kept of each image: the newest, and those of the data files that `wsisam sync` keeps as backups. */
-    private static final int KEPT = 4
+    /** So many are kept of each image: the newest, those of the data files that `wsisam sync` keeps as backups, and those before. */
+    private static final int KEPT = 8
     private static final int FORMAT = 1
     private static final String FIRST = 'first'
 
@@ -36,6 +37,12 @@ class SyncRecord {
     private final entry
     private final String slideId
     private final Path folder
+
+    /**
+     * What the image lacks without it being known that it was deleted: another QuPath may have saved it after this image was
+     * opened. Nothing is done about it until somebody settles it.
+     */
+    Set<String> doubtful = []
 
     /**
      * @param project of the entry, or null
@@ -48,8 +55,14 @@ class SyncRecord {
         folder = entry == null ? null : Projects.getBaseDirectory(project).toPath().resolve('wsisam-sync')
     }
 
-    /** What the image, as it is in memory, had in common with a store. */
-    SyncState read(String storeId) {
+    /**
+     * What the image, as it is in memory, had in common with a store; what the image lacks in doubt is in `doubtful`.
+     *
+     * @param digests of what the image holds, by id
+     * @param revisionOf called with an id and a digest: the store's last revision of that content, or null
+     */
+    SyncState read(String storeId, Map<String, String> digests, Closure<Long> revisionOf) {
+        doubtful = []
         if (entry == null)
             return ofStore(SyncState.parse(property()), storeId)
         def said = kept()
@@ -62,27 +75,73 @@ class SyncRecord {
                     known[id] = base
             }
         }
+        def store = said?.getAsJsonObject('stores')?.get(storeId)?.getAsJsonObject()
+        if (store == null || isOlder(store))
+            return new SyncState(storeId, known)
+        // The same rules as `arrived` and `held` in annotations/sync/in_common.py.
+        part(store, 'sent').each { id, digest ->
+            def revision = revisionOf(id, digest.getAsString())
+            if (revision != null)
+                known[id] = new SyncState.Base(revision, digest.getAsString())
+        }
+        part(store, 'doubtful').each { id, before ->
+            if (!digests.containsKey(id)) {
+                if (known.containsKey(id))
+                    doubtful << id
+            } else if (!before.isJsonNull() && base(before).digest() == digests[id])
+                known[id] = base(before)
+        }
         new SyncState(storeId, known)
     }
 
+    /**
+     * Keeps a record of a new name for the image as it is now, before it is saved and before what it holds goes to the store. So
+     * whatever has that name held it: if it is gone from there later, somebody deleted it.
+     *
+     * @param sent digests of what goes to the store, by id
+     */
+    void mark(SyncState state, Map<String, String> sent) {
+        if (entry != null)
+            write(state, sent)
+    }
+
     /** Keeps a record for the image as it is now. Before the image is saved: a file that is saved later names it. */
-    void write(SyncState state) {
+    void write(SyncState state, Map<String, String> sent = [:]) {
         if (entry == null) {
             imageData.setProperty(RECORD, state.toText())
             imageData.setProperty(OWNER, owner())
             return
         }
+        def follows = generation()
+        def name = UUID.randomUUID().toString().replace('-', '')
+        keep(name, state, sent)
+        imageData.setProperty(GENERATION, name)
+        [RECORD, OWNER].each { imageData.removeProperty(it) }
+        prune([name, follows])
+    }
+
+    /** Keeps a record for the image as it was marked and saved; nothing of it was changed since. */
+    void complete(SyncState state) {
+        keep(generation(), state, [:])
+    }
+
+    private void keep(String name, SyncState state, Map<String, String> sent) {
         def before = kept()
         def stores = before == null ? new JsonObject() : before.getAsJsonObject('stores')
         def store = stores.has(state.storeId()) ? stores.getAsJsonObject(state.storeId()) : new JsonObject()
-        def annotations = new JsonObject()
+        def known = part(store, 'doubtful')
+        def annotations = new JsonObject(), going = new JsonObject(), inDoubt = new JsonObject()
         new TreeMap<>(state.bases()).each { id, base ->
             def pair = new JsonArray()
             pair.add(base.revision())
             pair.add(base.digest())
             annotations.add(id, pair)
         }
+        new TreeMap<>(sent).each { id, digest -> going.addProperty(id, digest) }
+        doubtful.findAll { state.bases().containsKey(it) }.toSorted().each { inDoubt.add(it, known[it]) }
         store.add('annotations', annotations)
+        store.add('sent', going)
+        store.add('doubtful', inDoubt)
         if (!store.has('settling'))
             store.add('settling', new JsonObject())
         stores.add(state.storeId(), store)
@@ -91,12 +150,7 @@ class SyncRecord {
         said.addProperty('format', FORMAT)
         said.addProperty('slide', slideId)
         said.add('stores', stores)
-        def follows = generation()
-        def name = UUID.randomUUID().toString().replace('-', '')
         replace(path(name), said.toString() + '\n')
-        imageData.setProperty(GENERATION, name)
-        [RECORD, OWNER].each { imageData.removeProperty(it) }
-        prune([name, follows])
     }
 
     /** Why a record cannot be kept, in words; null when it can. */
@@ -144,9 +198,16 @@ class SyncRecord {
         if (store == null || !store.has('annotations') || isOlder(store))
             return [:]
         store.getAsJsonObject('annotations').entrySet().collectEntries {
-            def pair = it.value.getAsJsonArray()
-            [(it.key): new SyncState.Base(pair.get(0).getAsLong(), pair.get(1).getAsString())]
+            [(it.key): base(it.value)]
         }
+    }
+
+    private static SyncState.Base base(JsonElement pair) {
+        new SyncState.Base(pair.getAsJsonArray().get(0).getAsLong(), pair.getAsJsonArray().get(1).getAsString())
+    }
+
+    private static Map<String, JsonElement> part(JsonObject store, String name) {
+        store.has(name) ? store.getAsJsonObject(name).entrySet().collectEntries { [(it.key): it.value] } : [:]
     }
 
     /** Whether the data file is older than the record, as after it was restored from a backup. */
