@@ -237,7 +237,7 @@ def test_an_over_long_id_is_not_echoed_whole(stream):
     assert len(error.object_id) == 128
 
 
-def test_a_client_that_does_not_read_is_not_read(client, slide, server):
+def test_a_client_that_reads_late_hears_of_each_prompt(client, slide):
     stream = Stream(client, slide)
     refused = 3000
     for revision in range(refused):

@@ -54,11 +54,11 @@ def test_the_seam_lies_among_what_is_undecided(whole):
     assert whole[-1].counts.repeated
 
 
-def test_a_line_that_is_lost_after_any_answer_changes_nothing(running, whole):
+def test_a_line_that_is_lost_after_the_first_a_middle_or_the_last_answer_changes_nothing(running, whole):
     line = Line(running.target)
     with Client(line.target, timeout=60) as client:
         asked = request(client.open_slide("discs.png"))
-        for lost in range(0, len(whole), 4):
+        for lost in (0, len(whole) // 2, len(whole) - 1):
             answers, connections = [], line.connections
             for answer in client.segment_everything(asked):
                 answers.append(answer)
@@ -75,7 +75,7 @@ def test_a_token_leads_to_the_rest(running, whole):
     """One by one, as a client does that keeps tokens itself; the first answer says where it goes on."""
     with Client(running.target, timeout=60) as client:
         asked = request(client.open_slide("discs.png"))
-        for number in {*range(0, len(whole), 3), len(whole) - 1}:
+        for number in (0, len(whole) // 3, len(whole) // 2, len(whole) - 1):
             asked.resume_token = whole[number].resume_token
             first, *rest = client.segment_everything(asked)
             assert (first.windows_done, first.counts) == (whole[number].windows_done, whole[number].counts)

@@ -2,13 +2,10 @@
 
 import queue
 import signal
-import subprocess
-import sys
 import threading
 import time
 import uuid
 from collections import Counter
-from pathlib import Path
 
 import grpc
 import pytest
@@ -17,14 +14,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from support.server import around, box, write_picture
+from support.server_process import Starter
 from support.waiting import until
 from wsisam.v1 import annotations_pb2
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.annotations.store import open_store, upkeep
 from wsisam_server.client import Client, ServerError, recovery, status_error
-
-TESTS = Path(__file__).parents[1]
-
 
 SERVERS = {"patient": (0.3, 20), "hurried": (1.5, 1), "stubborn": (20, 60)}
 """How long encoding takes, and how long what was asked for may take once the server was told to stop; seconds."""
@@ -32,32 +27,29 @@ SERVERS = {"patient": (0.3, 20), "hurried": (1.5, 1), "stubborn": (20, 60)}
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory):
-    """Running processes by name, started side by side; `target` is the address, `store` the file."""
-    processes = {}
-    for name, (encode_seconds, drain_seconds) in SERVERS.items():
-        place = tmp_path_factory.mktemp(name)
-        write_picture(place / "pale.png")
-        (place / "wsisam.toml").write_text(f"[limits]\ndrain_seconds = {drain_seconds}\n")
-        options = {"port": 0, "slides": place, "config": place / "wsisam.toml", "store": place / "annotations.sqlite"}
-        command = [sys.executable, "-m", "support.slow_server", str(encode_seconds), "--log-level", "warning"]
-        command += [word for option, value in options.items() for word in (f"--{option}", str(value))]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=TESTS)
-        process.store = options["store"]
-        processes[name] = process
-    for process in processes.values():
-        process.target = process.stdout.readline().rsplit(" ", 1)[-1].strip()
-    yield processes
-    for process in processes.values():
-        process.kill()
-        process.communicate()
+    """Running servers by name, started side by side."""
+    with Starter(tmp_path_factory.mktemp("starter") / "log") as starter:
+        started = {}
+        for name, (encode_seconds, drain_seconds) in SERVERS.items():
+            place = tmp_path_factory.mktemp(name)
+            write_picture(place / "pale.png")
+            (place / "wsisam.toml").write_text(f"[limits]\ndrain_seconds = {drain_seconds}\n")
+            options = {"port": 0, "slides": place, "config": place / "wsisam.toml", "store": store_of(place)}
+            words = [word for option, value in options.items() for word in (f"--{option}", value)]
+            started[name] = starter.start_slow(encode_seconds, place, "--log-level", "warning", *words)
+        yield started
 
 
-def ended(process, seconds):
+def store_of(place):
+    return place / "annotations.sqlite"
+
+
+def ended(server, seconds):
     """Its exit status; it says nothing of a failure."""
-    _, errors = process.communicate(timeout=seconds)
-    assert "Traceback" not in errors, errors
-    assert "ERROR" not in errors, errors
-    return process.returncode
+    status = server.wait(seconds)
+    assert "Traceback" not in server.said("err"), server.said("err")
+    assert "ERROR" not in server.said("err"), server.said("err")
+    return status
 
 
 class Stream:
@@ -112,8 +104,8 @@ def heard(stream, kind):
 
 def test_what_was_accepted_is_answered_and_everybody_is_told(servers, monkeypatch):
     monkeypatch.setattr(recovery, "SECONDS_TO_COME_BACK", 0.0)  # this one does not come back
-    process = servers["patient"]
-    with Client(process.target, timeout=20) as client, grpc.insecure_channel(process.target) as channel:
+    server = servers["patient"]
+    with Client(server.target, timeout=20) as client, grpc.insecure_channel(server.target) as channel:
         stream, batch, watch = Stream(client), [], []
         items = [pb.BatchItem(id=str(n), prompt=around("b")) for n in range(3000)]
 
@@ -140,7 +132,7 @@ def test_what_was_accepted_is_answered_and_everybody_is_told(servers, monkeypatc
         for thread in threads:
             thread.start()
         time.sleep(0.3)  # both are begun, and what was asked for is not answered
-        process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGTERM)
         health, asked = health_pb2_grpc.HealthStub(channel), health_pb2.HealthCheckRequest()
         until(lambda: health.Check(asked, timeout=10).status == health_pb2.HealthCheckResponse.NOT_SERVING)
         with pytest.raises(grpc.RpcError) as caught:
@@ -154,16 +146,17 @@ def test_what_was_accepted_is_answered_and_everybody_is_told(servers, monkeypatc
         assert len(stream.answers) == len(answers)
         assert status == watch[-1] == batch[-1] == ("UNAVAILABLE", "SHUTTING_DOWN")
         assert len(batch) < len(items)
-        assert ended(process, 10) == 0
-    assert not process.store.with_name("annotations.sqlite-wal").exists()
-    assert upkeep.check(str(process.store)).problems == ()
-    with open_store(str(process.store)) as store:
+        assert ended(server, 10) == 0
+    store_file = store_of(server.folder)
+    assert not store_file.with_name("annotations.sqlite-wal").exists()
+    assert upkeep.check(str(store_file)).problems == ()
+    with open_store(str(store_file)) as store:
         assert store.get(kept).content.shape.area > 0
 
 
 def test_what_takes_too_long_is_handed_back_once(servers):
-    process = servers["hurried"]
-    with Client(process.target, timeout=20) as client:
+    server = servers["hurried"]
+    with Client(server.target, timeout=20) as client:
         stream = Stream(client)
         for number in range(6):
             stream.prompt(str(number), window(number))
@@ -178,11 +171,11 @@ def test_what_takes_too_long_is_handed_back_once(servers):
         heard(stream, "outline")
         thread.start()
         time.sleep(0.3)
-        process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGTERM)
         told = time.monotonic()
         answers, status = stream.end()
         thread.join(30)
-        assert ended(process, 10) == 0
+        assert ended(server, 10) == 0
         assert time.monotonic() - told < 7
     assert set(answers) == set(map(str, range(6)))
     assert len(stream.answers) == 6
@@ -192,15 +185,15 @@ def test_what_takes_too_long_is_handed_back_once(servers):
 
 
 def test_told_twice_it_ends_at_once(servers):
-    process = servers["stubborn"]
-    with Client(process.target, timeout=20) as client:
+    server = servers["stubborn"]
+    with Client(server.target, timeout=20) as client:
         stream = Stream(client)
         stream.prompt("a", around("a"))
         heard(stream, "progress")
-        process.send_signal(signal.SIGTERM)
-        assert "stopping" in process.stdout.readline()
-        process.send_signal(signal.SIGTERM)
-        assert ended(process, 3) == -signal.SIGTERM
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: "stopping" in server.said("out"))
+        server.process.send_signal(signal.SIGTERM)
+        assert ended(server, 3) == -signal.SIGTERM
         _, status = stream.end()
         assert status == ("UNAVAILABLE", "")
 

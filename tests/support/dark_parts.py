@@ -1,6 +1,8 @@
 """A model that finds what is dark, at no cost: for tests that ask much and mean what carries the answers."""
 
 import hashlib
+import itertools
+import time
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -70,3 +72,14 @@ class DarkParts:
                 SamPrediction(larger, 0.6, 0.6),
             )
         return Prediction(logits=logits, sam_logits=logits, iou=0.9, score=0.9, candidates=candidates)
+
+
+class SlowDarkParts(DarkParts):
+    """Encodes in so many seconds, but for the first time, when it is warmed up: to be stopped at work."""
+
+    def __init__(self, seconds):
+        self._waits = itertools.chain([0], itertools.repeat(seconds))
+
+    def encode(self, image, *, roles=None, prompt=None):
+        time.sleep(next(self._waits))
+        return super().encode(image, roles=roles, prompt=prompt)

@@ -6,11 +6,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
+
+from support.waiting import until
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -62,6 +65,32 @@ class ServerProcess:
         return [line for line in self.log.read_text().splitlines() if wrong.search(line)]
 
 
+@dataclass(frozen=True)
+class SlowServer:
+    """A server with a model that takes its time, which may be told to stop as from outside.
+
+    Attributes:
+        process: where it runs.
+        folder: its words are in the files out and err.
+        wait: waits for its end, so many seconds; its exit status, or None.
+    """
+
+    process: psutil.Process
+    folder: Path
+    wait: Callable[[float], int | None]
+
+    @property
+    def target(self):
+        """Its address, once it serves."""
+        until(lambda: "wsisam: serving" in self.said("out"), 120)
+        (line,) = [line for line in self.said("out").splitlines() if line.startswith("wsisam: serving")]
+        return line.rsplit(" ", 1)[-1]
+
+    def said(self, where):
+        file = self.folder / where
+        return file.read_text() if file.exists() else ""
+
+
 @contextlib.contextmanager
 def command(log, *arguments):
     """The command itself, with a real model."""
@@ -108,6 +137,18 @@ class Starter:
         self._tell("start", *map(str, arguments))
         pid = int(self._until("started").split()[1])
         return _serving(self._program.stdout, pid, self._log)
+
+    def start_slow(self, seconds, folder, *arguments):
+        """One that takes so long for each image; before it serves, so that several begin side by side."""
+        self._tell("slow", str(seconds), str(folder), *map(str, arguments))
+        pid = self._until("started").split()[1]
+
+        def wait(most):
+            self._tell("wait", pid, str(most))
+            status = self._until(f"left {pid}").split()[2]
+            return None if status == "None" else int(status)
+
+        return SlowServer(psutil.Process(int(pid)), folder, wait)
 
     def start_and_kill(self, seconds, *arguments):
         """One server more, killed so many seconds after it began to start."""
