@@ -28,6 +28,8 @@ FAILED = "failed"
 
 PATIENCE = 0.5
 """How much more than its share of the time a part may take until a call that does not return is broken off."""
+LEAST_PATIENCE = 5.0
+"""Seconds: the same for shares of next to nothing."""
 
 
 class TimeIsUpError(Exception):
@@ -193,7 +195,7 @@ def _breaking_off(share: float) -> Iterator[None]:
     def raising(*_: object) -> None:
         raise TimeIsUpError("it was broken off, its time long over")
 
-    patience = max(PATIENCE * share, 0.1)
+    patience = max(PATIENCE * share, LEAST_PATIENCE)
     handler = signal.signal(signal.SIGALRM, raising)
     timer = signal.setitimer(signal.ITIMER_REAL, share + patience, patience)
     try:

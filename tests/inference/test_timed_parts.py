@@ -88,14 +88,16 @@ def test_a_part_stops_when_its_share_is_over_and_says_so(timed, report, monkeypa
     assert any("share of the time" in text for text in found(report)["slow"]["notes"])
 
 
-def test_a_call_that_does_not_return_is_broken_off(timed, report):
+def test_a_call_that_does_not_return_is_broken_off(timed, report, monkeypatch):
+    monkeypatch.setattr(timed, "LEAST_PATIENCE", 2.0)
+
     def hanging(_, deadline):
         yield {"n": 1}
         timed.time.sleep(60)
 
     parts = [part(timed, "hanging", hanging), part(timed, "next", lambda *_: [{"n": 2}])]
     timed.run(parts, None, 1 / 60, report, has_data=True)
-    assert found(report)["hanging"]["rows"][1]["failed"].startswith("TimeIsUpError")
+    assert found(report)["hanging"]["rows"][-1]["failed"].startswith("TimeIsUpError")
     assert found(report)["next"]["rows"] == [{"n": 2}]
 
 
