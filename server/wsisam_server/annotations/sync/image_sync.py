@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from wsisam_server.annotations.store import PathClass, SlideRecord
 from wsisam_server.annotations.sync import files
-from wsisam_server.annotations.sync.common_record import Common, CommonRecord
 from wsisam_server.annotations.sync.drawings import Edits
 from wsisam_server.annotations.sync.errors import ImageError, NotKeptError
-from wsisam_server.annotations.sync.in_common import arrived, held, recorded
+from wsisam_server.annotations.sync.image_common import ImageCommon
+from wsisam_server.annotations.sync.in_common import recorded
 from wsisam_server.annotations.sync.left_out import left_out, named
 from wsisam_server.annotations.sync.likeness import class_parts
-from wsisam_server.annotations.sync.plan import Base, Case, Direction, Note, Plan, Verb, finish, plan
+from wsisam_server.annotations.sync.plan import Case, Direction, Note, Plan, Verb, finish, plan
 from wsisam_server.annotations.sync.record import ImageRecord, Look
 from wsisam_server.annotations.sync.report import ImageReport, Outcome
 from wsisam_server.annotations.sync.running import noted
@@ -78,11 +78,7 @@ class ImageSync:
         # Another image under the same number: two people added one each to copies of a project.
         self._record = replace(record, slide=slide) if same_slide else ImageRecord(slide)
         self._look = self._record.looks.get(context.store_id, Look()) if context.trusted else Look()
-        self._common = CommonRecord(slide.slide_id)
-        self._synced = Common()
-        self._bases: dict[uuid.UUID, Base] = {}
-        self._missing: set[uuid.UUID] = set()
-        self._name: str | None = None
+        self._common = ImageCommon(context.records.common, image.id, slide.slide_id, context.store_id)
         self._is_written = False
         self._report = ImageReport(image, Outcome.SYNCED, slide.slide_id)
 
@@ -94,7 +90,7 @@ class ImageSync:
     @property
     def newest(self) -> tuple[uuid.UUID, int] | None:
         """The annotation of the latest revision that was synced, and that revision; None where nothing was compared."""
-        bases = self._synced.annotations
+        bases = self._common.now.annotations
         one = max(bases, key=lambda one: bases[one].revision, default=None)
         return None if one is None else (one, bases[one].revision)
 
@@ -170,31 +166,17 @@ class ImageSync:
 
     def _remember(self, contents: Contents) -> None:
         """Finds what both sides had in common when the data file was what it was saved from."""
-        slide_id, store_id = self._slide.slide_id, self._context.store_id
-        known = self._context.records.common.read(self._image.id, contents.generation)
-        known = known if known is not None and known.slide_id == slide_id else None
-        text, owner = contents.kept_record
-        if owner != f"{self._image.id}\n{slide_id}":
-            text = ""  # copied from another image, together with its data
-        if not self._context.trusted:
-            known, text = None, ""
-        old = known is not None and _is_older(contents, known.stores.get(store_id, Common()))
-        if old or (known is None and self._look.count and not text):
+        store, trusted = self._context.store, self._context.trusted
+        if not self._common.read(contents, store.revision_of, trusted=trusted, expected=bool(self._look.count)):
             self._report.problems.append(
                 "its data file was not saved from what the last syncs left (it comes from an older backup, or another "
                 "program wrote it), so both sides were compared without history: nothing was deleted"
             )
-        self._common = CommonRecord(slide_id) if known is None or old else known
-        self._common.with_property(text)
-        self._synced = self._common.stores.setdefault(store_id, Common())
-        self._synced.annotations |= arrived(self._synced.sent, self._context.store.revision_of)
-        self._bases, self._missing = held(self._synced, contents.drawings)
-        self._name = contents.generation
 
     # Planning
 
     def _plan(self, contents: Contents, stored: dict[uuid.UUID, Annotation]) -> Plan:
-        options, settling = self._context.options, self._synced.settling
+        options, settling = self._context.options, self._common.now.settling
         cases = [case for case in self._cases(contents, stored) if self._wanted(case)]
         versions = {one: self._context.store.version(one, revision) for one, revision in settling.items()}
         going_on = [
@@ -204,12 +186,12 @@ class ImageSync:
         return Plan((*going_on, *plan(rest, options.direction, options.resolution).actions))
 
     def _cases(self, contents: Contents, stored: dict[uuid.UUID, Annotation]) -> list[Case]:
-        bases = self._bases
+        bases = self._common.bases
         unusable = {uuid.UUID(one) for one in contents.unusable}
         found = {**contents.drawings, **stored, **bases}.keys() - unusable
         return [
             self._with_base(
-                Case(one, contents.drawings.get(one), stored.get(one), bases.get(one), one in self._missing)
+                Case(one, contents.drawings.get(one), stored.get(one), bases.get(one), one in self._common.missing)
             )
             for one in sorted(found)
         ]
@@ -237,10 +219,11 @@ class ImageSync:
         if edits or any(action.to_do for action in planned.actions):
             # What cannot be done is found before the store is touched.
             self._context.project.check_writable(self._image, data=bool(edits))
-        name, first = contents.generation, self._synced
+        name, first = contents.generation, self._common.now
         contents, sent = self._mark(planned, contents)
         if settled:
-            self._intend(settled, contents)
+            self._common.intend(settled, contents.generation)
+            self._step(Step.INTENT_RECORDED)
         slide = SlideRecord(self._slide.slide_id, self._image.uris, self._image.size)
         applied = self._context.store.apply(planned.actions, slide, self._image)
         edits = edits.without(set(applied.refused))
@@ -252,8 +235,8 @@ class ImageSync:
         self._report.failures += [f"{named(actions[one])}: {why}" for one, why in applied.refused.items()]
         self._note(planned, contents, applied, revision)
         if name != contents.generation:
-            self._keep_doubtful(name, first, sent)
-        self._context.records.common.prune(self._image.id, [contents.generation, before, name])
+            self._common.keep_doubtful(name, first, sent)
+        self._common.prune([contents.generation, before, name])
 
     def _mark(self, planned: Plan, contents: Contents) -> tuple[Contents, set[uuid.UUID]]:
         """Gives the data file a name of its own before what it holds goes to the store, and notes what goes.
@@ -266,26 +249,33 @@ class ImageSync:
         """
         sent = {action.id: action.target for action in planned.actions if _goes_as_it_is(action)}
         noted = {action.id for action in planned.actions if _is_news(action)}
-        sure = self._synced.doubtful.keys() & contents.drawings.keys()
+        sure = self._common.now.doubtful.keys() & contents.drawings.keys()
         if not sent and not noted and not (sure and self._may_mark()):
             return contents, set()
         digests = {one: target.digest for one, target in sent.items() if target is not None}
-        if self._may_mark():
-            generation = uuid.uuid4().hex
+        anew = self._named_anew(contents, digests) if self._may_mark() else None
+        if anew is None:
+            ids = [*sent, *noted]
+            self._common.keep(
+                contents.generation, self._common.bases, contents, shown=self._is_shown, sent=digests, noted=ids
+            )
+        return anew or contents, sent.keys() | noted
 
-            def announce(after: Contents) -> None:
-                self._keep(generation, self._bases, after, sent=digests)
+    def _named_anew(self, contents: Contents, sent: Mapping[uuid.UUID, str]) -> Contents | None:
+        """The image, once its data file has a name of its own; None where it cannot be written as it was read."""
+        generation, before = uuid.uuid4().hex, self._common.state()
 
-            contents = self._context.project.write(self._image, contents, Edits(), generation, announce)
-        else:
-            old = self._synced
-            shown = self._why_shown() is not None
-            doubt = {one: old.annotations.get(one) for one in (*sent, *noted)} if shown else {}
-            self._keep(contents.generation, self._bases, contents, sent=digests, doubt=doubt)
-        return contents, sent.keys() | noted
+        def announce(after: Contents) -> None:
+            self._common.keep(generation, self._common.bases, after, shown=self._is_shown, sent=sent)
+
+        try:
+            return self._context.project.write(self._image, contents, Edits(), generation, announce)
+        except ImageError:
+            self._common.back_to(before)
+            return None
 
     def _may_mark(self) -> bool:
-        if self._context.options.direction is Direction.TO_STORE or self._why_shown() is not None:
+        if self._context.options.direction is Direction.TO_STORE or self._is_shown():
             return False
         try:
             self._context.project.check_writable(self._image, data=True)
@@ -312,53 +302,8 @@ class ImageSync:
 
     def _keep_record(self, generation: str | None, planned: Plan, contents: Contents, applied: Applied) -> None:
         """Writes what both sides have in common once the data file is what `contents` says."""
-        self._keep(generation, recorded(self._bases, planned.actions, applied, contents.drawings), contents)
-
-    def _keep(
-        self,
-        generation: str | None,
-        bases: Mapping[uuid.UUID, Base],
-        contents: Contents,
-        *,
-        sent: Mapping[uuid.UUID, str] | None = None,
-        doubt: Mapping[uuid.UUID, Base | None] | None = None,
-    ) -> None:
-        """Writes a record of the image's state `contents`; see `Common` for `sent` and `doubt`."""
-        known = {**(doubt or {}), **self._synced.doubtful}
-        new, self._name = generation != self._name, generation
-        gone = {} if new else {one: base for one, base in self._synced.annotations.items() if one not in bases}
-        if gone and self._why_shown() is not None:
-            known |= gone
-        doubtful = {
-            one: base
-            for one, base in known.items()
-            if (one in self._missing and one in bases)
-            or (not new and (one in contents.drawings or (one not in bases and base is not None)))
-        }
-        self._synced = Common(
-            {one: bases[one] for one in sorted(bases)},
-            settling=self._synced.settling if sent is not None else {},
-            data=contents.data,
-            sent=dict(sent or {}),
-            doubtful=doubtful,
-        )
-        self._common = self._common.with_store(self._context.store_id, self._synced)
-        self._context.records.common.write(self._image.id, generation, self._common)
-
-    def _keep_doubtful(self, generation: str | None, first: Common, sent: set[uuid.UUID]) -> None:
-        """Notes in the record of the name that the file had what went to the store from it under another one.
-
-        A QuPath that had the image open may save under that name, with or without it.
-        """
-        late = {one: self._synced.annotations[one] for one in sent if one in self._synced.annotations}
-        record = self._context.records.common.read(self._image.id, generation)
-        if not late or record is None or record.slide_id != self._slide.slide_id:
-            return
-        doubtful = {one: first.annotations.get(one) for one in late} | first.doubtful
-        common = replace(first, annotations=first.annotations | late, sent={}, doubtful=doubtful)
-        self._context.records.common.write(
-            self._image.id, generation, record.with_store(self._context.store_id, common)
-        )
+        bases = recorded(self._common.bases, planned.actions, applied, contents.drawings)
+        self._common.keep(generation, bases, contents, shown=self._is_shown)
 
     def _refuse_shown(self) -> None:
         sign = self._why_shown()
@@ -368,6 +313,9 @@ class ImageSync:
                 "open another one), then sync again; or run WsiSamSync in that QuPath; or pass --even-if-open if it "
                 "does not show this image"
             )
+
+    def _is_shown(self) -> bool:
+        return self._why_shown() is not None
 
     def _why_shown(self) -> str | None:
         """What says that a QuPath shows the image; None where nothing does, or it does not matter."""
@@ -380,12 +328,6 @@ class ImageSync:
         signs = [noted(project), *(qupath.why_open(project) for qupath in self._context.qupaths())]
         signs += [f"QuPath (process {one.pid}) shows it" for one in self._context.qupaths() if one.shows(paths)]
         return next(filter(None, signs), None)
-
-    def _intend(self, settled: dict[uuid.UUID, int], contents: Contents) -> None:
-        """Notes with which versions conflicts are about to be settled: a sync that is cut off is gone on with."""
-        self._synced.settling.update(settled)
-        self._context.records.common.write(self._image.id, contents.generation, self._common)
-        self._step(Step.INTENT_RECORDED)
 
     # Noting
 
@@ -403,17 +345,10 @@ class ImageSync:
             data=contents.data,
             done=all_ours and not left,
             left_out=left_out(contents),
-            count=len(self._synced.annotations),
+            count=len(self._common.now.annotations),
         )
         self._context.records.write_image(self._image.id, self._record)
         self._step(Step.IMAGE_RECORDED)
-
-
-def _is_older(contents: Contents, known: Common) -> bool:
-    """Whether a data file is older than the one that was last compared, as after it was restored from a backup."""
-    if known.data is None or (contents.data is not None and contents.data.sha256 == known.data.sha256):
-        return False
-    return contents.data is None or contents.data.modified < known.data.modified
 
 
 def _edits(planned: Plan) -> Edits:
