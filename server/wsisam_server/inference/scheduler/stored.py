@@ -26,8 +26,8 @@ class StoredFeatures:
 
     The encoder's raw output is kept, not what is prepared of it for decoding: that takes a tenth of the time and five
     times the room. So settings and roles do not matter to an entry: HR and LR images share them, unless of LR images
-    the middle alone is encoded. Neither does the device; numbers that a GPU made may differ in their last digits from
-    a CPU's.
+    the middle alone is encoded. Neither does the device, nor whether torch or OpenVINO ran the encoder; numbers that a
+    GPU made may differ in their last digits from a CPU's.
 
     Args:
         model: made the features, or takes them.
