@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import numpy as np
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -161,5 +162,7 @@ class ImageEncoder(nn.Module, ABC):
         digest = hashlib.sha256(f"{type(self).__qualname__} {self.keeps_frozen}".encode())
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-            digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+            values = tensor.cpu().view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor.cpu()
+            # Copied by NumPy: torch would start a team of threads for it, on whichever thread this is.
+            digest.update(np.ascontiguousarray(values.numpy()).data)
         return digest.hexdigest()

@@ -59,8 +59,7 @@ class SwitchingEncoder:
         self._name = name
         self._paths = paths
         self._preparation = preparation
-        self._begin_at = (1,) if eager else (LOAD_AFTER, TRY_AFTER)
-        self._eager = eager
+        self._begin_at = [1] if eager else [LOAD_AFTER, TRY_AFTER]
         self._seen = 0
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -98,11 +97,12 @@ class SwitchingEncoder:
     def _begin(self) -> None:
         with self._lock:
             self._seen += 1
-            if self._seen not in self._begin_at or (self._thread is not None and self._thread.is_alive()):
+            if not self._begin_at or self._seen < self._begin_at[0]:
                 return
-            if self._compiled is not None or self._finding is not None:
+            if self._finding is not None or (self._thread is not None and self._thread.is_alive()):
                 return
-            may_try = self._seen == self._begin_at[-1]
+            self._begin_at.pop(0)
+            may_try = not self._begin_at
             # Not of lower priority: OpenVINO's own threads would inherit it.
             thread = threading.Thread(
                 target=self._prepare,

@@ -26,9 +26,9 @@ class StoredFeatures:
 
     The encoder's raw output is kept, not what is prepared of it for decoding: that takes a tenth of the time and five
     times the room. So settings and roles do not matter to an entry: HR and LR images share them, unless of LR images
-    the middle alone is encoded. Neither does the device; numbers that a GPU made may differ in their last digits from
-    a CPU's. Nor do weights that were trained for a frozen encoder: where they are of its last stage, that stage's
-    input is kept too, and new weights go on from there.
+    the middle alone is encoded. Neither does the device, nor whether torch or OpenVINO ran the encoder; numbers that a
+    GPU made may differ in their last digits from a CPU's. Nor do weights that were trained for a frozen encoder: where
+    they are of its last stage, that stage's input is kept too, and new weights go on from there.
 
     Args:
         model: made the features, or takes them.
