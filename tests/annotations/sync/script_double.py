@@ -78,7 +78,11 @@ class Script:
             return verbs
         if marked and not put and not remove:
             here = contents.drawings
-            bases = {one: Base(base.revision, here[one].digest) if one in here else base for one, base in bases.items()}
+            bases = {
+                one: base if base.digest else Base(base.revision, here[one].digest)
+                for one, base in bases.items()
+                if base.digest or one in here
+            }
             self._keep(image, self._name, bases, doubtful, record)
         else:
             self._apply(image, put, remove, bases, doubtful, record, saved=saved)
