@@ -17,6 +17,7 @@ from wsisam_server.cli.serve import command
 from wsisam_server.core.settings import Limits, ModelChoice, PathMapping, Settings, Tls, user_data
 
 SAID = {
+    "encoder": "openvino",
     "slides": '["/data"]',
     "map": '[{"client": "Z:", "server": "/data"}]',
     "models": '["a"]',
@@ -53,6 +54,7 @@ server = "/data/slides"
 def _environment(monkeypatch):
     monkeypatch.delenv("WSISAM_STORE", raising=False)
     monkeypatch.delenv("WSISAM_TOKENS", raising=False)
+    monkeypatch.delenv("WSISAM_MODEL__ENCODER", raising=False)
 
 
 @pytest.fixture
@@ -135,7 +137,7 @@ def test_what_is_printed_is_read_as_the_same(file, tmp_path):
 def test_what_depends_on_the_user_is_printed_as_not_set(tmp_path):
     """The administrator prints the file as root, and the server runs as somebody else."""
     text = printed(configuration(None, {}))
-    for name in ("tokens", "store", "weights_dir"):
+    for name in ("tokens", "store", "weights_dir", "encoder_dir"):
         assert f"#{name} =" in text.splitlines()
     assert str(user_data("")) not in text
     place = str(user_data("annotations.sqlite"))

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
 
 from wsisam_server.cli.options import PREFIX, SECTIONS, SEPARATOR, Setting, settings_of
-from wsisam_server.core.settings import NONE, PathMapping, Settings
+from wsisam_server.core.settings import NONE, ModelChoice, PathMapping, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,7 +86,8 @@ def _lines(settings: Settings) -> Iterator[str]:
         from wsisam_server.annotations.store import store_name
 
         values["store"] = store_name(settings.store)
-    values |= dict.fromkeys(_of_the_user() - settings.model_fields_set)
+    values |= dict.fromkeys(_of_the_user(Settings) - settings.model_fields_set)
+    values["model"] |= dict.fromkeys(_of_the_user(ModelChoice) - settings.model.model_fields_set)
     parts: dict[str, type] = {"map": PathMapping, **SECTIONS}
     declared = list(settings_of(Settings))
     for setting in declared:
@@ -105,9 +106,9 @@ def _lines(settings: Settings) -> Iterator[str]:
                 yield from _entry(inner, part)
 
 
-def _of_the_user() -> set[str]:
-    """Names of settings whose default is made of the user's folders."""
-    return {setting.path[0] for setting in settings_of(Settings) if setting.info.default_factory is not None}
+def _of_the_user(kind: type) -> set[str]:
+    """Names of fields whose default is made of the user's folders."""
+    return {setting.path[0] for setting in settings_of(kind) if setting.info.default_factory is not None}
 
 
 def _entry(setting: Setting, values: Mapping[str, Any] | None) -> Iterator[str]:
