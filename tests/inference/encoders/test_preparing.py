@@ -1,5 +1,8 @@
 import dataclasses
+import os
 import re
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -200,3 +203,18 @@ def test_without_openvino_nothing_is_looked_for(prepare, monkeypatch, version, t
     monkeypatch.setattr(library, "installed_version", lambda: version)
     with pytest.raises(EncoderError, match=text):
         prepare().load(SUBJECT, may_try=True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="priorities of processes are POSIX's")
+def test_a_trial_has_all_others_go_first():
+    program = (
+        "import os; from pathlib import Path; from wsisam_server.inference.encoders.trial import NICENESS, step_back\n"
+        "step_back(); group = Path('/proc/self/autogroup')\n"
+        "print(os.nice(0) - NICENESS, group.read_text().split()[-1] if group.exists() else NICENESS, NICENESS)"
+    )
+    words = [sys.executable, "-c", program]
+    before = os.nice(0)
+    printed = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, start_new_session=True).stdout
+    nice, group, wanted = map(int, printed.split())
+    assert nice == before
+    assert group == wanted

@@ -6,6 +6,7 @@ It ends when its standard input does, that is, with the process that started it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -93,9 +94,17 @@ def main(arguments: list[str]) -> None:
     """
     text, place = arguments
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    step_back()
+    run(TrialRequest.from_json(text), Path(place))
+
+
+def step_back() -> None:
+    """Lets all others have the processor first."""
     if hasattr(os, "nice"):
         os.nice(NICENESS)
-    run(TrialRequest.from_json(text), Path(place))
+    # Linux with autogroups shares the processor among sessions, and this process has one of its own.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 def run(request: TrialRequest, folder: Path) -> None:
