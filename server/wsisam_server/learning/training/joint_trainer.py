@@ -6,7 +6,6 @@ there and back, serves both.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,8 @@ from wsisam_server.learning.training.errors import TrainingError
 from wsisam_server.learning.training.joint_network import JointNetwork
 from wsisam_server.learning.training.losses import candidates_loss, click_places, objective
 from wsisam_server.learning.training.network import Image
+from wsisam_server.learning.training.optimizing import Optimizing
 from wsisam_server.learning.training.simulated_session import SimulatedSession
-from wsisam_server.learning.training.trainer import CLIP, WEIGHT_DECAY, rate_factor
 from wsisam_server.learning.training.windows import LABEL_SIDE, generator
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ class JointTrainer:
         self._random = generator(options.seed, "sessions")
         self._drawn = 0
         self._windows: list[_Window] = []
-        self._optimizer = self._make_optimizer()
+        self._optimizing = Optimizing(self.network, self.average, self._groups(), options.steps)
 
     def train_step(self) -> float:
         """Asks each of a few windows for its objects once, and learns from the answers.
@@ -106,19 +105,10 @@ class JointTrainer:
         """
         while len(self._windows) < -(-self._options.batch // 2):
             self._windows.append(self._next_window())
-        for group in self._optimizer.param_groups:
-            group["lr"] = group["peak"] * rate_factor(self.step, self._options.steps)
-        self._optimizer.zero_grad()
+        self._optimizing.begin(self.step)
         count = sum(len(window.sessions) for window in self._windows)
         total = sum(self._learn(window, count) for window in self._windows)
-        norm = torch.nn.utils.clip_grad_norm_(self.network.trained_parameters().values(), CLIP)
-        if not math.isfinite(total) or not torch.isfinite(norm):
-            raise TrainingError(
-                f"the loss at step {self.step} is no finite number; lower --lr and go on with --resume from the last "
-                "checkpoint, which is still good"
-            )
-        self._optimizer.step()
-        self.average.update()
+        self._optimizing.end(self.step, total)
         self._windows = [window for window in self._windows if window.sessions]
         self.step += 1
         return total
@@ -130,13 +120,9 @@ class JointTrainer:
             "drawn": self._drawn,
             "random": self._random.bit_generator.state,
             "windows": [(each.example, [session.state() for session in each.sessions]) for each in self._windows],
-            "weights": {name: value.detach() for name, value in self.network.trained_parameters().items()},
-            "average": self.average.tensors,
-            "average_updates": self.average.updates,
-            "optimizer": self._optimizer.state_dict(),
+            **self._optimizing.state(),
         }
 
-    @torch.no_grad()
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on where `state` was taken, with the same numbers as if nothing had happened in between."""
         self.step, self._drawn = state["step"], state["drawn"]
@@ -145,10 +131,7 @@ class JointTrainer:
             _Window(example, [SimulatedSession.restored(each) for each in sessions])
             for example, sessions in state["windows"]
         ]
-        for name, value in self.network.trained_parameters().items():
-            value.copy_(state["weights"][name])
-        self.average.restore(state["average"], state["average_updates"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self._optimizing.restore(state)
 
     def _learn(self, window: _Window, count: int) -> float:
         """Forward and backward for a window's sessions, and drops those that are over. Returns its part of the loss."""
@@ -196,10 +179,11 @@ class JointTrainer:
         box.rounds = 1 if self._random.random() < _BOX_ALONE else min(box.rounds, _BOX_ROUNDS)
         return _Window(index, [clicks, box])
 
-    def _make_optimizer(self) -> torch.optim.AdamW:
+    def _groups(self) -> list[dict[str, Any]]:
         parts: dict[bool, list[torch.nn.Parameter]] = {True: [], False: []}
         for name, parameter in self.network.trained_parameters().items():
             parts[name.startswith("encoder.")].append(parameter)
-        peaks = {True: self._options.last_stage_rate, False: self._options.rate}
-        groups = [{"params": parameters, "peak": peaks[last]} for last, parameters in parts.items()]
-        return torch.optim.AdamW(groups, lr=0.0, weight_decay=WEIGHT_DECAY)
+        return [
+            {"params": parts[True], "peak": self._options.last_stage_rate, "start": 0},
+            {"params": parts[False], "peak": self._options.rate, "start": 0},
+        ]

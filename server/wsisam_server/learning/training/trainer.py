@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from wsisam_server.learning.training.average import Average
 from wsisam_server.learning.training.errors import TrainingError
 from wsisam_server.learning.training.losses import candidates_loss, click_places, objective
 from wsisam_server.learning.training.network import Network, stack
+from wsisam_server.learning.training.optimizing import Optimizing
 from wsisam_server.learning.training.simulated_session import SimulatedSession
 from wsisam_server.learning.training.start import begin_with, begun
 from wsisam_server.learning.training.validation import base_answer
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from wsisam_model.loading import Modules
     from wsisam_server.learning.training.examples import Example, Examples
     from wsisam_server.learning.training.options import TrainOptions
-
-_WARM_UP = 0.03  # share of the run
-_FLOOR = 0.02  # share of the peak that is left at the end
-WEIGHT_DECAY = 0.01
-CLIP = 1.0
-"""Largest norm of a step's gradient."""
 
 _MICRO_BATCH = 8  # prompts run together on an accelerator; on a CPU one by one is faster
 
@@ -86,7 +80,7 @@ class Trainer:
         self._random = generator(options.seed, "sessions")
         self._drawn = 0
         self._sessions: list[SimulatedSession] = []
-        self._optimizer = self._make_optimizer()
+        self._optimizing = Optimizing(self.network, self.average, self._groups(), options.steps)
 
     def train_step(self) -> float:
         """Asks for `batch` objects once each, and learns from the answers.
@@ -100,10 +94,7 @@ class Trainer:
         options = self._options
         while len(self._sessions) < options.batch:
             self._sessions.append(self._next_session())
-        for group in self._optimizer.param_groups:
-            start = group["start"]
-            group["lr"] = group["peak"] * rate_factor(self.step - start, options.steps - start)
-        self._optimizer.zero_grad()
+        self._optimizing.begin(self.step)
         prompts = [session.prompt(self.network.image_size) for session in self._sessions]
         use_low = [self.joined and self._random.random() < options.low_share for _ in prompts]
         total, going_on = 0.0, [False] * len(prompts)
@@ -112,14 +103,7 @@ class Trainer:
                 chosen = [index for index in indices if use_low[index] is low]
                 if chosen:
                     total += self._learn(chosen, [prompts[index] for index in chosen], going_on, use_low=low)
-        norm = torch.nn.utils.clip_grad_norm_(self.network.trained_parameters().values(), CLIP)
-        if not math.isfinite(total) or not torch.isfinite(norm):
-            raise TrainingError(
-                f"the loss at step {self.step} is no finite number; lower --lr and go on with --resume from the last "
-                "checkpoint, which is still good"
-            )
-        self._optimizer.step()
-        self.average.update()
+        self._optimizing.end(self.step, total)
         self._sessions = [session for session, more in zip(self._sessions, going_on, strict=True) if more]
         self.step += 1
         return total
@@ -131,22 +115,15 @@ class Trainer:
             "drawn": self._drawn,
             "random": self._random.bit_generator.state,
             "sessions": [session.state() for session in self._sessions],
-            "weights": {name: value.detach() for name, value in self.network.trained_parameters().items()},
-            "average": self.average.tensors,
-            "average_updates": self.average.updates,
-            "optimizer": self._optimizer.state_dict(),
+            **self._optimizing.state(),
         }
 
-    @torch.no_grad()
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on where `state` was taken, with the same numbers as if nothing had happened in between."""
         self.step, self._drawn = state["step"], state["drawn"]
         self._random.bit_generator.state = state["random"]
         self._sessions = [SimulatedSession.restored(each) for each in state["sessions"]]
-        for name, value in self.network.trained_parameters().items():
-            value.copy_(state["weights"][name])
-        self.average.restore(state["average"], state["average_updates"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self._optimizing.restore(state)
 
     @property
     def joined(self) -> bool:
@@ -207,30 +184,12 @@ class Trainer:
             if session.answered(example.high == session.label, logits, self._options, self._random):
                 return session
 
-    def _make_optimizer(self) -> torch.optim.AdamW:
+    def _groups(self) -> list[dict[str, Any]]:
         new: list[torch.nn.Parameter] = []
         old: list[torch.nn.Parameter] = []
         for name, parameter in self.network.trained_parameters().items():
             (new if name.startswith(("high.", "low.")) else old).append(parameter)
-        groups = [
-            {"params": parameters, "peak": peak, "start": start}
-            for parameters, peak, start in ((old, self._options.rate, 0), (new, self._options.new_rate, self._join))
-            if parameters
+        return [
+            {"params": old, "peak": self._options.rate, "start": 0},
+            {"params": new, "peak": self._options.new_rate, "start": self._join},
         ]
-        return torch.optim.AdamW(groups, lr=0.0, weight_decay=WEIGHT_DECAY)
-
-
-def rate_factor(step: int, steps: int) -> float:
-    """Share of the peak learning rate at a step: a linear rise, then half a cosine (Loshchilov & Hutter 2017).
-
-    Args:
-        step: from 0; before it, nothing.
-        steps: of the whole run.
-    """
-    if step < 0:
-        return 0.0
-    warm = max(1, round(_WARM_UP * steps))
-    if step < warm:
-        return (step + 1) / warm
-    progress = (step - warm) / max(1, steps - warm)
-    return _FLOOR + (1 - _FLOOR) * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
