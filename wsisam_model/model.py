@@ -64,7 +64,8 @@ class WsiSam:
         paths: the files that it was loaded from.
         settings: see `ModelSettings`.
         weights_hash: identifies the weights: SHA-256 in hex over all their names and bytes.
-        encoder_hash: the same of the weights that stored features depend on, see `features`: the frozen encoder's file.
+        encoder_hash: identifies what stored features depend on, see `features`: the weights that additions were
+            added to; without additions, all.
         calibration: of the answers' scores; empty where the weights have none.
         ranks_candidates: whether the scores of a single click's candidates were measured to tell which is the best.
         image_size: side of the square input images in pixels.
@@ -530,8 +531,7 @@ class WsiSam:
 
     def _route(self, prompt: Prompt) -> Route:
         """What answers prompts of this one's kind."""
-        box_alone = prompt.box is not None and not prompt.points and prompt.mask is None
-        return self._boxes if box_alone else self._clicks
+        return self._boxes if prompt.is_box_alone else self._clicks
 
     def _parts(self, route: Route, role: Role) -> list[DerivedFeature[Any]]:
         """All that a route needs of an image in a role."""

@@ -47,6 +47,11 @@ class Prompt:
         """Whether it is one click and nothing else, which says little about how large the object is."""
         return len(self.points) == 1 and self.box is None and self.mask is None
 
+    @property
+    def is_box_alone(self) -> bool:
+        """Whether it is a box and nothing else, which weights of its own may answer."""
+        return self.box is not None and not self.points and self.mask is None
+
     def __post_init__(self) -> None:
         # frozen: what was checked stays as it was checked
         object.__setattr__(self, "points", _checked_points(self.points))

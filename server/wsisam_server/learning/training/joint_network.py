@@ -18,7 +18,7 @@ from wsisam_server.learning.training.errors import TrainingError
 from wsisam_server.learning.training.network import Image, Network
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from wsisam_model import Prompt
     from wsisam_model.additions import RouteName
@@ -71,21 +71,8 @@ class JointNetwork(nn.Module):
 
     def route(self, prompt: Prompt) -> Network:
         """What answers a prompt of this kind, as `WsiSam` does."""
-        return self.boxes if prompt.box is not None and not prompt.points and prompt.mask is None else self.clicks
+        return self.boxes if prompt.is_box_alone else self.clicks
 
     def trained_parameters(self) -> dict[str, nn.Parameter]:
         """The parameters that get gradients, by name."""
         return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
-
-    @torch.no_grad()
-    def begin_with(self, tensors: Mapping[str, Tensor]) -> None:
-        """Puts the tensors of an additions file in; parts without one keep the base's.
-
-        Raises:
-            TrainingError: a tensor is not of this network.
-        """
-        parameters = self.trained_parameters()
-        for name, value in tensors.items():
-            if name not in parameters or parameters[name].shape != value.shape:
-                raise TrainingError(f"the file to start from does not fit: {name} is of another size, or not trained")
-            parameters[name].copy_(value)

@@ -18,10 +18,11 @@ from wsisam_server.learning.training.losses import candidates_loss, click_places
 from wsisam_server.learning.training.network import Image
 from wsisam_server.learning.training.optimizing import Optimizing
 from wsisam_server.learning.training.simulated_session import SimulatedSession
+from wsisam_server.learning.training.start import begin_with, begun
 from wsisam_server.learning.training.windows import LABEL_SIDE, generator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
@@ -69,7 +70,7 @@ class JointTrainer:
         examples: Sequence[Example],
         options: TrainOptions,
         device: torch.device,
-        start: Mapping[str, Tensor] | None = None,
+        start: dict[str, Tensor] | None = None,
     ) -> None:
         if not examples:
             raise TrainingError("there is no window to train on; do the manifests hold objects in split 'train'?")
@@ -77,11 +78,8 @@ class JointTrainer:
             raise TrainingError("with --last-stage both routes train from the first step on; leave the rest to it")
         torch.manual_seed(options.seed)  # the additions' first weights
         self.network = JointNetwork(base, low=options.low_share > 0, bfloat16=options.bfloat16)
-        self.network.begin_with(start or {})
-        self.start = {}
-        if start is not None:
-            trained = self.network.trained_parameters()
-            self.start = {name: value.detach().clone() for name, value in trained.items()}
+        begin_with(self.network, start or {})
+        self.start = {} if start is None else begun(self.network, start)
         self.network.to(device)
         self.average = Average(self.network, options.average_decay)
         self.step = 0

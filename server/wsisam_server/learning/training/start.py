@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wsisam_model.additions import Additions, RouteName
+    from wsisam_server.learning.training.joint_network import JointNetwork
     from wsisam_server.learning.training.network import Network
     from wsisam_server.learning.training.options import TrainOptions
 
@@ -71,7 +72,7 @@ def joint_start(start: Additions) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def begin_with(network: Network, tensors: dict[str, Tensor]) -> None:
+def begin_with(network: Network | JointNetwork, tensors: dict[str, Tensor]) -> None:
     """Puts weights into a network; parts without one keep theirs.
 
     Raises:
@@ -84,7 +85,7 @@ def begin_with(network: Network, tensors: dict[str, Tensor]) -> None:
         parameters[name].copy_(value)
 
 
-def begun(network: Network, start: dict[str, Tensor]) -> dict[str, Tensor]:
+def begun(network: Network | JointNetwork, start: dict[str, Tensor]) -> dict[str, Tensor]:
     """The trained weights of a network that has just begun with `start`.
 
     Parts that the file did not train were the base's in it, so these belong to the start, too. HR and LR additions that
