@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 _ENTRY: Final = "wsisam_additions"
 _LAST_STAGE: Final = "last stage"
+LAST_STAGE_PREFIX: Final = "encoder."
+"""Of the names of the last stage's tensors."""
 
 RouteName: TypeAlias = Literal["clicks", "boxes"]
 """Which prompts a route answers: "boxes" those of a box alone, "clicks" all others. What has no route is answered by

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from wsisam_model import sam_parts
-from wsisam_model.additions import Additions
+from wsisam_model.additions import LAST_STAGE_PREFIX, Additions
 from wsisam_model.branch import Branch, WsiParts
 from wsisam_model.checkpoint import Checkpoint, weights_hash
 from wsisam_model.dual import DualMaskDecoder
@@ -62,7 +62,7 @@ class Modules:
         boxes: what answers prompts of a box alone; SAM alone where an additions file holds nothing for them, and the
             same as `clicks` for the paper's files.
         weights_hash: see `checkpoint.weights_hash`.
-        encoder_hash: the same of the files that the encoder's frozen stages are from.
+        encoder_hash: the same of what additions were added to; without additions, of all.
         last_stage: SHA-256 of the encoder's last stage where that was trained; else empty.
         settings: what the weights want.
         calibration: of the scores of its answers.
@@ -128,18 +128,19 @@ def load(sam: Path, high: Path | None = None, low: Path | None = None, additions
     clicks = boxes = Route(DualMaskDecoder(*branches), prompt_encoder) if branches else sam_alone
     settings, ranks_candidates = ModelSettings(), False
     scores: Calibration = {}
-    encoder_hash = weights_hash({"sam": checkpoints["sam"]})
-    last_stage = b""
+    encoder_hash, last_stage = "", b""
     if additions is not None:
+        encoder_hash = weights_hash(checkpoints)
         trained = Additions.read(additions, base=encoder_hash)
         routes = build_routes(trained, sam_alone, variant, encoder)
         if trained.last_stage:
             encoder.keeps_frozen = True
-            last_stage = bytes.fromhex(weights_hash({"encoder": trained.checkpoint.only("encoder.")}))
+            last_stage = bytes.fromhex(weights_hash({"encoder": trained.checkpoint.only(LAST_STAGE_PREFIX)}))
         clicks, boxes = routes.get("clicks", sam_alone), routes.get("boxes", sam_alone)
         settings, scores = trained.settings, trained.calibration
         ranks_candidates = trained.ranked
         checkpoints["additions"] = trained.checkpoint
+    whole = weights_hash(checkpoints)
     return Modules(
         paths=ModelPaths(sam, high, low, additions),
         variant=variant,
@@ -148,8 +149,8 @@ def load(sam: Path, high: Path | None = None, low: Path | None = None, additions
         plain=plain,
         clicks=clicks,
         boxes=boxes,
-        weights_hash=weights_hash(checkpoints),
-        encoder_hash=encoder_hash,
+        weights_hash=whole,
+        encoder_hash=encoder_hash or whole,
         last_stage=last_stage,
         settings=settings,
         ranks_candidates=ranks_candidates,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import torch
 
 from wsisam_model import sam_parts
+from wsisam_model.additions import LAST_STAGE_PREFIX
 from wsisam_model.branch import Branch, WsiParts
 from wsisam_model.dual import DualMaskDecoder
 from wsisam_model.errors import CheckpointError
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from wsisam_model.additions import Additions, RouteName
     from wsisam_model.encoder import ImageEncoder
     from wsisam_model.variants import Variant
-
-_ENCODER = "encoder."
 
 Module = TypeVar("Module", bound="nn.Module")
 
@@ -57,7 +56,9 @@ def build_routes(additions: Additions, base: Route, variant: Variant, encoder: I
     """
     blanks = {route: _Blank(additions, route, base, variant) for route in additions.trained}
     wanted = {key: value for blank in blanks.values() for key, value in blank.wanted().items()}
-    last_stage = {f"{_ENCODER}{name}": encoder.get_parameter(name) for name in _last_stage_of(additions, encoder)}
+    last_stage = {
+        f"{LAST_STAGE_PREFIX}{name}": encoder.get_parameter(name) for name in _last_stage_of(additions, encoder)
+    }
     additions.checkpoint.require(wanted | last_stage)
     with torch.no_grad():
         for key, parameter in last_stage.items():

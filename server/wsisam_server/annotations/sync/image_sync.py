@@ -250,10 +250,13 @@ class ImageSync:
         sent = {action.id: action.target for action in planned.actions if _goes_as_it_is(action)}
         noted = {action.id for action in planned.actions if _is_news(action)}
         sure = self._common.now.doubtful.keys() & contents.drawings.keys()
-        if not sent and not noted and not (sure and self._may_mark()):
+        if not sent and not noted and not sure:
+            return contents, set()
+        may_mark = self._may_mark()
+        if not sent and not noted and not may_mark:
             return contents, set()
         digests = {one: target.digest for one, target in sent.items() if target is not None}
-        anew = self._named_anew(contents, digests) if self._may_mark() else None
+        anew = self._named_anew(contents, digests) if may_mark else None
         if anew is None:
             ids = [*sent, *noted]
             self._common.keep(
