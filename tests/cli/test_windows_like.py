@@ -95,6 +95,7 @@ def test_the_first_day_on_a_system_like_windows(tmp_path, repository):
         "PYTHONUTF8": "0",
         "WINDOWS_LIKE_FINDINGS": str(findings),
         "XDG_DATA_HOME": str(tmp_path / "data"),
+        "WSISAM_STORE": str(tmp_path / "own.sqlite"),
     }
     done = subprocess.run(
         [sys.executable, "-c", FIRST_DAY], cwd=tmp_path, env=environment, capture_output=True, timeout=120, check=False
