@@ -20,6 +20,7 @@ from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import load_model, loading, served_models
 from wsisam_server.cli.options import given, settings_options
 from wsisam_server.cli.process_exit import EXIT_SECONDS, are_threads_left, exit_now, exit_within
+from wsisam_server.client.address import ServerAddress
 from wsisam_server.core.settings import NONE
 from wsisam_server.inference.encoders import EncoderChoice
 from wsisam_server.inference.weights import WeightsError, WeightsFolder, built_in
@@ -160,11 +161,11 @@ async def _serve(app: App, settings: Settings) -> None:
             gc.collect()
             gc.freeze()
             names = ", ".join(listed.available.info.name for listed in app.segmenter.models_listed())
-            click.echo(f"wsisam: serving {names} on {settings.host}:{port}")
+            click.echo(f"wsisam: serving {names} on {ServerAddress(settings.host, port)}")
             kept = f"in {store_name(settings.store)}" if settings.store != NONE else "nowhere (--store none)"
             click.echo(f"wsisam: annotations are kept {kept}", err=True)
             if app.metrics_port is not None:
-                click.echo(f"wsisam: metrics are on {settings.metrics_host}:{app.metrics_port}", err=True)
+                click.echo(f"wsisam: metrics are on {ServerAddress(settings.metrics_host, app.metrics_port)}", err=True)
             if app.requires_tokens:
                 click.echo(f"wsisam: callers need a token of {settings.tokens} (wsisam token create)", err=True)
             if not settings.slides:
