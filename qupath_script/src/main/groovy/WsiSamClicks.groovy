@@ -16,6 +16,7 @@ import io.wsisam.qupath.AnnotationController
 import io.wsisam.qupath.Notifications
 import io.wsisam.qupath.OpenProjects
 import io.wsisam.qupath.PreviewOverlay
+import io.wsisam.qupath.ServerWindow
 import io.wsisam.script.ClassChoice
 import io.wsisam.script.Settings
 import javafx.application.Platform
@@ -101,6 +102,7 @@ else {
 /** The small window beside the viewer. All its methods run on the JavaFX thread. */
 class Palette {
     private static final String OPEN = 'wsisam.palette'
+    private static final String SELECT = 'wsisam.select'
     private static final double WIDTH = 380
     private static final double MARGIN = 8
     private static final double SLIP = 4        // screen pixels that a click may move before it is a box
@@ -145,6 +147,7 @@ class Palette {
         def already = qupath.getStage().getProperties().get(OPEN)
         if (already instanceof Stage) {
             already.toFront()
+            (already.getProperties().get(SELECT) as Runnable)?.run()
             return
         }
         new Palette(qupath, naming, opposite).show()
@@ -166,7 +169,9 @@ class Palette {
         layOut()
         def properties = qupath.getStage().getProperties()
         properties.put(OPEN, stage)
-        removals << { properties.remove(OPEN) }
+        properties.put(ServerWindow.CHANGED, { serverChanged() } as Runnable)
+        stage.getProperties().put(SELECT, { qupath.getToolManager().setSelectedTool(isOn() ? PathTools.MOVE : tool) } as Runnable)
+        removals << { [OPEN, ServerWindow.CHANGED].each { properties.remove(it) } }
 
         qupath.getAllViewers().each { attach(it) }
         def viewersListener = { change -> guarded { follow() } } as ListChangeListener
@@ -627,6 +632,13 @@ class Palette {
         } catch (WsiSamException malformed) {
             state.setText(malformed.text())
         }
+    }
+
+    /** Somebody has changed the settings outside the palette. */
+    private void serverChanged() {
+        server.setText(settings.server())
+        fillAccess()
+        controller.connect()
     }
 
     private void fillAccess() {
