@@ -35,6 +35,11 @@ if sys.platform != "win32":  # where there is no such limit
 MOST_FILES: Final = 65_536
 """Connections, slides and the store's files together."""
 
+_STOP_SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
+)
+"""Ctrl+C, what a service manager sends, and Ctrl+Break of Windows."""
+
 _CONFIG: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -146,11 +151,11 @@ async def _serve(app: App, settings: Settings) -> None:
         exit_within(settings.limits.drain_seconds + EXIT_SECONDS)
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _STOP_SIGNALS:
         try:
             loop.add_signal_handler(number, asked, number)
-        except NotImplementedError:  # Windows: Ctrl+C then ends asyncio.run itself
-            break
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda number, _: loop.call_soon_threadsafe(asked, signal.Signals(number)))
     click.echo("wsisam: loading the model", err=True)
     starting, stopping = asyncio.ensure_future(app.start()), asyncio.ensure_future(stop.wait())
     try:
