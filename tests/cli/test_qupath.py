@@ -66,7 +66,7 @@ def test_a_folder_that_is_not_qupaths_is_not_written(bundle, tmp_path, monkeypat
 
 
 def test_a_qupath_is_asked_for_its_user_directory(bundle, directory, monkeypatch):
-    monkeypatch.setattr(command, "user_directory_of", lambda program: UserDirectory(directory, ("0.7",)))
+    monkeypatch.setattr(command, "user_directory_of", lambda _: UserDirectory(directory, ("0.7",)))
     result = run("install", "--qupath", directory.parent)
     assert result.exit_code == 0, result.output
     assert (directory / "extensions" / "wsisam-qupath-client-0.2.0.jar").is_file()

@@ -54,8 +54,27 @@ go {
     picture('help')
     fx { Window.getWindows().find { it.hasProperty('title') && it.getTitle() == 'WSI-SAM: help' }.close() }
 
+    server(System.getProperty('drive.server'))
+    fx { viewer().getHierarchy().clearAll() }
+    def region = qupath.lib.objects.PathObjects.createAnnotationObject(
+        qupath.lib.roi.ROIs.createRectangleROI(110, 110, 180, 180, qupath.lib.regions.ImagePlane.getDefaultPlane()))
+    fx { viewer().getHierarchy().addObject(region); viewer().setSelectedObject(region) }
+    fire('All objects...')
+    def sizes = { fx { Window.getWindows().find { it.hasProperty('title') && it.getTitle() == 'WSI-SAM: all objects' } } }
+    until('the question') { sizes() != null }
+    picture('sizes')
+    fx {
+        def fields = sizes().getScene().getRoot().lookupAll('.text-field').findAll { it instanceof javafx.scene.control.TextField && !(it.getParent() instanceof javafx.scene.control.ComboBox) }
+        fields[0].setText('60')
+        fields[1].setText('150,0')
+    }
+    fx { sizes().getScene().getRoot().lookupButton(javafx.scene.control.ButtonType.OK).fire() }
+    until('all objects') { annotations().size() > 1 }
+    seen.all = plain(annotations())
+    fx { viewer().getHierarchy().clearAll() }
+
     fire('Outline annotations anew')
-    until('what it says') { seen.notes.any { it.contains('did not run') || it.contains('WSI-SAM: ') } }
+    until('what it says') { seen.notes.any { it.contains('no annotation is selected') } }
     fx { palette().close() }
     until('the threads to end') { !ourThreads().any { it.startsWith('wsisam-c') } }
 

@@ -1,10 +1,13 @@
 """The jar as an extension of a real QuPath: the menu runs the scripts, without the script editor."""
 
 import pytest
+import shapely
+
+from support.server import iou
 
 pytestmark = [pytest.mark.qupath, pytest.mark.timeout(900)]
 
-ITEMS = ["Click tool", "Outline annotations anew", "All objects...", "Sync project", "Server...", "Help"]
+ITEMS = ["Click tool", "Outline annotations anew", "All objects...", "Review", "Sync project", "Server...", "Help"]
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,11 @@ def test_a_key_switches_the_click_tool_off_and_on(seen):
 def test_the_server_window_says_what_the_server_says_and_the_palette_follows(seen):
     assert seen["server"].startswith("Connected. The server is of release ")
     assert "127.0.0.1:1" in seen["unreachable"] or "Asking" in seen["unreachable"]
+
+
+def test_all_objects_asks_for_sizes_and_finds_them(seen):
+    found = [shapely.from_wkt(one["wkt"]) for one in seen["all"]]
+    assert max(iou(shape, "a") for shape in found) > 0.8
 
 
 def test_a_script_that_the_user_changed_wins_and_the_menu_says_so(seen):

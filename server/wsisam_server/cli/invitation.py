@@ -14,9 +14,8 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
-
-    from wsisam_server.service.identity import Token
 
 FORMAT: Final = 1
 """Of the file; the client for QuPath reads this one."""
@@ -64,7 +63,7 @@ def certificates_in(path: Path | None) -> str:
     return "\n".join(kept) + "\n"
 
 
-def write(path: Path, token: Token, secret: str, server: str, certificates: str) -> None:
+def write(path: Path, *, server: str, user: str, token: str, expires: datetime | None, certificates: str) -> None:
     """Fills a reserved file.
 
     Raises:
@@ -73,14 +72,14 @@ def write(path: Path, token: Token, secret: str, server: str, certificates: str)
     content = {
         "wsisam_invitation": FORMAT,
         "server": server,
-        "user": token.user.name,
-        "token": secret,
-        "expires": None if token.expires is None else token.expires.isoformat(),
+        "user": user,
+        "token": token,
+        "expires": None if expires is None else expires.isoformat(),
         "certificates": certificates,
     }
     try:
         path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise click.ClickException(
-            f"cannot write {path}: {error.strerror or error}. The token {token.id} was made: revoke it"
+            f"cannot write {path}: {error.strerror or error}. A token for {user} was made: revoke it"
         ) from error

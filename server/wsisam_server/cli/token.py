@@ -128,8 +128,10 @@ def _invite(file: Path, server: str, certificates: str, create: Callable[[], tup
         raise click.UsageError("an invitation names the server: give --server https://HOST:PORT")
     with invitation.reserved(file):
         token, secret = create()
-        invitation.write(file, token, secret, server, certificates)
-    whose = token.user.name
+        whose = token.user.name
+        invitation.write(
+            file, server=server, user=whose, token=secret, expires=token.expires, certificates=certificates
+        )
     until = "until the token ends" if token.expires else "for ever (no --expires)"
     click.echo(_line(token))
     click.echo(

@@ -24,9 +24,24 @@ class MenuRunner {
         }
     }
 
+    /** What a script is to be told, where the menu asks; null when the user cancels. */
+    static String[] arguments(String script) {
+        script == 'WsiSamEverything' ? AskSizes.ask(QuPathGUI.getInstance()) : new String[0]
+    }
+
     /** Opens the window that says which server, and what it wants. */
     static void server() {
         Platform.runLater { ServerWindow.open(QuPathGUI.getInstance()) }
+    }
+
+    /** Takes an invitation: keeps its token and certificates, and connects. */
+    static void invite(File file) {
+        def gui = QuPathGUI.getInstance()
+        ServerWindow.take(file)
+        Platform.runLater {
+            ServerWindow.changed(gui)
+            ServerWindow.open(gui)
+        }
     }
 
     /** Opens the page about mouse, keys and what may be wrong. */

@@ -2,6 +2,7 @@ package io.wsisam.qupath
 
 import io.wsisam.client.WsiSamClient
 import io.wsisam.client.connection.WsiSamException
+import io.wsisam.script.Invitation
 import io.wsisam.script.Settings
 import javafx.application.Platform
 import javafx.geometry.Insets
@@ -17,6 +18,9 @@ import javafx.scene.layout.Priority
 import javafx.scene.layout.VBox
 import javafx.stage.FileChooser
 import javafx.stage.Stage
+import qupath.lib.gui.UserDirectoryManager
+
+import java.nio.file.Path
 
 /** Which server, and what it wants. All its methods run on the JavaFX thread. */
 class ServerWindow {
@@ -63,13 +67,16 @@ class ServerWindow {
         said.setWrapText(true)
         said.setMinHeight(54)
         said.setAlignment(Pos.TOP_LEFT)
-        def use = new Button('Connect')
-        use.setId('wsisam-server-connect')
-        use.setDefaultButton(true)
-        use.setOnAction { use() }
+        def connect = new Button('Connect')
+        connect.setId('wsisam-server-connect')
+        connect.setDefaultButton(true)
+        connect.setOnAction { use() }
+        def invitation = new Button('Open an invitation\u2026')
+        invitation.setTooltip(new Tooltip('The one file that your lab sent you: address, certificates and token.'))
+        invitation.setOnAction { openInvitation() }
         def close = new Button('Close')
         close.setOnAction { stage.close() }
-        def pane = new VBox(10, grid, new HBox(6, use, close), said)
+        def pane = new VBox(10, grid, new HBox(6, connect, invitation, close), said)
         pane.setPadding(new Insets(12))
         pane.setPrefWidth(WIDTH)
         def scene = new Scene(pane)
@@ -96,6 +103,33 @@ class ServerWindow {
                 field.setText(file.getPath())
         }
         button
+    }
+
+    private void openInvitation() {
+        def chooser = new FileChooser()
+        chooser.getExtensionFilters().setAll(new FileChooser.ExtensionFilter('Invitations', "*${Invitation.ENDING}".toString()))
+        def file = chooser.showOpenDialog(stage)
+        if (file == null)
+            return
+        try {
+            take(file)
+        } catch (IllegalArgumentException | IOException refused) {
+            said.setText(refused.getMessage())
+            return
+        }
+        fill()
+        changed(gui)
+        ask()
+    }
+
+    /**
+     * Sets everything up as an invitation says.
+     *
+     * @throws IllegalArgumentException it is none, or is over
+     */
+    static void take(File file) {
+        def folder = UserDirectoryManager.getInstance().getUserPath()?.resolve('wsisam') ?: Path.of(System.getProperty('user.home'), '.wsisam')
+        Invitation.read(file.toPath()).accept(folder, Settings.user())
     }
 
     private void use() {

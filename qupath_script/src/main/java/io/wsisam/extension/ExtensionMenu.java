@@ -1,14 +1,19 @@
 package io.wsisam.extension;
 
+import io.wsisam.script.Invitation;
+import java.io.File;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import javafx.scene.Node;
 import javafx.scene.control.Button;
 import javafx.scene.control.Menu;
 import javafx.scene.control.MenuItem;
+import javafx.scene.control.Separator;
 import javafx.scene.control.SeparatorMenuItem;
 import javafx.scene.control.Tooltip;
 import javafx.scene.input.KeyCombination;
@@ -51,6 +56,17 @@ final class ExtensionMenu {
     qupath.getMenu(Texts.of("menu"), true).addEventHandler(Menu.ON_SHOWING, event -> nameOwnCopies());
     nameOwnCopies();
     addButton();
+    qupath.getDefaultDragDropListener().addFileDropHandler((viewer, files) -> takeInvitation(files));
+  }
+
+  /** An invitation that is dropped on the window sets everything up. */
+  private boolean takeInvitation(List<File> files) {
+    if (files.size() != 1 || !Invitation.isNamed(files.get(0).toPath())) {
+      return false;
+    }
+    inBackground(
+        Texts.of("invitation"), () -> scripts.call("invite", new Class<?>[] {File.class}, files.get(0)));
+    return true;
   }
 
   private MenuItem add(String key, Runnable what) {
@@ -66,7 +82,13 @@ final class ExtensionMenu {
     button.setFocusTraversable(false);
     button.setTooltip(new Tooltip(Texts.of("button.help", Texts.of(CLICKS + ".help"), CLICK_KEY.getDisplayText())));
     button.setOnAction(event -> start(CLICKS));
-    qupath.getToolBar().getItems().add(button);
+    // Beside the tools: at the end, a narrow window hides it.
+    List<Node> items = qupath.getToolBar().getItems();
+    int afterTools = 0;
+    while (afterTools < items.size() && !(items.get(afterTools) instanceof Separator)) {
+      afterTools++;
+    }
+    items.add(afterTools, button);
   }
 
   /** A changed script is run in place of ours, and the menu says so. */
@@ -90,7 +112,10 @@ final class ExtensionMenu {
           if (own.isPresent()) {
             qupath.runScript(own.get().toFile(), null);
           } else {
-            scripts.run(name);
+            String[] arguments = (String[]) scripts.call("arguments", new Class<?>[] {String.class}, name);
+            if (arguments != null) {
+              scripts.run(name, arguments);
+            }
           }
         });
   }

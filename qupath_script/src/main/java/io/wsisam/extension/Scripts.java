@@ -69,7 +69,7 @@ final class Scripts {
    * @throws Exception what the script ended with
    */
   void run(String name, String... arguments) throws Exception {
-    call("run", new Class<?>[] {Class.class, String[].class}, loader().loadClass(name), arguments);
+    call("run", new Class<?>[] {Class.class, String[].class}, loader().loadClass(name), (Object) arguments);
   }
 
   /**
