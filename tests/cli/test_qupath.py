@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from support.qupath_files import make_bundle
 from wsisam_server.cli import main
 from wsisam_server.cli import qupath as command
-from wsisam_server.qupath import QuPathFilesError
+from wsisam_server.qupath import QuPathFilesError, UserDirectory
 
 
 @pytest.fixture
@@ -51,7 +51,25 @@ def test_no_user_directory_says_how_to_make_one(bundle, monkeypatch):
     monkeypatch.setattr(command, "find_user_directories", list)
     result = run("install")
     assert result.exit_code == 1
-    assert "Start QuPath once" in result.output
+    assert "wsisam qupath install --qupath" in result.output
+    assert "Extensions, QuPath user directory" in result.output
+
+
+def test_a_folder_that_is_not_qupaths_is_not_written(bundle, tmp_path, monkeypatch):
+    typed = UserDirectory(tmp_path / "typed", ("0.7",))
+    (typed.path / "bin").mkdir(parents=True)
+    monkeypatch.setattr(command, "find_user_directories", lambda: [typed])
+    result = run("install")
+    assert result.exit_code == 1
+    assert "nothing was written" in result.output
+    assert [path.name for path in typed.path.rglob("*")] == ["bin"]
+
+
+def test_a_qupath_is_asked_for_its_user_directory(bundle, directory, monkeypatch):
+    monkeypatch.setattr(command, "user_directory_of", lambda _: UserDirectory(directory, ("0.7",)))
+    result = run("install", "--qupath", directory.parent)
+    assert result.exit_code == 0, result.output
+    assert (directory / "extensions" / "wsisam-qupath-client-0.2.0.jar").is_file()
 
 
 def test_another_qupath_is_left_alone(bundle, tmp_path):

@@ -1,6 +1,8 @@
 """`wsisam token`."""
 
 import json
+import os
+import stat
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -68,3 +70,56 @@ def test_revoking_by_name_or_id(place):
 )
 def test_refusals(place, arguments, status, text):
     assert text in run("create", *arguments, status=status).output
+
+
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+@pytest.fixture
+def ca(tmp_path):
+    file = tmp_path / "ca.pem"
+    file.write_text(f"{PEM}-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n{PEM}")
+    return file
+
+
+def test_an_invitation_holds_address_authority_and_token(place, ca, tmp_path):
+    file = tmp_path / "anna.wsisam"
+    options = ("--project", "colon", "--expires", "90d", "--server", "https://gpu.lab:8765", "--ca", str(ca))
+    done = run("create", "anna", "--invite", str(file), *options)
+    invited = json.loads(file.read_text(encoding="utf-8"))
+    assert Keyring(place).user(invited["token"]).name == "anna"
+    assert invited["token"] not in done.output
+    assert (invited["wsisam_invitation"], invited["server"], invited["user"]) == (1, "https://gpu.lab:8765", "anna")
+    assert invited["certificates"] == PEM + PEM
+    assert datetime.fromisoformat(invited["expires"]) == TokenFile(place).tokens()[0].expires
+    if os.name == "posix":
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_no_token_is_made_where_the_invitation_cannot_be_written(place, tmp_path):
+    there = tmp_path / "there.wsisam"
+    there.write_text("somebody's")
+    server = ("--server", "https://gpu.lab:8765")
+    for file, text in ((there, "is there already"), (tmp_path / "no" / "folder.wsisam", "cannot write")):
+        assert text in run("create", "anna", "--invite", str(file), *server, status=1).output
+    assert there.read_text() == "somebody's"
+    assert "there are no tokens" in run("list").output
+
+
+def test_no_invitation_is_left_where_no_token_is_made(place, tmp_path):
+    file = tmp_path / "x.wsisam"
+    run("create", "an\na", "--invite", str(file), "--server", "gpu.lab", status=1)
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--invite", "x.wsisam"), "--server https://HOST:PORT"),
+        (("--server", "gpu.lab"), "give --invite FILE"),
+    ],
+)
+def test_an_invitation_names_the_server_and_only_that(place, tmp_path, monkeypatch, arguments, text):
+    monkeypatch.chdir(tmp_path)
+    assert text in run("create", "anna", *arguments, status=2).output
+    assert list(tmp_path.glob("*.wsisam")) == []

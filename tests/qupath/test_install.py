@@ -96,16 +96,35 @@ def test_only_what_was_installed_is_removed(bundle, user_directory):
     assert uninstall(user_directory) == []
 
 
-def test_the_scripts_folder_goes_when_it_is_empty(bundle, user_directory):
+def test_folders_that_were_made_go_and_those_that_were_there_stay(bundle, user_directory):
+    (user_directory / "extensions").mkdir()
     install(bundle, user_directory)
+    (user_directory / "wsisam-classes" / "abc").mkdir(parents=True)  # the extension's own, in QuPath
+    install(bundle, user_directory)  # by now all folders are there, and it is still known which were made
     uninstall(user_directory)
-    assert not (user_directory / "scripts" / "WSI-SAM").exists()
-    assert (user_directory / "scripts").is_dir()
+    assert [path.name for path in user_directory.iterdir()] == ["extensions"]
+
+
+def test_a_made_folder_with_something_of_the_user_in_it_stays(bundle, user_directory):
+    install(bundle, user_directory)
+    (user_directory / "scripts" / "mine.groovy").write_text("mine", encoding="utf-8")
+    uninstall(user_directory)
+    assert [path.relative_to(user_directory).as_posix() for path in user_directory.rglob("*")] == [
+        "scripts",
+        "scripts/mine.groovy",
+    ]
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{}", "[]", '{"wsisam": "1", "files": {"../../etc/passwd": "x"}}', '{"wsisam": "1", "files": {"/etc": "x"}}'],
+    [
+        '{"wsisam": "1", "files": {}, "folders": ["../x"]}',
+        "",
+        "{}",
+        "[]",
+        '{"wsisam": "1", "files": {"../../etc/passwd": "x"}}',
+        '{"wsisam": "1", "files": {"/etc": "x"}}',
+    ],
 )
 def test_a_damaged_manifest_removes_nothing(bundle, user_directory, text):
     install(bundle, user_directory)

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from wsisam_server.qupath.directories import find_user_directories, given_user_directory
+from wsisam_server.qupath.directories import find_user_directories, given_user_directory, why_not
 from wsisam_server.qupath.preferences import decode_node, decode_registry, user_paths
 
 # Written by Java 17 for the nodes io.github.qupath/0.5, 0.6 and 0.7.
@@ -132,3 +132,27 @@ def test_a_given_directory_tells_its_version_by_its_name(tmp_path, name, version
     directory = given_user_directory(tmp_path / name)
     assert directory.versions == versions
     assert directory.supported is supported
+
+
+@pytest.mark.parametrize(
+    ("folder", "inside", "fits"),
+    [
+        ("empty", (), True),
+        ("anything", ("extensions",), True),
+        ("anything", ("wsisam-files.json",), True),
+        ("v0.7", ("logs", "scripts"), True),
+        ("projects", ("logs", "scripts"), False),
+        ("v0.7", ("slides",), False),
+    ],
+)
+def test_only_a_folder_of_qupaths_is_written(tmp_path, folder, inside, fits):
+    for name in inside:
+        (tmp_path / folder / name).mkdir(parents=True)
+    (tmp_path / folder).mkdir(exist_ok=True)
+    assert (why_not(tmp_path / folder) == "") is fits
+
+
+def test_a_drive_and_a_home_are_no_user_directories(tmp_path):
+    (tmp_path / "extensions").mkdir()
+    assert "root" in why_not(type(tmp_path)(tmp_path.anchor))
+    assert "home" in why_not(tmp_path, home=tmp_path)

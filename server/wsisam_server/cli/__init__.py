@@ -36,6 +36,7 @@ COMMANDS = {
     "sync": "Sync a QuPath project's annotations with the store.",
     "export": "Write annotations to a file for QuPath or for training.",
     "import": "Store the annotations in files of QuPath, ASAP or ImageScope.",
+    "agreement": "Tell how far two people agree about the objects of a slide.",
     "replay": "Ask stored prompts again of another model.",
     "db": "Upgrade, check and back up the annotation store.",
     "doctor": "Check this machine and say what to do.",

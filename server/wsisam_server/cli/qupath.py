@@ -22,6 +22,8 @@ from wsisam_server.qupath import (
     given_user_directory,
     install,
     uninstall,
+    user_directory_of,
+    why_not,
 )
 
 if TYPE_CHECKING:
@@ -30,6 +32,11 @@ if TYPE_CHECKING:
     from wsisam_server.qupath import FileAction
 
 SECONDS_FOR_SERVER = 5.0
+
+_HOW_TO_SET = (
+    "In QuPath it is set by Edit, Preferences, Extensions, QuPath user directory; QuPath also offers to make it when "
+    "the client's jar is dropped on its window. An empty folder can be named: --qupath-user-dir DIR"
+)
 
 Result = TypeVar("Result")
 
@@ -52,13 +59,29 @@ def command() -> None:
 
 @command.command("install")
 @_directories_option
-def install_command(*, given: tuple[Path, ...]) -> None:
+@click.option(
+    "--qupath",
+    "programs",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    help="A QuPath, its program or folder; repeatable. It is asked for its user directory, and makes one if need be.",
+)
+def install_command(*, given: tuple[Path, ...], programs: tuple[Path, ...]) -> None:
     """Copy the client jar and the scripts into QuPath's user directory, or upgrade them.
 
     Example: wsisam qupath install
     """
     bundle = _told(find_bundle)
-    for directory in _directories(given):
+    asked = [_told(partial(user_directory_of, program)) for program in programs]
+    named = [*asked, *map(given_user_directory, map(Path.resolve, given))]
+    refused = False
+    for directory in named or _directories(()):
+        if reason := why_not(directory.path):
+            click.echo(
+                f"{_name(directory)}: nothing was written, it does not look like QuPath's: {reason}. {_HOW_TO_SET}"
+            )
+            refused = True
+            continue
         if not directory.supported:
             click.echo(f"{_name(directory)}: left as it is, for another QuPath than the client is made for")
             continue
@@ -67,7 +90,9 @@ def install_command(*, given: tuple[Path, ...]) -> None:
         if all(step.done == "kept" for step in actions):
             click.echo(f"  wsisam {wsisam_server.__version__} was installed already")
         else:
-            click.echo("  Start QuPath again. The scripts are in its menu Automate, User scripts.")
+            click.echo("  Start QuPath again. WSI-SAM is in its menu Extensions, and a button in its tool bar.")
+    if refused:
+        raise click.exceptions.Exit(1)
 
 
 @command.command("uninstall")
@@ -106,8 +131,8 @@ def _directories(given: tuple[Path, ...]) -> list[UserDirectory]:
     found = [given_user_directory(path.resolve()) for path in given] or find_user_directories()
     if not found:
         raise click.ClickException(
-            "no user directory of QuPath was found. Start QuPath once and let it make one (it asks, or: Edit, "
-            "Preferences, User directory), or name one: --qupath-user-dir DIR"
+            "no user directory of QuPath was found: QuPath makes none until it needs one. Let it make one: "
+            f"wsisam qupath install --qupath FOLDER_OF_QUPATH. {_HOW_TO_SET}"
         )
     return found
 

@@ -16,11 +16,11 @@ from wsisam_server.core.settings import NONE, default_store
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def store_option(command: Command) -> Command:
-    """Adds --store, passed on as a text for `open_store`."""
+def store_option(command: Command, *, needed: bool = True) -> Command:
+    """Adds --store, passed on as a text for `open_store`; where it is not `needed`, perhaps as `NONE`."""
 
     def named(_: click.Context, __: click.Parameter, value: str | None) -> str:
-        if value == NONE:
+        if value == NONE and needed:
             raise click.BadParameter("this command needs a store")
         return value or str(default_store())
 
@@ -35,10 +35,10 @@ def store_option(command: Command) -> Command:
     )(command)
 
 
-def place_options(command: Command) -> Command:
-    """Adds --store, --server and how it is reached, for `opened`."""
+def place_options(command: Command, *, needed: bool = True) -> Command:
+    """Adds --store, --server and how it is reached, for `opened`. Commands that need none say so to `store_option`."""
     server = click.option("--server", metavar="HOST:PORT", help="The annotations of this server, instead of --store.")
-    return store_option(server(connection_options(command)))
+    return store_option(server(connection_options(command)), needed=needed)
 
 
 @contextmanager

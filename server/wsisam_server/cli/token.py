@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from wsisam_server.cli import invitation
 from wsisam_server.cli.options import settings_options
 from wsisam_server.service.identity import EVERY_PROJECT, Role, Token, TokenError, TokenFile
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 _DAYS: Final = re.compile(r"([1-9][0-9]{0,4})d")
 
@@ -71,8 +73,29 @@ def command() -> None:
 @click.option(
     "--expires", type=_Until(), help="When it ends: 2027-01-31 (its beginning, UTC), or 90d. Never if not given."
 )
+@click.option(
+    "--invite",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write an invitation for QuPath, such as anna.wsisam: address, certificates and token in one file.",
+)
+@click.option("--server", default="", help="With --invite: the server's address for QuPath, https://HOST:PORT.")
+@click.option(
+    "--ca",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --invite: the lab's certificate authority (PEM), where computers do not know it anyway.",
+)
 @tokens_option
-def create_command(*, name: str, role: str, projects: tuple[str, ...], expires: datetime | None, tokens: Path) -> None:
+def create_command(
+    *,
+    name: str,
+    role: str,
+    projects: tuple[str, ...],
+    expires: datetime | None,
+    invite: Path | None,
+    server: str,
+    ca: Path | None,
+    tokens: Path,
+) -> None:
     """Make a token for the user NAME, and print it. It cannot be shown again.
 
     A user may have several. A running server knows a new one at once.
@@ -81,12 +104,41 @@ def create_command(*, name: str, role: str, projects: tuple[str, ...], expires: 
     """
     if Role(role) is Role.READER and not projects:
         raise click.UsageError("a reader without a project sees nothing; give --project NAME, or --project '*' for all")
-    try:
-        token, secret = TokenFile(tokens).create(name, Role(role), frozenset(projects), expires)
-    except TokenError as error:
-        raise click.ClickException(str(error)) from error
+    if invite is None and (server or ca):
+        raise click.UsageError("--server and --ca go into an invitation: give --invite FILE")
+    if invite is not None:
+        _invite(invite, server, invitation.certificates_in(ca), lambda: _create(name, role, projects, expires, tokens))
+        return
+    token, secret = _create(name, role, projects, expires, tokens)
     click.echo(f"{_line(token)}\nGive it to them, and nobody else; it is not shown again:", err=True)
     click.echo(secret)
+
+
+def _create(
+    name: str, role: str, projects: tuple[str, ...], expires: datetime | None, tokens: Path
+) -> tuple[Token, str]:
+    try:
+        return TokenFile(tokens).create(name, Role(role), frozenset(projects), expires)
+    except TokenError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _invite(file: Path, server: str, certificates: str, create: Callable[[], tuple[Token, str]]) -> None:
+    if not server:
+        raise click.UsageError("an invitation names the server: give --server https://HOST:PORT")
+    with invitation.reserved(file):
+        token, secret = create()
+        whose = token.user.name
+        invitation.write(
+            file, server=server, user=whose, token=secret, expires=token.expires, certificates=certificates
+        )
+    until = "until the token ends" if token.expires else "for ever (no --expires)"
+    click.echo(_line(token))
+    click.echo(
+        f"{file}: give it to {whose}, and nobody else. Dropped on QuPath's window, it connects. Whoever has it is "
+        f"{whose}, {until} or is revoked: wsisam token revoke {token.id}",
+        err=True,
+    )
 
 
 @command.command("list")

@@ -6,9 +6,16 @@ server, nor read or write anything of QuPath's but what it installed itself.
 
 from wsisam_server.qupath.bundle import Bundle, find_bundle
 from wsisam_server.qupath.check import Finding, check
-from wsisam_server.qupath.directories import SUPPORTED, UserDirectory, find_user_directories, given_user_directory
+from wsisam_server.qupath.directories import (
+    SUPPORTED,
+    UserDirectory,
+    find_user_directories,
+    given_user_directory,
+    why_not,
+)
 from wsisam_server.qupath.errors import QuPathFilesError
 from wsisam_server.qupath.install import FileAction, install, uninstall
+from wsisam_server.qupath.program import user_directory_of
 
 __all__ = [
     "SUPPORTED",
@@ -23,4 +30,6 @@ __all__ = [
     "given_user_directory",
     "install",
     "uninstall",
+    "user_directory_of",
+    "why_not",
 ]

@@ -13,6 +13,9 @@ JAR_FOLDER = "extensions"
 SCRIPT_FOLDER = "scripts/WSI-SAM"
 """Below the user directory; QuPath shows a folder of scripts as a menu of its name."""
 
+CLASSES_FOLDER = "wsisam-classes"
+"""Below the user directory; there the extension keeps its scripts as the running QuPath compiled them."""
+
 _PACKAGE = Path(wsisam_server.__file__).parent
 
 

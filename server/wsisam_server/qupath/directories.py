@@ -7,10 +7,14 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from wsisam_server.qupath.manifest import NAME as MANIFEST
 from wsisam_server.qupath.preferences import user_paths
 
 SUPPORTED = ("0.5", "0.6", "0.7")
 """Versions of QuPath that the jar and the scripts are made for."""
+
+_FOLDERS = frozenset({"colormaps", "css", "localization", "logs", "scripts"})
+"""What QuPath itself makes in its user directory, beside the extensions."""
 
 _VERSION = re.compile(r"v?(\d+\.\d+)(?:\D.*)?")
 
@@ -53,6 +57,23 @@ def find_user_directories(home: Path | None = None, platform: str = sys.platform
         for path, known in sorted(versions.items())
         if path.is_absolute() and path.is_dir()
     ]
+
+
+def why_not(path: Path, home: Path | None = None) -> str:
+    """Why nothing may be written into a folder: it is not one of QuPath's. "" if it is, or is empty.
+
+    A preference may hold anything: QuPath takes each letter that is typed into its field, so that "/" was one.
+    """
+    if path.parent == path:
+        return "it is the root of a drive"
+    if path == (home or Path.home()):
+        return "it is your home folder"
+    inside = {entry.name for entry in path.iterdir()}
+    if not inside or inside & {"extensions", MANIFEST}:
+        return ""
+    if _VERSION.fullmatch(path.name) and inside & _FOLDERS:
+        return ""
+    return "it holds other things, and no folder named extensions"
 
 
 def given_user_directory(path: Path) -> UserDirectory:

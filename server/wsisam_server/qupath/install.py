@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import wsisam_server
 from wsisam_server.core.files import write_whole
 from wsisam_server.qupath import manifest as manifests
-from wsisam_server.qupath.bundle import JAR_FOLDER, JAR_PREFIX, Bundle
+from wsisam_server.qupath.bundle import CLASSES_FOLDER, JAR_FOLDER, JAR_PREFIX, Bundle
 from wsisam_server.qupath.errors import QuPathFilesError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from wsisam_server.qupath.manifest import Manifest
@@ -49,6 +51,7 @@ def install(bundle: Bundle, directory: Path) -> list[FileAction]:
     before = manifests.read(directory)
     targets = bundle.targets()
     actions: list[FileAction] = []
+    folders = {*before.folders, *_missing_folders(directory, targets)}
     try:
         for place in sorted(before.files.keys() - targets.keys()):
             actions += _take_out(directory / place, before.files[place])
@@ -56,14 +59,14 @@ def install(bundle: Bundle, directory: Path) -> list[FileAction]:
         for place, source in targets.items():
             actions += _put(directory / place, source.read_bytes(), before.files.get(place, ""))
         files = {place: manifests.digest(source) for place, source in targets.items()}
-        manifests.write(directory, manifests.Manifest(wsisam_server.__version__, files))
+        manifests.write(directory, manifests.Manifest(wsisam_server.__version__, files, tuple(sorted(folders))))
     except OSError as error:
         raise _cannot_write(directory, error) from error
     return actions
 
 
 def uninstall(directory: Path) -> list[FileAction]:
-    """Removes what was installed; what the user changed stays, under another name.
+    """Removes what was installed, and folders made for it; what the user changed stays, under another name.
 
     Raises:
         QuPathFilesError: a file cannot be removed, or the manifest is damaged.
@@ -74,8 +77,12 @@ def uninstall(directory: Path) -> list[FileAction]:
         for place, sha256 in sorted(before.files.items()):
             actions += _take_out(directory / place, sha256)
         manifests.write(directory, manifests.Manifest())
-        for folder in sorted({(directory / place).parent for place in before.files}):
-            if folder.name not in {"extensions", "scripts"} and folder.is_dir() and not any(folder.iterdir()):
+        if before.files:
+            shutil.rmtree(directory / CLASSES_FOLDER, ignore_errors=True)
+        scripts = {str(PurePosixPath(place).parent) for place in before.files} - {JAR_FOLDER}
+        for place in sorted({*before.folders, *scripts}, reverse=True):  # what lies in another one before that
+            folder = directory / place
+            if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
     except OSError as error:
         raise _cannot_write(directory, error) from error
@@ -87,6 +94,12 @@ def other_jars(directory: Path, ours: str) -> Iterator[Path]:
     for jar in sorted((directory / JAR_FOLDER).rglob(f"{JAR_PREFIX}*.jar")):
         if jar != directory / JAR_FOLDER / ours:
             yield jar
+
+
+def _missing_folders(directory: Path, places: Iterable[str]) -> set[str]:
+    """The folders, relative to the directory, that have to be made for files at these places."""
+    parents = {str(folder) for place in places for folder in PurePosixPath(place).parents} - {"."}
+    return {folder for folder in parents if not (directory / folder).exists()}
 
 
 def _put(file: Path, data: bytes, installed_before: str) -> Iterator[FileAction]:

@@ -24,10 +24,12 @@ class Manifest:
     Attributes:
         version: of wsisam that installed it; "" when nothing is installed.
         files: SHA-256 by place, relative to the user directory, with forward slashes.
+        folders: places of the folders that were made for them, in the same form.
     """
 
     version: str = ""
     files: dict[str, str] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()
 
 
 def read(directory: Path) -> Manifest:
@@ -39,12 +41,13 @@ def read(directory: Path) -> Manifest:
     file = directory / NAME
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
-        manifest = Manifest(str(data["wsisam"]), {str(key): str(value) for key, value in data["files"].items()})
+        files = {str(key): str(value) for key, value in data["files"].items()}
+        manifest = Manifest(str(data["wsisam"]), files, tuple(str(folder) for folder in data.get("folders", ())))
     except FileNotFoundError:
         return Manifest()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(file) from error
-    if not all(_inside(place) for place in manifest.files):
+    if not all(_inside(place) for place in (*manifest.files, *manifest.folders)):
         raise _damaged(file)
     return manifest
 
@@ -57,7 +60,12 @@ def write(directory: Path, manifest: Manifest) -> None:
     """
     file = directory / NAME
     if manifest.files:
-        text = json.dumps({"wsisam": manifest.version, "files": dict(sorted(manifest.files.items()))}, indent=2)
+        content = {
+            "wsisam": manifest.version,
+            "files": dict(sorted(manifest.files.items())),
+            "folders": sorted(manifest.folders),
+        }
+        text = json.dumps(content, indent=2)
         directory.mkdir(parents=True, exist_ok=True)
         write_whole(file, f"{text}\n".encode())
     else:

@@ -1,5 +1,5 @@
 /*
- * WSI-SAM: outline annotations that are there already, each from its box or its points.
+ * WSI-SAM: outline annotations that are there already, each from its shape, its box or its points.
  *
  * Works in the window (select annotations first), with 'Run for project' (say which), and without a window:
  *   QuPath script -p project.qpproj -s --args which=class:Tumor WsiSamAnnotate.groovy
@@ -20,6 +20,7 @@ import qupath.lib.gui.TaskRunnerFX
 
 def parameters = [
     which    : 'selected',  // 'selected', 'all' or 'class:Tumor' ...; what is hand-drawn is rewritten, so 'all' must be said
+    prompt   : 'shape',     // a drawn outline is the prompt as it is, a rectangle its box; 'box' = of all the bounding box
     margin   : 0,           // microns by which an annotation's box is widened (pixels for an image without calibration)
     border   : 0,           // microns for each pixel at which the borders of large objects are looked at again (slow); 0 = they are not
     model    : '',          // '' = the server's default

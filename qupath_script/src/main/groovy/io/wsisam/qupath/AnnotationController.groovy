@@ -18,6 +18,7 @@ import javafx.util.Duration
 import qupath.lib.gui.QuPathGUI
 import qupath.lib.gui.viewer.QuPathViewer
 import qupath.lib.images.ImageData
+import qupath.lib.objects.PathObject
 import qupath.lib.regions.ImagePlane
 
 import java.util.concurrent.CompletableFuture
@@ -282,12 +283,51 @@ class AnnotationController {
         }
     }
 
-    /** Shows another object that the draft's click may mean: the next larger one, or the next smaller one. */
-    void showCandidate(viewer, boolean larger) {
+    /** Shows a larger or a smaller object than the draft's: another that the click may mean, then what is seen in another field. */
+    void resize(viewer, boolean larger) {
         withDraft(viewer) { plane, draft ->
-            if (draft.showCandidate(larger))
+            if (draft.resize(larger))
                 plane.refresh(draft)
         }
+    }
+
+    /** The smallest annotation at a place of the image; null for none. */
+    PathObject annotationAt(viewer, double x, double y) {
+        def here = viewer.getImagePlane()
+        viewer.getHierarchy()?.getAnnotationObjects()?.findAll { it.getROI()?.isArea() && it.getROI().getImagePlane() == here && it.getROI().contains(x, y) }
+                ?.min { it.getROI().getArea() }
+    }
+
+    /**
+     * Goes on with an annotation: with the prompts that it says it comes from; of another one its shape is the prompt.
+     *
+     * @param afterClick whether the first click of a double click has just begun an object of its own, which is dropped
+     * @return whether it does
+     */
+    boolean takeUp(viewer, PathObject annotation, boolean afterClick) {
+        def plane = planeOf(viewer)
+        if (plane == null)
+            return false
+        if (annotation == null) {
+            if (!afterClick)
+                tell('Select an annotation to go on with, or double-click on it.')
+            return false
+        }
+        def drawing = plane.current
+        if (drawing != null && !(afterClick && drawing.prompt().isSingleClick())) {
+            tell('Accept or reject what you are drawing first.')
+            return false
+        }
+        def again = TakeUp.of(annotation, plane.plane, Images.viewport(viewer))
+        if (again.refused) {
+            tell(again.refused)
+            return false
+        }
+        if (drawing != null)
+            plane.end(drawing)
+        plane.goOn(again.draft)
+        changed()
+        true
     }
 
     /** Refines the border of the draft's outline, as finely as the viewer shows it. */

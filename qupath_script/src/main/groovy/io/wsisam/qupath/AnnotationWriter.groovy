@@ -26,6 +26,11 @@ class AnnotationWriter {
             return "The model found nothing at this prompt on ${name}: no object was added."
         def annotation = Annotations.create(draft.id(), Annotations.roi(result.outline(), plane), how.className, result, draft.requests())
         def put = { ImageData target ->
+            def there = target.getHierarchy().getAnnotationObjects().find { it.getID() == annotation.getID() }
+            if (there != null) {
+                replace(target, there, annotation, draft, how, result)
+                return
+            }
             annotation.setName(how.naming(how.className, number(target)).toString())
             insert(target, annotation, draft, how, result)
         }
@@ -50,13 +55,23 @@ class AnnotationWriter {
     }
 
     private void insert(ImageData target, PathObject annotation, Draft draft, Map how, result) {
-        if (Annotations.contains(target.getHierarchy(), draft.id()))
-            return
         target.getHierarchy().addObject(annotation)
         Steps.record(target, annotation, draft.requests(), how.options, result.outline().model())
         FXUtils.runOnApplicationThread {
             gui.getAllViewers().find { it.getImageData().is(target) }?.setSelectedObject(annotation)
         }
+    }
+
+    /** An annotation that was gone on with: its id, name, children and other metadata stay. */
+    private void replace(ImageData target, PathObject there, PathObject fresh, Draft draft, Map how, result) {
+        if (there.isLocked())
+            throw new IllegalStateException('the annotation was locked meanwhile')
+        Reshaping.reshape(there, fresh.getROI())
+        there.setPathClass(fresh.getPathClass())
+        Annotations.describe(there, result, draft.requests())
+        Reshaping.letOut(there)
+        target.getHierarchy().fireHierarchyChangedEvent(this)      // once: one step to undo
+        Steps.record(target, there, draft.requests(), how.options, result.outline().model())
     }
 
     private static int number(ImageData target) {

@@ -37,6 +37,14 @@ class Annotations {
         path
     }
 
+    /** One ring to draw. */
+    @CompileStatic
+    static Shape drawn(double[] xy) {
+        def path = new Path2D.Double()
+        close(path, xy)
+        path
+    }
+
     @CompileStatic
     private static void close(Path2D path, double[] xy) {
         path.moveTo(xy[0], xy[1])

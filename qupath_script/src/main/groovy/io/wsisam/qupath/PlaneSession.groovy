@@ -38,7 +38,8 @@ class PlaneSession {
     volatile SessionState state = SessionState.CONNECTING
     volatile WsiSamException trouble
     volatile SessionInfo info
-    volatile boolean encoding
+    /** What a prompt waits for that takes long; null for nothing. */
+    volatile Stage stage
     volatile boolean opening
     /** Finer windows of a border that are answered, and all of them; as last reported for the draft that waits for them. */
     volatile int windowsDone
@@ -72,6 +73,14 @@ class PlaneSession {
                 current.sendTo(Draft.PromptSender.of(session))
         }
         current
+    }
+
+    /** Clicks go on with this object from now on. */
+    void goOn(Draft draft) {
+        drafts.add(draft)
+        current = draft
+        if (session != null)
+            draft.sendTo(Draft.PromptSender.of(session))
     }
 
     /** Whether the user has set another pixel size since the image was opened on the server: lengths are sent with that one. */
@@ -151,7 +160,7 @@ class PlaneSession {
 
         @Override
         void onOutline(PromptResult result) {
-            encoding = false
+            stage = null
             def draft = drafts.find { it.answered(result) }
             if (draft != null) {
                 refresh(draft)
@@ -161,7 +170,7 @@ class PlaneSession {
 
         @Override
         void onFailed(Failure failure) {
-            encoding = false
+            stage = null
             def draft = drafts.find { it.failed(failure) }
             if (draft != null) {
                 refresh(draft)
@@ -170,14 +179,14 @@ class PlaneSession {
         }
 
         @Override
-        void onProgress(String objectId, int revision, Stage stage) {
-            encoding = true
+        void onProgress(String objectId, int revision, Stage waitsFor) {
+            stage = waitsFor
             controller.changed()
         }
 
         @Override
         void onRefining(String objectId, int revision, int done, int total) {
-            encoding = false
+            stage = null
             windowsDone = done
             windowsTotal = total
             controller.changed(false)
@@ -189,7 +198,7 @@ class PlaneSession {
                 return
             state = now
             trouble = cause
-            encoding = false
+            stage = null
             controller.stateOf(PlaneSession.this)
         }
 

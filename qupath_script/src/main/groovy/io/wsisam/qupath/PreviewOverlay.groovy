@@ -3,6 +3,7 @@ package io.wsisam.qupath
 import groovy.transform.CompileStatic
 import io.wsisam.client.segmentation.BoxPrompt
 import io.wsisam.client.segmentation.PointPrompt
+import io.wsisam.client.segmentation.PolygonPart
 import io.wsisam.script.Draft
 import qupath.lib.gui.viewer.QuPathViewer
 import qupath.lib.gui.viewer.overlays.PathOverlay
@@ -22,8 +23,10 @@ import java.awt.image.BufferedImage
 /** Draws in one viewer what is being outlined there: the preview, its clicks and its box. */
 @CompileStatic
 class PreviewOverlay implements PathOverlay {
-    private static final Color OUTLINE = new Color(255, 214, 0)
-    private static final Color FILL = new Color(255, 214, 0, 50)
+    /** Neither the colour of stained tissue, nor QuPath's yellow of what is selected; with a dark edge it is seen on any. */
+    private static final Color OUTLINE = new Color(0, 229, 255)
+    private static final Color EDGE = new Color(0, 40, 60)
+    private static final Color FILL = new Color(0, 229, 255, 40)
     private static final Color POSITIVE = new Color(0, 150, 60)
     private static final Color NEGATIVE = new Color(210, 30, 30)
     private static final Color BOX = new Color(30, 90, 220)
@@ -64,19 +67,28 @@ class PreviewOverlay implements PathOverlay {
         if (outline != null) {
             g.setColor(FILL)
             g.fill(outline)
+            g.setColor(EDGE)
+            g.setStroke(new BasicStroke((float) (4 * downsample)))
+            g.draw(outline)
             g.setColor(OUTLINE)
             g.setStroke(new BasicStroke((float) (2.5 * downsample)))
             g.draw(outline)
         }
         def prompt = draft.prompt()
+        prompt.shape().each { PolygonPart part ->
+            dashed(g, downsample, Annotations.drawn(part.outer()))
+        }
         if (prompt.box() != null)
             box(g, downsample, prompt.box())
         prompt.points().each { PointPrompt it -> mark(g, downsample, it.x(), it.y(), it.positive()) }
     }
 
-    /** Blue dashes on white: one of the two is seen on any tissue. */
     private static void box(Graphics2D g, double downsample, BoxPrompt box) {
-        def shape = new Rectangle2D.Double(box.x0(), box.y0(), box.x1() - box.x0(), box.y1() - box.y0())
+        dashed(g, downsample, new Rectangle2D.Double(box.x0(), box.y0(), box.x1() - box.x0(), box.y1() - box.y0()))
+    }
+
+    /** Blue dashes on white: one of the two is seen on any tissue. */
+    private static void dashed(Graphics2D g, double downsample, Shape shape) {
         float width = (float) (2 * downsample)
         float dash = (float) (6 * downsample)
         g.setColor(Color.WHITE)

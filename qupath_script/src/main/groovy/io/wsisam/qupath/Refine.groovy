@@ -18,13 +18,14 @@ import io.wsisam.script.WorkflowStep
 import qupath.lib.images.ImageData
 import qupath.lib.objects.PathObject
 import qupath.lib.regions.ImagePlane
+import qupath.lib.roi.RectangleROI
 import qupath.lib.roi.interfaces.ROI
 
 import java.util.concurrent.CancellationException
 import java.util.concurrent.ConcurrentHashMap
 
 /**
- * Annotations that are there already, outlined anew: each one's box, or its points, is the prompt, and points of an ignored
+ * Annotations that are there already, outlined anew: each one's shape, box or points are the prompt, and points of an ignored
  * class near it are negative clicks. What is locked, a line, or of class Region* or another ignored one, is never changed.
  *
  * The image is changed once, at the end, in one step that QuPath undoes as one; when the work is cancelled or the server
@@ -41,7 +42,7 @@ class Refine {
 
     /** What to do; all plain values, so that a workflow step can hold it. */
     static Map defaults() {
-        [which: 'selected', ids: '', margin: 0d, border: 0d, model: '', tolerance: 0d]
+        [which: 'selected', ids: '', prompt: 'shape', margin: 0d, border: 0d, model: '', tolerance: 0d]
     }
 
     private final ImageData imageData
@@ -54,13 +55,17 @@ class Refine {
     private final Map<String, WsiSamException> failures = new ConcurrentHashMap<>()
 
     /**
-     * @param parameters which and ids (the annotations, as `AnnotationSelection` takes them), margin (microns, or pixels without calibration, that a box is widened by),
+     * @param parameters which and ids (the annotations, as `AnnotationSelection` takes them),
+     *        prompt ('shape': a drawn outline is the prompt, a rectangle its box; 'box': always the box),
+     *        margin (microns, or pixels without calibration, that a box is widened by),
      *        border (microns for each pixel, or pixels, at which borders of large objects are refined; 0 = they are not),
      *        model ('' = the server's default), tolerance (0 = the server's choice)
      */
     Refine(ImageData imageData, Map parameters) {
         this.imageData = imageData
         this.parameters = defaults() + parameters
+        if (!(this.parameters.prompt.toString() in ['shape', 'box']))
+            throw new IllegalArgumentException("prompt is 'shape' or 'box'.")
         ignored = imageData.getHierarchy().getAnnotationObjects().findAll { it.getROI()?.isPoint() && AnnotationSelection.isIgnored(it) }*.getROI()
     }
 
@@ -104,7 +109,7 @@ class Refine {
         prompt(annotation) == null ? 'without a usable region' : null
     }
 
-    /** Points as clicks, any other region as its box, with the negative clicks near it; null when there is nothing to ask for. */
+    /** Points as clicks, any other region as its shape or its box, with the negative clicks near it; null when there is nothing to ask for. */
     private Prompt prompt(PathObject annotation) {
         def roi = annotation.getROI()
         if (roi == null || roi.isEmpty())
@@ -122,7 +127,11 @@ class Refine {
         def y0 = Math.max(0d, roi.getBoundsY() - margin)
         def x1 = Math.min(server.getWidth() as double, roi.getBoundsX() + roi.getBoundsWidth() + margin)
         def y1 = Math.min(server.getHeight() as double, roi.getBoundsY() + roi.getBoundsHeight() + margin)
-        x0 < x1 && y0 < y1 ? new Prompt(negatives(roi, x0, y0, x1, y1), new BoxPrompt(x0, y0, x1, y1)) : null
+        if (x0 >= x1 || y0 >= y1)
+            return null
+        // A rectangle says where an object is, and not what it looks like.
+        def shape = parameters.prompt.toString() == 'box' || roi instanceof RectangleROI ? [] : Shapes.prompt(roi)
+        shape ? new Prompt(negatives(roi, x0, y0, x1, y1), null, shape, null) : new Prompt(negatives(roi, x0, y0, x1, y1), new BoxPrompt(x0, y0, x1, y1))
     }
 
     /** The points of ignored classes on a region's plane that lie between these edges and on the image. */
@@ -202,13 +211,13 @@ class Refine {
         }
         try {
             fresh.each {
-                reshape(it.annotation, it.roi)
+                Reshaping.reshape(it.annotation, it.roi)
                 Annotations.describe(it.annotation, it.result, [it.result.request()])
             }
-            fresh.each { left += letOut(it.annotation) }
+            fresh.each { left += Reshaping.letOut(it.annotation) }
         } catch (Throwable problem) {
             fresh.each {
-                reshape(it.annotation, it.old)
+                Reshaping.reshape(it.annotation, it.old)
                 it.annotation.getMetadata().clear()
                 it.annotation.getMetadata().putAll(it.oldMetadata)
             }
@@ -219,27 +228,6 @@ class Refine {
         }
         measuredBefore = fresh.collectMany { Measurements.ofShape(it.annotation) }.unique()
         fresh.size()
-    }
-
-    /** Not QuPath's updateObject, which takes an object out of its parent and leaves its children behind. */
-    private static void reshape(PathObject annotation, ROI roi) {
-        Measurements.keeping(annotation) { annotation.setROI(roi) }
-    }
-
-    /** Children that do not lie in the new outline go to the annotation's own parent; how many. */
-    private static int letOut(PathObject annotation) {
-        def roi = annotation.getROI()
-        def area = roi.getGeometry()
-        def outside = annotation.getChildObjects().findAll { child ->
-            def own = child.getROI()
-            own != null && (child.isDetection() ? !roi.contains(own.getCentroidX(), own.getCentroidY()) : !area.covers(own.getGeometry()))
-        }
-        if (outside) {
-            def parent = annotation.getParent()
-            annotation.removeChildObjects(outside)
-            parent.addChildObjects(outside)
-        }
-        outside.size()
     }
 
     private static boolean sameRegion(ROI a, ROI b) {

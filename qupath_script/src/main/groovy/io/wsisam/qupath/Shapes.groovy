@@ -7,6 +7,7 @@ import org.locationtech.jts.geom.Geometry
 import org.locationtech.jts.geom.LineString
 import org.locationtech.jts.geom.LinearRing
 import org.locationtech.jts.geom.Polygon
+import org.locationtech.jts.simplify.DouglasPeuckerSimplifier
 import qupath.lib.regions.ImagePlane
 import qupath.lib.roi.GeometryTools
 import qupath.lib.roi.PolygonROI
@@ -17,6 +18,8 @@ import qupath.lib.roi.interfaces.ROI
 class Shapes {
     /** QuPath rounds polygons to a hundredth of a pixel. */
     private static final double ROUNDING = 0.02
+
+    private static final int MOST_VERTICES = 9_000      // the server takes 10,000
 
     /** A region's shape; null for one that has none. */
     static AnnotationShape of(ROI roi) {
@@ -33,6 +36,20 @@ class Shapes {
             new PolygonPart(path(polygon.getExteriorRing().getCoordinates(), 1), holes)
         }
         parts.isEmpty() ? null : AnnotationShape.areas(parts)
+    }
+
+    /** A region as a rough outline to prompt with: its parts, coarser where it has more vertices than a server takes; empty for none. */
+    static List<PolygonPart> prompt(ROI roi) {
+        def geometry = roi.getGeometry()
+        double tolerance = 0.25
+        while (geometry.getNumPoints() > MOST_VERTICES) {
+            geometry = DouglasPeuckerSimplifier.simplify(roi.getGeometry(), tolerance)
+            tolerance *= 2
+        }
+        def members = (0..<geometry.getNumGeometries()).collect { geometry.getGeometryN(it) }
+        members.findAll { it instanceof Polygon && !it.isEmpty() }.collect { Polygon polygon ->
+            new PolygonPart(path(polygon.getExteriorRing().getCoordinates(), 1), (0..<polygon.getNumInteriorRing()).collect { path(polygon.getInteriorRingN(it).getCoordinates(), 1) })
+        }
     }
 
     /**

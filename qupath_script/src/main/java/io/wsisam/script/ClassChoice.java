@@ -8,7 +8,7 @@ import java.util.Set;
 
 /** The classes that an annotation can be given, and which one is chosen. "", the first, is no class. */
 public final class ClassChoice {
-  private final List<String> names;
+  private List<String> names;
   private int at;
 
   private ClassChoice(List<String> names) {
@@ -22,6 +22,12 @@ public final class ClassChoice {
    * @param current the chosen one; none when it is not among them
    */
   public static ClassChoice of(Collection<?> names, String current) {
+    ClassChoice choice = new ClassChoice(distinct(names));
+    choice.choose(current);
+    return choice;
+  }
+
+  private static List<String> distinct(Collection<?> names) {
     Set<String> all = new LinkedHashSet<>();
     all.add("");
     for (Object name : names) {
@@ -29,13 +35,27 @@ public final class ClassChoice {
         all.add(name.toString());
       }
     }
-    ClassChoice choice = new ClassChoice(List.copyOf(new ArrayList<>(all)));
-    choice.choose(current);
-    return choice;
+    return List.copyOf(new ArrayList<>(all));
+  }
+
+  /** Takes other names; what was chosen stays, and is no class if it is not among them. */
+  public synchronized void names(Collection<?> others) {
+    String current = current();
+    names = distinct(others);
+    at = Math.max(0, names.indexOf(current));
+  }
+
+  /** Chooses by number, as on the keys: 0 is no class, 1 the first one; false when there are not as many. */
+  public synchronized boolean number(int number) {
+    boolean there = number >= 0 && number < names.size();
+    if (there) {
+      at = number;
+    }
+    return there;
   }
 
   /** All names, "" first. */
-  public List<String> names() {
+  public synchronized List<String> names() {
     return names;
   }
 

@@ -4,6 +4,8 @@ import io.wsisam.client.connection.ClientReason;
 import io.wsisam.client.connection.WsiSamException;
 import io.wsisam.client.segmentation.BoxPrompt;
 import io.wsisam.client.segmentation.Failure;
+import io.wsisam.client.segmentation.FieldChoice;
+import io.wsisam.client.segmentation.PolygonPart;
 import io.wsisam.client.segmentation.Prompt;
 import io.wsisam.client.segmentation.PromptRequest;
 import io.wsisam.client.segmentation.PromptResult;
@@ -67,6 +69,12 @@ public final class Draft {
   /** Whose border is refined, by prompt, where it is not the model's own answer. */
   private final Map<Prompt, Integer> refinedCandidates = new HashMap<>();
 
+  /** The fields in which a prompt is asked in place of the server's choice, by prompt, the newest last. */
+  private final Map<Prompt, Deque<FieldChoice>> fields = new HashMap<>();
+
+  /** The field that a prompt has from the one before it, by prompt. */
+  private final Map<Prompt, FieldChoice> inherited = new HashMap<>();
+
   private final List<PromptRequest> sent = new ArrayList<>();
   private PromptSender sender;
   private int run = 1;
@@ -83,6 +91,47 @@ public final class Draft {
     return new Draft(PromptHistory.start());
   }
 
+  /**
+   * A draft that goes on with an object that there is already.
+   *
+   * @param objectId its id
+   * @param requests those that led to its outline, as {@link #requests} gave them
+   */
+  public static Draft goingOn(String objectId, List<PromptRequest> requests) {
+    Draft draft = new Draft(new PromptHistory(objectId));
+    for (PromptRequest request : requests) {
+      Prompt prompt = request.prompt().meaning(null);
+      if (request.refinement() != null) {
+        draft.refinements.computeIfAbsent(prompt, same -> new ArrayDeque<>()).add(request.refinement());
+        if (request.prompt().candidate() != null) {
+          draft.refinedCandidates.put(prompt, request.prompt().candidate());
+        }
+        continue;
+      }
+      draft.history.step(prompt);
+      if (request.viewport() != null) {
+        draft.viewports.put(prompt, request.viewport());
+      }
+      if (request.field() != null) {
+        draft.inherited.put(prompt, request.field());
+      }
+      if (request.prompt().candidate() != null) {
+        draft.shownCandidates.put(prompt, request.prompt().candidate());
+      }
+    }
+    return draft;
+  }
+
+  /**
+   * A draft that goes on with an object of which only the shape is known: somebody drew it.
+   *
+   * @param objectId its id
+   * @param shape its parts, which are the prompt
+   */
+  public static Draft ofShape(String objectId, List<PolygonPart> shape, Viewport viewport) {
+    return goingOn(objectId, List.of(PromptRequest.of(Prompt.shape(shape)).from(viewport)));
+  }
+
   /** The object's id, a UUID: also that of the annotation that it may become. */
   public String id() {
     return history.objectId();
@@ -91,17 +140,54 @@ public final class Draft {
   /** Adds a click, as seen in this viewport, and asks. */
   public synchronized void click(double x, double y, boolean positive, Viewport viewport) {
     stopRefining();
+    FieldChoice field = chosenField();
     history.click(x, y, positive, seenCandidate());
-    viewports.put(history.prompt(), viewport);
-    pump();
+    added(viewport, field);
   }
 
   /** Sets the box, as seen in this viewport, and asks. */
   public synchronized void box(BoxPrompt box, Viewport viewport) {
     stopRefining();
+    FieldChoice field = chosenField();
     history.box(box);
+    added(viewport, field);
+  }
+
+  private void added(Viewport viewport, FieldChoice field) {
     viewports.put(history.prompt(), viewport);
+    if (field != null) {
+      inherited.put(history.prompt(), field); // the user has chosen the scale; a click does not undo that
+    }
     pump();
+  }
+
+  /** The field that the newest step is asked in; null where the server chooses. */
+  private FieldChoice chosenField() {
+    return fieldOf(history.prompt());
+  }
+
+  private FieldChoice fieldOf(Prompt prompt) {
+    Deque<FieldChoice> chosen = fields.get(prompt);
+    return chosen == null || chosen.isEmpty() ? inherited.get(prompt) : chosen.getLast();
+  }
+
+  /**
+   * Shows a smaller or a larger object: the next candidate of the newest step's outline, and past the last one what the model
+   * sees in half or double the field, which is asked for. What is left stays for undo.
+   *
+   * @return whether there is one, or it was requested
+   */
+  public synchronized boolean resize(boolean larger) {
+    if (showCandidate(larger)) {
+      return true;
+    }
+    if (!isSettled()) {
+      return false;
+    }
+    double downsample = shown().orElseThrow().outline().window().downsample() * (larger ? 2 : 0.5);
+    fields.computeIfAbsent(history.prompt(), prompt -> new ArrayDeque<>()).add(FieldChoice.downsample(downsample));
+    pump();
+    return true;
   }
 
   /** How many candidates the newest step's outline is one of; 1 where there is no choice, 0 while it is not answered. */
@@ -176,9 +262,12 @@ public final class Draft {
     return true;
   }
 
-  /** Takes the last click or box back, or the finer border that was asked for after it; false when there is none. */
+  /** Takes the last click or box back, or what was asked for after it: a finer border, another field; false when there is none. */
   public synchronized boolean undo() {
-    boolean undone = refinementsOf(history.prompt()).pollLast() != null || history.undo();
+    boolean undone =
+        refinementsOf(history.prompt()).pollLast() != null
+            || fieldsOf(history.prompt()).pollLast() != null
+            || history.undo();
     pump();
     return undone;
   }
@@ -246,6 +335,7 @@ public final class Draft {
       steps.add(
           PromptRequest.of(prompt)
               .from(viewports.get(prompt))
+              .in(fieldOf(prompt))
               .withCandidates(prompt.isSingleClick() ? MAX_CANDIDATES : null));
     }
     for (Refinement finer : refinementsOf(history.prompt())) {
@@ -277,8 +367,8 @@ public final class Draft {
   }
 
   /**
-   * Takes a failure of the line: the step that failed is taken back, and all after it; a border that could not be refined
-   * stays as it was. While the server is away, nothing is taken back: {@link #resume} asks again.
+   * Takes a failure of the line: the step that failed is taken back, and all after it; of one that was asked in another field,
+   * only that; a border that could not be refined stays as it was. While the server is away, nothing is taken back: {@link #resume} asks again.
    *
    * @return whether something was taken back
    */
@@ -294,7 +384,8 @@ public final class Draft {
     if (refused.refinement() != null) {
       refinementsOf(refused.prompt().meaning(null)).removeLastOccurrence(refused.refinement());
     }
-    while (refused.refinement() == null && history.steps().contains(refused.prompt())) {
+    boolean ofTheField = refused.refinement() == null && fieldsOf(refused.prompt()).pollLast() != null;
+    while (!ofTheField && refused.refinement() == null && history.steps().contains(refused.prompt())) {
       history.undo();
     }
     pump();
@@ -353,6 +444,10 @@ public final class Draft {
 
   private Deque<Refinement> refinementsOf(Prompt prompt) {
     return refinements.getOrDefault(prompt, new ArrayDeque<>());
+  }
+
+  private Deque<FieldChoice> fieldsOf(Prompt prompt) {
+    return fields.getOrDefault(prompt, new ArrayDeque<>());
   }
 
   private void forget() {

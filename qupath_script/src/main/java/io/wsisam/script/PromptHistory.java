@@ -50,6 +50,11 @@ public final class PromptHistory {
     add(prompt().withBox(Objects.requireNonNull(box)));
   }
 
+  /** Adds a whole prompt, as an earlier history had it. */
+  public synchronized void step(Prompt prompt) {
+    add(Objects.requireNonNull(prompt));
+  }
+
   /** Takes the last click or box back; false when there is none. */
   public synchronized boolean undo() {
     if (shown == 0) {

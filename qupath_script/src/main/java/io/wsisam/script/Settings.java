@@ -21,6 +21,8 @@ public final class Settings {
   private static final String TOLERANCE = "tolerance";
   private static final String CLASS_NAME = "className";
   private static final String SEND_PIXELS = "sendPixels";
+  private static final String PALETTE_X = "paletteX";
+  private static final String PALETTE_Y = "paletteY";
 
   private final Preferences node;
 
@@ -102,6 +104,19 @@ public final class Settings {
   /** Sets the class of new annotations; "" for none. */
   public void className(String name) {
     node.put(CLASS_NAME, name);
+  }
+
+  /** Where the palette was left on the screen: x and y; null before it was moved. */
+  public double[] palettePlace() {
+    double x = node.getDouble(PALETTE_X, Double.NaN);
+    double y = node.getDouble(PALETTE_Y, Double.NaN);
+    return Double.isFinite(x) && Double.isFinite(y) ? new double[] {x, y} : null;
+  }
+
+  /** Sets where the palette was left on the screen. */
+  public void palettePlace(double x, double y) {
+    node.putDouble(PALETTE_X, x);
+    node.putDouble(PALETTE_Y, y);
   }
 
   /** Whether pixels are sent where the server cannot open the file. */

@@ -1,17 +1,21 @@
 package io.wsisam.jar;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 import org.junit.jupiter.api.AfterAll;
@@ -21,6 +25,10 @@ import org.junit.jupiter.api.Test;
 /** What is in the built jar, and what must not be. */
 class JarContentsIT {
   private static final int JAVA_17 = 61;
+
+  /** What QuPath has, and only the extension may use. */
+  private static final String BESIDE_THE_EXTENSION = "(qupath|javafx|groovy|org/codehaus/groovy|org/slf4j)/.*";
+
   private static ZipFile jar;
 
   @BeforeAll
@@ -60,7 +68,9 @@ class JarContentsIT {
             .toList();
     for (String name : others) {
       assertTrue(
-          name.matches("META-INF/(MANIFEST.MF|LICENSE|THIRD-PARTY.txt|services/io\\.wsisam\\.shaded\\..*)"), name);
+          name.matches(
+              "META-INF/(MANIFEST.MF|LICENSE|THIRD-PARTY.txt|services/(io\\.wsisam\\.shaded\\..*|qupath\\.lib\\..*))"),
+          name);
     }
     assertTrue(others.contains("META-INF/LICENSE"));
     assertTrue(others.contains("META-INF/THIRD-PARTY.txt"));
@@ -70,7 +80,7 @@ class JarContentsIT {
   void servicesAreMergedAndRenamed() throws IOException {
     List<String> providers = new ArrayList<>();
     for (ZipEntry entry : files()) {
-      if (entry.getName().startsWith("META-INF/services/")) {
+      if (entry.getName().startsWith("META-INF/services/io.wsisam.")) {
         String text = new String(jar.getInputStream(entry).readAllBytes(), StandardCharsets.UTF_8);
         text.lines().filter(line -> !line.isBlank() && !line.startsWith("#")).forEach(providers::add);
       }
@@ -83,13 +93,33 @@ class JarContentsIT {
   }
 
   @Test
+  void itIsAnExtensionOfQuPath() throws IOException {
+    ZipEntry service = jar.getEntry("META-INF/services/qupath.lib.gui.extensions.QuPathExtension");
+    String provider = new String(jar.getInputStream(service).readAllBytes(), StandardCharsets.UTF_8).strip();
+    assertTrue(jar.getEntry(provider.replace('.', '/') + ".class") != null, provider);
+    assertTrue(files().stream().noneMatch(entry -> entry.getName().startsWith("qupath/")), "signatures are not shipped");
+    assertTrue(jar.getEntry("io/wsisam/extension/qupath.md") != null, "the page of Help");
+  }
+
+  @Test
+  void itCarriesEveryScriptAsItIs() throws IOException {
+    try (Stream<Path> scripts = Files.list(Path.of("src", "main", "groovy"))) {
+      for (Path script : scripts.filter(Files::isRegularFile).toList()) {
+        ZipEntry carried = jar.getEntry("io/wsisam/scripts/" + script.getFileName());
+        assertArrayEquals(Files.readAllBytes(script), jar.getInputStream(carried).readAllBytes(), script.toString());
+      }
+    }
+  }
+
+  @Test
   void noClassRefersToALibraryThatIsNotInside() throws IOException {
     Set<String> outside = new TreeSet<>();
     for (ZipEntry entry : files()) {
       if (entry.getName().endsWith(".class")) {
         for (String name : ClassFile.read(jar.getInputStream(entry)).references()) {
           String type = name.replaceAll("^\\[+L?|;$", "");
-          if (type.contains("/") && !type.matches("(java|javax|io/wsisam|sun/misc|jdk)/.*")) {
+          boolean ofQuPath = entry.getName().startsWith("io/wsisam/extension/") && type.matches(BESIDE_THE_EXTENSION);
+          if (type.contains("/") && !ofQuPath && !type.matches("(java|javax|io/wsisam|sun/misc|jdk)/.*")) {
             outside.add(type + " in " + entry.getName());
           }
         }
@@ -102,7 +132,7 @@ class JarContentsIT {
   void theSameSourcesGiveTheSameBytes() {
     Set<LocalDateTime> stamps =
         files().stream()
-            .filter(entry -> entry.getName().matches("io/wsisam/(client|script|v1)/.*"))
+            .filter(entry -> entry.getName().matches("io/wsisam/(client|script|extension|v1)/.*"))
             .map(ZipEntry::getTimeLocal)
             .collect(Collectors.toSet());
     assertEquals(Set.of(LocalDateTime.of(2026, 1, 1, 0, 0)), stamps);

@@ -1,5 +1,6 @@
 package io.wsisam.script;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
@@ -45,6 +46,28 @@ class ChoicesTest {
     assertFalse(choice.choose("Unknown"));
     assertEquals("Stroma", choice.current());
     assertEquals("", ClassChoice.of(List.of(), "Gone").current());
+  }
+
+  @Test
+  void classesFollowAndWhatWasChosenStays() {
+    ClassChoice choice = ClassChoice.of(List.of("Tumor", "Stroma"), "Stroma");
+    choice.names(List.of("Gland", "Stroma", "Tumor"));
+    assertEquals(List.of("", "Gland", "Stroma", "Tumor"), choice.names());
+    assertEquals("Stroma", choice.current());
+    assertTrue(choice.number(1));
+    assertEquals("Gland", choice.current());
+    assertFalse(choice.number(9));
+    assertEquals("Gland", choice.current());
+    choice.names(List.of("Tumor"));
+    assertEquals("", choice.current());
+    assertTrue(choice.number(0));
+  }
+
+  @Test
+  void thePalettesPlaceIsKept() {
+    assertNull(settings.palettePlace());
+    settings.palettePlace(-20, 30.5);
+    assertArrayEquals(new double[] {-20, 30.5}, settings.palettePlace());
   }
 
   @Test

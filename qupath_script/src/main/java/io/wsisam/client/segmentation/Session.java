@@ -454,12 +454,16 @@ public final class Session implements AutoCloseable {
           switch (message.getStage()) {
             case STAGE_WAITING_FOR_PIXELS -> Stage.WAITING_FOR_PIXELS;
             case STAGE_ENCODING -> Stage.ENCODING;
+            case STAGE_LOADING_MODEL -> Stage.LOADING_MODEL;
             default -> null; // of a newer server
           };
       if (stage == Stage.WAITING_FOR_PIXELS) {
         stream.retryPixels();
       }
       if (pending != null && stage != null) {
+        if (stage == Stage.LOADING_MODEL) {
+          expect(pending); // minutes, for a large one; the server is at work
+        }
         pending.wantsPixels = stage == Stage.WAITING_FOR_PIXELS;
         connection.threads().callback(() -> listener.onProgress(pending.objectId, pending.revision, stage));
       }

@@ -5,5 +5,7 @@ public enum Stage {
   /** Pixels that the client sends. */
   WAITING_FOR_PIXELS,
   /** The encoder, because this field is not cached. */
-  ENCODING
+  ENCODING,
+  /** The model, which the server is loading. */
+  LOADING_MODEL
 }
