@@ -4,11 +4,12 @@ import json
 import os
 import stat
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from wsisam_server.cli import main
+from wsisam_server.cli import main, service_files
 from wsisam_server.service.identity import Keyring, Role, TokenFile
 
 
@@ -123,3 +124,71 @@ def test_an_invitation_names_the_server_and_only_that(place, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     assert text in run("create", "anna", *arguments, status=2).output
     assert list(tmp_path.glob("*.wsisam")) == []
+
+
+@pytest.fixture
+def service(tmp_path, monkeypatch):
+    """A machine with a service: its configuration, and its user, who is not who runs the command."""
+    monkeypatch.delenv("WSISAM_TOKENS", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "own"))
+    monkeypatch.setattr(service_files, "CONFIGURATION", tmp_path / "wsisam.toml")
+    monkeypatch.setattr(service_files, "_user_id", lambda _: os.geteuid() + 1)
+    return tmp_path
+
+
+def test_the_services_configuration_says_where_its_tokens_are(service):
+    (service / "wsisam.toml").write_text(f'tokens = "{service}/its.json"\n', encoding="utf-8")
+    assert f"in {service}/its.json" in run("create", "bob", "--project", "colon").stderr
+    assert "bob" in run("list").stdout
+    assert f"in {service}/its.json" in run("revoke", "bob").stderr
+    assert f"in {service}/its.json" in run("revoke", "bob", status=1).output
+    assert not (service / "own").exists()
+
+
+@pytest.mark.parametrize("configuration", ["", "port = 9000\n"])
+def test_another_users_command_does_not_guess(service, configuration):
+    if configuration:
+        (service / "wsisam.toml").write_text(configuration, encoding="utf-8")
+    for words in (["create", "bob", "--project", "colon"], ["list"], ["revoke", "bob"]):
+        said = run(*words, status=1).output
+        assert "sudo -u wsisam" in said
+        assert "--tokens FILE" in said
+    assert not (service / "own").exists()
+    run("create", "bob", "--project", "colon", "--tokens", str(service / "said.json"))
+
+
+def test_a_users_own_server_needs_no_service(service, monkeypatch):
+    monkeypatch.setattr(service_files, "_user_id", lambda _: None)
+    assert f"{service}/own" in run("create", "bob", "--project", "colon").stderr
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root makes what is another's")
+def test_what_root_makes_is_the_services(tmp_path):
+    os.chown(tmp_path, 10001, 10001)
+    file = tmp_path / "tokens.json"
+    for _ in range(2):
+        TokenFile(file).create("anna", Role.ADMIN, frozenset(), None)
+        for made in (file, tmp_path / "tokens.json.lock"):
+            assert (made.stat().st_uid, made.stat().st_gid) == (10001, 10001)
+        assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.process
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root becomes another")
+def test_a_lock_that_root_left_keeps_nobody_from_revoking(tmp_path):
+    TokenFile(tmp_path / "tokens.json").create("anna", Role.ADMIN, frozenset(), None)
+    for one in (tmp_path, tmp_path / "tokens.json"):
+        os.chown(one, 10001, 10001)
+    lock = tmp_path / "tokens.json.lock"
+    lock.write_bytes(b"")
+    os.chown(lock, 0, 0)
+    lock.chmod(0o600)
+    child = os.fork()
+    if child == 0:
+        os.chdir(tmp_path)
+        os.setuid(10001)
+        try:
+            os._exit(0 if TokenFile(Path("tokens.json")).revoke("anna") else 1)
+        except BaseException:  # noqa: BLE001 - nothing of pytest runs in this process
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0

@@ -1,6 +1,7 @@
 """Encryption, certificates of clients, and what a server refuses to start with."""
 
 import asyncio
+import datetime as dt
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from wsisam_server.cli import main
 from wsisam_server.cli.app import App, StartError
 from wsisam_server.client import Client, ServerError, is_installed
 from wsisam_server.core.settings import Settings, Tls
-from wsisam_server.core.tls import TlsError
+from wsisam_server.core.tls import ServerTls, TlsError
 from wsisam_server.service.identity import Role, TokenFile
 
 
@@ -130,6 +131,37 @@ def test_files_that_a_server_cannot_use(model, pki, secret, certificate, key, cl
 
 
 @pytest.fixture
+def ending(pki):
+    """Makes a server's certificate that ends in so many days, and returns its files."""
+
+    def made(days, name="ending"):
+        authority, now = trustme.CA(), dt.datetime.now(dt.timezone.utc)
+        issued = authority.issue_cert("127.0.0.1", not_after=now + dt.timedelta(days=days))
+        issued.private_key_pem.write_to_path(pki / f"{name}.key")
+        issued.cert_chain_pems[0].write_to_path(pki / f"{name}.pem")
+        return Tls(pki / f"{name}.pem", pki / f"{name}.key")
+
+    return made
+
+
+def test_a_certificate_that_has_expired_is_refused_at_the_start(model, ending):
+    with pytest.raises(StartError, match="has expired"):
+        App(Settings(tls=ending(-1)), lambda: model)
+
+
+@pytest.mark.parametrize(("days", "warned"), [(29, True), (31, False)])
+def test_the_log_warns_from_thirty_days_before_the_end(ending, caplog, days, warned):
+    tls = ServerTls(ending(days))
+    assert abs(tls.expiry - dt.datetime.now(dt.timezone.utc) - dt.timedelta(days=days)) < dt.timedelta(minutes=5)
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * warned
+    assert ("expires on" in caplog.text) is warned
+
+
+def test_years_after_2050_are_read(ending):
+    assert ServerTls(ending(365 * 60)).expiry.year > 2080
+
+
+@pytest.fixture
 def renewing(pki, secret, tmp_path, caplog):
     """A server of the lab's files, and what puts others in their place."""
 
@@ -234,3 +266,12 @@ def test_a_channel_without_our_client_is_refused_too(lab, pki):
     with grpc.secure_channel(lab.target, trust) as channel, pytest.raises(grpc.RpcError) as caught:
         channel.unary_unary("/wsisam.v1.Segmentation/ListModels")(b"", timeout=10)
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_an_expired_certificate_takes_no_other_ones_place(renewing, ending, pki, caplog):
+    running, put = renewing
+    ending(-1)
+    put("ending.pem", "ending.key")
+    assert answers(running, pki / "lab-ca.pem")
+    assert "was not renewed" in caplog.text
+    assert "has expired" in caplog.text

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 
 from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, segmentation_pb2, segmentation_pb2_grpc
 from wsisam_model import available_models
@@ -20,7 +20,7 @@ from wsisam_server.annotations.store import AsyncStore, StoreError
 from wsisam_server.client.address import ServerAddress
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import MIB, NONE
-from wsisam_server.core.tls import TlsError, credentials, is_loopback
+from wsisam_server.core.tls import ServerTls, TlsError, is_loopback
 from wsisam_server.inference.embeddings import EmbeddingStore
 from wsisam_server.inference.scheduler import Device, ModelPool
 from wsisam_server.segmentation.segmenter import PromptListeners, Segmenter
@@ -155,7 +155,8 @@ class App:
                 "is trusted: everybody who reaches the address may then do everything."
             )
         self._settings = settings
-        self._credentials = _credentials(settings.tls)
+        self._tls = _tls(settings.tls)
+        self._credentials = None if self._tls is None else self._tls.credentials()
         keyring = None if settings.tokens is None else Keyring(settings.tokens)
         required = settings.require_tokens or (strangers and not settings.insecure)
         self.requires_tokens = required
@@ -317,6 +318,10 @@ class App:
             return
         self._metrics.register(ServerCollector(self.models, self.slides, self.segmenter.prefetched, self._access))
         ProcessCollector(registry=self._metrics)
+        if self._tls is not None:
+            about = "When the certificate that is shown ends, as Unix time."
+            gauge = Gauge("wsisam_certificate_expiry_timestamp_seconds", about, registry=self._metrics)
+            gauge.set_function(self._tls.expiry_seconds)
         try:
             self._endpoint = Endpoint(self._metrics, host, port)
         except OSError as error:
@@ -373,8 +378,8 @@ class App:
         await self._health.set(ANNOTATIONS, off if self._store is None else status)
 
 
-def _credentials(tls: Tls | None) -> grpc.ServerCredentials | None:
+def _tls(tls: Tls | None) -> ServerTls | None:
     try:
-        return None if tls is None else credentials(tls)
+        return None if tls is None else ServerTls(tls)
     except TlsError as error:
         raise StartError(str(error)) from error

@@ -12,6 +12,7 @@ import click
 
 from wsisam_server.cli import invitation
 from wsisam_server.cli.options import settings_options
+from wsisam_server.cli.service_files import tokens_file
 from wsisam_server.service.identity import EVERY_PROJECT, Role, Token, TokenError, TokenFile
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ tokens_option = settings_options("tokens", envvar=True)
 def command() -> None:
     """Make, list and revoke users' tokens.
 
-    Run it as the user whom the server runs as, or name its file of tokens.
+    Which file it is: --tokens, else what the service's configuration (/etc/wsisam/wsisam.toml) says, else tokens.json
+    in your data folder, where a server that you start finds it.
 
     Example: wsisam token create anna --project colon --expires 365d
     """
@@ -117,10 +119,13 @@ def create_command(
 def _create(
     name: str, role: str, projects: tuple[str, ...], expires: datetime | None, tokens: Path
 ) -> tuple[Token, str]:
+    file = tokens_file(tokens)
     try:
-        return TokenFile(tokens).create(name, Role(role), frozenset(projects), expires)
+        made = TokenFile(file).create(name, Role(role), frozenset(projects), expires)
     except TokenError as error:
         raise click.ClickException(str(error)) from error
+    click.echo(f"in {file}:", err=True)
+    return made
 
 
 def _invite(file: Path, server: str, certificates: str, create: Callable[[], tuple[Token, str]]) -> None:
@@ -149,6 +154,7 @@ def list_command(*, as_json: bool, tokens: Path) -> None:
 
     Example: wsisam token list
     """
+    tokens = tokens_file(tokens)
     try:
         known = TokenFile(tokens).tokens()
     except TokenError as error:
@@ -156,6 +162,8 @@ def list_command(*, as_json: bool, tokens: Path) -> None:
     if as_json:
         click.echo(json.dumps([_shown(token) for token in known], indent=1, ensure_ascii=False))
         return
+    if known:
+        click.echo(f"in {tokens}:", err=True)
     for token in known:
         click.echo(_line(token))
     if not known:
@@ -172,10 +180,12 @@ def revoke_command(*, token_or_name: str, tokens: Path) -> None:
 
     Example: wsisam token revoke anna
     """
+    tokens = tokens_file(tokens)
     try:
         revoked = TokenFile(tokens).revoke(token_or_name)
     except TokenError as error:
         raise click.ClickException(str(error)) from error
+    click.echo(f"in {tokens}:", err=True)
     for token in revoked:
         click.echo(f"revoked: {_line(token)}")
 

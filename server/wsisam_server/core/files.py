@@ -50,6 +50,15 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
         part.unlink(missing_ok=True)
 
 
+def belong_to_folder(path: Path) -> None:
+    """Gives what root has made to the owner of the folder that it lies in. For anybody else, nothing is done."""
+    if os.name != "posix" or os.geteuid() != 0:
+        return
+    folder = path.parent.stat()
+    with contextlib.suppress(OSError):  # a drive that knows no owners
+        os.chown(path, folder.st_uid, folder.st_gid)
+
+
 def put_in_place(part: Path, path: Path) -> None:
     """Gives a finished file its name, and replaces what has it. On Windows, waits for programs that hold it a moment.
 

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import math
 import ssl
 import threading
-from typing import TYPE_CHECKING
+from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Final
+
+from wsisam_server.core.certificates import expiry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,18 +31,41 @@ class TlsError(Exception):
     """Certificates or keys that cannot be used; the text says which and why."""
 
 
-def credentials(tls: Tls) -> grpc.ServerCredentials:
+WARNED_BEFORE: Final = timedelta(days=30)
+"""From then on the log says when the certificate ends. Authorities of hospitals may take weeks."""
+
+
+class ServerTls:
     """What a server shows, and what it asks of its clients. New connections are shown what the files hold then.
 
-    Raises:
-        TlsError: a file cannot be read, or key and certificate do not belong together.
-    """
-    import grpc  # noqa: PLC0415 - the other functions are for commands that may never connect
+    Args:
+        tls: the files.
 
-    files = _Files(tls)
-    return grpc.dynamic_ssl_server_credentials(
-        files.current(), files.current, require_client_authentication=tls.client_ca is not None
-    )
+    Raises:
+        TlsError: a file cannot be read, key and certificate do not belong together, or the certificate has expired.
+    """
+
+    def __init__(self, tls: Tls) -> None:
+        self._files = _Files(tls)
+        self._asks = tls.client_ca is not None
+
+    @property
+    def expiry(self) -> datetime | None:
+        """When the certificate that is shown ends (UTC); None where it does not say."""
+        return self._files.expiry
+
+    def expiry_seconds(self) -> float:
+        """The same as Unix time; not a number where there is none."""
+        return math.nan if self.expiry is None else self.expiry.timestamp()
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """For the server's port."""
+        import grpc  # noqa: PLC0415 - the other functions are for commands that may never connect
+
+        files = self._files
+        return grpc.dynamic_ssl_server_credentials(
+            files.current(), files.current, require_client_authentication=self._asks
+        )
 
 
 def channel_credentials(
@@ -85,6 +112,8 @@ class _Files:
         self._seen = self._signatures()
         self._shown = self._read()
         self._failed: tuple[tuple[int, ...], ...] | None = None
+        self._warned: date | None = None
+        self._warn()
 
     def current(self) -> grpc.ServerCertificateConfiguration:
         """What the files hold; while that cannot be used, what they held before. gRPC asks before each handshake."""
@@ -99,14 +128,34 @@ class _Files:
                         self._failed = signatures
                         _log.error("the certificate was not renewed, and the one before stays in use: %s", error)
                 else:
-                    self._seen, self._failed = signatures, None
+                    self._seen, self._failed, self._warned = signatures, None, None
                     _log.info("the certificate %s was renewed", self._tls.certificate)
+            self._warn()
             return self._shown
+
+    @property
+    def expiry(self) -> datetime | None:
+        """When the certificate that is shown ends (UTC)."""
+        return self._expiry
+
+    def _warn(self) -> None:
+        """Once a day in the last weeks, also of a server that is never restarted."""
+        now = datetime.now(timezone.utc)
+        if self._expiry is None or self._expiry - now > WARNED_BEFORE or self._warned == now.date():
+            return
+        self._warned = now.date()
+        _log.warning(
+            "the certificate %s %s %s: put a new one there, which needs no restart",
+            self._tls.certificate,
+            "expires on" if self._expiry > now else "HAS EXPIRED on",
+            f"{self._expiry:%Y-%m-%d %H:%M} UTC",
+        )
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
         import grpc  # noqa: PLC0415
 
         chain = _pair(self._tls.certificate, self._tls.key)
+        self._expiry = _expiry(chain[1])
         authority = None if self._tls.client_ca is None else _authority(self._tls.client_ca)
         return grpc.ssl_server_certificate_configuration([chain], authority)
 
@@ -126,6 +175,11 @@ def _signature(path: Path) -> tuple[int, ...]:
 def _pair(certificate: Path, key: Path) -> tuple[bytes, bytes]:
     """Key and certificates. gRPC itself would only say, of each connection, that there was no handshake."""
     own_key, chain = _read(key), _read(certificate)
+    end = _expiry(chain)
+    if end is not None and end <= datetime.now(timezone.utc):
+        raise TlsError(
+            f"{certificate} has expired ({end:%Y-%m-%d %H:%M} UTC): no client accepts it. Put a new one there"
+        )
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except FileNotFoundError as error:  # replaced since it was read
@@ -135,6 +189,14 @@ def _pair(certificate: Path, key: Path) -> tuple[bytes, bytes]:
             f"{certificate} and {key} are no certificate and its key, in PEM and without a password: {error}"
         ) from error
     return own_key, chain
+
+
+def _expiry(chain: bytes) -> datetime | None:
+    """None of what no certificate is in, about which others say more."""
+    try:
+        return expiry(chain)
+    except ValueError:
+        return None
 
 
 def _authority(path: Path) -> bytes:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import filelock
 
-from wsisam_server.core.files import write_whole
+from wsisam_server.core.files import belong_to_folder, write_whole
 from wsisam_server.service.identity.confusables import are_confusable, mixes_scripts
 from wsisam_server.service.identity.user import Role, User
 
@@ -80,7 +80,8 @@ class TokenFile:
     """The tokens in a file. Any number of processes may use it at the same time.
 
     Args:
-        path: the file; made with the first token, readable by its owner only.
+        path: the file; made with the first token, readable by its owner only. What root makes is the folder's owner's:
+            the server that is to read it seldom runs as root.
     """
 
     def __init__(self, path: Path) -> None:
@@ -159,16 +160,25 @@ class TokenFile:
             tokens = self.tokens()
             revoked = [token for token in tokens if name_or_id in {token.id, token.user.name}]
             if not revoked:
-                raise TokenError(f"there is no token {name_or_id!r}, and nobody of that name has one; see: token list")
+                raise TokenError(
+                    f"there is no token {name_or_id!r} in {self.path}, and nobody of that name has one; see: token list"
+                )
             self._write([token for token in tokens if token not in revoked])
         return revoked
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        lock = filelock.FileLock(f"{self.path}.lock", timeout=_SECONDS_FOR_LOCK)
+        place = self.path.with_name(f"{self.path.name}.lock")
+        lock = filelock.FileLock(place, timeout=_SECONDS_FOR_LOCK)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
+            try:
+                lock.acquire()
+            except PermissionError:
+                # Root's, of a command that was run as root: it is empty, and its folder is this user's.
+                place.unlink()
+                lock.acquire()
+            belong_to_folder(place)
         except (OSError, filelock.Timeout) as error:
             raise TokenError(f"{self.path} cannot be changed: {error}") from error
         try:
@@ -179,7 +189,10 @@ class TokenFile:
     def _write(self, tokens: list[Token]) -> None:
         content = {"format": FORMAT, "tokens": [_entry(token) for token in tokens]}
         try:
+            is_new = not self.path.exists()
             write_whole(self.path, json.dumps(content, indent=1, ensure_ascii=False).encode(), mode=0o600)
+            if is_new:
+                belong_to_folder(self.path)
         except OSError as error:
             raise TokenError(f"{self.path} cannot be written: {error.strerror}; nothing was changed") from error
 
