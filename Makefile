@@ -55,15 +55,11 @@ coverage: $(VENV)/.installed-dev
 	$(BIN)/python -m coverage report --data-file=build/coverage --skip-covered --sort=cover
 
 # What Java needs is looked for before anything large is installed; the jar is built first, because the wheel holds it.
-# Java's tests and those of the cluster wait most of their time: side by side, and Java's words come after the cluster's.
+# The cluster's tests have the machine to themselves: beside Java's, Ray gave nodes up that were only slow.
 test: java-tools $(VENV)/.installed-test jar
 	$(BIN)/python -m pytest $(TESTS_AT_ONCE) --ignore=$(ALONE)
-	@mkdir -p build; echo "$(MVN) verify, into build/java-tests.log, beside pytest $(ALONE)"; \
-	$(MVN) verify -Dwsisam.python=$(CURDIR)/$(BIN)/python > build/java-tests.log 2>&1 & java=$$!; \
-	$(BIN)/python -m pytest $(ALONE); cluster=$$?; \
-	wait $$java; java=$$?; cat build/java-tests.log; \
-	[ $$cluster -eq 0 ] || echo "the tests of the cluster failed: see above Java's"; \
-	[ $$java -eq 0 ] && [ $$cluster -eq 0 ]
+	$(BIN)/python -m pytest $(ALONE)
+	$(MVN) verify -Dwsisam.python=$(CURDIR)/$(BIN)/python
 
 jar: java-tools
 	$(MVN) --quiet package -DskipTests

@@ -180,7 +180,7 @@ class RealScript:
         began = time.perf_counter()
         process = subprocess.Popen(
             list(map(str, words)),
-            env=self._qupath._environment(),  # noqa: SLF001 - of the tests' own
+            env=self._qupath.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import copy
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,7 +13,7 @@ from wsisam_model.additions import LAST_STAGE_PREFIX, Additions
 from wsisam_model.branch import Branch, WsiParts
 from wsisam_model.checkpoint import Checkpoint, weights_hash
 from wsisam_model.dual import DualMaskDecoder
-from wsisam_model.routes import Route, build_routes
+from wsisam_model.routes import Route, build_routes, put_last_stage
 from wsisam_model.settings import ModelSettings
 from wsisam_model.variants import Variant, detect
 
@@ -135,7 +136,7 @@ def load(sam: Path, high: Path | None = None, low: Path | None = None, additions
         routes = build_routes(trained, sam_alone, variant, encoder)
         if trained.last_stage:
             encoder.keeps_frozen = True
-            last_stage = bytes.fromhex(weights_hash({"encoder": trained.checkpoint.only(LAST_STAGE_PREFIX)}))
+            last_stage = _hash_of_last_stage(trained)
         clicks, boxes = routes.get("clicks", sam_alone), routes.get("boxes", sam_alone)
         settings, scores = trained.settings, trained.calibration
         ranks_candidates = trained.ranked
@@ -156,6 +157,27 @@ def load(sam: Path, high: Path | None = None, low: Path | None = None, additions
         ranks_candidates=ranks_candidates,
         calibration=scores,
     )
+
+
+def with_last_stage(base: Modules, additions: Additions) -> Modules:
+    """A base whose encoder ends as additions want it to: what weights are trained on that go on from them.
+
+    Args:
+        base: the frozen base; not changed.
+        additions: to that base. Without a last stage of their own, the base is returned as it is.
+
+    Raises:
+        CheckpointError: the base's encoder has no such stage, or another one.
+    """
+    if not additions.last_stage:
+        return base
+    encoder = copy.deepcopy(base.encoder)
+    put_last_stage(additions, encoder)
+    return replace(base, encoder=encoder, last_stage=_hash_of_last_stage(additions))
+
+
+def _hash_of_last_stage(additions: Additions) -> bytes:
+    return bytes.fromhex(weights_hash({"encoder": additions.checkpoint.only(LAST_STAGE_PREFIX)}))
 
 
 def _wsi_branch(checkpoint: Checkpoint, early_channels: int, decoders: list[MaskDecoder]) -> Branch:

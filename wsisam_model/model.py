@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 import torch
@@ -303,6 +303,22 @@ class WsiSam:
         normalised = ((pixels - self._mean) / self._std)[None].to(self.dtype, memory_format=torch.channels_last)
         return self.encoder_runner(normalised)._replace(last_stage=self._last_stage)
 
+    @property
+    def has_own_last_stage(self) -> bool:
+        """Whether its encoder's last stage is not the base's: then `decode_sam` cannot answer, see `frozen_base`."""
+        return bool(self._last_stage)
+
+    def frozen_base(self) -> WsiSam:
+        """The SAM that the weights were added to, alone: read again where the encoder's last stage is not its own.
+
+        Raises:
+            CheckpointError: its file cannot be read any more.
+        """
+        if not self._last_stage:
+            return self
+        (dtype,) = (name for name, one in _DTYPES.items() if one is self.dtype)
+        return WsiSam.from_files(self.paths.sam, device=str(self.device), dtype=cast("Dtype", dtype), name=self.name)
+
     def can_use(self, features: EncoderOutput) -> bool:
         """Whether features of the same frozen stages suffice for `with_own_last_stage`."""
         return features.last_stage == self._last_stage or features.frozen is not None
@@ -481,8 +497,11 @@ class WsiSam:
             prompt: what the user pointed at.
 
         Raises:
-            EmbeddingError: an embedding of another model, or encoded for other roles.
+            EmbeddingError: an embedding of another model, or encoded for other roles; or this model's encoder is not
+                SAM's any more, see `frozen_base`.
         """
+        if self._last_stage:
+            raise EmbeddingError("the encoder's last stage was trained; ask frozen_base() for SAM's own answer")
         masks = self._run(self._sam, image, None, [prompt])
         return SamPrediction(logits=_arrays(masks.logits)[0], iou=masks.iou.item(), score=masks.iou.item())
 

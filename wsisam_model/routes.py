@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import torch
 
 from wsisam_model import sam_parts
-from wsisam_model.additions import LAST_STAGE_PREFIX
+from wsisam_model.additions import LAST_STAGE_PREFIX, ROUTES
 from wsisam_model.branch import Branch, WsiParts
 from wsisam_model.dual import DualMaskDecoder
 from wsisam_model.errors import CheckpointError
@@ -52,27 +52,51 @@ def build_routes(additions: Additions, base: Route, variant: Variant, encoder: I
         encoder: the base's; gets the last stage of a file that has one.
 
     Raises:
-        CheckpointError: the file's tensors are not those that its settings call for.
+        CheckpointError: the file's tensors are not those that its settings call for; or there is a last stage, and
+            no weights of one kind of prompt on it.
     """
+    if additions.last_stage and len(additions.trained) < len(ROUTES):
+        # what is not in the file would be SAM's own decoder, on embeddings that it was not made for
+        raise CheckpointError(
+            additions.checkpoint.path, "has a trained last stage, and not both clicks and boxes on it"
+        )
     blanks = {route: _Blank(additions, route, base, variant) for route in additions.trained}
     wanted = {key: value for blank in blanks.values() for key, value in blank.wanted().items()}
-    last_stage = {
-        f"{LAST_STAGE_PREFIX}{name}": encoder.get_parameter(name) for name in _last_stage_of(additions, encoder)
-    }
+    last_stage = _last_stage_of(additions, encoder)
     additions.checkpoint.require(wanted | last_stage)
-    with torch.no_grad():
-        for key, parameter in last_stage.items():
-            parameter.copy_(additions.checkpoint.tensors[key])
+    _put(last_stage, additions)
     return {route: blank.filled() for route, blank in blanks.items()}
 
 
-def _last_stage_of(additions: Additions, encoder: ImageEncoder) -> list[str]:
+def put_last_stage(additions: Additions, encoder: ImageEncoder) -> None:
+    """Gives an encoder the last stage of a file that has one, and of the file nothing else.
+
+    Args:
+        additions: the file.
+        encoder: the base's; changed.
+
+    Raises:
+        CheckpointError: the encoder has no such stage, or another one.
+    """
+    last_stage = _last_stage_of(additions, encoder)
+    additions.checkpoint.only(LAST_STAGE_PREFIX).require(last_stage)
+    _put(last_stage, additions)
+
+
+def _put(last_stage: Mapping[str, Tensor], additions: Additions) -> None:
+    with torch.no_grad():
+        for key, parameter in last_stage.items():
+            parameter.copy_(additions.checkpoint.tensors[key])
+
+
+def _last_stage_of(additions: Additions, encoder: ImageEncoder) -> dict[str, Tensor]:
+    """The encoder's own parameters that a file replaces, by their names in the file."""
     if not additions.last_stage:
-        return []
+        return {}
     names = encoder.last_stage_names()
     if not names:
         raise CheckpointError(additions.checkpoint.path, "has a trained last stage, which this encoder does not have")
-    return names
+    return {f"{LAST_STAGE_PREFIX}{name}": encoder.get_parameter(name) for name in names}
 
 
 class _Blank:

@@ -110,7 +110,15 @@ def test_scores_follow_the_calibration_of_the_weights_and_masks_do_not(additions
     model, shipped = additions
     path = tmp_path / "calibrated.safetensors"
     low = ScoreCurve(1.0, ((0.0, 0.11), (1.0, 0.11)))
-    path.write_bytes(pack(shipped.base, shipped.trained, shipped.checkpoint.tensors, shipped.settings, {"box": low}))
+    file = pack(
+        shipped.base,
+        shipped.trained,
+        shipped.checkpoint.tensors,
+        shipped.settings,
+        {"box": low},
+        last_stage=shipped.last_stage,
+    )
+    path.write_bytes(file)
     calibrated = WsiSam.from_name("wsisam-lite", additions=path)
     assert calibrated.weights_hash == model.weights_hash
     image = np.random.default_rng(0).integers(0, 255, (256, 256, 3)).astype(np.uint8)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from wsisam_model import EmbeddingError, EncoderOutput, ModelSettings, Prompt, WsiSam
-from wsisam_model.additions import pack
+from wsisam_model.additions import ROUTES, pack
 from wsisam_model.errors import CheckpointError
 from wsisam_model.loading import load
 
@@ -15,16 +15,17 @@ def trained(random_files, tmp_path_factory):
     base = load(random_files["sam"])
     decoder = base.plain.high.decoder
     high = torch.load(random_files["high"], weights_only=True)
-    own = {f"clicks.high.{name}": value for name, value in high.items() if name not in decoder.state_dict()}
+    added = {name: value for name, value in high.items() if name not in decoder.state_dict()}
+    own = {f"{route}.high.{name}": value for route in ROUTES for name, value in added.items()}
     folder = tmp_path_factory.mktemp("trained")
 
-    def made(factor, left_out=None):
+    def made(factor, left_out=None, routes=ROUTES):
         names = [name for name in base.encoder.last_stage_names() if name != left_out]
         last_stage = {f"encoder.{name}": base.encoder.get_parameter(name).detach() * factor for name in names}
-        path = folder / f"{factor}-{left_out}.safetensors"
-        path.write_bytes(
-            pack(base.weights_hash, {"clicks": "tokens"}, own | last_stage, ModelSettings(), last_stage=True)
-        )
+        path = folder / f"{factor}-{left_out}-{len(routes)}.safetensors"
+        tensors = {name: value for name, value in own.items() if name.startswith(tuple(routes))}
+        trained = dict.fromkeys(routes, "tokens")
+        path.write_bytes(pack(base.weights_hash, trained, tensors | last_stage, ModelSettings(), last_stage=True))
         return path
 
     return made
@@ -87,3 +88,19 @@ def test_the_middle_of_an_image_goes_through_it_as_well(models, images):
 def test_a_file_that_lacks_a_part_of_it_is_refused(random_files, trained):
     with pytest.raises(CheckpointError, match=r"lacks tensors.*encoder\.neck\.0\.weight"):
         WsiSam.from_files(random_files["sam"], additions=trained(1.0, left_out="neck.0.weight"))
+
+
+def test_weights_of_one_kind_of_prompt_alone_are_refused(random_files, trained):
+    with pytest.raises(CheckpointError, match="not both clicks and boxes"):
+        WsiSam.from_files(random_files["sam"], additions=trained(1.0, routes=("clicks",)))
+
+
+def test_the_frozen_sam_is_asked_on_its_own_encoder(models, random_files, images, assert_close):
+    changed, plain = models[0.5], WsiSam.from_files(random_files["sam"])
+    prompt = Prompt(box=(40, 40, 200, 180))
+    with pytest.raises(EmbeddingError, match="frozen_base"):
+        changed.decode_sam(changed.encode(images[0]), prompt)
+    base = changed.frozen_base()
+    assert (base.device, base.dtype, plain.frozen_base()) == (changed.device, changed.dtype, plain)
+    expected = plain.decode_sam(plain.encode(images[0]), prompt).logits
+    assert_close(base.decode_sam(base.encode(images[0]), prompt).logits, expected, 1e-6)

@@ -156,6 +156,17 @@ def test_conflicts_of_any_size_fit_into_a_status(caller):
     assert (first.stored.id, first.stored.revision, first.sent.name) == (many[0].id, 1, "changed")
 
 
+def test_a_conflict_whose_texts_fit_into_no_header_names_what_it_is_about(caller):
+    sent = new(name="x" * 5000)
+    caller.save(sent)
+    sent.name = "y" * 5000
+    error = refuses("ABORTED", "REVISION_CONFLICT", caller.save, sent)
+    (conflict,) = error.conflicts.conflicts
+    assert conflict.shortened
+    assert (conflict.stored.id, conflict.stored.revision) == (sent.id, 1)
+    assert (conflict.sent.id, conflict.sent.revision) == (sent.id, 0)
+
+
 def test_a_repeated_request_is_done_once(caller):
     sent = new()
     first = caller.save(sent, request_id="once")

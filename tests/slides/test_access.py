@@ -1,6 +1,9 @@
 import os
 import threading
+import unicodedata
+from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -71,6 +74,32 @@ def test_slides_in_the_roots_are_found(access, disk, uri, expected):
     assert access.resolve(uri.format(d=disk)) == disk / expected
 
 
+@pytest.mark.parametrize("there", ["NFC", "NFD"])
+@pytest.mark.parametrize("asked", ["NFC", "NFD"])
+def test_composed_and_decomposed_letters_are_the_same(tmp_path, there, asked):
+    """A Mac sends decomposed ones; what is on the disk depends on who copied it there. Roots and mappings, too."""
+    on_disk, sent = (partial(unicodedata.normalize, form) for form in (there, asked))
+    root = tmp_path / on_disk("Fälle")
+    (root / on_disk("Präparat")).mkdir(parents=True)
+    (root / on_disk("Präparat") / on_disk("é 50%.svs")).write_bytes(b"")
+    access = SlideAccess([root], [PathMapping("/Volumes/" + on_disk("Größe"), root)])
+    for path in (f"{tmp_path}/Fälle/Präparat/é 50%.svs", "Präparat/é 50%.svs", "/Volumes/Größe/Präparat/é 50%.svs"):
+        assert access.resolve(sent(path)).name == on_disk("é 50%.svs")
+        assert access.resolve(f"file:{quote(sent(path))}" if path[0] == "/" else sent(path))
+
+
+def test_case_is_ignored_below_a_windows_mapping_and_nowhere_else(tmp_path):
+    (tmp_path / "Case").mkdir()
+    for name in ("One.SVS", "two.svs", "TWO.svs"):
+        (tmp_path / "Case" / name).write_bytes(b"")
+    access = SlideAccess([tmp_path], [PathMapping("Z:\\slides", tmp_path), PathMapping("/mnt", tmp_path)])
+    assert access.resolve("z:\\Slides\\case\\one.svs").name == "One.SVS"
+    assert access.resolve("Z:\\slides\\case\\two.svs").name == "two.svs"
+    for path in ("Z:\\slides\\case\\Two.svs", "/mnt/Case/one.svs", f"{tmp_path}/case/One.SVS", "case/One.SVS"):
+        with pytest.raises(WsiSamServerError):  # which of two is anybody's guess; elsewhere, case counts
+            access.resolve(path)
+
+
 @pytest.mark.parametrize("uri", ESCAPES)
 def test_everything_else_is_not_found_in_the_same_words(access, disk, uri):
     with pytest.raises(WsiSamServerError) as caught:
@@ -82,13 +111,18 @@ def test_everything_else_is_not_found_in_the_same_words(access, disk, uri):
 
 def test_nothing_outside_the_roots_is_asked_for_so_that_not_even_time_tells(access, disk, monkeypatch):
     """Links inside the roots are followed: whoever can lay them is trusted."""
-    touched, resolve = set(), Path.resolve
+    touched, resolve, lexists = set(), Path.resolve, os.path.lexists
 
     def noting(self, *arguments, **more):
         touched.add(self)
         return resolve(self, *arguments, **more)
 
+    def there(path):
+        touched.add(Path(path))
+        return lexists(path)
+
     monkeypatch.setattr(Path, "resolve", noting)
+    monkeypatch.setattr(os.path, "lexists", there)
     for trick in ESCAPES:
         with pytest.raises(WsiSamServerError):
             access.resolve(trick.format(d=disk))

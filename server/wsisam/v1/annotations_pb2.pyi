@@ -1177,7 +1177,9 @@ class RevisionConflict(google.protobuf.message.Message):
     STORED_FIELD_NUMBER: builtins.int
     SHORTENED_FIELD_NUMBER: builtins.int
     shortened: builtins.bool
-    """The shapes, measurements and metadata of both were left out, for want of room. Get has them."""
+    """The shapes, measurements and metadata of both were left out, for want of room, or all but their ids and revisions. Get
+    has them.
+    """
     @property
     def sent(self) -> global___Annotation:
         """What was sent: for a deletion or a restoration only id and revision, with an update mask also the fields that it names."""

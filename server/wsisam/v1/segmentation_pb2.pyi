@@ -203,6 +203,25 @@ TILE_ENCODING_PNG: TileEncoding.ValueType  # 2
 TILE_ENCODING_JPEG: TileEncoding.ValueType  # 3
 global___TileEncoding = TileEncoding
 
+class _ExemplarLabel:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ExemplarLabelEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ExemplarLabel.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    EXEMPLAR_LABEL_UNSPECIFIED: _ExemplarLabel.ValueType  # 0
+    EXEMPLAR_LABEL_POSITIVE: _ExemplarLabel.ValueType  # 1
+    EXEMPLAR_LABEL_NEGATIVE: _ExemplarLabel.ValueType  # 2
+    """Something that resembles what is looked for and is not: a proposal that was rejected."""
+
+class ExemplarLabel(_ExemplarLabel, metaclass=_ExemplarLabelEnumTypeWrapper): ...
+
+EXEMPLAR_LABEL_UNSPECIFIED: ExemplarLabel.ValueType  # 0
+EXEMPLAR_LABEL_POSITIVE: ExemplarLabel.ValueType  # 1
+EXEMPLAR_LABEL_NEGATIVE: ExemplarLabel.ValueType  # 2
+"""Something that resembles what is looked for and is not: a proposal that was rejected."""
+global___ExemplarLabel = ExemplarLabel
+
 @typing.final
 class ListModelsRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -1585,6 +1604,8 @@ class SegmentEverythingRequest(google.protobuf.message.Message):
     TILES_FIELD_NUMBER: builtins.int
     MPP_FIELD_NUMBER: builtins.int
     RESUME_TOKEN_FIELD_NUMBER: builtins.int
+    EXEMPLARS_FIELD_NUMBER: builtins.int
+    MIN_SIMILARITY_FIELD_NUMBER: builtins.int
     slide_id: builtins.str
     model: builtins.str
     """As in SegmentRequest."""
@@ -1594,6 +1615,8 @@ class SegmentEverythingRequest(google.protobuf.message.Message):
     """Of the last answer that came of the same request: the search goes on after it. Empty: from the beginning. INVALID_FIELD
     where anything else of the request is another, or the slide or the model's weights are; tiles may be others.
     """
+    min_similarity: builtins.float
+    """With exemplars: the least Proposal.similarity, 0 to 1. Unset: the server's choice."""
     @property
     def region(self) -> wsisam.v1.geometry_pb2.MultiPolygon:
         """Where to look: polygons with holes, in any order and orientation. Borders that cross themselves are mended: inside a
@@ -1606,13 +1629,19 @@ class SegmentEverythingRequest(google.protobuf.message.Message):
 
     @property
     def filter(self) -> global___ProposalFilter:
-        """Which objects. Missing sizes are INVALID_FIELD."""
+        """Which objects. Missing sizes are INVALID_FIELD, unless there are exemplars: sizes then follow from them, and are
+        best left out.
+        """
 
     @property
     def options(self) -> global___OutlineOptions: ...
     @property
     def tiles(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___PixelTile]:
         """Pixel mode only: the windows that an earlier PIXELS_NEEDED asked for."""
+
+    @property
+    def exemplars(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Exemplar]:
+        """Objects that show what is looked for, and what is not; 200 at most. One that is there twice counts once."""
 
     def __init__(
         self,
@@ -1626,12 +1655,54 @@ class SegmentEverythingRequest(google.protobuf.message.Message):
         tiles: collections.abc.Iterable[global___PixelTile] | None = ...,
         mpp: builtins.float | None = ...,
         resume_token: builtins.bytes = ...,
+        exemplars: collections.abc.Iterable[global___Exemplar] | None = ...,
+        min_similarity: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_mpp", b"_mpp", "filter", b"filter", "mpp", b"mpp", "options", b"options", "region", b"region"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_mpp", b"_mpp", "existing", b"existing", "filter", b"filter", "model", b"model", "mpp", b"mpp", "options", b"options", "region", b"region", "resume_token", b"resume_token", "slide_id", b"slide_id", "tiles", b"tiles"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_min_similarity", b"_min_similarity", "_mpp", b"_mpp", "filter", b"filter", "min_similarity", b"min_similarity", "mpp", b"mpp", "options", b"options", "region", b"region"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_min_similarity", b"_min_similarity", "_mpp", b"_mpp", "exemplars", b"exemplars", "existing", b"existing", "filter", b"filter", "min_similarity", b"min_similarity", "model", b"model", "mpp", b"mpp", "options", b"options", "region", b"region", "resume_token", b"resume_token", "slide_id", b"slide_id", "tiles", b"tiles"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_min_similarity", b"_min_similarity"]) -> typing.Literal["min_similarity"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_mpp", b"_mpp"]) -> typing.Literal["mpp"] | None: ...
 
 global___SegmentEverythingRequest = SegmentEverythingRequest
+
+@typing.final
+class Exemplar(google.protobuf.message.Message):
+    """An object that shows what is looked for, or what is not."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    GEOMETRY_FIELD_NUMBER: builtins.int
+    ANNOTATION_ID_FIELD_NUMBER: builtins.int
+    LABEL_FIELD_NUMBER: builtins.int
+    PATH_CLASS_FIELD_NUMBER: builtins.int
+    annotation_id: builtins.str
+    """Of a stored annotation that the caller may see, on this slide or on another one that is open on the server."""
+    label: global___ExemplarLabel.ValueType
+    @property
+    def geometry(self) -> wsisam.v1.geometry_pb2.MultiPolygon:
+        """On the slide of the request."""
+
+    @property
+    def path_class(self) -> global___PathClass:
+        """Proposals get the class of the positive exemplars that they resemble most; its name tells classes apart. Unset: that of
+        the annotation, or none.
+        """
+
+    def __init__(
+        self,
+        *,
+        geometry: wsisam.v1.geometry_pb2.MultiPolygon | None = ...,
+        annotation_id: builtins.str = ...,
+        label: global___ExemplarLabel.ValueType = ...,
+        path_class: global___PathClass | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["annotation_id", b"annotation_id", "geometry", b"geometry", "path_class", b"path_class", "source", b"source"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["annotation_id", b"annotation_id", "geometry", b"geometry", "label", b"label", "path_class", b"path_class", "source", b"source"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["source", b"source"]) -> typing.Literal["geometry", "annotation_id"] | None: ...
+
+global___Exemplar = Exemplar
 
 @typing.final
 class ProposalFilter(google.protobuf.message.Message):
@@ -1702,6 +1773,7 @@ class SegmentEverythingResponse(google.protobuf.message.Message):
     PIXEL_SIZE_FIELD_NUMBER: builtins.int
     UNREADABLE_FIELD_NUMBER: builtins.int
     RESUME_TOKEN_FIELD_NUMBER: builtins.int
+    LIKENESS_FIELD_NUMBER: builtins.int
     windows_done: builtins.int
     windows_total: builtins.int
     """All of them, from the first answer on. Those of background alone are read, not encoded: they are done soon."""
@@ -1727,6 +1799,10 @@ class SegmentEverythingResponse(google.protobuf.message.Message):
         region can be read, the call ends with SLIDE_UNREADABLE.
         """
 
+    @property
+    def likeness(self) -> global___Likeness:
+        """What followed from the exemplars; unset without any."""
+
     def __init__(
         self,
         *,
@@ -1739,11 +1815,47 @@ class SegmentEverythingResponse(google.protobuf.message.Message):
         pixel_size: global___PixelSize | None = ...,
         unreadable: collections.abc.Iterable[wsisam.v1.geometry_pb2.Window] | None = ...,
         resume_token: builtins.bytes = ...,
+        likeness: global___Likeness | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["counts", b"counts", "pixel_size", b"pixel_size"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["counts", b"counts", "downsample", b"downsample", "pixel_size", b"pixel_size", "proposals", b"proposals", "resume_token", b"resume_token", "unit", b"unit", "unreadable", b"unreadable", "windows_done", b"windows_done", "windows_total", b"windows_total"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["counts", b"counts", "likeness", b"likeness", "pixel_size", b"pixel_size"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["counts", b"counts", "downsample", b"downsample", "likeness", b"likeness", "pixel_size", b"pixel_size", "proposals", b"proposals", "resume_token", b"resume_token", "unit", b"unit", "unreadable", b"unreadable", "windows_done", b"windows_done", "windows_total", b"windows_total"]) -> None: ...
 
 global___SegmentEverythingResponse = SegmentEverythingResponse
+
+@typing.final
+class Likeness(google.protobuf.message.Message):
+    """What followed from a request's exemplars."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MIN_SIZE_FIELD_NUMBER: builtins.int
+    MAX_SIZE_FIELD_NUMBER: builtins.int
+    EXPECTED_PRECISION_FIELD_NUMBER: builtins.int
+    UNSURE_FIELD_NUMBER: builtins.int
+    min_size: builtins.float
+    """Sizes of the objects that are proposed, as in ProposalFilter."""
+    max_size: builtins.float
+    expected_precision: builtins.float
+    """The share of the proposals that is expected to show one of the exemplars' kind. It says nothing of how well they are
+    outlined. Unset until all windows were looked at.
+    """
+    unsure: builtins.bool
+    """The exemplars do not tell their kind from the rest: fewer than half of the proposals would be right. Only the likeliest
+    are made. Show more objects, and some that are not meant.
+    """
+    def __init__(
+        self,
+        *,
+        min_size: builtins.float = ...,
+        max_size: builtins.float = ...,
+        expected_precision: builtins.float | None = ...,
+        unsure: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_expected_precision", b"_expected_precision", "expected_precision", b"expected_precision"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_expected_precision", b"_expected_precision", "expected_precision", b"expected_precision", "max_size", b"max_size", "min_size", b"min_size", "unsure", b"unsure"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_expected_precision", b"_expected_precision"]) -> typing.Literal["expected_precision"] | None: ...
+
+global___Likeness = Likeness
 
 @typing.final
 class Proposal(google.protobuf.message.Message):
@@ -1753,9 +1865,13 @@ class Proposal(google.protobuf.message.Message):
     PROMPT_FIELD_NUMBER: builtins.int
     STABILITY_FIELD_NUMBER: builtins.int
     AGREEMENT_FIELD_NUMBER: builtins.int
+    SIMILARITY_FIELD_NUMBER: builtins.int
+    PATH_CLASS_FIELD_NUMBER: builtins.int
     stability: builtins.float
     """See ProposalFilter."""
     agreement: builtins.float
+    similarity: builtins.float
+    """The probability that it is one of the exemplars' kind, 0 to 1; unset without exemplars."""
     @property
     def outline(self) -> global___Outline:
         """Clipped to the region, on the 1/32 px grid. Its `timings` are those of its prompt; `field` is the window in which it
@@ -1766,6 +1882,10 @@ class Proposal(google.protobuf.message.Message):
     def prompt(self) -> global___Prompt:
         """The click that it was outlined from."""
 
+    @property
+    def path_class(self) -> global___PathClass:
+        """The class of the exemplars that it resembles most, by its name alone; unset without one."""
+
     def __init__(
         self,
         *,
@@ -1773,9 +1893,12 @@ class Proposal(google.protobuf.message.Message):
         prompt: global___Prompt | None = ...,
         stability: builtins.float = ...,
         agreement: builtins.float = ...,
+        similarity: builtins.float | None = ...,
+        path_class: global___PathClass | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["outline", b"outline", "prompt", b"prompt"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["agreement", b"agreement", "outline", b"outline", "prompt", b"prompt", "stability", b"stability"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_similarity", b"_similarity", "outline", b"outline", "path_class", b"path_class", "prompt", b"prompt", "similarity", b"similarity"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_similarity", b"_similarity", "agreement", b"agreement", "outline", b"outline", "path_class", b"path_class", "prompt", b"prompt", "similarity", b"similarity", "stability", b"stability"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_similarity", b"_similarity"]) -> typing.Literal["similarity"] | None: ...
 
 global___Proposal = Proposal
 

@@ -198,6 +198,13 @@ class SegmentationStub:
     that could hold a better outline of it. Every answer tells how far the work is; cancel the call to end it. It is done
     as a batch: clicks of others, and one's own, go first.
 
+    With exemplars, what is proposed is what looks like them. Sizes, scale and thresholds follow from them. The windows are
+    as wide as nine such objects, each is encoded once, and its features are kept: a second call for the same region, with
+    the proposals that were accepted as positive exemplars and those that were rejected as negative ones, takes no encoder
+    run. In each window the places that resemble the exemplars more than their surroundings are asked for by a box of the
+    exemplars' usual size. What lies on an exemplar of this slide is not proposed. Windows count twice: once looked at, once
+    outlined. See docs/everything.md.
+
     A call that was cut off can be gone on with. Send the same request again with the `resume_token` of the last answer
     that came: the search goes on after it, and all answers together are those of a call that was not cut off. No object
     comes twice and none is lost, as far as the model gives the same outlines again.
@@ -207,6 +214,12 @@ class SegmentationStub:
       INVALID_ARGUMENT     INVALID_REGION: empty, not a polygon any more once crossings are mended, or with more than 500,000
                            vertices, those of `existing` included; or borders that cross themselves or lie over each other
                            some ten thousand times: the text says whose. INVALID_FIELD; TILE_WRONG_SIZE, TILE_UNREADABLE.
+                           INVALID_FIELD of `exemplars` also: more than 200; none is positive; one without an area, outside
+                           its slide, on bare glass, larger than a window, or positive and negative at once; sizes that
+                           differ by more than a factor of 8; a slide that is not open here; a model that runs on other
+                           machines.
+      NOT_FOUND            ANNOTATION_NOT_FOUND: an exemplar's id is unknown, or the caller may not see it.
+      FAILED_PRECONDITION  STORE_OFF: exemplars by id, on a server without a store.
       OUT_OF_RANGE         REGION_OUTSIDE_SLIDE: all of it. What reaches beyond the slide is left out.
       RESOURCE_EXHAUSTED   REGION_TOO_LARGE: it would take more windows than the server allows (10,000 unless configured);
                            the text says how many. Choose a smaller region, or larger objects. OUT_OF_DEVICE_MEMORY;
@@ -398,6 +411,13 @@ class SegmentationAsyncStub:
     that could hold a better outline of it. Every answer tells how far the work is; cancel the call to end it. It is done
     as a batch: clicks of others, and one's own, go first.
 
+    With exemplars, what is proposed is what looks like them. Sizes, scale and thresholds follow from them. The windows are
+    as wide as nine such objects, each is encoded once, and its features are kept: a second call for the same region, with
+    the proposals that were accepted as positive exemplars and those that were rejected as negative ones, takes no encoder
+    run. In each window the places that resemble the exemplars more than their surroundings are asked for by a box of the
+    exemplars' usual size. What lies on an exemplar of this slide is not proposed. Windows count twice: once looked at, once
+    outlined. See docs/everything.md.
+
     A call that was cut off can be gone on with. Send the same request again with the `resume_token` of the last answer
     that came: the search goes on after it, and all answers together are those of a call that was not cut off. No object
     comes twice and none is lost, as far as the model gives the same outlines again.
@@ -407,6 +427,12 @@ class SegmentationAsyncStub:
       INVALID_ARGUMENT     INVALID_REGION: empty, not a polygon any more once crossings are mended, or with more than 500,000
                            vertices, those of `existing` included; or borders that cross themselves or lie over each other
                            some ten thousand times: the text says whose. INVALID_FIELD; TILE_WRONG_SIZE, TILE_UNREADABLE.
+                           INVALID_FIELD of `exemplars` also: more than 200; none is positive; one without an area, outside
+                           its slide, on bare glass, larger than a window, or positive and negative at once; sizes that
+                           differ by more than a factor of 8; a slide that is not open here; a model that runs on other
+                           machines.
+      NOT_FOUND            ANNOTATION_NOT_FOUND: an exemplar's id is unknown, or the caller may not see it.
+      FAILED_PRECONDITION  STORE_OFF: exemplars by id, on a server without a store.
       OUT_OF_RANGE         REGION_OUTSIDE_SLIDE: all of it. What reaches beyond the slide is left out.
       RESOURCE_EXHAUSTED   REGION_TOO_LARGE: it would take more windows than the server allows (10,000 unless configured);
                            the text says how many. Choose a smaller region, or larger objects. OUT_OF_DEVICE_MEMORY;
@@ -612,6 +638,13 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
         that could hold a better outline of it. Every answer tells how far the work is; cancel the call to end it. It is done
         as a batch: clicks of others, and one's own, go first.
 
+        With exemplars, what is proposed is what looks like them. Sizes, scale and thresholds follow from them. The windows are
+        as wide as nine such objects, each is encoded once, and its features are kept: a second call for the same region, with
+        the proposals that were accepted as positive exemplars and those that were rejected as negative ones, takes no encoder
+        run. In each window the places that resemble the exemplars more than their surroundings are asked for by a box of the
+        exemplars' usual size. What lies on an exemplar of this slide is not proposed. Windows count twice: once looked at, once
+        outlined. See docs/everything.md.
+
         A call that was cut off can be gone on with. Send the same request again with the `resume_token` of the last answer
         that came: the search goes on after it, and all answers together are those of a call that was not cut off. No object
         comes twice and none is lost, as far as the model gives the same outlines again.
@@ -621,6 +654,12 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
           INVALID_ARGUMENT     INVALID_REGION: empty, not a polygon any more once crossings are mended, or with more than 500,000
                                vertices, those of `existing` included; or borders that cross themselves or lie over each other
                                some ten thousand times: the text says whose. INVALID_FIELD; TILE_WRONG_SIZE, TILE_UNREADABLE.
+                               INVALID_FIELD of `exemplars` also: more than 200; none is positive; one without an area, outside
+                               its slide, on bare glass, larger than a window, or positive and negative at once; sizes that
+                               differ by more than a factor of 8; a slide that is not open here; a model that runs on other
+                               machines.
+          NOT_FOUND            ANNOTATION_NOT_FOUND: an exemplar's id is unknown, or the caller may not see it.
+          FAILED_PRECONDITION  STORE_OFF: exemplars by id, on a server without a store.
           OUT_OF_RANGE         REGION_OUTSIDE_SLIDE: all of it. What reaches beyond the slide is left out.
           RESOURCE_EXHAUSTED   REGION_TOO_LARGE: it would take more windows than the server allows (10,000 unless configured);
                                the text says how many. Choose a smaller region, or larger objects. OUT_OF_DEVICE_MEMORY;

@@ -10,6 +10,8 @@ import gc
 import importlib
 import keyword
 import os
+import sys
+from typing import Any
 
 import click
 
@@ -43,6 +45,14 @@ COMMANDS = {
 
 
 class _LazyGroup(click.Group):
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """See click.Command; for consoles of any encoding."""
+        for stream in (sys.stdout, sys.stderr):
+            # Windows' redirected output knows some 200 letters; a slide's name that has others must not end a command.
+            if hasattr(stream, "reconfigure") and stream.errors == "strict":
+                stream.reconfigure(errors="replace")
+        return super().main(*args, **kwargs)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
 

@@ -42,9 +42,10 @@ def refusals(server: str | None) -> Iterator[None]:
     try:
         yield
     except ServerError as error:
-        if error.status == "UNAVAILABLE" and not error.reason:
-            raise click.ClickException(f"no server answers at {server}: is 'wsisam serve' running there?") from error
-        raise click.ClickException(f"{error.status}: {error.text}") from error
+        if error.status == "UNAVAILABLE" and not error.reason:  # the way there, in words
+            raise click.ClickException(error.text) from error
+        whose = "" if error.reason else f"{server}: "
+        raise click.ClickException(f"{whose}{error.status}: {error.text}") from error
     except WsiSamServerError as error:
         raise click.ClickException(f"{error.public_text} {error.private_text}".strip()) from error
 

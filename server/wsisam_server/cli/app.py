@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, segmentation_pb2, segmentation_pb2_grpc
 from wsisam_model import available_models
 from wsisam_server.annotations.store import AsyncStore, StoreError
+from wsisam_server.client.address import ServerAddress
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import MIB, NONE
 from wsisam_server.core.tls import TlsError, credentials, is_loopback
@@ -320,7 +321,8 @@ class App:
             self._endpoint = Endpoint(self._metrics, host, port)
         except OSError as error:
             raise StartError(
-                f"no metrics on {host}:{port}: {error}. Choose another --metrics-port (0 for any free one)"
+                f"no metrics on {ServerAddress(host, port)}: {error}. Choose another --metrics-port (0 for any free "
+                "one)"
             ) from error
 
     def _build_server(self, segmentation: SegmentationServicer, annotations: AnnotationsServicer) -> grpc.aio.Server:
@@ -349,7 +351,7 @@ class App:
 
     def _bind(self, server: grpc.aio.Server, wanted: int) -> int:
         host = self._settings.host
-        address = f"[{host}]:{wanted}" if ":" in host else f"{host}:{wanted}"
+        address = ServerAddress(host, wanted).authority
         try:
             port: int
             if self._credentials is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
+
+from wsisam_server.core.spelling import decoded
 
 if TYPE_CHECKING:
     from wsisam_server.client import Client
@@ -45,17 +46,10 @@ class ConnectionOptions:
         try:
             token = self.token
             if token is None and self.token_file is not None:
-                token = _text(self.token_file)
+                token = decoded(self.token_file.read_bytes())
             return Client(server, ca=self.tls_ca, certificate=self.tls_cert, key=self.tls_key, token=token, **more)
         except (TlsError, ServerError, OSError, ValueError) as error:
             raise click.ClickException(str(error)) from error
-
-
-def _text(file: Path) -> str:
-    """A file's text, in any of the encodings that editors and shells write."""
-    content = file.read_bytes()
-    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    return content.decode(encoding, errors="replace")
 
 
 def connection_options(command: Command) -> Command:

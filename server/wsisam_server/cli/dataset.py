@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 console = Console(stderr=True)
 
-_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5}")
+_ADDRESS = re.compile(r"(?i:https?://.+)|(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5}/?")
+"""A server, and no file: with a port, or with what encrypts."""
 
 
 @click.command("dataset")

@@ -12,7 +12,7 @@ import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 from rich.console import Console
@@ -23,7 +23,7 @@ from wsisam_server.cli.extras import need
 from wsisam_server.cli.overlay import draw
 from wsisam_server.cli.prompts import PromptOutline, describe
 from wsisam_server.client import ServerError
-from wsisam_server.core.settings import Limits
+from wsisam_server.core.settings import NONE, Limits
 from wsisam_server.core.shapes import collection
 from wsisam_server.slides import open_slide
 
@@ -191,16 +191,22 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+_SERVE: Final = (sys.executable, "-m", "wsisam_server", "serve", "--store", NONE)
+"""It keeps nothing: the user's own store may be of another version, in use, or precious."""
+
+
 @contextmanager
 def _server(root: Path) -> Iterator[str]:
     """A server for this folder on a free port; ended on leaving."""
     log = root / "server.log"
     with log.open("w", encoding="utf-8") as errors:
         process = subprocess.Popen(  # noqa: S603 - fixed arguments
-            [sys.executable, "-m", "wsisam_server", "serve", "--slides", str(root), "--port", "0"],
+            [*_SERVE, "--slides", str(root), "--port", "0"],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
+            encoding="utf-8",
+            errors="replace",  # Windows writes what is redirected in an encoding of its own
         )
         # A start that hangs ends here, and the line that is waited for stays empty.
         watch = threading.Timer(START_SECONDS, process.kill)
@@ -210,7 +216,9 @@ def _server(root: Path) -> Iterator[str]:
             line = process.stdout.readline()
             watch.cancel()
             if "serving" not in line:
-                raise click.ClickException(f"the server did not start:\n{log.read_text(encoding='utf-8')}")
+                raise click.ClickException(
+                    f"the server did not start:\n{log.read_text(encoding='utf-8', errors='replace')}"
+                )
             yield line.rsplit(" ", 1)[-1].strip()
         except ServerError as error:
             raise click.ClickException(f"{error.status}: {error.text} (server log: {log})") from error

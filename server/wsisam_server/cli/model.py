@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+TRIED_DEVICES: Final = ("cpu", "cuda")
+"""Kinds of torch devices on which the model is known to answer as it should. CUDA's are tested where there is one."""
+
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 weights_dir_option = settings_options("weights_dir", envvar=True)
@@ -144,6 +147,11 @@ def choose_device(name: str) -> str:
         device = torch.device(name)
     except RuntimeError as error:
         raise click.UsageError(f"--device {name}: use auto, cpu, cuda or cuda:N") from error
+    if device.type not in TRIED_DEVICES:
+        raise click.UsageError(
+            f"--device {name}: the model was never tried on such a device, and torch is reported to compute some of "
+            "its steps wrongly on Macs' (mps). Use auto, cpu, cuda or cuda:N"
+        )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise click.ClickException(
             f"--device {name}: torch sees {torch.cuda.device_count()} CUDA devices. Use --device cpu, or check the "

@@ -20,6 +20,7 @@ from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import load_model, loading, served_models
 from wsisam_server.cli.options import given, settings_options
 from wsisam_server.cli.process_exit import EXIT_SECONDS, are_threads_left, exit_now, exit_within
+from wsisam_server.client.address import ServerAddress
 from wsisam_server.core.settings import NONE
 from wsisam_server.inference.encoders import EncoderChoice
 from wsisam_server.inference.weights import WeightsError, WeightsFolder, built_in
@@ -33,6 +34,11 @@ if sys.platform != "win32":  # where there is no such limit
 
 MOST_FILES: Final = 65_536
 """Connections, slides and the store's files together."""
+
+_STOP_SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
+)
+"""Ctrl+C, what a service manager sends, and Ctrl+Break of Windows."""
 
 _CONFIG: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -145,11 +151,11 @@ async def _serve(app: App, settings: Settings) -> None:
         exit_within(settings.limits.drain_seconds + EXIT_SECONDS)
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _STOP_SIGNALS:
         try:
             loop.add_signal_handler(number, asked, number)
-        except NotImplementedError:  # Windows: Ctrl+C then ends asyncio.run itself
-            break
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda number, _: loop.call_soon_threadsafe(asked, signal.Signals(number)))
     click.echo("wsisam: loading the model", err=True)
     starting, stopping = asyncio.ensure_future(app.start()), asyncio.ensure_future(stop.wait())
     try:
@@ -160,11 +166,11 @@ async def _serve(app: App, settings: Settings) -> None:
             gc.collect()
             gc.freeze()
             names = ", ".join(listed.available.info.name for listed in app.segmenter.models_listed())
-            click.echo(f"wsisam: serving {names} on {settings.host}:{port}")
+            click.echo(f"wsisam: serving {names} on {ServerAddress(settings.host, port)}")
             kept = f"in {store_name(settings.store)}" if settings.store != NONE else "nowhere (--store none)"
             click.echo(f"wsisam: annotations are kept {kept}", err=True)
             if app.metrics_port is not None:
-                click.echo(f"wsisam: metrics are on {settings.metrics_host}:{app.metrics_port}", err=True)
+                click.echo(f"wsisam: metrics are on {ServerAddress(settings.metrics_host, app.metrics_port)}", err=True)
             if app.requires_tokens:
                 click.echo(f"wsisam: callers need a token of {settings.tokens} (wsisam token create)", err=True)
             if not settings.slides:

@@ -12,10 +12,14 @@ from rich.live import Live
 
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.top_table import screen
+from wsisam_server.client.address import ServerAddress
 from wsisam_server.service.metrics.scrape import Interval, Scrape, ScrapeError, read
 
 WINDOW_SECONDS: Final = 60.0
 """Time that latencies and rates are computed over; over the two seconds between scrapes they would jump."""
+
+METRICS_PORT: Final = 9464
+"""Prometheus's own choice for such exporters."""
 
 PIPED_WIDTH: Final = 100
 """Columns where there is no terminal: nothing is cut then."""
@@ -29,10 +33,13 @@ class _Place(click.ParamType):  # type: ignore[type-arg]
     ) -> tuple[str, int]:
         if isinstance(value, tuple):
             return value
-        host, _, port = value.rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536:  # noqa: PLR2004 - TCP's ports
-            self.fail(f"{value!r}: write HOST:PORT, as in 127.0.0.1:9464", param, ctx)
-        return host.strip("[]"), int(port)
+        try:
+            address = ServerAddress.parse(value, METRICS_PORT)
+        except ValueError:
+            self.fail(f"{value!r}: write HOST:PORT, as in 127.0.0.1:9464 or [::1]:9464", param, ctx)
+        if address.tls:
+            self.fail(f"{value!r}: the numbers are not encrypted; write {address.authority}", param, ctx)
+        return address.host, address.port
 
 
 @click.command("top")

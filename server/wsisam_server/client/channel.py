@@ -6,15 +6,14 @@ with other channels, and reaches this machine past any proxy. It must never know
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 import grpc
 
+from wsisam_server.client.address import ServerAddress
 from wsisam_server.core.settings import MIB
 from wsisam_server.core.tls import channel_credentials, is_loopback
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MESSAGE_BYTES: Final = 64 * MIB
 
@@ -54,17 +53,17 @@ def channel_options(host: str) -> tuple[tuple[str, int], ...]:
 
 
 def open_channel(
-    target: str,
+    target: str | ServerAddress,
     *,
-    ca: Path | None = None,
-    certificate: Path | None = None,
-    key: Path | None = None,
+    ca: str | Path | None = None,
+    certificate: str | Path | None = None,
+    key: str | Path | None = None,
     token: str | None = None,
 ) -> grpc.Channel:
     """A channel to a server; it connects with the first call.
 
     Args:
-        target: HOST:PORT, or https://HOST:PORT for an encrypted connection.
+        target: HOST:PORT, or https://HOST:PORT for an encrypted connection; see `ServerAddress.parse`.
         ca: PEM file of the certificate authorities that are trusted; given, the connection is encrypted. None: public
             ones.
         certificate: PEM file of this client's own certificate; with `key`.
@@ -73,17 +72,21 @@ def open_channel(
 
     Raises:
         TlsError: a file cannot be used.
-        ValueError: a token would cross the network readable for everybody, or a client's certificate would not be
-            shown.
+        ValueError: `target` is no address; a token would cross the network readable for everybody; or a client's
+            certificate would not be shown.
     """
-    scheme, separator, place = target.rpartition("://")
-    encrypted = scheme == "https" or ca is not None
-    if (separator and scheme not in {"http", "https"}) or (scheme == "http" and encrypted):
-        raise ValueError(f"{target!r} is no address for this: write HOST:PORT, or https://HOST:PORT to encrypt")
+    address = ServerAddress.parse(target) if isinstance(target, str) else target
+    encrypted = address.tls or ca is not None
+    if address.plain and encrypted:
+        raise ValueError(
+            f"http://{address.authority} is no address for this: it asks for no encryption, and --tls-ca for some. "
+            f"Write https://{address.authority}, or leave --tls-ca out"
+        )
     if not encrypted and (certificate is not None or key is not None):
         raise ValueError("a certificate is for encrypted connections: give --tls-ca, or https:// before the address")
-    host = place.rpartition(":")[0].strip("[]")
-    security = channel_credentials(ca, certificate, key) if encrypted else None
+    host, place = address.host, address.authority
+    files = (None if file is None else Path(file) for file in (ca, certificate, key))
+    security = channel_credentials(*files) if encrypted else None
     if token:
         if security is None:
             # gRPC sends tokens over credentials only; these are for this machine, and refuse any other.

@@ -10,13 +10,14 @@ import os
 import threading
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import grpc
 from typing_extensions import Self
 
 from wsisam.v1 import annotations_pb2_grpc, geometry_pb2, segmentation_pb2, segmentation_pb2_grpc
+from wsisam_server.client.address import ServerAddress
 from wsisam_server.client.channel import can_be_sent, open_channel
 from wsisam_server.client.errors import ForkedClientError, ServerError
 from wsisam_server.client.recovery import Recovery, is_lost
@@ -55,7 +56,7 @@ class Client:
     without one.
 
     Args:
-        target: HOST:PORT, or https://HOST:PORT for an encrypted connection.
+        target: HOST, HOST:PORT or [::1]:PORT, with https:// before it for an encrypted connection.
         timeout: seconds that a call with one answer may take. Streams last as long as they last.
         ca: PEM file of the certificate authorities that are trusted; given, the connection is encrypted. None: public
             ones.
@@ -66,8 +67,8 @@ class Client:
     Raises:
         ServerError: TOKEN_INVALID, as the server would say: the token has characters that cannot be sent.
         TlsError: a file cannot be used.
-        ValueError: a token would cross the network readable for everybody, or a client's certificate would not be
-            shown.
+        ValueError: `target` is no address; a token would cross the network readable for everybody; or a client's
+            certificate would not be shown.
     """
 
     def __init__(
@@ -75,16 +76,18 @@ class Client:
         target: str,
         *,
         timeout: float = 300.0,
-        ca: Path | None = None,
-        certificate: Path | None = None,
-        key: Path | None = None,
+        ca: str | Path | None = None,
+        certificate: str | Path | None = None,
+        key: str | Path | None = None,
         token: str | None = None,
     ) -> None:
         token = "" if token is None else token.strip()
         if not can_be_sent(token):
             invalid = WsiSamServerError(Reason.TOKEN_INVALID)
             raise ServerError(invalid.code.name, invalid.reason.name, invalid.public_text, invalid.details)
-        self._channel = open_channel(target, ca=ca, certificate=certificate, key=key, token=token)
+        address = ServerAddress.parse(target)
+        self._address = replace(address, tls=address.tls or ca is not None)
+        self._channel = open_channel(address, ca=ca, certificate=certificate, key=key, token=token)
         self._process = os.getpid()
         self._timeout = timeout
         self._opened: dict[str, str] = {}  # by id, the URI of slides that the server reads itself
@@ -93,6 +96,9 @@ class Client:
 
     def __enter__(self) -> Self:
         return self
+
+    def __repr__(self) -> str:
+        return f"Client({str(self._address)!r})"
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -179,7 +185,7 @@ class Client:
         recovery, strange = self._recovery(request.slide_id), False
         while True:
             try:
-                for reply in self._stream(self.stub.SegmentBatch, request):
+                for reply in self.stream(self.stub.SegmentBatch, request):
                     strange |= missing.pop(reply.id, None) is None
                     recovery.answered()
                     yield _batch_answer(reply)
@@ -207,7 +213,7 @@ class Client:
         recovery, last = self._recovery(request.slide_id), segmentation_pb2.SegmentEverythingResponse()
         while True:
             try:
-                for last in self._stream(self.stub.SegmentEverything, request):
+                for last in self.stream(self.stub.SegmentEverything, request):
                     recovery.answered()
                     yield last
             except ServerError as failed:
@@ -231,8 +237,8 @@ class Client:
 
         return Recovery(reopen)
 
-    def _stream(self, method: Callable[..., Any], request: Any) -> Iterator[Any]:
-        """The answers to one call; it is cancelled where not all of them are taken.
+    def stream(self, method: Callable[..., Any], request: Any) -> Iterator[Any]:
+        """The answers to one call of a stub's method; it is cancelled where not all of them are taken.
 
         Raises:
             ServerError: it failed.
@@ -241,25 +247,44 @@ class Client:
         try:
             yield from call
         except grpc.RpcError as error:
-            raise server_error(error) from error
+            raise self._failed(error) from error
         finally:
             call.cancel()
+
+    def _failed(self, error: grpc.RpcError) -> ServerError:
+        return server_error(error, self._address)
 
     def interact(
         self, start: segmentation_pb2.Start, requests: Iterable[segmentation_pb2.InteractRequest]
     ) -> Iterator[segmentation_pb2.InteractResponse]:
-        """One stream: sends `start` (with a random session id unless it has one), then the requests."""
+        """One stream: sends `start` (with a random session id unless it has one), then the requests.
+
+        Raises:
+            ServerError: the call failed.
+            Exception: whatever `requests` raised, after the answers to what it gave before.
+        """
         if not start.session_id:
             start.session_id = uuid.uuid4().hex
 
+        mine: list[Exception] = []
+
         def all_requests() -> Iterator[segmentation_pb2.InteractRequest]:
             yield segmentation_pb2.InteractRequest(start=start)
-            yield from requests
+            try:
+                yield from requests
+            except Exception as error:  # noqa: BLE001 - the caller's own; gRPC's thread would lose it
+                mine.append(error)
 
+        call = self.stub.Interact(all_requests())
         try:
-            yield from self.stub.Interact(all_requests())
+            yield from call
         except grpc.RpcError as error:
-            raise server_error(error) from error
+            if not mine:
+                raise self._failed(error) from error
+        finally:
+            call.cancel()
+        if mine:
+            raise mine[0]
 
     def refine(
         self,
@@ -287,6 +312,7 @@ class Client:
 
         Raises:
             ServerError: a prompt failed; the stream is then ended.
+            Exception: whatever `prompts` raised, after the answers to those before.
         """
         turn, ended = threading.Semaphore(), threading.Event()
 
@@ -328,7 +354,7 @@ class Client:
             try:
                 return method(request, timeout=self._timeout)
             except grpc.RpcError as error:
-                failed = server_error(error)
+                failed = self._failed(error)
                 if failed.reason != "TOO_MANY_MESSAGES":
                     raise failed from error
             time.sleep(failed.retry_seconds or 1.0)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import grpc
-
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_server.annotations.store import (
     Annotation,
@@ -26,7 +24,7 @@ from wsisam_server.annotations.store import (
     Target,
     validation,
 )
-from wsisam_server.client import Client, ServerError, server_error
+from wsisam_server.client import Client, ServerError
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import Limits
 from wsisam_server.wire import annotation_from_proto as from_proto
@@ -34,7 +32,7 @@ from wsisam_server.wire import annotation_to_proto as to_proto
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from wsisam.v1 import segmentation_pb2
     from wsisam.v1.annotations_pb2_grpc import AnnotationsStub
@@ -216,6 +214,9 @@ class RemoteStore(Store):
             )
             for message in error.conflicts.conflicts
         ]
+        if not conflicts:  # a server of before 0.2 left out what did not fit into a header
+            first = asked[error.details["annotation_id"]]
+            conflicts.append(Conflict(first, self.get(first.id)))
         known = RevisionConflictError(conflicts)
         known.at(**error.details)
         return known
@@ -227,13 +228,10 @@ class RemoteStore(Store):
             raise _known(error) from error
 
     def _stream(self, method: Callable[..., Any], request: Any) -> Iterator[Any]:
-        call = method(request)
         try:
-            yield from call
-        except grpc.RpcError as error:
-            raise _known(server_error(error)) from error
-        finally:
-            call.cancel()
+            yield from self._client.stream(method, request)
+        except ServerError as error:
+            raise _known(error) from error
 
 
 def _saved(messages: Sequence[segmentation_pb2.SavedAnnotation]) -> list[Saved]:
@@ -243,9 +241,26 @@ def _saved(messages: Sequence[segmentation_pb2.SavedAnnotation]) -> list[Saved]:
     ]
 
 
+class _NoAnswerError(WsiSamServerError):
+    """STORE_UNAVAILABLE because of the way to the server: not the store's fault, and not said to be."""
+
+    def __init__(self, error: ServerError) -> None:
+        self._text = error.text
+        super().__init__(Reason.STORE_UNAVAILABLE, private=f"{error.status}: {error.text}")
+
+    @property
+    def private_text(self) -> str:
+        return ""  # the public text has it
+
+    def text_with(self, details: Mapping[str, str]) -> str:  # noqa: ARG002 - the way there has no details
+        return self._text
+
+
 def _known(error: ServerError) -> WsiSamServerError:
     """The error of the catalogue that a call failed with."""
+    if not error.reason:
+        return _NoAnswerError(error)
     private = f"{error.status}: {error.text}"
-    if error.reason not in Reason.__members__:  # no connection, or a newer server
+    if error.reason not in Reason.__members__:  # a newer server
         return WsiSamServerError(Reason.STORE_UNAVAILABLE, private=private)
     return WsiSamServerError(Reason[error.reason], private=private, **error.details)

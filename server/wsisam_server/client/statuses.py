@@ -10,23 +10,28 @@ from grpc_status import rpc_status
 
 from wsisam.v1 import annotations_pb2, segmentation_pb2
 from wsisam_server.client.errors import FieldViolation, ServerError
+from wsisam_server.client.line_errors import in_words
 
 if TYPE_CHECKING:
     from google.rpc import status_pb2
 
+    from wsisam_server.client.address import ServerAddress
 
-def server_error(error: Any) -> ServerError:
+
+def server_error(error: Any, address: ServerAddress | None = None) -> ServerError:
     """A failed call as an exception.
 
     Args:
         error: the `grpc.RpcError` that the call raised.
+        address: of the server, for texts about the way there.
     """
     try:
         status = rpc_status.from_call(error)
     except ValueError:  # details of something else than our server
         status = None
     if status is None:
-        return ServerError(error.code().name, "", error.details() or "", {})
+        status_name, text = error.code().name, error.details() or ""
+        return ServerError(status_name, "", text if address is None else in_words(address, status_name, text), {})
     return status_error(status)
 
 

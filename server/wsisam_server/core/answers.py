@@ -190,12 +190,33 @@ class Proposal:
         click: where it was found.
         stability: see `proposals.stability`.
         agreement: see `proposals.judge`.
+        similarity: the probability that it is one of the exemplars' kind; None where none were shown.
+        path_class: the name of the exemplars' class that it resembles most; empty without one.
     """
 
     outcome: Outcome
     click: Point
     stability: float
     agreement: float
+    similarity: float | None = None
+    path_class: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """What followed from the exemplars of a search.
+
+    Attributes:
+        min_size: of the objects that are looked for, in level-0 pixels.
+        max_size: of these.
+        expected_precision: share of the proposals that are expected to be right; None until all windows were looked at.
+        unsure: whether the exemplars do not tell their kind from the rest, so that only the likeliest are proposed.
+    """
+
+    min_size: float
+    max_size: float
+    expected_precision: float | None = None
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +230,7 @@ class SurveyStep:
         lost: how many windows were unreadable so far.
         undecided: clicks of windows that are done whose outlines may yet be proposed: for each such window its number,
             and a bit for each of its clicks. With them, a search can be gone on with after this step.
+        likeness: what followed from the exemplars, where there are some.
     """
 
     proposals: tuple[Proposal, ...] = ()
@@ -217,3 +239,4 @@ class SurveyStep:
     unreadable: tuple[Window, ...] = ()
     lost: int = 0
     undecided: tuple[tuple[int, int], ...] = ()
+    likeness: Likeness | None = None

@@ -32,6 +32,10 @@ MAX_SIZE_RATIO = 16
 """Largest max_size / min_size: in a window that holds the largest objects, the smallest are then a few mask cells."""
 
 
+MAX_OVERLAP: Final = 0.3
+"""Share of the smaller one's area that two proposals may have in common, unless the caller says otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class AtDownsample:
     """The caller chose the working downsample of the HR window; the planner places it."""
@@ -181,7 +185,7 @@ class ProposalFilter:
     min_score: float = 0.5
     min_stability: float = 0.5
     min_agreement: float = 0.5
-    max_overlap: float = 0.3
+    max_overlap: float = MAX_OVERLAP
 
     def in_pixels(self, mpp: float | None) -> ProposalFilter:
         """The same with sizes in level-0 pixels.
@@ -212,6 +216,58 @@ class SurveyRequest:
     region: shapely.MultiPolygon
     existing: Sequence[shapely.MultiPolygon]
     proposal_filter: ProposalFilter
+    model: str = ""
+    options: OutlineOptions = field(default_factory=OutlineOptions)
+    principal: str = ""
+    mpp: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """An object that shows what is looked for, or what is not.
+
+    Attributes:
+        slide_id: the open slide that it lies on.
+        shape: level-0 pixels of that slide, as drawn.
+        positive: whether such objects are looked for.
+        path_class: the name of its class; empty for none.
+    """
+
+    slide_id: str
+    shape: shapely.MultiPolygon
+    positive: bool = True
+    path_class: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LikeRequest:
+    """A region to search for what looks like exemplars.
+
+    Attributes:
+        slide_id: as in `SurveyRequest`.
+        region: as in `SurveyRequest`.
+        existing: as in `SurveyRequest`; the exemplars on the slide need not be among them.
+        exemplars: what is looked for; sizes and thresholds follow from them.
+        sizes: in place of those that follow from the exemplars, in microns, or in pixels.
+        min_score: in place of the one that follows from the exemplars.
+        min_stability: see `ProposalFilter`.
+        min_similarity: least probability that a proposal is one; None for the server's choice.
+        max_overlap: see `ProposalFilter`.
+        model: as in `SurveyRequest`.
+        options: as in `SurveyRequest`.
+        principal: as in `SurveyRequest`.
+        mpp: as in `SurveyRequest`.
+    """
+
+    slide_id: str
+    region: shapely.MultiPolygon
+    existing: Sequence[shapely.MultiPolygon]
+    exemplars: Sequence[Exemplar]
+    sizes: tuple[float, float] | None = None
+    min_score: float | None = None
+    min_stability: float = 0.0
+    min_similarity: float | None = None
+    max_overlap: float = MAX_OVERLAP
     model: str = ""
     options: OutlineOptions = field(default_factory=OutlineOptions)
     principal: str = ""

@@ -345,6 +345,14 @@ class ModelChoice(BaseModel):
     ] = Field(default_factory=default_encoder_dir)
 
 
+def _without_brackets(value: Any) -> Any:
+    """An IPv6 address as people copy it from where a port follows it."""
+    return value[1:-1] if isinstance(value, str) and value.startswith("[") and value.endswith("]") else value
+
+
+Host: TypeAlias = Annotated[str, BeforeValidator(_without_brackets)]
+
+
 class Settings(BaseModel):
     """All settings of `wsisam serve`. Frozen; names, bounds and meanings are the fields' own.
 
@@ -354,7 +362,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    host: Annotated[str, Option(), Field(description="Address to listen on.")] = "127.0.0.1"
+    host: Annotated[Host, Option(), Field(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[Port, Option(), Field(description="0 for any free port.")] = 8765
     slides: Annotated[
         tuple[Path, ...],
@@ -409,7 +417,7 @@ class Settings(BaseModel):
         bool, Option(), Field(description="Write slides' paths to the log as hashes: names may be patients'.")
     ] = False
     metrics_host: Annotated[
-        str,
+        Host,
         Option(),
         Field(description="Address of the numbers for Prometheus. They need no token, and name users."),
     ] = "127.0.0.1"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import Limits
+from wsisam_server.core.spelling import find_spelled, same_letters
 from wsisam_server.slides.client_path import ClientPath
 from wsisam_server.slides.file import SlideFile
 
@@ -29,11 +30,13 @@ class FileLocation:
         root: the folder that is searched; None for no bounds.
         path: the file as the URI names it, links not followed.
         is_below: whether the path lies below the root as it is written; if not, perhaps below its real path.
+        ignore_case: whether the client's system ignores it.
     """
 
     root: Path | None
     path: Path
     is_below: bool = True
+    ignore_case: bool = False
 
 
 class SlideAccess:
@@ -72,7 +75,8 @@ class SlideAccess:
 
         Accepted are plain paths and file URIs. The longest mapping whose prefix matches on whole components is
         applied; a relative path that no mapping matches is tried below each root in turn. `..` is refused outright.
-        Windows paths (`C:\...`, `\\host\share\...`) need a mapping on a POSIX server.
+        Windows paths (`C:\...`, `\\host\share\...`) need a mapping on a POSIX server; below it, case is ignored where
+        no file has the name as it is written. Composed and decomposed letters (a Mac's) are the same everywhere.
 
         Returns:
             The real path, free of links: a regular file inside a root.
@@ -94,7 +98,8 @@ class SlideAccess:
             WsiSamServerError: SLIDE_NOT_FOUND: nowhere in the roots.
         """
         try:
-            found = [location for path in self._candidates(ClientPath.parse(uri)) for location in self._below(path)]
+            client = ClientPath.parse(uri)
+            found = [location for path in self._candidates(client) for location in self._below(path, client)]
         except ValueError as error:  # no path at all
             raise not_found(uri) from error
         if not found:
@@ -110,9 +115,14 @@ class SlideAccess:
             self._real[root] = real_root = Path(os.path.realpath(root))
             # Lexically first: only then may the file system be asked about the path, so that not even the time taken
             # tells what exists elsewhere.
-            if not (location.path.is_relative_to(root) or location.path.is_relative_to(real_root)):
+            above = next((one for one in (root, real_root) if location.path.is_relative_to(one)), None)
+            if above is None:
                 return None
-            real = location.path.resolve(strict=True)
+            parts = location.path.relative_to(above).parts
+            spelled = find_spelled(above, parts, ignore_case=location.ignore_case)
+            if spelled is None:
+                return None
+            real = spelled.resolve(strict=True)
             inside = any(real.is_relative_to(one) for one in self._real.values())
             # Before any open: opening a FIFO or a device blocks, or acts.
             return real if inside and stat.S_ISREG(real.stat().st_mode) else None
@@ -138,13 +148,23 @@ class SlideAccess:
             return [path.as_local()]
         return [root.joinpath(*path.parts) for root in self._roots]
 
-    def _below(self, path: Path) -> list[FileLocation]:
+    def _below(self, path: Path, client: ClientPath) -> list[FileLocation]:
+        case = client.is_windows
         sure = [
-            FileLocation(root, path)
+            FileLocation(root, spelled, ignore_case=case)
             for root, real in self._real.items()
-            if path.is_relative_to(root) or path.is_relative_to(real)
+            for spelled in [_as_below(root, path) or _as_below(real, path)]
+            if spelled is not None
         ]
-        return sure or [FileLocation(root, path, is_below=False) for root in self._roots]
+        return sure or [FileLocation(root, path, is_below=False, ignore_case=case) for root in self._roots]
+
+
+def _as_below(root: Path, path: Path) -> Path | None:
+    """A path below a root, with the root's own spelling; None where it lies elsewhere."""
+    count = len(root.parts)
+    if tuple(map(same_letters, path.parts[:count])) != tuple(map(same_letters, root.parts)):
+        return None
+    return root.joinpath(*path.parts[count:])
 
 
 def not_found(uri: str) -> WsiSamServerError:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from wsisam_server.core.spelling import same_letters
+
 _LONGEST = 4096  # PATH_MAX of Linux
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)  # two characters at least: one is a drive
 _DRIVE = re.compile(r"([A-Za-z]:)(/.*)?", re.DOTALL)
@@ -58,8 +60,9 @@ class ClientPath:
     def below(self, prefix: ClientPath) -> tuple[str, ...] | None:
         """The components below a prefix, or None. Windows paths compare without case, as on Windows."""
         count = len(prefix.parts)
-        ours, theirs = (self.anchor, *self.parts[:count]), (prefix.anchor, *prefix.parts)
-        if self._is_windows():
+        ours = tuple(map(same_letters, (self.anchor, *self.parts[:count])))
+        theirs = tuple(map(same_letters, (prefix.anchor, *prefix.parts)))
+        if self.is_windows:
             ours, theirs = tuple(map(str.casefold, ours)), tuple(map(str.casefold, theirs))
         return self.parts[count:] if ours == theirs else None
 
@@ -67,7 +70,9 @@ class ClientPath:
         """The path as this machine reads it. On POSIX a drive then lies below no absolute root, nor does a UNC host."""
         return Path("/".join((self.anchor.rstrip("/"), *self.parts)) if self.anchor else "/".join(self.parts))
 
-    def _is_windows(self) -> bool:
+    @property
+    def is_windows(self) -> bool:
+        """Whether it is of Windows: with a drive or a host."""
         return self.anchor not in {"", "/"}
 
 

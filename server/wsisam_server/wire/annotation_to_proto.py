@@ -148,7 +148,7 @@ def conflicts(error: RevisionConflictError) -> pb.RevisionConflicts:
     message = pb.RevisionConflicts(total=int(error.details["conflicts"]))
     for conflict in error.conflicts:
         whole = _conflict(conflict)
-        for part in (whole, _shortened(whole)):
+        for part in (whole, _shortened(whole), _bare(whole)):
             if message.ByteSize() + part.ByteSize() <= CONFLICT_BYTES:
                 message.conflicts.append(part)
                 break
@@ -293,3 +293,10 @@ def _shortened(whole: pb.RevisionConflict) -> pb.RevisionConflict:
         for field in ("shape", "measurements", "metadata", "provenance"):
             side.ClearField(field)
     return message
+
+
+def _bare(whole: pb.RevisionConflict) -> pb.RevisionConflict:
+    """Only which annotation it is: a name alone may be longer than a header."""
+    sides = {name: getattr(whole, name) for name in ("sent", "stored")}
+    bare = {name: pb.Annotation(id=side.id, revision=side.revision) for name, side in sides.items()}
+    return pb.RevisionConflict(**bare, shortened=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypedDict, TypeVar
 
 from wsisam.v1 import geometry_pb2, segmentation_pb2
 from wsisam_server.core.cancellation import checkpoint
@@ -246,22 +246,47 @@ def survey(message: segmentation_pb2.SegmentEverythingRequest, principal: str, l
     Raises:
         WsiSamServerError: INVALID_FIELD; INVALID_REGION where it has too many vertices.
     """
+    return SurveyRequest(
+        **region_and_existing(message, principal, limits),
+        proposal_filter=proposal_filter(message.filter, "filter"),
+        options=options(message.options, "options"),
+    )
+
+
+class SurveyFields(TypedDict):
+    """What a search has in any case; see `SurveyRequest`."""
+
+    slide_id: str
+    region: shapely.MultiPolygon
+    existing: list[shapely.MultiPolygon]
+    model: str
+    principal: str
+    mpp: float | None
+
+
+def region_and_existing(
+    message: segmentation_pb2.SegmentEverythingRequest, principal: str, limits: Limits
+) -> SurveyFields:
+    """What a search has in any case.
+
+    Raises:
+        WsiSamServerError: INVALID_FIELD; INVALID_REGION where it has too many vertices.
+    """
     most = limits.vertices_per_annotation
+    shapes = (message.region, *message.existing, *(one.geometry for one in message.exemplars))
     # Before anything is made of them: each takes memory and time, and most of an empty one.
-    if len(message.existing) > most or count_vertices((message.region, *message.existing), most) > most:
+    if len(message.existing) > most or count_vertices(shapes, most) > most:
         problem = f"with the existing objects it has more than {most} vertices, which is the limit"
         field = "existing" if message.existing else "region"
         raise WsiSamServerError(Reason.INVALID_REGION, field=field, problem=problem)
-    return SurveyRequest(
-        slide_id=message.slide_id,
-        region=areas(message.region, "region"),
-        existing=_areas_of(message.existing, "existing"),
-        proposal_filter=proposal_filter(message.filter, "filter"),
-        model=message.model,
-        options=options(message.options, "options"),
-        principal=principal,
-        mpp=pixel_size(message, ""),
-    )
+    return {
+        "slide_id": message.slide_id,
+        "region": areas(message.region, "region"),
+        "existing": _areas_of(message.existing, "existing"),
+        "model": message.model,
+        "principal": principal,
+        "mpp": pixel_size(message, ""),
+    }
 
 
 def proposal_filter(message: segmentation_pb2.ProposalFilter, field: str) -> ProposalFilter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wsisam.v1 import geometry_pb2, segmentation_pb2
-from wsisam_server.core.answers import Candidate, ClickStatus, Outcome, Proposal, SurveyStep
+from wsisam_server.core.answers import Candidate, ClickStatus, Likeness, Outcome, Proposal, SurveyStep
 from wsisam_server.core.pixel_size import PixelSizeSource
 
 if TYPE_CHECKING:
@@ -122,19 +122,36 @@ def survey_step(
         downsample=downsample,
         unreadable=map(window, step.unreadable),
         pixel_size=pixel_size(found_with),
+        likeness=None if step.likeness is None else _likeness(step.likeness, found_with.mpp or 1.0),
+    )
+
+
+def _likeness(value: Likeness, unit_px: float) -> segmentation_pb2.Likeness:
+    """What followed from exemplars, with sizes in the unit of a filter's."""
+    return segmentation_pb2.Likeness(
+        min_size=value.min_size * unit_px,
+        max_size=value.max_size * unit_px,
+        expected_precision=value.expected_precision,
+        unsure=value.unsure,
     )
 
 
 def _proposal(value: Proposal) -> segmentation_pb2.Proposal:
     """An object that nobody had pointed at."""
-    click = segmentation_pb2.PromptPoint(
-        position=geometry_pb2.Point(x=value.click.x, y=value.click.y), label=segmentation_pb2.POINT_LABEL_POSITIVE
-    )
+    box = value.outcome.prompt.box
+    asked = segmentation_pb2.Prompt()
+    if box is None:
+        at = geometry_pb2.Point(x=value.click.x, y=value.click.y)
+        asked.points.add(position=at, label=segmentation_pb2.POINT_LABEL_POSITIVE)
+    else:
+        asked.box.CopyFrom(geometry_pb2.Box(x0=box.x0, y0=box.y0, x1=box.x1, y1=box.y1))
     return segmentation_pb2.Proposal(
         outline=outline(value.outcome),
-        prompt=segmentation_pb2.Prompt(points=[click]),
+        prompt=asked,
         stability=value.stability,
         agreement=value.agreement,
+        similarity=value.similarity,
+        path_class=segmentation_pb2.PathClass(name=value.path_class) if value.path_class else None,
     )
 
 

@@ -265,6 +265,7 @@ async def test_all_devices_fail_and_what_lies_on_the_disk_is_not_encoded_again(r
 
 
 def test_a_second_server_of_the_same_name_is_refused(running, monkeypatch):
+    until_all_run(running)  # Ray still replaces those whose devices failed
     monkeypatch.setattr("wsisam_server.inference.cluster.deploy.SECONDS_TO_TAKE_OVER", 1.0)
     before = set(replicas())
     models = ClusterModels(ModelFactory(load, None), None, Ray(name=NAME), LIMITS)
@@ -277,7 +278,7 @@ def test_a_second_server_of_the_same_name_is_refused(running, monkeypatch):
 
     with pytest.raises(ClusterError, match=f"application name '{NAME}'"):
         asyncio.run(begin())
-    assert set(replicas()) == before, "the first one's replicas run"
+    assert before <= set(replicas()), "the first one's replicas run"
 
 
 async def test_replicas_that_may_not_start_are_said_quickly(running, engine, caplog):

@@ -1,5 +1,7 @@
 """Manifests: what is read, and what is said about those that cannot be."""
 
+import unicodedata
+
 import pytest
 
 from wsisam_server.learning.datasets import DatasetError, Row, read_manifest
@@ -23,12 +25,31 @@ def test_absolute_paths_stay(manifest, folder):
         " Split , MPP ,mask,image\nval, 0.25 ,b.png, a.png\n",
         'note,image,mask,mpp,split\n"two, or\nthree",a.png,b.png,.25,val\n',
         "image,mask,mpp,split\n\n,,,\na.png,b.png,0.25,val\n\n",
+        "image;mask;mpp;split\r\na.png;b.png;0,25;val\r\n",
+        "sep=;\r\nimage;mask;mpp;split\r\na.png;b.png;0,25;val\r\n",
+        "image\tmask\tmpp\tsplit\na.png\tb.png\t0.25\tval\n",
+        'image,mask,mpp,split\na.png,b.png,"0,25",val\n',
     ],
-    ids=["plain", "Excel's", "other order", "a cell of two lines", "blank lines"],
+    ids=["plain", "Excel's", "order", "a cell of two lines", "blank", "of Europe", "with sep", "tabs", "decimal comma"],
 )
 def test_the_same_row_however_it_is_written(manifest, folder, text):
     (row,) = read_manifest(manifest(text))
     assert (row.image, row.mask, row.mpp, row.split) == (folder / "a.png", folder / "b.png", 0.25, "val")
+
+
+def test_backslashes_and_other_spellings_of_what_is_there(manifest, folder):
+    """Made on Windows or a Mac, and read here."""
+    (folder / "Färbung").mkdir()
+    (folder / "Färbung" / "a.png").write_bytes(b"")
+    name = unicodedata.normalize("NFD", "Färbung")
+    (row,) = read_manifest(manifest(f"image,mask\n{name}\\a.png,masks\\missing.png\n"))
+    assert (row.image, row.mask) == (folder / "Färbung" / "a.png", folder / "masks" / "missing.png")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_encodings_of_windows(manifest, folder, encoding):
+    (row,) = read_manifest(manifest("image,mask\nä.png,b.png\n", encoding))
+    assert row.image == folder / "ä.png"
 
 
 def test_lines_are_those_of_the_file(manifest):

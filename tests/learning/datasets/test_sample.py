@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from wsisam_server.learning.datasets import DatasetError, Row, load
@@ -193,3 +194,10 @@ def test_errors_name_the_row_and_the_file(row, spoil, at_fault, says):
 def test_labels_are_not_split_into_parts(row):
     with pytest.raises(DatasetError, match="more than two values"):
         load(row, connected_parts=True)
+
+
+@pytest.mark.parametrize("bits", [np.int64, np.float64, np.dtype(">u4")])
+def test_a_label_image_of_a_kind_that_is_not_read_says_what_to_save(folder, bits):
+    tifffile.imwrite(folder / "mask.tif", np.ones((30, 40), bits), byteorder=">" if bits == np.dtype(">u4") else "<")
+    with pytest.raises(DatasetError, match="8 or 16 bits"):
+        load(Row(2, folder / "image.png", folder / "mask.tif"))

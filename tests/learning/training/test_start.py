@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from wsisam_model import ModelSettings
-from wsisam_model.additions import Additions
+from wsisam_model.additions import Additions, pack
+from wsisam_model.loading import load
 from wsisam_server.learning.training import Run, Source, TrainingError
 from wsisam_server.learning.training.export import export
 from wsisam_server.learning.training.listeners import SilentTrainingListener
@@ -116,3 +117,42 @@ def test_another_start_is_another_run(run, base, start):
     first._start = start_tensors(other, first._options)
     with pytest.raises(TrainingError, match="other settings or data"):
         first.run(resume=True)
+
+
+@pytest.fixture(scope="module")
+def on_a_stage(base, start, tmp_path_factory):
+    """The same additions, on a last stage of the encoder that was trained, too."""
+    names = base.encoder.last_stage_names()
+    stage = {f"encoder.{name}": base.encoder.get_parameter(name).detach() * 0.9 for name in names}
+    path = tmp_path_factory.mktemp("stage") / "start.safetensors"
+    tensors = start.checkpoint.tensors | stage
+    path.write_bytes(pack(start.base, start.trained, tensors, start.settings, last_stage=True))
+    return Additions.read(path, base=base.weights_hash)
+
+
+def test_weights_that_go_on_from_a_trained_last_stage_are_trained_on_it_and_keep_it(
+    base, encode, manifest, options, tmp_path, monkeypatch, start, on_a_stage
+):
+    asked, data = [], [Source(manifest())]
+    monkeypatch.setattr(
+        "wsisam_server.learning.training.run.frozen_encoder", lambda modules, *_, **__: asked.append(modules) or encode
+    )
+
+    def made(**files):
+        device = torch.device("cpu")
+        return Run(
+            base, data, options(steps=1), tmp_path / "out", device=device, listener=SilentTrainingListener(), **files
+        )
+
+    run = made(start=on_a_stage)
+    (used,) = asked
+    name = base.encoder.last_stage_names()[0]
+    assert torch.equal(used.encoder.get_parameter(name), on_a_stage.checkpoint.tensors[f"encoder.{name}"].float())
+    assert used.encoder is not base.encoder
+    outcome = run.run()
+    found = tensors_of(outcome, base)
+    assert found.last_stage
+    assert torch.equal(found.checkpoint.tensors[f"encoder.{name}"], on_a_stage.checkpoint.tensors[f"encoder.{name}"])
+    assert load(base.paths.sam, additions=outcome.additions).last_stage == used.last_stage
+    with pytest.raises(TrainingError, match="different last stages"):
+        made(start=on_a_stage, beside=start)

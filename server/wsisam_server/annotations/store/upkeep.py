@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import uuid
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from wsisam_server.annotations.store import chain, integrity, tables
 from wsisam_server.annotations.store.errors import StoreError
 from wsisam_server.annotations.store.opening import explained, open_database
 from wsisam_server.annotations.store.schema import Schema, State
+from wsisam_server.core.files import flush, flush_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,23 +149,13 @@ def _copy(source: Path, target: Path) -> None:
             (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise StoreError(f"the copy is damaged ({verdict}), so the store is, too; see 'wsisam db check'")
-        _to_disk(part)
+        flush(part)
         part.rename(target)
-        _to_disk(target.parent)
+        flush_folder(target.parent)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"no backup was made: {error}") from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def _to_disk(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":  # Windows does not open folders
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _present(connection: sa.Connection, where: str, *allowed: State) -> None:

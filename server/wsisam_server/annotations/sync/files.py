@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Final
 
+from wsisam_server.core.files import flush, flush_folder, put_in_place
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -83,7 +85,7 @@ def replace_text(path: Path, text: str) -> bool:
     try:
         side.write_bytes(data)
         flush(side)
-        side.replace(path)
+        put_in_place(side, path)
     finally:
         side.unlink(missing_ok=True)
     flush_folder(path.parent)
@@ -101,27 +103,10 @@ def copy(source: Path, target: Path) -> None:
     try:
         shutil.copy2(source, side)
         flush(side)
-        side.replace(target)
+        put_in_place(side, target)
     finally:
         side.unlink(missing_ok=True)
     flush_folder(target.parent)
-
-
-def flush(path: Path) -> None:
-    """Waits until a file's content is on the disk."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def flush_folder(path: Path) -> None:
-    """Waits until the names in a folder are on the disk, where the system knows of that."""
-    if os.name != "posix":
-        return
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from wsisam_server.annotations.store import AnnotationFilter
 from wsisam_server.annotations.sync.errors import SyncError
 from wsisam_server.annotations.sync.record import SlideSeen
 from wsisam_server.core.errors import WsiSamServerError
+from wsisam_server.core.files import moved_along
 from wsisam_server.core.settings import Limits
 from wsisam_server.slides import fingerprint, open_slide
 from wsisam_server.slides.client_path import ClientPath
@@ -104,9 +104,8 @@ class Matcher:
         if self._former is None or self._former.parent == self._folder:
             return
         for path in filter(None, map(_path, image.uris)):
-            relative = os.path.relpath(path, self._former.parent)
-            moved = Path(os.path.normpath(self._folder / relative))
-            if moved.is_file():
+            moved = moved_along(path, self._former.parent, self._folder)
+            if moved is not None and moved.is_file():
                 yield moved
 
     def _known(self, image: Image, seen: SlideSeen | None) -> set[str]:

@@ -44,7 +44,8 @@ _PROBLEMS: Final = {
     "too old": "{text}, and this QuPath is too old to begin a data file for it: use QuPath 0.6 or newer, or open and "
     "save the image in yours once",
     "changed": "it was saved by somebody else while it was synced; sync again",
-    "not written": "it cannot be written ({text}): is the disk full, or may the folder not be written?",
+    "not written": "it cannot be written ({text}): does another program hold it, is the disk full, or may the folder "
+    "not be written?",
     "not kept": "after writing, QuPath reads something else than was meant ({text}); please report this",
     "memory": "it is too large for QuPath's Java ({text}); give it more, for example PAQUO_JAVA_OPTS='[\"-Xmx16g\"]'",
     "bug": "reading or writing it failed ({text}); please report this, with what the program printed",

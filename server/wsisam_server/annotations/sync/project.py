@@ -21,6 +21,7 @@ from wsisam_server.annotations.sync.likeness import differences
 from wsisam_server.annotations.sync.record import FOLDER
 from wsisam_server.annotations.sync.runner.wire import Shapes
 from wsisam_server.annotations.sync.steps import Step
+from wsisam_server.core.files import flush, flush_folder, put_in_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -213,7 +214,7 @@ class Project:
             files.remove_leftovers(side.parent)
             after, summary = self._written(image, before, edits, generation, side)
             self._listener.step(Step.SIDE_FILE_CHECKED, image)
-            files.flush(side)
+            flush(side)
             self._listener.step(Step.SIDE_FILE_FLUSHED, image)
             self._refuse_changed(path, before)
             self._listener.step(Step.CHANGES_LOOKED_FOR, image)
@@ -223,9 +224,9 @@ class Project:
             self._listener.step(Step.BACKUP_WRITTEN, image)
             # As late as can be: whoever saves after this look and before the swap is not noticed.
             self._refuse_changed(path, before)
-            side.replace(path)
+            put_in_place(side, path)
             self._listener.step(Step.SWAPPED, image)
-            files.flush_folder(path.parent)
+            flush_folder(path.parent)
             self._listener.step(Step.SWAP_FLUSHED, image)
             self._summarise(path, summary)
             self._listener.step(Step.SUMMARY_WRITTEN, image)

@@ -14,19 +14,25 @@ from wsisam_server.inference.cluster.calls import MissingEmbedding, ReplicaCall
 from wsisam_server.inference.scheduler import Answer, Prepared, Priority, QueueEntry, WorkItem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
     from wsisam_model import ModelSettings
     from wsisam_server.core.geometry import FieldPair, Window
+    from wsisam_server.core.prompt import SlidePrompt
     from wsisam_server.inference.cluster.calls import Pixels, Reply
     from wsisam_server.inference.cluster.remote import RemoteDevice
-    from wsisam_server.inference.scheduler import Job, ModelInfo
+    from wsisam_server.inference.scheduler import Features, Job, ModelInfo
 
     Key: TypeAlias = tuple[str, str, ModelSettings, FieldPair]
 
 ROUNDS = 4
 """How often a prompt has its field encoded that is gone when it gets there."""
+
+_NOT_HERE = (
+    "this server's models run on other machines, and there it cannot search by exemplars; give sizes instead "
+    "(filter.min_size, filter.max_size)"
+)
 
 
 class ClusterEngine:
@@ -81,6 +87,14 @@ class ClusterEngine:
         times = StageTimes()
         prepared = await self._prepared(job, times, priority)
         return Prepared(prepared.nbytes, times)
+
+    async def features(self, job: Job) -> Features:  # noqa: ARG002 - the interface's
+        """See `Engine.features`: replicas do not send what they encode."""
+        raise WsiSamServerError(Reason.INVALID_FIELD, field="exemplars", problem=_NOT_HERE)
+
+    async def predict_many(self, job: Job, prompts: Sequence[SlidePrompt]) -> list[Answer]:  # noqa: ARG002
+        """See `Engine.predict_many`."""
+        raise WsiSamServerError(Reason.INVALID_FIELD, field="exemplars", problem=_NOT_HERE)
 
     def missing_windows(self, job: Job) -> list[Window]:
         """See `Engine.missing_windows`."""

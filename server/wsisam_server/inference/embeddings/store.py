@@ -235,12 +235,12 @@ class EmbeddingStore:
 
     def _noted(self) -> int | None:
         try:
-            return int((self.folder / _SIZE).read_text())
+            return int((self.folder / _SIZE).read_text(encoding="ascii"))
         except (OSError, ValueError):
             return None
 
     def _note(self, total: int) -> None:
-        (self.folder / _SIZE).write_text(str(total))
+        (self.folder / _SIZE).write_text(str(total), encoding="ascii")
 
     def _count(self, what: str) -> None:
         with self._counting:

@@ -6,8 +6,18 @@ nor where models lie on disk.
 """
 
 from wsisam_server.inference.scheduler.device import Device
-from wsisam_server.inference.scheduler.engine import Answer, Engine, Job, ModelInfo, Prepared, Priority, ScoredMask
+from wsisam_server.inference.scheduler.engine import (
+    Answer,
+    Engine,
+    Features,
+    Job,
+    ModelInfo,
+    Prepared,
+    Priority,
+    ScoredMask,
+)
 from wsisam_server.inference.scheduler.fair_queue import FairQueue, QueueEntry, WorkItem
+from wsisam_server.inference.scheduler.kept import kept_key
 from wsisam_server.inference.scheduler.local import LocalEngine
 from wsisam_server.inference.scheduler.models import (
     AvailableModel,
@@ -27,6 +37,7 @@ __all__ = [
     "Device",
     "Engine",
     "FairQueue",
+    "Features",
     "Job",
     "LocalEngine",
     "ModelDevice",
@@ -44,5 +55,6 @@ __all__ = [
     "WorkItem",
     "Worker",
     "find_available",
+    "kept_key",
     "timed",
 ]

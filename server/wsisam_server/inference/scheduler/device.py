@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -16,7 +16,6 @@ from wsisam_server.inference.scheduler.worker import Readers, Worker, timed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wsisam_model import Embedding
     from wsisam_server.inference.embeddings import EmbeddingStore
     from wsisam_server.inference.scheduler.engine import Priority
     from wsisam_server.inference.scheduler.fair_queue import QueueEntry, WorkItem
@@ -39,13 +38,13 @@ class Device:
     The device and the threads that read have a `FairQueue` each.
 
     Attributes:
-        cache: the embeddings.
+        cache: the embeddings, and the features of windows that are searched.
         store: the argument.
         write_behind: queue of writes to it.
     """
 
     def __init__(self, cache_bytes: int, threads: int | None = None, store: EmbeddingStore | None = None) -> None:
-        self.cache: EmbeddingCache[Embedding] = EmbeddingCache(cache_bytes)
+        self.cache: EmbeddingCache[Any] = EmbeddingCache(cache_bytes)
         self.store = store
         self.write_behind = WriteBehindQueue(partial(torch.set_num_threads, 1))
         self._readers = Readers()

@@ -10,7 +10,7 @@ from wsisam_server.core.answers import StageTimes
 from wsisam_server.core.geometry import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -108,6 +108,21 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Features:
+    """What a model's encoder made of a window.
+
+    Attributes:
+        values: float16 [64, 64, C], the encoder's stages side by side, the early one first.
+        groups: the channels of each stage.
+        times: of the work that was needed now; no encoder runs if they were there already.
+    """
+
+    values: NDArray[np.float16]
+    groups: tuple[int, ...]
+    times: StageTimes = field(default_factory=StageTimes)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What the rooms above need to know of a model, loaded or not. Equal for the same weights, used in the same way.
 
@@ -172,6 +187,25 @@ class Engine(Protocol):
 
     async def prefetch(self, job: Job, priority: Priority = Priority.PREFETCH) -> Prepared:
         """Computes what `predict` keeps of a job's field, when nothing more urgent than `priority` waits."""
+        ...
+
+    async def features(self, job: Job) -> Features:
+        """What the encoder makes of a job's HR window, for comparing places; kept for `predict_many`.
+
+        Of the job, the prompt does not matter.
+        """
+        ...
+
+    async def predict_many(self, job: Job, prompts: Sequence[SlidePrompt]) -> list[Answer]:
+        """Answers several prompts in the HR window of a field, from its `features`.
+
+        Nothing is added to the embeddings that are kept for clicks, which are five times as large. The LR window is not
+        read.
+
+        Args:
+            job: in whose field; of it, the prompt does not matter.
+            prompts: all of one kind, in slide coordinates.
+        """
         ...
 
     def missing_windows(self, job: Job) -> list[Window]:

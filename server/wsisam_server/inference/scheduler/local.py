@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
 import numpy as np
 
 from wsisam_model import Embedding, ModelSettings, Prediction, Prompt, Role, WsiSam
 from wsisam_server.core.answers import StageTimes
-from wsisam_server.inference.scheduler.engine import Answer, Job, ModelInfo, Prepared, Priority, ScoredMask
+from wsisam_server.inference.scheduler.engine import Answer, Features, Job, ModelInfo, Prepared, Priority, ScoredMask
 from wsisam_server.inference.scheduler.fair_queue import QueueEntry, WorkItem
+from wsisam_server.inference.scheduler.kept import KeptFeatures, kept_key
 from wsisam_server.inference.scheduler.stored import StoredFeatures
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TypeAlias
 
     from numpy.typing import NDArray
 
     from wsisam_model import EncoderOutput
     from wsisam_server.core.geometry import FieldPair, Window
+    from wsisam_server.core.prompt import SlidePrompt
     from wsisam_server.inference.scheduler.device import Device
 
-    Key: TypeAlias = tuple[str, str, ModelSettings, Window, Role]
+    Key: TypeAlias = tuple[str, str, ModelSettings, Window, str]
+
+PROMPTS_AT_ONCE: Final = 4
+"""Of `predict_many` in one step of the device: a click of somebody else waits no longer than for so many."""
 
 
 class LocalEngine:
@@ -41,7 +48,7 @@ class LocalEngine:
         self._device = device
         self._stored = None if device.store is None else StoredFeatures(model, device.store)
         # Embeddings that took no encoder run; whoever joins in waiting for one must know it, too.
-        self._loaded: WeakValueDictionary[int, Embedding] = WeakValueDictionary()
+        self._loaded: WeakValueDictionary[int, Embedding | KeptFeatures] = WeakValueDictionary()
         # A work item lives as long as a call waits for it.
         self._wanted: WeakValueDictionary[Key, WorkItem] = WeakValueDictionary()
         self._info = ModelInfo.of(model)
@@ -80,6 +87,36 @@ class LocalEngine:
         first = None if priority is Priority.PREFETCH else prompt
         high, low = await self._field(job, self._parts(job.field, prompt), times, priority, first)
         return Prepared(high.nbytes + (low.nbytes if low is not None else 0), times)
+
+    async def features(self, job: Job) -> Features:
+        """See `Engine.features`."""
+        times = StageTimes()
+        kept = await self._kept(job, times)
+        return Features(kept.values, kept.groups, times)
+
+    async def predict_many(self, job: Job, prompts: Sequence[SlidePrompt]) -> list[Answer]:
+        """See `Engine.predict_many`."""
+        if not prompts:
+            return []
+        times, entry = StageTimes(), _queue_entry(job, Priority.INTERACTIVE_DECODE)
+        kept = await self._kept(job, times)
+        asked = [_prompt(replace(job, prompt=one, mask=None)) for one in prompts]
+
+        def prepared() -> Embedding:
+            features = kept.features(self._model.dtype, self._model.device)
+            roles: tuple[Role, ...] = ("high",)
+            return self._model.prepare(features, roles=roles, prompt=asked[0])
+
+        embedding, _ = await self._device.run(WorkItem([entry]), prepared)
+        answers: list[Answer] = []
+        for begin in range(0, len(asked), PROMPTS_AT_ONCE):
+            some = asked[begin : begin + PROMPTS_AT_ONCE]
+            predictions, spent = await self._device.run(
+                WorkItem([entry]), partial(self._model.decode_many, embedding, None, some)
+            )
+            answers += [Answer(one.logits, one.score, StageTimes(decode=spent / len(some))) for one in predictions]
+        answers[0] = replace(answers[0], times=answers[0].times + times)
+        return answers
 
     def missing_windows(self, job: Job) -> list[Window]:
         """See `Engine.missing_windows`."""
@@ -158,9 +195,41 @@ class LocalEngine:
                 self._device.write_behind.put(partial(stored.save, job.slide_id, window, role, raw))
             return embedding
 
+        embedding: Embedding
         embedding, waited = await self._device.cache.get(key, compute, background=entry.priority.is_background)
         times.encoder_runs += int(waited and id(embedding) not in self._loaded)
         return embedding
+
+    async def _kept(self, job: Job, times: StageTimes) -> KeptFeatures:
+        """The features of a job's HR window: of the cache, the disk, or the encoder."""
+        window, stored = job.field.high, self._stored if job.is_lasting else None
+        key = kept_key(job.slide_id, self._info, window)
+        work_item = self._wanted.setdefault(key, WorkItem())
+        entry = _queue_entry(job, Priority.INTERACTIVE_ENCODE)
+        self._device.entry(work_item, entry)
+
+        async def compute() -> KeptFeatures:
+            if stored is not None:
+                known, spent = await self._device.read(work_item, partial(stored.load, job.slide_id, window, "high"))
+                times.read += spent
+                if known is not None:
+                    own, spent = await self._device.run(work_item, partial(self._model.with_own_last_stage, known))
+                    times.read += spent
+                    kept = KeptFeatures.of(own)
+                    self._loaded[id(kept)] = kept
+                    return kept
+            pixels, spent = await self._device.read(work_item, lambda: job.read(window))
+            times.read += spent
+            made, spent = await self._device.run(work_item, lambda: self._model.features(pixels))
+            times.encode += spent
+            if stored is not None:
+                self._device.write_behind.put(partial(stored.save, job.slide_id, window, "high", made))
+            return KeptFeatures.of(made)
+
+        kept: KeptFeatures
+        kept, waited = await self._device.cache.get(key, compute, background=entry.priority.is_background)
+        times.encoder_runs += int(waited and id(kept) not in self._loaded)
+        return kept
 
     def _prepared(self, features: EncoderOutput, role: Role, prompt: Prompt | None) -> tuple[Embedding, EncoderOutput]:
         """An embedding of stored features, and these with this model's own last stage."""
@@ -192,7 +261,7 @@ class LocalEngine:
         there = await asyncio.to_thread(lambda: [stored.has(job.slide_id, *part) for part in missing_windows])
         return [window for (window, _), is_there in zip(missing_windows, there, strict=True) if not is_there]
 
-    def _key(self, slide_id: str, window: Window, role: Role) -> Key:
+    def _key(self, slide_id: str, window: Window, role: str) -> Key:
         # The settings too: what is prepared of an embedding follows from them.
         return slide_id, self._info.weights_hash, self._info.settings, window, role
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from openslide import OpenSlideError
@@ -17,6 +15,7 @@ from wsisam_server.annotations.sync.project import Project
 from wsisam_server.annotations.sync.record import Records
 from wsisam_server.annotations.sync.steps import NoListener
 from wsisam_server.annotations.sync.synced_entry import synced_entry
+from wsisam_server.core.files import moved_along
 from wsisam_server.learning.dataset_export.annotation_set import AnnotatedSlide, AnnotationSet, ClassFilter, LabelSource
 from wsisam_server.learning.dataset_export.errors import DatasetExportError
 from wsisam_server.learning.dataset_export.slides import local_path
@@ -24,6 +23,7 @@ from wsisam_server.slides import fingerprint
 
 if TYPE_CHECKING:
     import uuid
+    from pathlib import Path
 
     from wsisam_server.annotations.sync.model import Drawing, Image
     from wsisam_server.annotations.sync.process import QuPathProcess
@@ -157,8 +157,8 @@ def _uris(project: Project, image: Image, *, known: bool) -> tuple[str, ...]:
     moved = []
     for path in filter(None, map(local_path, image.uris)):
         if former is not None and former.parent != project.folder:
-            relative = os.path.relpath(path, former.parent)
-            moved.append(Path(os.path.normpath(project.folder / relative)).as_uri())
+            along = moved_along(path, former.parent, project.folder)
+            moved += [] if along is None else [along.as_uri()]
         if known:
             moved.append((project.folder / path.name).as_uri())
     return (*image.uris, *moved)

@@ -6,16 +6,15 @@ import csv
 import io
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from wsisam_server.core.spelling import decoded, find_spelled
 from wsisam_server.learning.datasets.errors import DatasetError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 REQUIRED = ("image", "mask")
 OPTIONAL = ("mpp", "split", "white")
 
+_SEPARATORS = (",", ";", "\t")
 _BRIGHTEST = 255
 _CHANNELS = 3
 
@@ -45,8 +44,9 @@ def read_manifest(path: Path, *, split: str | None = None) -> list[Row]:
     """Reads a manifest; no image is opened.
 
     Args:
-        path: UTF-8 CSV with a header; columns image, mask and, if wanted, mpp, split and white, in any order; others
-            are ignored. Files are relative to the manifest's folder.
+        path: CSV with a header; columns image, mask and, if wanted, mpp, split and white, in any order; others are
+            ignored. Commas, semicolons or tabs separate them, as spreadsheets of the user's country write it. It is UTF-8
+            or has a byte order mark. Files are relative to the manifest's folder; backslashes count as slashes.
         split: only the rows of this split.
 
     Returns:
@@ -56,8 +56,7 @@ def read_manifest(path: Path, *, split: str | None = None) -> list[Row]:
         DatasetError: the file cannot be read as such a table, a cell is empty or no number, or no row is left.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+        lines = csv.reader(*_lines(decoded(path.read_bytes())), strict=True)
         table = [(lines.line_num, cells) for cells in lines if any(cell.strip() for cell in cells)]
     except OSError as error:
         raise DatasetError(path, None, f"the manifest cannot be read ({error.strerror})") from error
@@ -77,6 +76,29 @@ def read_manifest(path: Path, *, split: str | None = None) -> list[Row]:
     return chosen
 
 
+def _lines(text: str) -> tuple[io.StringIO, type[csv.Dialect]]:
+    """The lines, and how cells are separated: by the one that makes most columns of the first line."""
+    first, _, rest = text.partition("\n")
+    if first.strip().lower().startswith("sep="):  # Excel's own word about the separator
+        text, (first, _, _) = rest, rest.partition("\n")
+
+    class Found(csv.excel):
+        delimiter = max(_SEPARATORS, key=first.count)
+
+    return io.StringIO(text, newline=""), Found
+
+
+def _file(folder: Path, name: str) -> Path:
+    """What a cell names, in the spelling that is there."""
+    plain = folder / name
+    if plain.exists():
+        return plain
+    slashes = Path(name.replace("\\", "/"))
+    if slashes.is_absolute():
+        return slashes
+    return find_spelled(folder, slashes.parts) or folder / slashes
+
+
 def _header(path: Path, line: int, cells: list[str]) -> list[str]:
     header = [cell.strip().lower() for cell in cells]
     for name in REQUIRED:
@@ -93,7 +115,7 @@ def _header(path: Path, line: int, cells: list[str]) -> list[str]:
 def _row(path: Path, line: int, header: list[str], cells: list[str]) -> Row:
     if len(cells) != len(header):
         raise DatasetError(
-            path, line, f"{len(cells)} cells for {len(header)} columns; a name that holds a comma must be quoted"
+            path, line, f"{len(cells)} cells for {len(header)} columns; a name that holds the separator must be quoted"
         )
     values = dict(zip(header, (cell.strip() for cell in cells), strict=True))
     for name in REQUIRED:
@@ -101,8 +123,8 @@ def _row(path: Path, line: int, header: list[str], cells: list[str]) -> Row:
             raise DatasetError(path, line, f"the column {name!r} is empty; name a file")
     return Row(
         line=line,
-        image=path.parent / values["image"],
-        mask=path.parent / values["mask"],
+        image=_file(path.parent, values["image"]),
+        mask=_file(path.parent, values["mask"]),
         mpp=_mpp(path, line, values.get("mpp", "")),
         split=values.get("split") or None,
         white=_white(path, line, values.get("white", "")),
@@ -114,7 +136,7 @@ def _white(path: Path, line: int, text: str) -> tuple[float, float, float] | Non
     if not text:
         return None
     try:
-        levels = [float(each) for each in text.split()]
+        levels = [_number(each) for each in text.split()]
     except ValueError:
         levels = []
     if len(levels) == 1:
@@ -133,7 +155,7 @@ def _mpp(path: Path, line: int, text: str) -> float | None:
     if not text:
         return None
     try:
-        mpp = float(text)
+        mpp = _number(text)
     except ValueError:
         mpp = math.nan
     if not 0 < mpp < math.inf:
@@ -141,3 +163,8 @@ def _mpp(path: Path, line: int, text: str) -> float | None:
             path, line, f"mpp is {text!r}; write microns per pixel as a number above 0, or leave it empty"
         )
     return mpp
+
+
+def _number(text: str) -> float:
+    """A number, with a decimal comma where the spreadsheet wrote one."""
+    return float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)

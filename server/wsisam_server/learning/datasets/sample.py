@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from PIL import UnidentifiedImageError
 from scipy import ndimage
 
 from wsisam_server.core.settings import Limits
@@ -34,6 +35,10 @@ _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 _LABEL_MODES = frozenset({"1", "L", "P", "I"})
 _MOST_LABELS = 2**16
 _OPAQUE = 255
+_NOT_AN_IMAGE = (
+    "it is damaged, or of a kind that is not read here, such as label images of 64 bits as NumPy and scikit-image make "
+    "them. Save it as PNG, a label image with 8 or 16 bits"
+)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -157,6 +162,8 @@ def _open(path: Path, line: int) -> Image.Image:
         raise DatasetError(path, line, "there is no such file; paths are relative to the manifest's folder") from error
     except Exception as error:
         # Anything can come out of a decoder that is fed damaged bytes: struct.error, zlib.error, IndexError ...
+        if isinstance(error, UnidentifiedImageError):
+            raise DatasetError(path, line, f"the file cannot be read as an image: {_NOT_AN_IMAGE}") from error
         raise DatasetError(path, line, f"the file cannot be read as an image ({error})") from error
     if too_large:
         raise DatasetError(path, line, f"the image has more than {limit} pixels; cut it into regions")

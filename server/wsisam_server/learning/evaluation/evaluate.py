@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from wsisam_server.learning.evaluation.report import EvaluationReport, Scores
 from wsisam_server.learning.evaluation.variants import variants_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from wsisam_model import WsiSam
     from wsisam_server.learning.datasets import ObjectMask, Row, Sample
@@ -57,6 +58,7 @@ def evaluate(
         rows, max_objects=options.max_objects, seed=options.seed, connected_parts=options.connected_parts
     )
     variants = variants_of(model, against_sam=options.against_sam)
+    base = model.frozen_base() if "sam" in variants else None
     scores = Scores()
     done = 0
     if progress is not None:
@@ -90,7 +92,11 @@ def evaluate(
                 crude,
                 others,
             )
-            measured = _measured(trial, variants, options, None if listener is None else partial(listener, row))
+            of_sam = (
+                trial if base is None or base is model else replace(trial, model=base, patches=Patches(base, slide))
+            )
+            trials = {variant: of_sam if variant == "sam" else trial for variant in variants}
+            measured = _measured(trials, options, None if listener is None else partial(listener, row))
             scores.add(measured)
             if journal is not None:
                 journal.add(row.line, item.label, measured)
@@ -101,14 +107,13 @@ def evaluate(
 
 
 def _measured(
-    trial: Trial,
-    variants: Sequence[Variant],
+    trials: Mapping[Variant, Trial],
     options: EvaluationOptions,
     listener: Callable[[Sample, ObjectMask, Case], None] | None,
 ) -> dict[Variant, list[Measured]]:
     """The measures of each answer on one object, by variant."""
-    found: dict[Variant, list[Measured]] = {variant: [] for variant in variants}
-    for variant in variants:
+    found: dict[Variant, list[Measured]] = {variant: [] for variant in trials}
+    for variant, trial in trials.items():
         for case in cases(trial, variant, options):
             found[variant].append(measure(case))
             if listener is not None and case.name in options.prompts:

@@ -37,7 +37,7 @@ def answer(
     """A model's answer to a prompt.
 
     Args:
-        model: the model.
+        model: the model; for "sam", its `frozen_base`.
         variant: how to use it.
         high: the HR patch.
         low: the LR patch; needed by "hr+lr" only.
@@ -68,6 +68,8 @@ def candidates(
 
 def _answers_as_sam(model: WsiSam) -> bool:
     """Whether the model adds nothing to SAM, by its answers to a box and to a click on a test image."""
+    if model.has_own_last_stage:
+        return False
     side = model.image_size
     card = np.full((side, side, 3), 240, np.uint8)
     card[side // 4 : side // 2, side // 4 : side // 2] = (120, 60, 140)

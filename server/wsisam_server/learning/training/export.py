@@ -97,7 +97,7 @@ def export(
         tensors: the trained parameters, under their names in `Network`, which are the file's below the route.
         base: `weights_hash` of the frozen base.
         settings: what the weights want.
-        beside: a file whose other route is kept beside this one.
+        beside: a file whose other route is kept beside this one, and the encoder's last stage if it has one.
 
     Raises:
         TrainingError: it cannot be written.
@@ -107,4 +107,5 @@ def export(
     if beside is not None:
         routes |= {name: value for name, value in beside.trained.items() if name != route}
         named |= {name: value for name, value in beside.checkpoint.tensors.items() if not name.startswith(f"{route}.")}
-    replace_with(path, pack(base, routes, named, settings))
+    last_stage = beside is not None and beside.last_stage
+    replace_with(path, pack(base, routes, named, settings, last_stage=last_stage))

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from wsisam_model import ModelSettings
+from wsisam_model.loading import with_last_stage
 from wsisam_server.learning.training import sources, validation
 from wsisam_server.learning.training.cache import FeatureCache
 from wsisam_server.learning.training.checkpoint import load_state, save_state
@@ -79,6 +80,9 @@ class Run:
             them worse hands them back.
         encoder: how the frozen encoder is run; None for torch.
 
+    Raises:
+        TrainingError: `start` cannot be begun with, see `start`; or `beside` and `start` are for encoders of two kinds.
+
     Attributes:
         store: the examples' features.
     """
@@ -96,6 +100,8 @@ class Run:
         start: Additions | None = None,
         encoder: EncoderChoice | None = None,
     ) -> None:
+        if not options.last_stage:
+            base = _as_they_were_trained(base, beside, start)
         self._base = base
         self._data = data
         self._options = options
@@ -115,7 +121,7 @@ class Run:
         self.store = Examples(
             FeatureCache(folder / "features"),
             frozen_encoder(base, device, encoder, last_stage=not options.last_stage),
-            base.weights_hash + (" without the last stage" if options.last_stage else ""),
+            base.weights_hash + (" without the last stage" if options.last_stage else base.last_stage.hex()),
             base.variant.image_size,
             connected_parts=options.connected_parts,
             encode_now=resolutions,
@@ -258,7 +264,24 @@ class Run:
         settings = {name: value for name, value in asdict(self._options).items() if name not in _WITHOUT_INFLUENCE}
         manifests = [(hashlib.sha256(each.manifest.read_bytes()).hexdigest(), each.weight) for each in self._data]
         decisive = [self._base.weights_hash, settings, manifests]
+        if self._base.last_stage:
+            decisive.append(self._base.last_stage.hex())
         if self._start is not None:
             decisive.append(digest(self._start))
         text = json.dumps(decisive, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _as_they_were_trained(base: Modules, *kept: Additions | None) -> Modules:
+    """The base with the encoder's last stage of additions whose weights go into the new file, too.
+
+    Raises:
+        TrainingError: they were trained on two kinds of it.
+    """
+    bases = [with_last_stage(base, additions) for additions in kept if additions is not None]
+    if len({each.last_stage for each in bases}) > 1:
+        raise TrainingError(
+            "--from and --beside were trained on encoders with different last stages; weights of both cannot be in "
+            "one file. Train them from the same file"
+        )
+    return bases[0] if bases else base

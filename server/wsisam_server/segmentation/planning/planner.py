@@ -121,6 +121,24 @@ class Planner:
         moves_on = previous is None and request.previous_field is not None
         return PlannedPrompt(request, model, job, is_first=not fits and not moves_on and request.choice is None)
 
+    def window_job(self, request: Request, field: FieldPair) -> tuple[ModelInfo, Job]:
+        """The job of looking at a window without a prompt. From any thread; it does not wait.
+
+        Raises:
+            WsiSamServerError: UNKNOWN_MODEL, MODEL_UNAVAILABLE or UNKNOWN_SLIDE_ID.
+        """
+        model, slide = self._models.info(request.model), self._slides.info(request.slide_id)
+        job = Job(
+            slide_id=slide.content_key,
+            read=self._slides.reader(request.slide_id),
+            field=field,
+            prompt=request.prompt,
+            interactive=request.interactive,
+            principal=request.principal,
+            is_lasting=self._slides.pushed(request.slide_id) is None,
+        )
+        return model, job
+
     def _previous_field(self, request: Request, prompt: SlidePrompt, slide: SlideInfo) -> FieldPair | None:
         """The field of the object's earlier prompts, if this one stays in it."""
         if (

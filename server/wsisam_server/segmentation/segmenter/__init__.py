@@ -6,6 +6,7 @@ inference, and must never know of messages, streams or users.
 """
 
 from wsisam_server.segmentation.segmenter.batch import Batch
+from wsisam_server.segmentation.segmenter.like import LikeSurvey
 from wsisam_server.segmentation.segmenter.listeners import (
     ProgressListener,
     PromptListener,
@@ -19,6 +20,7 @@ from wsisam_server.segmentation.segmenter.survey import Survey
 
 __all__ = [
     "Batch",
+    "LikeSurvey",
     "PrefetchCounts",
     "ProgressListener",
     "PromptListener",

@@ -15,7 +15,7 @@ from wsisam_server.segmentation.segmenter.outcome import finished_answer
 from wsisam_server.segmentation.segmenter.refining import Refined, refined
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from concurrent.futures import Executor
 
     import numpy as np
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from wsisam_server.core.answers import Outcome
     from wsisam_server.core.geometry import Window
-    from wsisam_server.inference.scheduler import Answer, Job, ModelInfo, Models
+    from wsisam_server.inference.scheduler import Answer, Features, Job, ModelInfo, Models
     from wsisam_server.segmentation.planning import PlannedPrompt
     from wsisam_server.segmentation.segmenter.listeners import ProgressListener
     from wsisam_server.segmentation.segmenter.outcome import FinishedAnswer
@@ -99,6 +99,21 @@ class Predictor:
             listener.refining,
         )
         return Predicted(answer, border, done)
+
+    async def features(self, model: ModelInfo, job: Job, preloaded: Mapping[Window, NDArray[np.uint8]]) -> Features:
+        """See `Segmenter.features`."""
+        read = job.read
+        job = replace(job, read=lambda window: preloaded[window] if window in preloaded else read(window))
+        async with self.models.lease(model) as engine:
+            return await engine.features(job)
+
+    async def answer_many(self, planned: Sequence[PlannedPrompt]) -> list[Predicted]:
+        """The answers to prompts of one kind in one field, all planned in it; their borders are not refined."""
+        first = planned[0]
+        async with self.models.lease(first.model) as engine:
+            answers = await engine.predict_many(first.job, [one.job.prompt for one in planned])
+        level = RefinementLevel(first.field.high.downsample, 1)
+        return [Predicted(one, Refined(None, (level,), truncated=False, times=StageTimes())) for one in answers]
 
     async def _answer(self, planned: PlannedPrompt, listener: ProgressListener, *, all_of_them: bool = False) -> Answer:
         """The model's answer to a prompt, after what it goes on from, where that must be fed back.

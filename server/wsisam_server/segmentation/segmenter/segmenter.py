@@ -7,6 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from wsisam_server.core.geometry import FieldPair
+from wsisam_server.inference.scheduler import kept_key
 from wsisam_server.segmentation.planning import PlannedPrompt, Planner
 from wsisam_server.segmentation.segmenter.listeners import (
     ProgressListener,
@@ -20,18 +22,18 @@ from wsisam_server.segmentation.segmenter.prefetching import FieldPrefetcher, Pr
 from wsisam_server.segmentation.segmenter.slides import BatchReader, SlideOpener
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from wsisam_model import WsiSam
     from wsisam_server.core.answers import Outcome
-    from wsisam_server.core.geometry import FieldPair, SlideSize, Viewport, Window
+    from wsisam_server.core.geometry import SlideSize, Viewport, Window
     from wsisam_server.core.pixels import Encoding, PixelWindow
     from wsisam_server.core.requests import Request
     from wsisam_server.core.settings import Limits
-    from wsisam_server.inference.scheduler import ModelInfo, Models, ModelStatus
+    from wsisam_server.inference.scheduler import Features, ModelInfo, Models, ModelStatus
     from wsisam_server.slides import OpenSlides, SlideInfo
 
 
@@ -101,6 +103,51 @@ class Segmenter:
         return await asyncio.get_running_loop().run_in_executor(
             self._blocking, outcome_of, planned, predicted, slide, started
         )
+
+    async def features(
+        self, request: Request, window: Window, preloaded: Mapping[Window, NDArray[np.uint8]] | None = None
+    ) -> Features:
+        """What the model's encoder makes of a window; see `Engine.features`.
+
+        Args:
+            request: on which slide, with which model and whose share; its prompt is not asked.
+            window: of the model's image size.
+            preloaded: windows of the slide that were read already.
+
+        Raises:
+            WsiSamServerError: of the catalogue.
+        """
+        model, job = self._planner.window_job(request, FieldPair(window))
+        await asyncio.wrap_future(self._slides.checking(request.slide_id, request.principal))
+        return await self._predictor.features(model, job, preloaded or {})
+
+    async def segment_many(self, requests: Sequence[Request], window: Window) -> list[Outcome]:
+        """Answers prompts of one kind in one window from its features; see `Engine.predict_many`.
+
+        Args:
+            requests: of one slide, model and principal.
+            window: in which they are answered.
+
+        Raises:
+            WsiSamServerError: of the catalogue.
+        """
+        if not requests:
+            return []
+        started = time.perf_counter()
+        planned = [self._planner.provisional_plan(one, FieldPair(window)) for one in requests]
+        predicted = await self._predictor.answer_many(planned)
+        slide, loop = self._slides.info(requests[0].slide_id), asyncio.get_running_loop()
+        outcomes = []
+        for one, answer in zip(planned, predicted, strict=True):
+            drawn = time.perf_counter()
+            outcome = await loop.run_in_executor(self._blocking, outcome_of, one, answer, slide, drawn)
+            self._prompt_listener.answered(one.request, outcome, (time.perf_counter() - started) / len(planned))
+            outcomes.append(outcome)
+        return outcomes
+
+    def is_kept(self, slide_id: str, model: ModelInfo, window: Window) -> bool:
+        """Whether the features of a window are in memory; False where the model runs elsewhere."""
+        return kept_key(self._slides.info(slide_id).content_key, model, window) in self._models.device.cache
 
     def provisional_plan(self, request: Request) -> PlannedPrompt:
         """The plan before embeddings are considered; see `Planner.provisional_plan`."""

@@ -118,6 +118,11 @@ class Survey:
         return cls(segmenter, request, region, existing, plan, info)
 
     @property
+    def total(self) -> int:
+        """How many windows are to be done."""
+        return len(self.plan.tiles)
+
+    @property
     def basis(self) -> str:
         """What outlines depend on beside the request: a search can be gone on with only where it is the same.
 
@@ -273,7 +278,7 @@ class Survey:
         candidates, counts = judge([found for found, _ in answers], self._proposal_filter, self._region, self._existing)
         self._counts += counts
         chosen = suppression.add(number, [(candidate, answers[candidate.number]) for candidate in candidates])
-        return [_proposal(candidate, *about) for candidate, about in chosen]
+        return [proposal_of(candidate, *about) for candidate, about in chosen]
 
 
 @dataclass(slots=True)
@@ -344,7 +349,8 @@ def _found(outcome: Outcome, click: Point, tile: Tile, info: SlideInfo) -> Found
     return Found(click, part, cut, outcome.score, stability(outcome.logits, tile.window, part))
 
 
-def _proposal(candidate: Candidate, found: Found, outcome: Outcome) -> Proposal:
+def proposal_of(candidate: Candidate, found: Found, outcome: Outcome) -> Proposal:
+    """What is proposed of a candidate: its shape in the region."""
     geometry = oriented(candidate.shape)
     # Whole in its window, but perhaps not in the region.
     outline = replace(outcome.outline, geometry=geometry, touches_window_edge=False)

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam.v1 import segmentation_pb2_grpc
 from wsisam_server import __version__
+from wsisam_server.annotations.store import ChangeKind
 from wsisam_server.core.errors import Reason, WsiSamServerError
-from wsisam_server.segmentation.segmenter import Batch, Segmenter, Survey
+from wsisam_server.segmentation.segmenter import Batch, LikeSurvey, Segmenter, Survey
 from wsisam_server.service.identity import Role, current_user
 from wsisam_server.service.interceptors import normalized
 from wsisam_server.service.servicers import catalogue
 from wsisam_server.service.servicers.converting import LARGE, Converter
 from wsisam_server.service.servicers.stream import InteractStream
 from wsisam_server.service.sessions import Admission, CommitService, batch_answers
-from wsisam_server.wire import annotation_from_proto, from_proto, resume_token, to_proto
+from wsisam_server.service.visible_store import visible_store
+from wsisam_server.wire import annotation_from_proto, exemplars_from_proto, from_proto, resume_token, to_proto
 from wsisam_server.wire.details import status_of
 
 if TYPE_CHECKING:
@@ -144,12 +146,9 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         self, request: pb.SegmentEverythingRequest, context: grpc.aio.ServicerContext
     ) -> None:
         """See the proto."""
-        limits, principal = self._limits, current_user().principal
+        principal = current_user().principal
         # Any region has many parts: counting them takes as long as making something of a small one.
-        wanted = await self._converter.run(LARGE, lambda: from_proto.survey(request, principal, limits))
-        survey = await self._converter.run(
-            LARGE, lambda: Survey.planned(self._segmenter, wanted, limits.windows_per_region)
-        )
+        survey = await (self._like(request, principal) if request.exemplars else self._survey(request, principal))
         about = await self._converter.run(LARGE, lambda: resume_token.digest(request, survey.basis))
         if request.resume_token:
             survey.go_on(resume_token.decode(request.resume_token, about))
@@ -160,8 +159,32 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
         async with aclosing(survey.steps()) as steps:
             async for step in steps:
                 await context.write(_message(survey, step, about))
-                if step.done < len(survey.plan.tiles):
+                if step.done < survey.total:
                     self._admission.check_open()
+
+    async def _survey(self, request: pb.SegmentEverythingRequest, principal: str) -> Survey:
+        limits = self._limits
+        wanted = await self._converter.run(LARGE, lambda: from_proto.survey(request, principal, limits))
+        return await self._converter.run(
+            LARGE, lambda: Survey.planned(self._segmenter, wanted, limits.windows_per_region)
+        )
+
+    async def _like(self, request: pb.SegmentEverythingRequest, principal: str) -> LikeSurvey:
+        limits, stored = self._limits, {}
+        for one in exemplars_from_proto.exemplar_ids(request):
+            # What the caller may not see is as unknown as what is not there.
+            found = await visible_store(self._commits.store).get(one.id)
+            if found.kind is ChangeKind.DELETED:
+                raise from_proto.invalid(one.field, "it was deleted")
+            try:
+                self._segmenter.slide_info(found.content.slide_id)
+            except WsiSamServerError as error:
+                raise exemplars_from_proto.unknown_slide(one, error) from error
+            stored[one.number] = found
+        wanted = await self._converter.run(LARGE, lambda: exemplars_from_proto.like(request, principal, limits, stored))
+        return await self._converter.run(
+            LARGE, lambda: LikeSurvey.planned(self._segmenter, wanted, limits.windows_per_region)
+        )
 
     async def Interact(  # type: ignore[override]  # noqa: N802 - a coroutine that writes, not a generator
         self, requests: AsyncIterator[pb.InteractRequest], context: grpc.aio.ServicerContext
@@ -193,10 +216,10 @@ class SegmentationServicer(segmentation_pb2_grpc.SegmentationServicer):
                 raise error.at(**about) from error
 
 
-def _message(survey: Survey, step: SurveyStep, about: bytes) -> pb.SegmentEverythingResponse:
+def _message(survey: Survey | LikeSurvey, step: SurveyStep, about: bytes) -> pb.SegmentEverythingResponse:
     message = to_proto.survey_step(
         step,
-        windows_total=len(survey.plan.tiles),
+        windows_total=survey.total,
         downsample=survey.plan.downsample,
         found_with=survey.pixel_size,
     )

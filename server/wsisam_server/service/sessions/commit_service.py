@@ -46,6 +46,11 @@ class CommitService:
         self._segmenter = segmenter
         self._store = store
 
+    @property
+    def store(self) -> AsyncStore | None:
+        """The argument."""
+        return self._store
+
     async def answer(
         self,
         request: Request,

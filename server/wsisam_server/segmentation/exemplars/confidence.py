@@ -1,0 +1,86 @@
+"""How sure it is that a place shows one of the kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+SLOPE: Final = 6.0
+MIDDLE: Final = 0.45
+"""Probability that a place is right, as a logistic curve over its similarity: fitted on the development sets. The
+similarity's unit is the exemplars' own, so that other features need no other curve."""
+
+ENOUGH_DECISIONS: Final = 5
+"""Of accepted and of rejected objects each: from there on the curve's middle is where these part."""
+
+LEAST: Final = 0.4
+"""Probability from which on a place is proposed by default."""
+
+LEAST_UNSURE: Final = 0.6
+"""The same where fewer than half of all proposals would be expected to be right."""
+
+UNSURE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """A logistic curve.
+
+    Attributes:
+        slope: see `SLOPE`.
+        middle: the similarity that is right as often as it is wrong.
+    """
+
+    slope: float = SLOPE
+    middle: float = MIDDLE
+
+    @classmethod
+    def learnt(cls, positive: NDArray[np.floating], negative: NDArray[np.floating]) -> Confidence:
+        """From what accepted and rejected objects scored, each when it was left out.
+
+        Args:
+            positive: similarities of the positive exemplars.
+            negative: of the negative ones.
+        """
+        if min(len(positive), len(negative)) < ENOUGH_DECISIONS:
+            return cls()
+        places = np.sort(np.concatenate([positive, negative]))
+        cuts = (places[1:] + places[:-1]) / 2
+        wrong = [(positive < cut).mean() + (negative >= cut).mean() for cut in cuts]
+        # Halfway to where it is without decisions: ten of them are few.
+        return cls(middle=float((cuts[int(np.argmin(wrong))] + MIDDLE) / 2))
+
+    def of(self, similarities: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
+        """Probabilities."""
+        return np.asarray(1 / (1 + np.exp(-self.slope * (np.asarray(similarities, float) - self.middle))))
+
+    def similarity(self, probability: float) -> float:
+        """The similarity that has a probability between 0 and 1, both excluded."""
+        return self.middle + float(np.log(probability / (1 - probability))) / self.slope
+
+
+def least_probability(probabilities: NDArray[np.float64], wanted: float | None) -> tuple[float, float, bool]:
+    """From which probability on places are proposed.
+
+    Args:
+        probabilities: of all places.
+        wanted: by the caller; None for the default.
+
+    Returns:
+        The probability, the share of those above it that are expected to be right (0 where there are none), and whether
+        the exemplars do not tell their kind from the rest.
+    """
+    least = LEAST if wanted is None else wanted
+    kept = probabilities[probabilities >= least]
+    unsure = len(kept) == 0 or float(kept.mean()) < UNSURE
+    if unsure and wanted is None:
+        least = LEAST_UNSURE
+        kept = probabilities[probabilities >= least]
+    return least, float(kept.mean()) if len(kept) else 0.0, unsure
