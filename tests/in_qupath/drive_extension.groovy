@@ -22,7 +22,7 @@ go {
     fx { palette().setX(0d); palette().setY(0d) }
     until('the server') { says('Ready: ') }
     seen.editors = fx { Window.getWindows().collect { it.hasProperty('title') ? it.getTitle() : '' }.findAll { it?.contains('Script') } }
-    seen.tools = [tool()]
+    seen.tool = tool()
     drag(134, 134, 266, 266)
     until('an outline') { says('score') }
     press(KeyCode.ENTER)
@@ -30,9 +30,10 @@ go {
     picture('menu_palette')
     fx { qupath.getStage().requestFocus(); viewer().getView().requestFocus() }
     press(KeyCode.Q)
-    seen.tools << tool()
+    until('another tool') { tool() == 'Move' }
+    sleep(500)
     press(KeyCode.Q)
-    seen.tools << tool()
+    until('the click tool again') { tool() == 'WSI-SAM' }
     fx { qupath.getToolManager().setSelectedTool(PathTools.MOVE) }
     fx { qupath.getToolBar().getItems().find { it.getId() == 'wsisam-button' }.fire() }
     until('the button to select the tool') { tool() == 'WSI-SAM' }

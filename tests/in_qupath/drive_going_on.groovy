@@ -7,6 +7,7 @@ import qupath.lib.regions.ImagePlane
 go {
     server(System.getProperty('drive.server'))
     open(System.getProperty('drive.image'))
+    fx { qupath.getOverlayOptions().setShowNames(true) }
     seen.labelsBefore = fx { qupath.getOverlayOptions().getShowNames() }
     openPalette()
     until('the server') { says('Ready: ') }

@@ -1,12 +1,18 @@
 """The scripts without a window against a lab's server: encrypted by the lab's own authority, with tokens, with a store."""
 
+import json
+from pathlib import Path
+
 import pytest
+import shapely
 import trustme
+from click.testing import CliRunner
 
 from support.qupath_program import qupath_or_skip
 from support.server import iou, start
 from wsisam.v1 import annotations_pb2 as pb
 from wsisam_model import WsiSam
+from wsisam_server.cli import main
 from wsisam_server.client import Client
 from wsisam_server.core.settings import Tls
 from wsisam_server.qupath import find_bundle
@@ -65,3 +71,25 @@ def test_the_arguments_name_the_token_and_the_authority_and_are_kept(own_qupath,
     other = f"tokenFile={lab['tokenFile'].with_name('other.token')}"
     with pytest.raises(AssertionError, match="token"):
         own_qupath.script(script["WsiSamAnnotate"], "which=class:Stroma", other, project=project)
+
+
+def test_an_invitation_that_is_dropped_on_the_window_sets_everything_up(own_qupath, lab, server, repository, tmp_path):
+    invitation, damaged = tmp_path / "ben.wsisam", tmp_path / "damaged.wsisam"
+    words = ["token", "create", "ben", "--expires", "1d", "--tokens", tmp_path / "tokens.json", "--invite", invitation]
+    words += ["--server", lab["server"], "--ca", lab["certificates"]]
+    done = CliRunner().invoke(main, [*map(str, words)])
+    assert done.exit_code == 0, done.output
+    damaged.write_text(invitation.read_text()[:40])
+    seen = own_qupath.drive(
+        repository / "tests" / "in_qupath" / "drive_invitation.groovy",
+        tmp_path / "seen.json",
+        **{"drive.image": server.root / "discs.png", "drive.invitation": invitation, "drive.damaged": damaged},
+    )
+    assert seen["afterDamaged"] == ""
+    assert seen["said"].startswith("Connected. ")
+    [accepted] = seen["accepted"]
+    assert iou(shapely.from_wkt(accepted["wkt"]), "a") > 0.9
+    kept = Path(seen["tokenFile"])
+    assert kept.parent == own_qupath.preferences.parent / "user" / "wsisam"
+    assert json.loads(invitation.read_text())["token"] == kept.read_text().strip()
+    assert seen["errors"] == []

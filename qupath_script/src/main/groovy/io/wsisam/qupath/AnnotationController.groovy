@@ -326,6 +326,7 @@ class AnnotationController {
         if (drawing != null)
             plane.end(drawing)
         plane.goOn(again.draft)
+        viewer.setSelectedObject(null)      // its yellow would lie over what is being drawn
         changed()
         true
     }
