@@ -72,12 +72,6 @@ BASIS_WINDOWS: Final = 16
 
 SAMPLED_POSITIONS: Final = 4000
 
-SPREAD_TO: Final = 60
-"""Places that are taken for further exemplars, the most similar ones, before all places are looked at again."""
-
-SPREAD_FROM: Final = 0.6
-"""Similarity that they must have."""
-
 SIZE_RANGE: Final = 2.0
 """How far objects may be smaller than the smallest exemplar, or larger than the largest."""
 
@@ -264,12 +258,8 @@ class LikeSurvey:
                 raise damage
             lost = () if damage is None else (tile.window,)
             yield SurveyStep((), number + 1, self._counts.copy(), lost, len(seen.damaged), likeness=self.likeness)
-        shown = [
-            self._shown_at(*about, basis)
-            for about in zip(self._shown, self._exemplar_windows, at_exemplars, strict=True)
-        ]
+        found = await loop.run_in_executor(None, self._found, seen, at_exemplars, basis)
         del at_exemplars
-        found = await loop.run_in_executor(None, self._found, seen, shown)
         self.likeness = found.likeness
         least_score = await self._least_score()
         suppression: NonMaximumSuppression[tuple[Found, Outcome]] = NonMaximumSuppression(
@@ -403,13 +393,13 @@ class LikeSurvey:
 
         return await asyncio.get_running_loop().run_in_executor(None, fitted)
 
-    def _shown_at(self, one: ShownObject, window: Window, features: Features, basis: Basis) -> Shown:
-        cell, cells = window.extent / POSITIONS, self._cells(window, self._size_there(one))
+    def _shown_at(self, one: ShownObject, window: Window, around: NDArray[np.float32]) -> Shown:
+        cell = window.extent / POSITIONS
         return Shown.at(
-            described(basis.rotated(features.values), cells),
+            around,
             (one.center.y - window.y) / cell - 0.5,
             (one.center.x - window.x) / cell - 0.5,
-            cells,
+            self._cells(window, self._size_there(one)),
             positive=one.positive,
             path_class=one.path_class,
         )
@@ -419,24 +409,21 @@ class LikeSurvey:
 
     # Places
 
-    def _found(self, seen: _Seen, shown: list[Shown]) -> _Places:
+    def _found(self, seen: _Seen, at_exemplars: Sequence[Features], basis: Basis) -> _Places:
         """Where objects are, and how sure that is. Blocks, for milliseconds a window."""
         if not seen.rotated:
             return _Places({}, {}, replace(self.likeness, expected_precision=0.0, unsure=True), [])
-        tiles = self.plan.tiles
-        cells = self._cells(tiles[0].window)
-        each = max(1, SAMPLED_POSITIONS // len(seen.rotated))
-        random = np.random.default_rng(0)
-        sample = []
-        for rotated in seen.rotated.values():
-            whole = described(rotated.astype(np.float32), cells).reshape(POSITIONS**2, -1)
-            sample.append(whole[random.choice(len(whole), min(each, len(whole)), replace=False)])
-        positions = np.concatenate(sample)
+        shown, about = [], []
+        for one, window, features in zip(self._shown, self._exemplar_windows, at_exemplars, strict=True):
+            cells = self._cells(window, self._size_there(one))
+            around = described(basis.rotated(features.values), cells)
+            shown.append(self._shown_at(one, window, around))
+            about.append(_sample(around, SAMPLED_POSITIONS // len(at_exemplars)))
+        for number, rotated in seen.rotated.items():
+            around = described(rotated.astype(np.float32), self._cells(self.plan.tiles[number].window))
+            about.append(_sample(around, SAMPLED_POSITIONS // len(seen.rotated)))
+        positions = np.concatenate(about)
         appearance = Appearance(shown, positions)
-        # Few exemplars are not typical: what resembles them most says better what the kind looks like here.
-        first = self._peaks(seen, appearance, SPREAD_FROM)
-        further = [one for one in first if one.similarity >= SPREAD_FROM][:SPREAD_TO]
-        appearance = Appearance([*shown, *self._further(seen, further, cells)], positions, known=len(shown))
         confidence = Confidence.learnt(appearance.left_out, appearance.negatives)
         every = self._peaks(seen, appearance, confidence.similarity(LEAST_LOOKED_AT))
         probabilities = confidence.of([one.similarity for one in every])
@@ -449,27 +436,6 @@ class LikeSurvey:
                 sure[Point(one.x, one.y)] = probability, one.kind
         likeness = replace(self.likeness, expected_precision=precision, unsure=unsure)
         return _Places(places, sure, likeness, appearance.classes)
-
-    def _further(self, seen: _Seen, places: Sequence[Place], cells: float) -> list[Shown]:
-        found = []
-        by_window: dict[int, list[Place]] = {}
-        for one in places:
-            by_window.setdefault(one.window, []).append(one)
-        for number, some in by_window.items():
-            window = self.plan.tiles[number].window
-            cell, about = window.extent / POSITIONS, described(seen.rotated[number].astype(np.float32), cells)
-            found += [
-                Shown.at(
-                    about,
-                    (one.y - window.y) / cell - 0.5,
-                    (one.x - window.x) / cell - 0.5,
-                    cells,
-                    positive=True,
-                    path_class=self._classes[one.kind],
-                )
-                for one in some
-            ]
-        return found
 
     def _peaks(self, seen: _Seen, appearance: Appearance, least: float) -> list[Place]:
         found: list[Place] = []
@@ -555,6 +521,12 @@ class LikeSurvey:
             unit = self.pixel_size.mpp or 1.0
             low, high = request.sizes[0] / unit, request.sizes[1] / unit
         return ProposalFilter(low, high, 0.0, request.min_stability, 0.0, request.max_overlap)
+
+
+def _sample(around: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+    """Some positions of a window."""
+    whole = around.reshape(POSITIONS**2, -1)
+    return whole[np.random.default_rng(0).choice(len(whole), min(max(number, 1), len(whole)), replace=False)]
 
 
 def _microns(segmenter: Segmenter, request: LikeRequest) -> dict[str, float]:
