@@ -78,6 +78,9 @@ SIZE_RANGE: Final = 2.0
 MARGIN: Final = 1.25
 """An exemplar times this must fit into a window."""
 
+BOXES: Final = (0.75, 1.0, 1.35)
+"""Sizes of the boxes that are asked at a place, in usual sizes. The outline is taken that the model is surest of."""
+
 SCORE_SHARE: Final = 0.8
 """Least score of an outline, as a share of the median of what the exemplars' own outlines score."""
 
@@ -414,10 +417,10 @@ class LikeSurvey:
         if not seen.rotated:
             return _Places({}, {}, replace(self.likeness, expected_precision=0.0, unsure=True), [])
         shown, about = [], []
-        for one, window, features in zip(self._shown, self._exemplar_windows, at_exemplars, strict=True):
-            cells = self._cells(window, self._size_there(one))
+        for exemplar, window, features in zip(self._shown, self._exemplar_windows, at_exemplars, strict=True):
+            cells = self._cells(window, self._size_there(exemplar))
             around = described(basis.rotated(features.values), cells)
-            shown.append(self._shown_at(one, window, around))
+            shown.append(self._shown_at(exemplar, window, around))
             about.append(_sample(around, SAMPLED_POSITIONS // len(at_exemplars)))
         for number, rotated in seen.rotated.items():
             around = described(rotated.astype(np.float32), self._cells(self.plan.tiles[number].window))
@@ -458,20 +461,19 @@ class LikeSurvey:
     # Outlines
 
     async def _outlined(self, window: Window, places: Sequence[Place]) -> list[tuple[Found, Outcome]]:
-        """Asks for a box of the usual size at each place, then for the box of what that outlined."""
-        first = await self._segmenter.segment_many([self._boxed(self._usual_box(place)) for place in places], window)
-        again = []
-        for place, outcome in zip(places, first, strict=True):
-            part = _largest(outcome)
-            again.append(self._boxed(self._usual_box(place) if part is None else Box(*part.bounds)))
-        second = await self._segmenter.segment_many(again, window)
-        return [
-            (_found(outcome, Point(place.x, place.y), window, self._info), replace(outcome, logits=_NO_LOGITS))
-            for place, outcome in zip(places, second, strict=True)
-        ]
+        """Asks for boxes of about the usual size at each place; of their outlines, the best one."""
+        boxes = [self._boxed(self._box(place, share)) for place in places for share in BOXES]
+        outcomes = await self._segmenter.segment_many(boxes, window)
+        found = []
+        for number, place in enumerate(places):
+            some = outcomes[number * len(BOXES) : (number + 1) * len(BOXES)]
+            answers = [_found(one, Point(place.x, place.y), window, self._info) for one in some]
+            best = max(range(len(BOXES)), key=lambda at: answers[at].score * answers[at].stability)
+            found.append((answers[best], replace(some[best], logits=_NO_LOGITS)))
+        return found
 
-    def _usual_box(self, place: Place) -> Box:
-        half = self._sizes[place.kind] / 2
+    def _box(self, place: Place, share: float) -> Box:
+        half = share * self._sizes[place.kind] / 2
         return Box(place.x - half, place.y - half, place.x + half, place.y + half)
 
     def _boxed(self, box: Box) -> Request:
@@ -504,7 +506,7 @@ class LikeSurvey:
         wanted = replace(self._filter, min_score=least_score)
         candidates, counts = judge([found for found, _ in answers], wanted, self._region, self._existing)
         self._counts += counts
-        ranked = [replace(one, rank=places[one.number].similarity) for one in candidates]
+        ranked = [replace(one, rank=places[one.number].similarity * one.rank) for one in candidates]
         return suppression.add(number, [(one, answers[one.number]) for one in ranked])
 
     def _proposal(self, candidate: Candidate, about: tuple[Found, Outcome], found: _Places) -> Proposal:
