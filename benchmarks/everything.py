@@ -5,14 +5,14 @@
 
 Each CSV in FOLDER is a set; see benchmarks/manifests.py. Where it has a column `split`, its rows "val" count, otherwise
 all. Of these, every so many-th image is searched as a whole, with what a user would get. Exemplars are drawn by chance
-among the objects that the image holds whole (`same`), or those of the set's other images (`other`). Images count
-that hold at least three whole objects beside the most exemplars asked for; one, where these are of other images. Sizes follow from
-the exemplars. Without any, `--sizes` says them.
+among the objects that the image holds whole (`same`), or those of the set's other images (`other`). Images count that
+hold at least three whole objects beside the most exemplars asked for; one, where these are of other images. Sizes
+follow from the exemplars. Without any, `--sizes` says them.
 
-A proposal and an object that meet with an IoU of 0.5 are a hit, each once. Exemplars, and objects that the image's
-edge cuts, count neither way; nor do proposals that lie on them. `ceiling` is the F1 of the same way of asking at the
-middle of each object. Rates are over all images of a set, with 95 % bootstrap intervals: images are drawn. PQ means little where a mask
-joins objects that touch (nuinsseg) or labels tissue and not objects (rings).
+A proposal and an object that meet with an IoU of 0.5 are a hit, each once. Exemplars, and objects that the image's edge
+cuts, count neither way; nor do proposals that lie on them. `ceiling` is the F1 of the same way of asking at the middle
+of each object. Rates are over all images of a set, with 95 % bootstrap intervals: images are drawn. PQ means little
+where a mask joins objects that touch (nuinsseg) or labels tissue and not objects (rings).
 
 With `--feedback N` the arm with the most exemplars is searched again after N decisions: proposals from the surest to
 the least sure are accepted where they hit, and rejected where not. These then are exemplars, too.

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from wsisam_model import ModelSettings, Prediction, SamPrediction
+from wsisam_model.encoder import EncoderOutput
 
 DARK = 170
 """Grey value below which a pixel belongs to an object."""
@@ -42,10 +44,24 @@ class DarkParts:
     wants_low = False
     ranks_candidates = False
     nbytes = 0
+    dtype, device = torch.float32, torch.device("cpu")
     encoder_runner = SimpleNamespace(description="darkness")
 
     def encode(self, image, *, roles=None, prompt=None):
         return Darkness(DARK - image.mean(axis=2, dtype=np.float32))
+
+    def features(self, image, *, middle=False):
+        """As the real encoder's, of one channel a stage: how dark the mean of each position is."""
+        cells = (DARK - image.mean(axis=2)).reshape(64, 4, 64, 4).mean(axis=(1, 3)).astype(np.float32)
+        one = torch.from_numpy(cells)[None, None]
+        return EncoderOutput(one, one)
+
+    def prepare(self, features, *, roles=None, prompt=None):
+        cells = features.embedding[0, 0].to(torch.float32).numpy()
+        return Darkness(cells.repeat(4, axis=0).repeat(4, axis=1))
+
+    def decode_many(self, high, low, prompts, *, want_candidates=False):
+        return [self.decode(high, low, prompt, want_candidates=want_candidates) for prompt in prompts]
 
     def reads_low(self, prompt):
         return False

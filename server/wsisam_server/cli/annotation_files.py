@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.annotations.formats import FormatError, FrameError, archives, reading
+from wsisam_server.client import areas
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.settings import Limits
 from wsisam_server.core.shapes import polygonal
@@ -107,6 +109,31 @@ def areas_in(path: Path, slide: Path) -> list[shapely.MultiPolygon]:
     entries, _ = read_annotations(path, origin=lambda: frame_origin(slide))
     shapes = [entry.draft.content.shape for entry in entries]
     return [polygonal(shape) for shape in shapes if shape.geom_type in {"Polygon", "MultiPolygon"}]
+
+
+def exemplars_in(path: Path, slide: Path, label: pb.ExemplarLabel.ValueType) -> list[pb.Exemplar]:
+    """The areas in a file as exemplars, with their classes.
+
+    Args:
+        path: the file.
+        slide: see `areas_in`; they are on it.
+        label: what they show.
+
+    Raises:
+        click.ClickException: nothing can be read, or no area is in it.
+    """
+    entries, _ = read_annotations(path, origin=lambda: frame_origin(slide))
+    found = []
+    for entry in entries:
+        shape, path_class = entry.draft.content.shape, entry.draft.content.path_class
+        if shape.geom_type in {"Polygon", "MultiPolygon"}:
+            message = pb.Exemplar(geometry=areas(polygonal(shape)), label=label)
+            if path_class is not None:
+                message.path_class.name = path_class.name
+            found.append(message)
+    if not found:
+        raise click.ClickException(f"{path}: it holds no areas to show what is wanted")
+    return found
 
 
 def say(where: str, left_out: Counter[str], ignored: Counter[str], problems: list[str]) -> None:

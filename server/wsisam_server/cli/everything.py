@@ -16,7 +16,7 @@ from rich.console import Console
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.annotations.store import class_name as one_name
-from wsisam_server.cli.annotation_files import areas_in
+from wsisam_server.cli.annotation_files import areas_in, exemplars_in
 from wsisam_server.cli.answering import model_here, refusals, slide_there
 from wsisam_server.cli.connection import ConnectionOptions, connection_options
 from wsisam_server.cli.damaged_windows import warn_of_damage
@@ -27,14 +27,14 @@ from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
 from wsisam_server.cli.progress import counted
 from wsisam_server.cli.prompts import BoxType, Numbers, PromptOutline, describe
 from wsisam_server.client import areas, geometry
-from wsisam_server.core.answers import SurveyStep
 from wsisam_server.core.shapes import GeometryRepairer, GeometryRepairError, collection, feature, polygonal
-from wsisam_server.wire import from_proto, to_proto
+from wsisam_server.wire import exemplars_from_proto, from_proto, to_proto
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wsisam_server.segmentation.segmenter import Survey
+    from wsisam_server.core.answers import SurveyStep
+    from wsisam_server.segmentation.segmenter import LikeSurvey, Survey
 
 console = Console(stderr=True)
 
@@ -49,8 +49,11 @@ _SHARE = Number(0, 1)
     "--region", type=_FILE, help="Region to search: the areas in this file, as QuPath exports them (GeoJSON), or XML."
 )
 @click.option("--box", type=BoxType(), help="Region to search, as a box instead.")
-@click.option("--min-size", type=Number(0, min_open=True), required=True, help="Of the smallest object.")
-@click.option("--max-size", type=Number(0, min_open=True), required=True, help="Of the largest, at most 16 times that.")
+@click.option("--min-size", type=Number(0, min_open=True), help="Of the smallest object; needed without --like.")
+@click.option("--max-size", type=Number(0, min_open=True), help="Of the largest, at most 16 times that.")
+@click.option("--like", type=_FILE, multiple=True, help="Propose what looks like the areas in this file; repeatable.")
+@click.option("--unlike", type=_FILE, multiple=True, help="And not what looks like the areas in this one; repeatable.")
+@click.option("--min-similarity", type=_SHARE, help="With --like: how sure a proposal must be.")
 @click.option("--existing", type=_FILE, multiple=True, help="Existing objects, not to be proposed again; repeatable.")
 @click.option("--class", "class_name", help="Give the proposals this class.")
 @click.option("--geojson", type=_OUT, help="Write the proposals here, for QuPath.")
@@ -70,8 +73,11 @@ def command(
     slide: Path,
     region: Path | None,
     box: Numbers | None,
-    min_size: float,
-    max_size: float,
+    min_size: float | None,
+    max_size: float | None,
+    like: tuple[Path, ...],
+    unlike: tuple[Path, ...],
+    min_similarity: float | None,
     existing: tuple[Path, ...],
     class_name: str | None,
     geojson: Path | None,
@@ -85,13 +91,19 @@ def command(
     connection: ConnectionOptions,
     **model: Any,
 ) -> None:
-    """Propose all objects of some size in a region.
+    """Propose all objects of some size in a region, or all that look like some.
 
     A size is the diameter of the circle of an object's area, in microns (pixels on a slide without a pixel size). Keep
     the range narrow: one working scale suits objects down to a third of the largest size. Nothing is stored.
 
+    With --like, sizes follow from the objects in the files, which are on this slide; three of them do better than one.
+    Proposals get the objects' classes. What was proposed and is wrong is of use in a file for --unlike.
+
     Example: wsisam everything case-7.svs --region gland.geojson --min-size 4 --max-size 12 --geojson nuclei.geojson
+
+    Example: wsisam everything case-7.svs --region gland.geojson --like three.geojson --geojson nuclei.geojson
     """
+    _check_wanted(like, unlike, min_size, max_size, min_similarity)
     if region is not None and box is not None:
         raise click.UsageError("give --region or --box, not both")
     for path in (geojson, overlay):
@@ -99,8 +111,8 @@ def command(
             raise click.UsageError(f"{path}: there is no folder {path.parent}")
     where = _region(region, slide) if region is not None else _box(box)
     wanted = pb.ProposalFilter(
-        min_size=min_size,
-        max_size=max_size,
+        min_size=min_size or 0,
+        max_size=max_size or 0,
         min_score=min_score,
         min_stability=min_stability,
         min_agreement=min_agreement,
@@ -111,6 +123,11 @@ def command(
         filter=wanted,
         options=pb.OutlineOptions(tolerance=tolerance),
         mpp=slide_mpp,
+        exemplars=[
+            *(one for path in like for one in exemplars_in(path, slide, pb.EXEMPLAR_LABEL_POSITIVE)),
+            *(one for path in unlike for one in exemplars_in(path, slide, pb.EXEMPLAR_LABEL_NEGATIVE)),
+        ],
+        min_similarity=min_similarity,
     )
     answers = _by_server(server, slide, request, model, connection) if server else _here(slide, request, model)
     found = _collect(answers, server)
@@ -205,12 +222,17 @@ def _here(
     slide: Path, request: pb.SegmentEverythingRequest, model: dict[str, Any]
 ) -> Iterator[pb.SegmentEverythingResponse]:
     with model_here(slide, model) as here:
-        from wsisam_server.segmentation.segmenter import Survey
+        from wsisam_server.segmentation.segmenter import LikeSurvey, Survey
 
-        request.slide_id = here.slide_id
-        wanted = from_proto.survey(request, "", here.limits)
-        survey = Survey.planned(here.segmenter, wanted, here.limits.windows_per_region)
-        yield _message(survey, SurveyStep())
+        request.slide_id, most = here.slide_id, here.limits.windows_per_region
+        survey: Survey | LikeSurvey
+        if request.exemplars:
+            exemplars_from_proto.exemplar_ids(request)
+            like = exemplars_from_proto.like(request, "", here.limits, {})
+            survey = LikeSurvey.planned(here.segmenter, like, most)
+        else:
+            survey = Survey.planned(here.segmenter, from_proto.survey(request, "", here.limits), most)
+        yield _message(survey, survey.begun)
         steps = survey.steps()
         try:
             while (step := here.wait(anext(steps, None))) is not None:
@@ -219,10 +241,10 @@ def _here(
             here.wait(steps.aclose())
 
 
-def _message(survey: Survey, step: SurveyStep) -> pb.SegmentEverythingResponse:
+def _message(survey: Survey | LikeSurvey, step: SurveyStep) -> pb.SegmentEverythingResponse:
     return to_proto.survey_step(
         step,
-        windows_total=len(survey.plan.tiles),
+        windows_total=survey.total,
         downsample=survey.plan.downsample,
         found_with=survey.pixel_size,
     )
@@ -233,20 +255,60 @@ def _summary(last: pb.SegmentEverythingResponse) -> str:
     gone = {name.name: getattr(counts, name.name) for name in counts.DESCRIPTOR.fields[2:]}
     reasons = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in gone.items() if count)
     unit = "microns" if last.unit == geo.LENGTH_UNIT_MICRON else "pixels"
+    if last.HasField("likeness"):
+        return _likeness(last, reasons, unit)
     return (
         f"{counts.proposed} objects from {counts.clicks} clicks in {last.windows_done} of {last.windows_total} windows "
         f"at downsample {last.downsample:.3g}, sizes in {unit}; other outlines: {reasons or 'none'}"
     )
 
 
+def _likeness(last: pb.SegmentEverythingResponse, reasons: str, unit: str) -> str:
+    """The summary of a search with exemplars."""
+    likeness = last.likeness
+    text = (
+        f"{last.counts.proposed} objects of {likeness.min_size:.3g} to {likeness.max_size:.3g} {unit} in "
+        f"{last.windows_total // 2} windows at downsample {last.downsample:.3g}; "
+    )
+    if likeness.HasField("expected_precision"):
+        text += f"about {likeness.expected_precision:.0%} of them should be right; "
+    text += f"other outlines: {reasons or 'none'}"
+    if likeness.unsure:
+        text += (
+            "\nUnsure: these exemplars do not tell their kind from the rest, so only the likeliest are proposed. Show "
+            "more with --like, and some that are not meant with --unlike."
+        )
+    return text
+
+
+def _check_wanted(
+    like: tuple[Path, ...],
+    unlike: tuple[Path, ...],
+    min_size: float | None,
+    max_size: float | None,
+    min_similarity: float | None,
+) -> None:
+    if not like:
+        if unlike or min_similarity is not None:
+            raise click.UsageError("--unlike and --min-similarity are for --like")
+        if min_size is None or max_size is None:
+            raise click.UsageError("give --min-size and --max-size, or objects that show what is wanted with --like")
+    elif (min_size is None) != (max_size is None):
+        raise click.UsageError(
+            "give both --min-size and --max-size, or neither: with --like, sizes follow from the objects"
+        )
+
+
 def _feature(proposal: pb.Proposal, class_name: str | None) -> dict[str, Any]:
     """A proposal as a GeoJSON feature for QuPath."""
     outline = proposal.outline
+    similar = {"WSI-SAM similarity": proposal.similarity} if proposal.HasField("similarity") else {}
     return feature(
         geometry(outline.geometry),
         id=str(uuid.uuid4()),
-        classification=class_name,
+        classification=class_name or proposal.path_class.name or None,
         measurements={
+            **similar,
             "WSI-SAM score": outline.score,
             "WSI-SAM stability": proposal.stability,
             "WSI-SAM agreement": proposal.agreement,

@@ -20,6 +20,8 @@ from wsisam.v1 import annotations_pb2_grpc, geometry_pb2, segmentation_pb2, segm
 from wsisam_server.client.address import ServerAddress
 from wsisam_server.client.channel import can_be_sent, open_channel
 from wsisam_server.client.errors import ForkedClientError, ServerError
+from wsisam_server.client.exemplars import exemplars
+from wsisam_server.client.polygons import areas
 from wsisam_server.client.recovery import Recovery, is_lost
 from wsisam_server.client.slide import Slide
 from wsisam_server.client.statuses import server_error, status_error
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
+
+    import shapely
+
+    from wsisam_server.client.exemplars import Shown
 
 Reply = TypeVar("Reply")
 
@@ -229,6 +235,37 @@ class Client:
                 rest.ClearField("tiles")  # they are there since the first answer
                 rest.resume_token = last.resume_token
                 request = rest
+
+    def find_like(
+        self,
+        slide_id: str,
+        region: shapely.Polygon | shapely.MultiPolygon,
+        positive: Iterable[Shown],
+        negative: Iterable[Shown] = (),
+        *,
+        path_class: str = "",
+    ) -> list[segmentation_pb2.Proposal]:
+        """Everything in a region that looks like some objects; see `segment_everything` for more choices.
+
+        Ask again with what was accepted and rejected: the same region takes no encoder run then.
+
+        Args:
+            slide_id: an open slide.
+            region: where to look, level-0 pixels.
+            positive: objects of the kind that is wanted: areas in level-0 pixels, or ids of stored annotations.
+            negative: what resembles them and is not meant.
+            path_class: name of the positive ones' class; empty for none, or the annotations' own.
+
+        Returns:
+            Proposals, the most similar one first.
+
+        Raises:
+            ServerError: as `segment_everything`.
+        """
+        shown = exemplars(positive, negative, path_class)
+        request = segmentation_pb2.SegmentEverythingRequest(slide_id=slide_id, region=areas(region), exemplars=shown)
+        found = [one for answer in self.segment_everything(request) for one in answer.proposals]
+        return sorted(found, key=lambda one: -one.similarity)
 
     def _recovery(self, slide_id: str) -> Recovery:
         def reopen() -> bool:

@@ -134,22 +134,21 @@ class Appearance:
     Args:
         shown: the exemplars, at least one positive one.
         positions: [N, GRID * GRID * D], a sample of all positions of the region.
-        known: how many of the exemplars a person showed, the first ones; the others are places that resemble them.
-            None for all.
 
     Attributes:
         classes: names of the positive exemplars' classes.
-        left_out: similarities of the positive exemplars that a person showed, each to the others.
+        left_out: similarities of the positive exemplars, each to the others.
         negatives: similarities of the negative ones, each left out, too.
         noise: standard deviation of the similarity over all positions.
     """
 
-    def __init__(self, shown: Sequence[Shown], positions: NDArray[np.float32], known: int | None = None) -> None:
+    def __init__(self, shown: Sequence[Shown], positions: NDArray[np.float32]) -> None:
         flat = positions.reshape(len(positions), -1)
         self._mean = flat.mean(0)
         centered = flat - self._mean
         covariance = centered.T @ centered / len(flat)
-        covariance += SHRINKAGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance), dtype=np.float32)
+        spread = SHRINKAGE * np.trace(covariance) / len(covariance) + _SMALL
+        covariance += spread * np.eye(len(covariance), dtype=np.float32)
         ring = _mirrored(np.concatenate([one.ring for one in shown])).mean(0)
         self.classes = sorted({one.path_class for one in shown if one.positive})
         middles = np.array([_mirrored(one.middle[None]).mean(0) for one in shown])
@@ -187,9 +186,8 @@ class Appearance:
             every.append(whole / reference)
             left_out = np.maximum(left_out, own / reference) if name != self.classes[0] else own / reference
         self._weights = np.array(every)
-        by_person = np.arange(len(shown)) < (len(shown) if known is None else known)
-        self.left_out = left_out[positive & by_person]
-        self.negatives = left_out[negative & by_person]
+        self.left_out = left_out[positive]
+        self.negatives = left_out[negative]
         self.noise = float((centered @ self._weights.T).max(1).std())
 
     def similarities(self, described: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SLOPE: Final = 6.0
-MIDDLE: Final = 0.45
+SLOPE: Final = 4.0
+MIDDLE: Final = 0.85
 """Probability that a place is right, as a logistic curve over its similarity: fitted on the development sets. The
 similarity's unit is the exemplars' own, so that other features need no other curve."""
 

@@ -72,17 +72,14 @@ BASIS_WINDOWS: Final = 16
 
 SAMPLED_POSITIONS: Final = 4000
 
-SPREAD_TO: Final = 60
-"""Places that are taken for further exemplars, the most similar ones, before all places are looked at again."""
-
-SPREAD_FROM: Final = 0.6
-"""Similarity that they must have."""
-
 SIZE_RANGE: Final = 2.0
 """How far objects may be smaller than the smallest exemplar, or larger than the largest."""
 
 MARGIN: Final = 1.25
 """An exemplar times this must fit into a window."""
+
+BOXES: Final = (0.75, 1.0, 1.35)
+"""Sizes of the boxes that are asked at a place, in usual sizes. The outline is taken that the model is surest of."""
 
 SCORE_SHARE: Final = 0.8
 """Least score of an outline, as a share of the median of what the exemplars' own outlines score."""
@@ -264,12 +261,8 @@ class LikeSurvey:
                 raise damage
             lost = () if damage is None else (tile.window,)
             yield SurveyStep((), number + 1, self._counts.copy(), lost, len(seen.damaged), likeness=self.likeness)
-        shown = [
-            self._shown_at(*about, basis)
-            for about in zip(self._shown, self._exemplar_windows, at_exemplars, strict=True)
-        ]
+        found = await loop.run_in_executor(None, self._found, seen, at_exemplars, basis)
         del at_exemplars
-        found = await loop.run_in_executor(None, self._found, seen, shown)
         self.likeness = found.likeness
         least_score = await self._least_score()
         suppression: NonMaximumSuppression[tuple[Found, Outcome]] = NonMaximumSuppression(
@@ -403,13 +396,13 @@ class LikeSurvey:
 
         return await asyncio.get_running_loop().run_in_executor(None, fitted)
 
-    def _shown_at(self, one: ShownObject, window: Window, features: Features, basis: Basis) -> Shown:
-        cell, cells = window.extent / POSITIONS, self._cells(window, self._size_there(one))
+    def _shown_at(self, one: ShownObject, window: Window, around: NDArray[np.float32]) -> Shown:
+        cell = window.extent / POSITIONS
         return Shown.at(
-            described(basis.rotated(features.values), cells),
+            around,
             (one.center.y - window.y) / cell - 0.5,
             (one.center.x - window.x) / cell - 0.5,
-            cells,
+            self._cells(window, self._size_there(one)),
             positive=one.positive,
             path_class=one.path_class,
         )
@@ -419,24 +412,21 @@ class LikeSurvey:
 
     # Places
 
-    def _found(self, seen: _Seen, shown: list[Shown]) -> _Places:
+    def _found(self, seen: _Seen, at_exemplars: Sequence[Features], basis: Basis) -> _Places:
         """Where objects are, and how sure that is. Blocks, for milliseconds a window."""
         if not seen.rotated:
             return _Places({}, {}, replace(self.likeness, expected_precision=0.0, unsure=True), [])
-        tiles = self.plan.tiles
-        cells = self._cells(tiles[0].window)
-        each = max(1, SAMPLED_POSITIONS // len(seen.rotated))
-        random = np.random.default_rng(0)
-        sample = []
-        for rotated in seen.rotated.values():
-            whole = described(rotated.astype(np.float32), cells).reshape(POSITIONS**2, -1)
-            sample.append(whole[random.choice(len(whole), min(each, len(whole)), replace=False)])
-        positions = np.concatenate(sample)
+        shown, about = [], []
+        for exemplar, window, features in zip(self._shown, self._exemplar_windows, at_exemplars, strict=True):
+            cells = self._cells(window, self._size_there(exemplar))
+            around = described(basis.rotated(features.values), cells)
+            shown.append(self._shown_at(exemplar, window, around))
+            about.append(_sample(around, SAMPLED_POSITIONS // len(at_exemplars)))
+        for number, rotated in seen.rotated.items():
+            around = described(rotated.astype(np.float32), self._cells(self.plan.tiles[number].window))
+            about.append(_sample(around, SAMPLED_POSITIONS // len(seen.rotated)))
+        positions = np.concatenate(about)
         appearance = Appearance(shown, positions)
-        # Few exemplars are not typical: what resembles them most says better what the kind looks like here.
-        first = self._peaks(seen, appearance, SPREAD_FROM)
-        further = [one for one in first if one.similarity >= SPREAD_FROM][:SPREAD_TO]
-        appearance = Appearance([*shown, *self._further(seen, further, cells)], positions, known=len(shown))
         confidence = Confidence.learnt(appearance.left_out, appearance.negatives)
         every = self._peaks(seen, appearance, confidence.similarity(LEAST_LOOKED_AT))
         probabilities = confidence.of([one.similarity for one in every])
@@ -449,27 +439,6 @@ class LikeSurvey:
                 sure[Point(one.x, one.y)] = probability, one.kind
         likeness = replace(self.likeness, expected_precision=precision, unsure=unsure)
         return _Places(places, sure, likeness, appearance.classes)
-
-    def _further(self, seen: _Seen, places: Sequence[Place], cells: float) -> list[Shown]:
-        found = []
-        by_window: dict[int, list[Place]] = {}
-        for one in places:
-            by_window.setdefault(one.window, []).append(one)
-        for number, some in by_window.items():
-            window = self.plan.tiles[number].window
-            cell, about = window.extent / POSITIONS, described(seen.rotated[number].astype(np.float32), cells)
-            found += [
-                Shown.at(
-                    about,
-                    (one.y - window.y) / cell - 0.5,
-                    (one.x - window.x) / cell - 0.5,
-                    cells,
-                    positive=True,
-                    path_class=self._classes[one.kind],
-                )
-                for one in some
-            ]
-        return found
 
     def _peaks(self, seen: _Seen, appearance: Appearance, least: float) -> list[Place]:
         found: list[Place] = []
@@ -492,20 +461,19 @@ class LikeSurvey:
     # Outlines
 
     async def _outlined(self, window: Window, places: Sequence[Place]) -> list[tuple[Found, Outcome]]:
-        """Asks for a box of the usual size at each place, then for the box of what that outlined."""
-        first = await self._segmenter.segment_many([self._boxed(self._usual_box(place)) for place in places], window)
-        again = []
-        for place, outcome in zip(places, first, strict=True):
-            part = _largest(outcome)
-            again.append(self._boxed(self._usual_box(place) if part is None else Box(*part.bounds)))
-        second = await self._segmenter.segment_many(again, window)
-        return [
-            (_found(outcome, Point(place.x, place.y), window, self._info), replace(outcome, logits=_NO_LOGITS))
-            for place, outcome in zip(places, second, strict=True)
-        ]
+        """Asks for boxes of about the usual size at each place; of their outlines, the best one."""
+        boxes = [self._boxed(self._box(place, share)) for place in places for share in BOXES]
+        outcomes = await self._segmenter.segment_many(boxes, window)
+        found = []
+        for number, place in enumerate(places):
+            some = outcomes[number * len(BOXES) : (number + 1) * len(BOXES)]
+            answers = [_found(one, Point(place.x, place.y), window, self._info) for one in some]
+            best = max(range(len(BOXES)), key=lambda at: answers[at].score * answers[at].stability)
+            found.append((answers[best], replace(some[best], logits=_NO_LOGITS)))
+        return found
 
-    def _usual_box(self, place: Place) -> Box:
-        half = self._sizes[place.kind] / 2
+    def _box(self, place: Place, share: float) -> Box:
+        half = share * self._sizes[place.kind] / 2
         return Box(place.x - half, place.y - half, place.x + half, place.y + half)
 
     def _boxed(self, box: Box) -> Request:
@@ -538,7 +506,7 @@ class LikeSurvey:
         wanted = replace(self._filter, min_score=least_score)
         candidates, counts = judge([found for found, _ in answers], wanted, self._region, self._existing)
         self._counts += counts
-        ranked = [replace(one, rank=places[one.number].similarity) for one in candidates]
+        ranked = [replace(one, rank=places[one.number].similarity * one.rank) for one in candidates]
         return suppression.add(number, [(one, answers[one.number]) for one in ranked])
 
     def _proposal(self, candidate: Candidate, about: tuple[Found, Outcome], found: _Places) -> Proposal:
@@ -555,6 +523,12 @@ class LikeSurvey:
             unit = self.pixel_size.mpp or 1.0
             low, high = request.sizes[0] / unit, request.sizes[1] / unit
         return ProposalFilter(low, high, 0.0, request.min_stability, 0.0, request.max_overlap)
+
+
+def _sample(around: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+    """Some positions of a window."""
+    whole = around.reshape(POSITIONS**2, -1)
+    return whole[np.random.default_rng(0).choice(len(whole), min(max(number, 1), len(whole)), replace=False)]
 
 
 def _microns(segmenter: Segmenter, request: LikeRequest) -> dict[str, float]:
