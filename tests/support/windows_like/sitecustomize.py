@@ -128,7 +128,11 @@ def refusing(name):
 
 
 def audited(event, arguments):
-    if event in {"open", "os.mkdir", "os.rename"} and isinstance(arguments[0], (str, os.PathLike)) and is_ours(caller()):
+    if (
+        event in {"open", "os.mkdir", "os.rename"}
+        and isinstance(arguments[0], (str, os.PathLike))
+        and is_ours(caller())
+    ):
         name = os.path.basename(os.fspath(arguments[0]))
         if isinstance(name, str) and NO_NAME.search(name):
             note(f"{event} of the name {name!r}")
