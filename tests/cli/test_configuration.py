@@ -1,7 +1,11 @@
 """The configuration of `wsisam serve`: file, environment, flags; what it prints is what it reads."""
 
 import dataclasses
+import errno
+import io
 import json
+import socket
+import sys
 from pathlib import Path
 
 import click
@@ -13,6 +17,7 @@ from wsisam_server.cli import main
 from wsisam_server.cli.configuration import configuration, printed
 from wsisam_server.cli.configuration_page import page
 from wsisam_server.cli.options import all_settings
+from wsisam_server.cli.ports import why_not
 from wsisam_server.cli.serve import command
 from wsisam_server.core.settings import Limits, ModelChoice, PathMapping, Settings, Tls, user_data
 
@@ -275,3 +280,75 @@ def test_each_variable_is_read(setting, monkeypatch, tmp_path):
 
 def test_the_page_of_all_settings_is_current(repository):
     assert (repository / "docs" / "configuration.md").read_text(encoding="utf-8") == page()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("WSISAM_PROT", "9000", "WSISAM_PROT (do you mean WSISAM_PORT?)"),
+        ("WSISAM_LIMITS__OPEN_SLIDE", "9", "WSISAM_LIMITS__OPEN_SLIDES"),
+        ("WSISAM_SLIDES", "/data", "write it as JSON"),
+        ("WSISAM_MODEL", "sam", "set WSISAM_MODEL__NAME"),
+    ],
+)
+def test_a_variable_that_is_no_setting_ends_the_start(monkeypatch, variable, value, words):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(click.ClickException) as caught:
+        configuration(None, {})
+    assert words in caught.value.message
+
+
+def test_variables_of_clients_and_of_kubernetes_are_none_of_the_servers(monkeypatch):
+    for name in ("WSISAM_TOKEN", "WSISAM_TLS_CA", "WSISAM_SERVICE_HOST", "WSISAM_PORT_8765_TCP_ADDR"):
+        monkeypatch.setenv(name, "anything")
+    configuration(None, {})
+
+
+def test_wrong_values_are_told_without_a_librarys_words(tmp_path):
+    file = tmp_path / "w.toml"
+    file.write_text('model = "sam"\nprot = 3\nport = "x"\n[limits]\nopen_slides = -1\n', encoding="utf-8")
+    with pytest.raises(click.ClickException) as caught:
+        configuration(file, {})
+    said = caught.value.message
+    for words in (
+        "write [model] and below it name",
+        "no setting prot (do you mean port?)",
+        "port is 'x': write a whole number",
+        "limits.open_slides is -1: it must be more than 0",
+    ):
+        assert words in said
+    for words in ("Input should be", "Extra inputs", "keyword argument", "ModelChoice"):
+        assert words not in said
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_of_any_shells_redirected_output_is_read(tmp_path, encoding):
+    file = tmp_path / "w.toml"
+    file.write_bytes('slides = ["/data/Präparate"]\nport = 9000\n'.encode(encoding))
+    assert configuration(file, {}).slides == (Path("/data/Präparate"),)
+
+
+def test_a_configuration_that_a_console_cannot_show_is_printed_so_that_it_can_be_read(tmp_path, monkeypatch):
+    wanted = Settings(slides=(Path("/data/症例/😀"),))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="cp1252"))
+    text = printed(wanted)
+    monkeypatch.undo()
+    assert text.isascii()
+    (tmp_path / "w.toml").write_text(text, encoding="ascii")
+    assert configuration(tmp_path / "w.toml", {}).slides == wanted.slides
+
+
+def test_why_a_port_cannot_be_listened_on():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert "another server" in why_not("127.0.0.1", taken.getsockname()[1])
+    assert "no address of this machine" in why_not("192.0.2.1", 8765)
+    assert "no address is known" in why_not("no-such-computer.invalid", 8765)
+    assert why_not("127.0.0.1", 0) == ""
+
+
+def test_a_port_of_the_systems_own_is_told(monkeypatch):
+    def refused(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refused)
+    assert "below 1024" in why_not("127.0.0.1", 443)

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 from wsisam.v1 import annotations_pb2, annotations_pb2_grpc, segmentation_pb2, segmentation_pb2_grpc
 from wsisam_model import available_models
 from wsisam_server.annotations.store import AsyncStore, StoreError
+from wsisam_server.cli.ports import why_not
 from wsisam_server.client.address import ServerAddress
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.settings import MIB, NONE
@@ -364,10 +365,7 @@ class App:
             else:
                 port = server.add_secure_port(address, self._credentials)
         except RuntimeError as error:
-            raise StartError(
-                f"cannot listen on {address}: is another server running there? "
-                "Choose another --port (0 for any free one)."
-            ) from error
+            raise StartError(f"cannot listen on {address}: {why_not(host, wanted)}") from error
         return port
 
     async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import load_model, model_options
+from wsisam_server.cli.outputs import OutputFile
 from wsisam_server.cli.progress import counted
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ console = Console(stderr=True)
 @click.argument("manifests", nargs=-1, required=True, metavar="MANIFEST...", type=click.Path(path_type=Path))
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     required=True,
     help="Where to write the calibrated additions. It may be the file that --additions names.",
 )

@@ -5,21 +5,31 @@ What it may say is declared in `wsisam_server.core.settings`. Here is only where
 
 from __future__ import annotations
 
+import codecs
 import json
-from typing import TYPE_CHECKING, Any
+import os
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 from pydantic import TypeAdapter, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDict, SettingsError
 
+from wsisam_server.cli.configuration_problems import in_words, of_variable, unknown_variables
 from wsisam_server.cli.options import PREFIX, SECTIONS, SEPARATOR, Setting, settings_of
 from wsisam_server.core.settings import NONE, ModelChoice, PathMapping, Settings
+from wsisam_server.core.spelling import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from pydantic_settings import PydanticBaseSettingsSource
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 class _FromSources(BaseSettings, Settings):
@@ -28,6 +38,8 @@ class _FromSources(BaseSettings, Settings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter=SEPARATOR, extra="forbid", frozen=True, validate_default=False
     )
+
+    content: ClassVar[dict[str, Any]] = {}
 
     @classmethod
     def settings_customise_sources(
@@ -39,7 +51,7 @@ class _FromSources(BaseSettings, Settings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, then the environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, cls.content)
 
 
 def configuration(file: Path | None, flags: Mapping[str, Any]) -> Settings:
@@ -52,23 +64,28 @@ def configuration(file: Path | None, flags: Mapping[str, Any]) -> Settings:
     Raises:
         click.ClickException: a value or a name is not one; the text says which.
     """
+    try:
+        # Written by a redirected --print-config, it is of the shell's encoding, not UTF-8 as TOML demands.
+        read = {} if file is None else tomllib.loads(decoded(file.read_bytes()))
+    except (ValueError, OSError) as error:
+        raise click.ClickException(f"the configuration cannot be read: {file}: {error}") from error
 
     class WithFile(_FromSources):
-        model_config = SettingsConfigDict(toml_file=file)
+        content = read
 
+    problems = unknown_variables(os.environ)
     try:
-        return WithFile(**flags)
+        settings = WithFile(**flags)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}"
-            for one in error.errors(include_url=False)
-        ]
-        raise click.ClickException(
-            f"the configuration{'' if file is None else f' ({file}, the environment and the flags together)'} is not "
-            f"valid: {'; '.join(problems)}. wsisam serve --print-config shows all names"
-        ) from error
-    except (ValueError, OSError) as error:  # no TOML; an environment variable that is no JSON
-        raise click.ClickException(f"the configuration cannot be read: {error}") from error
+        problems += map(in_words, error.errors(include_url=False))
+    except SettingsError as error:
+        problems.append(of_variable(str(error)))
+    if not problems:
+        return settings
+    sources = "" if file is None else f" ({file}, the environment and the flags together)"
+    raise click.ClickException(
+        f"the configuration{sources} is not valid: {'; '.join(problems)}. wsisam serve --print-config shows all names"
+    )
 
 
 def printed(settings: Settings) -> str:
@@ -115,4 +132,12 @@ def _entry(setting: Setting, values: Mapping[str, Any] | None) -> Iterator[str]:
     name = setting.path[-1]
     value = None if values is None else values[name]
     yield f"# {setting.info.description}"
-    yield f"#{name} =" if value is None else f"{name} = {json.dumps(value, ensure_ascii=False)}"
+    yield f"#{name} =" if value is None else f"{name} = {_value(value)}"
+
+
+def _value(value: Any) -> str:
+    """A value as TOML, in letters that the output can show: Windows' redirected one knows some 200."""
+    text = json.dumps(value, ensure_ascii=False)
+    if codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8":
+        return text
+    return "".join(one if one.isascii() else f"\\U{ord(one):08X}" for one in text)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import socket
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -12,11 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from wsisam_server.cli import doctor_service
+from wsisam_server.cli.configuration import configuration
 from wsisam_server.cli.extras import missing
-from wsisam_server.core.settings import default_encoder_dir, default_store
+from wsisam_server.cli.ports import why_not
+from wsisam_server.client.address import ServerAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from wsisam_server.core.settings import Settings
 
 MIN_PYTHON = (3, 10)
 
@@ -27,19 +30,27 @@ LIGHT: Final = (
 
 
 @click.command("doctor")
-@click.option("--port", type=click.IntRange(1, 65535), default=8765, show_default=True, help="Port to check.")
+@click.option(
+    "--config",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What 'wsisam serve --config' would use: slides, encryption, tokens and store are checked as it says. Run it "
+    "as the server's user.",
+)
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to check. Not given: the server's, 8765.")
 @click.option(
     "--weights-dir",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the models that were added. Not given: the folder that the other commands use.",
 )
-def command(*, port: int, weights_dir: Path | None) -> None:
+def command(*, file: Path | None, port: int | None, weights_dir: Path | None) -> None:
     """Check this machine and say what to do. Exit status 1 when something is missing.
 
-    Example: wsisam doctor
+    Example: wsisam doctor --config /etc/wsisam/wsisam.toml
     """
+    settings = configuration(file, {} if port is None else {"port": port})
     failed = False
-    for name, check in _checks(port, weights_dir):
+    for name, check in _checks(settings, weights_dir or settings.weights_dir):
         try:
             findings = check()
         except Exception as error:  # noqa: BLE001 - a check that breaks is a finding, not a crash
@@ -54,7 +65,7 @@ def command(*, port: int, weights_dir: Path | None) -> None:
 Finding = tuple[bool, str]
 
 
-def _checks(port: int, weights_dir: Path | None) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
+def _checks(settings: Settings, weights_dir: Path) -> Iterator[tuple[str, Callable[[], list[Finding]]]]:
     yield "Python", lambda: [_python()]
     yield "OpenSlide", lambda: [_openslide()]
     if _is_light():
@@ -62,10 +73,14 @@ def _checks(port: int, weights_dir: Path | None) -> Iterator[tuple[str, Callable
     else:
         yield "torch", lambda: [_torch()]
         yield "device", lambda: [_device()]
-        yield "encoder", _encoder
+        yield "encoder", lambda: _encoder(settings)
         yield "models", lambda: _models(weights_dir)
-    yield "annotations", lambda: [_store()]
-    yield f"port {port}", lambda: _port(port)
+    yield "slides", lambda: doctor_service.slides(settings)
+    yield "encryption", lambda: doctor_service.encryption(settings)
+    yield "tokens", lambda: doctor_service.tokens(settings)
+    yield "annotations", lambda: doctor_service.store(settings)
+    yield f"port {settings.port}", lambda: _port(settings)
+    yield "metrics", lambda: doctor_service.metrics(settings)
 
 
 def _python() -> Finding:
@@ -100,7 +115,7 @@ def _device() -> Finding:
     return True, "no GPU that torch can use; the CPU works, slower"
 
 
-def _encoder() -> list[Finding]:
+def _encoder(settings: Settings) -> list[Finding]:
     """What was found out about running the image encoder on this processor."""
     from wsisam_server.inference.encoders import EncoderError, EncoderFolder, Processor
     from wsisam_server.inference.encoders.library import require_version
@@ -109,7 +124,7 @@ def _encoder() -> list[Finding]:
         version = require_version()
     except EncoderError as error:
         return [(True, f"run by torch: {error}")]
-    folder = EncoderFolder(Path(os.environ.get("WSISAM_MODEL__ENCODER_DIR") or default_encoder_dir()))
+    folder = EncoderFolder(settings.model.encoder_dir)
     here = Processor.here()
     found = [
         finding
@@ -134,10 +149,10 @@ def _openslide() -> Finding:
     return True, f"{openslide.__library_version__} (openslide-python {metadata.version('openslide-python')})"
 
 
-def _models(weights_dir: Path | None) -> list[Finding]:
-    from wsisam_server.inference.weights import PUBLISHED, WeightsFolder, default_folder, list_models
+def _models(weights_dir: Path) -> list[Finding]:
+    from wsisam_server.inference.weights import PUBLISHED, WeightsFolder, list_models
 
-    known = list_models(WeightsFolder(weights_dir or default_folder()))
+    known = list_models(WeightsFolder(weights_dir))
     ready = [model for model in known if not model.problem]
     findings = [(True, f"{_facts(model.name, model.weights_hash, model.licence)}") for model in ready]
     # A built-in model that is not installed is missed only where there is no other.
@@ -146,31 +161,14 @@ def _models(weights_dir: Path | None) -> list[Finding]:
     return [*findings, (True, f"more: wsisam weights add, with files of your own or one of {more}")]
 
 
-def _store() -> Finding:
-    from wsisam_server.annotations.store import StoreError, open_store, store_name
-
-    where = os.environ.get("WSISAM_STORE") or str(default_store())
-    if where == "none":
-        return True, "kept nowhere (WSISAM_STORE is none)"
-    if "://" not in where and not Path(where).exists():
-        return True, f"none yet; 'wsisam serve' will keep them in {where}"
-    try:
-        with open_store(where) as store:
-            return True, f"{store_name(where)}, {store.head()} revisions"
-    except StoreError as error:
-        return False, str(error)
+def _port(settings: Settings) -> list[Finding]:
+    problem = why_not(settings.host, settings.port)
+    if not problem:
+        return [(True, "free")]
+    return _who(settings) if "another server" in problem else [(False, problem)]
 
 
-def _port(port: int) -> list[Finding]:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return _who(port)
-    return [(True, "free")]
-
-
-def _who(port: int) -> list[Finding]:
+def _who(settings: Settings) -> list[Finding]:
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -178,7 +176,10 @@ def _who(port: int) -> list[Finding]:
     from wsisam_server.client import Client, ServerError, is_installed
     from wsisam_server.client.channel import open_channel
 
-    target = f"127.0.0.1:{port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - where to ask
+    target = ServerAddress(host, settings.port, tls=settings.tls is not None)
+    if target.tls:
+        return [(True, "taken; whether by this server, say those who connect to it by its name")]
     with open_channel(target) as channel:
         try:
             reply = health_pb2_grpc.HealthStub(channel).Check(
@@ -188,7 +189,7 @@ def _who(port: int) -> list[Finding]:
             return [(False, "taken by another program; choose another with: wsisam serve --port")]
     name = health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
     findings = [(True, f"a wsisam server is {name} here")]
-    with Client(target, timeout=5) as client:
+    with Client(str(target), timeout=5) as client:
         try:
             models = [model for model in client.models() if is_installed(model)]
         except ServerError as error:

@@ -16,6 +16,7 @@ from rich.table import Table
 from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import load_model, model_options
 from wsisam_server.cli.numbers import Number
+from wsisam_server.cli.outputs import OutputFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 console = Console(stderr=True)
 
 PLOT_FORMATS = (".png", ".svg", ".pdf")
-OUTPUT = click.Path(dir_okay=False, path_type=Path)
+OUTPUT = OutputFile()
 
 
 @click.command("evaluate")

@@ -16,6 +16,7 @@ from rich.table import Table
 from wsisam_server.annotations.store import AnnotationFilter, SlideRecord
 from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import load_model, model_of_server, model_options
+from wsisam_server.cli.outputs import OutputFile
 from wsisam_server.cli.progress import counted
 from wsisam_server.cli.replay_answers import answers
 from wsisam_server.cli.slide import named_slide, slide_options
@@ -49,7 +50,7 @@ _PICTURE: Final = re.compile(r"\d{3,}_dice\d\.\d{3}_[0-9a-f-]{36}\.png")
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder to search for slides that are not where they were annotated; repeatable.",
 )
-@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the report here.")
+@click.option("--json", "json_path", type=OutputFile(), help="Write the report here.")
 @click.option(
     "--pictures",
     type=click.Path(file_okay=False, path_type=Path),

@@ -16,12 +16,14 @@ from wsisam_server.cli.answering import model_here, refusals, slide_there
 from wsisam_server.cli.connection import ConnectionOptions, connection_options
 from wsisam_server.cli.model import model_of_server, model_options
 from wsisam_server.cli.numbers import Number
+from wsisam_server.cli.outputs import OutputFile
 from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
 from wsisam_server.cli.prompts import BoxType, Numbers, PointType, PromptOutline, describe, prompts
 from wsisam_server.client import areas
 from wsisam_server.core.answers import CELLS
 from wsisam_server.core.errors import WsiSamServerError
+from wsisam_server.core.files import write_whole
 from wsisam_server.core.requests import MAX_CANDIDATES, Request
 from wsisam_server.core.shapes import collection
 from wsisam_server.wire import from_proto, to_proto
@@ -59,10 +61,10 @@ console = Console(stderr=True)
     help="Up to this many outlines of a prompt that may mean several objects. All are written and drawn.",
 )
 @click.option("--server", metavar="HOST:PORT", help="Ask this server. Not given: the model runs in this process.")
-@click.option("--geojson", type=click.Path(dir_okay=False, path_type=Path), help="Write the outlines here, for QuPath.")
+@click.option("--geojson", type=OutputFile(), help="Write the outlines here, for QuPath.")
 @click.option(
     "--overlay",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     help="Draw them on the slide, which must be readable here (PNG).",
 )
 @click.option(
@@ -131,9 +133,6 @@ def command(
 
     Example: wsisam segment slide.svs --box 1180,1960,1370,2190 --overlay out.png
     """
-    for path in (geojson, overlay):
-        if path is not None and not path.parent.is_dir():
-            raise click.UsageError(f"{path}: there is no folder {path.parent}")
     if refine_windows is not None and refine is None:
         raise click.UsageError("--refine-windows goes with --refine")
     drawn = [(str(path), areas(area)) for path in shapes for area in _shapes(path, slide)]
@@ -204,7 +203,7 @@ def _write(slide: Path, results: list[PromptOutline], geojson: Path | None, over
         features = []
         for number, result in enumerate(found, 1):
             features += [result.feature(f"WSI-SAM {number}"), *result.candidate_features(f"WSI-SAM {number}")]
-        geojson.write_text(json.dumps(collection(features)), encoding="utf-8")
+        write_whole(geojson, json.dumps(collection(features)).encode())
     if overlay is not None:
         draw_on(slide, results, overlay)
 

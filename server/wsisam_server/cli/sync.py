@@ -21,6 +21,7 @@ from wsisam_server.annotations.sync.plan import Direction, Resolution, Side
 from wsisam_server.annotations.sync.process import REQUEST_SECONDS, QuPathProcess
 from wsisam_server.annotations.sync.syncing import sync
 from wsisam_server.cli.numbers import Number
+from wsisam_server.cli.outputs import OutputFile
 from wsisam_server.cli.store import opened, place_options
 from wsisam_server.cli.sync_table import show
 
@@ -93,7 +94,7 @@ class ResolutionType(click.ParamType):  # type: ignore[type-arg]
     show_default=True,
     help="Seconds that QuPath's Java may take for one image.",
 )
-@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Write the report here.")
+@click.option("--json", "json_path", type=OutputFile(), help="Write the report here.")
 @place_options
 def command(
     *,

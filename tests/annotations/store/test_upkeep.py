@@ -1,7 +1,9 @@
 """Check and backup."""
 
+import contextlib
 import sqlite3
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -144,3 +146,35 @@ def test_only_stores_are_checked(tmp_path):
     for call in (check, lambda path: backup(path, tmp_path / "b.sqlite")):
         with pytest.raises(StoreError, match="not a store of this version"):
             call(str(other))
+
+
+def test_a_store_that_a_server_has_open_is_not_restored(tmp_path):
+    where = str(tmp_path / "s.sqlite")
+    with open_store(where) as store:
+        before = store.identity
+        with pytest.raises(StoreError, match="stop the server"):
+            restored(where)
+        assert store.identity == before
+    assert restored(where) != before
+
+
+@pytest.mark.parametrize(("folder", "word"), [("missing", "no folder"), ("file", "file")])
+def test_a_backup_that_cannot_be_written_names_where(tmp_path, folder, word):
+    open_store(str(tmp_path / "s.sqlite")).close()
+    (tmp_path / "file").write_bytes(b"")
+    target = tmp_path / folder / "b.sqlite"
+    with pytest.raises(StoreError, match=word) as caught:
+        backup(str(tmp_path / "s.sqlite"), target)
+    assert str(target) in str(caught.value)
+
+
+@pytest.mark.parametrize("call", [check, restored, lambda where: backup(where, Path(where).with_name("b.sqlite"))])
+def test_a_newer_store_is_not_sent_to_an_upgrade(tmp_path, call):
+    where = tmp_path / "s.sqlite"
+    open_store(str(where)).close()
+    with contextlib.closing(sqlite3.connect(where)) as changed:
+        changed.execute("UPDATE wsisam_version SET version_num = '9999'")
+        changed.commit()
+    with pytest.raises(StoreError, match="newer wsisam") as caught:
+        call(str(where))
+    assert "upgrade'" not in str(caught.value)

@@ -5,6 +5,8 @@ our own calls, and takes away what Windows has not. Each refusal is a line of $W
 well leaves none. Other packages have branches of their own for Windows, and see nothing of this.
 """
 
+# ruff: noqa: PTH112, PTH115, PTH119, PTH208 - below what pathlib is made of
+
 import asyncio
 import builtins
 import io
@@ -16,9 +18,43 @@ OURS = {"wsisam", "wsisam_server", "wsisam_model"}
 PASSED_THROUGH = {"pathlib", "shutil", "contextlib", "os", __name__}
 
 MISSING = {
-    "os": "fork getuid geteuid getegid chown fchown fchmod nice fdatasync statvfs mkfifo sched_getaffinity O_NOFOLLOW "
-    "O_DIRECTORY O_CLOEXEC O_NONBLOCK O_PATH O_NOCTTY getloadavg sysconf uname killpg setsid".split(),
-    "signal": "SIGHUP SIGUSR1 SIGUSR2 SIGKILL SIGALRM SIGPIPE SIGCHLD setitimer pthread_kill pthread_sigmask".split(),
+    "os": [
+        "fork",
+        "getuid",
+        "geteuid",
+        "getegid",
+        "chown",
+        "fchown",
+        "fchmod",
+        "nice",
+        "fdatasync",
+        "statvfs",
+        "mkfifo",
+        "sched_getaffinity",
+        "O_NOFOLLOW",
+        "O_DIRECTORY",
+        "O_CLOEXEC",
+        "O_NONBLOCK",
+        "O_PATH",
+        "O_NOCTTY",
+        "getloadavg",
+        "sysconf",
+        "uname",
+        "killpg",
+        "setsid",
+    ],
+    "signal": [
+        "SIGHUP",
+        "SIGUSR1",
+        "SIGUSR2",
+        "SIGKILL",
+        "SIGALRM",
+        "SIGPIPE",
+        "SIGCHLD",
+        "setitimer",
+        "pthread_kill",
+        "pthread_sigmask",
+    ],
     "socket": ["AF_UNIX", "SO_REUSEPORT"],
     "sys": [],
 }
@@ -128,7 +164,11 @@ def refusing(name):
 
 
 def audited(event, arguments):
-    if event in {"open", "os.mkdir", "os.rename"} and isinstance(arguments[0], (str, os.PathLike)) and is_ours(caller()):
+    if (
+        event in {"open", "os.mkdir", "os.rename"}
+        and isinstance(arguments[0], (str, os.PathLike))
+        and is_ours(caller())
+    ):
         name = os.path.basename(os.fspath(arguments[0]))
         if isinstance(name, str) and NO_NAME.search(name):
             note(f"{event} of the name {name!r}")

@@ -13,6 +13,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+import wsisam_server
 from wsisam_server.annotations.store import chain, tables
 from wsisam_server.annotations.store.errors import StoreError
 
@@ -41,6 +42,14 @@ class State(Enum):
     OLDER = auto()
     NEWER = auto()
     FOREIGN = auto()
+
+
+def newer(shown: str) -> str:
+    """What is said of a store that this program is too old for; no upgrade of the store helps."""
+    return (
+        f"{shown} was made by a newer wsisam than this one ({wsisam_server.__version__}). Update this installation "
+        "(pip install --upgrade, of that version), or restore the backup that was made before the store's upgrade."
+    )
 
 
 class Schema:
@@ -136,9 +145,6 @@ class Schema:
                 "(wsisam db backup), then run: wsisam db upgrade"
             )
         if state is State.NEWER:
-            raise StoreError(
-                f"{database.shown} was made by a newer wsisam than this one. Update this one "
-                "(pip install --upgrade wsisam), or use another store."
-            )
+            raise StoreError(newer(database.shown))
         if state is State.FOREIGN:
             raise StoreError(f"{database.shown} holds another program's tables. Name a new file, or an empty database.")

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from wsisam_server.annotations.store import chain, integrity, tables
 from wsisam_server.annotations.store.errors import StoreError
 from wsisam_server.annotations.store.opening import explained, open_database
-from wsisam_server.annotations.store.schema import Schema, State
+from wsisam_server.annotations.store.schema import Schema, State, newer
 from wsisam_server.core.files import flush, flush_folder
 
 if TYPE_CHECKING:
@@ -129,11 +129,26 @@ def restored(where: str) -> str:
     """
     identity = str(uuid.uuid4())
     with contextlib.closing(open_database(where, existing=True)) as database, explained(database):
+        if database.path is not None:
+            _refuse_in_use(database.path)
         with database.reading() as connection:
             _present(connection, database.shown)
         with database.writing() as connection:
             connection.execute(sa.update(tables.store).values(identity=identity, checksum=chain.of_store(identity)))
     return identity
+
+
+def _refuse_in_use(path: Path) -> None:
+    """A server that has it open would go on answering for the store that it was."""
+    with contextlib.closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as alone:
+        try:
+            alone.execute("PRAGMA locking_mode = EXCLUSIVE")
+            alone.execute("BEGIN EXCLUSIVE")
+            alone.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                return  # what else there is, whoever opens it next says
+            raise StoreError(f"{path} is in use: stop the server that has it open, then run this again") from error
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -153,12 +168,23 @@ def _copy(source: Path, target: Path) -> None:
         part.rename(target)
         flush_folder(target.parent)
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"no backup was made: {error}") from error
+        raise StoreError(f"no backup was made: {target} cannot be written ({_cause(error, target)})") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _cause(error: sqlite3.Error | OSError, target: Path) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if not target.parent.is_dir():
+        return f"there is no folder {target.parent}"
+    return "the disk is full" if "full" in str(error) else str(error)
 
 
 def _present(connection: sa.Connection, where: str, *allowed: State) -> None:
     state = Schema().state(connection)
+    if state is State.NEWER:
+        raise StoreError(newer(where))
     if state not in (allowed or (State.CURRENT,)):
         raise StoreError(f"{where} is not a store of this version ({state.name.lower()}); see 'wsisam db upgrade'")

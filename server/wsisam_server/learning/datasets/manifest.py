@@ -45,8 +45,8 @@ def read_manifest(path: Path, *, split: str | None = None) -> list[Row]:
 
     Args:
         path: CSV with a header; columns image, mask and, if wanted, mpp, split and white, in any order; others are
-            ignored. Commas, semicolons or tabs separate them, as spreadsheets of the user's country write it. It is UTF-8
-            or has a byte order mark. Files are relative to the manifest's folder; backslashes count as slashes.
+            ignored. Commas, semicolons or tabs separate them, as spreadsheets of the user's country write it. It is
+            UTF-8 or has a byte order mark. Files are relative to the manifest's folder; backslashes count as slashes.
         split: only the rows of this split.
 
     Returns:
