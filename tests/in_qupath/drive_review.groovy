@@ -17,7 +17,9 @@ go {
     add('left', 200, 200, 60)
     add('right', 600, 250, 90)
     def menu = fx { qupath.getMenu('Extensions>WSI-SAM', false) }
-    seen.taken = ['U', 'Shift+U', 'T', 'Q'].collectEntries { [it, fx { qupath.lookupAccelerator(KeyCombination.valueOf(it)) }?.toString()] }
+    seen.taken = ['U', 'Shift+U', 'T', 'Q'].collectEntries { String name ->
+        [name, fx { qupath.lookupAccelerator(KeyCombination.valueOf(name)) }?.toString()]
+    }
     def window = { fx { Window.getWindows().find { it.hasProperty('title') && it.getTitle() == 'WSI-SAM: review' } } }
     def left = { fx { window()?.getScene()?.lookup('#wsisam-review-left')?.getText() } }
     def selected = { fx { viewer().getSelectedObject()?.getName() } }

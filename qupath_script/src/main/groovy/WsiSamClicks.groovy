@@ -20,6 +20,7 @@ import qupath.lib.gui.QuPathGUI
 
 /** Keys, while the click tool is selected and the viewer or the palette has the focus. The first of each is shown. */
 def keys = [
+    TOOL          : ['Q'],                          // the click tool on and off, also in QuPath's menu
     ACCEPT        : ['Enter'],
     REJECT        : ['Esc'],
     UNDO          : ['Backspace', 'Shortcut+Z'],    // Shortcut+Z is QuPath's own undo when nothing is being drawn

@@ -95,7 +95,6 @@ class Palette {
     static void open(qupath, Map keys, Closure naming, Closure opposite) {
         def already = qupath.getStage().getProperties().get(OPEN)
         if (already instanceof Stage) {
-            already.toFront()
             (already.getProperties().get(SELECT) as Runnable)?.run()
             return
         }
@@ -123,7 +122,7 @@ class Palette {
         def properties = qupath.getStage().getProperties()
         properties.put(OPEN, stage)
         properties.put(ServerWindow.CHANGED, { serverChanged() } as Runnable)
-        stage.getProperties().put(SELECT, { qupath.getToolManager().setSelectedTool(isOn() ? PathTools.MOVE : tool) } as Runnable)
+        stage.getProperties().put(SELECT, { guarded { switchTool() } } as Runnable)
         properties.put(TAKE_UP, { guarded { takeUpSelected() } } as Runnable)
         removals << { [OPEN, ServerWindow.CHANGED, TAKE_UP].each { properties.remove(it) } }
 
@@ -153,6 +152,14 @@ class Palette {
         controller.connect()
         controller.planeOf(activeViewer())
         refresh()
+    }
+
+    /** The click tool on, or off again. The keyboard goes to the image: the menu's key is QuPath's window's. */
+    private void switchTool() {
+        qupath.getToolManager().setSelectedTool(isOn() ? PathTools.MOVE : tool)
+        stage.toFront()
+        qupath.getStage().requestFocus()
+        activeViewer()?.getView()?.requestFocus()
     }
 
     private void close() {
@@ -309,6 +316,11 @@ class Palette {
 
     /** Enter and Backspace are ours also when nothing is drawn: once too often, they would rename or delete the selected object. */
     private void key(KeyEvent e, boolean inPalette = false) {
+        if (inPalette && matches(keys.TOOL, e) && !(e.getTarget() instanceof TextInputControl)) {
+            switchTool()
+            e.consume()
+            return
+        }
         if (!isOn() || e.getTarget() instanceof TextInputControl)
             return
         def drawing = activeDraft() != null

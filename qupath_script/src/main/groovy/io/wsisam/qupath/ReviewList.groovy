@@ -46,7 +46,7 @@ class ReviewList {
     PathObject current() {
         def there = present()
         while (at < order.size() && !there.containsKey(order[at]))
-            order.remove(at)
+            order.removeAt(at)
         order ? there[order[at = Math.min(at, order.size() - 1)]] : null
     }
 
@@ -83,7 +83,7 @@ class ReviewList {
         def one = current()
         if (one == null || one.isLocked())
             return one == null
-        order.remove(at)
+        order.removeAt(at)
         imageData.getHierarchy().removeObject(one, true)
         true
     }

@@ -70,7 +70,7 @@ class ServerWindow {
         def connect = new Button('Connect')
         connect.setId('wsisam-server-connect')
         connect.setDefaultButton(true)
-        connect.setOnAction { use() }
+        connect.setOnAction { useSettings() }
         def invitation = new Button('Open an invitation\u2026')
         invitation.setTooltip(new Tooltip('The one file that your lab sent you: address, certificates and token.'))
         invitation.setOnAction { openInvitation() }
@@ -132,7 +132,7 @@ class ServerWindow {
         Invitation.read(file.toPath()).accept(folder, Settings.user())
     }
 
-    private void use() {
+    private void useSettings() {
         try {
             settings.server(address.getText())
         } catch (WsiSamException malformed) {
