@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SLOPE: Final = 4.0
-MIDDLE: Final = 0.85
+SLOPE: Final = 3.4
+MIDDLE: Final = 1.3
 """Probability that a place is right, as a logistic curve over its similarity: fitted on the development sets. The
 similarity's unit is the exemplars' own, so that other features need no other curve."""
 
 ENOUGH_DECISIONS: Final = 5
 """Of accepted and of rejected objects each: from there on the curve's middle is where these part."""
 
-LEAST: Final = 0.4
+LEAST: Final = 0.35
 """Probability from which on a place is proposed by default."""
 
 LEAST_UNSURE: Final = 0.6
