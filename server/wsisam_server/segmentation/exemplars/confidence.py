@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 SLOPE: Final = 3.4
 MIDDLE: Final = 1.3
-"""Probability that a place is right, as a logistic curve over its similarity: fitted on four images of nuinsseg, two draws
-of three exemplars each, where boxes of the usual size at these places met an object or not. The similarity's unit is the
+"""Probability that a place is right, as a logistic curve over its similarity: fitted on four images of nuinsseg, two
+draws of three exemplars each, by whether a box of the usual size there met an object. The similarity's unit is the
 exemplars' own, so that other features need no other curve."""
 
 ENOUGH_DECISIONS: Final = 5
