@@ -41,6 +41,35 @@ def test_proposals_go_to_geojson_with_their_class(slide, target, tmp_path, remot
     assert overlay.stat().st_size > 0
 
 
+@pytest.mark.parametrize("remote", [False, True])
+def test_what_looks_like_an_object_is_proposed_with_its_class(slide, target, tmp_path, remote):
+    x, y, radius = DISCS["a"]
+    shown = feature(shapely.Point(x, y).buffer(radius), id="1", classification="Disc")
+    like, out = tmp_path / "like.geojson", tmp_path / "out.geojson"
+    like.write_text(json.dumps(collection([shown])))
+    server = ("--server", target) if remote else ()
+    done = run(slide, "--box", "0,0,900,700", "--like", like, "--geojson", out, *server)
+    assert done.exit_code == 0, done.output
+    assert "should be right" in done.stdout
+    found = json.loads(out.read_text())["features"]
+    assert all(one["properties"]["classification"] == "Disc" for one in found)
+    assert all(0 <= one["properties"]["measurements"]["WSI-SAM similarity"] <= 1 for one in found)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "--like"),
+        (("--unlike", __file__), "are for --like"),
+        (("--like", __file__, "--min-size", 5), "both"),
+    ],
+)
+def test_sizes_or_objects_are_needed(slide, options, said):
+    done = run(slide, "--box", "0,0,900,700", *options)
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
 def test_existing_objects_are_left_alone(slide, target, tmp_path):
     x, y, radius = DISCS["a"]
     existing = write(tmp_path / "there.geojson", shapely.Point(x, y).buffer(radius))

@@ -1836,12 +1836,10 @@ class Likeness(google.protobuf.message.Message):
     """Sizes of the objects that are proposed, as in ProposalFilter."""
     max_size: builtins.float
     expected_precision: builtins.float
-    """The share of the proposals that is expected to show one of the exemplars' kind. It says nothing of how well they are
-    outlined. Unset until all windows were looked at.
-    """
+    """The share of the proposals that is expected to show one of the exemplars' kind. Unset until all windows were looked at."""
     unsure: builtins.bool
-    """The exemplars do not tell their kind from the rest: fewer than half of the proposals would be right. Only the likeliest
-    are made. Show more objects, and some that are not meant.
+    """The exemplars do not tell their kind from the rest: of all places that resemble them, fewer than half are expected to be
+    right. Only the likeliest are proposed. Show more objects, and some that are not meant.
     """
     def __init__(
         self,

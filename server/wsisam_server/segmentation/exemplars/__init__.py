@@ -11,6 +11,7 @@ from wsisam_server.segmentation.exemplars.checking import ShownObject, checked_e
 from wsisam_server.segmentation.exemplars.confidence import Confidence, least_probability
 from wsisam_server.segmentation.exemplars.lattice import lattice, scales, window_over
 from wsisam_server.segmentation.exemplars.places import Place, places_in, spread_out
+from wsisam_server.segmentation.exemplars.tightness import best_threshold, cells_inside
 
 __all__ = [
     "Appearance",
@@ -19,6 +20,8 @@ __all__ = [
     "Place",
     "Shown",
     "ShownObject",
+    "best_threshold",
+    "cells_inside",
     "checked_exemplars",
     "described",
     "lattice",

@@ -12,21 +12,26 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SLOPE: Final = 4.0
-MIDDLE: Final = 0.85
-"""Probability that a place is right, as a logistic curve over its similarity: fitted on the development sets. The
-similarity's unit is the exemplars' own, so that other features need no other curve."""
+SLOPE: Final = 3.4
+MIDDLE: Final = 1.3
+"""Probability that a place is right, as a logistic curve over its similarity: fitted on four images of nuinsseg, two
+draws of three exemplars each, by whether a box of the usual size there met an object. The similarity's unit is the
+exemplars' own, so that other features need no other curve."""
 
 ENOUGH_DECISIONS: Final = 5
 """Of accepted and of rejected objects each: from there on the curve's middle is where these part."""
 
-LEAST: Final = 0.4
+LEAST: Final = 0.5
 """Probability from which on a place is proposed by default."""
 
-LEAST_UNSURE: Final = 0.6
-"""The same where fewer than half of all proposals would be expected to be right."""
+LEAST_UNSURE: Final = 0.65
+"""The same where exemplars do not tell their kind from the rest."""
+
+LIKELY: Final = 0.25
+"""Probability from which on a place resembles the exemplars at all."""
 
 UNSURE: Final = 0.5
+"""Share of these places that must be expected to be right, or else it is unsure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +82,8 @@ def least_probability(probabilities: NDArray[np.float64], wanted: float | None) 
         The probability, the share of those above it that are expected to be right (0 where there are none), and whether
         the exemplars do not tell their kind from the rest.
     """
-    least = LEAST if wanted is None else wanted
+    likely = probabilities[probabilities >= LIKELY]
+    unsure = len(likely) == 0 or float(likely.mean()) < UNSURE
+    least = wanted if wanted is not None else LEAST_UNSURE if unsure else LEAST
     kept = probabilities[probabilities >= least]
-    unsure = len(kept) == 0 or float(kept.mean()) < UNSURE
-    if unsure and wanted is None:
-        least = LEAST_UNSURE
-        kept = probabilities[probabilities >= least]
     return least, float(kept.mean()) if len(kept) else 0.0, unsure

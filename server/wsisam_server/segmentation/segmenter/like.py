@@ -23,6 +23,8 @@ from wsisam_server.segmentation.exemplars import (
     Confidence,
     Place,
     Shown,
+    best_threshold,
+    cells_inside,
     checked_exemplars,
     described,
     lattice,
@@ -169,6 +171,7 @@ class LikeSurvey:
         self.likeness = Likeness(self._filter.min_size, self._filter.max_size)
         self.plan = self._planned(max_windows)
         self._exemplar_windows = [self._window_of(one) for one in shown]
+        self._threshold, self._least_score = 0.0, request.min_score or 0.0
         self._counts = Counts()
         self._reader = segmenter.batch_reader(request.slide_id, request.principal)
         self._clicks = ClickFilter(self._reader, self._filter)
@@ -264,14 +267,14 @@ class LikeSurvey:
         found = await loop.run_in_executor(None, self._found, seen, at_exemplars, basis)
         del at_exemplars
         self.likeness = found.likeness
-        least_score = await self._least_score()
+        await self._learn_outlines()
         suppression: NonMaximumSuppression[tuple[Found, Outcome]] = NonMaximumSuppression(
             tiles, self._request.max_overlap
         )
         for number, tile in enumerate(tiles):
             places = found.places.get(number, [])
             answers = await self._outlined(tile.window, places)
-            final = await loop.run_in_executor(None, self._decide, suppression, number, places, answers, least_score)
+            final = await loop.run_in_executor(None, self._decide, suppression, number, places, answers)
             proposals = tuple(self._proposal(*one, found) for one in final)
             self._counts[ClickStatus.REPEATED] = suppression.repeated
             self._counts[ClickStatus.PROPOSED] += len(final)
@@ -463,13 +466,13 @@ class LikeSurvey:
     async def _outlined(self, window: Window, places: Sequence[Place]) -> list[tuple[Found, Outcome]]:
         """Asks for boxes of about the usual size at each place; of their outlines, the best one."""
         boxes = [self._boxed(self._box(place, share)) for place in places for share in BOXES]
-        outcomes = await self._segmenter.segment_many(boxes, window)
+        outcomes = await self._segmenter.segment_many(boxes, window, self._threshold)
         found = []
         for number, place in enumerate(places):
             some = outcomes[number * len(BOXES) : (number + 1) * len(BOXES)]
             answers = [_found(one, Point(place.x, place.y), window, self._info) for one in some]
             best = max(range(len(BOXES)), key=lambda at: answers[at].score * answers[at].stability)
-            found.append((answers[best], replace(some[best], logits=_NO_LOGITS)))
+            found.append((answers[best], some[best]))
         return found
 
     def _box(self, place: Place, share: float) -> Box:
@@ -479,21 +482,25 @@ class LikeSurvey:
     def _boxed(self, box: Box) -> Request:
         return replace(self._base, prompt=SlidePrompt(box=box))
 
-    async def _least_score(self) -> float:
-        """The least score of an outline: the exemplars' own outlines say what is usual."""
+    async def _learn_outlines(self) -> None:
+        """Learns from the exemplars' own outlines what the model scores, and how tightly it is to be read.
+
+        Exemplars on other slides are not asked; without any here, all is as the model says.
+        """
+        scores: list[float] = []
+        thresholds: list[float] = []
+        for one, window in zip(self._shown, self._exemplar_windows, strict=True):
+            if one.positive and one.slide_id == self._request.slide_id and len(scores) < MOST_SCORED:
+                place = Place(0, one.center.x, one.center.y, 1.0, self._classes.index(one.path_class))
+                ((found, outcome),) = await self._outlined(window, [place])
+                scores.append(found.score)
+                drawn = cells_inside(one.shape, window, outcome.logits.shape)
+                thresholds.append(best_threshold(outcome.logits, drawn))
+        if scores:
+            self._threshold = float(np.median(thresholds))
+            self._least_score = SCORE_SHARE * float(np.median(scores))
         if self._request.min_score is not None:
-            return self._request.min_score
-        scores = []
-        here = [
-            (one, window)
-            for one, window in zip(self._shown, self._exemplar_windows, strict=True)
-            if one.positive and one.slide_id == self._request.slide_id
-        ]
-        for one, window in here[:MOST_SCORED]:
-            place = Place(0, one.center.x, one.center.y, 1.0, self._classes.index(one.path_class))
-            ((found, _),) = await self._outlined(window, [place])
-            scores.append(found.score)
-        return SCORE_SHARE * float(np.median(scores)) if scores else 0.0
+            self._least_score = self._request.min_score
 
     def _decide(
         self,
@@ -501,13 +508,13 @@ class LikeSurvey:
         number: int,
         places: Sequence[Place],
         answers: Sequence[tuple[Found, Outcome]],
-        least_score: float,
     ) -> list[tuple[Candidate, tuple[Found, Outcome]]]:
-        wanted = replace(self._filter, min_score=least_score)
+        wanted = replace(self._filter, min_score=self._least_score)
         candidates, counts = judge([found for found, _ in answers], wanted, self._region, self._existing)
         self._counts += counts
         ranked = [replace(one, rank=places[one.number].similarity * one.rank) for one in candidates]
-        return suppression.add(number, [(one, answers[one.number]) for one in ranked])
+        about = [(found, replace(outcome, logits=_NO_LOGITS)) for found, outcome in answers]
+        return suppression.add(number, [(one, about[one.number]) for one in ranked])
 
     def _proposal(self, candidate: Candidate, about: tuple[Found, Outcome], found: _Places) -> Proposal:
         probability, kind = found.sure[about[0].click]

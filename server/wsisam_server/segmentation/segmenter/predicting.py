@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from wsisam_server.core.answers import RefinementLevel, StageTimes
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.pixels import PixelsNeededError
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from concurrent.futures import Executor
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from wsisam_server.core.answers import Outcome
@@ -107,13 +108,19 @@ class Predictor:
         async with self.models.lease(model) as engine:
             return await engine.features(job)
 
-    async def answer_many(self, planned: Sequence[PlannedPrompt]) -> list[Predicted]:
-        """The answers to prompts of one kind in one field, all planned in it; their borders are not refined."""
+    async def answer_many(self, planned: Sequence[PlannedPrompt], threshold: float) -> list[Predicted]:
+        """The answers to prompts of one kind in one field, all planned in it; their borders are not refined.
+
+        Args:
+            planned: at least one.
+            threshold: logit above which a mask is the object.
+        """
         first = planned[0]
         async with self.models.lease(first.model) as engine:
             answers = await engine.predict_many(first.job, [one.job.prompt for one in planned])
         level = RefinementLevel(first.field.high.downsample, 1)
-        return [Predicted(one, Refined(None, (level,), truncated=False, times=StageTimes())) for one in answers]
+        border = Refined(None, (level,), truncated=False, times=StageTimes())
+        return [Predicted(replace(one, logits=one.logits - np.float32(threshold)), border) for one in answers]
 
     async def _answer(self, planned: PlannedPrompt, listener: ProgressListener, *, all_of_them: bool = False) -> Answer:
         """The model's answer to a prompt, after what it goes on from, where that must be fed back.

@@ -121,12 +121,13 @@ class Segmenter:
         await asyncio.wrap_future(self._slides.checking(request.slide_id, request.principal))
         return await self._predictor.features(model, job, preloaded or {})
 
-    async def segment_many(self, requests: Sequence[Request], window: Window) -> list[Outcome]:
+    async def segment_many(self, requests: Sequence[Request], window: Window, threshold: float = 0.0) -> list[Outcome]:
         """Answers prompts of one kind in one window from its features; see `Engine.predict_many`.
 
         Args:
             requests: of one slide, model and principal.
             window: in which they are answered.
+            threshold: logit above which a mask is the object; the outcomes' logits are less that.
 
         Raises:
             WsiSamServerError: of the catalogue.
@@ -135,7 +136,7 @@ class Segmenter:
             return []
         started = time.perf_counter()
         planned = [self._planner.provisional_plan(one, FieldPair(window)) for one in requests]
-        predicted = await self._predictor.answer_many(planned)
+        predicted = await self._predictor.answer_many(planned, threshold)
         slide, loop = self._slides.info(requests[0].slide_id), asyncio.get_running_loop()
         outcomes = []
         for one, answer in zip(planned, predicted, strict=True):
