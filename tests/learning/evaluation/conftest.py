@@ -37,6 +37,10 @@ class FakeModel:
     encoded: int = 0
     certain: bool = True
     ranks_candidates: bool = False
+    has_own_last_stage: bool = False
+
+    def frozen_base(self):
+        return self
 
     def encode(self, image, *, roles=None):
         self.encoded += 1

@@ -168,7 +168,7 @@ def test_a_batch_about_the_annotations_of_a_file_runs_no_encoder(svs, place, ser
     dry = precompute(place, svs, "--annotations", drawn, "--dry-run")
     assert dry.exit_code == 0, dry.output
     assert "2 fields for 3 annotations" in dry.output
-    assert "2 windows, 13.0 MiB; 0 of them are there already" in dry.output
+    assert "2 windows, 18.0 MiB; 0 of them are there already" in dry.output
     assert "in about" in dry.output
     assert not place.exists()
     assert encoded(precompute(place, svs, "--annotations", drawn)) == 2
@@ -202,14 +202,14 @@ def test_a_server_started_later_answers_the_first_prompt_without_encoding(svs, p
 
 @pytest.mark.model
 def test_what_does_not_fit_is_refused_without_the_option(svs, place):
-    limit = ("--embedding-store-bytes", "16MiB")
+    limit = ("--embedding-store-bytes", "22MiB")
     refused = precompute(place, svs, *COARSE, *limit)
     assert refused.exit_code == 1
     assert "they do not fit" in refused.output
     assert not place.exists()
     some = precompute(place, svs, *COARSE, *limit, "--as-many-as-fit", "--dry-run")
     assert some.exit_code == 0
-    assert "2 windows, 13.0 MiB" in some.output
+    assert "2 windows, 18.0 MiB" in some.output
 
 
 @pytest.mark.parametrize(
