@@ -37,6 +37,8 @@ class _Place(click.ParamType):  # type: ignore[type-arg]
             address = ServerAddress.parse(value, METRICS_PORT)
         except ValueError:
             self.fail(f"{value!r}: write HOST:PORT, as in 127.0.0.1:9464 or [::1]:9464", param, ctx)
+        if address.host.isdecimal() or value.endswith(":"):  # a port without a host, or the other way round
+            self.fail(f"{value!r}: write HOST:PORT, as in 127.0.0.1:9464", param, ctx)
         if address.tls:
             self.fail(f"{value!r}: the numbers are not encrypted; write {address.authority}", param, ctx)
         return address.host, address.port
