@@ -135,8 +135,8 @@ final class ExtensionMenu {
               try {
                 work.run();
               } catch (Exception | LinkageError problem) {
-                LOGGER.error("{} did not run", name, problem);
-                tell(Texts.of("failed", name, innermost(problem)));
+                LOGGER.warn("{} did not run", name, problem);
+                tell(Texts.of("failed", name, said(problem)));
               } finally {
                 running.remove(name);
               }
@@ -147,12 +147,9 @@ final class ExtensionMenu {
     thread.start();
   }
 
-  private static String innermost(Throwable problem) {
-    Throwable cause = problem;
-    while (cause.getCause() != null && cause.getCause() != cause) {
-      cause = cause.getCause();
-    }
-    return cause.getMessage() == null ? cause.toString() : cause.getMessage();
+  /** The outermost words: they are ours, and say what to do; those of the cause are a library's. */
+  private static String said(Throwable problem) {
+    return problem.getMessage() == null ? problem.toString() : problem.getMessage();
   }
 
   private static void tell(String text) {
