@@ -167,7 +167,7 @@ def disc(x, y, radius):
     [
         ([(disc(-90, -90, 30), True)], "exemplars[0]", "outside"),
         ([(shapely.MultiPolygon([shapely.Polygon([(9, 9), (50, 50), (99, 99)])]), True)], "exemplars[0]", "no area"),
-        ([(cell(9), True), (cell(9, 300), True)], "exemplars[1]", "10 times"),
+        ([(cell(9), True), (cell(9, 300), True)], "exemplars", "10 times"),
         ([(cell(9), True), (cell(9), False)], "exemplars[1]", "at once"),
         ([(cell(9), False)], "exemplars", "positive"),
         ([(shapely.MultiPolygon([shapely.box(0, 0, *SIZE)]), True)], "exemplars[0]", "larger than a window"),

@@ -77,7 +77,7 @@ SAMPLED_POSITIONS: Final = 4000
 SIZE_RANGE: Final = 2.0
 """How far objects may be smaller than the smallest exemplar, or larger than the largest."""
 
-MARGIN: Final = 1.25
+MARGIN: Final = 1.5
 """An exemplar times this must fit into a window."""
 
 BOXES: Final = (0.75, 1.0, 1.35)
