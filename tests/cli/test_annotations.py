@@ -360,7 +360,7 @@ def test_coco(where, slide, geojson, tmp_path):
         (["import", "{slide}", "--slide", "{slide}"], 1, "case 7.png"),
         (["import", "{file}", "--slide", "{slide}", "--format", "asap"], 1, "no XML"),
         (["import", "{file}", "--slide", "{slide}", "--server", "h:1", "--store", "x"], 2, "not both"),
-        (["import", "{file}", "--slide", "{slide}", "--server", "127.0.0.1:1"], 1, "cannot be reached"),
+        (["import", "{file}", "--slide", "{slide}", "--server", "127.0.0.1:1"], 1, "No server answers at"),
         (["import", "{file}", "--slide", "{slide}", "--store", "none"], 2, "needs a store"),
         (["import", "{file}", "--slide", "{slide}", "--author", "x" * 200], 1, "author"),
         (["import", "{file}", "--slide", "{slide}", "--store", "mysql://x/y"], 1, "postgresql://"),

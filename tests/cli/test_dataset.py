@@ -154,7 +154,7 @@ def test_slides_that_moved_are_looked_for(place, tmp_path):
     [
         (["gone.sqlite", "out"], 1, "there is no such store and no such project"),
         (["mysql://h/d", "out"], 1, "a store is a SQLite file or a postgresql:// URL"),
-        (["127.0.0.1:1", "out"], 1, "cannot be reached"),
+        (["127.0.0.1:1", "out"], 1, "No server answers at"),
         (["{place}", "out", "--class", "Stroma"], 1, "no such annotations"),
         (["{place}", "out", "--window", "63"], 2, "even number of pixels"),
         (["{place}", "out", "--val", "1"], 2, "the share that validates"),

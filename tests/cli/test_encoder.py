@@ -28,14 +28,14 @@ def publish(folder, **changes):
 
 
 def test_doctor_says_that_nothing_was_tried_yet(folder):
-    ((ok, text),) = doctor._encoder()
+    ((ok, text),) = doctor._encoder(configuration(None, {}))
     assert ok
     assert "run by torch until OpenVINO 2026.4.1 was tried" in text
 
 
 def test_doctor_says_what_was_found_on_this_processor(folder):
     publish(folder)
-    ((ok, text),) = doctor._encoder()
+    ((ok, text),) = doctor._encoder(configuration(None, {}))
     assert ok
     assert text.startswith("wsisam-lite, 2 threads")
     assert "run by OpenVINO 2026.4.1 (256 px: OpenVINO 0.3 s, torch 0.5 s)" in text
@@ -43,20 +43,22 @@ def test_doctor_says_what_was_found_on_this_processor(folder):
 
 def test_doctor_says_what_went_wrong(folder):
     publish(folder, sizes={}, problem="compiling it died of SIGSEGV")
-    ((_, text),) = doctor._encoder()
+    ((_, text),) = doctor._encoder(configuration(None, {}))
     assert "run by torch: compiling it died of SIGSEGV" in text
 
 
 def test_doctor_says_nothing_of_other_processors(folder):
     with folder.staging() as place:
         folder.publish(place, Finding(CONDITIONS, "another", "wsisam-lite", time.time(), {256: FASTER}))
-    ((_, text),) = doctor._encoder()
+    ((_, text),) = doctor._encoder(configuration(None, {}))
     assert "was tried" in text
 
 
 def test_doctor_says_that_openvino_is_missing(folder, monkeypatch):
     monkeypatch.setattr(library, "installed_version", lambda: None)
-    assert doctor._encoder() == [(True, "run by torch: OpenVINO is not installed (pip install 'wsisam[openvino]')")]
+    assert doctor._encoder(configuration(None, {})) == [
+        (True, "run by torch: OpenVINO is not installed (pip install 'wsisam[openvino]')")
+    ]
 
 
 def test_the_server_is_told_by_file_variable_or_option(tmp_path, monkeypatch):

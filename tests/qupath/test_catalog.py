@@ -43,5 +43,11 @@ def test_each_release_names_its_jar_and_the_oldest_qupath(extension):
         assert release["version_range"] == {"min": "v0.6.0"}, "0.5 has no manager; newer ones are not refused"
 
 
+def test_until_there_is_a_release_page_the_addresses_are_nobodys(extension):
+    """GitHub gives nobody a name with an underscore: whoever took a likely one could hand out a jar as ours."""
+    addresses = [extension["homepage"], *(release["main_url"] for release in extension["releases"])]
+    assert {urlsplit(address).path.split("/")[1] for address in addresses} == {"_unreleased_"}
+
+
 def test_this_version_is_offered_first(extension, version):
     assert extension["releases"][0]["name"] == f"v{version}"

@@ -174,7 +174,7 @@ def test_trouble_has_status_2(world, tmp_path, monkeypatch):
     store = tmp_path / "annotations.sqlite"
     assert "there is no project" in invoke(tmp_path / "nothing.qpproj", "--store", store)
     assert "is a folder" in invoke(world.project, "--store", tmp_path)
-    assert "cannot be reached" in invoke(world.project, "--server", "127.0.0.1:1")
+    assert "No server answers at" in invoke(world.project, "--server", "127.0.0.1:1")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "empty"))
     assert "--server HOST:PORT" in invoke(world.project)
     assert not (tmp_path / "empty").exists()

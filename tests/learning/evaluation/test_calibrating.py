@@ -98,7 +98,7 @@ def test_the_additions_are_written_again_with_curves_and_the_same_weights(run, t
 @pytest.mark.parametrize(
     ("words", "status", "says"),
     [
-        (("--out", "/nowhere/new.safetensors"), 1, "make it first"),
+        (("--out", "/nowhere/new.safetensors"), 2, "Make it first"),
         (("--out", "new.safetensors", "--model", "sam-vit-b"), 2, "--additions"),
         (("--out", "new.safetensors", "--sam", "sam.pth"), 2, "--additions"),
         (("--out", "new.safetensors", "--split", "test"), 1, "splits in it: val"),

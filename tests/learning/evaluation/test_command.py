@@ -89,7 +89,7 @@ def test_a_model_without_tokens_says_so(run, model):
         (("--against", "hr"), 2, "--against"),
         (("--split", "test"), 1, "splits in it: train, val"),
         (("--plot", "plot.bmp"), 2, ".png, .svg, .pdf"),
-        (("--json", "/nowhere/out.json"), 1, "make it first"),
+        (("--json", "/nowhere/out.json"), 2, "Make it first"),
         (("--connected-parts",), 1, "row at line 2"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -34,6 +34,11 @@ UNSURE: Final = 0.5
 """Share of these places that must be expected to be right, or else it is unsure."""
 
 
+SEPARATION: Final = 5.0
+"""Distance of two groups' means in their common standard deviation, from which on they stand apart: it is 2.7 for the
+halves of a normal distribution, 3.5 for those of a uniform one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Confidence:
     """A logistic curve.
@@ -62,6 +67,23 @@ class Confidence:
         # Halfway to where it is without decisions: ten of them are few.
         return cls(middle=float((cuts[int(np.argmin(wrong))] + MIDDLE) / 2))
 
+    def told_apart(self, similarities: NDArray[np.floating], positive: NDArray[np.floating]) -> Confidence:
+        """The same, with its middle between places that look like the exemplars and all others, if these stand apart.
+
+        Where they do not, the curve stays as it is.
+
+        Args:
+            similarities: of all places of the region, those that look like nothing among them.
+            positive: as in `learnt`.
+        """
+        if len(similarities) < 2 * ENOUGH_DECISIONS:
+            return self
+        lower, upper, spread = _two_groups(np.sort(np.asarray(similarities, float)))
+        middle = (lower + upper) / 2
+        if upper - lower < SEPARATION * spread or np.median(positive) < middle:
+            return self
+        return replace(self, middle=min(self.middle, middle))
+
     def of(self, similarities: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
         """Probabilities."""
         return np.asarray(1 / (1 + np.exp(-self.slope * (np.asarray(similarities, float) - self.middle))))
@@ -69,6 +91,17 @@ class Confidence:
     def similarity(self, probability: float) -> float:
         """The similarity that has a probability between 0 and 1, both excluded."""
         return self.middle + float(np.log(probability / (1 - probability))) / self.slope
+
+
+def _two_groups(ordered: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Means of the two groups that differ least within themselves (Otsu 1979), and their common standard deviation."""
+    count = len(ordered)
+    lower = np.arange(1, count)
+    sums, squares = np.cumsum(ordered), np.cumsum(ordered**2)
+    below, above = sums[:-1] / lower, (sums[-1] - sums[:-1]) / (count - lower)
+    within = squares[-1] - lower * below**2 - (count - lower) * above**2
+    at = int(np.argmin(within))
+    return float(below[at]), float(above[at]), float(np.sqrt(max(within[at], 0.0) / count))
 
 
 def least_probability(probabilities: NDArray[np.float64], wanted: float | None) -> tuple[float, float, bool]:

@@ -431,7 +431,10 @@ class LikeSurvey:
         positions = np.concatenate(about)
         appearance = Appearance(shown, positions)
         confidence = Confidence.learnt(appearance.left_out, appearance.negatives)
-        every = self._peaks(seen, appearance, confidence.similarity(LEAST_LOOKED_AT))
+        every = self._peaks(seen, appearance, min(confidence.similarity(LEAST_LOOKED_AT), 0.0))
+        similarities = np.array([one.similarity for one in every])
+        confidence = confidence.told_apart(similarities, appearance.left_out)
+        every = [one for one in every if one.similarity >= confidence.similarity(LEAST_LOOKED_AT)]
         probabilities = confidence.of([one.similarity for one in every])
         least, precision, unsure = least_probability(probabilities, self._request.min_similarity)
         places: dict[int, list[Place]] = {}
