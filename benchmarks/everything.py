@@ -287,6 +287,7 @@ def draw(picture: Picture, found: list[Proposal], tally: Tally, shown: list[Exem
     for shape, color in parts:
         for part in shapely.get_parts(shape).tolist():
             pen.line([(x * zoom, y * zoom) for x, y in part.exterior.coords], fill=color, width=2)
+    path.parent.mkdir(parents=True, exist_ok=True)
     canvas.save(path)
 
 

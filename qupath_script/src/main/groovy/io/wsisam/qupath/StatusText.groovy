@@ -36,7 +36,12 @@ class StatusText {
             return draft.summary() + ' \u2013 nothing found here' + candidates(draft, answer.outline(), keys)
         def cut = answer.outline().cutByField() ? " \u2013 cut off: ${keys.LARGER[0]} looks at more" : ''
         def (score, border) = [answer.outline().score(), border(answer.outline(), plane.slide)]
-        String.format('%s \u2013 score %.2f%s%s%s%s', draft.summary(), score, candidates(draft, answer.outline(), keys), border, cut, unhonoured(answer.outline()))
+        String.format('%s \u2013 score %.2f%s%s%s%s%s', draft.summary(), score, field(draft, answer.outline()), candidates(draft, answer.outline(), keys), border, cut, unhonoured(answer.outline()))
+    }
+
+    /** At which zoom the model looks, where the user chose that. */
+    private static String field(draft, outline) {
+        draft.hasChosenField() ? " \u2013 at downsample ${(outline.window().downsample() as BigDecimal).round(new MathContext(2)).stripTrailingZeros().toPlainString()}" : ''
     }
 
     /** Which of the objects that the click may mean is shown, and how the others are. */

@@ -190,6 +190,11 @@ public final class Draft {
     return true;
   }
 
+  /** Whether {@link #resize} chose what the model sees of the newest step. */
+  public synchronized boolean hasChosenField() {
+    return chosenField() != null;
+  }
+
   /** How many candidates the newest step's outline is one of; 1 where there is no choice, 0 while it is not answered. */
   public synchronized int candidateCount() {
     return isSettled() ? Math.max(1, shown().orElseThrow().outline().candidates().size()) : 0;
