@@ -13,6 +13,7 @@ import click
 from wsisam_server.annotations.agreement import match, measure, outlined
 from wsisam_server.annotations.store import AnnotationFilter, listed
 from wsisam_server.cli.annotation_files import read_annotations
+from wsisam_server.cli.outputs import OutputFile
 from wsisam_server.cli.slide import named_slide, slide_options
 from wsisam_server.cli.store import opened, place_options
 from wsisam_server.core.files import write_whole
@@ -36,7 +37,7 @@ _NO_CLASS = "(no class)"
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--picture",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     help="Write a picture (PNG) of the objects that only one has, and of those with different classes.",
 )
 @partial(place_options, needed=False)
@@ -61,8 +62,6 @@ def command(
 
     Example: wsisam agreement anna.geojson ben.geojson --picture differences.png
     """
-    if picture is not None and not picture.resolve().parent.is_dir():
-        raise click.UsageError(f"--picture: there is no folder {picture.resolve().parent}")
     stored = _of_users(slide, slide_id, store, server, connection)
     a, b = (outlined(_file(name) if Path(name).is_file() else stored(name)) for name in (first, second))
     matching = match(a, b, iou)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import shapely
 
     from wsisam_server.annotations.formats.reading import Origin
-    from wsisam_server.annotations.store import Draft
+    from wsisam_server.annotations.store import Content, Draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,7 @@ def areas_in(path: Path, slide: Path) -> list[shapely.MultiPolygon]:
     Raises:
         click.ClickException: nothing can be read.
     """
-    entries, _ = read_annotations(path, origin=lambda: frame_origin(slide))
-    shapes = [entry.draft.content.shape for entry in entries]
-    return [polygonal(shape) for shape in shapes if shape.geom_type in {"Polygon", "MultiPolygon"}]
+    return [polygonal(one.shape) for one in _with_areas(path, slide)]
 
 
 def exemplars_in(path: Path, slide: Path, label: pb.ExemplarLabel.ValueType) -> list[pb.Exemplar]:
@@ -122,18 +120,21 @@ def exemplars_in(path: Path, slide: Path, label: pb.ExemplarLabel.ValueType) -> 
     Raises:
         click.ClickException: nothing can be read, or no area is in it.
     """
-    entries, _ = read_annotations(path, origin=lambda: frame_origin(slide))
     found = []
-    for entry in entries:
-        shape, path_class = entry.draft.content.shape, entry.draft.content.path_class
-        if shape.geom_type in {"Polygon", "MultiPolygon"}:
-            message = pb.Exemplar(geometry=areas(polygonal(shape)), label=label)
-            if path_class is not None:
-                message.path_class.name = path_class.name
-            found.append(message)
+    for one in _with_areas(path, slide):
+        message = pb.Exemplar(geometry=areas(polygonal(one.shape)), label=label)
+        if one.path_class is not None:
+            message.path_class.name = one.path_class.name
+        found.append(message)
     if not found:
         raise click.ClickException(f"{path}: it holds no areas to show what is wanted")
     return found
+
+
+def _with_areas(path: Path, slide: Path) -> list[Content]:
+    entries, _ = read_annotations(path, origin=lambda: frame_origin(slide))
+    contents = (entry.draft.content for entry in entries)
+    return [one for one in contents if one.shape.geom_type in {"Polygon", "MultiPolygon"}]
 
 
 def say(where: str, left_out: Counter[str], ignored: Counter[str], problems: list[str]) -> None:

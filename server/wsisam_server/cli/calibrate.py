@@ -60,8 +60,6 @@ def command(
     from wsisam_server.learning.evaluation import fitted, judged, ranking_helps
     from wsisam_server.learning.training import TrainingError, with_calibration
 
-    if not out.absolute().parent.is_dir():
-        raise click.ClickException(f"{out}: its folder does not exist; make it first")
     try:
         source = _additions(**model)
         sets = [(manifest, read_manifest(manifest, split=split)) for manifest in manifests]

@@ -121,7 +121,7 @@ def command(
     from wsisam_server.learning.datasets import DatasetError, read_manifest
     from wsisam_server.learning.evaluation import EvaluationOptions, JournalError, WorstCases, plot
 
-    _check_outputs(json_path, plot_path, sheet_path, journal_path)
+    _check_plot(plot_path)
     if sheet_path is not None:
         _look(manifest, split, sheet_path, connected_parts=connected_parts)
         return
@@ -195,13 +195,8 @@ def _journal(path: Path, model: WsiSam, manifest: Path, split: str | None, optio
     return Journal(path, identity)
 
 
-def _check_outputs(
-    json_path: Path | None, plot_path: Path | None, sheet_path: Path | None, journal_path: Path | None
-) -> None:
+def _check_plot(plot_path: Path | None) -> None:
     """What would otherwise fail after hours."""
-    for path in (json_path, plot_path, sheet_path, journal_path):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise click.ClickException(f"{path}: its folder does not exist; make it first")
     if plot_path is None:
         return
     if plot_path.suffix not in PLOT_FORMATS:

@@ -22,6 +22,7 @@ from wsisam_server.cli.connection import ConnectionOptions, connection_options
 from wsisam_server.cli.damaged_windows import warn_of_damage
 from wsisam_server.cli.model import model_of_server, model_options
 from wsisam_server.cli.numbers import Number
+from wsisam_server.cli.outputs import OutputFile
 from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
 from wsisam_server.cli.progress import counted
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 console = Console(stderr=True)
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_OUT = click.Path(dir_okay=False, path_type=Path)
+_OUT = OutputFile()
 _SHARE = Number(0, 1)
 
 
@@ -106,9 +107,6 @@ def command(
     _check_wanted(like, unlike, min_size, max_size, min_similarity)
     if region is not None and box is not None:
         raise click.UsageError("give --region or --box, not both")
-    for path in (geojson, overlay):
-        if path is not None and not path.parent.is_dir():
-            raise click.UsageError(f"{path}: there is no folder {path.parent}")
     where = _region(region, slide) if region is not None else _box(box)
     wanted = pb.ProposalFilter(
         min_size=min_size or 0,

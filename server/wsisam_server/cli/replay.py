@@ -88,8 +88,6 @@ def command(
 
     Example: wsisam replay --class Gland --model our-glands --pictures compared
     """
-    if json_path is not None and not json_path.parent.is_dir():
-        raise click.UsageError(f"{json_path}: there is no folder {json_path.parent}")
     chosen = model if server is None else {**model, "model": model_of_server(model)}
     named = named_slide(slide, slide_id, server, connection)
     wanted = AnnotationFilter(

@@ -118,8 +118,6 @@ def command(
 
     Example: wsisam sync Colon/project.qpproj --server 127.0.0.1:8765 --dry-run
     """
-    if json_path is not None and not json_path.parent.is_dir():
-        raise click.UsageError(f"{json_path}: there is no folder {json_path.parent}")
     _refuse_no_store(store, server)
     options = Options(Direction(direction), resolution=_resolution(resolutions), **wanted)
     process = QuPathProcess(request_seconds=time_limit)

@@ -38,7 +38,7 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     try:
         # O_BINARY is Windows' alone.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        allowed = mode if before is None else before.st_mode & 0o777 & 0o700
+        allowed = mode if before is None else before.st_mode & 0o700
         with os.fdopen(os.open(part, flags, allowed), "wb") as file:
             file.write(data)
             file.flush()
