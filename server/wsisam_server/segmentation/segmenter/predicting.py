@@ -101,10 +101,8 @@ class Predictor:
         )
         return Predicted(answer, border, done)
 
-    async def features(self, model: ModelInfo, job: Job, preloaded: Mapping[Window, NDArray[np.uint8]]) -> Features:
+    async def features(self, model: ModelInfo, job: Job) -> Features:
         """See `Segmenter.features`."""
-        read = job.read
-        job = replace(job, read=lambda window: preloaded[window] if window in preloaded else read(window))
         async with self.models.lease(model) as engine:
             return await engine.features(job)
 
