@@ -5,6 +5,7 @@ import io.wsisam.client.Health
 import io.wsisam.client.ModelInfo
 import io.wsisam.client.ServerInfo
 import io.wsisam.client.WsiSamClient
+import io.wsisam.client.connection.ClientReason
 import io.wsisam.client.connection.WsiSamException
 import io.wsisam.client.segmentation.BoxPrompt
 import io.wsisam.client.segmentation.Failure
@@ -59,6 +60,7 @@ class AnnotationController {
     List<ModelInfo> models = []
     String trouble = ''      // why the server cannot be used now; empty when it can
     boolean reached
+    String unanswered        // the address where nobody listens; null where somebody does, or nobody was asked yet
 
     AnnotationController(QuPathGUI gui, Settings settings, Closure onChange) {
         this.gui = gui
@@ -77,6 +79,7 @@ class AnnotationController {
         models = []
         reached = false
         trouble = ''
+        unanswered = null
         try {
             client = WsiSamClient.connect(settings.clientOptions())
         } catch (WsiSamException refused) {
@@ -116,6 +119,7 @@ class AnnotationController {
 
     private void reached(ServerInfo info) {
         trouble = ''
+        unanswered = null
         models = info.models().findAll { it.isInstalled() }
         if (info.health() == Health.NOT_SERVING || models.isEmpty()) {
             trouble = 'The server is loading its model.'
@@ -136,6 +140,7 @@ class AnnotationController {
         if (trouble != why)
             tell(why)
         trouble = why
+        unanswered = failure.reason() == ClientReason.UNREACHABLE ? address() : null
         changed()
         if (failure.isConnection())
             retry.playFromStart()
@@ -308,7 +313,8 @@ class AnnotationController {
         def plane = planeOf(viewer)
         if (plane == null)
             return false
-        if (annotation == null) {
+        // QuPath keeps a removed object selected where all were removed at once.
+        if (annotation == null || annotation.isAnnotation() && !Annotations.contains(plane.imageData.getHierarchy(), annotation.getID().toString())) {
             if (!afterClick)
                 tell('Select an annotation to go on with, or double-click on it.')
             return false

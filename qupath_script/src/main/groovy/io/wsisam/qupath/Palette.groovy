@@ -72,6 +72,7 @@ class Palette {
     private final Tooltip stateTip = new Tooltip()          // one for all texts: a refresh runs with each click, and a tooltip is a window
     private final Tooltip modelTip = new Tooltip()
     private final Button retry = new Button('Retry')
+    private final StartOffer startOffer
     private final TextField server = new TextField()
     private final MenuButton access = new MenuButton('Access')
     private final ComboBox<String> model = new ComboBox<>()
@@ -106,6 +107,7 @@ class Palette {
         this.keys = keys
         this.naming = naming
         this.opposite = opposite
+        startOffer = new StartOffer(qupath)
         controller = new AnnotationController(qupath, settings, { boolean repaint -> guarded { refresh(repaint) } })
         className = new ClassBox(qupath, settings, "Class of the next object. ${keys.NEXT_CLASS[0]}: next class; 1 to 9: that one; 0: none".toString())
         finer = action('Refine border', keys.REFINE) { controller.refine(activeViewer()) }
@@ -407,6 +409,7 @@ class Palette {
         state.setText(text)
         stateTip.setText(text)
         retry.setDisable(colour == Color.LIMEGREEN)
+        startOffer.show(controller.unanswered)
     }
 
     private List stateOf(plane) {
@@ -494,7 +497,7 @@ class Palette {
         HBox.setHgrow(server, Priority.ALWAYS)
         HBox.setHgrow(state, Priority.ALWAYS)
         state.setMaxWidth(Double.MAX_VALUE)
-        def pane = new VBox(8, centred(new HBox(6, lamp, state, retry)), grid, inARow(toolOn, positive, negative, box), drawn, inARow(undo, reject, accept))
+        def pane = new VBox(8, centred(new HBox(6, lamp, state, retry)), startOffer.button, grid, inARow(toolOn, positive, negative, box), drawn, inARow(undo, reject, accept))
         pane.setPadding(new Insets(10))
         pane.setPrefWidth(WIDTH)
 

@@ -1,0 +1,232 @@
+package io.wsisam.qupath
+
+import io.wsisam.extension.local.LocalServer
+import io.wsisam.extension.local.LocalServerException
+import io.wsisam.extension.local.RunningServer
+import io.wsisam.extension.local.SlideFolders
+import io.wsisam.extension.local.StartStage
+import io.wsisam.script.Settings
+import javafx.animation.KeyFrame
+import javafx.animation.Timeline
+import javafx.application.Platform
+import javafx.geometry.Insets
+import javafx.geometry.Pos
+import javafx.scene.Scene
+import javafx.scene.control.Button
+import javafx.scene.control.CheckBox
+import javafx.scene.control.Label
+import javafx.scene.control.TextArea
+import javafx.scene.control.Tooltip
+import javafx.scene.layout.HBox
+import javafx.scene.layout.VBox
+import javafx.stage.DirectoryChooser
+import javafx.stage.Stage
+import javafx.util.Duration
+import qupath.lib.gui.UserDirectoryManager
+
+import java.nio.file.InvalidPathException
+import java.nio.file.Path
+
+/** Starts a server on this computer: which slides it opens, how far it is, and until when it runs. All on the JavaFX thread. */
+class LocalServerWindow {
+    private static final String OPEN = 'wsisam.local.server'
+    private static final double WIDTH = 520
+    /** After so long, why it may take longer is said. */
+    private static final int LONG_SECONDS = 45
+
+    private static final Map<StartStage, String> STAGES = [
+        (StartStage.MAKING_TOKEN) : 'Making a token\u2026',
+        (StartStage.STARTING)     : 'Starting Python\u2026',
+        (StartStage.LOADING_MODEL): 'Loading the model\u2026'
+    ]
+    private static final String NONE = 'No installation of WSI-SAM is known on this computer. Whoever looks after it installs Python 3.10 or newer, then, in a terminal:\n\n' +
+        '    pip install "wsisam[server]"\n    wsisam qupath install\n\nThe second one notes for QuPath where it is. After that, come back here. ' +
+        'Or ask your lab for a server\u2019s address, or for an invitation.'
+
+    private final gui
+    private final Settings settings = Settings.user()
+    private final LocalServer server
+    private final Stage stage = new Stage()
+    private final TextArea folders = new TextArea()
+    private final CheckBox stays = new CheckBox('Goes on when QuPath is closed')
+    private final Button start = new Button('Start')
+    private final Button stop = new Button('Stop it')
+    private final Button add = new Button('Add a folder\u2026')
+    private final Label said = new Label()
+    private final Timeline clock = new Timeline(new KeyFrame(Duration.seconds(1), { tick() }))
+    private Thread starting
+    private StartStage now
+    private long since
+
+    static void open(gui) {
+        def already = gui.getStage().getProperties().get(OPEN)
+        if (already instanceof Stage) {
+            already.toFront()
+            return
+        }
+        new LocalServerWindow(gui).show()
+    }
+
+    /** Of this QuPath; null where it has no user directory, and so nowhere to write. */
+    static LocalServer server() {
+        def directory = UserDirectoryManager.getInstance().getUserPath()
+        directory == null ? null : new LocalServer(directory, Settings.user().&localServerStays)
+    }
+
+    private LocalServerWindow(gui) {
+        this.gui = gui
+        server = server()
+    }
+
+    private void show() {
+        [folders: folders, start: start, stop: stop, said: said].each { name, node -> node.setId("wsisam-local-${name}") }
+        def pane = server?.installation()?.isPresent() || server?.runningFolders()?.isPresent() ? starter() : new VBox(10, wrapped(new Label(NONE)))
+        def close = new Button('Close')
+        close.setOnAction { stage.close() }
+        pane.getChildren().add(close)
+        pane.setPadding(new Insets(12))
+        pane.setPrefWidth(WIDTH)
+        def scene = new Scene(pane)
+        scene.getStylesheets().setAll(gui.getStage().getScene().getStylesheets())
+        gui.getStage().getProperties().put(OPEN, stage)
+        stage.setOnHidden {
+            gui.getStage().getProperties().remove(OPEN)
+            callOff()
+        }
+        stage.initOwner(gui.getStage())
+        stage.setTitle('WSI-SAM: on this computer')
+        stage.setScene(scene)
+        stage.show()
+        if (server != null)
+            refresh()
+    }
+
+    private VBox starter() {
+        def about = wrapped(new Label("Starts WSI-SAM${server.installation().map { ' ' + it.version() }.orElse('')} on this computer. Nobody else can reach it." +
+                ' It opens the slides in these folders, one a line; of any other slide, QuPath sends the pixels.'))
+        folders.setText(SlideFolders.of(images()).join('\n'))
+        folders.setPrefRowCount(3)
+        add.setOnAction {
+            def chosen = new DirectoryChooser().showDialog(stage)
+            if (chosen != null)
+                folders.setText([folders.getText().strip(), chosen.getPath()].findAll().join('\n'))
+        }
+        stays.setSelected(settings.localServerStays())
+        stays.setTooltip(new Tooltip('Else it ends with the last QuPath that uses it.'))
+        stays.setOnAction { settings.localServerStays(stays.isSelected()) }
+        start.setDefaultButton(true)
+        start.setOnAction { starting == null ? begin() : callOff() }
+        stop.setOnAction { end() }
+        wrapped(said).setMinHeight(54)
+        said.setAlignment(Pos.TOP_LEFT)
+        clock.setCycleCount(javafx.animation.Animation.INDEFINITE)
+        new VBox(10, about, folders, stays, new HBox(6, start, stop, add), said)
+    }
+
+    private static Label wrapped(Label label) {
+        label.setWrapText(true)
+        label
+    }
+
+    /** The files of the open project, or of the images that are on the screen. */
+    private List<URI> images() {
+        def shown = gui.getAllViewers().collectMany { it.getImageData()?.getServer()?.getURIs() ?: [] }
+        def entries = gui.getProject()?.getImageList() ?: []
+        shown + entries.collectMany { entry ->
+            try {
+                entry.getURIs()
+            } catch (IOException | RuntimeException unreadable) {
+                []
+            }
+        }
+    }
+
+    private void refresh() {
+        def running = server.runningFolders()
+        stop.setDisable(running.isEmpty() || starting != null)
+        start.setText(starting != null ? 'Cancel' : running.isPresent() ? 'Use it' : 'Start')
+        boolean fixed = starting != null || running.isPresent()
+        folders.setEditable(!fixed)
+        add.setDisable(fixed)
+        if (starting == null && running.isPresent()) {
+            folders.setText(running.get().join('\n'))
+            said.setText('A server runs on this computer already. For other folders, stop it first.')
+        }
+    }
+
+    private void begin() {
+        List<Path> roots
+        try {
+            roots = folders.getText().readLines()*.strip().findAll().collect { Path.of(it) }
+        } catch (InvalidPathException wrong) {
+            said.setText("This is no folder: ${wrong.getInput()}")
+            return
+        }
+        def missing = roots.find { !it.toFile().isDirectory() }
+        if (missing != null && server.runningFolders().isEmpty()) {
+            said.setText("There is no folder ${missing}.")
+            return
+        }
+        since = System.nanoTime()
+        now = StartStage.STARTING
+        starting = Thread.startDaemon('wsisam-local-start') { wait(roots) }
+        clock.playFromStart()
+        tick()
+        refresh()
+    }
+
+    /** On its own thread. */
+    private void wait(List<Path> roots) {
+        String text = 'Called off.'
+        RunningServer running = null
+        try {
+            running = server.start(roots) { stage -> Platform.runLater { now = stage; tick() } }
+        } catch (LocalServerException cannot) {
+            text = cannot.getMessage()
+        } catch (InterruptedException calledOff) {
+            // said already
+        } catch (Throwable mistake) {
+            Notifications.logDefect(mistake)
+            text = mistake.toString()
+        }
+        Platform.runLater {
+            starting = null
+            clock.stop()
+            refresh()
+            running == null ? said.setText(text) : use(running)
+        }
+    }
+
+    private void use(RunningServer running) {
+        settings.server(running.address())
+        settings.tokenFile(running.tokenFile().toString())
+        settings.certificates('')
+        ServerWindow.changed(gui)
+        def slides = running.folders() ? "It opens the slides below ${running.folders().join(', ')}." : 'It opens no files: QuPath sends the pixels.'
+        Notifications.show("${running.wasThere() ? 'The server that ran already is used' : 'The server runs'}, at ${running.address()}. ${slides}")
+        stage.close()
+    }
+
+    private void callOff() {
+        starting?.interrupt()
+    }
+
+    private void end() {
+        try {
+            server.stop()
+            said.setText('It was stopped.')
+        } catch (IOException cannot) {
+            said.setText("It was not stopped: ${cannot.getMessage()}")
+        }
+        refresh()
+        ServerWindow.changed(gui)
+    }
+
+    private void tick() {
+        if (starting == null)
+            return
+        long seconds = (System.nanoTime() - since) / 1_000_000_000L
+        def patience = seconds < LONG_SECONDS ? '' : ' The first time, a virus scanner may look at every file; that can take minutes.'
+        said.setText("${STAGES[now]} ${seconds} s.${patience}")
+    }
+}
