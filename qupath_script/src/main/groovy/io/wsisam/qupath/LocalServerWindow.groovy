@@ -80,10 +80,10 @@ class LocalServerWindow {
 
     private void show() {
         [folders: folders, start: start, stop: stop, said: said].each { name, node -> node.setId("wsisam-local-${name}") }
-        def pane = server?.installation()?.isPresent() || server?.runningFolders()?.isPresent() ? starter() : new VBox(10, wrapped(new Label(NONE)))
         def close = new Button('Close')
         close.setOnAction { stage.close() }
-        pane.getChildren().add(close)
+        def startable = server?.installation()?.isPresent() || server?.runningFolders()?.isPresent()
+        def pane = startable ? starter(close) : new VBox(10, wrapped(new Label(NONE)), close)
         pane.setPadding(new Insets(12))
         pane.setPrefWidth(WIDTH)
         def scene = new Scene(pane)
@@ -101,7 +101,7 @@ class LocalServerWindow {
             refresh()
     }
 
-    private VBox starter() {
+    private VBox starter(Button close) {
         def about = wrapped(new Label("Starts WSI-SAM${server.installation().map { ' ' + it.version() }.orElse('')} on this computer. Nobody else can reach it." +
                 ' It opens the slides in these folders, one a line; of any other slide, QuPath sends the pixels.'))
         folders.setText(SlideFolders.of(images()).join('\n'))
@@ -120,7 +120,7 @@ class LocalServerWindow {
         wrapped(said).setMinHeight(54)
         said.setAlignment(Pos.TOP_LEFT)
         clock.setCycleCount(javafx.animation.Animation.INDEFINITE)
-        new VBox(10, about, folders, stays, new HBox(6, start, stop, add), said)
+        new VBox(10, about, folders, stays, new HBox(6, start, stop, add, close), said)
     }
 
     private static Label wrapped(Label label) {

@@ -105,10 +105,8 @@ public final class LocalServer {
       LocalFolder.Lock held, Installation installation, List<Path> slides, Consumer<StartStage> progress)
       throws IOException, LocalServerException, InterruptedException {
     ServerCommand command = new ServerCommand(installation, folder);
-    if (!Files.isRegularFile(folder.token()) || !Files.isRegularFile(folder.tokens())) {
-      progress.accept(StartStage.MAKING_TOKEN);
-      command.makeToken();
-    }
+    progress.accept(StartStage.MAKING_TOKEN);
+    command.makeToken();
     List<String> folders = slides.stream().map(Path::toString).toList();
     Process process = command.serve(folders);
     LocalServerRecord record = new LocalServerRecord(ProcessIdentity.of(process.toHandle()), folders, List.of(user));

@@ -5,6 +5,7 @@ import io.wsisam.script.PrivateFile;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -28,11 +29,13 @@ final class ServerCommand {
   }
 
   /**
-   * Makes a token, and keeps it in a file.
+   * Makes the only token, and keeps it in a file. A new one for each server: somebody else may listen at the port of one that
+   * has ended, and be shown its token.
    *
    * @throws LocalServerException wsisam cannot; the text says why
    */
   void makeToken() throws IOException, LocalServerException, InterruptedException {
+    Files.deleteIfExists(folder.tokens());
     String user = System.getProperty("user.name", "").replaceAll("[^A-Za-z0-9._@-]", "_");
     // An administrator, because it is the user's own server.
     ProcessBuilder builder =

@@ -2,7 +2,7 @@ package io.wsisam.extension.local;
 
 /** How far the start of a local server is. */
 public enum StartStage {
-  /** A token is made; the first time only. */
+  /** A token is made. */
   MAKING_TOKEN,
 
   /** Python is started, and reads its packages. */
