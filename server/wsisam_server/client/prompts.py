@@ -1,8 +1,9 @@
-"""Prompts out of what scripts have: tuples, and shapely's geometries."""
+"""Prompts and commits out of what scripts have: tuples, texts, and shapely's geometries."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+import uuid
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import shapely
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     Box: TypeAlias = Sequence[float] | BaseGeometry | geo.Box
     Point: TypeAlias = Sequence[float] | shapely.Point | pb.PromptPoint
 
-_CORNERS = 4
-_PLACE = 2
+_CORNERS: Final = 4
+_PLACE: Final = 2
 
 
 def prompt(
@@ -65,3 +66,21 @@ def _point(point: Point) -> pb.PromptPoint:
     x, y, *positive = said
     label = pb.POINT_LABEL_POSITIVE if all(positive) else pb.POINT_LABEL_NEGATIVE
     return pb.PromptPoint(position=geo.Point(x=float(x), y=float(y)), label=label)
+
+
+def commit(
+    *, author: str = "", path_class: str = "", name: str = "", project: str = "", annotation_id: str = ""
+) -> pb.Commit:
+    """How an outline is stored as it is made.
+
+    Args:
+        author: who keeps it; the token's user where there is one.
+        path_class: its class.
+        name: what QuPath's annotation list shows.
+        project: what it belongs to.
+        annotation_id: a UUID; a new one if not given. A prompt that is sent again with its commit stores nothing twice.
+    """
+    message = pb.Commit(annotation_id=annotation_id or str(uuid.uuid4()), author=author, name=name, project=project)
+    if path_class:
+        message.path_class.name = path_class
+    return message
