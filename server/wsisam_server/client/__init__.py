@@ -16,6 +16,7 @@ from wsisam_server.client.slide import Slide
 
 if TYPE_CHECKING:
     from wsisam_server.client.client import BatchAnswer, Client
+    from wsisam_server.client.exemplars import OnSlide
     from wsisam_server.client.statuses import server_error, status_error
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Client",
     "FieldViolation",
     "ForkedClientError",
+    "OnSlide",
     "ServerError",
     "Slide",
     "areas",
@@ -35,6 +37,7 @@ __all__ = [
 _WITH_GRPC: Final = {
     "BatchAnswer": "client",
     "Client": "client",
+    "OnSlide": "exemplars",
     "server_error": "statuses",
     "status_error": "statuses",
 }

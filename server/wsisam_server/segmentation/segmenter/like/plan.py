@@ -78,7 +78,9 @@ class LikePlan:
         Raises:
             WsiSamServerError: see `LikeSurvey.planned`.
         """
-        slides = {one.slide_id: segmenter.slide_info(one.slide_id).size for one in request.exemplars}
+        slides = {
+            one.slide_id: _readable(segmenter, request, number).size for number, one in enumerate(request.exemplars)
+        }
         info, microns = segmenter.slide_info(request.slide_id), _microns(segmenter, request)
         region = repaired_region(request.region, info.size, GeometryRepairer())
         shown = checked_exemplars(request.exemplars, slides, microns)
@@ -131,6 +133,18 @@ class LikePlan:
         """What is not to be proposed: existing objects, and what was accepted and rejected on this slide."""
         shown = [one.shape for one, _ in self.shown_here]
         return shapely.STRtree([*comparable(self.request.existing, self.proposal_filter, GeometryRepairer()), *shown])
+
+
+def _readable(segmenter: Segmenter, request: LikeRequest, number: int) -> SlideInfo:
+    """The slide of an exemplar, if its pixels can be had."""
+    slide_id = request.exemplars[number].slide_id
+    info = segmenter.slide_info(slide_id)
+    if info.is_pushed and slide_id != request.slide_id:
+        problem = (
+            "its slide is in pixel mode; of other slides than the one that is searched, the server reads the files"
+        )
+        raise WsiSamServerError(Reason.INVALID_FIELD, field=f"exemplars[{number}]", problem=problem)
+    return info
 
 
 def _windows(
