@@ -364,7 +364,7 @@ def test_coco(where, slide, geojson, tmp_path):
         (["import", "{file}", "--slide", "{slide}", "--store", "none"], 2, "needs a store"),
         (["import", "{file}", "--slide", "{slide}", "--author", "x" * 200], 1, "author"),
         (["import", "{file}", "--slide", "{slide}", "--store", "mysql://x/y"], 1, "postgresql://"),
-        (["export", "{folder}/no/folder.geojson", "--store", "{full}"], 1, "No such file"),
+        (["export", "{folder}/no/folder.geojson", "--store", "{full}"], 2, "there is no folder"),
         (["export", "{folder}", "--format", "coco", "--store", "{full}"], 2, "name a file"),
     ],
     ids=str,

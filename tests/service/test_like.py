@@ -8,7 +8,7 @@ import shapely
 from support.server import DISCS, around, start, write_picture
 from wsisam.v1 import annotations_pb2 as ann
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.client import Client, ServerError, areas, geometry
+from wsisam_server.client import Client, OnSlide, ServerError, areas, geometry
 from wsisam_server.service.identity import Role, TokenFile
 from wsisam_server.wire import annotation_to_proto
 
@@ -125,6 +125,27 @@ def test_stored_exemplars_of_another_slide_for_those_who_may_read_them(lab):
     with pytest.raises(ServerError) as caught:
         asked("berta")
     assert (caught.value.status, caught.value.reason) == ("NOT_FOUND", "ANNOTATION_NOT_FOUND")
+
+
+def test_exemplars_drawn_on_another_open_slide(lab):
+    running, clients = lab
+    client = clients["anna"]
+    slide, other = (client.open_slide(str(running.root / name)) for name in ("discs.png", "other.png"))
+    proposals = client.find_like(slide.slide_id, WHOLE, [OnSlide(other.slide_id, disc("b"))], path_class="Gland")
+    # It lies on the other slide: here, the disc is found.
+    assert any(geometry(one.outline.geometry).intersection(disc("b")).area > 0.5 * disc("b").area for one in proposals)
+    assert {one.path_class.name for one in proposals} == {"Gland"}
+
+
+def test_other_slides_that_cannot_be_read_are_named(client, slide):
+    with pytest.raises(ServerError) as caught:
+        client.find_like(slide.slide_id, WHOLE, [disc("a"), OnSlide("not-open", disc("a"))])
+    assert (caught.value.status, caught.value.reason) == ("NOT_FOUND", "UNKNOWN_SLIDE_ID")
+    pushed = client.open_slide("file:///only/here.svs", pb.PixelSource(width=900, height=700))
+    with pytest.raises(ServerError) as caught:
+        client.find_like(slide.slide_id, WHOLE, [disc("a"), OnSlide(pushed.slide_id, disc("a"))])
+    assert caught.value.violations[0].field == "exemplars[1]"
+    assert "pixel mode" in caught.value.violations[0].description
 
 
 def test_a_click_is_answered_while_a_region_is_searched(client, slide):

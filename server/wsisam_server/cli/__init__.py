@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 import wsisam_server
+from wsisam_server.cli.interruption import on_stop
 
 LOOKS_FOR_CYCLES = (25_000, 20, 20)
 """See `gc.set_threshold`."""
@@ -52,6 +53,11 @@ class _LazyGroup(click.Group):
             if hasattr(stream, "reconfigure") and stream.errors == "strict":
                 stream.reconfigure(errors="replace")
         return super().main(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See click.Command; Ctrl+C ends a command with a status of its own, where it says no more itself."""
+        with on_stop(str):
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)

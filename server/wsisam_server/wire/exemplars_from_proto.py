@@ -120,4 +120,4 @@ def _exemplar(message: segmentation_pb2.SegmentEverythingRequest, number: int, s
         return Exemplar(content.slide_id, polygonal(content.shape), positive, name)
     if one.WhichOneof("source") != "geometry":
         raise invalid(field, "it has neither geometry nor annotation_id")
-    return Exemplar(message.slide_id, areas(one.geometry, f"{field}.geometry"), positive, name)
+    return Exemplar(one.slide_id or message.slide_id, areas(one.geometry, f"{field}.geometry"), positive, name)
