@@ -70,8 +70,9 @@ class _Line:
 class FairQueue(Generic[Payload]):
     """Payloads by priority. Within one, principals take turns, and one principal's are first in, first out.
 
-    Of one principal's, last steps (`WorkItem.finishes`) go before others. The principal who was served longest ago is next. So one who was idle waits only for the running step, however much
-    the others have queued. Used from one event loop; `depth` from anywhere.
+    Of one principal, last steps (`WorkItem.finishes`) go before others. The principal who was served longest ago is
+    next. So one who was idle waits only for the running step, however much the others have queued. Used from one event
+    loop; `depth` from anywhere.
     """
 
     def __init__(self) -> None:
