@@ -1,5 +1,6 @@
 """Results for scripts: standard output, JSON, outlines that are stored, and prompts that can be asked again."""
 
+import io
 import json
 from types import SimpleNamespace
 
@@ -110,7 +111,11 @@ def test_a_store_that_cannot_be_used_is_told_before_the_model_runs(slide, tmp_pa
 
 
 @pytest.mark.parametrize("prompt", [("--box", BOX), ("--point", "200,200", "--point", "20,20,-")])
-def test_a_file_of_outlines_keeps_its_prompts_for_replay(slide, target, tmp_path, prompt):
+def test_a_file_of_outlines_keeps_its_prompts_for_replay(slide, target, tmp_path, monkeypatch, prompt):
+    from support.dark_parts import DarkParts
+    from wsisam_server.cli import replay
+
+    monkeypatch.setattr(replay, "load_model", lambda **_: DarkParts())
     out, store, report = tmp_path / "out.geojson", tmp_path / "s.sqlite", tmp_path / "report.json"
     run("segment", slide, *prompt, "--geojson", out)
     data = json.loads(out.read_text())
@@ -194,3 +199,33 @@ def test_ctrl_c_elsewhere_is_no_traceback(tmp_path, monkeypatch):
 def test_a_search_without_an_output_says_so_first(slide, target):
     area = ("--box", "100,100,800,600", "--min-size", "60", "--max-size", "250")
     assert run("everything", slide, *area).stderr.startswith("nothing will be kept")
+
+
+def test_outlines_are_said_as_they_come(slide, target, monkeypatch):
+    from wsisam_server.cli import segment
+
+    real, said = segment._here, []
+
+    def watched(*arguments):
+        for answer in real(*arguments):
+            yield answer
+            said.append(echoed.copy())
+
+    echoed, echo = [], segment.click.echo
+    monkeypatch.setattr(segment.click, "echo", lambda text, **more: (echoed.append(text), echo(text, **more)))
+    monkeypatch.setattr(segment, "_here", watched)
+    run("segment", slide, "--box", BOX, "--box", OTHER)
+    assert [sum("score" in line for line in lines) for lines in said] == [1, 2]
+
+
+def test_without_a_terminal_a_line_tells_how_far_it_is(monkeypatch):
+    from rich.console import Console
+
+    from wsisam_server.cli import progress
+
+    console, clock = Console(file=io.StringIO()), iter([0, 30, 61, 100, 122])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with progress.counted(console, "windows") as tell:
+        for done in range(1, 5):
+            tell(done, 200)
+    assert console.file.getvalue().splitlines() == ["windows: 2 of 200", "windows: 4 of 200"]

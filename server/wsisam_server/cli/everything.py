@@ -18,6 +18,7 @@ from wsisam_server.cli.annotation_files import areas_in, exemplars_in
 from wsisam_server.cli.answering import model_here, refusals, slide_there
 from wsisam_server.cli.connection import ConnectionOptions, connection_options
 from wsisam_server.cli.damaged_windows import warn_of_damage
+from wsisam_server.cli.extras import need
 from wsisam_server.cli.interruption import StoppedError
 from wsisam_server.cli.model import model_of_server, model_options
 from wsisam_server.cli.numbers import Number
@@ -108,6 +109,8 @@ def command(
     Example: wsisam everything case-7.svs --region gland.geojson --like three.geojson --geojson nuclei.geojson
     """
     _check_wanted(like, unlike, min_size, max_size, min_similarity)
+    if server is None:
+        need("server", "wsisam everything without --server")
     if geojson is None and overlay is None:
         click.echo("nothing will be kept: no --geojson and no --overlay is given, only counts are printed", err=True)
     if region is not None and box is not None:

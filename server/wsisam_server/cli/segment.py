@@ -32,7 +32,7 @@ from wsisam_server.core.shapes import collection
 from wsisam_server.wire import from_proto, to_proto
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import shapely
 
@@ -172,16 +172,12 @@ def command(
         answers = (
             _by_server(server, slide, request, model, connection) if server else _here(slide, request, model, commit)
         )
-        found = _collect(answers, len(items), server)
-    results = [
-        PromptOutline(wanted[number], found.outlines[number], files[number], ids[number])
-        for number in sorted(found.outlines)
-    ]
-    for result in results:
-        click.echo(_line(result))
-        for one, shape in result.others:
-            parts = f"{len(shape.geoms)} part(s), area {shape.area:.0f} px, score {one.score:.2f}"
-            click.echo(f"  candidate {one.number}: {parts}")
+
+        def result(number: int, outline: pb.Outline) -> PromptOutline:
+            return PromptOutline(wanted[number], outline, files[number], ids[number])
+
+        found = _collect(answers, len(items), server, result)
+    results = [found.outlines[number] for number in sorted(found.outlines)]
     if results:
         say_pixel_size(results[0].outline.pixel_size)
     commit.say(results, server)
@@ -217,13 +213,15 @@ class _Found:
         stopped: whether Ctrl+C came before all were.
     """
 
-    outlines: dict[int, pb.Outline] = field(default_factory=dict)
+    outlines: dict[int, PromptOutline] = field(default_factory=dict)
     errors: dict[int, str] = field(default_factory=dict)
     stopped: bool = False
 
 
-def _collect(answers: Iterator[Answer], count: int, server: str | None) -> _Found:
-    """All answers, as they come; Ctrl+C ends the work and keeps those that came."""
+def _collect(
+    answers: Iterator[Answer], count: int, server: str | None, result: Callable[[int, pb.Outline], PromptOutline]
+) -> _Found:
+    """All answers, each said as it comes; Ctrl+C ends the work and keeps those that came."""
     found = _Found()
     try:
         with refusals(server), counted(console, "prompts") as tell, contextlib.closing(answers):  # type: ignore[type-var]
@@ -232,7 +230,8 @@ def _collect(answers: Iterator[Answer], count: int, server: str | None) -> _Foun
                 if isinstance(answer, str):
                     found.errors[number] = answer
                 else:
-                    found.outlines[number] = answer
+                    found.outlines[number] = result(number, answer)
+                    _say(found.outlines[number])
                 tell(len(found.outlines) + len(found.errors), count)
     except KeyboardInterrupt:
         found.stopped = True
@@ -295,6 +294,13 @@ def _here(
                 yield number, outline
             except WsiSamServerError as error:
                 yield number, error.public_text
+
+
+def _say(result: PromptOutline) -> None:
+    click.echo(_line(result))
+    for one, shape in result.others:
+        parts = f"{len(shape.geoms)} part(s), area {shape.area:.0f} px, score {one.score:.2f}"
+        click.echo(f"  candidate {one.number}: {parts}")
 
 
 def _line(result: PromptOutline) -> str:

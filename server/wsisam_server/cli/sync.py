@@ -24,6 +24,7 @@ from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.outputs import OutputFile, write_json
 from wsisam_server.cli.store import opened, place_options
 from wsisam_server.cli.sync_table import show
+from wsisam_server.core.settings import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -168,6 +169,8 @@ def _is_missing_file(store: str) -> bool:
 
 def _refuse_no_store(store: str, server: str | None) -> None:
     """A store that nobody named must be there: nobody wants a new one that the lab's server does not know."""
+    if server is None and store == NONE:
+        raise click.UsageError("a sync needs a store: name it with --store, or the lab's --server")
     source = click.get_current_context().get_parameter_source("store")
     if server is None and (source is None or source.name == "DEFAULT") and not Path(store).exists():
         text = f"this machine has no store ({store}). Name the lab's server with --server HOST:PORT, or a --store"
