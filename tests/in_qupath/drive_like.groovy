@@ -61,6 +61,7 @@ go {
     seen.overlays = fx { viewer().getCustomOverlayLayers().size() }
     // Nothing selected, nothing accepted: it says so.
     fx {
+        viewer().getHierarchy().getSelectionModel().clearSelection()
         viewer().getHierarchy().clearAll()
         viewer().getImageData().getHistoryWorkflow().clear()
     }

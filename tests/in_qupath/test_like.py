@@ -14,7 +14,7 @@ from wsisam_server.qupath import find_bundle
 
 pytestmark = [pytest.mark.qupath, pytest.mark.timeout(900)]
 
-CELLS = [(60 + 90 * column, 60 + 90 * row) for row in range(7) for column in range(9)]
+CELLS = [(60 + 90 * column, 60 + 90 * row) for row in range(5) for column in range(7)]
 RADIUS = 16
 
 SHOW = """
@@ -34,12 +34,12 @@ if (getProjectEntry().getImageName() == 'first.png')
 def cells(seed):
     """Dark cells in pale tissue, a little unlike each other."""
     random = np.random.default_rng(seed)
-    image = np.full((700, 900, 3), (231, 197, 216), float)
-    rows, columns = np.mgrid[:700, :900]
+    image = np.full((480, 660, 3), (231, 197, 216), float)
+    rows, columns = np.mgrid[:480, :660]
     for x, y in CELLS:
         radius = RADIUS + random.uniform(-2, 2)
         image[(columns - x) ** 2 + (rows - y) ** 2 < radius**2] = (104, 62, 132) + random.normal(0, 6, 3)
-    texture = ndimage.gaussian_filter(random.normal(0, 1, (700, 900, 1)), (2, 2, 0)) * 30
+    texture = ndimage.gaussian_filter(random.normal(0, 1, (480, 660, 1)), (2, 2, 0)) * 30
     image += texture + random.normal(0, 5, image.shape)
     return np.clip(ndimage.gaussian_filter(image, (0.7, 0.7, 0)), 0, 255).astype(np.uint8)
 

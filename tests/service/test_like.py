@@ -52,6 +52,19 @@ def test_answers_say_what_followed_from_the_exemplars(client, server, slide):
     assert [one.similarity for one in again] == sorted((one.similarity for one in again), reverse=True)
 
 
+def test_agreement_is_that_of_the_boxes_at_a_place(client, slide):
+    def asked(least):
+        filtered = pb.ProposalFilter(min_agreement=least)
+        wanted = request(slide, exemplar(disc("a")), min_similarity=0, filter=filtered)
+        return [one for answer in client.segment_everything(wanted) for one in answer.proposals]
+
+    every, agreed = asked(0), asked(1)
+    assert {round(one.agreement * 3) / 3 for one in every} <= {1 / 3, 2 / 3, 1}
+    assert any(one.agreement < 1 for one in every)
+    assert agreed
+    assert all(one.agreement == 1 for one in agreed)
+
+
 def test_without_exemplars_sizes_are_needed_as_before(client, slide):
     with pytest.raises(ServerError) as caught:
         list(client.segment_everything(request(slide)))
@@ -69,6 +82,7 @@ def test_without_exemplars_sizes_are_needed_as_before(client, slide):
         ({"exemplars": [exemplar(shapely.box(-90, -90, -10, -10))]}, "exemplars[0]"),
         ({"exemplars": [exemplar(disc("a"))], "min_similarity": 2}, "min_similarity"),
         ({"exemplars": [exemplar(disc("a"))], "filter": pb.ProposalFilter(min_size=5)}, "filter"),
+        ({"exemplars": [exemplar(disc("a"))], "filter": pb.ProposalFilter(min_agreement=2)}, "filter.min_agreement"),
     ],
 )
 def test_what_is_wrong_is_named_before_any_window_is_read(client, server, slide, change, field):

@@ -1735,7 +1735,7 @@ class ProposalFilter(google.protobuf.message.Message):
     """
     min_agreement: builtins.float
     """Of the clicks that lie in an outline, the share whose own outlines agree with it (IoU above 0.6), 0 to 1: what only one
-    click saw is rarely an object.
+    click saw is rarely an object. With exemplars, of the boxes of three sizes that are asked at a place, and unset: 0.
     """
     max_overlap: builtins.float
     """The share of the smaller one's area that two proposals, or a proposal and an existing object, may have in common,

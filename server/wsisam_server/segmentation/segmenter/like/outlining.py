@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -11,11 +11,10 @@ from wsisam_server.core.geometry import Box, Point
 from wsisam_server.core.prompt import SlidePrompt
 from wsisam_server.segmentation.exemplars import Place, best_threshold, cells_inside
 from wsisam_server.segmentation.outlines import reaches_edge
-from wsisam_server.segmentation.proposals import Found, stability
+from wsisam_server.segmentation.proposals import Found, agreement, stability
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TypeAlias
 
     import shapely
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from wsisam_server.segmentation.segmenter.segmenter import Segmenter
     from wsisam_server.slides import SlideInfo
 
-    Answered: TypeAlias = tuple[Found, Outcome]
-
 BOXES: Final = (0.75, 1.0, 1.35)
 """Sizes of the boxes that are asked at a place, in usual sizes. The outline is taken that the model is surest of."""
 
@@ -36,6 +33,21 @@ SCORE_SHARE: Final = 0.8
 
 MOST_SCORED: Final = 12
 """Exemplars that are outlined to learn that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlined:
+    """The best outline at a place.
+
+    Attributes:
+        found: its largest part.
+        outcome: all of it.
+        agreement: the share of the boxes there whose outlines agree with it, its own included.
+    """
+
+    found: Found
+    outcome: Outcome
+    agreement: float
 
 
 class Outliner:
@@ -64,17 +76,17 @@ class Outliner:
         thresholds: list[float] = []
         for one, window in [both for both in self._plan.shown_here if both[0].positive][:MOST_SCORED]:
             place = Place(0, one.center.x, one.center.y, 1.0, self._plan.classes.index(one.path_class))
-            ((found, outcome),) = await self.outlined(window, [place])
-            scores.append(found.score)
-            drawn = cells_inside(one.shape, window, outcome.logits.shape)
-            thresholds.append(best_threshold(outcome.logits, drawn))
+            (best,) = await self.outlined(window, [place])
+            scores.append(best.found.score)
+            drawn = cells_inside(one.shape, window, best.outcome.logits.shape)
+            thresholds.append(best_threshold(best.outcome.logits, drawn))
         if scores:
             self._threshold = float(np.median(thresholds))
             self.least_score = SCORE_SHARE * float(np.median(scores))
         if self._plan.request.min_score is not None:
             self.least_score = self._plan.request.min_score
 
-    async def outlined(self, window: Window, places: Sequence[Place]) -> list[Answered]:
+    async def outlined(self, window: Window, places: Sequence[Place]) -> list[Outlined]:
         """Asks for boxes of about the usual size at each place; of their outlines, the best one."""
         boxes = [self._boxed(place, share) for place in places for share in BOXES]
         outcomes = await self._segmenter.segment_many(boxes, window, self._threshold)
@@ -83,7 +95,8 @@ class Outliner:
             some = outcomes[number * len(BOXES) : (number + 1) * len(BOXES)]
             answers = [_found(one, Point(place.x, place.y), window, self._plan.info) for one in some]
             best = max(range(len(BOXES)), key=lambda at: answers[at].score * answers[at].stability)
-            found.append((answers[best], some[best]))
+            agreed = agreement(answers[best].part, [one.part for one in answers])
+            found.append(Outlined(answers[best], some[best], agreed))
         return found
 
     def _boxed(self, place: Place, share: float) -> Request:

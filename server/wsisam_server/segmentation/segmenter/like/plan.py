@@ -202,7 +202,7 @@ def _proposal_filter(
     else:
         unit = pixel_size.mpp or 1.0
         low, high = request.sizes[0] / unit, request.sizes[1] / unit
-    return ProposalFilter(low, high, 0.0, request.min_stability, 0.0, request.max_overlap)
+    return ProposalFilter(low, high, 0.0, request.min_stability, request.min_agreement, request.max_overlap)
 
 
 def _microns(segmenter: Segmenter, request: LikeRequest) -> dict[str, float]:

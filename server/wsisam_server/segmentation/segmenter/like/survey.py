@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from wsisam_server.core.answers import ClickStatus, Counts, Likeness, Outcome, SurveyStep
+from wsisam_server.core.answers import ClickStatus, Counts, Likeness, SurveyStep
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.pixels import PixelsNeededError
 from wsisam_server.core.prompt import SlidePrompt
 from wsisam_server.core.requests import Request
 from wsisam_server.segmentation.exemplars import Place, window_over
-from wsisam_server.segmentation.proposals import Found, NonMaximumSuppression, judge
+from wsisam_server.segmentation.proposals import NonMaximumSuppression, judge
 from wsisam_server.segmentation.segmenter.like.finding import found_places
 from wsisam_server.segmentation.segmenter.like.outlining import Outliner
 from wsisam_server.segmentation.segmenter.like.plan import LikePlan
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wsisam_server.core.requests import LikeRequest
     from wsisam_server.segmentation.proposals import Candidate
     from wsisam_server.segmentation.segmenter.like.finding import Places
-    from wsisam_server.segmentation.segmenter.like.outlining import Answered
+    from wsisam_server.segmentation.segmenter.like.outlining import Outlined
     from wsisam_server.segmentation.segmenter.segmenter import Segmenter
 
 _NO_LOGITS: Final = np.empty((0, 0), np.float32)
@@ -137,8 +137,8 @@ class LikeSurvey:
         parts: list[shapely.Polygon | None] = []
         for center in centers:
             window = window_over(center, self._like.info.size, self.plan.downsample, self._like.model.image_size)
-            ((found, _),) = await self._outliner.outlined(window, [Place(0, center.x, center.y, 1.0, kind)])
-            parts.append(found.part)
+            (best,) = await self._outliner.outlined(window, [Place(0, center.x, center.y, 1.0, kind)])
+            parts.append(best.found.part)
         return parts
 
     def _read_windows(self) -> list[Window]:
@@ -155,7 +155,7 @@ class LikeSurvey:
         found = await loop.run_in_executor(None, found_places, self._like, seen, self.likeness)
         self.likeness = found.likeness
         await self._outliner.learn()
-        suppression: NonMaximumSuppression[Answered] = NonMaximumSuppression(tiles, self._request.max_overlap)
+        suppression: NonMaximumSuppression[Outlined] = NonMaximumSuppression(tiles, self._request.max_overlap)
         for number, tile in enumerate(tiles):
             places = found.places.get(number, [])
             answers = await self._outliner.outlined(tile.window, places)
@@ -170,19 +170,27 @@ class LikeSurvey:
 
     def _decide(
         self,
-        suppression: NonMaximumSuppression[Answered],
+        suppression: NonMaximumSuppression[Outlined],
         number: int,
         places: Sequence[Place],
-        answers: Sequence[Answered],
-    ) -> list[tuple[Candidate, Answered]]:
+        answers: Sequence[Outlined],
+    ) -> list[tuple[Candidate, Outlined]]:
         wanted = replace(self._like.proposal_filter, min_score=self._outliner.least_score)
-        candidates, counts = judge([found for found, _ in answers], wanted, self._like.region, self._existing)
+        candidates, counts = judge(
+            [one.found for one in answers],
+            wanted,
+            self._like.region,
+            self._existing,
+            [one.agreement for one in answers],
+        )
         self._counts += counts
         ranked = [replace(one, rank=places[one.number].similarity * one.rank) for one in candidates]
-        about = [(found, replace(outcome, logits=_NO_LOGITS)) for found, outcome in answers]
+        about = [replace(one, outcome=replace(one.outcome, logits=_NO_LOGITS)) for one in answers]
         return suppression.add(number, [(one, about[one.number]) for one in ranked])
 
 
-def _proposal(candidate: Candidate, about: tuple[Found, Outcome], found: Places) -> Proposal:
-    probability, kind = found.sure[about[0].click]
-    return replace(proposal_of(candidate, *about), similarity=probability, path_class=found.classes[kind])
+def _proposal(candidate: Candidate, about: Outlined, found: Places) -> Proposal:
+    probability, kind = found.sure[about.found.click]
+    return replace(
+        proposal_of(candidate, about.found, about.outcome), similarity=probability, path_class=found.classes[kind]
+    )
