@@ -169,14 +169,14 @@ class LocalServerWindow {
         }
         since = System.nanoTime()
         now = StartStage.STARTING
-        starting = Thread.startDaemon('wsisam-local-start') { wait(roots) }
+        starting = Thread.startDaemon('wsisam-local-start') { startWith(roots) }
         clock.playFromStart()
         tick()
         refresh()
     }
 
     /** On its own thread. */
-    private void wait(List<Path> roots) {
+    private void startWith(List<Path> roots) {
         String text = 'Called off.'
         RunningServer running = null
         try {
@@ -193,11 +193,11 @@ class LocalServerWindow {
             starting = null
             clock.stop()
             refresh()
-            running == null ? said.setText(text) : use(running)
+            running == null ? said.setText(text) : connectTo(running)
         }
     }
 
-    private void use(RunningServer running) {
+    private void connectTo(RunningServer running) {
         settings.server(running.address())
         settings.tokenFile(running.tokenFile().toString())
         settings.certificates('')
