@@ -76,12 +76,8 @@ class Predictor:
         Raises:
             WsiSamServerError: of the catalogue; PixelsNeededError from a watcher that cannot wait for pixels.
         """
-        model, read = planned.model, planned.job.read
-        job = replace(
-            planned.job,
-            read=lambda window: preloaded[window] if window in preloaded else read(window),
-            on_encode=listener.encoding,
-        )
+        model = planned.model
+        job = replace(_reading(planned.job, preloaded), on_encode=listener.encoding)
         planned = replace(planned, job=job)
         answer = await self._answer(planned, listener)
         if planned.refinement is None:
@@ -101,10 +97,10 @@ class Predictor:
         )
         return Predicted(answer, border, done)
 
-    async def features(self, model: ModelInfo, job: Job) -> Features:
+    async def features(self, model: ModelInfo, job: Job, preloaded: Mapping[Window, NDArray[np.uint8]]) -> Features:
         """See `Segmenter.features`."""
         async with self.models.lease(model) as engine:
-            return await engine.features(job)
+            return await engine.features(_reading(job, preloaded))
 
     async def answer_many(self, planned: Sequence[PlannedPrompt], threshold: float) -> list[Predicted]:
         """The answers to prompts of one kind in one field, all planned in it; their borders are not refined.
@@ -217,6 +213,12 @@ class Predictor:
                 if error.reason is not Reason.PIXELS_NEEDED:
                     raise
         raise PixelsNeededError(pushed.missing(model.windows(job.field)))
+
+
+def _reading(job: Job, preloaded: Mapping[Window, NDArray[np.uint8]]) -> Job:
+    """A job that does not read again what was read already."""
+    read = job.read
+    return replace(job, read=lambda window: preloaded[window] if window in preloaded else read(window))
 
 
 def _chosen(answer: Answer, done: FinishedAnswer) -> Answer:

@@ -21,14 +21,11 @@ from wsisam_server.segmentation.exemplars import (
 from wsisam_server.segmentation.segmenter.like.plan import GRID, POSITIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from wsisam_server.core.answers import Likeness
     from wsisam_server.core.geometry import Window
-    from wsisam_server.inference.scheduler import Features
-    from wsisam_server.segmentation.exemplars import Basis, Place, ShownObject
+    from wsisam_server.segmentation.exemplars import Place, ShownObject
     from wsisam_server.segmentation.proposals import Tile
     from wsisam_server.segmentation.segmenter.like.plan import LikePlan
     from wsisam_server.segmentation.segmenter.like.windows import Seen
@@ -56,26 +53,22 @@ class Places:
     classes: list[str]
 
 
-def found_places(
-    plan: LikePlan, seen: Seen, at_exemplars: Sequence[Features], basis: Basis, likeness: Likeness
-) -> Places:
+def found_places(plan: LikePlan, seen: Seen, likeness: Likeness) -> Places:
     """Where objects are, and how sure that is. Blocks, for milliseconds a window.
 
     Args:
         plan: of the search.
         seen: all of its windows.
-        at_exemplars: features of the exemplars' windows.
-        basis: of all features.
         likeness: the sizes.
     """
     if not seen.rotated:
         return Places({}, {}, replace(likeness, expected_precision=0.0, unsure=True), [])
     shown, about = [], []
-    for exemplar, window, features in zip(plan.shown, plan.exemplar_windows, at_exemplars, strict=True):
+    for exemplar, window in zip(plan.shown, plan.exemplar_windows, strict=True):
         cells = plan.cells(window, exemplar.slide_id)
-        around = described(basis.rotated(features.values), cells)
+        around = described(seen.exemplars[exemplar.slide_id, window], cells)
         shown.append(_shown_at(exemplar, window, around, cells))
-        about.append(_sample(around, SAMPLED_POSITIONS // len(at_exemplars)))
+        about.append(_sample(around, SAMPLED_POSITIONS // len(plan.shown)))
     each = SAMPLED_POSITIONS // len(seen.rotated)
     about += [_sample(_described(plan, seen, number), each) for number in seen.rotated]
     appearance = Appearance(shown, np.concatenate(about))

@@ -135,6 +135,12 @@ class LikePlan:
         return shapely.STRtree([*comparable(self.request.existing, self.proposal_filter, GeometryRepairer()), *shown])
 
 
+def tile_of(window: Window) -> Tile:
+    """A window with the positions at which it is asked whether there is tissue."""
+    offsets = ((np.arange(GRID) + 0.5) * window.extent / GRID).tolist()
+    return Tile(window, tuple(Point(window.x + x, window.y + y) for y in offsets for x in offsets))
+
+
 def _readable(segmenter: Segmenter, request: LikeRequest, number: int) -> SlideInfo:
     """The slide of an exemplar, if its pixels can be had."""
     slide_id = request.exemplars[number].slide_id
@@ -175,12 +181,7 @@ def _windows(
 
 
 def _tiling(windows: Sequence[Window]) -> Tiling:
-    step = windows[0].extent / GRID
-    offsets = ((np.arange(GRID) + 0.5) * step).tolist()
-    tiles = [
-        Tile(window, tuple(Point(window.x + x, window.y + y) for y in offsets for x in offsets)) for window in windows
-    ]
-    return Tiling(tuple(tiles), windows[0].downsample, step)
+    return Tiling(tuple(map(tile_of, windows)), windows[0].downsample, windows[0].extent / GRID)
 
 
 def _window_of(one: ShownObject, info: SlideInfo, downsample: float, image_size: int) -> Window:

@@ -16,7 +16,6 @@ from wsisam_server.core.prompt import SlidePrompt
 from wsisam_server.core.requests import Request
 from wsisam_server.segmentation.exemplars import Place, window_over
 from wsisam_server.segmentation.proposals import Found, NonMaximumSuppression, judge
-from wsisam_server.segmentation.segmenter.background import ClickFilter
 from wsisam_server.segmentation.segmenter.like.finding import found_places
 from wsisam_server.segmentation.segmenter.like.outlining import Outliner
 from wsisam_server.segmentation.segmenter.like.plan import LikePlan
@@ -69,7 +68,7 @@ class LikeSurvey:
             principal=request.principal,
             mpp=request.mpp,
         )
-        self._viewer = Viewer(segmenter, like, base, ClickFilter(self._reader, like.proposal_filter))
+        self._viewer = Viewer(segmenter, like, base)
         self._outliner = Outliner(segmenter, like, base)
         self.begun = SurveyStep(likeness=self.likeness)
 
@@ -153,9 +152,7 @@ class LikeSurvey:
             if damage is not None and len(seen.damaged) == len(tiles):
                 raise damage
             yield self._step((), number + 1, () if damage is None else (tile.window,))
-        at_exemplars, self._viewer.at_exemplars = self._viewer.at_exemplars, []
-        found = await loop.run_in_executor(None, found_places, self._like, seen, at_exemplars, basis, self.likeness)
-        del at_exemplars
+        found = await loop.run_in_executor(None, found_places, self._like, seen, self.likeness)
         self.likeness = found.likeness
         await self._outliner.learn()
         suppression: NonMaximumSuppression[Answered] = NonMaximumSuppression(tiles, self._request.max_overlap)

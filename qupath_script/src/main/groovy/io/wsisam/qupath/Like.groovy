@@ -39,7 +39,7 @@ class Like {
      * @return a sentence or two for the user
      */
     static String run(ImageData imageData, Map parameters, project = null, monitor = null) {
-        new Like(imageData, parameters).run(project, monitor)
+        new Like(imageData, parameters).search(project, monitor)
     }
 
     static SegmentOptions options(Map parameters) {
@@ -47,7 +47,7 @@ class Like {
         new SegmentOptions(parameters.model.toString(), tolerance > 0 ? tolerance : null, null)
     }
 
-    private String run(project, monitor) {
+    private String search(project, monitor) {
         def chosen = new LikeExemplars(imageData, parameters)
         def positive = chosen.positive()
         def regions = regions(positive)

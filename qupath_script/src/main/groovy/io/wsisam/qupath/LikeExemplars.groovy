@@ -55,7 +55,7 @@ class LikeExemplars {
     }
 
     static List<Exemplar> of(Collection<PathObject> annotations, boolean positive) {
-        annotations.collect { of(it, positive, null) }
+        annotations.collect { exemplar(it, positive, null) }
     }
 
     /**
@@ -72,12 +72,12 @@ class LikeExemplars {
             if (other == entry || found.count { it.positive() } >= MOST)
                 continue
             def objects = other.readHierarchy().getAnnotationObjects()
-            def like_ = spread(named(objects, like, ''), MOST_ELSEWHERE)
+            def shown = spread(named(objects, like, ''), MOST_ELSEWHERE)
             def unlike = parameters.unlike ? spread(named(objects, parameters.unlike.toString(), ''), MOST_ELSEWHERE) : []
-            if (like_ || unlike) {
+            if (shown || unlike) {
                 def slide = opened(client, other)
                 if (slide != null)
-                    found.addAll(like_.collect { of(it, true, slide) } + unlike.collect { of(it, false, slide) })
+                    found.addAll(shown.collect { exemplar(it, true, slide) } + unlike.collect { exemplar(it, false, slide) })
             }
         }
         found
@@ -101,7 +101,7 @@ class LikeExemplars {
         null
     }
 
-    private static Exemplar of(PathObject annotation, boolean positive, Slide slide) {
+    private static Exemplar exemplar(PathObject annotation, boolean positive, Slide slide) {
         def parts = Shapes.of(annotation.getROI()).parts()
         new Exemplar(parts, null, slide, positive, positive ? annotation.getPathClass()?.toString() ?: '' : '')
     }

@@ -44,7 +44,7 @@ class LikeWindow {
     private final Label said = new Label()
     private final Slider slider = new Slider(LikeChoice.LEAST_ASKED, 1, 0.5)
     private final ProgressBar bar = new ProgressBar(0)
-    private final Button take, again
+    private final Button takeButton, againButton
     private final EventHandler<KeyEvent> keyFilter = { KeyEvent e -> key(e) } as EventHandler<KeyEvent>
     private final EventHandler<MouseEvent> mouseFilter = { MouseEvent e -> mouse(e) } as EventHandler<MouseEvent>
     private final ChangeListener imageListener = { value, before, now -> stage.close() } as ChangeListener
@@ -75,8 +75,8 @@ class LikeWindow {
         viewer = gui.getViewer()
         imageData = viewer.getImageData()
         overlay = new LikeOverlay(viewer, imageData)
-        take = button('Take all shown', keys.TAKE) { takeShown() }
-        again = button('Again', keys.AGAIN) { again() }
+        takeButton = button('Take all shown', keys.TAKE) { takeShown() }
+        againButton = button('Again', keys.AGAIN) { again() }
     }
 
     private void show() {
@@ -90,7 +90,7 @@ class LikeWindow {
             look()
         } as ChangeListener)
         bar.setMaxWidth(Double.MAX_VALUE)
-        def pane = new VBox(8, said, new HBox(6, new Label('All'), slider, new Label('only the surest')), bar, new HBox(4, take, again))
+        def pane = new VBox(8, said, new HBox(6, new Label('All'), slider, new Label('only the surest')), bar, new HBox(4, takeButton, againButton))
         HBox.setHgrow(slider, javafx.scene.layout.Priority.ALWAYS)
         pane.setPadding(new Insets(10))
         pane.setMinWidth(WIDTH)
@@ -140,9 +140,9 @@ class LikeWindow {
         def is = { List<String> named -> named.any { KeyCombination.valueOf(it).match(e) } }
         if (ofTheClickTool)
             return
-        if (is(keys.TAKE) && !take.isDisabled())
+        if (is(keys.TAKE) && !takeButton.isDisabled())
             takeShown()
-        else if (is(keys.AGAIN) && !again.isDisabled())
+        else if (is(keys.AGAIN) && !againButton.isDisabled())
             again()
         else if (is(keys.SURER) || is(keys.LESS_SURE))
             slider.setValue(slider.getValue() + (is(keys.SURER) ? 0.05 : -0.05))
@@ -195,7 +195,7 @@ class LikeWindow {
         choice = null
         overlay.show(null)
         said.setText('Looking...')
-        [take, again, slider].each { it.setDisable(true) }
+        [takeButton, againButton, slider].each { it.setDisable(true) }
         work.submit {
             try {
                 before()
@@ -207,13 +207,13 @@ class LikeWindow {
                         return
                     def now = search
                     def found = rounds.search(now) { later { bar.setProgress(now.done / (double) Math.max(now.total, 1)) } }
-                    later { found(found) }
+                    later { answered(found) }
                 }
             } catch (WsiSamException | IllegalArgumentException | IOException wrong) {
                 later {
                     said.setText(wrong.getMessage())
                     bar.setProgress(0)
-                    again.setDisable(false)
+                    againButton.setDisable(false)
                 }
             } catch (Throwable mistake) {
                 Notifications.logDefect(mistake)
@@ -222,11 +222,11 @@ class LikeWindow {
         }
     }
 
-    private void found(LikeChoice found) {
+    private void answered(LikeChoice found) {
         if (found == null)
             return
         choice = found
-        [take, again, slider].each { it.setDisable(false) }
+        [takeButton, againButton, slider].each { it.setDisable(false) }
         bar.setProgress(1)
         slider.setValue(choice.least())
         look()
@@ -252,7 +252,7 @@ class LikeWindow {
         def notMeant = choice.rejected()
         choice = null
         overlay.show(null)
-        take.setDisable(true)
+        takeButton.setDisable(true)
         taken += chosen.size()
         work.submit {
             try {
