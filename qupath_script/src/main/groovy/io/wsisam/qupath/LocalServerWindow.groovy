@@ -34,24 +34,15 @@ class LocalServerWindow {
     /** After so long, why it may take longer is said. */
     private static final int LONG_SECONDS = 45
 
-    private static final Map<StartStage, String> STAGES = [
-        (StartStage.MAKING_TOKEN) : 'Making a token\u2026',
-        (StartStage.STARTING)     : 'Starting Python\u2026',
-        (StartStage.LOADING_MODEL): 'Loading the model\u2026'
-    ]
-    private static final String NONE = 'No installation of WSI-SAM is known on this computer. Whoever looks after it installs Python 3.10 or newer, then, in a terminal:\n\n' +
-        '    pip install "wsisam[server]"\n    wsisam qupath install\n\nThe second one notes for QuPath where it is. After that, come back here. ' +
-        'Or ask your lab for a server\u2019s address, or for an invitation.'
-
     private final gui
     private final Settings settings = Settings.user()
     private final LocalServer server
     private final Stage stage = new Stage()
     private final TextArea folders = new TextArea()
-    private final CheckBox stays = new CheckBox('Goes on when QuPath is closed')
-    private final Button start = new Button('Start')
-    private final Button stop = new Button('Stop it')
-    private final Button add = new Button('Add a folder\u2026')
+    private final CheckBox stays = new CheckBox(PaletteTexts.of('local.stays'))
+    private final Button start = new Button(PaletteTexts.of('local.start'))
+    private final Button stop = new Button(PaletteTexts.of('local.stop'))
+    private final Button add = new Button(PaletteTexts.of('local.add'))
     private final Label said = new Label()
     private final Timeline clock = new Timeline(new KeyFrame(Duration.seconds(1), { tick() }))
     private Thread starting
@@ -80,10 +71,10 @@ class LocalServerWindow {
 
     private void show() {
         [folders: folders, start: start, stop: stop, said: said].each { name, node -> node.setId("wsisam-local-${name}") }
-        def close = new Button('Close')
+        def close = new Button(PaletteTexts.of('local.close'))
         close.setOnAction { stage.close() }
         def startable = server?.installation()?.isPresent() || server?.runningFolders()?.isPresent()
-        def pane = startable ? starter(close) : new VBox(10, wrapped(new Label(NONE)), close)
+        def pane = startable ? starter(close) : new VBox(10, wrapped(new Label(PaletteTexts.of('local.none'))), close)
         pane.setPadding(new Insets(12))
         pane.setPrefWidth(WIDTH)
         def scene = new Scene(pane)
@@ -94,7 +85,7 @@ class LocalServerWindow {
             callOff()
         }
         stage.initOwner(gui.getStage())
-        stage.setTitle('WSI-SAM: on this computer')
+        stage.setTitle(PaletteTexts.of('local.title'))
         stage.setScene(scene)
         stage.show()
         if (server != null)
@@ -102,8 +93,7 @@ class LocalServerWindow {
     }
 
     private VBox starter(Button close) {
-        def about = wrapped(new Label("Starts WSI-SAM${server.installation().map { ' ' + it.version() }.orElse('')} on this computer. Nobody else can reach it." +
-                ' It opens the slides in these folders, one a line; of any other slide, QuPath sends the pixels.'))
+        def about = wrapped(new Label(PaletteTexts.of('local.about', server.installation().map { it.version() }.orElse(''))))
         folders.setText(SlideFolders.of(images()).join('\n'))
         folders.setPrefRowCount(3)
         add.setOnAction {
@@ -112,7 +102,7 @@ class LocalServerWindow {
                 folders.setText([folders.getText().strip(), chosen.getPath()].findAll().join('\n'))
         }
         stays.setSelected(settings.localServerStays())
-        stays.setTooltip(new Tooltip('Else it ends with the last QuPath that uses it.'))
+        stays.setTooltip(new Tooltip(PaletteTexts.of('local.stays.help')))
         stays.setOnAction { settings.localServerStays(stays.isSelected()) }
         start.setDefaultButton(true)
         start.setOnAction { starting == null ? begin() : callOff() }
@@ -144,13 +134,13 @@ class LocalServerWindow {
     private void refresh() {
         def running = server.runningFolders()
         stop.setDisable(running.isEmpty() || starting != null)
-        start.setText(starting != null ? 'Cancel' : running.isPresent() ? 'Use it' : 'Start')
+        start.setText(PaletteTexts.of(starting != null ? 'local.cancel' : running.isPresent() ? 'local.use' : 'local.start'))
         boolean fixed = starting != null || running.isPresent()
         folders.setEditable(!fixed)
         add.setDisable(fixed)
         if (starting == null && running.isPresent()) {
             folders.setText(running.get().join('\n'))
-            said.setText('A server runs on this computer already. For other folders, stop it first.')
+            said.setText(PaletteTexts.of('local.runs'))
         }
     }
 
@@ -159,25 +149,25 @@ class LocalServerWindow {
         try {
             roots = folders.getText().readLines()*.strip().findAll().collect { Path.of(it) }
         } catch (InvalidPathException wrong) {
-            said.setText("This is no folder: ${wrong.getInput()}")
+            said.setText(PaletteTexts.of('local.badFolder', wrong.getInput()))
             return
         }
         def missing = roots.find { !it.toFile().isDirectory() }
         if (missing != null && server.runningFolders().isEmpty()) {
-            said.setText("There is no folder ${missing}.")
+            said.setText(PaletteTexts.of('local.noFolder', missing))
             return
         }
         since = System.nanoTime()
         now = StartStage.STARTING
-        starting = Thread.startDaemon('wsisam-local-start') { wait(roots) }
+        starting = Thread.startDaemon('wsisam-local-start') { startWith(roots) }
         clock.playFromStart()
         tick()
         refresh()
     }
 
     /** On its own thread. */
-    private void wait(List<Path> roots) {
-        String text = 'Called off.'
+    private void startWith(List<Path> roots) {
+        String text = PaletteTexts.of('local.calledOff')
         RunningServer running = null
         try {
             running = server.start(roots) { stage -> Platform.runLater { now = stage; tick() } }
@@ -193,17 +183,17 @@ class LocalServerWindow {
             starting = null
             clock.stop()
             refresh()
-            running == null ? said.setText(text) : use(running)
+            running == null ? said.setText(text) : connectTo(running)
         }
     }
 
-    private void use(RunningServer running) {
+    private void connectTo(RunningServer running) {
         settings.server(running.address())
         settings.tokenFile(running.tokenFile().toString())
         settings.certificates('')
         ServerWindow.changed(gui)
-        def slides = running.folders() ? "It opens the slides below ${running.folders().join(', ')}." : 'It opens no files: QuPath sends the pixels.'
-        Notifications.show("${running.wasThere() ? 'The server that ran already is used' : 'The server runs'}, at ${running.address()}. ${slides}")
+        def slides = running.folders() ? PaletteTexts.of('local.opens', running.folders().join(', ')) : PaletteTexts.of('local.opensNothing')
+        Notifications.show(PaletteTexts.of(running.wasThere() ? 'local.found' : 'local.started', running.address(), slides))
         stage.close()
     }
 
@@ -214,9 +204,9 @@ class LocalServerWindow {
     private void end() {
         try {
             server.stop()
-            said.setText('It was stopped.')
+            said.setText(PaletteTexts.of('local.stopped'))
         } catch (IOException cannot) {
-            said.setText("It was not stopped: ${cannot.getMessage()}")
+            said.setText(PaletteTexts.of('local.notStopped', cannot.getMessage()))
         }
         refresh()
         ServerWindow.changed(gui)
@@ -226,7 +216,7 @@ class LocalServerWindow {
         if (starting == null)
             return
         long seconds = (System.nanoTime() - since) / 1_000_000_000L
-        def patience = seconds < LONG_SECONDS ? '' : ' The first time, a virus scanner may look at every file; that can take minutes.'
-        said.setText("${STAGES[now]} ${seconds} s.${patience}")
+        def progress = PaletteTexts.of('local.progress', PaletteTexts.of("local.${now.name()}".toString()), seconds.toString())
+        said.setText(seconds < LONG_SECONDS ? progress : "${progress} ${PaletteTexts.of('local.long')}".toString())
     }
 }

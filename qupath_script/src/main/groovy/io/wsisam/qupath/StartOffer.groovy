@@ -7,13 +7,13 @@ import javafx.scene.layout.Region
 
 /** The palette's button that starts a server on this computer: seen where none answers, and this computer may have one. */
 class StartOffer {
-    final Button button = new Button('Start on this computer\u2026')
+    final Button button = new Button(PaletteTexts.of('here'))
 
     StartOffer(gui) {
         button.setId('wsisam-start-local')
         button.setMinWidth(Region.USE_PREF_SIZE)
         button.setFocusTraversable(false)
-        button.setTooltip(new Tooltip('Starts WSI-SAM here, for you alone. No terminal is needed.'))
+        button.setTooltip(new Tooltip(PaletteTexts.of('here.help')))
         button.setOnAction { LocalServerWindow.open(gui) }
         seen(false)
     }

@@ -21,7 +21,6 @@ import org.slf4j.LoggerFactory;
 public final class LocalServer {
   private static final Logger LOGGER = LoggerFactory.getLogger("WSI-SAM");
   private static final long POLL_MILLIS = 200;
-  private static final long FULL_BYTES = 1 << 20;
 
   /** User directories whose server ends with this QuPath. */
   private static final Set<Path> ENDING = ConcurrentHashMap.newKeySet();
@@ -156,12 +155,8 @@ public final class LocalServer {
   }
 
   private String said(IOException problem) {
-    try {
-      if (Files.getFileStore(folder.path()).getUsableSpace() < FULL_BYTES) {
-        return ServerLog.diskFull(folder.log());
-      }
-    } catch (IOException unknown) {
-      // the problem itself is told
+    if (ServerLog.isFull(folder.log())) {
+      return ServerLog.diskFull(folder.log());
     }
     return "The server was not started: %s cannot be written (%s).".formatted(folder.path(), problem.getMessage());
   }

@@ -20,6 +20,8 @@ final class ServerLog {
   /** It writes where it listens, once, near the beginning. */
   private static final int MOST_BYTES = 1 << 18;
 
+  private static final long FULL_BYTES = 1 << 14;
+
   private final Path file;
   private final String text;
 
@@ -55,7 +57,7 @@ final class ServerLog {
     if (NO_PACKAGE.matcher(text).find()) {
       return gone(installation);
     }
-    if (FULL.matcher(text).find()) {
+    if (FULL.matcher(text).find() || isFull(file)) {
       return diskFull(file);
     }
     if (MEMORY.matcher(text).find()) {
@@ -78,6 +80,15 @@ final class ServerLog {
     return ("The installation of WSI-SAM that was noted is not there any more (%s). Install it again, and run"
             + " `wsisam qupath install`.")
         .formatted(installation.python());
+  }
+
+  /** Whether nothing more can be written where a file lies: then its words may be missing, too. */
+  static boolean isFull(Path file) {
+    try {
+      return Files.getFileStore(file.getParent()).getUsableSpace() < FULL_BYTES;
+    } catch (IOException unknown) {
+      return false;
+    }
   }
 
   static String diskFull(Path file) {
