@@ -16,7 +16,8 @@ class AnnotationWriter {
     }
 
     /**
-     * @param how className, naming (class name and number to a name), options
+     * @param how className, naming (class name and number to a name), options, keep (called with the image and the annotation as
+     *        it is to be, before a new one is added)
      * @return what to tell the user; null when the object is on the screen and says it all
      */
     String add(ImageData imageData, ImagePlane plane, Draft draft, Map how) {
@@ -55,6 +56,7 @@ class AnnotationWriter {
     }
 
     private void insert(ImageData target, PathObject annotation, Draft draft, Map how, result) {
+        how.keep(target, annotation)
         target.getHierarchy().addObject(annotation)
         Steps.record(target, annotation, draft.requests(), how.options, result.outline().model())
         FXUtils.runOnApplicationThread {
@@ -70,6 +72,7 @@ class AnnotationWriter {
         there.setPathClass(fresh.getPathClass())
         Annotations.describe(there, result, draft.requests())
         Reshaping.letOut(there)
+        how.keep(target, there)
         target.getHierarchy().fireHierarchyChangedEvent(this)      // once: one step to undo
         Steps.record(target, there, draft.requests(), how.options, result.outline().model())
     }

@@ -34,6 +34,8 @@ class PlaneSession {
     final List<Draft> drafts = new CopyOnWriteArrayList<>()
     volatile Draft current
     volatile Slide slide
+    /** As it was opened last; it stays when the connection is lost. */
+    volatile Slide known
     volatile Session session
     volatile SessionState state = SessionState.CONNECTING
     volatile WsiSamException trouble
@@ -109,6 +111,7 @@ class PlaneSession {
         if (!opened.is(slide))
             closeSlide()
         slide = opened
+        known = opened
         this.client = client
         this.options = options
         def listener = new PlaneListener()

@@ -4,6 +4,7 @@ import io.wsisam.client.Health
 import io.wsisam.client.ModelInfo
 import io.wsisam.client.ServerInfo
 import io.wsisam.client.WsiSamClient
+import io.wsisam.client.annotations.StoreInfo
 import io.wsisam.client.connection.WsiSamException
 import io.wsisam.script.Settings
 import javafx.animation.PauseTransition
@@ -28,6 +29,8 @@ class ServerLink {
     /** Why the server cannot be used now; empty when it can. */
     String trouble = ''
     boolean reached
+    /** The server's annotation store; null where it has none, and before it is known. */
+    volatile StoreInfo store
 
     /**
      * @param calls what is done before a client is closed (`leave`, which answers futures of what is being freed), once the
@@ -45,6 +48,7 @@ class ServerLink {
         client = null
         models = []
         reached = false
+        store = null
         trouble = ''
         try {
             client = WsiSamClient.connect(settings.clientOptions())
@@ -100,9 +104,23 @@ class ServerLink {
             reached = true
             if (settings.model() && !models.any { it.name() == settings.model() })
                 settings.model('')          // a model of another server
+            askStore()
             calls.reached()
         }
         calls.changed()
+    }
+
+    /** A server without a store says so: nothing is kept there. */
+    private void askStore() {
+        def asked = client
+        asked.annotations().store().whenComplete { StoreInfo found, Throwable none ->
+            Platform.runLater {
+                if (asked.is(client) && !closed) {
+                    store = found
+                    calls.changed()
+                }
+            }
+        }
     }
 
     private void unreached(WsiSamException failure) {

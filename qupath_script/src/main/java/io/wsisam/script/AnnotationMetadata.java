@@ -38,6 +38,9 @@ public final class AnnotationMetadata {
   /** The id under which the server stores it; missing when it does not. */
   public static final String ID = "wsisam.id";
 
+  /** Who made the version that was taken in from the store; missing for one's own. */
+  public static final String AUTHOR = "wsisam.author";
+
   /** The version of this client. */
   public static final String CLIENT = "wsisam.client";
 

@@ -21,6 +21,8 @@ public final class Settings {
   private static final String TOLERANCE = "tolerance";
   private static final String CLASS_NAME = "className";
   private static final String SEND_PIXELS = "sendPixels";
+  private static final String KEEP = "keepInStore";
+  private static final String WATCH = "watchColleagues";
   private static final String PALETTE_X = "paletteX";
   private static final String PALETTE_Y = "paletteY";
 
@@ -127,6 +129,26 @@ public final class Settings {
   /** Sets whether pixels are sent where the server cannot open the file. */
   public void sendPixels(boolean allowed) {
     node.putBoolean(SEND_PIXELS, allowed);
+  }
+
+  /** Whether what is accepted is kept in the server's store, where it has one. */
+  public boolean keepInStore() {
+    return node.getBoolean(KEEP, true);
+  }
+
+  /** Sets whether what is accepted is kept in the server's store. */
+  public void keepInStore(boolean kept) {
+    node.putBoolean(KEEP, kept);
+  }
+
+  /** Whether what others accept on the open slides is taken in while it happens. */
+  public boolean watchColleagues() {
+    return node.getBoolean(WATCH, false);
+  }
+
+  /** Sets whether what others accept on the open slides is taken in while it happens. */
+  public void watchColleagues(boolean watched) {
+    node.putBoolean(WATCH, watched);
   }
 
   /**
