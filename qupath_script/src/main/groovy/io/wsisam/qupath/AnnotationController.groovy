@@ -33,6 +33,7 @@ class AnnotationController {
     final ServerLink link
     final Keeper keeper
     final Colleagues colleagues
+    final Finisher finisher
     private final UndoWatch undoWatch
     private final List<PlaneSession> planes = new CopyOnWriteArrayList<>()
     /** The viewers with our overlay. */
@@ -52,6 +53,7 @@ class AnnotationController {
         this.onChange = onChange
         link = new ServerLink(settings, [leave: { planes.collect { closed ? it.close() : it.disconnected() } }, reached: { openAll() }, changed: { changed() }])
         def images = new OpenImages(gui)
+        finisher = new Finisher(settings)
         keeper = new Keeper(settings, link, images, { changed(false) })
         colleagues = new Colleagues(settings, link, keeper, images)
         undoWatch = new UndoWatch(gui, keeper, colleagues)
@@ -73,6 +75,12 @@ class AnnotationController {
     /** Another model or detail: every plane goes on with it. */
     void useNewOptions() {
         planes.findAll { it.slide != null }.each { it.start(link.client, it.slide, settings.segmentOptions()) }
+    }
+
+    /** Another finishing, or class: what is shown is finished anew, and nothing is asked. */
+    void finishAnew() {
+        planes.each { plane -> plane.drafts.each { plane.refresh(it) } }
+        changed()
     }
 
     /** What a viewer shows, opened on the server when it is not yet. */

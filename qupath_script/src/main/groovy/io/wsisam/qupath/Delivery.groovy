@@ -61,7 +61,8 @@ class Delivery {
             return
         worker.submit {
             try {
-                def note = writer.add(plane.imageData, plane.plane, draft, how + [options: plane.options, keep: { ImageData image, one -> keeper.accepted(image, one, draft.shown().get(), plane) }])
+                def finished = plane.finished(draft)
+                def note = writer.add(plane.imageData, plane.plane, draft, how + [options: plane.options, finished: finished, keep: { ImageData image, one -> keeper.accepted(image, one, draft.shown().get(), plane) }])
                 if (note)
                     Notifications.show(note)
             } catch (Throwable problem) {

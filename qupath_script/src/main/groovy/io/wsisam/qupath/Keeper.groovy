@@ -215,7 +215,8 @@ class Keeper {
         try {
             def here = imageData.getHierarchy().getAnnotationObjects().collectEntries { [(it.getID().toString()): it] }
             made.each { here[it.id()]?.getMetadata()?.put(AnnotationMetadata.ID, it.id()) }
-            made.groupBy { it.store() }.each { store, ones ->
+            // What was killed before it was saved is not in the image: noted, it would count as deleted here. A sync brings it back.
+            made.findAll { here.containsKey(it.id()) || own.containsKey(it.id()) }.groupBy { it.store() }.each { store, ones ->
                 record(imageData).note(store, ones.collectEntries { [(it.id()): new SyncState.Base(it.made(), it.digest())] })
             }
             imageData.setChanged(true)

@@ -113,6 +113,8 @@ class PaletteControls {
                 controller.useNewOptions()
             }
         }
+        // The class decides what is in an object's way.
+        className.box.valueProperty().addListener({ o, was, is -> controller.finishAnew() } as ChangeListener)
         model.setTooltip(modelTip)
         model.setMaxWidth(Double.MAX_VALUE)
         finer.setTooltip(new Tooltip(PaletteTexts.of('refine.help')))
@@ -152,7 +154,8 @@ class PaletteControls {
         def grid = new GridPane()
         grid.setHgap(6)
         grid.setVgap(6)
-        [server: server.address, model: model, class: className.box, detail: centred(detail, detailUnit, finer)].eachWithIndex { name, node, i ->
+        [server: server.address, model: model, class: className.box, detail: centred(detail, detailUnit, finer),
+         finish: new FinishingMenu(settings, { controller.useNewOptions() }, { controller.finishAnew() }).button].eachWithIndex { name, node, i ->
             def label = new Label(PaletteTexts.of(name))
             label.setMinWidth(Region.USE_PREF_SIZE)
             grid.add(label, 0, i)

@@ -272,13 +272,14 @@ class StoreSync {
         def hierarchy = imageData.getHierarchy()
         def byId = hierarchy.getAnnotationObjects().collectEntries { [(it.getID().toString()): it] }
         def digests = new HashMap<String, String>(image.digests)
+        def authors = result.actions().collectEntries { [(it.id()): it.storeAuthor()] }
         def added = []
         result.put().each { StoredAnnotation said ->
             PathObject one = byId[said.id()]
             try {
                 def done = describe(one == null ? make(said) : reshape(one, said), said)
-                if (withAuthors && said.author() && said.author() != options.author())
-                    done.getMetadata().put(AnnotationMetadata.AUTHOR, said.author())
+                if (withAuthors && authors[said.id()] && authors[said.id()] != options.author())
+                    done.getMetadata().put(AnnotationMetadata.AUTHOR, authors[said.id()])
                 if (one == null)
                     added << done
                 onTakenIn.accept(done)
