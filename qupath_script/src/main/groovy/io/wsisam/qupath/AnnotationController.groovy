@@ -31,6 +31,10 @@ class AnnotationController {
     private final Settings settings
     private final Closure onChange
     final ServerLink link
+    final Keeper keeper
+    final Colleagues colleagues
+    final Finisher finisher
+    private final UndoWatch undoWatch
     private final List<PlaneSession> planes = new CopyOnWriteArrayList<>()
     /** The viewers with our overlay. */
     final List<QuPathViewer> viewers = new CopyOnWriteArrayList<>()
@@ -48,7 +52,12 @@ class AnnotationController {
         this.settings = settings
         this.onChange = onChange
         link = new ServerLink(settings, [leave: { planes.collect { closed ? it.close() : it.disconnected() } }, reached: { openAll() }, changed: { changed() }])
-        delivery = new Delivery(new AnnotationWriter(gui), worker, { PlaneSession plane, Draft draft ->
+        def images = new OpenImages(gui)
+        finisher = new Finisher(settings)
+        keeper = new Keeper(settings, link, images, { changed(false) })
+        colleagues = new Colleagues(settings, link, keeper, images)
+        undoWatch = new UndoWatch(gui, keeper, colleagues)
+        delivery = new Delivery(new AnnotationWriter(gui), keeper, worker, { PlaneSession plane, Draft draft ->
             Platform.runLater {
                 plane.end(draft)
                 tidy(plane)
@@ -66,6 +75,12 @@ class AnnotationController {
     /** Another model or detail: every plane goes on with it. */
     void useNewOptions() {
         planes.findAll { it.slide != null }.each { it.start(link.client, it.slide, settings.segmentOptions()) }
+    }
+
+    /** Another finishing, or class: what is shown is finished anew, and nothing is asked. */
+    void finishAnew() {
+        planes.each { plane -> plane.drafts.each { plane.refresh(it) } }
+        changed()
     }
 
     /** What a viewer shows, opened on the server when it is not yet. */
@@ -324,6 +339,7 @@ class AnnotationController {
 
     /** A session has begun. Of an image whose file says another pixel size, the user is notified once. */
     void started(PlaneSession plane) {
+        keeper.shows(plane.imageData, plane.slide.annotationKey())
         def said = plane.slide.pixelSize().warning()
         if (said && warned.add(plane.imageData))
             tell("${nameOf(plane.imageData)}: ${said}")
@@ -343,7 +359,13 @@ class AnnotationController {
     /** Something to show has changed, in the viewers too unless they were repainted already; any thread. */
     void changed(boolean repaint = true) {
         if (!closed)
-            Platform.isFxApplicationThread() ? onChange(repaint) : Platform.runLater { if (!closed) onChange(repaint) }
+            Platform.isFxApplicationThread() ? show(repaint) : Platform.runLater { if (!closed) show(repaint) }
+    }
+
+    private void show(boolean repaint) {
+        undoWatch.refresh()
+        colleagues.refresh()
+        onChange(repaint)
     }
 
     private static void tell(CharSequence text) {
@@ -359,6 +381,9 @@ class AnnotationController {
         closed = true
         if (delivery.waiting() > 0)
             tell("The palette was closed before the server had outlined ${delivery.waiting()} accepted object(s): not added.")
+        undoWatch.close()
+        colleagues.close()
+        keeper.close()
         link.close()
         planes.clear()
         worker.shutdown()

@@ -12,11 +12,13 @@ class Delivery {
     private final AnnotationWriter writer
     private final ExecutorService worker
     private final Closure done
+    private final Keeper keeper
     private final Map<String, Map> accepted = new ConcurrentHashMap<>()
 
     /** @param done called with plane and draft when the work on it is over; on the worker's thread */
-    Delivery(AnnotationWriter writer, ExecutorService worker, Closure done) {
+    Delivery(AnnotationWriter writer, Keeper keeper, ExecutorService worker, Closure done) {
         this.writer = writer
+        this.keeper = keeper
         this.worker = worker
         this.done = done
     }
@@ -59,7 +61,8 @@ class Delivery {
             return
         worker.submit {
             try {
-                def note = writer.add(plane.imageData, plane.plane, draft, how + [options: plane.options])
+                def finished = plane.finished(draft)
+                def note = writer.add(plane.imageData, plane.plane, draft, how + [options: plane.options, finished: finished, keep: { ImageData image, one -> keeper.accepted(image, one, draft.shown().get(), plane) }])
                 if (note)
                     Notifications.show(note)
             } catch (Throwable problem) {

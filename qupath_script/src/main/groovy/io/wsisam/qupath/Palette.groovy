@@ -55,7 +55,7 @@ class Palette {
         this.keys = new PaletteKeys(qupath, keys, tool, actions, { activePlane()?.current != null })
         viewers = new ViewerAttachments(qupath, controller, [
             key: { e -> this.keys.pressed(e) }, image: { v, old -> changedImage(v, old) }, view: { v -> moved(v) },
-            plane: { refresh() }, closed: { v -> controller.left(v.getImageData()) }, opened: { v -> tool.showCursor(v) }])
+            plane: { refresh() }, selected: { refresh(false) }, closed: { v -> controller.left(v.getImageData()) }, opened: { v -> tool.showCursor(v) }])
     }
 
     private Map<String, Closure> whatIsDone() {

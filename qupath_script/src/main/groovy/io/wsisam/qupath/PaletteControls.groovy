@@ -7,6 +7,7 @@ import javafx.geometry.Pos
 import javafx.scene.Node
 import javafx.scene.control.Button
 import javafx.scene.control.ButtonBase
+import javafx.scene.control.CheckBox
 import javafx.scene.control.ComboBox
 import javafx.scene.control.Label
 import javafx.scene.control.Spinner
@@ -39,6 +40,8 @@ class PaletteControls {
     private final Label detailUnit = new Label('\u00b5m')
     private final Spinner<Double> detail = new Spinner<>(0.0d, 50.0d, 0.0d, 0.25d)
     private final Label drawn = new Label()
+    private final CheckBox keep = new CheckBox(PaletteTexts.of('keep')), watch = new CheckBox(PaletteTexts.of('watch'))
+    private final Label kept = new Label()
     private final Button finer, undo, reject, accept
 
     /** @param actions what buttons do, by the names of keys; TOOL_ON gets whether the click tool is to be on */
@@ -79,6 +82,8 @@ class PaletteControls {
         detailUnit.setText(plane == null || plane.imageData.getServer().getPixelCalibration().hasPixelSizeMicrons() ? '\u00b5m' : 'px')
         drawn.setText(StatusText.of(plane, draft, on, keys))
         showFiner(viewer, draft)
+        [keep, watch].each { it.setDisable(controller.link.store == null) }
+        kept.setText(controller.link.store == null && controller.link.reached ? PaletteTexts.of('keep.none') : controller.keeper.status(viewer?.getSelectedObject()))
         undo.setDisable(draft == null)
         reject.setDisable(draft == null)
         accept.setDisable(draft == null || !draft.isSendable())
@@ -108,6 +113,8 @@ class PaletteControls {
                 controller.useNewOptions()
             }
         }
+        // The class decides what is in an object's way.
+        className.box.valueProperty().addListener({ o, was, is -> controller.finishAnew() } as ChangeListener)
         model.setTooltip(modelTip)
         model.setMaxWidth(Double.MAX_VALUE)
         finer.setTooltip(new Tooltip(PaletteTexts.of('refine.help')))
@@ -125,20 +132,37 @@ class PaletteControls {
         toolOn.setOnAction { actions.TOOL_ON(toolOn.isSelected()) }
         drawn.setWrapText(true)
         drawn.setMinHeight(36)
+        keep.setId('wsisam-keep')
+        keep.setSelected(settings.keepInStore())
+        keep.setTooltip(new Tooltip(PaletteTexts.of('keep.help')))
+        keep.setOnAction {
+            settings.keepInStore(keep.isSelected())
+            controller.changed(false)
+        }
+        watch.setId('wsisam-watch')
+        watch.setSelected(settings.watchColleagues())
+        watch.setTooltip(new Tooltip(PaletteTexts.of('watch.help')))
+        watch.setOnAction {
+            settings.watchColleagues(watch.isSelected())
+            controller.changed()
+        }
+        kept.setId('wsisam-kept')
+        kept.setWrapText(true)
     }
 
     private VBox layOut() {
         def grid = new GridPane()
         grid.setHgap(6)
         grid.setVgap(6)
-        [server: server.address, model: model, class: className.box, detail: centred(detail, detailUnit, finer)].eachWithIndex { name, node, i ->
+        [server: server.address, model: model, class: className.box, detail: centred(detail, detailUnit, finer),
+         finish: new FinishingMenu(settings, { controller.useNewOptions() }, { controller.finishAnew() }).button].eachWithIndex { name, node, i ->
             def label = new Label(PaletteTexts.of(name))
             label.setMinWidth(Region.USE_PREF_SIZE)
             grid.add(label, 0, i)
             grid.add(node, 1, i)
             GridPane.setHgrow(node, Priority.ALWAYS)
         }
-        def all = new VBox(8, server.health, server.startHere, grid, inARow(toolOn, positive, negative, box), drawn, inARow(undo, reject, accept))
+        def all = new VBox(8, server.health, server.startHere, grid, inARow(toolOn, positive, negative, box), drawn, inARow(undo, reject, accept), new HBox(12, keep, watch), kept)
         all.setPadding(new Insets(10))
         all.setPrefWidth(WIDTH)
         all

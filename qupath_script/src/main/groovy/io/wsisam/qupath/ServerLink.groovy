@@ -4,6 +4,7 @@ import io.wsisam.client.Health
 import io.wsisam.client.ModelInfo
 import io.wsisam.client.ServerInfo
 import io.wsisam.client.WsiSamClient
+import io.wsisam.client.annotations.StoreInfo
 import io.wsisam.client.connection.ClientReason
 import io.wsisam.client.connection.WsiSamException
 import io.wsisam.script.Settings
@@ -31,6 +32,8 @@ class ServerLink {
     boolean reached
     /** The address where nobody listens; null where somebody does, or nobody was asked yet. */
     String unanswered
+    /** The server's annotation store; null where it has none, and before it is known. */
+    volatile StoreInfo store
 
     /**
      * @param calls what is done before a client is closed (`leave`, which answers futures of what is being freed), once the
@@ -48,6 +51,7 @@ class ServerLink {
         client = null
         models = []
         reached = false
+        store = null
         trouble = ''
         unanswered = null
         try {
@@ -105,9 +109,23 @@ class ServerLink {
             reached = true
             if (settings.model() && !models.any { it.name() == settings.model() })
                 settings.model('')          // a model of another server
+            askStore()
             calls.reached()
         }
         calls.changed()
+    }
+
+    /** A server without a store says so: nothing is kept there. */
+    private void askStore() {
+        def asked = client
+        asked.annotations().store().whenComplete { StoreInfo found, Throwable none ->
+            Platform.runLater {
+                if (asked.is(client) && !closed) {
+                    store = found
+                    calls.changed()
+                }
+            }
+        }
     }
 
     private void unreached(WsiSamException failure) {

@@ -20,7 +20,7 @@ class ViewerAttachments {
 
     /**
      * @param calls what is done about a key (`key`), another image (`image`, with viewer and the former one), a moved view
-     *        (`view`), another plane (`plane`), a closed viewer (`closed`) and a new one (`opened`)
+     *        (`view`), another plane (`plane`), another selection (`selected`), a closed viewer (`closed`) and a new one (`opened`)
      */
     ViewerAttachments(QuPathGUI gui, AnnotationController controller, Map<String, Closure> calls) {
         this.gui = gui
@@ -60,7 +60,7 @@ class ViewerAttachments {
         def listener = [
             imageDataChanged     : { v, old, now -> Guard.run { calls.image(v, old) } },
             visibleRegionChanged : { v, shape -> Guard.run { calls.view(v) } },
-            selectedObjectChanged: { v, object -> },
+            selectedObjectChanged: { v, object -> Guard.run { calls.selected() } },
             viewerClosed         : { v -> Guard.run { calls.closed(v) } }
         ] as QuPathViewerListener
         def planeListener = { o, was, is -> Guard.run { calls.plane() } } as ChangeListener
