@@ -34,8 +34,12 @@ go {
     seen.order << selected()
     press(KeyCode.U, KeyCode.SHIFT)
     seen.order << selected()
-    press(KeyCode.ENTER)
+    fx { robot.keyPress(KeyCode.ENTER) }        // held, as of a slow finger: one annotation is accepted, and not all
     until('the next one') { selected() == 'right' }
+    sleep(2500)
+    fx { robot.keyRelease(KeyCode.ENTER) }
+    settle()
+    seen.afterHeld = selected()
     seen.left << left()
     press(KeyCode.DELETE)
     until('the last one') { selected() == 'low' }

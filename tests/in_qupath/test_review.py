@@ -40,6 +40,10 @@ def test_who_accepted_what_is_in_the_metadata_and_a_rejected_one_is_gone(seen):
     assert seen["left"] == ["3 of 3 left", "2 of 3 left", "1 of 2 left"]
 
 
+def test_a_key_that_is_held_accepts_one(seen):
+    assert seen["afterHeld"] == "right"
+
+
 def test_it_can_be_left_and_gone_on_with(seen):
     assert all(one["metadata"]["wsisam.review"] == "accepted" for one in seen["atEnd"])
 

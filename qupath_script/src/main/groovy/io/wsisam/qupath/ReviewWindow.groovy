@@ -29,6 +29,7 @@ class ReviewWindow {
     private final Stage stage = new Stage()
     private final Label what = new Label()
     private final Label left = new Label()
+    private final HeldKey held = new HeldKey()
     private final EventHandler<KeyEvent> keyFilter = { KeyEvent e -> key(e) } as EventHandler<KeyEvent>
 
     static void open(gui, Map parameters, Map keys) {
@@ -61,8 +62,10 @@ class ReviewWindow {
         scene.addEventFilter(KeyEvent.KEY_PRESSED, keyFilter)
         scene.getStylesheets().setAll(gui.getStage().getScene().getStylesheets())
         viewer.getView().addEventFilter(KeyEvent.KEY_PRESSED, keyFilter)
+        [scene, gui.getStage().getScene()].each { held.listenTo(it) }
         gui.getStage().getProperties().put(OPEN, stage)
         stage.setOnHidden {
+            held.close()
             viewer.getView().removeEventFilter(KeyEvent.KEY_PRESSED, keyFilter)
             gui.getStage().getProperties().remove(OPEN)
         }
@@ -88,15 +91,15 @@ class ReviewWindow {
         if (e.getTarget() instanceof TextInputControl || gui.getToolManager().getSelectedTool()?.getName() == 'WSI-SAM')
             return
         def is = { List<String> named -> named.any { KeyCombination.valueOf(it).match(e) } }
+        boolean repeat = held.isRepeat(e)       // a key that is held steps on, and judges one annotation only
         if (is(keys.NEXT))
             step(1)
         else if (is(keys.PREVIOUS))
             step(-1)
-        else if (is(keys.ACCEPT))
-            accept()
-        else if (is(keys.REJECT))
-            reject()
-        else if (is(keys.GO_ON))
+        else if (is(keys.ACCEPT) || is(keys.REJECT)) {
+            if (!repeat)
+                is(keys.ACCEPT) ? accept() : reject()
+        } else if (is(keys.GO_ON))
             goOn()
         else if (e.getCode().isDigitKey() && !e.isShortcutDown() && !e.isAltDown())
             classify(e.getCode().getChar() as int)
