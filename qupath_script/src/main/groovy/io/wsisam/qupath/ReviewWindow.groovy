@@ -91,21 +91,28 @@ class ReviewWindow {
         if (e.getTarget() instanceof TextInputControl || gui.getToolManager().getSelectedTool()?.getName() == 'WSI-SAM')
             return
         def is = { List<String> named -> named.any { KeyCombination.valueOf(it).match(e) } }
-        boolean repeat = held.isRepeat(e)       // a key that is held steps on, and judges one annotation only
+        boolean repeat = held.isRepeat(e)
+        def number = e.getCode().isDigitKey() && !e.isShortcutDown() && !e.isAltDown()
         if (is(keys.NEXT))
             step(1)
         else if (is(keys.PREVIOUS))
             step(-1)
-        else if (is(keys.ACCEPT) || is(keys.REJECT)) {
-            if (!repeat)
-                is(keys.ACCEPT) ? accept() : reject()
-        } else if (is(keys.GO_ON))
-            goOn()
-        else if (e.getCode().isDigitKey() && !e.isShortcutDown() && !e.isAltDown())
-            classify(e.getCode().getChar() as int)
-        else
+        else if (!number && !['ACCEPT', 'REJECT', 'GO_ON'].any { is(keys[it]) })
             return
+        else if (!repeat)       // a key that is held steps on, but judges one annotation only
+            judge(e, is)
         e.consume()
+    }
+
+    private void judge(KeyEvent e, Closure<Boolean> is) {
+        if (is(keys.ACCEPT))
+            accept()
+        else if (is(keys.REJECT))
+            reject()
+        else if (is(keys.GO_ON))
+            goOn()
+        else
+            classify(e.getCode().getChar() as int)
     }
 
     private void step(int by) {
