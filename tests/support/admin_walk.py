@@ -30,21 +30,16 @@ OURS = re.compile(r"(?<![\w.$/-])/(opt|etc|var/lib|backup|data|usr/local)(?=/|\s
 
 AS_USER = "WALK_AS_USER"
 
-EARLY = (
-    *(
-        "_strptime",
-        "sqlite3",
-        "stringprep",
-        "torch",
-        "alembic.command",
-        "alembic.runtime.migration",
-        "sqlalchemy.dialects.sqlite",
+EARLY = {
+    "db": (
+        *("_strptime", "sqlite3", "alembic.command", "alembic.runtime.migration", "sqlalchemy.dialects.sqlite"),
+        *("rich.progress", "wsisam_server.annotations.store.upkeep", "wsisam_server.annotations.store.sql_store"),
+        "wsisam_server.cli.db",
     ),
-    *("rich.progress", "rich.table", "wsisam_server.annotations.store.sql_store"),
-    *("wsisam_server.annotations.store.upkeep", "wsisam_server.inference.cluster"),
-    *(f"wsisam_server.cli.{name}" for name in ("app", "configuration", "db", "doctor", "doctor_service")),
-    *(f"wsisam_server.cli.{name}" for name in ("serve", "server_log", "token")),
-)
+    "doctor": ("stringprep", "torch", *(f"wsisam_server.cli.{name}" for name in ("app", "doctor", "doctor_service"))),
+    "serve": ("stringprep", "wsisam_server.inference.cluster", "wsisam_server.cli.app", "wsisam_server.cli.server_log"),
+}
+EARLY["doctor"] = EARLY["serve"] = (*EARLY["db"], *EARLY["doctor"], *EARLY["serve"])
 """What the service's user must not have to look for: Python itself may lie where only root may look."""
 
 START_SECONDS = 60
@@ -217,7 +212,7 @@ def wsisam(root, *arguments):
         from wsisam_server.cli import serve
 
         serve.load_model = lambda **_: DarkParts()
-    _become_user()
+    _become_user(arguments[0])
     sys.argv = ["wsisam", *arguments]
     main(prog_name="wsisam")
 
@@ -231,14 +226,14 @@ def _give(path):
         os.chown(path, NUMBER, NUMBER)
 
 
-def _become_user():
+def _become_user(command):
     """From here on this process is the service's user, where it may become another."""
     if os.environ.pop(AS_USER, None) and os.geteuid() == 0:
         for package in ("encodings", "multiprocessing", "concurrent.futures", "email", "importlib", "logging", "json"):
             for found in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
                 with contextlib.suppress(ImportError, AttributeError):
                     importlib.import_module(found.name)
-        for name in EARLY:
+        for name in EARLY[command]:
             importlib.import_module(name)
         os.setgroups([])
         os.setresgid(NUMBER, NUMBER, NUMBER)
