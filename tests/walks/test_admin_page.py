@@ -111,6 +111,7 @@ def draw(client, slide, count):
     client.store.save(drafts, author="", request_id=uuid.uuid4().hex, slides=[record])
 
 
+@pytest.mark.timeout(600)  # some forty programs, each of which imports what it needs
 def test_each_command_of_the_page_does_what_the_page_says(machine, repository):  # noqa: PLR0915 - one walk
     page, root, port = Page(repository), machine.root, free_port()
     machine.words = {
