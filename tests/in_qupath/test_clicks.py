@@ -63,7 +63,7 @@ def test_j_and_k_step_through_what_a_click_may_mean_and_enter_keeps_what_is_seen
     assert f"score {score:.2f}" in seen["larger"]
     assert len(said) == 1
     assert said[0].get("candidate", 0) in range(4)
-    assert shapely.from_wkt(kept["wkt"]).intersects(shapely.Point(350, 520))
+    assert shapely.from_wkt(kept["wkt"]).intersects(shapely.Point(seen["ambiguous"]))
 
 
 def test_escape_leaves_nothing(seen):

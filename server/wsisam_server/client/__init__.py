@@ -15,6 +15,7 @@ from wsisam_server.client.polygons import areas, geometry
 
 if TYPE_CHECKING:
     from wsisam_server.client.client import BatchAnswer, Client
+    from wsisam_server.client.exemplars import OnSlide
     from wsisam_server.client.outline import Outline
     from wsisam_server.client.prompts import commit, prompt
     from wsisam_server.client.slide import Slide
@@ -25,6 +26,7 @@ __all__ = [
     "Client",
     "FieldViolation",
     "ForkedClientError",
+    "OnSlide",
     "Outline",
     "ServerError",
     "Slide",
@@ -40,6 +42,7 @@ __all__ = [
 _LATER: Final = {
     "BatchAnswer": "client",
     "Client": "client",
+    "OnSlide": "exemplars",
     "Outline": "outline",
     "Slide": "slide",
     "commit": "prompts",

@@ -273,7 +273,8 @@ class Client:
         Args:
             slide_id: an open slide.
             region: where to look, level-0 pixels.
-            positive: objects of the kind that is wanted: areas in level-0 pixels, or ids of stored annotations.
+            positive: objects of the kind that is wanted: areas in level-0 pixels, `OnSlide`, or ids of stored
+                annotations.
             negative: what resembles them and is not meant.
             path_class: name of the positive ones' class; empty for none, or the annotations' own.
 

@@ -1,32 +1,23 @@
 package io.wsisam.qupath
 
 import groovy.transform.CompileStatic
-import io.wsisam.client.Health
-import io.wsisam.client.ModelInfo
-import io.wsisam.client.ServerInfo
 import io.wsisam.client.WsiSamClient
 import io.wsisam.client.connection.WsiSamException
 import io.wsisam.client.segmentation.BoxPrompt
 import io.wsisam.client.segmentation.Failure
-import io.wsisam.client.segmentation.SegmentOptions
 import io.wsisam.client.segmentation.SessionState
 import io.wsisam.script.Draft
 import io.wsisam.script.Settings
-import javafx.animation.PauseTransition
 import javafx.application.Platform
-import javafx.util.Duration
 import qupath.lib.gui.QuPathGUI
 import qupath.lib.gui.viewer.QuPathViewer
 import qupath.lib.images.ImageData
 import qupath.lib.objects.PathObject
 import qupath.lib.regions.ImagePlane
 
-import java.util.concurrent.CompletableFuture
-import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.CopyOnWriteArrayList
 import java.util.concurrent.ExecutorService
 import java.util.concurrent.Executors
-import java.util.concurrent.TimeUnit
 
 /**
  * All that is being drawn, in all viewers, and the connection to the server.
@@ -36,117 +27,61 @@ import java.util.concurrent.TimeUnit
  * it is given whether the viewers are to be repainted.
  */
 class AnnotationController {
-    private static final double RETRY_SECONDS = 3
-
     private final QuPathGUI gui
     private final Settings settings
     private final Closure onChange
-    private final AnnotationWriter writer
+    final ServerLink link
+    final Keeper keeper
+    final Colleagues colleagues
+    final Finisher finisher
+    private final UndoWatch undoWatch
     private final List<PlaneSession> planes = new CopyOnWriteArrayList<>()
     /** The viewers with our overlay. */
     final List<QuPathViewer> viewers = new CopyOnWriteArrayList<>()
     private final Set<ImageData> warned = Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()))
-    private final Map<String, Map> accepted = new ConcurrentHashMap<>()
     private final ExecutorService worker = Executors.newSingleThreadExecutor { task ->
         def thread = new Thread(task, 'wsisam-controller')
         thread.setDaemon(true)
         thread
     }
-    private final PauseTransition retry = new PauseTransition(Duration.seconds(RETRY_SECONDS))
-
-    private WsiSamClient client
+    private final Delivery delivery
     private volatile boolean closed
-    List<ModelInfo> models = []
-    String trouble = ''      // why the server cannot be used now; empty when it can
-    boolean reached
 
     AnnotationController(QuPathGUI gui, Settings settings, Closure onChange) {
         this.gui = gui
         this.settings = settings
         this.onChange = onChange
-        writer = new AnnotationWriter(gui)
-        retry.setOnFinished { askServer() }
-    }
-
-    // -- The server ------------------------------------------------------------------------------------------------
-
-    /** Connects to the server of the settings; drafts are asked again there. */
-    void connect() {
-        leave(client, planes.collect { it.disconnected() })
-        client = null
-        models = []
-        reached = false
-        trouble = ''
-        try {
-            client = WsiSamClient.connect(settings.clientOptions())
-        } catch (WsiSamException refused) {
-            trouble = refused.text()
-            tell(trouble)
-            changed()
-            return
-        }
-        askServer()
-    }
-
-    /** Tries again now what waits; where no server has answered yet, with the settings as they are by now. */
-    void retryNow() {
-        if (client == null || client.isClosed() || !reached) {
-            connect()
-            return
-        }
-        client.retryNow()
-        askServer()
-    }
-
-    String address() {
-        client?.address() ?: settings.server()
-    }
-
-    private void askServer() {
-        def asked = client
-        if (closed || asked == null)
-            return
-        asked.info().whenComplete { ServerInfo info, Throwable failure ->
+        link = new ServerLink(settings, [leave: { planes.collect { closed ? it.close() : it.disconnected() } }, reached: { openAll() }, changed: { changed() }])
+        def images = new OpenImages(gui)
+        finisher = new Finisher(settings)
+        keeper = new Keeper(settings, link, images, { changed(false) })
+        colleagues = new Colleagues(settings, link, keeper, images)
+        undoWatch = new UndoWatch(gui, keeper, colleagues)
+        delivery = new Delivery(new AnnotationWriter(gui), keeper, worker, { PlaneSession plane, Draft draft ->
             Platform.runLater {
-                if (asked.is(client) && !closed)
-                    failure == null ? reached(info) : unreached(WsiSamException.of(failure))
+                plane.end(draft)
+                tidy(plane)
+                changed()
             }
-        }
+        })
     }
 
-    private void reached(ServerInfo info) {
-        trouble = ''
-        models = info.models().findAll { it.isInstalled() }
-        if (info.health() == Health.NOT_SERVING || models.isEmpty()) {
-            trouble = 'The server is loading its model.'
-            retry.playFromStart()
-        } else {
-            if (!reached && info.isTooOld())
-                tell("The server is of release ${info.version()}, this client of ${WsiSamClient.version()}: something may not work until the server is updated.")
-            reached = true
-            if (settings.model() && !models.any { it.name() == settings.model() })
-                settings.model('')          // a model of another server
-            planes.findAll { !it.opening && (it.session == null || it.state == SessionState.FAILED) }.each { open(it) }
-        }
-        changed()
-    }
+    // -- Images ----------------------------------------------------------------------------------------------------
 
-    private void unreached(WsiSamException failure) {
-        def why = failure.status() == 'UNAUTHENTICATED' ? "Choose your token's file under Access. ${failure.text()}".toString() : failure.text()
-        if (trouble != why)
-            tell(why)
-        trouble = why
-        changed()
-        if (failure.isConnection())
-            retry.playFromStart()
+    private void openAll() {
+        planes.findAll { !it.opening && (it.session == null || it.state == SessionState.FAILED) }.each { open(it) }
     }
 
     /** Another model or detail: every plane goes on with it. */
     void useNewOptions() {
-        planes.findAll { it.slide != null }.each { it.start(client, it.slide, settings.segmentOptions()) }
+        planes.findAll { it.slide != null }.each { it.start(link.client, it.slide, settings.segmentOptions()) }
     }
 
-    // -- Images ----------------------------------------------------------------------------------------------------
+    /** Another finishing, or class: what is shown is finished anew, and nothing is asked. */
+    void finishAnew() {
+        planes.each { plane -> plane.drafts.each { plane.refresh(it) } }
+        changed()
+    }
 
     /** What a viewer shows, opened on the server when it is not yet. */
     @CompileStatic
@@ -158,7 +93,7 @@ class AnnotationController {
         if (plane == null) {
             plane = new PlaneSession(this, imageData, ImagePlane.getPlane(viewer.getZPosition(), viewer.getTPosition()))
             planes.add(plane)
-            if (reached)
+            if (link.reached)
                 open(plane)
             def why = Images.whyPixels(imageData.getServer(), plane.plane)
             if (why)
@@ -205,7 +140,7 @@ class AnnotationController {
     }
 
     private void open(PlaneSession plane) {
-        def asked = client
+        def asked = link.client
         plane.opens()
         def viewer = gui.getAllViewers().find { it.getImageData().is(plane.imageData) }
         def display = viewer?.getImageDisplay()
@@ -222,14 +157,14 @@ class AnnotationController {
     }
 
     private void opened(WsiSamClient asked, PlaneSession plane, slide, WsiSamException failure) {
-        if (closed || !asked.is(client) || !planes.contains(plane)) {
+        if (closed || !asked.is(link.client) || !planes.contains(plane)) {
             if (slide != null)
                 asked.closeSlide(slide)
             return
         }
         plane.opening = false
         if (failure == null) {
-            plane.start(client, slide, settings.segmentOptions())
+            plane.start(link.client, slide, settings.segmentOptions())
             gui.getAllViewers().each { moved(it) }
             if (slide.byPixels() && !Images.whyPixels(plane.imageData.getServer(), plane.plane))
                 tell("The server cannot open ${nameOf(plane.imageData)}, so its pixels are sent where they are needed: slower, else the same.")
@@ -237,7 +172,7 @@ class AnnotationController {
             plane.state = failure.isConnection() ? SessionState.WAITING : SessionState.FAILED
             plane.trouble = failure
             if (failure.isConnection())
-                retry.playFromStart()
+                link.retrySoon()
             else
                 refused(plane, failure)
         }
@@ -262,10 +197,10 @@ class AnnotationController {
         if (plane == null)
             return
         step(plane.draft())
-        if (plane.isResized() && !plane.opening && reached)
+        if (plane.isResized() && !plane.opening && link.reached)
             open(plane)         // the draft is asked again there
         if (plane.state == SessionState.FAILED || plane.state == SessionState.CLOSED)
-            retryNow()
+            link.retryNow()
         changed()
     }
 
@@ -308,7 +243,8 @@ class AnnotationController {
         def plane = planeOf(viewer)
         if (plane == null)
             return false
-        if (annotation == null) {
+        // QuPath keeps a removed object selected where all were removed at once.
+        if (annotation == null || annotation.isAnnotation() && !Annotations.contains(plane.imageData.getHierarchy(), annotation.getID().toString())) {
             if (!afterClick)
                 tell('Select an annotation to go on with, or double-click on it.')
             return false
@@ -360,9 +296,7 @@ class AnnotationController {
         withDraft(viewer) { plane, draft ->
             if (draft.isSendable()) {
                 plane.current = null
-                accepted.put(draft.id(), [className: className, naming: naming])
-                if (draft.isSettled())
-                    deliver(plane, draft)
+                delivery.accept(plane, draft, [className: className, naming: naming])
             } else {
                 tell('There is nothing to accept yet: click on the object, or drag a box about it.')
             }
@@ -377,33 +311,11 @@ class AnnotationController {
         }
     }
 
-    private void deliver(PlaneSession plane, Draft draft) {
-        def how = accepted.remove(draft.id())
-        if (how == null)
-            return
-        worker.submit {
-            try {
-                def note = writer.add(plane.imageData, plane.plane, draft, how + [options: plane.options])
-                if (note)
-                    tell(note)
-            } catch (Throwable problem) {
-                tell("The object was not added to ${nameOf(plane.imageData)}: ${problem.getMessage() ?: problem}")
-            } finally {
-                Platform.runLater {
-                    plane.end(draft)
-                    tidy(plane)
-                    changed()
-                }
-            }
-        }
-    }
-
     // -- News from sessions, on the client's thread ------------------------------------------------------------------
 
     @CompileStatic
     void answered(PlaneSession plane, Draft draft) {
-        if (accepted.containsKey(draft.id()) && draft.isSettled())
-            deliver(plane, draft)
+        delivery.answered(plane, draft)
         // The outline does not wait for the palette, nor a sixtieth of a second more for a frame that begins while it is painted.
         Platform.requestNextPulse()
         viewers.each { if (plane.imageData.is(it.getImageData())) it.repaint() }
@@ -414,15 +326,8 @@ class AnnotationController {
         def error = failure.error()
         if (failure.request().refinement() != null) {
             tell("${error.text()} (The border stays as it was.)")
-            if (accepted.containsKey(draft.id()))
-                deliver(plane, draft)
-        } else if (accepted.remove(draft.id()) != null) {
-            tell("An accepted object was not added to ${nameOf(plane.imageData)}: ${error.text()}")
-            Platform.runLater {
-                plane.end(draft)
-                tidy(plane)
-            }
-        } else {
+            delivery.unrefined(plane, draft)
+        } else if (!delivery.failed(plane, draft, failure)) {
             tell("${error.text()} (The last click or box was taken back.)")
             Platform.runLater {
                 if (draft.isEmpty())
@@ -434,6 +339,7 @@ class AnnotationController {
 
     /** A session has begun. Of an image whose file says another pixel size, the user is notified once. */
     void started(PlaneSession plane) {
+        keeper.shows(plane.imageData, plane.slide.annotationKey())
         def said = plane.slide.pixelSize().warning()
         if (said && warned.add(plane.imageData))
             tell("${nameOf(plane.imageData)}: ${said}")
@@ -453,7 +359,13 @@ class AnnotationController {
     /** Something to show has changed, in the viewers too unless they were repainted already; any thread. */
     void changed(boolean repaint = true) {
         if (!closed)
-            Platform.isFxApplicationThread() ? onChange(repaint) : Platform.runLater { if (!closed) onChange(repaint) }
+            Platform.isFxApplicationThread() ? show(repaint) : Platform.runLater { if (!closed) show(repaint) }
+    }
+
+    private void show(boolean repaint) {
+        undoWatch.refresh()
+        colleagues.refresh()
+        onChange(repaint)
     }
 
     private static void tell(CharSequence text) {
@@ -467,17 +379,13 @@ class AnnotationController {
     /** Ends all connections and threads. Accepted objects that the server has not outlined yet are lost, and named. */
     void close() {
         closed = true
-        retry.stop()
-        if (!accepted.isEmpty())
-            tell("The palette was closed before the server had outlined ${accepted.size()} accepted object(s): not added.")
-        leave(client, planes.collect { it.close() })
+        if (delivery.waiting() > 0)
+            tell("The palette was closed before the server had outlined ${delivery.waiting()} accepted object(s): not added.")
+        undoWatch.close()
+        colleagues.close()
+        keeper.close()
+        link.close()
         planes.clear()
         worker.shutdown()
-    }
-
-    /** Closes a client once the server has freed the images, or does not answer. */
-    private static void leave(WsiSamClient client, List<CompletableFuture> freed) {
-        if (client != null)
-            CompletableFuture.allOf(freed as CompletableFuture[]).orTimeout(1, TimeUnit.SECONDS).whenComplete { done, late -> client.close() }
     }
 }

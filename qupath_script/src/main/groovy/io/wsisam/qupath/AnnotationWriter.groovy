@@ -2,10 +2,13 @@ package io.wsisam.qupath
 
 import io.wsisam.script.AnnotationMetadata
 import io.wsisam.script.Draft
+import io.wsisam.script.finishing.Finished
 import qupath.fx.utils.FXUtils
 import qupath.lib.images.ImageData
 import qupath.lib.objects.PathObject
 import qupath.lib.regions.ImagePlane
+import qupath.lib.roi.GeometryTools
+import qupath.lib.roi.interfaces.ROI
 
 /** Brings an accepted object to the image that it was drawn on, wherever that image is by now. Not on the JavaFX thread. */
 class AnnotationWriter {
@@ -16,7 +19,9 @@ class AnnotationWriter {
     }
 
     /**
-     * @param how className, naming (class name and number to a name), options
+     * @param how className, naming (class name and number to a name), options, finished (what was shown in
+     *        place of the model's outline, or null), keep (called with the image and the annotation as
+     *        it is to be, before a new one is added)
      * @return what to tell the user; null when the object is on the screen and says it all
      */
     String add(ImageData imageData, ImagePlane plane, Draft draft, Map how) {
@@ -24,7 +29,7 @@ class AnnotationWriter {
         def name = imageData.getServer().getMetadata().getName()
         if (result.outline().isEmpty())
             return "The model found nothing at this prompt on ${name}: no object was added."
-        def annotation = Annotations.create(draft.id(), Annotations.roi(result.outline(), plane), how.className, result, draft.requests())
+        def annotation = Annotations.create(draft.id(), roi(result, plane, how.finished), how.className, result, draft.requests())
         def put = { ImageData target ->
             def there = target.getHierarchy().getAnnotationObjects().find { it.getID() == annotation.getID() }
             if (there != null) {
@@ -54,8 +59,21 @@ class AnnotationWriter {
         "${name} is not open any more: the object was added to it in the project."
     }
 
+    /** What was shown. */
+    private static ROI roi(result, ImagePlane plane, Finished finished) {
+        finished?.cut() ? GeometryTools.geometryToROI(finished.area(), plane) : Annotations.roi(result.outline(), plane)
+    }
+
     private void insert(ImageData target, PathObject annotation, Draft draft, Map how, result) {
-        target.getHierarchy().addObject(annotation)
+        Finished finished = how.finished
+        if (finished?.cut())
+            annotation.getMetadata().put(AnnotationMetadata.FINISHED, 'cut')
+        how.keep(target, annotation)
+        def parent = finished?.parent() ? target.getHierarchy().getAnnotationObjects().find { it.getID().toString() == finished.parent() } : null
+        if (parent == null)
+            target.getHierarchy().addObject(annotation)
+        else
+            target.getHierarchy().addObjectBelowParent(parent, annotation, true)
         Steps.record(target, annotation, draft.requests(), how.options, result.outline().model())
         FXUtils.runOnApplicationThread {
             gui.getAllViewers().find { it.getImageData().is(target) }?.setSelectedObject(annotation)
@@ -69,7 +87,10 @@ class AnnotationWriter {
         Reshaping.reshape(there, fresh.getROI())
         there.setPathClass(fresh.getPathClass())
         Annotations.describe(there, result, draft.requests())
+        if (how.finished?.cut())
+            there.getMetadata().put(AnnotationMetadata.FINISHED, 'cut')
         Reshaping.letOut(there)
+        how.keep(target, there)
         target.getHierarchy().fireHierarchyChangedEvent(this)      // once: one step to undo
         Steps.record(target, there, draft.requests(), how.options, result.outline().model())
     }

@@ -74,7 +74,8 @@ class Annotations {
         hierarchy.getAllObjects(false).any { it.getID() == uuid }
     }
 
-    private static Geometry geometry(Outline outline) {
+    /** An outline as a geometry; empty for an empty one. */
+    static Geometry geometry(Outline outline) {
         def factory = GeometryTools.getDefaultFactory()
         def polygons = outline.parts().collect { part ->
             factory.createPolygon(ring(part.outer()), part.holes().collect { ring(it) } as LinearRing[])

@@ -13,8 +13,10 @@ import io.wsisam.client.segmentation.SessionState
 import io.wsisam.client.segmentation.Stage
 import io.wsisam.client.slides.Slide
 import io.wsisam.script.Draft
+import io.wsisam.script.finishing.Finished
 import qupath.lib.images.ImageData
 import qupath.lib.regions.ImagePlane
+import qupath.lib.roi.GeometryTools
 
 import java.awt.Shape
 import java.util.concurrent.CompletableFuture
@@ -34,6 +36,8 @@ class PlaneSession {
     final List<Draft> drafts = new CopyOnWriteArrayList<>()
     volatile Draft current
     volatile Slide slide
+    /** As it was opened last; it stays when the connection is lost. */
+    volatile Slide known
     volatile Session session
     volatile SessionState state = SessionState.CONNECTING
     volatile WsiSamException trouble
@@ -49,6 +53,7 @@ class PlaneSession {
     private final AnnotationController controller
     private WsiSamClient client         // that opened the slide
     private final Map<String, Shape> outlines = new ConcurrentHashMap<>()
+    private final Map<String, Finished> finished = new ConcurrentHashMap<>()
 
     PlaneSession(AnnotationController controller, ImageData imageData, ImagePlane plane) {
         this.controller = controller
@@ -94,9 +99,15 @@ class PlaneSession {
         outlines.get(draft.id())
     }
 
+    /** What is shown of a draft in place of the model's outline, or null. */
+    Finished finished(Draft draft) {
+        finished.get(draft.id())
+    }
+
     /** Ends the work on a draft. */
     void end(Draft draft) {
         drafts.remove(draft)
+        finished.remove(draft.id())
         outlines.remove(draft.id())
         if (draft.is(current))
             current = null
@@ -109,6 +120,7 @@ class PlaneSession {
         if (!opened.is(slide))
             closeSlide()
         slide = opened
+        known = opened
         this.client = client
         this.options = options
         def listener = new PlaneListener()
@@ -148,10 +160,17 @@ class PlaneSession {
     /** Looks at what a draft shows now. */
     void refresh(Draft draft) {
         def result = draft.shown()
-        if (result.isPresent() && !result.get().outline().isEmpty())
-            outlines.put(draft.id(), Annotations.shape(result.get().outline()))
-        else
+        if (result.isEmpty() || result.get().outline().isEmpty()) {
             outlines.remove(draft.id())
+            finished.remove(draft.id())
+            return
+        }
+        def fitted = controller.finisher.finish(this, draft, result.get().outline())
+        if (fitted == null)
+            finished.remove(draft.id())
+        else
+            finished.put(draft.id(), fitted)
+        outlines.put(draft.id(), fitted?.cut() ? GeometryTools.geometryToShape(fitted.area()) : Annotations.shape(result.get().outline()))
     }
 
     /** Listens to one session; on the client's callback thread. Results of an earlier session find no draft that waits for them. */

@@ -49,6 +49,8 @@ class PreviewOverlay implements PathOverlay {
         def g = graphics.create() as Graphics2D
         try {
             g.setRenderingHint(RenderingHints.KEY_ANTIALIASING, RenderingHints.VALUE_ANTIALIAS_ON)
+            if (controller.colleagues.isOn())
+                AuthorNames.paint(g, downsample, imageData, region)
             controller.shownIn(imageData, viewer.getZPosition(), viewer.getTPosition()).each { PlaneSession plane ->
                 plane.drafts.each { Draft draft -> paint(g, downsample, draft, plane.outline(draft)) }
             }

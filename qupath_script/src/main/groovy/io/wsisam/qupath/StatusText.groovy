@@ -36,7 +36,7 @@ class StatusText {
             return draft.summary() + ' \u2013 nothing found here' + candidates(draft, answer.outline(), keys)
         def cut = answer.outline().cutByField() ? " \u2013 cut off: ${keys.LARGER[0]} looks at more" : ''
         def (score, border) = [answer.outline().score(), border(answer.outline(), plane.slide)]
-        String.format('%s \u2013 score %.2f%s%s%s%s%s', draft.summary(), score, field(draft, answer.outline()), candidates(draft, answer.outline(), keys), border, cut, unhonoured(answer.outline()))
+        String.format('%s \u2013 score %.2f%s%s%s%s%s%s', draft.summary(), score, field(draft, answer.outline()), candidates(draft, answer.outline(), keys), border, cut, fitted(plane.finished(draft)), unhonoured(answer.outline()))
     }
 
     /** At which zoom the model looks, where the user chose that. */
@@ -48,6 +48,10 @@ class StatusText {
     private static String candidates(draft, outline, keys) {
         int count = draft.candidateCount()
         count > 1 ? " \u2013 ${outline.chosen() + 1} of ${count} (${keys.SMALLER[0]} smaller, ${keys.LARGER[0]} larger)" : " \u2013 ${keys.SMALLER[0]} smaller, ${keys.LARGER[0]} larger"
+    }
+
+    private static String fitted(finished) {
+        finished == null ? '' : finished.nothingLeft() ? " \u2013 ${PaletteTexts.of('finish.nothing')}" : finished.cut() ? " \u2013 ${PaletteTexts.of('finish.cut')}" : ''
     }
 
     /** Clicks that the outline contradicts: the model sees nothing there that belongs to the object. */

@@ -3,6 +3,7 @@ package io.wsisam.qupath
 import io.wsisam.client.WsiSamClient
 import io.wsisam.client.connection.ClientOptions
 import io.wsisam.client.connection.WsiSamException
+import io.wsisam.client.segmentation.PartsPolicy
 import io.wsisam.client.segmentation.SegmentOptions
 import io.wsisam.client.slides.SlideReference
 import io.wsisam.script.PromptText
@@ -29,7 +30,8 @@ class Steps {
     static void record(ImageData imageData, PathObject annotation, List requests, SegmentOptions options, String model) {
         def plane = annotation.getROI().getImagePlane()
         def values = [id: annotation.getID().toString(), className: annotation.getPathClass()?.toString() ?: '', name: annotation.getName() ?: '',
-                      model: model, tolerance: options.tolerance(), z: plane.getZ(), t: plane.getT(), asks: PromptText.writeRequests(requests)]
+                      model: model, tolerance: options.tolerance(), fillHolesBelow: options.fillHolesBelow(), smoothing: options.smoothing(),
+                      parts: options.parts()?.name() ?: '', z: plane.getZ(), t: plane.getT(), asks: PromptText.writeRequests(requests)]
         add(imageData, WorkflowStep.of('WSI-SAM outline', values, REPEAT, ')\n'))
     }
 
@@ -45,7 +47,9 @@ class Steps {
             return
         }
         def plane = ImagePlane.getPlane(object.z as int, object.t as int)
-        def options = new SegmentOptions(object.model, object.tolerance as Double, null)
+        // Steps of earlier versions say nothing of finishing.
+        def options = new SegmentOptions(object.model, object.tolerance as Double, null).withHolesFilledBelow(object.fillHolesBelow as Double)
+                .withSmoothing(object.smoothing as Double).withParts(object.parts ? PartsPolicy.valueOf(object.parts) : null)
         def requests = PromptText.readRequests(object.asks)
         withClient { client ->
             withSlide(client, Images.reference(imageData, plane, Settings.user().sendPixels())) { slide ->

@@ -11,6 +11,7 @@ import io.wsisam.client.slides.PixelProvider
 import io.wsisam.client.slides.PixelWindow
 import io.wsisam.client.slides.Slide
 import io.wsisam.client.slides.SlideReference
+import io.wsisam.script.AnnotationMetadata
 import qupath.lib.images.ImageData
 import qupath.lib.objects.PathObject
 import qupath.lib.objects.PathObjects
@@ -18,6 +19,9 @@ import qupath.lib.objects.classes.PathClass
 import qupath.lib.regions.ImagePlane
 
 import java.awt.image.BufferedImage
+import java.util.concurrent.locks.ReentrantLock
+import java.util.function.BiPredicate
+import java.util.function.Consumer
 
 /**
  * One image's annotations and the server's store, the same afterwards. The server decides, by the rules of `wsisam sync`; what
@@ -32,6 +36,16 @@ class StoreSync {
     private final project
     private final SyncedEntries entries
     private String store
+
+    /** Held while an image's record and what it describes change: one sync at a time, whoever asks for it. */
+    static final ReentrantLock RECORDS = new ReentrantLock()
+
+    /** Of the image's annotations, those that are synced: called with an object, and the revisions in common by id. Null: all. */
+    BiPredicate<PathObject, Map<String, SyncState.Base>> only
+    /** Whether who made it is noted with what is taken in. */
+    boolean withAuthors
+    /** Called with each annotation that was taken in, added or changed. */
+    Consumer<PathObject> onTakenIn = { PathObject one -> } as Consumer<PathObject>
 
     /** @param project that the images belong to, or null */
     StoreSync(WsiSamClient client, SyncOptions options, project = null) {
@@ -53,6 +67,15 @@ class StoreSync {
      * @return what to tell the user, and whether the image was changed
      */
     Map run(ImageData imageData, entry = null) {
+        RECORDS.lock()
+        try {
+            return runAlone(imageData, entry)
+        } finally {
+            RECORDS.unlock()
+        }
+    }
+
+    private Map runAlone(ImageData imageData, entry) {
         def problem = whyNot(imageData, entry)
         if (problem)
             return [said: "left alone: ${problem}.".toString(), changed: false, conflicts: 0]
@@ -60,13 +83,14 @@ class StoreSync {
     }
 
     private Map syncOpened(ImageData imageData, entry, Slide slide) {
-        def synced = entry == null ? null : entries.synced(slide.annotationKey(), entry)
-        if (synced != null && synced.getID() != entry.getID())
-            return [said: "left alone: it shows the same slide as ${synced.getImageName()} (number ${synced.getID()}); only that one is synced.".toString(),
-                    changed: false, conflicts: 0]
+        def other = whyNotThisOne(entry, slide.annotationKey())
+        if (other)
+            return [said: "left alone: ${other}.".toString(), changed: false, conflicts: 0]
         def record = new SyncRecord(project, entry, imageData, slide.annotationKey())
         def image = new ClientImage(imageData, slide.annotationKey())
         def before = settled(record.read(storeId(), image.digests) { id, digest -> revisionOf(id, digest) }, record)
+        if (only != null)
+            image.leaveAlone { only.test(it, before.bases()) }
         def excluded = (image.excludedIds + record.doubtful).unique()
         def send = { SyncOptions how ->
             WsiSamClient.await(client.imageSync().sync(slide, image.annotations, image.digests, excluded, before, how))
@@ -131,6 +155,17 @@ class StoreSync {
     }
 
     // -- To the server ---------------------------------------------------------------------------------------------
+
+    /** Why nothing of an image is kept in the store, in words; null when it is. */
+    String whyNotKept(ImageData imageData, entry, String slideId) {
+        whyNot(imageData, entry) ?: whyNotThisOne(entry, slideId)
+    }
+
+    private String whyNotThisOne(entry, String slideId) {
+        def synced = entry == null ? null : entries.synced(slideId, entry)
+        synced == null || synced.getID() == entry.getID() ? null :
+                "it shows the same slide as ${synced.getImageName()} (number ${synced.getID()}); only that one is synced".toString()
+    }
 
     /** An image whose coordinates are not its file's would be drawn on the wrong place of the slide. */
     private String whyNot(ImageData imageData, entry) {
@@ -203,13 +238,22 @@ class StoreSync {
             shapes.of(sent.findAll { !(it.getID().toString() in others) }).each { id, what -> leftOut << "${labels[id]}: ${what}".toString() }
         }
 
+        /** Neither sends nor changes what is not wanted. */
+        void leaveAlone(Closure<Boolean> wanted) {
+            def others = sent.findAll { !wanted(it) }
+            def ids = others.collect { it.getID().toString() }.toSet()
+            annotations.removeAll { it.id() in ids }
+            sent.removeAll(others)
+            excludedIds.addAll(ids)
+        }
+
         private static String label(PathObject one) {
             def named = [one.getName(), one.getPathClass()?.toString()].findAll { it }.join(', ')
             named ? "${named} (${one.getID()})".toString() : one.getID().toString()
         }
     }
 
-    private static StoredAnnotation stored(PathObject one, String slideId, AnnotationShape shape) {
+    static StoredAnnotation stored(PathObject one, String slideId, AnnotationShape shape) {
         def measured = one.getMeasurementList()
         def numbers = measured.getMeasurementNames().collectEntries { [(it): measured.get(it) as Double] }.findAll { Double.isFinite(it.value) }
         def pathClass = one.getPathClass() == PathClass.NULL_CLASS ? null : one.getPathClass()
@@ -224,17 +268,21 @@ class StoreSync {
 
     // -- To the image ----------------------------------------------------------------------------------------------
 
-    private static boolean apply(ImageData imageData, SyncResult result, SyncState before, SyncRecord record, ClientImage image, boolean marked) {
+    private boolean apply(ImageData imageData, SyncResult result, SyncState before, SyncRecord record, ClientImage image, boolean marked) {
         def hierarchy = imageData.getHierarchy()
         def byId = hierarchy.getAnnotationObjects().collectEntries { [(it.getID().toString()): it] }
         def digests = new HashMap<String, String>(image.digests)
+        def authors = result.actions().collectEntries { [(it.id()): it.storeAuthor()] }
         def added = []
         result.put().each { StoredAnnotation said ->
             PathObject one = byId[said.id()]
             try {
                 def done = describe(one == null ? make(said) : reshape(one, said), said)
+                if (withAuthors && authors[said.id()] && authors[said.id()] != options.author())
+                    done.getMetadata().put(AnnotationMetadata.AUTHOR, authors[said.id()])
                 if (one == null)
                     added << done
+                onTakenIn.accept(done)
                 def shape = Shapes.of(done.getROI())
                 digests[said.id()] = stored(done, image.slideId, Shapes.kept(done.getROI(), shape)).digest()
             } catch (IllegalArgumentException unusable) {

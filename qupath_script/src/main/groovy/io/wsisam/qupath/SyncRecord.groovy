@@ -15,6 +15,7 @@ import java.nio.file.Path
 import java.nio.file.StandardCopyOption
 import java.nio.file.StandardOpenOption
 import java.security.MessageDigest
+import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.TimeUnit
 
 /**
@@ -32,6 +33,9 @@ class SyncRecord {
     private static final int KEPT = 8
     private static final int FORMAT = 1
     private static final String FIRST = 'first'
+
+    /** Names that this QuPath gave, with the data file as it was then: while that is so, no file has the name. */
+    private static final Map<String, String> GIVEN = new ConcurrentHashMap<>()
 
     private final ImageData imageData
     private final entry
@@ -113,8 +117,72 @@ class SyncRecord {
             return
         }
         def follows = generation()
-        def name = UUID.randomUUID().toString().replace('-', '')
+        def name = nameForNow()
         keep(name, state, sent)
+        use(name, follows)
+    }
+
+    /**
+     * Notes what the image and the store have in common beside what the record says; the rest of the record stays. For changes
+     * that were made in the store one by one, see {@link Keeper}.
+     */
+    void note(String storeId, Map<String, SyncState.Base> more) {
+        if (entry == null) {
+            write(new SyncState(storeId, ofStore(SyncState.parse(property()), storeId).bases() + more))
+            return
+        }
+        def said = kept() ?: empty()
+        def stores = said.getAsJsonObject('stores')
+        if (!stores.has(storeId))
+            stores.add(storeId, new JsonObject())
+        def store = stores.getAsJsonObject(storeId)
+        if (isOlder(store))
+            return
+        ['annotations', 'sent', 'doubtful', 'settling'].each { if (!store.has(it)) store.add(it, new JsonObject()) }
+        more.each { id, base -> store.getAsJsonObject('annotations').add(id, pair(base)) }
+        stores.entrySet().each { it.value.getAsJsonObject().remove('data') }
+        said.addProperty('format', FORMAT)
+        def follows = generation(), name = nameForNow()
+        replace(path(name), said.toString() + '\n')
+        use(name, follows)
+    }
+
+    /** The revision that the image and the store have in common of an annotation; 0 for none. */
+    long revision(String storeId, String id) {
+        def known = entry == null ? ofStore(SyncState.parse(property()), storeId).bases() : kept() == null ? [:] : bases(kept(), storeId)
+        known[id]?.revision() ?: 0L
+    }
+
+    private JsonObject empty() {
+        def said = new JsonObject()
+        said.addProperty('slide', slideId)
+        said.add('stores', new JsonObject())
+        said
+    }
+
+    /**
+     * The name of what the image is now. A new one once it was saved under the former: a file that was saved describes what it
+     * held. Else the same: only so many names are kept, and the saved file's must not be pushed out.
+     */
+    private String nameForNow() {
+        def now = generation()
+        if (GIVEN.get(now) == stamp())
+            return now
+        def name = UUID.randomUUID().toString().replace('-', '')
+        GIVEN.put(name, stamp())
+        name
+    }
+
+    private String stamp() {
+        try {
+            def file = (entry.getEntryPath() as Path).resolve('data.qpdata')
+            return "${Files.getLastModifiedTime(file).to(TimeUnit.NANOSECONDS)} ${Files.size(file)}".toString()
+        } catch (IOException none) {
+            return 'none'
+        }
+    }
+
+    private void use(String name, String follows) {
         imageData.setProperty(GENERATION, name)
         [RECORD, OWNER].each { imageData.removeProperty(it) }
         prune([name, follows])
@@ -132,10 +200,7 @@ class SyncRecord {
         def known = part(store, 'doubtful')
         def annotations = new JsonObject(), going = new JsonObject(), inDoubt = new JsonObject()
         new TreeMap<>(state.bases()).each { id, base ->
-            def pair = new JsonArray()
-            pair.add(base.revision())
-            pair.add(base.digest())
-            annotations.add(id, pair)
+            annotations.add(id, pair(base))
         }
         new TreeMap<>(sent).each { id, digest -> going.addProperty(id, digest) }
         doubtful.findAll { state.bases().containsKey(it) }.toSorted().each { inDoubt.add(it, known[it]) }
@@ -200,6 +265,13 @@ class SyncRecord {
         store.getAsJsonObject('annotations').entrySet().collectEntries {
             [(it.key): base(it.value)]
         }
+    }
+
+    private static JsonArray pair(SyncState.Base base) {
+        def pair = new JsonArray()
+        pair.add(base.revision())
+        pair.add(base.digest())
+        pair
     }
 
     private static SyncState.Base base(JsonElement pair) {

@@ -26,6 +26,9 @@ public final class AnnotationMetadata {
   /** The outline's overlap (IoU) with the object as the model expected it. */
   public static final String SCORE = "wsisam.score";
 
+  /** How surely it is one of the kind that exemplars showed, 0 to 1; missing where none did. */
+  public static final String SIMILARITY = "wsisam.similarity";
+
   /** The window that the model read: x, y, downsample, size. */
   public static final String WINDOW = "wsisam.window";
 
@@ -35,14 +38,20 @@ public final class AnnotationMetadata {
   /** "true" when the object may go on beyond that window; missing otherwise. */
   public static final String CUT = "wsisam.cut_by_field";
 
+  /** "cut" where the model's outline was cut at its neighbours, or at the annotation around it; missing otherwise. */
+  public static final String FINISHED = "wsisam.finished";
+
   /** The id under which the server stores it; missing when it does not. */
   public static final String ID = "wsisam.id";
+
+  /** Who made the version that was taken in from the store; missing for one's own. */
+  public static final String AUTHOR = "wsisam.author";
 
   /** The version of this client. */
   public static final String CLIENT = "wsisam.client";
 
   /** The keys that tell of one outline, and go when the annotation is outlined anew. */
-  public static final Set<String> OF_AN_OUTLINE = Set.of(MODEL, WEIGHTS, PROMPTS, SCORE, WINDOW, LEVELS, CUT, CLIENT);
+  public static final Set<String> OF_AN_OUTLINE = Set.of(MODEL, WEIGHTS, PROMPTS, SCORE, SIMILARITY, WINDOW, LEVELS, CUT, FINISHED, CLIENT);
 
   private AnnotationMetadata() {}
 

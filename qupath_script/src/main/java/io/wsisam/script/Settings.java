@@ -3,7 +3,10 @@ package io.wsisam.script;
 import io.wsisam.client.connection.ClientOptions;
 import io.wsisam.client.connection.ServerAddress;
 import io.wsisam.client.connection.WsiSamException;
+import io.wsisam.client.segmentation.PartsPolicy;
 import io.wsisam.client.segmentation.SegmentOptions;
+import io.wsisam.script.finishing.Finishing;
+import io.wsisam.script.finishing.Overlap;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.Charset;
@@ -21,6 +24,14 @@ public final class Settings {
   private static final String TOLERANCE = "tolerance";
   private static final String CLASS_NAME = "className";
   private static final String SEND_PIXELS = "sendPixels";
+  private static final String LOCAL_SERVER_STAYS = "localServerStays";
+  private static final String KEEP = "keepInStore";
+  private static final String WATCH = "watchColleagues";
+  private static final String FILL_HOLES = "fillHolesBelow";
+  private static final String SMOOTHING = "smoothing";
+  private static final String PROMPTED_PARTS = "promptedParts";
+  private static final String OVERLAP = "overlap";
+  private static final String INSIDE = "stayInside";
   private static final String PALETTE_X = "paletteX";
   private static final String PALETTE_Y = "paletteY";
 
@@ -87,8 +98,7 @@ public final class Settings {
 
   /** Detail of outlines in microns; 0 for the server's choice. */
   public double tolerance() {
-    double stored = node.getDouble(TOLERANCE, 0);
-    return stored > 0 && Double.isFinite(stored) ? stored : 0;
+    return positive(node.getDouble(TOLERANCE, 0));
   }
 
   /** Sets the detail of outlines in microns; 0 for the server's choice. */
@@ -129,6 +139,89 @@ public final class Settings {
     node.putBoolean(SEND_PIXELS, allowed);
   }
 
+  /** Whether a server that was started on this computer goes on when QuPath is closed. */
+  public boolean localServerStays() {
+    return node.getBoolean(LOCAL_SERVER_STAYS, false);
+  }
+
+  /** Sets whether a server that was started on this computer goes on when QuPath is closed. */
+  public void localServerStays(boolean stays) {
+    node.putBoolean(LOCAL_SERVER_STAYS, stays);
+  }
+
+  /** Whether what is accepted is kept in the server's store, where it has one. */
+  public boolean keepInStore() {
+    return node.getBoolean(KEEP, true);
+  }
+
+  /** Sets whether what is accepted is kept in the server's store. */
+  public void keepInStore(boolean kept) {
+    node.putBoolean(KEEP, kept);
+  }
+
+  /** Whether what others accept on the open slides is taken in while it happens. */
+  public boolean watchColleagues() {
+    return node.getBoolean(WATCH, false);
+  }
+
+  /** Sets whether what others accept on the open slides is taken in while it happens. */
+  public void watchColleagues(boolean watched) {
+    node.putBoolean(WATCH, watched);
+  }
+
+  /** Holes below this area in square microns are filled; 0 for the server's choice. */
+  public double fillHolesBelow() {
+    return positive(node.getDouble(FILL_HOLES, 0));
+  }
+
+  /** Sets below which area in square microns holes are filled; 0 for the server's choice. */
+  public void fillHolesBelow(double areaOrZero) {
+    node.putDouble(FILL_HOLES, areaOrZero);
+  }
+
+  /** Over how many microns borders are smoothed; 0 for not at all. */
+  public double smoothing() {
+    return positive(node.getDouble(SMOOTHING, 0));
+  }
+
+  /** Sets over how many microns borders are smoothed; 0 for not at all. */
+  public void smoothing(double micronsOrZero) {
+    node.putDouble(SMOOTHING, micronsOrZero);
+  }
+
+  /** Whether only the parts with a positive click make an outline. */
+  public boolean promptedParts() {
+    return node.getBoolean(PROMPTED_PARTS, true);
+  }
+
+  /** Sets whether only the parts with a positive click make an outline. */
+  public void promptedParts(boolean only) {
+    node.putBoolean(PROMPTED_PARTS, only);
+  }
+
+  /** What is done with outlines beside their neighbours. */
+  public Finishing finishing() {
+    return new Finishing(overlap(), node.getBoolean(INSIDE, false));
+  }
+
+  /** Sets what is done with outlines beside their neighbours. */
+  public void finishing(Finishing finishing) {
+    node.put(OVERLAP, finishing.overlap().name());
+    node.putBoolean(INSIDE, finishing.inside());
+  }
+
+  private Overlap overlap() {
+    try {
+      return Overlap.valueOf(node.get(OVERLAP, Overlap.ALLOWED.name()));
+    } catch (IllegalArgumentException unknown) {
+      return Overlap.ALLOWED;
+    }
+  }
+
+  private static double positive(double stored) {
+    return stored > 0 && Double.isFinite(stored) ? stored : 0;
+  }
+
   /**
    * How to reach the server.
    *
@@ -144,7 +237,16 @@ public final class Settings {
 
   /** How outlines are made. */
   public SegmentOptions segmentOptions() {
-    return SegmentOptions.defaults().withModel(model()).withTolerance(tolerance() > 0 ? tolerance() : null);
+    return SegmentOptions.defaults()
+        .withModel(model())
+        .withTolerance(orNull(tolerance()))
+        .withHolesFilledBelow(orNull(fillHolesBelow()))
+        .withSmoothing(orNull(smoothing()))
+        .withParts(promptedParts() ? null : PartsPolicy.ALL);
+  }
+
+  private static Double orNull(double value) {
+    return value > 0 ? value : null;
   }
 
   private static String token(String file) {

@@ -97,6 +97,11 @@ public final class Annotations {
                         .thenApply(response -> all(response.getSavedList()))));
   }
 
+  /** Makes a change that was written down; what became of the annotation. */
+  public CompletableFuture<SavedRevision> send(AnnotationChange change) {
+    return (change.isDeletion() ? delete(change.deleting()) : save(change.saving())).thenApply(saved -> saved.get(0));
+  }
+
   /**
    * Deletes annotations as of the revisions that they have here: all of them, or none.
    *
@@ -113,12 +118,16 @@ public final class Annotations {
         annotation ->
             request.addTargets(
                 AnnotationTarget.newBuilder().setId(annotation.id()).setRevision(annotation.revision())));
+    return delete(request.build());
+  }
+
+  private CompletableFuture<List<SavedRevision>> delete(AnnotationsDeleteRequest request) {
     return connection.publish(
         () ->
             connection.withRetries(
                 left ->
                     connection
-                        .call(AnnotationsGrpc.getDeleteMethod(), request.build(), left)
+                        .call(AnnotationsGrpc.getDeleteMethod(), request, left)
                         .thenApply(response -> all(response.getSavedList()))));
   }
 
