@@ -64,7 +64,7 @@ go {
     press(KeyCode.ENTER)
     tell('accepted', at)
     until('both') { models().size() == 2 }
-    seen.seconds = (System.currentTimeMillis() - hear(other, 'accepted')) / 1000d
+    seen.secondsOfFirst = (System.currentTimeMillis() - hear(other, 'accepted')) / 1000d
     until('both kept') { kept() }
     seen.authors = models().collectEntries { [(it.getMetadata()['wsisam.author'] ?: 'me'): it.getROI().getCentroidX()] }
     picture("colleagues_${who}")
@@ -82,13 +82,16 @@ go {
     if (who == 'ben') {
         drag(299, 469, 401, 571)
         until('the outline of c') { says('score') }
+        long pressed = System.currentTimeMillis()
         press(KeyCode.ENTER)
+        tell('accepts c', pressed)
         until('c, kept') { models().size() == 3 && kept() }
         hear('anna', 'sees c')
         fx { viewer().getView().requestFocus() }
         press(KeyCode.Z, KeyCode.CONTROL)
     } else {
         until('c of ben') { models().size() == 3 }
+        seen.secondsOfNext = (System.currentTimeMillis() - hear('ben', 'accepts c')) / 1000d
         tell('sees c')
     }
     until('c gone') { models().size() == 2 }

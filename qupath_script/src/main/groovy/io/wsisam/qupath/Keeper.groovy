@@ -82,7 +82,7 @@ class Keeper {
             parts << PaletteTexts.of('keep.conflicts', conflicts.toString())
         if (selected?.isAnnotation())
             parts << PaletteTexts.of(selected.getMetadata().containsKey(AnnotationMetadata.ID) ? 'keep.selected' : 'keep.unkept')
-        parts ? parts.join(' ') : PaletteTexts.of('keep.all')
+        parts ? parts.join('\n') : PaletteTexts.of('keep.all')
     }
 
     // -- What happens in QuPath ----------------------------------------------------------------------------------------
