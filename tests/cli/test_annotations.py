@@ -364,7 +364,7 @@ def test_coco(where, slide, geojson, tmp_path):
         (["import", "{file}", "--slide", "{slide}", "--store", "none"], 2, "needs a store"),
         (["import", "{file}", "--slide", "{slide}", "--author", "x" * 200], 1, "author"),
         (["import", "{file}", "--slide", "{slide}", "--store", "mysql://x/y"], 1, "postgresql://"),
-        (["export", "{folder}/no/folder.geojson", "--store", "{full}"], 1, "No such file"),
+        (["export", "{folder}/no/folder.geojson", "--store", "{full}"], 2, "there is no folder"),
         (["export", "{folder}", "--format", "coco", "--store", "{full}"], 2, "name a file"),
     ],
     ids=str,
@@ -434,3 +434,13 @@ def test_db_backup_of_postgresql_says_how(postgres, tmp_path):
 @pytest.mark.parametrize("subcommand", ["upgrade", "check", "backup", "restored"])
 def test_every_command_of_db_has_help_with_an_example(subcommand):
     assert "Example: wsisam db" in run("db", subcommand, "--help")
+
+
+def test_a_machine_that_is_to_have_no_store_uses_a_servers(where, slide, geojson, tmp_path, monkeypatch):
+    """As where an administrator sets WSISAM_STORE=none, so that nobody keeps annotations beside the lab's."""
+    monkeypatch.setenv("WSISAM_STORE", "none")
+    status = 0 if where else 2
+    said = run("import", geojson(square(0)), "--slide", slide, *where, status=status)
+    assert ("1 new" if where else "this command needs a store") in said
+    said = run("export", tmp_path / "out.geojson", *where, status=status)
+    assert ("1 annotations" if where else "this command needs a store") in said

@@ -169,3 +169,21 @@ def test_what_cannot_be_done_is_said(place, tmp_path, monkeypatch, arguments, st
     assert text in run(*(word.format(place=place) for word in arguments), status=status).replace("\n", " ")
     assert not (tmp_path / "out").exists()
     assert place.read_bytes() == before
+
+
+def test_a_data_set_that_is_stopped_goes_on_where_it_was(place, tmp_path, monkeypatch):
+    from wsisam_server.learning.dataset_export import making
+
+    real, done = making._Writer.write, []
+
+    def write(self, *arguments):
+        if done:
+            raise KeyboardInterrupt
+        done.append(real(self, *arguments))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(making._Writer, "write", write)
+        said = run(place, tmp_path / "out", status=130)
+    assert "the same command goes on from there" in said.lower()
+    assert not (tmp_path / "out" / "manifest.csv").exists()
+    assert "files were there already" in run(place, tmp_path / "out")

@@ -18,7 +18,7 @@ go {
     add('right', 600, 250, 90)
     def menu = fx { qupath.getMenu('Extensions>WSI-SAM', false) }
     seen.taken = ['U', 'Shift+U', 'T', 'Q'].collectEntries { String name ->
-        [name, fx { qupath.lookupAccelerator(KeyCombination.valueOf(name)) }?.toString()]
+        [name, fx { qupath.lookupAccelerator(KeyCombination.valueOf(name)) }?.toString() ?: 'nobody']
     }
     def window = { fx { Window.getWindows().find { it.hasProperty('title') && it.getTitle() == 'WSI-SAM: review' } } }
     def left = { fx { window()?.getScene()?.lookup('#wsisam-review-left')?.getText() } }

@@ -17,10 +17,9 @@ def seen(qupath, server, repository, tmp_path_factory):
 
 
 def test_neither_qupath_nor_the_click_tool_has_its_keys(seen, repository):
-    assert seen["taken"]["U"] is None
-    assert seen["taken"]["Shift+U"] is None
-    assert seen["taken"]["T"] is None
-    assert seen["taken"]["Q"] is not None, "the key of the click tool"
+    for key in ("U", "Shift+U", "T"):
+        assert seen["taken"][key] == "nobody", key
+    assert seen["taken"]["Q"] != "nobody", "the key of the click tool"
     clicks = (repository / "qupath_script/src/main/groovy/WsiSamClicks.groovy").read_text(encoding="utf-8")
     assert "'U'" not in clicks
 

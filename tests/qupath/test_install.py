@@ -170,3 +170,40 @@ def test_the_check_says_what_does_not_fit(bundle, older, user_directory):
     (user_directory / JAR).write_text("broken", encoding="utf-8")
     assert not all(finding.fits for finding in check(bundle, directory))
     assert not check(bundle, UserDirectory(user_directory, ("0.4",)))[0].fits
+
+
+def test_the_installation_is_noted_checked_and_taken_out_with_what_was_made_of_it(bundle, user_directory, tmp_path):
+    python = tmp_path / "python"
+    python.write_text("", encoding="utf-8")
+    install(bundle, user_directory, str(python))
+    note = user_directory / "wsisam" / "installation.json"
+    assert json.loads(note.read_text(encoding="utf-8"))["python"] == str(python)
+    assert {step.done for step in install(bundle, user_directory, str(python))} == {"kept"}
+
+    def finding():
+        directory = UserDirectory(user_directory, ("0.6",))
+        [one] = [one for one in check(bundle, directory) if "server" in one.text]
+        return one
+
+    assert finding().fits
+    python.unlink()
+    assert not finding().fits
+    assert "is gone" in finding().text
+    local = user_directory / "wsisam" / "local"
+    local.mkdir()
+    (local / "local.token").write_text("made by the extension", encoding="utf-8")
+    uninstall(user_directory)
+    assert list(user_directory.iterdir()) == []
+
+
+def test_another_installation_takes_the_place_of_the_noted_one(bundle, user_directory):
+    install(bundle, user_directory, "/a/python")
+    assert ("replaced", "installation.json") in done(install(bundle, user_directory, "/b/python"))
+    assert "/b/python" in (user_directory / "wsisam" / "installation.json").read_text(encoding="utf-8")
+
+
+def test_what_a_lab_gave_stays(bundle, user_directory):
+    install(bundle, user_directory, "/a/python")
+    (user_directory / "wsisam" / "anna.token").write_text("hers", encoding="utf-8")
+    uninstall(user_directory)
+    assert tree(user_directory) == {"wsisam/anna.token": "hers"}

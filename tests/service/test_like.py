@@ -8,7 +8,7 @@ import shapely
 from support.server import DISCS, around, start, write_picture
 from wsisam.v1 import annotations_pb2 as ann
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.client import Client, ServerError, areas, geometry
+from wsisam_server.client import Client, OnSlide, ServerError, areas, geometry
 from wsisam_server.service.identity import Role, TokenFile
 from wsisam_server.wire import annotation_to_proto
 
@@ -52,6 +52,19 @@ def test_answers_say_what_followed_from_the_exemplars(client, server, slide):
     assert [one.similarity for one in again] == sorted((one.similarity for one in again), reverse=True)
 
 
+def test_agreement_is_that_of_the_boxes_at_a_place(client, slide):
+    def asked(least):
+        filtered = pb.ProposalFilter(min_agreement=least)
+        wanted = request(slide, exemplar(disc("a")), min_similarity=0, filter=filtered)
+        return [one for answer in client.segment_everything(wanted) for one in answer.proposals]
+
+    every, agreed = asked(0), asked(1)
+    assert {round(one.agreement * 3) / 3 for one in every} <= {1 / 3, 2 / 3, 1}
+    assert any(one.agreement < 1 for one in every)
+    assert agreed
+    assert all(one.agreement == 1 for one in agreed)
+
+
 def test_without_exemplars_sizes_are_needed_as_before(client, slide):
     with pytest.raises(ServerError) as caught:
         list(client.segment_everything(request(slide)))
@@ -69,6 +82,7 @@ def test_without_exemplars_sizes_are_needed_as_before(client, slide):
         ({"exemplars": [exemplar(shapely.box(-90, -90, -10, -10))]}, "exemplars[0]"),
         ({"exemplars": [exemplar(disc("a"))], "min_similarity": 2}, "min_similarity"),
         ({"exemplars": [exemplar(disc("a"))], "filter": pb.ProposalFilter(min_size=5)}, "filter"),
+        ({"exemplars": [exemplar(disc("a"))], "filter": pb.ProposalFilter(min_agreement=2)}, "filter.min_agreement"),
     ],
 )
 def test_what_is_wrong_is_named_before_any_window_is_read(client, server, slide, change, field):
@@ -125,6 +139,27 @@ def test_stored_exemplars_of_another_slide_for_those_who_may_read_them(lab):
     with pytest.raises(ServerError) as caught:
         asked("berta")
     assert (caught.value.status, caught.value.reason) == ("NOT_FOUND", "ANNOTATION_NOT_FOUND")
+
+
+def test_exemplars_drawn_on_another_open_slide(lab):
+    running, clients = lab
+    client = clients["anna"]
+    slide, other = (client.open_slide(str(running.root / name)) for name in ("discs.png", "other.png"))
+    proposals = client.find_like(slide.slide_id, WHOLE, [OnSlide(other.slide_id, disc("b"))], path_class="Gland")
+    # It lies on the other slide: here, the disc is found.
+    assert any(geometry(one.outline.geometry).intersection(disc("b")).area > 0.5 * disc("b").area for one in proposals)
+    assert {one.path_class.name for one in proposals} == {"Gland"}
+
+
+def test_other_slides_that_cannot_be_read_are_named(client, slide):
+    with pytest.raises(ServerError) as caught:
+        client.find_like(slide.slide_id, WHOLE, [disc("a"), OnSlide("not-open", disc("a"))])
+    assert (caught.value.status, caught.value.reason) == ("NOT_FOUND", "UNKNOWN_SLIDE_ID")
+    pushed = client.open_slide("file:///only/here.svs", pb.PixelSource(width=900, height=700))
+    with pytest.raises(ServerError) as caught:
+        client.find_like(slide.slide_id, WHOLE, [disc("a"), OnSlide(pushed.slide_id, disc("a"))])
+    assert caught.value.violations[0].field == "exemplars[1]"
+    assert "pixel mode" in caught.value.violations[0].description
 
 
 def test_a_click_is_answered_while_a_region_is_searched(client, slide):

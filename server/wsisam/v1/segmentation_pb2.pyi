@@ -1677,12 +1677,17 @@ class Exemplar(google.protobuf.message.Message):
     ANNOTATION_ID_FIELD_NUMBER: builtins.int
     LABEL_FIELD_NUMBER: builtins.int
     PATH_CLASS_FIELD_NUMBER: builtins.int
+    SLIDE_ID_FIELD_NUMBER: builtins.int
     annotation_id: builtins.str
     """Of a stored annotation that the caller may see, on this slide or on another one that is open on the server."""
     label: global___ExemplarLabel.ValueType
+    slide_id: builtins.str
+    """With geometry: the slide that it lies on, where that is another one. It must be open here, and read by the server itself:
+    pixels are asked for of the request's slide alone.
+    """
     @property
     def geometry(self) -> wsisam.v1.geometry_pb2.MultiPolygon:
-        """On the slide of the request."""
+        """On the slide of the request, or on `slide_id`."""
 
     @property
     def path_class(self) -> global___PathClass:
@@ -1697,9 +1702,10 @@ class Exemplar(google.protobuf.message.Message):
         annotation_id: builtins.str = ...,
         label: global___ExemplarLabel.ValueType = ...,
         path_class: global___PathClass | None = ...,
+        slide_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["annotation_id", b"annotation_id", "geometry", b"geometry", "path_class", b"path_class", "source", b"source"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["annotation_id", b"annotation_id", "geometry", b"geometry", "label", b"label", "path_class", b"path_class", "source", b"source"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["annotation_id", b"annotation_id", "geometry", b"geometry", "label", b"label", "path_class", b"path_class", "slide_id", b"slide_id", "source", b"source"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["source", b"source"]) -> typing.Literal["geometry", "annotation_id"] | None: ...
 
 global___Exemplar = Exemplar
@@ -1729,7 +1735,7 @@ class ProposalFilter(google.protobuf.message.Message):
     """
     min_agreement: builtins.float
     """Of the clicks that lie in an outline, the share whose own outlines agree with it (IoU above 0.6), 0 to 1: what only one
-    click saw is rarely an object.
+    click saw is rarely an object. With exemplars, of the boxes of three sizes that are asked at a place, and unset: 0.
     """
     max_overlap: builtins.float
     """The share of the smaller one's area that two proposals, or a proposal and an existing object, may have in common,

@@ -216,9 +216,10 @@ class SegmentationStub:
                            some ten thousand times: the text says whose. INVALID_FIELD; TILE_WRONG_SIZE, TILE_UNREADABLE.
                            INVALID_FIELD of `exemplars` also: more than 200; none is positive; one without an area, outside
                            its slide, on bare glass, larger than a window, or positive and negative at once; sizes that
-                           differ by more than a factor of 8; a slide that is not open here; a model that runs on other
-                           machines.
-      NOT_FOUND            ANNOTATION_NOT_FOUND: an exemplar's id is unknown, or the caller may not see it.
+                           differ by more than a factor of 8; another slide than the request's that is in pixel mode, or an
+                           annotation's that is not open here; a model that runs on other machines.
+      NOT_FOUND            ANNOTATION_NOT_FOUND: an exemplar's id is unknown, or the caller may not see it. UNKNOWN_SLIDE_ID
+                           also of an exemplar's slide_id.
       FAILED_PRECONDITION  STORE_OFF: exemplars by id, on a server without a store.
       OUT_OF_RANGE         REGION_OUTSIDE_SLIDE: all of it. What reaches beyond the slide is left out.
       RESOURCE_EXHAUSTED   REGION_TOO_LARGE: it would take more windows than the server allows (10,000 unless configured);
@@ -429,9 +430,10 @@ class SegmentationAsyncStub:
                            some ten thousand times: the text says whose. INVALID_FIELD; TILE_WRONG_SIZE, TILE_UNREADABLE.
                            INVALID_FIELD of `exemplars` also: more than 200; none is positive; one without an area, outside
                            its slide, on bare glass, larger than a window, or positive and negative at once; sizes that
-                           differ by more than a factor of 8; a slide that is not open here; a model that runs on other
-                           machines.
-      NOT_FOUND            ANNOTATION_NOT_FOUND: an exemplar's id is unknown, or the caller may not see it.
+                           differ by more than a factor of 8; another slide than the request's that is in pixel mode, or an
+                           annotation's that is not open here; a model that runs on other machines.
+      NOT_FOUND            ANNOTATION_NOT_FOUND: an exemplar's id is unknown, or the caller may not see it. UNKNOWN_SLIDE_ID
+                           also of an exemplar's slide_id.
       FAILED_PRECONDITION  STORE_OFF: exemplars by id, on a server without a store.
       OUT_OF_RANGE         REGION_OUTSIDE_SLIDE: all of it. What reaches beyond the slide is left out.
       RESOURCE_EXHAUSTED   REGION_TOO_LARGE: it would take more windows than the server allows (10,000 unless configured);
@@ -656,9 +658,10 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
                                some ten thousand times: the text says whose. INVALID_FIELD; TILE_WRONG_SIZE, TILE_UNREADABLE.
                                INVALID_FIELD of `exemplars` also: more than 200; none is positive; one without an area, outside
                                its slide, on bare glass, larger than a window, or positive and negative at once; sizes that
-                               differ by more than a factor of 8; a slide that is not open here; a model that runs on other
-                               machines.
-          NOT_FOUND            ANNOTATION_NOT_FOUND: an exemplar's id is unknown, or the caller may not see it.
+                               differ by more than a factor of 8; another slide than the request's that is in pixel mode, or an
+                               annotation's that is not open here; a model that runs on other machines.
+          NOT_FOUND            ANNOTATION_NOT_FOUND: an exemplar's id is unknown, or the caller may not see it. UNKNOWN_SLIDE_ID
+                               also of an exemplar's slide_id.
           FAILED_PRECONDITION  STORE_OFF: exemplars by id, on a server without a store.
           OUT_OF_RANGE         REGION_OUTSIDE_SLIDE: all of it. What reaches beyond the slide is left out.
           RESOURCE_EXHAUSTED   REGION_TOO_LARGE: it would take more windows than the server allows (10,000 unless configured);

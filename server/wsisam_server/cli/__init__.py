@@ -16,6 +16,8 @@ from typing import Any
 import click
 
 import wsisam_server
+from wsisam_server.cli.interruption import on_stop
+from wsisam_server.cli.system_errors import of_the_system
 
 LOOKS_FOR_CYCLES = (25_000, 20, 20)
 """See `gc.set_threshold`."""
@@ -53,6 +55,11 @@ class _LazyGroup(click.Group):
                 stream.reconfigure(errors="replace")
         return super().main(*args, **kwargs)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """See click.Command; Ctrl+C ends a command with a status of its own, where it says no more itself."""
+        with on_stop(str), of_the_system():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
 
@@ -78,6 +85,17 @@ def main() -> None:
     """
     # Torch, once imported, then takes memory in large pages: the system clears and maps a twentieth as many.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    if click.get_current_context().invoked_subcommand != "serve":
+        _warn_of_unknown_variables()
     # Python looks for cycles among the newest objects whenever there are 700 more, and often among all of them: of the
     # time that 100,000 annotations take, a third. They have none.
     gc.set_threshold(*LOOKS_FOR_CYCLES)
+
+
+def _warn_of_unknown_variables() -> None:
+    """A misspelt variable changes nothing, which nobody notices. `serve` does not start with one."""
+    if any(name.startswith("WSISAM_") for name in os.environ):
+        from wsisam_server.cli.configuration_problems import unknown_variables
+
+        for problem in unknown_variables(os.environ):
+            click.echo(f"warning: {problem}; it is not used", err=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +39,7 @@ _NO_CLASS = "(no class)"
     type=OutputFile(),
     help="Write a picture (PNG) of the objects that only one has, and of those with different classes.",
 )
-@partial(place_options, needed=False)
+@place_options
 def command(
     *,
     first: str,

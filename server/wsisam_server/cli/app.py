@@ -326,10 +326,8 @@ class App:
         try:
             self._endpoint = Endpoint(self._metrics, host, port)
         except OSError as error:
-            raise StartError(
-                f"no metrics on {ServerAddress(host, port)}: {error}. Choose another --metrics-port (0 for any free "
-                "one)"
-            ) from error
+            why = why_not(host, port, "--metrics-port") or str(error)
+            raise StartError(f"no metrics on {ServerAddress(host, port)}: {why}") from error
 
     def _build_server(self, segmentation: SegmentationServicer, annotations: AnnotationsServicer) -> grpc.aio.Server:
         limit = self._settings.limits.message_bytes

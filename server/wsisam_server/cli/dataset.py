@@ -14,6 +14,7 @@ from rich.table import Table
 from wsisam_server.annotations.store import AnnotationFilter, class_name, store_name
 from wsisam_server.annotations.sync.process import QuPathProcess
 from wsisam_server.cli.connection import ConnectionOptions, connection_options
+from wsisam_server.cli.interruption import on_stop
 from wsisam_server.cli.pixel_size import pixel_size_option
 from wsisam_server.cli.progress import counted
 from wsisam_server.cli.store import opened
@@ -100,13 +101,21 @@ def command(
     try:
         class_filter = ClassFilter(frozenset(map(class_name, classes)), ignored=keep_ignored)
         annotation_set = _read_annotations(source, connection, class_filter, of_store)
-        with counted(console, "windows") as progress:
+        with on_stop(lambda: _kept(out)), counted(console, "windows") as progress:
             report = make(annotation_set, SlideFinder(folders), out, options, progress)
     except DatasetExportError as error:
         raise click.ClickException(str(error)) from error
     except WsiSamServerError as error:
         raise click.ClickException(f"{error.public_text} {error.private}".strip()) from error
     _show(report)
+
+
+def _kept(out: Path) -> str:
+    """What a data set that was stopped has left, and how to go on."""
+    return (
+        f"the windows that were written stay in {out}, but manifest.csv does not name them yet. The same command "
+        "goes on from there"
+    )
 
 
 def _read_annotations(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from rich.console import Console
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli.extras import need
+from wsisam_server.cli.outputs import write_json
 from wsisam_server.cli.overlay import draw
 from wsisam_server.cli.prompts import PromptOutline, describe
 from wsisam_server.client import ServerError
@@ -127,12 +127,12 @@ def command(*, out: Path) -> None:
         click.echo(f"server       {target}, model {model.name}\n             {model.description}")
         results = _ask(client, slide)
     features = [
-        result.feature(structure.name)
+        result.named_feature(structure.name)
         for structure, result in zip(STRUCTURES, results, strict=True)
         if not result.geometry.is_empty
     ]
     annotations, overlay = out / "annotations.geojson", out / "overlay.png"
-    annotations.write_text(json.dumps(collection(features), indent=1), encoding="utf-8")
+    write_json(annotations, collection(features), indent=1)
     opened = open_slide(slide, Limits())
     draw(opened, results, overlay)
     opened.close()

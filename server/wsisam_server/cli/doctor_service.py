@@ -92,5 +92,5 @@ def metrics(settings: Settings) -> list[Finding]:
     """The port for Prometheus."""
     if settings.metrics_port is None:
         return [(True, "none")]
-    problem = why_not(settings.metrics_host, settings.metrics_port)
+    problem = why_not(settings.metrics_host, settings.metrics_port, "--metrics-port")
     return [(not problem, problem or f"{ServerAddress(settings.metrics_host, settings.metrics_port)} is free")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from wsisam_server.cli.extras import need
+from wsisam_server.cli.interruption import on_stop
 from wsisam_server.cli.model import load_model, model_options
 from wsisam_server.cli.numbers import Number
-from wsisam_server.cli.outputs import OutputFile
+from wsisam_server.cli.outputs import OutputFile, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,9 @@ OUTPUT = OutputFile()
     type=OUTPUT,
     help="Record each object here at once. After a stop, the same command with the same file resumes.",
 )
-@click.option("--json", "json_path", type=OUTPUT, help="Write the numbers here.")
+@click.option(
+    "--json", "json_path", type=OutputFile(text=True), help="Write the numbers here. '-': to standard output."
+)
 @click.option("--plot", "plot_path", type=OUTPUT, help="Write a picture of them here (PNG, SVG or PDF).")
 @click.option(
     "--sheet",
@@ -146,10 +148,11 @@ def command(
         with console.status("loading the model"):
             loaded = load_model(**model)
         journal = None if journal_path is None else _journal(journal_path, loaded, manifest, split, options)
-        report = _run(loaded, rows, options, None if worst is None else pictures, journal)
+        with on_stop(lambda: _kept(journal_path)):
+            report = _run(loaded, rows, options, None if worst is None else pictures, journal)
         numbers = report.to_json() | {"manifest": str(manifest), "split": split}
         if json_path is not None:
-            json_path.write_text(json.dumps(numbers, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            write_json(json_path, numbers, indent=1)
         if plot_path is not None:
             plot(report, plot_path)
         if worst is not None:
@@ -159,6 +162,13 @@ def command(
     except OSError as error:
         raise click.ClickException(f"cannot write: {error}") from error
     _show(report)
+
+
+def _kept(journal: Path | None) -> str:
+    """What an evaluation that was stopped has left, and how to go on."""
+    if journal is None:
+        return "nothing is kept. With --journal FILE, each object is noted at once, and the same command goes on"
+    return f"the objects that were measured are noted in {journal}. The same command goes on from there"
 
 
 def _look(manifest: Path, split: str | None, path: Path, *, connected_parts: bool) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,15 +18,18 @@ from wsisam_server.cli.annotation_files import areas_in, exemplars_in
 from wsisam_server.cli.answering import model_here, refusals, slide_there
 from wsisam_server.cli.connection import ConnectionOptions, connection_options
 from wsisam_server.cli.damaged_windows import warn_of_damage
+from wsisam_server.cli.extras import need
+from wsisam_server.cli.interruption import StoppedError
 from wsisam_server.cli.model import model_of_server, model_options
 from wsisam_server.cli.numbers import Number
-from wsisam_server.cli.outputs import OutputFile
+from wsisam_server.cli.outputs import PICTURES, OutputFile, write_json
 from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
 from wsisam_server.cli.progress import counted
 from wsisam_server.cli.prompts import BoxType, Numbers, PromptOutline, describe
-from wsisam_server.client import areas, geometry
-from wsisam_server.core.shapes import GeometryRepairer, GeometryRepairError, collection, feature, polygonal
+from wsisam_server.client import areas
+from wsisam_server.client.outline import Outline
+from wsisam_server.core.shapes import GeometryRepairer, GeometryRepairError, collection, polygonal
 from wsisam_server.wire import exemplars_from_proto, from_proto, to_proto
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 console = Console(stderr=True)
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_OUT = OutputFile()
 _SHARE = Number(0, 1)
 
 
@@ -57,8 +57,12 @@ _SHARE = Number(0, 1)
 @click.option("--min-similarity", type=_SHARE, help="With --like: how sure a proposal must be.")
 @click.option("--existing", type=_FILE, multiple=True, help="Existing objects, not to be proposed again; repeatable.")
 @click.option("--class", "class_name", help="Give the proposals this class.")
-@click.option("--geojson", type=_OUT, help="Write the proposals here, for QuPath.")
-@click.option("--overlay", type=_OUT, help="Draw them on the slide, which must be readable here (PNG).")
+@click.option(
+    "--geojson", type=OutputFile(text=True), help="Write the proposals here, for QuPath. '-': to standard output."
+)
+@click.option(
+    "--overlay", type=OutputFile(endings=PICTURES), help="Draw them on the slide, which must be readable here (PNG)."
+)
 @click.option("--server", metavar="HOST:PORT", help="Ask this server. Not given: the model runs in this process.")
 @click.option("--min-score", type=_SHARE, help="Least quality that the model expects of an outline.")
 @click.option("--min-stability", type=_SHARE, help="How little an outline may move with the model's threshold.")
@@ -105,6 +109,10 @@ def command(
     Example: wsisam everything case-7.svs --region gland.geojson --like three.geojson --geojson nuclei.geojson
     """
     _check_wanted(like, unlike, min_size, max_size, min_similarity)
+    if server is None:
+        need("server", "wsisam everything without --server")
+    if geojson is None and overlay is None:
+        click.echo("nothing will be kept: no --geojson and no --overlay is given, only counts are printed", err=True)
     if region is not None and box is not None:
         raise click.UsageError("give --region or --box, not both")
     where = _region(region, slide) if region is not None else _box(box)
@@ -136,11 +144,13 @@ def command(
     if geojson is not None:
         name = class_name and one_name(class_name)
         features = [_feature(proposal, name or None) for proposal in proposals]
-        geojson.write_text(json.dumps(collection(features)), encoding="utf-8")
+        write_json(geojson, collection(features))
     if overlay is not None:
         # Where there are none, the region as it is: an earlier run's picture would be taken for this one's.
         results = [PromptOutline(proposal.prompt, proposal.outline) for proposal in proposals]
         draw_on(slide, results, overlay, None if results else where.bounds)
+    if found.stopped:
+        raise StoppedError(_how_far(found.last, is_written=geojson is not None or overlay is not None))
     if found.problem is not None:
         raise found.problem
 
@@ -154,12 +164,14 @@ class _Found:
         damaged: windows that could not be read.
         last: the last answer.
         problem: why the rest was not answered.
+        stopped: whether Ctrl+C came before all was.
     """
 
     proposals: list[pb.Proposal] = field(default_factory=list)
     damaged: list[geo.Window] = field(default_factory=list)
     last: pb.SegmentEverythingResponse = field(default_factory=pb.SegmentEverythingResponse)
     problem: click.ClickException | None = None
+    stopped: bool = False
 
 
 def _region(path: Path, slide: Path) -> shapely.MultiPolygon:
@@ -198,12 +210,21 @@ def _collect(answers: Iterator[pb.SegmentEverythingResponse], server: str | None
                 found.damaged += last.unreadable
                 tell(last.windows_done, last.windows_total)
     except KeyboardInterrupt:
-        click.echo("stopped; what was found so far is kept", err=True)
+        found.stopped = True
     except click.ClickException as error:
         if not found.last.windows_done:
             raise
         found.problem = click.ClickException(f"{error.message} What was found before is kept.")
     return found
+
+
+def _how_far(last: pb.SegmentEverythingResponse, *, is_written: bool) -> str:
+    """What was kept of a search that was stopped, and how to go on."""
+    kept = "what was found in them is written" if is_written else "no output was named, so nothing is kept"
+    return (
+        f"{last.windows_done} of {last.windows_total} windows were searched, and {kept}. Search the rest with another "
+        "--region, and give what was found as --existing"
+    )
 
 
 def _by_server(
@@ -299,21 +320,13 @@ def _check_wanted(
 
 def _feature(proposal: pb.Proposal, class_name: str | None) -> dict[str, Any]:
     """A proposal as a GeoJSON feature for QuPath."""
-    outline = proposal.outline
     similar = {"WSI-SAM similarity": proposal.similarity} if proposal.HasField("similarity") else {}
-    return feature(
-        geometry(outline.geometry),
-        id=str(uuid.uuid4()),
-        classification=class_name or proposal.path_class.name or None,
+    return Outline(proposal.prompt, proposal.outline).to_geojson(
+        path_class=class_name or proposal.path_class.name or None,
         measurements={
             **similar,
-            "WSI-SAM score": outline.score,
             "WSI-SAM stability": proposal.stability,
             "WSI-SAM agreement": proposal.agreement,
         },
-        metadata={
-            "wsisam.model": outline.model,
-            "wsisam.weights": outline.weights_hash,
-            "wsisam.prompt": describe(proposal.prompt),
-        },
+        metadata={"wsisam.prompt": describe(proposal.prompt)},
     )

@@ -12,9 +12,9 @@ import click
 
 from wsisam_server.annotations.formats import FormatError, categories, coco, geojson
 from wsisam_server.annotations.store import AnnotationFilter, PathClass, SlideRecord, listed
+from wsisam_server.cli.outputs import STANDARD_OUTPUT, OutputPlace, write_text
 from wsisam_server.cli.slide import named_slide, slide_options
 from wsisam_server.cli.store import opened, place_options
-from wsisam_server.core.files import write_whole
 
 if TYPE_CHECKING:
     from wsisam_server.annotations.store import Annotation, Store
@@ -24,7 +24,7 @@ _NOTHING = "there are no such annotations"
 
 
 @click.command("export")
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=OutputPlace())
 @click.option(
     "--format",
     "kind",
@@ -60,8 +60,8 @@ def command(
 ) -> None:
     """Write annotations to a file for QuPath (drag it onto the slide) or for training.
 
-    OUT is a file, or a folder that takes one file for each slide. Where there are none now, a file that was written
-    earlier becomes an empty one.
+    OUT is a file, '-' for standard output, or a folder that takes one file for each slide. Where there are none now, a
+    file that was written earlier becomes an empty one.
 
     COCO's category ids count all classes that the store has or once had, sorted by name, whichever are exported: so a
     class has the same id in each file, also after edits. A class that is new in the store moves those that follow it;
@@ -193,9 +193,6 @@ def _coco(
 
 
 def _write(path: Path, text: str, count: int) -> None:
-    """Writes a file whole, or not at all: a reader never sees half of one."""
-    try:
-        write_whole(path, text.encode())
-    except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror}") from error
-    click.echo(f"{path}: {count} annotations")
+    """Writes a file, and says so."""
+    write_text(path, text)
+    click.echo(f"{'standard output' if path == STANDARD_OUTPUT else path}: {count} annotations")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import shapely
 from wsisam_server.annotations.formats import parsed, reading, values
 from wsisam_server.annotations.store import digest
 from wsisam_server.cli.annotation_files import FileEntry, read_annotations
+from wsisam_server.cli.commit import user_name
 from wsisam_server.cli.importer import Importer
 from wsisam_server.cli.slide import NamedSlide, located_slide, slide_options
 from wsisam_server.cli.storable import SHOWN, storable
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
     from wsisam_server.core.geometry import SlideSize
 
 _HINT = "name its file with --slide, or say where with --offset X,Y (0,0 where the frame is the image)"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no name is known for this user's number
-        return ""
 
 
 def _offset(_: click.Context, __: click.Parameter, value: str | None) -> tuple[float, float] | None:
@@ -57,7 +50,7 @@ def _offset(_: click.Context, __: click.Parameter, value: str | None) -> tuple[f
     help="geojson: QuPath's own. asap, imagescope: XML of ASAP or Aperio ImageScope. auto: by what is in the file.",
 )
 @click.option("--project", default="", help="What they belong to.")
-@click.option("--author", default=_user, help="Who stores them; you, if not given.")
+@click.option("--author", default=user_name, help="Who stores them; you, if not given.")
 @click.option("--update", is_flag=True, help="Let the file win where the store has another version. Both are kept.")
 @click.option("--repair", "mend", is_flag=True, help="Make shapes valid that cross themselves.")
 @click.option(

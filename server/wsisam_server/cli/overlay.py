@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from contextlib import closing
 from functools import partial
 from itertools import pairwise
@@ -12,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from wsisam.v1 import segmentation_pb2 as pb
+from wsisam_server.cli.outputs import write
 from wsisam_server.client import geometry
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.geometry import Window
@@ -47,7 +49,7 @@ Extent = tuple[float, float, float, float]
 
 
 def draw(slide: Slide, results: Sequence[PromptOutline], path: Path, region: Extent | None = None) -> None:
-    """Writes a PNG: the region about all results, outlines as lines over a light fill.
+    """Writes a picture: the region about all results, outlines as lines over a light fill.
 
     Boxes and shapes are dashed, points are dots, and the other candidates thin lines.
 
@@ -56,6 +58,9 @@ def draw(slide: Slide, results: Sequence[PromptOutline], path: Path, region: Ext
         results: at least one, or a region.
         path: where to write.
         region: is shown, too.
+
+    Raises:
+        click.ClickException: it cannot be written.
     """
     view, height, width = _view(slide, results, region)
     pixels, _ = read_around_damage(partial(read_in_parts, slide.read), view, PIECE, DAMAGED)
@@ -68,7 +73,9 @@ def draw(slide: Slide, results: Sequence[PromptOutline], path: Path, region: Ext
     for number, result in enumerate(results):
         _lines(pen, result, view, COLORS[number % len(COLORS)])
         _prompt(pen, result.prompt, view)
-    picture.save(path)
+    data = io.BytesIO()
+    picture.save(data, "JPEG" if path.suffix.lower() in {".jpg", ".jpeg"} else "PNG")
+    write(path, data.getvalue())
 
 
 def draw_on(slide: Path, results: Sequence[PromptOutline], path: Path, region: Extent | None = None) -> None:

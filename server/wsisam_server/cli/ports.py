@@ -14,12 +14,13 @@ _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, getattr(errno, "WSAEADDRNOTAV
 _DENIED: Final = frozenset({errno.EACCES, getattr(errno, "WSAEACCES", errno.EACCES)})
 
 
-def why_not(host: str, port: int) -> str:
+def why_not(host: str, port: int, option: str = "--port") -> str:
     """Why an address cannot be listened on, and what to do; empty where it can.
 
     Args:
         host: name or address of this machine; an IPv6 address without brackets.
         port: 0 for any.
+        option: that chooses the port.
     """
     try:
         known = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -33,15 +34,15 @@ def why_not(host: str, port: int) -> str:
                 probe.bind(place)
                 probe.listen(1)
             except OSError as error:
-                return _in_words(host, port, error)
+                return _in_words(host, port, option, error)
     return ""
 
 
-def _in_words(host: str, port: int, error: OSError) -> str:
+def _in_words(host: str, port: int, option: str, error: OSError) -> str:
     if error.errno in _NOT_HERE:
         return f"{host} is no address of this machine. Write one of its own, or 0.0.0.0 for all"
     if error.errno in _DENIED and port < _OWN_PORTS:
-        return f"ports below {_OWN_PORTS} are for the system's own services. Choose another --port, such as 8765"
+        return f"ports below {_OWN_PORTS} are for the system's own services. Choose another {option}, such as 8765"
     if error.errno == errno.EADDRINUSE:
-        return "is another server running there? Choose another --port (0 for any free one)."
-    return f"{error.strerror or os.strerror(error.errno or 0)}. Choose another --host or --port (0 for any free one)"
+        return f"is another server running there? Choose another {option} (0 for any free one)."
+    return f"{error.strerror or os.strerror(error.errno or 0)}. Choose another address or {option} (0 for any free one)"

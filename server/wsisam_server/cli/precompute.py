@@ -16,6 +16,7 @@ from rich.console import Console
 from wsisam_server.cli.annotation_files import read_annotations
 from wsisam_server.cli.damaged_windows import warn_of_damage
 from wsisam_server.cli.extras import need
+from wsisam_server.cli.interruption import on_stop
 from wsisam_server.cli.model import FILE, load_model, model_options
 from wsisam_server.cli.numbers import Number, shown
 from wsisam_server.cli.options import PREFIX, SEPARATOR, settings_options
@@ -209,11 +210,14 @@ def _check_room(plan: PrecomputePlan, store: EmbeddingStore) -> None:
 
 def _run(slide: Path, work: Precompute, plan: PrecomputePlan, store: EmbeddingStore) -> None:
     try:
-        with counted(console, "windows") as progress:
+        with (
+            on_stop(
+                lambda: f"the windows that were encoded stay in {store.folder}. The same command goes on from there"
+            ),
+            counted(console, "windows") as progress,
+        ):
             done = work.run(plan, progress)
     except OSError as error:
         raise click.ClickException(f"cannot write to {store.folder}: {error}. What was written stays") from error
-    except KeyboardInterrupt:
-        raise click.ClickException("interrupted; run it again, and it goes on where it was") from None
     warn_of_damage(slide, done.unreadable)
     click.echo(f"{done.encoded:,} windows encoded; the store holds {shown(store.nbytes)} of {shown(store.limit)}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shlex
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +12,7 @@ import click
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.client import geometry
-from wsisam_server.core.shapes import feature
+from wsisam_server.client.outline import Outline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,24 +89,25 @@ def prompts(
     return [*(pb.Prompt(box=frame) for frame in frames), *(pb.Prompt(shape=shape) for shape in shapes)]
 
 
-@dataclass(frozen=True, slots=True)
-class PromptOutline:
+class PromptOutline(Outline):
     """A prompt and its outline.
 
-    Attributes:
+    Args:
         prompt: the prompt.
         outline: its answer.
         shape_file: where its shape is from.
+        annotation_id: its UUID, in the store or in a file; a new one if not given.
     """
 
-    prompt: pb.Prompt
-    outline: pb.Outline
-    shape_file: str = ""
+    def __init__(self, prompt: pb.Prompt, outline: pb.Outline, shape_file: str = "", annotation_id: str = "") -> None:
+        super().__init__(prompt, outline)
+        self.shape_file = shape_file
+        self.id = annotation_id or str(uuid.uuid4())
 
     @property
-    def geometry(self) -> shapely.MultiPolygon:
-        """The outline in slide coordinates."""
-        return geometry(self.outline.geometry)
+    def outline(self) -> pb.Outline:
+        """The answer as the contract has it."""
+        return self.message
 
     @property
     def others(self) -> list[tuple[pb.Candidate, shapely.MultiPolygon]]:
@@ -120,36 +120,29 @@ class PromptOutline:
         """The prompt for people; see `describe`."""
         return describe(self.prompt, self.shape_file)
 
-    def feature(self, name: str) -> dict[str, Any]:
+    def named_feature(self, name: str | None = None, path_class: str | None = None) -> dict[str, Any]:
         """The outline as a GeoJSON feature for QuPath, with what is needed to make it again."""
         number = self.outline.candidates[self.outline.chosen].number if self.outline.candidates else None
-        return self._feature(name, self.geometry, self.outline.score, number)
+        return self.to_geojson(id=self.id, name=name, path_class=path_class, metadata=self._said(number))
 
-    def candidate_features(self, name: str) -> list[dict[str, Any]]:
+    def candidate_features(self, name: str, path_class: str | None = None) -> list[dict[str, Any]]:
         """The other candidates in the same way, in ascending area."""
         return [
-            self._feature(f"{name}, candidate {one.number}", shape, one.score, one.number)
+            self.feature(
+                shape,
+                self.provenance(one),
+                name=f"{name}, candidate {one.number}",
+                path_class=path_class,
+                metadata=self._said(one.number),
+            )
             for one, shape in self.others
             if not shape.is_empty
         ]
 
-    def _feature(self, name: str, shape: shapely.MultiPolygon, score: float, candidate: int | None) -> dict[str, Any]:
-        metadata = {
-            "wsisam.model": self.outline.model,
-            "wsisam.weights": self.outline.weights_hash,
-            "wsisam.prompt": self.text,
-        }
-        if candidate is not None:
-            metadata["wsisam.candidate"] = str(candidate)
-        return feature(
-            shape,
-            id=str(uuid.uuid4()),
-            name=name,
-            classification=None,
-            color=None,
-            measurements={"WSI-SAM score": score},
-            metadata=metadata,
-        )
+    def _said(self, candidate: int | None) -> dict[str, str]:
+        """What people read of the prompt, beside what programs do."""
+        said = {"wsisam.prompt": self.text}
+        return said if candidate is None else {**said, "wsisam.candidate": str(candidate)}
 
 
 def describe(prompt: pb.Prompt, shape_file: str = "") -> str:

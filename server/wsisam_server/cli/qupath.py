@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -69,6 +70,8 @@ def command() -> None:
 def install_command(*, given: tuple[Path, ...], programs: tuple[Path, ...]) -> None:
     """Copy the client jar and the scripts into QuPath's user directory, or upgrade them.
 
+    It also notes this Python there, so that QuPath can start a server on this computer.
+
     Example: wsisam qupath install
     """
     bundle = _told(find_bundle)
@@ -85,7 +88,7 @@ def install_command(*, given: tuple[Path, ...], programs: tuple[Path, ...]) -> N
         if not directory.supported:
             click.echo(f"{_name(directory)}: left as it is, for another QuPath than the client is made for")
             continue
-        actions = _told(partial(install, bundle, directory.path))
+        actions = _told(partial(install, bundle, directory.path, sys.executable))
         _report(directory, actions)
         if all(step.done == "kept" for step in actions):
             click.echo(f"  wsisam {wsisam_server.__version__} was installed already")

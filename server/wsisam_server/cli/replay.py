@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import closing
 from functools import partial
@@ -16,7 +15,7 @@ from rich.table import Table
 from wsisam_server.annotations.store import AnnotationFilter, SlideRecord
 from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import load_model, model_of_server, model_options
-from wsisam_server.cli.outputs import OutputFile
+from wsisam_server.cli.outputs import OutputFile, write_json
 from wsisam_server.cli.progress import counted
 from wsisam_server.cli.replay_answers import answers
 from wsisam_server.cli.slide import named_slide, slide_options
@@ -50,7 +49,7 @@ _PICTURE: Final = re.compile(r"\d{3,}_dice\d\.\d{3}_[0-9a-f-]{36}\.png")
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder to search for slides that are not where they were annotated; repeatable.",
 )
-@click.option("--json", "json_path", type=OutputFile(), help="Write the report here.")
+@click.option("--json", "json_path", type=OutputFile(text=True), help="Write the report here. '-': to standard output.")
 @click.option(
     "--pictures",
     type=click.Path(file_okay=False, path_type=Path),
@@ -102,7 +101,7 @@ def command(
         with closing(answerer), counted(console, "prompts") as progress:
             report = replay(place, wanted, answerer, imported=imported, save=save, progress=progress)
         if json_path is not None:
-            json_path.write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
+            write_json(json_path, report.as_json(), indent=1)
         if pictures is not None:
             _draw(place, report, finder, pictures, most)
     _show(report, saved=save)

@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.progress import Progress
 
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli.annotation_files import areas_in
 from wsisam_server.cli.answering import model_here, refusals, slide_there
+from wsisam_server.cli.answers_json import answers_json
+from wsisam_server.cli.commit import CommitOptions, commit_options
 from wsisam_server.cli.connection import ConnectionOptions, connection_options
+from wsisam_server.cli.interruption import StoppedError
 from wsisam_server.cli.model import model_of_server, model_options
 from wsisam_server.cli.numbers import Number
-from wsisam_server.cli.outputs import OutputFile
+from wsisam_server.cli.outputs import PICTURES, OutputFile, write_json
 from wsisam_server.cli.overlay import draw_on
 from wsisam_server.cli.pixel_size import pixel_size_option, say_pixel_size
+from wsisam_server.cli.progress import counted
 from wsisam_server.cli.prompts import BoxType, Numbers, PointType, PromptOutline, describe, prompts
 from wsisam_server.client import areas
 from wsisam_server.core.answers import CELLS
 from wsisam_server.core.errors import WsiSamServerError
-from wsisam_server.core.files import write_whole
 from wsisam_server.core.requests import MAX_CANDIDATES, Request
 from wsisam_server.core.shapes import collection
 from wsisam_server.wire import from_proto, to_proto
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import shapely
 
@@ -61,10 +64,13 @@ console = Console(stderr=True)
     help="Up to this many outlines of a prompt that may mean several objects. All are written and drawn.",
 )
 @click.option("--server", metavar="HOST:PORT", help="Ask this server. Not given: the model runs in this process.")
-@click.option("--geojson", type=OutputFile(), help="Write the outlines here, for QuPath.")
+@click.option(
+    "--geojson", type=OutputFile(text=True), help="Write the outlines here, for QuPath. '-': to standard output."
+)
+@click.option("--json", "json_path", type=OutputFile(text=True), help="Write all that was answered here, for scripts.")
 @click.option(
     "--overlay",
-    type=OutputFile(),
+    type=OutputFile(endings=PICTURES),
     help="Draw them on the slide, which must be readable here (PNG).",
 )
 @click.option(
@@ -103,6 +109,7 @@ console = Console(stderr=True)
     type=click.IntRange(1),
     help="Most windows for one border, each about a second. Not given: 64.",
 )
+@commit_options
 @pixel_size_option("--mpp")
 @connection_options
 @model_options
@@ -115,6 +122,7 @@ def command(
     candidates: int,
     server: str | None,
     geojson: Path | None,
+    json_path: Path | None,
     overlay: Path | None,
     downsample: float | None,
     tolerance: float | None,
@@ -126,12 +134,15 @@ def command(
     refine: float | None,
     refine_windows: int | None,
     slide_mpp: float | None,
+    commit: CommitOptions,
     connection: ConnectionOptions,
     **model: Any,
 ) -> None:
     """Outline objects on one slide. Coordinates are level-0 pixels.
 
     Example: wsisam segment slide.svs --box 1180,1960,1370,2190 --overlay out.png
+
+    Example: wsisam segment slide.svs --box 1180,1960,1370,2190 --geojson - --server gpu.lab:8765 --commit --class Gland
     """
     if refine_windows is not None and refine is None:
         raise click.UsageError("--refine-windows goes with --refine")
@@ -157,53 +168,89 @@ def command(
         max_candidates=candidates,
     )
     request = pb.SegmentBatchRequest(items=items, options=options, mpp=slide_mpp)
-    answers = _by_server(server, slide, request, model, connection) if server else _here(slide, request, model)
-    outlines, errors = _collect(answers, len(items), server)
-    results = [PromptOutline(wanted[number], outlines[number], files[number]) for number in sorted(outlines)]
-    for result in results:
-        click.echo(_line(result))
-        for one, shape in result.others:
-            parts = f"{len(shape.geoms)} part(s), area {shape.area:.0f} px, score {one.score:.2f}"
-            click.echo(f"  candidate {one.number}: {parts}")
+    with commit.begun(slide, request, server) as ids:
+        answers = (
+            _by_server(server, slide, request, model, connection) if server else _here(slide, request, model, commit)
+        )
+
+        def result(number: int, outline: pb.Outline) -> PromptOutline:
+            return PromptOutline(wanted[number], outline, files[number], ids[number])
+
+        found = _collect(answers, len(items), server, result)
+    results = [found.outlines[number] for number in sorted(found.outlines)]
     if results:
         say_pixel_size(results[0].outline.pixel_size)
-    _write(slide, results, geojson, overlay)
-    if errors:
-        if results:
-            click.echo(f"{len(results)} of {len(wanted)} prompts were answered", err=True)
-        raise click.ClickException(
-            "\n".join(f"{describe(wanted[number], files[number])}: {text}" for number, text in sorted(errors.items()))
+    commit.say(results, server)
+    problems = {number: f"{describe(wanted[number], files[number])}: {text}" for number, text in found.errors.items()}
+    _write(slide, results, geojson, overlay, commit.path_class)
+    if json_path is not None:
+        write_json(json_path, answers_json(slide, results, [problems[number] for number in sorted(problems)]), indent=1)
+    _end(len(results), len(wanted), [problems[number] for number in sorted(problems)], stopped=found.stopped)
+
+
+def _end(done: int, wanted: int, problems: list[str], *, stopped: bool) -> None:
+    """Says what is missing, by the exit status too."""
+    if stopped:
+        raise StoppedError(
+            f"{done} of {wanted} prompts were answered, and these are listed and written. Ask again for the others"
         )
+    if problems:
+        if done:
+            click.echo(f"{done} of {wanted} prompts were answered", err=True)
+        raise click.ClickException("\n".join(problems))
 
 
 Answer = tuple[int, "pb.Outline | str"]
 
 
-def _collect(answers: Iterator[Answer], count: int, server: str | None) -> tuple[dict[int, pb.Outline], dict[int, str]]:
-    """All outlines and all errors, by the number of their prompt."""
-    outlines: dict[int, pb.Outline] = {}
-    errors: dict[int, str] = {}
-    with refusals(server), Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("outlining", total=count)
-        for number, answer in answers:
-            if isinstance(answer, str):
-                errors[number] = answer
-            else:
-                outlines[number] = answer
-            bar.advance(task)
-    return outlines, errors
+@dataclass
+class _Found:
+    """All that was answered, by the number of its prompt.
+
+    Attributes:
+        outlines: the answers.
+        errors: why others were not answered.
+        stopped: whether Ctrl+C came before all were.
+    """
+
+    outlines: dict[int, PromptOutline] = field(default_factory=dict)
+    errors: dict[int, str] = field(default_factory=dict)
+    stopped: bool = False
 
 
-def _write(slide: Path, results: list[PromptOutline], geojson: Path | None, overlay: Path | None) -> None:
+def _collect(
+    answers: Iterator[Answer], count: int, server: str | None, result: Callable[[int, pb.Outline], PromptOutline]
+) -> _Found:
+    """All answers, each said as it comes; Ctrl+C ends the work and keeps those that came."""
+    found = _Found()
+    try:
+        with refusals(server), counted(console, "prompts") as tell, contextlib.closing(answers):  # type: ignore[type-var]
+            tell(0, count)
+            for number, answer in answers:
+                if isinstance(answer, str):
+                    found.errors[number] = answer
+                else:
+                    found.outlines[number] = result(number, answer)
+                    _say(found.outlines[number])
+                tell(len(found.outlines) + len(found.errors), count)
+    except KeyboardInterrupt:
+        found.stopped = True
+    return found
+
+
+def _write(
+    slide: Path, results: list[PromptOutline], geojson: Path | None, overlay: Path | None, path_class: str | None
+) -> None:
     """Writes also that nothing was found: an earlier run's file would be taken for this one's."""
     if not results:
         return  # nothing was answered, which the command says by its status
-    found = [result for result in results if not result.geometry.is_empty]
+    found = [result for result in results if not result.is_empty]
     if geojson is not None:
         features = []
         for number, result in enumerate(found, 1):
-            features += [result.feature(f"WSI-SAM {number}"), *result.candidate_features(f"WSI-SAM {number}")]
-        write_whole(geojson, json.dumps(collection(features)).encode())
+            name = f"WSI-SAM {number}"
+            features += [result.named_feature(name, path_class), *result.candidate_features(name, path_class)]
+        write_json(geojson, collection(features))
     if overlay is not None:
         draw_on(slide, results, overlay)
 
@@ -227,7 +274,9 @@ def _by_server(
             yield int(answer.id), answer.error.text if answer.outline is None and answer.error else answer.outline  # type: ignore[misc]
 
 
-def _here(slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -> Iterator[Answer]:
+def _here(
+    slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any], commit: CommitOptions
+) -> Iterator[Answer]:
     options, mpp = from_proto.options(request.options, "options"), from_proto.pixel_size(request, "")
     with model_here(slide, model) as here:
         for number, item in enumerate(request.items):
@@ -240,9 +289,18 @@ def _here(slide: Path, request: pb.SegmentBatchRequest, model: dict[str, Any]) -
                     refinement=from_proto.refinement(item.refine, "refine") if item.HasField("refine") else None,
                     mpp=mpp,
                 )
-                yield number, to_proto.outline(here.wait(here.segmenter.segment(wanted)))
+                outline = to_proto.outline(here.wait(here.segmenter.segment(wanted)))
+                commit.keep(item, outline, here.segmenter.slide_info(here.slide_id))
+                yield number, outline
             except WsiSamServerError as error:
                 yield number, error.public_text
+
+
+def _say(result: PromptOutline) -> None:
+    click.echo(_line(result))
+    for one, shape in result.others:
+        parts = f"{len(shape.geoms)} part(s), area {shape.area:.0f} px, score {one.score:.2f}"
+        click.echo(f"  candidate {one.number}: {parts}")
 
 
 def _line(result: PromptOutline) -> str:

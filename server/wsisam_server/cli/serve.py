@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import signal
 import sys
 from functools import partial
@@ -27,6 +26,7 @@ from wsisam_server.inference.weights import WeightsError, WeightsFolder, built_i
 
 if TYPE_CHECKING:
     from wsisam_server.cli.app import App
+    from wsisam_server.cli.server_log import ServerLog
     from wsisam_server.core.settings import ModelChoice, Settings
 
 if sys.platform != "win32":  # where there is no such limit
@@ -54,26 +54,47 @@ def command(*, file: Path | None, print_config: bool, **options: Any) -> None:
 
     Example: wsisam serve --slides /data/slides --port 8765
     """
-    settings = configuration(file, given(options))
+    flags = given(options)
+    try:
+        settings = configuration(file, flags)
+    except click.ClickException as error:
+        from wsisam_server.cli.server_log import failed_early
+
+        raise failed_early(error, flags) from error
     if print_config:
         click.echo(printed(settings), nl=False)
         return
     need("server", "wsisam serve")
+    from wsisam_server.cli.server_log import ServerLog
+
+    log = ServerLog(settings)
+    try:
+        _run(log, settings)
+    except click.ClickException as error:
+        raise log.failed(error) from error
+    log.close()
+    if are_threads_left():
+        exit_now()  # libraries must not be unloaded under threads that a drive or a database may yet answer
+
+
+def _run(log: ServerLog, settings: Settings) -> None:
+    """Serves until it is told to stop.
+
+    Raises:
+        click.ClickException: it cannot start.
+    """
     from wsisam_server.cli.app import StartError
     from wsisam_server.inference.cluster import ClusterError
 
-    _log_to_stderr(settings)
     settings = settings.model_copy(update={"model": _default_model(settings)})
     _allow_files()
     # A thread that computes in Python lets the loop that answers everybody go on after a millisecond, not five.
     sys.setswitchinterval(0.001)
     try:
         app = _app(settings)
-        asyncio.run(_serve(app, settings))
+        asyncio.run(_serve(app, settings, log))
     except (StartError, ClusterError) as error:
         raise click.ClickException(str(error)) from error
-    if are_threads_left():
-        exit_now()  # libraries must not be unloaded under threads that a drive or a database may yet answer
 
 
 def _allow_files() -> None:
@@ -84,15 +105,6 @@ def _allow_files() -> None:
     wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(MOST_FILES, most)
     if allowed != resource.RLIM_INFINITY and allowed < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
-
-
-def _log_to_stderr(settings: Settings) -> None:
-    from wsisam_server.service.interceptors import TEXT, JsonLines, LogContext
-
-    handler = logging.StreamHandler()
-    handler.addFilter(LogContext(hide_paths=settings.log_hide_paths))
-    handler.setFormatter(JsonLines() if settings.log_format == "json" else logging.Formatter(TEXT))
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
 
 
 def _app(settings: Settings) -> App:
@@ -139,7 +151,7 @@ def _default_model(settings: Settings) -> ModelChoice:
     return choice if is_chosen else choice.model_copy(update={"name": only[0]})
 
 
-async def _serve(app: App, settings: Settings) -> None:
+async def _serve(app: App, settings: Settings, log: ServerLog) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -156,7 +168,7 @@ async def _serve(app: App, settings: Settings) -> None:
             loop.add_signal_handler(number, asked, number)
         except NotImplementedError:  # Windows
             signal.signal(number, lambda number, _: loop.call_soon_threadsafe(asked, signal.Signals(number)))
-    click.echo("wsisam: loading the model", err=True)
+    log.say("loading the model")
     starting, stopping = asyncio.ensure_future(app.start()), asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -166,19 +178,19 @@ async def _serve(app: App, settings: Settings) -> None:
             gc.collect()
             gc.freeze()
             names = ", ".join(listed.available.info.name for listed in app.segmenter.models_listed())
-            click.echo(f"wsisam: serving {names} on {ServerAddress(settings.host, port)}")
+            log.say(f"serving {names} on {ServerAddress(settings.host, port)}", err=False)
             kept = f"in {store_name(settings.store)}" if settings.store != NONE else "nowhere (--store none)"
-            click.echo(f"wsisam: annotations are kept {kept}", err=True)
+            log.say(f"annotations are kept {kept}")
             if app.metrics_port is not None:
-                click.echo(f"wsisam: metrics are on {ServerAddress(settings.metrics_host, app.metrics_port)}", err=True)
+                log.say(f"metrics are on {ServerAddress(settings.metrics_host, app.metrics_port)}")
             if app.requires_tokens:
-                click.echo(f"wsisam: callers need a token of {settings.tokens} (wsisam token create)", err=True)
+                log.say(f"callers need a token of {settings.tokens} (wsisam token create)")
             if not settings.slides:
-                click.echo("wsisam: no --slides folder: clients have to send pixels", err=True)
+                log.say("no --slides folder: clients have to send pixels")
             await stopping
-        click.echo("wsisam: stopping")
+        log.say("stopping", err=False)
         seconds = settings.limits.drain_seconds
-        click.echo(f"wsisam: what was asked has {seconds:g} s to be answered; once more ends at once", err=True)
+        log.say(f"what was asked has {seconds:g} s to be answered; once more ends at once")
     finally:
         starting.cancel()
         stopping.cancel()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -12,6 +12,8 @@ from wsisam_server.annotations.store import Store, StoreError, open_store
 from wsisam_server.cli.connection import ConnectionOptions, connection_options
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.settings import NONE, default_store
+
+_NEEDED: Final = "this command needs a store"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -21,7 +23,7 @@ def store_option(command: Command, *, needed: bool = True) -> Command:
 
     def named(_: click.Context, __: click.Parameter, value: str | None) -> str:
         if value == NONE and needed:
-            raise click.BadParameter("this command needs a store")
+            raise click.BadParameter(_NEEDED)
         return value or str(default_store())
 
     return click.option(
@@ -35,10 +37,10 @@ def store_option(command: Command, *, needed: bool = True) -> Command:
     )(command)
 
 
-def place_options(command: Command, *, needed: bool = True) -> Command:
-    """Adds --store, --server and how it is reached, for `opened`. Commands that need none say so to `store_option`."""
+def place_options(command: Command) -> Command:
+    """Adds --store, --server and how it is reached, for `opened`: the store may be `NONE` where a server has one."""
     server = click.option("--server", metavar="HOST:PORT", help="The annotations of this server, instead of --store.")
-    return store_option(server(connection_options(command)), needed=needed)
+    return store_option(server(connection_options(command)), needed=False)
 
 
 @contextmanager
@@ -58,6 +60,8 @@ def opened(store: str, server: str | None, connection: ConnectionOptions, *, exi
         source = click.get_current_context().get_parameter_source("store")
         if source is not None and source.name == "COMMANDLINE":
             raise click.UsageError("give --store or --server, not both")
+    elif store == NONE:
+        raise click.UsageError(f"{_NEEDED}: name it with --store, or a --server that has one")
     try:
         with _remote(server, connection) if server else open_store(store, existing=existing) as place:
             yield place

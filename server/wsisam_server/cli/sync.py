@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +19,12 @@ from wsisam_server.annotations.sync.options import Options
 from wsisam_server.annotations.sync.plan import Direction, Resolution, Side
 from wsisam_server.annotations.sync.process import REQUEST_SECONDS, QuPathProcess
 from wsisam_server.annotations.sync.syncing import sync
+from wsisam_server.cli.interruption import StoppedError, on_stop
 from wsisam_server.cli.numbers import Number
-from wsisam_server.cli.outputs import OutputFile
+from wsisam_server.cli.outputs import OutputFile, write_json
 from wsisam_server.cli.store import opened, place_options
 from wsisam_server.cli.sync_table import show
+from wsisam_server.core.settings import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,7 +95,7 @@ class ResolutionType(click.ParamType):  # type: ignore[type-arg]
     show_default=True,
     help="Seconds that QuPath's Java may take for one image.",
 )
-@click.option("--json", "json_path", type=OutputFile(), help="Write the report here.")
+@click.option("--json", "json_path", type=OutputFile(text=True), help="Write the report here. '-': to standard output.")
 @place_options
 def command(
     *,
@@ -122,12 +123,16 @@ def command(
     options = Options(Direction(direction), resolution=_resolution(resolutions), **wanted)
     process = QuPathProcess(request_seconds=time_limit)
     try:
-        with _place(store, server, connection, dry_run=options.dry_run) as place, _Bars() as bars:
+        with (
+            _Bars() as bars,
+            on_stop(lambda: bars.kept(dry_run=options.dry_run)),
+            _place(store, server, connection, dry_run=options.dry_run) as place,
+        ):
             name = server or store_name(store)
             report = sync(project, place, process, options, author=author or _author(), store_name=name, listener=bars)
     except SyncError as error:
         raise FailedError(str(error)) from error
-    except click.UsageError:
+    except (click.UsageError, StoppedError):
         raise
     except click.ClickException as error:
         raise FailedError(error.message) from error
@@ -136,7 +141,7 @@ def command(
 
 def _tell(report: Report, json_path: Path | None) -> NoReturn:
     if json_path is not None:
-        json_path.write_text(json.dumps(report.as_json(), indent=1), encoding="utf-8")
+        write_json(json_path, report.as_json(), indent=1)
     show(report, Console())
     raise click.exceptions.Exit(report.status)
 
@@ -164,6 +169,8 @@ def _is_missing_file(store: str) -> bool:
 
 def _refuse_no_store(store: str, server: str | None) -> None:
     """A store that nobody named must be there: nobody wants a new one that the lab's server does not know."""
+    if server is None and store == NONE:
+        raise click.UsageError("a sync needs a store: name it with --store, or the lab's --server")
     source = click.get_current_context().get_parameter_source("store")
     if server is None and (source is None or source.name == "DEFAULT") and not Path(store).exists():
         text = f"this machine has no store ({store}). Name the lab's server with --server HOST:PORT, or a --store"
@@ -198,6 +205,16 @@ class _Bars:
             disable=not console.is_terminal,
         )
         self._task = self._bars.add_task("starting", total=None)
+        self._images = self._done = 0
+
+    def kept(self, *, dry_run: bool) -> str:
+        """What a sync that was stopped has done, and how to go on."""
+        if dry_run:
+            return "nothing was changed"
+        return (
+            f"{self._done} of {self._images} images are in sync. What was done of the one after them stays, on both "
+            "sides. The same command goes on from there"
+        )
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -210,6 +227,7 @@ class _Bars:
 
     def begin(self, images: int) -> None:
         """See `ProgressListener`."""
+        self._images = images
         self._bars.update(self._task, total=images)
 
     def step(self, step: Step, image: Image | None = None) -> None:
@@ -219,5 +237,6 @@ class _Bars:
 
     def end(self, report: ImageReport) -> None:
         """See `ProgressListener`."""
+        self._done += 1
         self._bars.advance(self._task)
         self._bars.update(self._task, description=report.image.name)

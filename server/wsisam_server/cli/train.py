@@ -13,6 +13,7 @@ from rich.console import Console
 from wsisam_model import WsiSamError
 from wsisam_model.trainable import TRAINED
 from wsisam_server.cli.extras import need
+from wsisam_server.cli.interruption import on_stop
 from wsisam_server.cli.model import FILE, choose_device, encoder_options, weights_dir_option
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.train_progress import watching
@@ -22,6 +23,7 @@ from wsisam_server.inference.weights import WeightsError, WeightsFolder, frozen_
 if TYPE_CHECKING:
     from wsisam_model.additions import Additions
     from wsisam_model.trainable import Trained
+    from wsisam_server.learning.training import Run
 
 console = Console(stderr=True)
 
@@ -222,13 +224,24 @@ def command(
             run = Run(
                 base, sources, options, out, device=chosen, listener=listener, beside=kept, start=begun, encoder=runs
             )
-            outcome = run.run(resume=resume)
+            with on_stop(lambda: _kept(run, out)):
+                outcome = run.run(resume=resume)
         page = write_report(out, shlex.join(["wsisam", *sys.argv[1:]]), options, outcome, run.store.pixels)
     except (DatasetError, TrainingError, WeightsError, WsiSamError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"cannot write: {error}") from error
     click.echo(f"{outcome.additions}\n{page}")
+
+
+def _kept(run: Run, out: Path) -> str:
+    """What a run that was stopped has left, and how to go on."""
+    if not run.saved_step:
+        return (
+            f"there is no checkpoint yet; the windows that were encoded stay in {out}. The same command uses them again"
+        )
+    best = f" and the best weights so far ({run.additions})" if run.additions.exists() else ""
+    return f"the checkpoint of step {run.saved_step}{best} is kept. Go on from it: the same command with --resume"
 
 
 def _trained(start: Additions | None, *, box_only: bool) -> Trained:

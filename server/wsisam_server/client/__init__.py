@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 from wsisam_server.client.errors import FieldViolation, ForkedClientError, ServerError
 from wsisam_server.client.models import is_installed
 from wsisam_server.client.polygons import areas, geometry
-from wsisam_server.client.slide import Slide
 
 if TYPE_CHECKING:
     from wsisam_server.client.client import BatchAnswer, Client
+    from wsisam_server.client.exemplars import OnSlide
+    from wsisam_server.client.outline import Outline
+    from wsisam_server.client.prompts import commit, prompt
+    from wsisam_server.client.slide import Slide
     from wsisam_server.client.statuses import server_error, status_error
 
 __all__ = [
@@ -23,30 +26,39 @@ __all__ = [
     "Client",
     "FieldViolation",
     "ForkedClientError",
+    "OnSlide",
+    "Outline",
     "ServerError",
     "Slide",
     "areas",
+    "commit",
     "geometry",
     "is_installed",
+    "prompt",
     "server_error",
     "status_error",
 ]
 
-_WITH_GRPC: Final = {
+_LATER: Final = {
     "BatchAnswer": "client",
     "Client": "client",
+    "OnSlide": "exemplars",
+    "Outline": "outline",
+    "Slide": "slide",
+    "commit": "prompts",
+    "prompt": "prompts",
     "server_error": "statuses",
     "status_error": "statuses",
 }
-"""Imported when first used, because a command's help must not wait for gRPC."""
+"""Imported when first used, because a command's help must wait neither for gRPC nor for the formats of files."""
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what needs gRPC.
+    """Imports what takes time.
 
     Raises:
         AttributeError: there is no such name.
     """
-    if name not in _WITH_GRPC:
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_WITH_GRPC[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)

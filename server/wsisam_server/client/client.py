@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import shapely
 
     from wsisam_server.client.exemplars import Shown
+    from wsisam_server.client.remote_store import RemoteStore
 
 Reply = TypeVar("Reply")
 
@@ -49,6 +50,10 @@ class BatchAnswer:
     id: str
     outline: segmentation_pb2.Outline | None
     error: ServerError | None
+
+    def __repr__(self) -> str:
+        said = "no answer" if self.outline is None else f"score {self.outline.score:.2f}"
+        return f"BatchAnswer({self.id!r}, {said if self.error is None else self.error.text})"
 
 
 class Client:
@@ -96,6 +101,7 @@ class Client:
         self._channel = open_channel(address, ca=ca, certificate=certificate, key=key, token=token)
         self._process = os.getpid()
         self._timeout = timeout
+        self._store: RemoteStore | None = None
         self._opened: dict[str, str] = {}  # by id, the URI of slides that the server reads itself
         self._segmentation = segmentation_pb2_grpc.SegmentationStub(self._channel)
         self._annotations = annotations_pb2_grpc.AnnotationsStub(self._channel)
@@ -136,6 +142,21 @@ class Client:
         self._check_process()
         return self._annotations
 
+    @property
+    def store(self) -> RemoteStore:
+        """The server's annotations; see `wsisam_server.annotations.store.Store` for its methods.
+
+        Raises:
+            ForkedClientError: the client is the parent process's.
+            WsiSamServerError: the server cannot be reached, or has no store.
+        """
+        from wsisam_server.client.remote_store import RemoteStore  # noqa: PLC0415 - it imports this module
+
+        self._check_process()
+        if self._store is None:
+            self._store = RemoteStore(self)
+        return self._store
+
     def _check_process(self) -> None:
         if os.getpid() != self._process:
             raise ForkedClientError
@@ -165,7 +186,7 @@ class Client:
             self._opened[opened.slide_id] = uri
             while len(self._opened) > MOST_REMEMBERED:
                 self._opened.pop(next(iter(self._opened)), None)
-        return Slide(opened, self.close_slide)
+        return Slide(opened, self, uri)
 
     def close_slide(self, slide_id: str) -> None:
         """Has the server free a slide in pixel mode; see `Slide.close`."""
@@ -252,7 +273,8 @@ class Client:
         Args:
             slide_id: an open slide.
             region: where to look, level-0 pixels.
-            positive: objects of the kind that is wanted: areas in level-0 pixels, or ids of stored annotations.
+            positive: objects of the kind that is wanted: areas in level-0 pixels, `OnSlide`, or ids of stored
+                annotations.
             negative: what resembles them and is not meant.
             path_class: name of the positive ones' class; empty for none, or the annotations' own.
 
@@ -354,9 +376,13 @@ class Client:
         turn, ended = threading.Semaphore(), threading.Event()
 
         def requests() -> Iterator[segmentation_pb2.InteractRequest]:
-            for number, prompt in enumerate(prompts):
-                turn.acquire()
+            numbered = enumerate(prompts)
+            while True:
+                turn.acquire()  # before the next prompt is made: whoever makes it may look at the answer
                 if ended.is_set():
+                    return
+                number, prompt = next(numbered, (-1, None))
+                if prompt is None:
                     return
                 revision = segmentation_pb2.PromptRevision(
                     object_id="object",

@@ -162,6 +162,10 @@ class Outcome:
     chosen: int = 0
     masks: Mapping[int, NDArray[np.float32]] | None = None
 
+    def score_of(self, number: int) -> float:
+        """The score of a candidate; of one that is left out since it nearly equals another, that of the outline."""
+        return next((one.score for one in self.candidates if one.number == number), self.score)
+
 
 class ClickStatus(Enum):
     """Whether a click's outline is proposed, and why not."""

@@ -9,6 +9,7 @@ An error that is not in this catalogue reaches the client as INTERNAL and is a b
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -392,6 +393,15 @@ class WsiSamServerError(Exception):
         return self.reason.value.retry_seconds
 
     @property
+    def log_level(self) -> int:
+        """How a log has it: ERROR where an administrator must act, WARNING where one should look, INFO for the rest."""
+        if self.reason in _FOR_ADMINISTRATORS:
+            return logging.ERROR
+        cause = self.__cause__
+        denied = isinstance(cause, PermissionError) or "Permission denied" in self.private
+        return logging.WARNING if denied or self.reason is Reason.SLIDE_UNAVAILABLE else logging.INFO
+
+    @property
     def private_text(self) -> str:
         """What the log and users of this machine may read beside the public text; may be empty."""
         return ": ".join(filter(None, (self.path, self.private)))
@@ -405,6 +415,19 @@ class WsiSamServerError(Exception):
         """What the client reads where the details are others, such as a field's path in a larger message."""
         return self.reason.value.text.format_map(_Blank({**self.reason.value.defaults, **details}))
 
+
+_FOR_ADMINISTRATORS = frozenset(
+    {
+        Reason.TOKENS_UNAVAILABLE,
+        Reason.MODEL_DAMAGED,
+        Reason.STORE_FULL,
+        Reason.STORE_UNAVAILABLE,
+        Reason.STORE_DAMAGED,
+        Reason.OUT_OF_MEMORY,
+        Reason.INTERNAL,
+    }
+)
+"""Nothing that a caller does differently helps."""
 
 LONGEST_DETAIL = 200
 """Characters of a detail that are shown. Details echo what clients send, and travel in headers of limited size."""

@@ -251,6 +251,7 @@ class LikeRequest:
         sizes: in place of those that follow from the exemplars, in microns, or in pixels.
         min_score: in place of the one that follows from the exemplars.
         min_stability: see `ProposalFilter`.
+        min_agreement: of the boxes that are asked at a place, the share whose outlines must agree with the best.
         min_similarity: least probability that a proposal is one; None for the server's choice.
         max_overlap: see `ProposalFilter`.
         model: as in `SurveyRequest`.
@@ -266,6 +267,7 @@ class LikeRequest:
     sizes: tuple[float, float] | None = None
     min_score: float | None = None
     min_stability: float = 0.0
+    min_agreement: float = 0.0
     min_similarity: float | None = None
     max_overlap: float = MAX_OVERLAP
     model: str = ""

@@ -33,9 +33,30 @@ class Option:
     metavar: str = ""
 
 
+class NoHomeError(RuntimeError):
+    """This user has no folder for data: in a container, a number without a name, and no HOME."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this user has no home folder, so there is no place for data (HOME is not set, and the system knows no "
+            "home of this user's number, as often in containers). Set HOME or XDG_DATA_HOME to a folder that may be "
+            "written"
+        )
+
+
 def user_data(name: str) -> Path:
-    """A file or folder in the user's folder for application data, as the platform has it."""
-    return platformdirs.user_data_path("wsisam", appauthor=False) / name
+    """A file or folder in the user's folder for application data, as the platform has it.
+
+    Raises:
+        NoHomeError: the user has none.
+    """
+    try:
+        folder = platformdirs.user_data_path("wsisam", appauthor=False)
+    except RuntimeError as error:
+        raise NoHomeError from error
+    if str(folder).startswith("~"):  # as platformdirs before 4.4 leaves it where there is no home
+        raise NoHomeError
+    return folder / name
 
 
 def default_store() -> Path:

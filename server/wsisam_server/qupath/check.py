@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wsisam_server.qupath import installation
 from wsisam_server.qupath import manifest as manifests
 from wsisam_server.qupath.bundle import JAR_FOLDER
 from wsisam_server.qupath.directories import SUPPORTED
@@ -48,6 +49,8 @@ def _findings(bundle: Bundle, directory: UserDirectory) -> Iterator[Finding]:
         return
     for place, source in bundle.targets().items():
         yield _file(directory.path / place, source, installed.files.get(place, ""))
+    if installation.PLACE in installed.files:
+        yield _noted(directory.path / installation.PLACE)
     for jar in other_jars(directory.path, bundle.jar.name):
         yield Finding(fits=False, text=f"{jar.name} is in {JAR_FOLDER}, too: run `wsisam qupath install`")
 
@@ -58,6 +61,16 @@ def _version(directory: UserDirectory) -> Finding:
         return Finding(fits=True, text=f"used by a QuPath of unknown version (made for {supported})")
     versions = ", ".join(directory.versions)
     return Finding(fits=directory.supported, text=f"used by QuPath {versions} (made for {supported})")
+
+
+def _noted(file: Path) -> Finding:
+    python = installation.noted(file)
+    if python is None:
+        return Finding(fits=False, text=f"{file.name} is missing or damaged: run `wsisam qupath install`")
+    if not python.is_file():
+        text = f"QuPath cannot start a server here: {python} is gone. Run `wsisam qupath install` again"
+        return Finding(fits=False, text=text)
+    return Finding(fits=True, text=f"QuPath starts a server on this computer with {python}")
 
 
 def _file(file: Path, source: Path, installed: str) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import wsisam_server
 from wsisam_server.core.files import write_whole
+from wsisam_server.qupath import installation
 from wsisam_server.qupath import manifest as manifests
 from wsisam_server.qupath.bundle import CLASSES_FOLDER, JAR_FOLDER, JAR_PREFIX, Bundle
 from wsisam_server.qupath.errors import QuPathFilesError
@@ -35,7 +37,7 @@ class FileAction:
     note: str = ""
 
 
-def install(bundle: Bundle, directory: Path) -> list[FileAction]:
+def install(bundle: Bundle, directory: Path, python: str = "") -> list[FileAction]:
     """Installs, or upgrades, or leaves as it is what is there already.
 
     A file that the user changed, and a jar of another version that somebody else put there, are set aside under a name
@@ -44,21 +46,25 @@ def install(bundle: Bundle, directory: Path) -> list[FileAction]:
     Args:
         bundle: what to install.
         directory: the user directory; it exists.
+        python: the program by which QuPath may start a server on this computer; "" for none.
 
     Raises:
         QuPathFilesError: a folder or a file cannot be written, or the manifest is damaged.
     """
     before = manifests.read(directory)
-    targets = bundle.targets()
+    sources = bundle.targets()
     actions: list[FileAction] = []
-    folders = {*before.folders, *_missing_folders(directory, targets)}
     try:
+        targets = {place: source.read_bytes() for place, source in sources.items()}
+        if python:
+            targets[installation.PLACE] = installation.note(python)
+        folders = {*before.folders, *_missing_folders(directory, targets)}
         for place in sorted(before.files.keys() - targets.keys()):
             actions += _take_out(directory / place, before.files[place])
-        actions += _set_aside_other_jars(directory, targets)
-        for place, source in targets.items():
-            actions += _put(directory / place, source.read_bytes(), before.files.get(place, ""))
-        files = {place: manifests.digest(source) for place, source in targets.items()}
+        actions += _set_aside_other_jars(directory, sources)
+        for place, data in targets.items():
+            actions += _put(directory / place, data, before.files.get(place, ""))
+        files = {place: hashlib.sha256(data).hexdigest() for place, data in targets.items()}
         manifests.write(directory, manifests.Manifest(wsisam_server.__version__, files, tuple(sorted(folders))))
     except OSError as error:
         raise _cannot_write(directory, error) from error
@@ -78,7 +84,8 @@ def uninstall(directory: Path) -> list[FileAction]:
             actions += _take_out(directory / place, sha256)
         manifests.write(directory, manifests.Manifest())
         if before.files:
-            shutil.rmtree(directory / CLASSES_FOLDER, ignore_errors=True)
+            for made in (CLASSES_FOLDER, installation.LOCAL_FOLDER):  # by the extension
+                shutil.rmtree(directory / made, ignore_errors=True)
         scripts = {str(PurePosixPath(place).parent) for place in before.files} - {JAR_FOLDER}
         for place in sorted({*before.folders, *scripts}, reverse=True):  # what lies in another one before that
             folder = directory / place

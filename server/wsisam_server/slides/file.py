@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wsisam_server.core.errors import Reason, WsiSamServerError
+from wsisam_server.slides.unreadable import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,7 +84,7 @@ class SlideFile:
         try:
             return cls(path, opening(), roots)
         except PermissionError as error:
-            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), path=path) from error
+            raise unreadable(error, path) from error
         except OSError as error:
             raise WsiSamServerError(Reason.SLIDE_NOT_FOUND, private=repr(error), path=path) from error
 
@@ -109,7 +110,7 @@ class SlideFile:
             others = (self.path, *self.members) if self.by_path or self.name == self.path else self.members
             return (own, *(signature(one.stat()) for one in others))
         except OSError as error:
-            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), path=self.path) from error
+            raise unreadable(error, self.path) from error
 
     def close(self) -> None:
         """Lets go of the file; twice is harmless. Nobody may be reading by its `name`."""
@@ -140,7 +141,7 @@ def named(path: Path, members: tuple[Path, ...] = ()) -> tuple[StatSignature, ..
     try:
         return (own, *(signature(one.stat()) for one in members))
     except OSError as error:
-        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), path=path) from error
+        raise unreadable(error, path) from error
 
 
 def is_settled(signatures: tuple[StatSignature, ...]) -> bool:

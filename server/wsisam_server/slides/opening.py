@@ -13,6 +13,7 @@ from wsisam_server.slides.members import content_digest, lead_out, members, name
 from wsisam_server.slides.openslide_source import OpenSlideSource
 from wsisam_server.slides.plain import PlainImage
 from wsisam_server.slides.tiff import TiffSource, is_tiff, read_layout
+from wsisam_server.slides.unreadable import unreadable
 from wsisam_server.slides.vendor_files import refuse_half_a_slide, refuse_plain_name
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _open(file: SlideFile, limits: Limits) -> Slide | None:
         vendor = openslide.OpenSlide.detect_format(file.name)
         slide = _of_one_file(file, vendor, limits)
     except (openslide.OpenSlideError, OSError) as error:
-        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), path=file.path) from error
+        raise unreadable(error, file.path) from error
     file.read_as = before
     # Read by its path, for want of a name for descriptors: that must name what is open.
     exchanged = len(before) > 1 and before[0] != before[1]

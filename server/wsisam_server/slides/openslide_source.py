@@ -24,6 +24,7 @@ from wsisam_server.slides.cost import TooCostlyError
 from wsisam_server.slides.fingerprint import slide_fingerprint
 from wsisam_server.slides.sampling import WHITE, Grid, best_level, sample
 from wsisam_server.slides.tiff.guard import TileGuard
+from wsisam_server.slides.unreadable import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -247,7 +248,7 @@ def _errors_as_unreadable(path: Path) -> Iterator[None]:
     try:
         yield
     except (openslide.OpenSlideError, OSError) as error:
-        raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), path=path) from error
+        raise unreadable(error, path) from error
 
 
 def _bounds(handle: openslide.OpenSlide) -> tuple[int, int, SlideSize]:

@@ -18,6 +18,7 @@ from wsisam_server.slides.fingerprint import file_fingerprint
 from wsisam_server.slides.sampling import Grid, sample
 from wsisam_server.slides.tiff import read_whole
 from wsisam_server.slides.tiff.pages import WHITE_IS_ZERO
+from wsisam_server.slides.unreadable import unreadable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +93,7 @@ class PlainImage:
             raise
         except Exception as error:
             # Anything can come out of a decoder that is fed damaged bytes: struct.error, zlib.error, IndexError ...
-            raise WsiSamServerError(Reason.SLIDE_UNREADABLE, private=repr(error), path=path) from error
+            raise unreadable(error, path) from error
         self._info = SlideInfo(
             size=SlideSize(self._image.width, self._image.height),
             mpp=None if axes is None else axes.mean,

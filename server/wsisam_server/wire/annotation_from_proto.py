@@ -257,13 +257,14 @@ _READ: Final[Mapping[str, Callable[[pb.Annotation, str], Any]]] = {
     "measurements": lambda message, _: dict(message.measurements),
     "metadata": lambda message, _: dict(message.metadata),
     "provenance": lambda message, field: (
-        _provenance(message.provenance, f"{field}.provenance") if message.HasField("provenance") else None
+        provenance(message.provenance, f"{field}.provenance") if message.HasField("provenance") else None
     ),
 }
 """The fields of a content as messages have them, all but the slide and the shape."""
 
 
-def _provenance(message: pb.Provenance, field: str) -> Provenance:
+def provenance(message: pb.Provenance, field: str) -> Provenance:
+    """How a model made an outline."""
     return Provenance(
         model=message.model,
         weights_hash=message.weights_hash,

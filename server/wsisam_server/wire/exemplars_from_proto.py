@@ -84,7 +84,7 @@ def like(
     if filtered.min_size or filtered.max_size:
         wanted = proposal_filter(filtered, "filter")
         sizes = wanted.min_size, wanted.max_size
-    for name in ("min_score", "min_stability", "max_overlap"):
+    for name in ("min_score", "min_stability", "min_agreement", "max_overlap"):
         if filtered.HasField(name) and not 0 <= getattr(filtered, name) <= 1:
             raise invalid(f"filter.{name}", "it must lie between 0 and 1")
     if message.HasField("min_similarity") and not 0 <= message.min_similarity <= 1:
@@ -96,6 +96,7 @@ def like(
         sizes=sizes,
         min_score=filtered.min_score if filtered.HasField("min_score") else None,
         min_stability=filtered.min_stability if filtered.HasField("min_stability") else 0.0,
+        min_agreement=filtered.min_agreement if filtered.HasField("min_agreement") else 0.0,
         min_similarity=message.min_similarity if message.HasField("min_similarity") else None,
         max_overlap=filtered.max_overlap if filtered.HasField("max_overlap") else MAX_OVERLAP,
     )
@@ -120,4 +121,4 @@ def _exemplar(message: segmentation_pb2.SegmentEverythingRequest, number: int, s
         return Exemplar(content.slide_id, polygonal(content.shape), positive, name)
     if one.WhichOneof("source") != "geometry":
         raise invalid(field, "it has neither geometry nor annotation_id")
-    return Exemplar(message.slide_id, areas(one.geometry, f"{field}.geometry"), positive, name)
+    return Exemplar(one.slide_id or message.slide_id, areas(one.geometry, f"{field}.geometry"), positive, name)

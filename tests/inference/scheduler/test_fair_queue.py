@@ -112,3 +112,10 @@ def test_of_very_many_principals_those_served_last_are_remembered(monkeypatch):
     queue.put(WorkItem([QueueEntry(BATCH, "99")]), "late")
     queue.put(WorkItem([QueueEntry(BATCH, "0")]), "early")
     assert list(iter(queue.take, None)) == ["early", "late"]
+
+
+def test_last_steps_go_before_what_else_waits_of_the_same_principal_and_no_other():
+    queue = queue_of((BATCH, "a"), (BATCH, "a"), (BATCH, "b"), (ENCODE, "a"))
+    for name in ("last", "also last"):
+        queue.put(WorkItem([QueueEntry(BATCH, "a")], finishes=True), name)
+    assert list(iter(queue.take, None)) == [3, 2, "last", "also last", 0, 1]

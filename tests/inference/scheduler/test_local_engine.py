@@ -186,3 +186,26 @@ async def test_an_error_of_the_model_is_not_taken_for_memory(engine, model, monk
         with pytest.raises(RuntimeError, match="shape"):
             await engine.predict(job())
     await engine.predict(job())
+
+
+async def test_a_batch_of_separate_windows_is_answered_as_they_are_encoded(engine, model, monkeypatch):
+    """Not when all of those under way are: each answer is there after at most two windows more than it needs."""
+    steps = []
+    real_encode, real_decode = model.encode, model.decode
+
+    def encode(image, **more):
+        steps.append("encode")
+        return real_encode(image, **more)
+
+    def decode(*arguments, **more):
+        steps.append("decode")
+        return real_decode(*arguments, **more)
+
+    monkeypatch.setattr(model, "encode", encode)
+    monkeypatch.setattr(model, "decode", decode)
+    batch = (engine.predict(job(1000.0 * number, interactive=False, principal="a")) for number in range(12))
+    await asyncio.gather(*batch)
+    assert steps.count("decode") == steps.count("encode") == 12
+    for number in range(1, 12):
+        until = [at for at, step in enumerate(steps) if step == "decode"][number - 1]
+        assert steps[:until].count("encode") <= number + 2

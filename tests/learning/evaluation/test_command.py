@@ -110,7 +110,7 @@ def test_a_full_disk(run, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_text", full)
+    monkeypatch.setattr("wsisam_server.cli.outputs.write_whole", full)
     done = run("--prompts", "box")
     assert done.exit_code == 1
     assert "No space left on device" in done.output
@@ -135,3 +135,17 @@ def test_the_real_model_end_to_end(manifest, tmp_path):
     box = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["results"][0]
     assert (box["prompt"], box["n"]) == ("box", 1)
     assert box["dice"] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("journal", "says"), [((), "nothing is kept"), (("--journal", "{folder}/j"), "the same command goes on")]
+)
+def test_an_evaluation_that_is_stopped_says_what_it_kept(run, tmp_path, monkeypatch, journal, says):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_run", stop)
+    monkeypatch.setattr(command, "_journal", lambda *_: None)
+    done = run(*(word.format(folder=tmp_path) for word in journal))
+    assert done.exit_code == 130
+    assert says in done.output.lower()

@@ -74,3 +74,34 @@ def test_weights_are_numbers_above_zero(run, manifest, weight):
     result = run(f"{manifest()}={weight}")
     assert result.exit_code == 2
     assert "the weight must be a number above 0" in result.output
+
+
+def stopped_after(monkeypatch, steps):
+    """Ctrl+C in a step of the training."""
+    from wsisam_server.learning.training.trainer import Trainer
+
+    real = Trainer.train_step
+
+    def train_step(self):
+        if self.step == steps:
+            raise KeyboardInterrupt
+        return real(self)
+
+    monkeypatch.setattr(Trainer, "train_step", train_step)
+
+
+def test_a_run_that_is_stopped_says_what_it_kept_and_goes_on(run, manifest, monkeypatch):
+    data = manifest()
+    with monkeypatch.context() as patch:
+        stopped_after(patch, 0)
+        done = run(data, "--train", "tokens")
+        assert done.exit_code == 130, done.output
+        assert "there is no checkpoint yet" in done.output.replace("\n", " ")
+    with monkeypatch.context() as patch:
+        stopped_after(patch, 1)
+        done = run(data, "--train", "tokens", "--save-every", "1")
+        assert done.exit_code == 130, done.output
+        assert "the checkpoint of step 1" in done.output
+        assert "--resume" in done.output
+    done = run(data, "--train", "tokens", "--save-every", "1", "--resume")
+    assert done.exit_code == 0, done.output

@@ -1,5 +1,7 @@
 """Candidates of a prompt, and prompts that go on from one or from a shape; on an engine that answers at once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -13,6 +15,7 @@ from wsisam_server.core.prompt import PromptPoint, SlidePrompt
 from wsisam_server.core.requests import AtDownsample, OutlineOptions, Refinement, Request
 from wsisam_server.core.settings import Limits
 from wsisam_server.segmentation.outlines import finished, shape_mask
+from wsisam_server.segmentation.outlines.correcting import MOST
 from wsisam_server.segmentation.segmenter import Segmenter, outcome, predicting
 from wsisam_server.slides import OpenSlides, SlideAccess
 
@@ -127,6 +130,41 @@ async def test_also_where_it_was_answered_without_candidates(ask, engine):
     again, corrected = engine.asked[1:]
     assert (again.prompt.points, again.mask) == ((), None)
     assert (corrected.mask > 0).sum() < (boxed.logits > 0).sum()
+
+
+async def test_a_click_after_a_box_is_held_to_the_answer_of_the_box(ask, engine, monkeypatch):
+    """Whether the two come one after the other or at once."""
+    box = SlidePrompt(box=Box(960, 760, 1040, 840))
+    more = replace(box, points=(click(1050, 800),))
+    boxed = await ask(box)
+    of_a_click = replace(await engine.predict(engine.asked[-1]), logits=np.full_like(boxed.logits, -9))
+
+    async def nothing_anywhere(job):
+        engine.asked.append(job)
+        return of_a_click
+
+    predict = engine.predict
+    monkeypatch.setattr(engine, "predict", lambda job: nothing_anywhere(job) if job.prompt.points else predict(job))
+    found = await ask(more, earlier=boxed, previous_field=boxed.field)
+    far = np.s_[:, :40]
+    assert np.allclose(found.logits[far], MOST * boxed.logits[far] + (1 - MOST) * -9, atol=0.05)
+    assert np.array_equal((await ask(more, previous_field=boxed.field)).logits, found.logits)
+    other_box = replace(more, box=Box(955, 755, 1045, 845))
+    assert np.allclose((await ask(other_box, earlier=boxed, previous_field=boxed.field)).logits[far], -9)
+
+
+@pytest.mark.parametrize(("score", "kept"), [(0.4, 0), (0.65, MOST / 2), (0.95, MOST)])
+async def test_a_further_click_is_held_to_an_answer_that_the_model_trusts(ask, engine, monkeypatch, score, kept):
+    first = replace(await ask(), score=score)
+    of_two = replace(await engine.predict(engine.asked[-1]), logits=np.full_like(first.logits, -9))
+
+    async def nothing_anywhere(job):
+        return of_two
+
+    monkeypatch.setattr(engine, "predict", nothing_anywhere)
+    found = await ask(SlidePrompt((click(), click(1010, 800))), earlier=first, previous_field=first.field)
+    far = np.s_[:, :20]
+    assert np.allclose(found.logits[far], kept * first.logits[far] + (1 - kept) * -9, atol=0.05)
 
 
 async def test_each_point_that_names_a_candidate_goes_on_from_it(ask, engine):

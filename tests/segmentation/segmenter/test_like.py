@@ -1,5 +1,8 @@
 """Searching a region for what looks like exemplars, on a slide with cells on glass and in tissue."""
 
+from collections import Counter
+from pathlib import Path
+
 import pytest
 import shapely
 
@@ -12,6 +15,7 @@ from wsisam_server.core.geometry import Box
 from wsisam_server.core.requests import Exemplar, LikeRequest
 from wsisam_server.core.settings import Settings
 from wsisam_server.segmentation.segmenter import LikeSurvey, Segmenter
+from wsisam_server.slides import registry
 
 pytestmark = pytest.mark.slow
 
@@ -41,8 +45,13 @@ async def segmenter(tmp_path):
 
 
 @pytest.fixture
-def slide_id(segmenter, tmp_path, monkeypatch):
-    return opened(segmenter, AnnotatedSlide(SIZE, TISSUE, CELLS), tmp_path / "drawn.png", monkeypatch)
+def slide():
+    return AnnotatedSlide(SIZE, TISSUE, CELLS)
+
+
+@pytest.fixture
+def slide_id(segmenter, slide, tmp_path, monkeypatch):
+    return opened(segmenter, slide, tmp_path / "drawn.png", monkeypatch)
 
 
 def cell(number, radius=30):
@@ -105,6 +114,16 @@ async def test_all_cells_but_the_exemplars_are_found_and_a_second_round_encodes_
     assert not met(proposals) & {*sorted(found)[:5]}
 
 
+async def test_each_window_is_read_once(slide, slide_id, planned):
+    """The exemplars' windows are the region's, here; their background and their features come of one reading."""
+    survey = planned([*shown(slide_id, 9, 20, 43), *shown(slide_id, 50, positive=False)])
+    await searched(survey)
+    windows = {tile.window for tile in survey.plan.tiles}
+    reads = Counter(window for window in slide.reads if window in windows)
+    assert reads.keys() == windows
+    assert set(reads.values()) == {1}
+
+
 async def test_other_sizes_of_the_same_kind_meet_windows_that_are_kept(segmenter, slide_id, planned):
     first = planned([Exemplar(slide_id, cell(9, 29))])
     await searched(first)
@@ -156,6 +175,18 @@ async def test_an_exemplar_on_glass_is_refused(slide_id, planned):
     assert caught.value.reason is Reason.INVALID_FIELD
     assert "exemplars[1]" in caught.value.public_text
     assert "background" in caught.value.public_text
+
+
+async def test_so_is_one_on_another_slides_glass(segmenter, slide, slide_id, planned, tmp_path, monkeypatch):
+    other = AnnotatedSlide(SIZE, TISSUE, CELLS, grey=True)
+    other_id = opened(segmenter, other, tmp_path / "other.png", monkeypatch)
+    by_name = {"drawn.png": slide, "other.png": other}
+    monkeypatch.setattr(registry, "open_slide", lambda file, *_: by_name[Path(file.path).name])
+    assert other_id != slide_id
+    await searched(planned([*shown(slide_id, 9), *shown(other_id, 20)]))
+    survey = planned([*shown(slide_id, 9), Exemplar(other_id, shapely.MultiPolygon([BARE.centroid.buffer(30)]))])
+    with pytest.raises(WsiSamServerError, match="background"):
+        await searched(survey)
 
 
 def disc(x, y, radius):

@@ -64,7 +64,7 @@ class ClusterEngine:
         """See `Engine.predict`."""
         started = time.perf_counter()
         times = StageTimes()
-        work_item = WorkItem([_queue_entry(job, Priority.INTERACTIVE_DECODE)])
+        work_item = WorkItem([_queue_entry(job, Priority.INTERACTIVE_DECODE)], finishes=not job.interactive)
         call = replace(self._call(job, work_item.entries[0]), mask=job.mask, candidates=job.candidates)
         for _ in range(ROUNDS):
             await self._prepared(job, times, Priority.INTERACTIVE_ENCODE, job.on_encode)

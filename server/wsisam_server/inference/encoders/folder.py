@@ -170,7 +170,7 @@ class EncoderFolder:
                 file.write(finding.to_json())
             Path(file.name).replace(place / FINDING)
         except OSError as error:
-            _log.info("what was found about the encoder cannot be noted: %s", error)
+            _log.warning("what was found about the encoder cannot be noted: %s", error)
 
     def _clean(self) -> None:
         with suppress(OSError), os.scandir(self.path) as entries:

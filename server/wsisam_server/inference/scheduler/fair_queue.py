@@ -31,20 +31,52 @@ class WorkItem:
 
     Attributes:
         entries: the first to be served counts; the others are then void.
+        finishes: whether it is the last step of something, which then goes before what else waits under its entries: a
+            batch's first answers come when their windows are encoded, not when all are.
     """
 
     entries: list[QueueEntry] = field(default_factory=list)
+    finishes: bool = False
+
+
+class _Line:
+    """What waits under one entry, with its number of arrival: last steps, and others."""
+
+    __slots__ = ("_others", "_steps")
+
+    def __init__(self) -> None:
+        self._steps: OrderedDict[WorkItem, int] = OrderedDict()
+        self._others: OrderedDict[WorkItem, int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._steps) + len(self._others)
+
+    def add(self, work_item: WorkItem, arrival: int) -> None:
+        """Adds it, unless it waits already."""
+        self._of(work_item).setdefault(work_item, arrival)
+
+    def remove(self, work_item: WorkItem) -> None:
+        """Removes it."""
+        del self._of(work_item)[work_item]
+
+    def first(self) -> tuple[WorkItem, int]:
+        """What is served next."""
+        return next(iter((self._steps or self._others).items()))
+
+    def _of(self, work_item: WorkItem) -> OrderedDict[WorkItem, int]:
+        return self._steps if work_item.finishes else self._others
 
 
 class FairQueue(Generic[Payload]):
     """Payloads by priority. Within one, principals take turns, and one principal's are first in, first out.
 
-    The principal who was served longest ago is next. So one who was idle waits only for the running step, however much
-    the others have queued. Used from one event loop; `depth` from anywhere.
+    Of one principal, last steps (`WorkItem.finishes`) go before others. The principal who was served longest ago is
+    next. So one who was idle waits only for the running step, however much the others have queued. Used from one event
+    loop; `depth` from anywhere.
     """
 
     def __init__(self) -> None:
-        self._lines: dict[QueueEntry, OrderedDict[WorkItem, int]] = {}
+        self._lines: dict[QueueEntry, _Line] = {}
         self._payloads: dict[WorkItem, Payload] = {}
         self._arrivals = itertools.count()
         self._turns = itertools.count(1)
@@ -87,7 +119,7 @@ class FairQueue(Generic[Payload]):
             latest = sorted(self._served, key=self._served.__getitem__)[-MOST_SERVED // 2 :]
             self._served = {known: self._served[known] for known in latest}
         self._served[entry] = next(self._turns)
-        return self._remove(next(iter(self._lines[entry])))
+        return self._remove(self._lines[entry].first()[0])
 
     def discard(self, work_item: WorkItem, payload: Payload) -> None:
         """Removes a payload, if it waits, without counting as service for anybody."""
@@ -109,14 +141,13 @@ class FairQueue(Generic[Payload]):
     def _remove(self, work_item: WorkItem) -> Payload:
         for entry in work_item.entries:
             line = self._lines[entry]
-            del line[work_item]
+            line.remove(work_item)
             if not line:
                 del self._lines[entry]
         return self._payloads.pop(work_item)
 
     def _line_up(self, entry: QueueEntry, work_item: WorkItem) -> None:
-        self._lines.setdefault(entry, OrderedDict()).setdefault(work_item, next(self._arrivals))
+        self._lines.setdefault(entry, _Line()).add(work_item, next(self._arrivals))
 
     def _rank(self, entry: QueueEntry) -> tuple[Priority, int, int]:
-        first = next(iter(self._lines[entry].values()))
-        return entry.priority, self._served.get(entry, 0), first
+        return entry.priority, self._served.get(entry, 0), self._lines[entry].first()[1]

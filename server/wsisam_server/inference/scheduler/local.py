@@ -141,7 +141,8 @@ class LocalEngine:
         self, high: Embedding, low: Embedding | None, prompt: Prompt, entry: QueueEntry, *, candidates: bool
     ) -> tuple[Prediction, float]:
         return await self._device.run(
-            WorkItem([entry]), lambda: self._model.decode(high, low, prompt, want_candidates=candidates)
+            WorkItem([entry], finishes=entry.priority.is_background),
+            lambda: self._model.decode(high, low, prompt, want_candidates=candidates),
         )
 
     async def _field(

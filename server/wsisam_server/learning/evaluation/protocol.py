@@ -32,7 +32,7 @@ from wsisam_server.learning.evaluation.options import (
 from wsisam_server.learning.evaluation.scores import dice, iou
 from wsisam_server.learning.evaluation.variants import answer, candidates
 from wsisam_server.segmentation.fields import keeps, plan
-from wsisam_server.segmentation.outlines import after_box, best, clicks_in, finished
+from wsisam_server.segmentation.outlines import after_box, best, clicks_in, corrected, finished, kept_share
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -218,7 +218,7 @@ def _corrected(trial: Trial, variant: Variant, name: str, case: Case) -> Case:
     prompt = replace(case.prompt, points=(*case.prompt.points, point))
     field = case.field if keeps(case.field, prompt, trial.patches.size) else _plan(trial, prompt)
     feed = trial.feedback and field == case.field
-    return _case(trial, variant, name, prompt, field, case.logits if feed else None)
+    return _case(trial, variant, name, prompt, field, case.logits if feed else None, corrects=case if feed else None)
 
 
 def _among_others(trial: Trial, case: Case, others: tuple[SlidePrompt, ...]) -> Case:
@@ -262,18 +262,30 @@ def _case(
     field: FieldPair,
     mask: NDArray[np.float32] | None = None,
     *,
+    corrects: Case | None = None,
     finish: bool = True,
 ) -> Case:
+    """The answer to a prompt.
+
+    Args:
+        trial: the object.
+        variant: how the model is used.
+        name: of the case.
+        prompt: in image pixels.
+        field: the windows that are read.
+        mask: the logits that are fed back.
+        corrects: the answer in the same field that the last click corrects; where answers are finished, this one is
+            held to it, as by the server (see `Predictor`).
+        finish: whether it is finished, where the trial is.
+    """
     model_prompt = _to_model(prompt, field, mask)
-    return _judged(
-        trial,
-        variant,
-        name,
-        prompt,
-        field,
-        answer(trial.model, variant, *_images(trial, variant, field), model_prompt),
-        finish=finish,
-    )
+    found = answer(trial.model, variant, *_images(trial, variant, field), model_prompt)
+    held = None
+    if trial.finish and corrects is not None:
+        new = clicks_in(replace(prompt, points=prompt.points[-1:]), field.high, found.logits.shape)
+        share = kept_share(corrects.score, has_area=prompt.has_area)
+        held = corrected(found.logits, corrects.logits, new, share)
+    return _judged(trial, variant, name, prompt, field, found, held=held, finish=finish)
 
 
 def _candidates(trial: Trial, first: _FirstClick, wanted: Collection[str]) -> Iterator[Case]:
@@ -309,9 +321,10 @@ def _judged(
     field: FieldPair,
     found: Prediction | SamPrediction,
     *,
+    held: NDArray[np.float32] | None = None,
     finish: bool = True,
 ) -> Case:
-    logits = found.logits
+    logits = found.logits if held is None else held
     if trial.finish and finish:
         logits = finished(logits, clicks_in(prompt, field.high, logits.shape)).logits
     region = PixelRegion.about(trial.item.box, field.high, trial.patches.size)

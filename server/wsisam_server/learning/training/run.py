@@ -85,6 +85,8 @@ class Run:
 
     Attributes:
         store: the examples' features.
+        saved_step: of the newest checkpoint; 0 where there is none yet.
+        additions: the file of the best weights so far, from the first validation on.
     """
 
     def __init__(
@@ -115,6 +117,7 @@ class Run:
             self._start = joint_start(start) if options.last_stage else start_tensors(start, options)
         self._history = History()
         self._best: dict[str, Tensor] | None = None
+        self.saved_step = 0
         # where the additions join late, most LR images are never asked for
         early = options.low_share > 0 and options.additions_from <= 0.5  # noqa: PLR2004
         resolutions: tuple[Resolution, ...] = ("high", "low") if early else ("high",)
@@ -152,6 +155,7 @@ class Run:
         if resume:
             state = load_state(checkpoint, identity)
             trainer.restore(state["trainer"])
+            self.saved_step = trainer.step
             self._history, self._best = History.restored(state["history"]), state["best"]
         elif self._start is not None:
             self._validate(trainer, cases)
@@ -164,17 +168,19 @@ class Run:
             if last or trainer.step % self._options.save_every == 0:
                 state = {"trainer": trainer.state(), "history": self._history.state(), "best": self._best}
                 save_state(checkpoint, identity, state)
+                self.saved_step = trainer.step
         with trainer.average.applied(self._best):
             answers = sorted(self._answers(trainer, cases), key=lambda answer: answer.dice)
         counts = {source.name: sum(each.source == source.name for each in examples) for source in self._data}
-        return TrainingResult(self._history, self._additions, counts, len(self.store.skipped), tuple(answers))
+        return TrainingResult(self._history, self.additions, counts, len(self.store.skipped), tuple(answers))
 
     @property
     def _draw_seed(self) -> int:
         return self._options.seed if self._options.draw_seed is None else self._options.draw_seed
 
     @property
-    def _additions(self) -> Path:
+    def additions(self) -> Path:
+        """See the class."""
         return self._folder / "best" / "additions.safetensors"
 
     def _examples(self, splits: Sequence[Split]) -> list[Example]:
@@ -210,7 +216,7 @@ class Run:
         if self._history.best is not found:
             return
         self._best = weights
-        self._additions.parent.mkdir(parents=True, exist_ok=True)
+        self.additions.parent.mkdir(parents=True, exist_ok=True)
         settings = replace(
             self._settings,
             mask_feedback=self._options.feedback > 0,
@@ -218,10 +224,10 @@ class Run:
         )
         tensors, base = self._untrained() | self._best, self._base.weights_hash
         if self._options.last_stage:
-            export_joint(self._additions, tensors, base=base, settings=settings)
+            export_joint(self.additions, tensors, base=base, settings=settings)
             return
         export(
-            self._additions,
+            self.additions,
             route_of(self._options),
             self._options.trained,
             tensors,

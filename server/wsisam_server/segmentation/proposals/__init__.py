@@ -5,7 +5,7 @@ the windows and clicks to ask; then, as soon as they are final, the outlines wor
 pixels. It must never know what a model, a message or a pixel is.
 """
 
-from wsisam_server.segmentation.proposals.finding import Candidate, Found, judge, size_of, stability
+from wsisam_server.segmentation.proposals.finding import Candidate, Found, agreement, judge, size_of, stability
 from wsisam_server.segmentation.proposals.region import comparable, repaired_region
 from wsisam_server.segmentation.proposals.suppression import NonMaximumSuppression
 from wsisam_server.segmentation.proposals.tiling import Tile, Tiling, tiling
@@ -16,6 +16,7 @@ __all__ = [
     "NonMaximumSuppression",
     "Tile",
     "Tiling",
+    "agreement",
     "comparable",
     "judge",
     "repaired_region",

@@ -61,7 +61,7 @@ class Candidate:
         number: of its click in the window.
         whole: as it was outlined.
         shape: what of it lies in the region.
-        agreement: share of the window's clicks in it whose own outlines agree with it.
+        agreement: see `ProposalFilter`.
         rank: which of several is best; higher is better.
     """
 
@@ -94,7 +94,11 @@ def stability(logits: NDArray[np.float32], window: Window, part: shapely.Polygon
 
 
 def judge(
-    found: Sequence[Found], proposal_filter: ProposalFilter, region: shapely.MultiPolygon, existing: shapely.STRtree
+    found: Sequence[Found],
+    proposal_filter: ProposalFilter,
+    region: shapely.MultiPolygon,
+    existing: shapely.STRtree,
+    agreements: Sequence[float] | None = None,
 ) -> tuple[list[Candidate], Counts]:
     """Chooses what is good enough of one window.
 
@@ -103,11 +107,13 @@ def judge(
         proposal_filter: sizes in level-0 pixels.
         region: prepared.
         existing: objects that no proposal may take the place of.
+        agreements: of each of `found`; None for the share of the clicks in it whose own outlines agree with it.
 
     Returns:
         Candidates in the order of their clicks, and what became of the others.
     """
-    agreements = _agreements(found)
+    if agreements is None:
+        agreements = _agreements(found)
     candidates, counts = [], Counts()
     for number, one in enumerate(found):
         status = _rejected(one, agreements[number], proposal_filter, existing)
@@ -124,6 +130,16 @@ def judge(
 def size_of(area: float) -> float:
     """The diameter of the circle of an area."""
     return 2 * math.sqrt(area / math.pi)
+
+
+def agreement(part: shapely.Polygon | None, others: Sequence[shapely.Polygon | None]) -> float:
+    """Of some outlines, those that are none included, the share that shows the same object as a part."""
+    if part is None or not others:
+        return 0.0
+    theirs = np.array([other for other in others if other is not None], dtype=object)
+    common = shapely.area(shapely.intersection(part, theirs))
+    ious = common / (part.area + shapely.area(theirs) - common)
+    return float(np.count_nonzero(ious > AGREEMENT_IOU) / len(others))
 
 
 def inside(part: shapely.Polygon, region: shapely.MultiPolygon) -> shapely.MultiPolygon:
@@ -166,17 +182,10 @@ def _agreements(found: Sequence[Found]) -> list[float]:
     """Of the clicks in each part, its own included, the share whose parts agree with it."""
     parts = [one.part for one in found]
     tree = shapely.STRtree([shapely.Point(one.click.x, one.click.y) for one in found])
-    shares = []
-    for part in parts:
-        if part is None:
-            shares.append(0.0)
-            continue
-        inner = [parts[number] for number in tree.query(part, predicate="covers")]
-        theirs = np.array([other for other in inner if other is not None], dtype=object)
-        common = shapely.area(shapely.intersection(part, theirs))
-        ious = common / (part.area + shapely.area(theirs) - common)
-        shares.append(float(np.count_nonzero(ious > AGREEMENT_IOU) / len(inner)) if inner else 0.0)
-    return shares
+    return [
+        0.0 if part is None else agreement(part, [parts[number] for number in tree.query(part, predicate="covers")])
+        for part in parts
+    ]
 
 
 def _cells(low: float, high: float, start: float, extent: float, count: int) -> slice:

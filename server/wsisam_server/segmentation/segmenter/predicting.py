@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -12,7 +12,7 @@ from wsisam_server.core.answers import RefinementLevel, StageTimes
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.pixels import PixelsNeededError
 from wsisam_server.core.prompt import SlidePrompt
-from wsisam_server.segmentation.outlines import OWN, after_box
+from wsisam_server.segmentation.outlines import OWN, after_box, clicks_in, corrected, kept_share
 from wsisam_server.segmentation.segmenter.outcome import finished_answer
 from wsisam_server.segmentation.segmenter.refining import Refined, refined
 
@@ -50,6 +50,23 @@ class Predicted:
 
 
 @dataclass(frozen=True, slots=True)
+class _FedBack:
+    """What goes back to the model with a prompt.
+
+    Attributes:
+        mask: finished logits over the HR window; None for nothing.
+        prompt: which they answer; None where they answer none.
+        score: of that answer.
+        times: what it took to make them.
+    """
+
+    mask: NDArray[np.float32] | None = None
+    prompt: SlidePrompt | None = None
+    score: float = 0.0
+    times: StageTimes = field(default_factory=StageTimes)
+
+
+@dataclass(frozen=True, slots=True)
 class Predictor:
     """Asks engines.
 
@@ -76,12 +93,8 @@ class Predictor:
         Raises:
             WsiSamServerError: of the catalogue; PixelsNeededError from a watcher that cannot wait for pixels.
         """
-        model, read = planned.model, planned.job.read
-        job = replace(
-            planned.job,
-            read=lambda window: preloaded[window] if window in preloaded else read(window),
-            on_encode=listener.encoding,
-        )
+        model = planned.model
+        job = replace(_reading(planned.job, preloaded), on_encode=listener.encoding)
         planned = replace(planned, job=job)
         answer = await self._answer(planned, listener)
         if planned.refinement is None:
@@ -101,10 +114,10 @@ class Predictor:
         )
         return Predicted(answer, border, done)
 
-    async def features(self, model: ModelInfo, job: Job) -> Features:
+    async def features(self, model: ModelInfo, job: Job, preloaded: Mapping[Window, NDArray[np.uint8]]) -> Features:
         """See `Segmenter.features`."""
         async with self.models.lease(model) as engine:
-            return await engine.features(job)
+            return await engine.features(_reading(job, preloaded))
 
     async def answer_many(self, planned: Sequence[PlannedPrompt], threshold: float) -> list[Predicted]:
         """The answers to prompts of one kind in one field, all planned in it; their borders are not refined.
@@ -129,27 +142,25 @@ class Predictor:
             all_of_them: whether the candidates are needed, also where they are not asked for.
         """
         wanted = all_of_them or planned.request.options.max_candidates > 1 or bool(planned.job.prompt.candidate)
-        job, times = await self._after_earlier(planned, listener)
+        job, fed = await self._after_earlier(planned, listener)
         answer = await self._predict(planned.model, replace(job, candidates=wanted), listener)
-        return replace(answer, times=times + answer.times)
+        return replace(answer, logits=_corrected(planned, fed, answer.logits), times=fed.times + answer.times)
 
-    async def _after_earlier(self, planned: PlannedPrompt, listener: ProgressListener) -> tuple[Job, StageTimes]:
-        """What the model is asked in the end, with what is fed back to it, and what it took to make that.
+    async def _after_earlier(self, planned: PlannedPrompt, listener: ProgressListener) -> tuple[Job, _FedBack]:
+        """What the model is asked in the end, with what is fed back to it.
 
         A shape alone is asked as its box first, see `after_box`.
         """
         job = planned.job
         if job.prompt.shape is None or job.prompt.points or not planned.model.mask_feedback:
-            mask, times = await self._fed_back(planned, listener)
-            return replace(job, mask=mask), times
+            fed = await self._fed_back(planned, listener)
+            return replace(job, mask=fed.mask), fed
         boxed = await self._predict(planned.model, replace(job, prompt=SlidePrompt(box=job.prompt.frame)), listener)
         prompt, mask = after_box(job.prompt, planned.field.high, boxed.logits)
-        return replace(job, prompt=prompt, mask=mask), boxed.times
+        return replace(job, prompt=prompt, mask=mask), _FedBack(times=boxed.times)
 
-    async def _fed_back(
-        self, planned: PlannedPrompt, listener: ProgressListener
-    ) -> tuple[NDArray[np.float32] | None, StageTimes]:
-        """The mask that goes to the model with a prompt, or None, and what it took to make it.
+    async def _fed_back(self, planned: PlannedPrompt, listener: ProgressListener) -> _FedBack:
+        """The mask that goes to the model with a prompt.
 
         It is that of the object's last answer; where a newer point names a candidate, that candidate's. Where clicks
         correct an answer that was not kept, it is made again.
@@ -161,20 +172,21 @@ class Predictor:
             place, number = picked[-1], prompt.points[picked[-1]].candidate or OWN
             masks = {} if kept is None or kept.prompt.points != request.prompt.points[:place] else kept.masks or {}
             if number in masks:
-                return masks[number], StageTimes()
+                assert kept is not None
+                return _FedBack(masks[number], request.prompt.before(place), kept.score_of(number))
             return await self._made_again(planned, place, number, listener)
         if not planned.model.mask_feedback:
-            return None, StageTimes()
+            return _FedBack()
         if kept is not None:
-            return kept.logits, StageTimes()
+            return _FedBack(kept.logits, kept.prompt, kept.score)
         if prompt.points and prompt.has_area:
             return await self._made_again(planned, 0, None, listener)
-        return None, StageTimes()
+        return _FedBack()
 
     async def _made_again(
         self, planned: PlannedPrompt, count: int, number: int | None, listener: ProgressListener
-    ) -> tuple[NDArray[np.float32], StageTimes]:
-        """The finished mask of the answer to a prompt's first points, and what it took.
+    ) -> _FedBack:
+        """The finished mask of the answer to a prompt's first points.
 
         Args:
             planned: the whole prompt.
@@ -192,7 +204,8 @@ class Predictor:
         )
         answer = await self._answer(earlier, listener, all_of_them=number is not None)
         done = await self._finished(earlier, answer)
-        return done.masks[done.chosen if number is None else number].logits, answer.times
+        fed = done.chosen if number is None else number
+        return _FedBack(done.masks[fed].logits, earlier.request.prompt, done.scores[fed], answer.times)
 
     async def _finished(self, planned: PlannedPrompt, answer: Answer) -> FinishedAnswer:
         slide = self.slides.info(planned.request.slide_id)
@@ -219,9 +232,25 @@ class Predictor:
         raise PixelsNeededError(pushed.missing(model.windows(job.field)))
 
 
+def _reading(job: Job, preloaded: Mapping[Window, NDArray[np.uint8]]) -> Job:
+    """A job that does not read again what was read already."""
+    read = job.read
+    return replace(job, read=lambda window: preloaded[window] if window in preloaded else read(window))
+
+
 def _chosen(answer: Answer, done: FinishedAnswer) -> Answer:
     """The answer with the mask of its chosen candidate, whose border it is that is refined."""
     return answer if done.chosen == OWN else replace(answer, logits=answer.candidates[done.chosen - 1].logits)
+
+
+def _corrected(planned: PlannedPrompt, fed: _FedBack, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The model's answer, away from new clicks held to the answer that they correct, see `outlines.corrected`."""
+    new, old = planned.request.prompt, fed.prompt
+    if fed.mask is None or old is None or (new.box, new.shape) != (old.box, old.shape):
+        return logits
+    added = replace(planned.job.prompt, points=tuple(one for one in new.points if one not in old.points))
+    clicks = clicks_in(added, planned.field.high, logits.shape)
+    return corrected(logits, fed.mask, clicks, kept_share(fed.score, has_area=new.has_area))
 
 
 def _kept(planned: PlannedPrompt) -> Outcome | None:

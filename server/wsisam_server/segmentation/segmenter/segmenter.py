@@ -104,19 +104,22 @@ class Segmenter:
             self._blocking, outcome_of, planned, predicted, slide, started
         )
 
-    async def features(self, request: Request, window: Window) -> Features:
+    async def features(
+        self, request: Request, window: Window, preloaded: Mapping[Window, NDArray[np.uint8]] | None = None
+    ) -> Features:
         """What the model's encoder makes of a window; see `Engine.features`.
 
         Args:
             request: on which slide, with which model and whose share; its prompt is not asked.
             window: of the model's image size.
+            preloaded: see `segment`.
 
         Raises:
             WsiSamServerError: of the catalogue.
         """
         model, job = self._planner.window_job(request, FieldPair(window))
         await asyncio.wrap_future(self._slides.checking(request.slide_id, request.principal))
-        return await self._predictor.features(model, job)
+        return await self._predictor.features(model, job, preloaded or {})
 
     async def segment_many(self, requests: Sequence[Request], window: Window, threshold: float = 0.0) -> list[Outcome]:
         """Answers prompts of one kind in one window from its features; see `Engine.predict_many`.

@@ -96,7 +96,8 @@ class SlideOpener:
     ) -> tuple[str, SlideInfo, bool]:
         if pixels is None or error.reason in {Reason.SLIDE_UNAVAILABLE, Reason.SHUTTING_DOWN}:
             raise error
-        _log.info("pixel mode: %s (%s)", error.reason.name, error.private_text, extra={"path": error.path})
+        said = (error.reason.name, error.private_text)
+        _log.log(error.log_level, "pixel mode: %s (%s)", *said, extra={"path": error.path})
         return self._by_pixels(pixels, principal)
 
     def _by_pixels(self, pixels: ClientImage | None, principal: str) -> tuple[str, SlideInfo, bool]:

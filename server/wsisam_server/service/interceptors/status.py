@@ -28,7 +28,7 @@ def normalized(error: Exception) -> WsiSamServerError:
         return WsiSamServerError(Reason.OUT_OF_MEMORY)
     if isinstance(error, WsiSamServerError):
         if error.private_text:
-            _log.info("%s (%s)", error, error.private_text, extra={"path": error.path})
+            _log.log(error.log_level, "%s (%s)", error, error.private_text, extra={"path": error.path})
         return error
     _log.error("unexpected error", exc_info=error)
     return WsiSamServerError(Reason.INTERNAL, request_id=current_request_id())

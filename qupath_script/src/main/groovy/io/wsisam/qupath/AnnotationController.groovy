@@ -243,7 +243,8 @@ class AnnotationController {
         def plane = planeOf(viewer)
         if (plane == null)
             return false
-        if (annotation == null) {
+        // QuPath keeps a removed object selected where all were removed at once.
+        if (annotation == null || annotation.isAnnotation() && !Annotations.contains(plane.imageData.getHierarchy(), annotation.getID().toString())) {
             if (!afterClick)
                 tell('Select an annotation to go on with, or double-click on it.')
             return false

@@ -18,8 +18,12 @@ class AnnotationSelection {
     static List<PathObject> of(ImageData imageData, Map parameters) {
         def all = imageData.getHierarchy().getAnnotationObjects().toList()
         def which = parameters.which.toString()
-        if (isSelection(which))
-            return imageData.getHierarchy().getSelectionModel().getSelectedObjects().findAll { it.isAnnotation() }.toList()
+        if (isSelection(which)) {
+            // QuPath keeps a removed object selected where all were removed at once.
+            def there = Collections.newSetFromMap(new IdentityHashMap<PathObject, Boolean>())
+            there.addAll(all)
+            return imageData.getHierarchy().getSelectionModel().getSelectedObjects().findAll { it in there }.toList()
+        }
         if (which == 'all')
             return all
         if (which == 'ids') {

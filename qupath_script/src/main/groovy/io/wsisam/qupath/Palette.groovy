@@ -49,7 +49,7 @@ class Palette {
         this.opposite = opposite
         controller = new AnnotationController(qupath, settings, { boolean repaint -> Guard.run { refresh(repaint) } })
         tool = new ClickTool(qupath, { e -> Guard.run { mouseEvent(e) } }, { boolean on -> switched(on) })
-        server = new ServerLine(settings, controller.link, stage)
+        server = new ServerLine(qupath, settings, controller.link, stage)
         def actions = whatIsDone()
         controls = new PaletteControls(qupath, settings, keys, controller, server, actions)
         this.keys = new PaletteKeys(qupath, keys, tool, actions, { activePlane()?.current != null })

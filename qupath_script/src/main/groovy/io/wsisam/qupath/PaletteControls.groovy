@@ -163,7 +163,7 @@ class PaletteControls {
             grid.add(node, 1, i)
             GridPane.setHgrow(node, Priority.ALWAYS)
         }
-        def all = new VBox(8, server.health, grid, inARow(toolOn, positive, negative, box), drawn, inARow(undo, reject, accept), new HBox(12, keep, watch), kept)
+        def all = new VBox(8, server.health, server.startHere, grid, inARow(toolOn, positive, negative, box), drawn, inARow(undo, reject, accept), new HBox(12, keep, watch), kept)
         all.setPadding(new Insets(10))
         all.setPrefWidth(WIDTH)
         all

@@ -15,6 +15,7 @@ import qupath.lib.images.ImageData
 import qupath.lib.objects.PathObject
 import qupath.lib.objects.PathObjects
 import qupath.lib.objects.classes.PathClass
+import qupath.lib.roi.interfaces.ROI
 
 import java.util.concurrent.ConcurrentLinkedQueue
 
@@ -99,7 +100,7 @@ class Propose {
         def options = new SegmentOptions(parameters.model.toString(), set('tolerance'), null)
         def filter = new ProposalFilter(parameters.minSize as double, parameters.maxSize as double, set('minScore'), set('minStability'), set('minAgreement'), null)
         double reported = start
-        def survey = client.survey(slide, Shapes.of(region.getROI()), existing(region, before), filter, options, new SurveyListener() {
+        def survey = client.survey(slide, Shapes.of(region.getROI()), existing(imageData.getHierarchy().getAllObjects(false).toList() - region + before.values().flatten(), region.getROI()), filter, options, new SurveyListener() {
             @Override
             void onProposal(PromptResult result) {
                 answers.add(result)
@@ -124,16 +125,14 @@ class Propose {
         (parameters[name] as double) > 0 ? parameters[name] as Double : null
     }
 
-    /** Areas on the region's plane that meet its bounds, but for itself and those that only say where to look; those of quite another size, the server leaves out. */
-    private List<AnnotationShape> existing(PathObject region, Map<PathObject, List<PathObject>> before) {
-        def roi = region.getROI()
+    /** Of some objects the areas on a region's plane that meet its bounds, but for those that only say where to look; those of quite another size, the server leaves out. */
+    static List<AnnotationShape> existing(Collection<PathObject> there, ROI roi) {
         def meets = { PathObject one ->
             def other = one.getROI()
-            !one.is(region) && !AnnotationSelection.isRegion(one) && other?.isArea() && !other.isEmpty() && other.getImagePlane() == roi.getImagePlane() &&
+            !AnnotationSelection.isRegion(one) && other?.isArea() && !other.isEmpty() && other.getImagePlane() == roi.getImagePlane() &&
                     other.getBoundsX() < roi.getBoundsX() + roi.getBoundsWidth() && roi.getBoundsX() < other.getBoundsX() + other.getBoundsWidth() &&
                     other.getBoundsY() < roi.getBoundsY() + roi.getBoundsHeight() && roi.getBoundsY() < other.getBoundsY() + other.getBoundsHeight()
         }
-        def there = imageData.getHierarchy().getAllObjects(false).toList() + before.values().flatten()
         there.findAll(meets).collect { Shapes.of(it.getROI()) }.findAll { it != null }
     }
 

@@ -23,6 +23,8 @@ import javafx.stage.Window
 class ServerLine {
     /** The lamp, what is the matter, and Retry. */
     final HBox health
+    /** Where no server answers: the button that starts one here. */
+    final Button startHere
     /** The address, and Access. */
     final HBox address
 
@@ -32,11 +34,14 @@ class ServerLine {
     private final Circle lamp = new Circle(5)
     private final Label state = new Label()
     private final Tooltip tip = new Tooltip()       // one for all texts: a refresh runs with each click, and a tooltip is a window
+    private final StartOffer startOffer
     private final Button retry = new Button(PaletteTexts.of('retry'))
     private final TextField server = new TextField()
     private final MenuButton access = new MenuButton(PaletteTexts.of('access'))
 
-    ServerLine(Settings settings, ServerLink link, Window window) {
+    ServerLine(qupath, Settings settings, ServerLink link, Window window) {
+        startOffer = new StartOffer(qupath)
+        startHere = startOffer.button
         this.settings = settings
         this.link = link
         this.window = window
@@ -79,6 +84,7 @@ class ServerLine {
         state.setText(text)
         tip.setText(text)
         retry.setDisable(colour == Color.LIMEGREEN)
+        startOffer.show(link.unanswered)
     }
 
     private List of(plane) {

@@ -5,6 +5,7 @@ import io.wsisam.client.ModelInfo
 import io.wsisam.client.ServerInfo
 import io.wsisam.client.WsiSamClient
 import io.wsisam.client.annotations.StoreInfo
+import io.wsisam.client.connection.ClientReason
 import io.wsisam.client.connection.WsiSamException
 import io.wsisam.script.Settings
 import javafx.animation.PauseTransition
@@ -29,6 +30,8 @@ class ServerLink {
     /** Why the server cannot be used now; empty when it can. */
     String trouble = ''
     boolean reached
+    /** The address where nobody listens; null where somebody does, or nobody was asked yet. */
+    String unanswered
     /** The server's annotation store; null where it has none, and before it is known. */
     volatile StoreInfo store
 
@@ -50,6 +53,7 @@ class ServerLink {
         reached = false
         store = null
         trouble = ''
+        unanswered = null
         try {
             client = WsiSamClient.connect(settings.clientOptions())
         } catch (WsiSamException refused) {
@@ -94,6 +98,7 @@ class ServerLink {
 
     private void answered(ServerInfo info) {
         trouble = ''
+        unanswered = null
         models = info.models().findAll { it.isInstalled() }
         if (info.health() == Health.NOT_SERVING || models.isEmpty()) {
             trouble = 'The server is loading its model.'
@@ -128,6 +133,7 @@ class ServerLink {
         if (trouble != why)
             Notifications.show(why)
         trouble = why
+        unanswered = failure.reason() == ClientReason.UNREACHABLE ? address() : null
         calls.changed()
         if (failure.isConnection())
             retrySoon()

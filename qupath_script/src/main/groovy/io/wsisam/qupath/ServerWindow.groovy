@@ -74,9 +74,16 @@ class ServerWindow {
         def invitation = new Button('Open an invitation\u2026')
         invitation.setTooltip(new Tooltip('The one file that your lab sent you: address, certificates and token.'))
         invitation.setOnAction { openInvitation() }
+        def here = new Button('On this computer\u2026')
+        here.setId('wsisam-server-here')
+        here.setTooltip(new Tooltip('Starts a server here, for you alone.'))
+        here.setOnAction {
+            stage.close()
+            LocalServerWindow.open(gui)
+        }
         def close = new Button('Close')
         close.setOnAction { stage.close() }
-        def pane = new VBox(10, grid, new HBox(6, connect, invitation, close), said)
+        def pane = new VBox(10, grid, new HBox(6, connect, invitation, here, close), said)
         pane.setPadding(new Insets(12))
         pane.setPrefWidth(WIDTH)
         def scene = new Scene(pane)

@@ -19,6 +19,8 @@ import io.wsisam.client.connection.WsiSamException;
 import io.wsisam.client.segmentation.Batch;
 import io.wsisam.client.segmentation.BatchItem;
 import io.wsisam.client.segmentation.BatchListener;
+import io.wsisam.client.segmentation.Exemplar;
+import io.wsisam.client.segmentation.LikeListener;
 import io.wsisam.client.segmentation.PolygonPart;
 import io.wsisam.client.segmentation.PromptRequest;
 import io.wsisam.client.segmentation.PromptResult;
@@ -174,6 +176,29 @@ public final class WsiSamClient implements AutoCloseable {
       SurveyListener listener) {
     return segmentation.survey(
         slide, areas(region), existing.stream().map(WsiSamClient::areas).toList(), filter, options, listener);
+  }
+
+  /**
+   * All that looks like exemplars in a region, as the server finds it. Ask again with what was accepted and, as negative
+   * exemplars, rejected: the same region takes no encoder run then.
+   *
+   * @param region where to look; areas
+   * @param existing objects that are there already, areas each: none is proposed in their place. Exemplars need not be among them
+   * @param exemplars at least one positive one; at most 200
+   * @param minSimilarity how sure a proposal must be at least, 0 to 1; null for the server's choice
+   * @throws IllegalArgumentException a shape is not made of areas; no exemplars
+   * @throws WsiSamException CLIENT_CLOSED
+   */
+  public Survey findLike(
+      Slide slide,
+      AnnotationShape region,
+      List<AnnotationShape> existing,
+      List<Exemplar> exemplars,
+      Double minSimilarity,
+      SegmentOptions options,
+      LikeListener listener) {
+    List<List<PolygonPart>> there = existing.stream().map(WsiSamClient::areas).toList();
+    return segmentation.findLike(slide, areas(region), there, exemplars, minSimilarity, options, listener);
   }
 
   private static List<PolygonPart> areas(AnnotationShape shape) {

@@ -1,6 +1,9 @@
 package io.wsisam.extension;
 
 import io.wsisam.client.connection.ClientVersion;
+import io.wsisam.extension.local.LocalServer;
+import io.wsisam.script.Settings;
+import java.nio.file.Path;
 import java.util.Map;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -29,11 +32,24 @@ public final class WsiSamExtension implements QuPathExtension {
     Scripts scripts = new Scripts(UserDirectoryManager.getInstance()::getUserPath, running, getClass().getClassLoader());
     new ExtensionMenu(qupath, scripts).install();
     scripts.prepare();
+    adoptLocalServer();
     String untried = TriedVersions.note(running);
     if (!untried.isEmpty()) {
       LOGGER.info(untried);
       Dialogs.showInfoNotification("WSI-SAM", untried);
     }
+  }
+
+  /** One that a QuPath left behind by a crash, or that another one uses, ends with the last that is open. */
+  private static void adoptLocalServer() {
+    Path directory = UserDirectoryManager.getInstance().getUserPath();
+    if (directory == null) {
+      return;
+    }
+    Thread thread =
+        new Thread(() -> new LocalServer(directory, Settings.user()::localServerStays).adopt(), "wsisam-local-server");
+    thread.setDaemon(true);
+    thread.start();
   }
 
   @Override

@@ -26,6 +26,9 @@ public final class AnnotationMetadata {
   /** The outline's overlap (IoU) with the object as the model expected it. */
   public static final String SCORE = "wsisam.score";
 
+  /** How surely it is one of the kind that exemplars showed, 0 to 1; missing where none did. */
+  public static final String SIMILARITY = "wsisam.similarity";
+
   /** The window that the model read: x, y, downsample, size. */
   public static final String WINDOW = "wsisam.window";
 
@@ -48,7 +51,7 @@ public final class AnnotationMetadata {
   public static final String CLIENT = "wsisam.client";
 
   /** The keys that tell of one outline, and go when the annotation is outlined anew. */
-  public static final Set<String> OF_AN_OUTLINE = Set.of(MODEL, WEIGHTS, PROMPTS, SCORE, WINDOW, LEVELS, CUT, FINISHED, CLIENT);
+  public static final Set<String> OF_AN_OUTLINE = Set.of(MODEL, WEIGHTS, PROMPTS, SCORE, SIMILARITY, WINDOW, LEVELS, CUT, FINISHED, CLIENT);
 
   private AnnotationMetadata() {}
 

@@ -7,11 +7,8 @@ import com.google.gson.JsonParser;
 import io.wsisam.client.connection.ServerAddress;
 import io.wsisam.client.connection.WsiSamException;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.OffsetDateTime;
 import java.time.format.DateTimeParseException;
 import java.util.Locale;
@@ -87,22 +84,11 @@ public record Invitation(String server, String user, String token, String certif
   public void accept(Path folder, Settings settings) throws IOException {
     Files.createDirectories(folder);
     String name = user.replaceAll("[^\\p{L}\\p{N}._-]", "_");
-    Path tokenFile = keep(folder.resolve(name + ".token"), token + "\n");
-    Path trusted = certificates.isEmpty() ? null : keep(folder.resolve(name + ".pem"), certificates);
+    Path tokenFile = PrivateFile.write(folder.resolve(name + ".token"), token + "\n");
+    Path trusted = certificates.isEmpty() ? null : PrivateFile.write(folder.resolve(name + ".pem"), certificates);
     settings.server(server);
     settings.tokenFile(tokenFile.toAbsolutePath().toString());
     settings.certificates(trusted == null ? "" : trusted.toAbsolutePath().toString());
-  }
-
-  private static Path keep(Path file, String text) throws IOException {
-    boolean posix = file.getFileSystem().supportedFileAttributeViews().contains("posix");
-    Path part =
-        posix
-            ? Files.createTempFile(
-                file.getParent(), ".new", "", PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")))
-            : Files.createTempFile(file.getParent(), ".new", "");
-    Files.write(part, text.getBytes(StandardCharsets.UTF_8));
-    return Files.move(part, file, StandardCopyOption.REPLACE_EXISTING);
   }
 
   private static IllegalArgumentException wrong(Path file, String why, Exception cause) {

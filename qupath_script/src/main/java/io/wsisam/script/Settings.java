@@ -24,6 +24,7 @@ public final class Settings {
   private static final String TOLERANCE = "tolerance";
   private static final String CLASS_NAME = "className";
   private static final String SEND_PIXELS = "sendPixels";
+  private static final String LOCAL_SERVER_STAYS = "localServerStays";
   private static final String KEEP = "keepInStore";
   private static final String WATCH = "watchColleagues";
   private static final String FILL_HOLES = "fillHolesBelow";
@@ -136,6 +137,16 @@ public final class Settings {
   /** Sets whether pixels are sent where the server cannot open the file. */
   public void sendPixels(boolean allowed) {
     node.putBoolean(SEND_PIXELS, allowed);
+  }
+
+  /** Whether a server that was started on this computer goes on when QuPath is closed. */
+  public boolean localServerStays() {
+    return node.getBoolean(LOCAL_SERVER_STAYS, false);
+  }
+
+  /** Sets whether a server that was started on this computer goes on when QuPath is closed. */
+  public void localServerStays(boolean stays) {
+    node.putBoolean(LOCAL_SERVER_STAYS, stays);
   }
 
   /** Whether what is accepted is kept in the server's store, where it has one. */

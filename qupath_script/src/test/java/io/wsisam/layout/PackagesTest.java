@@ -30,7 +30,8 @@ class PackagesTest {
           "io.wsisam.script", Set.of("", "connection", "slides", "segmentation", "annotations", "io.wsisam.script.finishing"),
           "io.wsisam.script.finishing", Set.of(),
           "io.wsisam.script.keeping", Set.of("connection", "annotations"),
-          "io.wsisam.extension", Set.of("connection", "io.wsisam.script"));
+          "io.wsisam.extension.local", Set.of("connection", "io.wsisam.script"),
+          "io.wsisam.extension", Set.of("connection", "io.wsisam.script", "io.wsisam.extension.local"));
 
   @Test
   void importsGoOneWay() throws IOException {

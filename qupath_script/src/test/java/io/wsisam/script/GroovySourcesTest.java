@@ -1,6 +1,7 @@
 package io.wsisam.script;
 
 import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -9,7 +10,11 @@ import java.lang.reflect.Modifier;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.codehaus.groovy.ast.ClassNode;
+import org.codehaus.groovy.ast.MethodNode;
 import org.codehaus.groovy.control.CompilationUnit;
 import org.codehaus.groovy.control.Phases;
 import org.junit.jupiter.api.Test;
@@ -37,6 +42,27 @@ class GroovySourcesTest {
     CompilationUnit unit = new CompilationUnit();
     unit.addSource(source.toFile());
     assertDoesNotThrow(() -> unit.compile(Phases.CONVERSION));
+  }
+
+  /** QuPath's Groovy refuses to compile it, and with it everything: all is one unit. It is seen late, when QuPath's classes are known. */
+  @ParameterizedTest
+  @MethodSource("sources")
+  void noMethodIsPrivateAndPublicByOneName(Path source) {
+    CompilationUnit unit = new CompilationUnit();
+    unit.addSource(source.toFile());
+    unit.compile(Phases.CONVERSION);
+    for (ClassNode type : unit.getAST().getClasses()) {
+      Set<String> hidden = names(type, true);
+      hidden.retainAll(names(type, false));
+      assertEquals(Set.of(), hidden, type.getName());
+    }
+  }
+
+  private static Set<String> names(ClassNode type, boolean isPrivate) {
+    return type.getMethods().stream()
+        .filter(method -> method.isPrivate() == isPrivate)
+        .map(MethodNode::getName)
+        .collect(Collectors.toSet());
   }
 
   /** Groovy looks an imported class up when a script runs; this test does it before. */

@@ -1,10 +1,13 @@
 package io.wsisam.client.segmentation;
 
 import io.wsisam.client.connection.Connection;
+import io.wsisam.client.slides.Lengths;
 import io.wsisam.client.slides.PixelReader;
 import io.wsisam.client.slides.Slide;
 import io.wsisam.client.slides.SlideOpener;
+import io.wsisam.v1.Proposal;
 import io.wsisam.v1.SegmentEverythingRequest;
+import io.wsisam.v1.SegmentEverythingResponse;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
@@ -57,13 +60,101 @@ public final class Segmentation {
       ProposalFilter filter,
       SegmentOptions options,
       SurveyListener listener) {
+    Objects.requireNonNull(filter);
+    Objects.requireNonNull(listener);
+    Survey.Wanted wanted =
+        lengths -> SegmentEverythingRequest.newBuilder().setFilter(SegmentationWire.filter(filter, lengths)).build();
+    Survey.Heard heard =
+        new Survey.Heard() {
+          @Override
+          public void proposal(PromptResult result, Proposal message) {
+            listener.onProposal(result);
+          }
+
+          @Override
+          public void progress(int done, int total) {
+            listener.onProgress(done, total);
+          }
+        };
+    return new Survey(connection, opener, reader, slide, region(slide, region, existing, options), wanted, options, heard);
+  }
+
+  /** All that looks like exemplars in a region. */
+  public Survey findLike(
+      Slide slide,
+      List<PolygonPart> region,
+      List<List<PolygonPart>> existing,
+      List<Exemplar> exemplars,
+      Double minSimilarity,
+      SegmentOptions options,
+      LikeListener listener) {
+    return new Survey(
+        connection,
+        opener,
+        reader,
+        slide,
+        region(slide, region, existing, options),
+        new ByExemplars(slide, exemplars, minSimilarity),
+        options,
+        new HeardLike(connection, Objects.requireNonNull(listener)));
+  }
+
+  private static SegmentEverythingRequest region(
+      Slide slide, List<PolygonPart> region, List<List<PolygonPart>> existing, SegmentOptions options) {
     SegmentEverythingRequest.Builder request =
         SegmentEverythingRequest.newBuilder()
             .setModel(options.model())
             .setRegion(SegmentationWire.areas(region));
     slide.reference().mpp().ifPresent(request::setMpp);
     existing.forEach(one -> request.addExisting(SegmentationWire.areas(one)));
-    return new Survey(connection, opener, reader, slide, request.build(), filter, options, Objects.requireNonNull(listener));
+    return request.build();
+  }
+
+  /** What is looked for by exemplars. */
+  private record ByExemplars(Slide slide, List<Exemplar> exemplars, Double minSimilarity) implements Survey.Wanted {
+    ByExemplars {
+      exemplars = List.copyOf(exemplars);
+      if (exemplars.isEmpty()) {
+        throw new IllegalArgumentException("a search by exemplars needs at least one");
+      }
+    }
+
+    @Override
+    public SegmentEverythingRequest message(Lengths lengths) {
+      SegmentEverythingRequest.Builder message = SegmentEverythingRequest.newBuilder();
+      exemplars.forEach(one -> message.addExemplars(SegmentationWire.exemplar(one, slide)));
+      if (minSimilarity != null) {
+        message.setMinSimilarity(minSimilarity);
+      }
+      return message.build();
+    }
+
+    @Override
+    public List<Slide> otherSlides() {
+      return exemplars.stream().map(Exemplar::slide).filter(one -> one != null && one != slide).distinct().toList();
+    }
+  }
+
+  /** Tells a listener of similarity and likeness, too. */
+  private record HeardLike(Connection connection, LikeListener listener) implements Survey.Heard {
+    @Override
+    public void proposal(PromptResult result, Proposal message) {
+      listener.onProposal(
+          new LikeProposal(result, message.getSimilarity(), message.getPathClass().getName()));
+    }
+
+    @Override
+    public void progress(int done, int total) {
+      listener.onProgress(done, total);
+    }
+
+    @Override
+    public void answer(SegmentEverythingResponse response, Lengths lengths) {
+      if (response.hasLikeness()) {
+        Likeness likeness = SegmentationWire.likeness(response.getLikeness(), lengths);
+        connection.threads().callback(() -> listener.onLikeness(likeness));
+      }
+    }
   }
 
   /** A session. */

@@ -4,8 +4,10 @@ import io.wsisam.client.slides.Lengths;
 import io.wsisam.client.slides.Slide;
 import io.wsisam.client.slides.SlideWire;
 import io.wsisam.v1.Box;
+import io.wsisam.v1.ExemplarLabel;
 import io.wsisam.v1.MultiPolygon;
 import io.wsisam.v1.OutlineOptions;
+import io.wsisam.v1.PathClass;
 import io.wsisam.v1.Point;
 import io.wsisam.v1.PointLabel;
 import io.wsisam.v1.Polygon;
@@ -16,6 +18,7 @@ import io.wsisam.v1.SegmentRequest;
 import io.wsisam.v1.Window;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalDouble;
 
 /** Prompts and outlines as messages of the contract, and back. */
 public final class SegmentationWire {
@@ -271,6 +274,35 @@ public final class SegmentationWire {
       message.setMaxOverlap(filter.maxOverlap());
     }
     return message.build();
+  }
+
+  /** An exemplar of a search of a slide. */
+  static io.wsisam.v1.Exemplar exemplar(Exemplar exemplar, Slide searched) {
+    io.wsisam.v1.Exemplar.Builder message =
+        io.wsisam.v1.Exemplar.newBuilder()
+            .setLabel(exemplar.positive() ? ExemplarLabel.EXEMPLAR_LABEL_POSITIVE : ExemplarLabel.EXEMPLAR_LABEL_NEGATIVE);
+    if (exemplar.annotationId() == null) {
+      message.setGeometry(areas(exemplar.areas()));
+      if (exemplar.slide() != null && exemplar.slide() != searched) {
+        message.setSlideId(exemplar.slide().id());
+      }
+    } else {
+      message.setAnnotationId(exemplar.annotationId().toString());
+    }
+    if (!exemplar.className().isEmpty()) {
+      message.setPathClass(PathClass.newBuilder().setName(exemplar.className()));
+    }
+    return message.build();
+  }
+
+  /** What followed from exemplars, its sizes in a user's unit. */
+  static Likeness likeness(io.wsisam.v1.Likeness message, Lengths lengths) {
+    double unit = lengths.length(1);
+    return new Likeness(
+        message.getMinSize() / unit,
+        message.getMaxSize() / unit,
+        message.hasExpectedPrecision() ? OptionalDouble.of(message.getExpectedPrecision()) : OptionalDouble.empty(),
+        message.getUnsure());
   }
 
   private static Ring deltas(double[] vertices) {

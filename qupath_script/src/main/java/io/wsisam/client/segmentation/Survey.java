@@ -20,13 +20,15 @@ import io.wsisam.v1.SegmentEverythingRequest;
 import io.wsisam.v1.SegmentEverythingResponse;
 import io.wsisam.v1.SegmentationGrpc;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 
 /**
- * All objects of some size in a region of one slide. When the connection is lost, it goes on after the last answer that came,
+ * All objects of some size in a region of one slide, or all that look like exemplars. When the connection is lost, it goes on after the last answer that came,
  * as soon as the server is back: no object is reported twice, and none is lost. It fails when the server was away for as long
  * as an answer may take ({@code ClientOptions.answerTimeout}).
  */
@@ -41,9 +43,9 @@ public final class Survey {
   private final PixelReader reader;
   private final Slide slide;
   private final SegmentEverythingRequest request;
-  private final ProposalFilter filter;
+  private final Wanted wanted;
   private final SegmentOptions options;
-  private final SurveyListener listener;
+  private final Heard heard;
   private final CompletableFuture<SurveyResult> result = new CompletableFuture<>();
 
   // All below belongs to the work thread.
@@ -62,7 +64,7 @@ public final class Survey {
   /**
    * Begins it.
    *
-   * @param request all but slide, sizes, options and pixels
+   * @param request all but slide, options, pixels, and what is wanted
    */
   Survey(
       Connection connection,
@@ -70,17 +72,17 @@ public final class Survey {
       PixelReader reader,
       Slide slide,
       SegmentEverythingRequest request,
-      ProposalFilter filter,
+      Wanted wanted,
       SegmentOptions options,
-      SurveyListener listener) {
+      Heard heard) {
     this.connection = connection;
     this.opener = opener;
     this.reader = reader;
     this.slide = slide;
     this.request = request;
-    this.filter = filter;
+    this.wanted = wanted;
     this.options = options;
-    this.listener = listener;
+    this.heard = heard;
     backoff = new Backoff(connection.options().firstRetry(), connection.options().longestRetry());
     if (!connection.threads().work(this::start)) {
       throw Errors.closed();
@@ -116,11 +118,14 @@ public final class Survey {
         request.toBuilder()
             .setSlideId(slide.id())
             .setResumeToken(resumeToken)
-            .setFilter(SegmentationWire.filter(filter, lengths))
             .setOptions(SegmentationWire.options(options, lengths))
             .addAllTiles(tiles)
+            .mergeFrom(wanted.message(lengths))
             .build();
-    ClientCalls.asyncServerStreamingCall(fresh, whole, new Answers(requestId, slide.id(), lengths, tiles));
+    Map<Slide, String> ids = new LinkedHashMap<>();
+    ids.put(slide, slide.id());
+    wanted.otherSlides().forEach(other -> ids.put(other, other.id()));
+    ClientCalls.asyncServerStreamingCall(fresh, whole, new Answers(requestId, ids, lengths, tiles));
   }
 
   private void finish(boolean cancelled) {
@@ -149,7 +154,7 @@ public final class Survey {
   }
 
   /** Goes on after a while, or gives up when the server has sent nothing for as long as an answer may take. */
-  private void again(WsiSamException error, String staleId) {
+  private void again(WsiSamException error, Map<Slide, String> staleIds) {
     Duration pause = backoff.next();
     long now = System.nanoTime();
     lostSince = lostSince == null ? now : lostSince;
@@ -160,10 +165,10 @@ public final class Survey {
     call = null;
     pixelsSent = false; // a server that was restarted has none of them
     boolean forgotten = error.reason().equals("UNKNOWN_SLIDE_ID");
-    connection.pause(pause, () -> goOn(staleId, forgotten));
+    connection.pause(pause, () -> goOn(staleIds, forgotten));
   }
 
-  private void goOn(String staleId, boolean forgotten) {
+  private void goOn(Map<Slide, String> staleIds, boolean forgotten) {
     if (over) {
       return;
     }
@@ -171,10 +176,13 @@ public final class Survey {
       send(List.of());
       return;
     }
-    opener
-        .reopen(slide, staleId, connection.options().callTimeout())
+    CompletableFuture<?>[] opened =
+        staleIds.entrySet().stream()
+            .map(stale -> opener.reopen(stale.getKey(), stale.getValue(), connection.options().callTimeout()))
+            .toArray(CompletableFuture[]::new);
+    CompletableFuture.allOf(opened)
         .whenComplete(
-            (id, failure) -> {
+            (nothing, failure) -> {
               WsiSamException error = failure == null ? null : WsiSamException.of(failure);
               if (over) {
                 return;
@@ -182,7 +190,7 @@ public final class Survey {
               if (error == null) {
                 send(List.of());
               } else if (Errors.isLost(error)) {
-                again(error, staleId);
+                again(error, staleIds);
               } else {
                 fail(error);
               }
@@ -213,18 +221,39 @@ public final class Survey {
             });
   }
 
+  /** What is looked for. */
+  interface Wanted {
+    /** The part of the request that says it. */
+    SegmentEverythingRequest message(Lengths lengths);
+
+    /** Slides beside the searched one that the request names. */
+    default List<Slide> otherSlides() {
+      return List.of();
+    }
+  }
+
+  /** Who hears of it; all but `answer` on the callback thread. */
+  interface Heard {
+    void proposal(PromptResult result, Proposal message);
+
+    void progress(int done, int total);
+
+    /** Each answer, before its proposals; on the work thread. */
+    default void answer(SegmentEverythingResponse response, Lengths lengths) {}
+  }
+
   /** The answers to the call. */
   private final class Answers implements StreamObserver<SegmentEverythingResponse> {
     private final long asked = System.nanoTime();
     private final String requestId;
-    private final String slideId;
+    private final Map<Slide, String> slideIds;
     private final Lengths sent;
     private final List<PixelTile> tiles;
     private boolean misread;
 
-    Answers(String requestId, String slideId, Lengths sent, List<PixelTile> tiles) {
+    Answers(String requestId, Map<Slide, String> slideIds, Lengths sent, List<PixelTile> tiles) {
       this.requestId = requestId;
-      this.slideId = slideId;
+      this.slideIds = slideIds;
       this.sent = sent;
       this.tiles = tiles;
     }
@@ -243,6 +272,7 @@ public final class Survey {
         send(tiles);
         return;
       }
+      heard.answer(response, sent);
       for (Proposal proposal : response.getProposalsList()) {
         proposed++;
         Duration waited = Duration.ofNanos(System.nanoTime() - asked);
@@ -253,14 +283,14 @@ public final class Survey {
                 PromptRequest.of(SegmentationWire.prompt(proposal.getPrompt())),
                 SegmentationWire.outline(proposal.getOutline()),
                 waited);
-        connection.threads().callback(() -> listener.onProposal(answer));
+        connection.threads().callback(() -> heard.proposal(answer, proposal));
       }
       resumeToken = response.getResumeToken();
       int now = response.getWindowsDone();
       int all = response.getWindowsTotal();
       done = now;
       total = all;
-      connection.threads().callback(() -> listener.onProgress(now, all));
+      connection.threads().callback(() -> heard.progress(now, all));
     }
 
     @Override
@@ -272,7 +302,7 @@ public final class Survey {
       if (error.reason().equals("PIXELS_NEEDED")) {
         sendPixels(error);
       } else if (Errors.isLost(error) || error.reason().equals("UNKNOWN_SLIDE_ID")) {
-        again(error, slideId);
+        again(error, slideIds);
       } else {
         fail(error);
       }
