@@ -102,7 +102,7 @@ class Keeper {
                 return
             }
             def id = annotation.getID().toString()
-            def said = StoreSync.stored(annotation, key, shape)
+            def said = ClientImage.stored(annotation, key, shape)
             def kept = said.withMetadata(said.metadata() + [(AnnotationMetadata.ID): id]).withProvenance(Provenance.of(result))
                     .withProject(images.project()?.getName() ?: '').withRevision(revision(imageData, id))
             own.put(id, kept)
