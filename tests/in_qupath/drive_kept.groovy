@@ -1,8 +1,10 @@
 // Two windows, two users, one slide. They meet by files in -Ddrive.meet. -Ddrive.again: anna's window, opened again after it was
 // killed.
+import qupath.lib.objects.hierarchy.events.PathObjectHierarchyListener
 import qupath.lib.projects.ProjectIO
 
 import java.awt.image.BufferedImage
+import java.util.concurrent.ConcurrentHashMap
 
 go {
     def who = System.getProperty('user.name'), other = who == 'anna' ? 'ben' : 'anna'
@@ -37,6 +39,11 @@ go {
     def entry = project.getImageList()[0]
     fx { qupath.openImageEntry(entry) }
     until('the image') { viewer().getImageData() != null }
+    // When an annotation came, without waiting for the window's thread.
+    def came = new ConcurrentHashMap<UUID, Long>()
+    def hierarchy = viewer().getHierarchy()
+    hierarchy.addListener({ event -> hierarchy.getAnnotationObjects().each { came.putIfAbsent(it.getID(), System.currentTimeMillis()) } } as PathObjectHierarchyListener)
+    def theirs = { annotations().findAll { it.getMetadata().containsKey('wsisam.author') } }
     def save = { fx { entry.saveImageData(viewer().getImageData()) } }
     openPalette()
     until('the server') { says('Ready: ') }
@@ -64,7 +71,7 @@ go {
     press(KeyCode.ENTER)
     tell('accepted', at)
     until('both') { models().size() == 2 }
-    seen.seconds = (System.currentTimeMillis() - hear(other, 'accepted')) / 1000d
+    seen.secondsOfFirst = (came[theirs()[0].getID()] - hear(other, 'accepted')) / 1000d
     until('both kept') { kept() }
     seen.authors = models().collectEntries { [(it.getMetadata()['wsisam.author'] ?: 'me'): it.getROI().getCentroidX()] }
     picture("colleagues_${who}")
@@ -82,13 +89,16 @@ go {
     if (who == 'ben') {
         drag(299, 469, 401, 571)
         until('the outline of c') { says('score') }
+        long pressed = System.currentTimeMillis()
         press(KeyCode.ENTER)
+        tell('accepts c', pressed)
         until('c, kept') { models().size() == 3 && kept() }
         hear('anna', 'sees c')
         fx { viewer().getView().requestFocus() }
         press(KeyCode.Z, KeyCode.CONTROL)
     } else {
         until('c of ben') { models().size() == 3 }
+        seen.secondsOfNext = (theirs().collect { came[it.getID()] }.max() - hear('ben', 'accepts c')) / 1000d
         tell('sees c')
     }
     until('c gone') { models().size() == 2 }

@@ -16,6 +16,7 @@ import java.awt.Graphics2D
 class AuthorNames {
     /** Smaller objects, in pixels of the screen, have no name: it would be larger than they are. */
     private static final double SMALLEST = 24
+    private static final String SYNCED = 'qupath:'
 
     static void paint(Graphics2D g, double downsample, ImageData imageData, ImageRegion region) {
         imageData.getHierarchy().getAnnotationsForRegion(region, null).each { PathObject one ->
@@ -27,8 +28,13 @@ class AuthorNames {
             g.setStroke(new BasicStroke((float) (2 * downsample), BasicStroke.CAP_BUTT, BasicStroke.JOIN_MITER, 10f, [(float) (2 * downsample), (float) (4 * downsample)] as float[], 0f))
             g.draw(roi.getShape())
             g.setFont(new Font(Font.SANS_SERIF, Font.BOLD, 1).deriveFont((float) (12 * downsample)))
-            g.drawString(author, (float) roi.getBoundsX(), (float) (roi.getBoundsY() - 4 * downsample))
+            g.drawString(nameOf(author), (float) roi.getBoundsX(), (float) (roi.getBoundsY() - 4 * downsample))
         }
+    }
+
+    /** Without what a sync puts before the name of somebody who has no token. */
+    static String nameOf(String author) {
+        author.startsWith(SYNCED) ? author.substring(SYNCED.length()) : author
     }
 
     /** The same for a name everywhere; dark enough for a pale ground. */

@@ -89,6 +89,8 @@ class Colleagues {
             } catch (WsiSamException away) {
                 if (watches.containsKey(slide))
                     takeIn(slide, RETRY_MS)
+            } catch (IOException unwritable) {
+                Notifications.show(PaletteTexts.of('watch.ended', unwritable.getMessage()))
             }
         }
     }

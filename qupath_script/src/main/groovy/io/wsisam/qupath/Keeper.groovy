@@ -82,7 +82,7 @@ class Keeper {
             parts << PaletteTexts.of('keep.conflicts', conflicts.toString())
         if (selected?.isAnnotation())
             parts << PaletteTexts.of(selected.getMetadata().containsKey(AnnotationMetadata.ID) ? 'keep.selected' : 'keep.unkept')
-        parts ? parts.join(' ') : PaletteTexts.of('keep.all')
+        parts ? parts.join('\n') : PaletteTexts.of('keep.all')
     }
 
     // -- What happens in QuPath ----------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ class Keeper {
                 return
             }
             def id = annotation.getID().toString()
-            def said = StoreSync.stored(annotation, key, shape)
+            def said = ClientImage.stored(annotation, key, shape)
             def kept = said.withMetadata(said.metadata() + [(AnnotationMetadata.ID): id]).withProvenance(Provenance.of(result))
                     .withProject(images.project()?.getName() ?: '').withRevision(revision(imageData, id))
             own.put(id, kept)
@@ -139,6 +139,15 @@ class Keeper {
         }
     }
 
+    /** QuPath's undo goes back to objects as they were before they were known to be kept. */
+    void mark(ImageData imageData) {
+        imageData.getHierarchy().getAnnotationObjects().each {
+            def id = it.getID().toString()
+            if (own.containsKey(id) && revisions.containsKey(id))
+                it.getMetadata().putIfAbsent(AnnotationMetadata.ID, id)
+        }
+    }
+
     private void later(Closure work) {
         worker.execute { Guard.run { work() } }
     }
@@ -167,8 +176,12 @@ class Keeper {
     // -- Sending, noting, following ------------------------------------------------------------------------------------
 
     private void tick() {
-        images.outboxes().each { send(at(it)) }
-        note()
+        try {
+            images.outboxes().each { send(at(it)) }
+            note()
+        } catch (IOException | UncheckedIOException unwritable) {
+            trouble = unwritable.getMessage() ?: unwritable.toString()      // nothing is lost; tried again with the next tick
+        }
         if (isOn())
             images.all().each { follow(it) }
     }
@@ -242,6 +255,9 @@ class Keeper {
             stamps.put(imageData, images.stamp(imageData))
         } catch (WsiSamException away) {
             trouble = away.text()               // tried again with the next tick
+        } catch (Exception problem) {           // a folder that cannot be written: tried again after the next save
+            stamps.put(imageData, now)
+            Notifications.show(PaletteTexts.of('keep.not', problem.getMessage() ?: problem.toString()))
         }
     }
 
@@ -263,6 +279,8 @@ class Keeper {
     }
 
     void close() {
+        if (waiting > 0)
+            Notifications.show(PaletteTexts.of('keep.later', waiting.toString()))
         worker.shutdown()
     }
 }

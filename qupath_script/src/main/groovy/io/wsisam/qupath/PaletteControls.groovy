@@ -148,6 +148,7 @@ class PaletteControls {
         }
         kept.setId('wsisam-kept')
         kept.setWrapText(true)
+        kept.setMinHeight(36)
     }
 
     private VBox layOut() {

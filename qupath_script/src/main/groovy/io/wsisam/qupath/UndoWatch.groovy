@@ -47,6 +47,8 @@ class UndoWatch {
         present.put(imageData, now)
         def gone = before - now, come = now - before
         def manager = gui.getUndoRedoManager()
+        if (manager.canRedo().get())
+            keeper.mark(imageData)
         // A deletion of the user's is a new step, after which there is nothing to do again.
         if (gone && manager.canRedo().get()) {
             def theirs = gone.findAll { colleagues.takenIn.containsKey(it) }

@@ -9,6 +9,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.wsisam.client.connection.ClientReason;
 import io.wsisam.client.connection.WsiSamException;
+import io.wsisam.client.segmentation.PartsPolicy;
+import io.wsisam.script.finishing.Finishing;
+import io.wsisam.script.finishing.Overlap;
 import java.io.IOException;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
@@ -99,6 +102,31 @@ class ChoicesTest {
     assertEquals(0.5, again.segmentOptions().tolerance());
     assertEquals("Tumor", again.className());
     assertFalse(again.sendPixels());
+  }
+
+  @Test
+  void switchesLast() {
+    assertTrue(settings.keepInStore());
+    assertFalse(settings.watchColleagues());
+    assertFalse(settings.finishing().isOn());
+    assertNull(settings.segmentOptions().fillHolesBelow());
+    assertNull(settings.segmentOptions().smoothing());
+    assertNull(settings.segmentOptions().parts());
+    settings.keepInStore(false);
+    settings.watchColleagues(true);
+    settings.fillHolesBelow(50);
+    settings.smoothing(2);
+    settings.promptedParts(false);
+    settings.finishing(new Finishing(Overlap.NOT_WITH_ITS_CLASS, true));
+    Settings again = Settings.at(node);
+    assertFalse(again.keepInStore());
+    assertTrue(again.watchColleagues());
+    assertEquals(50, again.segmentOptions().fillHolesBelow());
+    assertEquals(2, again.segmentOptions().smoothing());
+    assertEquals(PartsPolicy.ALL, again.segmentOptions().parts());
+    assertEquals(new Finishing(Overlap.NOT_WITH_ITS_CLASS, true), again.finishing());
+    node.put("overlap", "sometimes");
+    assertEquals(Overlap.ALLOWED, again.finishing().overlap());
   }
 
   @Test

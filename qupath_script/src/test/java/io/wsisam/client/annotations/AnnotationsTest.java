@@ -110,6 +110,24 @@ class AnnotationsTest {
   }
 
   @Test
+  void aChangeThatWasWrittenDownIsMadeOnceHoweverOftenItIsSent() {
+    String id = id();
+    StoredAnnotation drawn = StoredAnnotation.drawn(id, slide.annotationKey(), TRIANGLE).withName("kept");
+    byte[] written = AnnotationChange.save(drawn, "tester", List.of(slide)).toBytes();
+    SavedRevision saved = WsiSamClient.await(client.annotations().send(AnnotationChange.parse(written)));
+    byte[] deletion = AnnotationChange.delete(id, 0, "tester").madeTo(saved.revision()).toBytes();
+    SavedRevision gone = WsiSamClient.await(client.annotations().send(AnnotationChange.parse(deletion)));
+    // Its answer was lost, and another process sends it after that: it is not saved anew over the deletion.
+    assertEquals(saved, WsiSamClient.await(client.annotations().send(AnnotationChange.parse(written))));
+    assertEquals(gone, WsiSamClient.await(client.annotations().send(AnnotationChange.parse(deletion))));
+    List<StoredAnnotation> history = WsiSamClient.await(client.annotations().revisions(id));
+    assertEquals(List.of(false, true), history.stream().map(StoredAnnotation::deleted).toList());
+    StoredAnnotation again = drawn.withRevision(gone.revision());
+    WsiSamClient.await(client.annotations().send(AnnotationChange.save(again, "tester", List.of())));
+    assertFalse(get(id).deleted());
+  }
+
+  @Test
   void theScalesOfARefinedBorderAreKeptAlsoWhenAnotherFieldChanges() {
     PromptRequest coarse = PromptRequest.of(Discs.around(1)).in(FieldChoice.downsample(8));
     PromptResult one = WsiSamClient.await(client.segment(slide, coarse, SegmentOptions.defaults()));
