@@ -112,5 +112,5 @@ def test_another_programs_tables_are_left_alone_beside_ours_and_refused_under_ou
 
 def test_without_the_driver_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(StoreError, match=r"wsisam\[postgres\]"):
+    with pytest.raises(StoreError, match=r"\.\[postgres\]"):
         open_store("postgresql://lab@host/annotations")
