@@ -77,5 +77,5 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(importlib.import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)
     except ModuleNotFoundError as error:
-        text = f"{name} needs {error.name}, which is not installed; run: pip install 'wsisam[server]'"
+        text = f'{name} needs {error.name}, which is not installed; run: pip install ".[server]"'
         raise ModuleNotFoundError(text, name=error.name) from error

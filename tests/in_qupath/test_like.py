@@ -102,7 +102,7 @@ def test_one_slider_says_how_sure(seen):
     default, surest, more = map(number_shown, seen["said"])
     assert surest <= default <= more
     assert default >= 20
-    assert "% right" in seen["said"][0]
+    assert "% of that kind" in seen["said"][0]
 
 
 def test_what_is_taken_has_the_class_and_what_was_clicked_is_not_among_it(seen):
@@ -146,9 +146,10 @@ def test_a_run_for_a_project_takes_exemplars_of_the_other_images(
         save=True,
     )
     assert "like the 3 shown" in said
-    now, [step] = dump(project, "second.png")
+    (step,) = dump(project, "second.png")[1]
     assert step["name"] == "WSI-SAM find more like this"
-    assert now
+    objects = int(re.search(r"(\d+) objects like", said).group(1))
+    assert objects >= 20
     again = tmp_path / "again.groovy"
     again.write_text(step["script"])
-    assert "0 objects like" in qupath.script(again, project=project, image="second.png", save=True)
+    assert int(re.search(r"(\d+) objects? like", qupath.script(again, project=project, image="second.png")).group(1)) <= 3

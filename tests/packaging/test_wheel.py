@@ -144,7 +144,7 @@ def test_the_base_install_of_the_wheel_needs_no_git_java_or_model(installed):
     assert where.count(str(installed.site)) == 2, "not the checkout's"
     assert "Usage: wsisam" in installed("--help")
     assert "wsisam-lite" in installed("weights", "list")
-    assert "pip install 'wsisam[server]'" in installed("doctor", "--port", "1")
+    assert 'pip install ".[server]"' in installed("doctor", "--port", "1")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the programs of an environment lie elsewhere there")

@@ -2,7 +2,11 @@
 
 import asyncio
 import datetime as dt
+import re
 import shutil
+import ssl
+import subprocess
+import urllib.request
 from pathlib import Path
 
 import grpc
@@ -46,7 +50,7 @@ def secret(pki):
 def lab(model, pki, secret):
     """On all addresses, as a lab's server: encrypted, and with tokens."""
     tls = Tls(pki / "lab-server.pem", pki / "lab-server.key")
-    running, stop = start(model, pki, host="0.0.0.0", tls=tls, tokens=pki / "tokens.json")
+    running, stop = start(model, pki, host="0.0.0.0", tls=tls, tokens=pki / "tokens.json", metrics_port=0)
     yield running
     stop()
 
@@ -63,6 +67,18 @@ def test_with_the_labs_authority_and_a_token(lab, pki, secret):
     for target in (lab.target, f"https://{lab.target}", f"https://localhost:{lab.target.rpartition(':')[2]}"):
         with Client(target, ca=pki / "lab-ca.pem", token=secret) as client:
             assert is_installed(client.models()[0])
+
+
+def test_the_numbers_say_when_the_certificate_ends(lab, pki):
+    page = urllib.request.urlopen(f"http://127.0.0.1:{lab.app.metrics_port}/metrics", timeout=30).read().decode()
+    (value,) = re.findall(r"^wsisam_certificate_expiry_timestamp_seconds (\S+)$", page, re.MULTILINE)
+    said = subprocess.run(
+        ["openssl", "x509", "-noout", "-enddate", "-in", pki / "lab-server.pem"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(value) == ssl.cert_time_to_seconds(said.stdout.strip().removeprefix("notAfter="))
 
 
 def test_the_address_beyond_loopback_wants_a_token(lab, pki):

@@ -12,7 +12,7 @@ os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - Ray spells it so
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    ray = pytest.importorskip("ray", reason="needs Ray Serve: pip install 'wsisam[ray]'", exc_type=ImportError)
+    ray = pytest.importorskip("ray", reason='needs Ray Serve: pip install ".[ray]"', exc_type=ImportError)
     for part in ("cluster_utils", "serve"):
         importlib.import_module(f"ray.{part}")
 

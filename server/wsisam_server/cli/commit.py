@@ -105,6 +105,11 @@ def commit_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def bundled(*, commit: bool, path_class: str | None, project: str, author: str, store: str, **given: Any) -> Any:
+        source = click.get_current_context().get_parameter_source
+        if not commit:
+            for option in ("project", "author"):
+                if (said := source(option)) is not None and said.name == "COMMANDLINE":
+                    raise click.UsageError(f"--{option} goes with --commit")
         if commit and not author:
             raise click.UsageError("your user has no name; say who stores them with --author")
         if commit and store == NONE and not given["server"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from rich.console import Console
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
 from wsisam_server.cli.extras import need
+from wsisam_server.cli.options import PREFIX
 from wsisam_server.cli.outputs import write_json
 from wsisam_server.cli.overlay import draw
 from wsisam_server.cli.prompts import PromptOutline, describe
@@ -195,6 +197,11 @@ _SERVE: Final = (sys.executable, "-m", "wsisam_server", "serve", "--store", NONE
 """It keeps nothing: the user's own store may be of another version, in use, or precious."""
 
 
+def _is_for_the_demo(variable: str) -> bool:
+    """What says how the model runs, and not where a server of the user's listens, or keeps embeddings and tokens."""
+    return not variable.startswith(PREFIX) or variable.startswith((f"{PREFIX}MODEL", f"{PREFIX}WEIGHTS"))
+
+
 @contextmanager
 def _server(root: Path) -> Iterator[str]:
     """A server for this folder on a free port; ended on leaving."""
@@ -207,6 +214,7 @@ def _server(root: Path) -> Iterator[str]:
             text=True,
             encoding="utf-8",
             errors="replace",  # Windows writes what is redirected in an encoding of its own
+            env={name: value for name, value in os.environ.items() if _is_for_the_demo(name)},
         )
         # A start that hangs ends here, and the line that is waited for stays empty.
         watch = threading.Timer(START_SECONDS, process.kill)

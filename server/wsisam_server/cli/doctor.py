@@ -25,7 +25,7 @@ MIN_PYTHON = (3, 10)
 
 LIGHT: Final = (
     "none in this installation, which can ask a server, sync, export, import and set up QuPath. To run a model or a "
-    "server on this machine: pip install 'wsisam[server]'"
+    'server on this machine: pip install ".[server]"'
 )
 
 
@@ -98,7 +98,7 @@ def _is_light() -> bool:
 def _torch() -> Finding:
     gone = missing("server")
     if gone:
-        return False, f"not all of the model's packages are here ({', '.join(gone)}); run: pip install 'wsisam[server]'"
+        return False, f'not all of the model\'s packages are here ({", ".join(gone)}); run: pip install ".[server]"'
     try:
         import torch
     except ImportError as error:

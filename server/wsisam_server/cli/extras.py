@@ -48,7 +48,8 @@ def need(extra: Extra, what: str) -> None:
     if gone:
         shown, more = ", ".join(gone[:SHOWN]), ", ..." if len(gone) > SHOWN else ""
         raise click.ClickException(
-            f"{what} needs {_BRINGS[extra]}: pip install 'wsisam[{extra}]' (missing here: {shown}{more})"
+            f'{what} needs {_BRINGS[extra]}: pip install ".[{extra}]" in the project\'s folder '
+            f"(missing here: {shown}{more})"
         )
 
 

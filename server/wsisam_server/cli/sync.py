@@ -112,7 +112,7 @@ def command(
 ) -> None:
     """Sync the annotations of a QuPath project with the store, both ways.
 
-    PROJECT is a .qpproj file. Needs paquo (pip install 'wsisam[sync]') and a QuPath on this machine. Save and close the
+    PROJECT is a .qpproj file. Needs paquo (pip install ".[sync]") and a QuPath on this machine. Save and close the
     project in QuPath first: what is not saved is not seen.
 
     Exit status: 0 in sync, 1 conflicts remain, 2 something failed.

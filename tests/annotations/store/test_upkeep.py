@@ -9,7 +9,7 @@ import pytest
 
 from annotations.store.examples import EVERYTHING, draft, request, same
 from wsisam_server.annotations.store import AnnotationFilter, Draft, StoreError, Target, open_store
-from wsisam_server.annotations.store.upkeep import backup, check, restored
+from wsisam_server.annotations.store.upkeep import backup, check, restored, upgrade
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -168,13 +168,26 @@ def test_a_backup_that_cannot_be_written_names_where(tmp_path, folder, word):
     assert str(target) in str(caught.value)
 
 
-@pytest.mark.parametrize("call", [check, restored, lambda where: backup(where, Path(where).with_name("b.sqlite"))])
+@pytest.mark.parametrize(
+    "call", [check, restored, upgrade, open_store, lambda where: backup(where, Path(where).with_name("b.sqlite"))]
+)
 def test_a_newer_store_is_not_sent_to_an_upgrade(tmp_path, call):
     where = tmp_path / "s.sqlite"
     open_store(str(where)).close()
     with contextlib.closing(sqlite3.connect(where)) as changed:
-        changed.execute("UPDATE wsisam_version SET version_num = '9999'")
+        changed.execute("UPDATE wsisam_version SET version_num = '9999-7.1.0'")
         changed.commit()
     with pytest.raises(StoreError, match="newer wsisam") as caught:
         call(str(where))
+    assert "7.1.0 or later (its form is 9999;" in str(caught.value)
     assert "upgrade'" not in str(caught.value)
+
+
+def test_a_restore_of_a_store_in_use_is_refused(where):
+    with open_store(where) as store:
+        store.save([draft()], author="a", request_id=request())
+        identity = store.identity
+        with pytest.raises(StoreError, match=r"in use.*stop the server"):
+            restored(where)
+        assert store.identity == identity
+    assert restored(where) != identity

@@ -26,7 +26,7 @@ def world(double_tools, tmp_path, store, slides):
 @pytest.mark.parametrize(
     ("problem", "text"),
     [
-        ("no paquo", "pip install 'wsisam[sync]'"),
+        ("no paquo", 'pip install ".[sync]"'),
         ("no QuPath", "PAQUO_QUPATH_DIR"),
         ("no Java", "does not start"),
     ],
@@ -56,7 +56,7 @@ def test_without_paquo(tmp_path):
 
 def test_without_qupath(monkeypatch, tmp_path):
     """The real program and the real paquo, which finds no QuPath."""
-    pytest.importorskip("paquo", reason="paquo is not installed here; pip install 'wsisam[sync]'", exc_type=ImportError)
+    pytest.importorskip("paquo", reason='paquo is not installed here; pip install ".[sync]"', exc_type=ImportError)
     monkeypatch.setenv("PAQUO_QUPATH_DIR", str(tmp_path))
     process = QuPathProcess(COMMAND)
     with pytest.raises(SyncError, match="finds no QuPath") as caught:

@@ -20,5 +20,5 @@ def test_nothing_imports_ray_unless_it_is_asked_for_and_the_error_names_the_extr
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout == "True []\n", done.stderr
     assert done.returncode == 1
-    assert "pip install 'wsisam[ray]'" in done.stderr
+    assert 'pip install ".[ray]"' in done.stderr
     assert "Traceback" not in done.stderr

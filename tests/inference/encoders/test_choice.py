@@ -35,7 +35,7 @@ def test_without_openvino_torch_runs_and_one_line_says_so(model, tmp_path, monke
     monkeypatch.setattr(library, "installed_version", lambda: None)
     EncoderChoice(tmp_path, way, eager=True).apply(model)
     assert model.encoder_runner is model.encoder
-    assert model.encoder_runner.description == "torch: OpenVINO is not installed (pip install 'wsisam[openvino]')"
+    assert model.encoder_runner.description == 'torch: OpenVINO is not installed (pip install ".[openvino]")'
     assert [record.levelname for record in caplog.records] == ["WARNING" if way == "openvino" else "INFO"]
 
 

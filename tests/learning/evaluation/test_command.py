@@ -122,7 +122,7 @@ def test_a_plot_needs_the_extra_for_training(run, monkeypatch, tmp_path):
     assert done.exit_code == 1
     assert (
         done.output
-        == "Error: --plot needs the packages for training: pip install 'wsisam[train]' (missing here: matplotlib)\n"
+        == 'Error: --plot needs the packages for training: pip install ".[train]" in the project\'s folder (missing here: matplotlib)\n'
     )
 
 

@@ -5,15 +5,15 @@ import pytest
 
 from wsisam_server.segmentation.exemplars import Confidence, least_probability
 
-ALIKE = np.linspace(0.9, 1.0, 40)
-NOTHING = np.linspace(0.0, 0.1, 60)
-EXEMPLARS = np.array([0.98, 1.0, 1.02])
+ALIKE = np.linspace(1.2, 1.4, 40)
+NOTHING = np.linspace(0.0, 0.2, 60)
+NONE = np.array([])
 
 
-def test_places_like_the_exemplars_are_proposed_where_they_stand_apart():
+def test_places_like_the_exemplars_are_proposed_and_the_others_not():
     places = np.concatenate([ALIKE, NOTHING])
-    confidence = Confidence().told_apart(places, EXEMPLARS)
-    assert confidence.middle == pytest.approx(0.5, abs=0.01)
+    confidence = Confidence.learnt(places, NONE, NONE)
+    assert confidence.boundary == pytest.approx(0.7, abs=0.01)
     least, precision, unsure = least_probability(confidence.of(places), None)
     assert (confidence.of(places) >= least).sum() == len(ALIKE)
     assert precision > 0.7
@@ -21,18 +21,40 @@ def test_places_like_the_exemplars_are_proposed_where_they_stand_apart():
 
 
 @pytest.mark.parametrize(
-    ("places", "exemplars"),
-    [
-        (np.linspace(0.0, 2.0, 100), EXEMPLARS),
-        (np.random.default_rng(0).normal(0.5, 0.3, 400), EXEMPLARS),
-        (np.concatenate([ALIKE, NOTHING]) + 1.0, EXEMPLARS),
-        (np.array([0.0, 1.0]), EXEMPLARS),
-    ],
-    ids=["evenly spread", "one heap", "the exemplars lie in the lower group", "hardly any place"],
+    ("places", "boundary"),
+    [(NOTHING, 0.5), (ALIKE, 0.9), (np.array([0.0, 1.0]), 0.65)],
+    ids=["nothing looks like them", "everything does", "hardly any place"],
 )
-def test_the_curve_stays_where_nothing_stands_apart(places, exemplars):
-    assert Confidence().told_apart(places, exemplars) == Confidence()
+def test_where_there_are_no_two_groups_the_boundary_stays_within_bounds(places, boundary):
+    assert Confidence.learnt(places, NONE, NONE).boundary == boundary
 
 
-def test_it_is_never_stricter_than_the_curve():
-    assert Confidence(middle=0.2).told_apart(np.concatenate([ALIKE, NOTHING]), EXEMPLARS).middle == 0.2
+def test_where_nothing_looks_like_the_exemplars_nothing_is_proposed():
+    confidence = Confidence.learnt(NOTHING, NONE, NONE)
+    least, precision, unsure = least_probability(confidence.of(NOTHING), None)
+    assert not (confidence.of(NOTHING) >= least).any()
+    assert (precision, unsure) == (0, True)
+
+
+def test_places_that_are_hardly_like_them_make_it_unsure_and_fewer_are_proposed():
+    places = np.concatenate([np.linspace(0.5, 0.8, 40), NOTHING])
+    confidence = Confidence.learnt(places, NONE, NONE)
+    least, _, unsure = least_probability(confidence.of(places), None)
+    assert unsure
+    assert (confidence.of(places) >= least).sum() < 40 / 2
+
+
+def test_decisions_move_the_boundary_towards_where_they_part():
+    places = np.concatenate([ALIKE, NOTHING])
+    before = Confidence.learnt(places, NONE, NONE).boundary
+    high = Confidence.learnt(places, np.full(5, 1.3), np.full(5, 1.0)).boundary
+    low = Confidence.learnt(places, np.full(5, 0.5), np.full(5, 0.1)).boundary
+    assert low < before < high
+    assert Confidence.learnt(places, np.full(5, 0.5), NONE).boundary == before
+
+
+def test_a_probability_and_its_similarity_are_one():
+    confidence = Confidence(0.7)
+    for probability in (0.1, 0.274, 0.5, 0.9):
+        assert confidence.of([confidence.similarity(probability)]) == pytest.approx([probability])
+    assert confidence.of([0.7]) == pytest.approx([0.274], abs=0.001)

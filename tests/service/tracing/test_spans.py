@@ -136,4 +136,4 @@ def test_without_being_asked_for_nothing_of_it_is_imported(tmp_path):
 def test_where_it_is_not_installed_that_is_said(monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "wsisam_server.service.tracing.spans", None)
     assert spans({VARIABLES[1]: "http://127.0.0.1:4318/v1/traces"}) is None
-    assert "pip install 'wsisam[otel]'" in caplog.text
+    assert 'pip install ".[otel]"' in caplog.text

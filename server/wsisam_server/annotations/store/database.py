@@ -24,8 +24,11 @@ _log = logging.getLogger(__name__)
 WAIT_SECONDS: Final = 10
 """How long a writer waits for the others before it gives up with STORE_BUSY."""
 
+APPLICATION_NAME: Final = "wsisam"
+"""What PostgreSQL calls our connections, so that an administrator, and `wsisam db restored`, can tell them."""
+
 _CONNECTION: Final = {
-    "application_name": "wsisam",
+    "application_name": APPLICATION_NAME,
     "connect_timeout": WAIT_SECONDS,
     # A server that is gone without a word, as behind a cut line, is noticed within half a minute.
     "keepalives_idle": 10,
@@ -62,7 +65,7 @@ class Database:
         except ModuleNotFoundError as error:
             if self.is_sqlite:
                 raise
-            raise StoreError("PostgreSQL needs one more package; run: pip install 'wsisam[postgres]'") from error
+            raise StoreError('PostgreSQL needs one more package; run: pip install ".[postgres]"') from error
         self._engine = engine
         # A reader's statements must all see the same state. SQLite's do.
         self._readers = engine if self.is_sqlite else engine.execution_options(isolation_level="REPEATABLE READ")

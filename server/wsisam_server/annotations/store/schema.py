@@ -44,11 +44,17 @@ class State(Enum):
     FOREIGN = auto()
 
 
-def newer(shown: str) -> str:
-    """What is said of a store that this program is too old for; no upgrade of the store helps."""
+def newer(shown: str, connection: sa.Connection) -> str:
+    """What is said of a store that this program is too old for; no upgrade of the store helps.
+
+    A migration after the third is named by its number and the release that brings it: 0004-0.2.0.
+    """
+    form, _, release = version_of(connection).partition("-")
+    which = f", {release} or later" if release else ""
     return (
-        f"{shown} was made by a newer wsisam than this one ({wsisam_server.__version__}). Update this installation "
-        "(pip install --upgrade, of that version), or restore the backup that was made before the store's upgrade."
+        f"{shown} was made by a newer wsisam than this one{which} (its form is {form}; this is "
+        f"{wsisam_server.__version__}). Install that release here, or restore the backup that was made before the "
+        "store's upgrade."
     )
 
 
@@ -93,6 +99,8 @@ class Schema:
         """
         with database.reading() as connection:
             state = self.state(connection)
+            if state is State.NEWER:
+                raise StoreError(newer(database.shown, connection))
         if state is State.EMPTY:
             with database.writing() as connection:
                 self._lock(connection)
@@ -120,6 +128,8 @@ class Schema:
             state = self.state(connection)
             if state is State.EMPTY:
                 raise StoreError(f"{database.shown} is no store yet; 'wsisam serve' makes one")
+            if state is State.NEWER:
+                raise StoreError(newer(database.shown, connection))
             if state is not State.OLDER:
                 self._refuse(state, database)
                 return self.version, self.version
@@ -144,7 +154,5 @@ class Schema:
                 f"{database.shown} was made by an older wsisam. Stop what uses it, make a backup "
                 "(wsisam db backup), then run: wsisam db upgrade"
             )
-        if state is State.NEWER:
-            raise StoreError(newer(database.shown))
         if state is State.FOREIGN:
             raise StoreError(f"{database.shown} holds another program's tables. Name a new file, or an empty database.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from wsisam_server.annotations.store import chain, integrity, tables
+from wsisam_server.annotations.store.database import APPLICATION_NAME
 from wsisam_server.annotations.store.errors import StoreError
 from wsisam_server.annotations.store.opening import explained, open_database
 from wsisam_server.annotations.store.schema import Schema, State, newer
@@ -133,6 +134,8 @@ def restored(where: str) -> str:
             _refuse_in_use(database.path)
         with database.reading() as connection:
             _present(connection, database.shown)
+            if database.path is None:
+                _refuse_connected(connection, database.shown)
         with database.writing() as connection:
             connection.execute(sa.update(tables.store).values(identity=identity, checksum=chain.of_store(identity)))
     return identity
@@ -149,6 +152,21 @@ def _refuse_in_use(path: Path) -> None:
             if "locked" not in str(error):
                 return  # what else there is, whoever opens it next says
             raise StoreError(f"{path} is in use: stop the server that has it open, then run this again") from error
+
+
+def _refuse_connected(connection: sa.Connection, where: str) -> None:
+    """The same of a PostgreSQL database, whose server knows who is connected; each of ours says who it is."""
+    others = connection.execute(
+        sa.text(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = :name "
+            "AND pid <> pg_backend_pid()"
+        ),
+        {"name": APPLICATION_NAME},
+    ).scalar_one()
+    if others:
+        raise StoreError(
+            f"{where} is in use ({others} connections of wsisam): stop the server that has it open, then run this again"
+        )
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -185,6 +203,6 @@ def _cause(error: sqlite3.Error | OSError, target: Path) -> str:
 def _present(connection: sa.Connection, where: str, *allowed: State) -> None:
     state = Schema().state(connection)
     if state is State.NEWER:
-        raise StoreError(newer(where))
+        raise StoreError(newer(where, connection))
     if state not in (allowed or (State.CURRENT,)):
         raise StoreError(f"{where} is not a store of this version ({state.name.lower()}); see 'wsisam db upgrade'")

@@ -31,7 +31,7 @@ _TELL_WHERE: Final = (
 )
 
 _START_PROBLEMS: Final = {
-    "no paquo": "sync needs paquo ({text}); run: pip install 'wsisam[sync]'",
+    "no paquo": 'sync needs paquo ({text}); run: pip install ".[sync]"',
     "no QuPath": "paquo finds no QuPath on this machine ({text}): install it, or " + _TELL_WHERE,
     "no Java": "QuPath's Java does not start ({text}). Check that this QuPath itself starts; for another one, "
     + _TELL_WHERE,

@@ -185,6 +185,6 @@ def _replicas(settings: Ray) -> RayReplicas:
     except ImportError as error:
         raise ClusterError(
             f"--engine ray needs Ray Serve, which is not installed here ({error}). Install the extra: "
-            "pip install 'wsisam[ray]', on this machine and on all nodes of the cluster"
+            'pip install ".[ray]", on this machine and on all nodes of the cluster'
         ) from error
     return RayReplicas(settings)

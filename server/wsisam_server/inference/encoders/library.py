@@ -24,7 +24,7 @@ NumberType: TypeAlias = Literal["f32", "bf16"]
 MIN_VERSION: Final = (2025, 4)
 """The oldest that was tried."""
 
-INSTALL: Final = "pip install 'wsisam[openvino]'"
+INSTALL: Final = 'pip install ".[openvino]"'
 
 _TELEMETRY: Final = "openvino_telemetry"
 _importing = threading.Lock()

@@ -32,6 +32,14 @@ RING: Final = (0.6, 0.9)
 
 RING_SAMPLES: Final = 12
 
+NEGATIVES: Final = 0.1
+"""Weight of the negative exemplars in what the positive ones are compared with; the rest is the surroundings. A
+rejected place mostly shows half of an object, or two of them: with half the weight, ten decisions made the next round
+worse than the first one was (measured, see benchmarks/results.md)."""
+
+OTHER_CLASSES: Final = 0.5
+"""Weight of other classes' exemplars in the same."""
+
 ALONE: Final = 0.6
 """What an exemplar's similarity to others is taken for, as a share of that to itself, where there are no others."""
 
@@ -149,7 +157,7 @@ class Appearance:
         covariance = centered.T @ centered / len(flat)
         spread = SHRINKAGE * np.trace(covariance) / len(covariance) + _SMALL
         covariance += spread * np.eye(len(covariance), dtype=np.float32)
-        ring = _mirrored(np.concatenate([one.ring for one in shown])).mean(0)
+        ring = _mirrored(np.concatenate([one.ring for one in shown if one.positive])).mean(0)
         self.classes = sorted({one.path_class for one in shown if one.positive})
         middles = np.array([_mirrored(one.middle[None]).mean(0) for one in shown])
         # All weights are sums of these: leaving one out costs nothing.
@@ -159,27 +167,28 @@ class Appearance:
         positive = np.array([one.positive for one in shown])
         negative = ~positive
 
-        def weights(likes: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.float32]:
-            base = to_ring if not others.any() else (to_ring + to_middles[others].mean(0)) / 2
-            return np.asarray(to_middles[likes].mean(0) - base, np.float32)
+        def weights(likes: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+            base = to_ring
+            for group, share in ((positive & ~likes & known, OTHER_CLASSES), (negative & known, NEGATIVES)):
+                if group.any():
+                    base = (1 - share) * base + share * to_middles[group].mean(0)
+            return np.asarray(to_middles[likes & known].mean(0) - base, np.float32)
 
-        def without(
-            number: int, likes: NDArray[np.bool_], others: NDArray[np.bool_], whole: NDArray[np.float32]
-        ) -> float:
+        def without(number: int, likes: NDArray[np.bool_], whole: NDArray[np.float32]) -> float:
             """An exemplar's similarity by weights that do not know it."""
             but = np.arange(len(shown)) != number
             if not (likes & but).any():
                 # Nobody is left to compare it with: it looks like itself, and others will less so.
                 return ALONE * float(raw[number] @ whole)
-            return float(raw[number] @ weights(likes & but, others & but))
+            return float(raw[number] @ weights(likes, but))
 
         of_class = {name: positive & np.array([one.path_class == name for one in shown]) for name in self.classes}
+        everybody = np.ones(len(shown), bool)
         scales, every = [], []
         left_out = np.zeros(len(shown))
         for name, likes in of_class.items():
-            others = negative | (positive & ~likes)
-            whole = weights(likes, others)
-            own = np.array([without(number, likes, others, whole) for number in range(len(shown))])
+            whole = weights(likes, everybody)
+            own = np.array([without(number, likes, whole) for number in range(len(shown))])
             # Of two or three that differ, the median is a matter of luck: not less than this.
             reference = max(float(np.median(own[likes])), ALONE * float(np.median((raw @ whole)[likes])), _SMALL)
             scales.append(reference)

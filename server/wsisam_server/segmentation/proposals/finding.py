@@ -132,14 +132,16 @@ def size_of(area: float) -> float:
     return 2 * math.sqrt(area / math.pi)
 
 
-def agreement(part: shapely.Polygon | None, others: Sequence[shapely.Polygon | None]) -> float:
+def agreement(
+    part: shapely.Polygon | None, others: Sequence[shapely.Polygon | None], least: float = AGREEMENT_IOU
+) -> float:
     """Of some outlines, those that are none included, the share that shows the same object as a part."""
     if part is None or not others:
         return 0.0
     theirs = np.array([other for other in others if other is not None], dtype=object)
     common = shapely.area(shapely.intersection(part, theirs))
     ious = common / (part.area + shapely.area(theirs) - common)
-    return float(np.count_nonzero(ious > AGREEMENT_IOU) / len(others))
+    return float(np.count_nonzero(ious > least) / len(others))
 
 
 def inside(part: shapely.Polygon, region: shapely.MultiPolygon) -> shapely.MultiPolygon:

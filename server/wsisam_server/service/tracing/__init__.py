@@ -32,6 +32,6 @@ def spans(environment: Mapping[str, str] = os.environ) -> Spans | None:
     try:
         from wsisam_server.service.tracing.spans import Spans  # noqa: PLC0415 - not without being asked for
     except ImportError as error:
-        _log.warning("no traces, OpenTelemetry is not installed (%s): pip install 'wsisam[otel]'", error)
+        _log.warning('no traces, OpenTelemetry is not installed (%s): pip install ".[otel]"', error)
         return None
     return Spans()

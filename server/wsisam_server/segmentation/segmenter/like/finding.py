@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 SAMPLED_POSITIONS: Final = 4000
 
-LEAST_LOOKED_AT: Final = 0.05
-"""Probability that a place must have to count among those of which the expected precision is told."""
-
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -72,11 +69,9 @@ def found_places(plan: LikePlan, seen: Seen, likeness: Likeness) -> Places:
     each = SAMPLED_POSITIONS // len(seen.rotated)
     about += [_sample(_described(plan, seen, number), each) for number in seen.rotated]
     appearance = Appearance(shown, np.concatenate(about))
-    confidence = Confidence.learnt(appearance.left_out, appearance.negatives)
-    every = _peaks(plan, seen, appearance, min(confidence.similarity(LEAST_LOOKED_AT), 0.0))
+    every = _peaks(plan, seen, appearance, 0.0)
     similarities = np.array([one.similarity for one in every])
-    confidence = confidence.told_apart(similarities, appearance.left_out)
-    every = [one for one in every if one.similarity >= confidence.similarity(LEAST_LOOKED_AT)]
+    confidence = Confidence.learnt(similarities, appearance.left_out, appearance.negatives)
     probabilities = confidence.of([one.similarity for one in every])
     least, precision, unsure = least_probability(probabilities, plan.request.min_similarity)
     places: dict[int, list[Place]] = {}

@@ -34,6 +34,13 @@ SCORE_SHARE: Final = 0.8
 MOST_SCORED: Final = 12
 """Exemplars that are outlined to learn that."""
 
+RIGHT: Final = 0.5
+"""IoU from which on an outline shows what was drawn."""
+
+USUAL_SUCCESS: Final = 0.8
+SUCCESS_WEIGHT: Final = 5
+"""Share of objects that a box in their middle outlines rightly: on the development sets, and as so many exemplars."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outlined:
@@ -60,12 +67,14 @@ class Outliner:
 
     Attributes:
         least_score: that an outline must have.
+        success: share of the right places at which the outline is right, too, as far as the exemplars show it.
     """
 
     def __init__(self, segmenter: Segmenter, plan: LikePlan, base: Request) -> None:
         self._segmenter, self._plan, self._base = segmenter, plan, base
         self._threshold = 0.0
         self.least_score = plan.request.min_score or 0.0
+        self.success = USUAL_SUCCESS
 
     async def learn(self) -> None:
         """Learns from the exemplars' own outlines what the model scores, and how tightly it is to be read.
@@ -74,12 +83,15 @@ class Outliner:
         """
         scores: list[float] = []
         thresholds: list[float] = []
+        right = 0
         for one, window in [both for both in self._plan.shown_here if both[0].positive][:MOST_SCORED]:
             place = Place(0, one.center.x, one.center.y, 1.0, self._plan.classes.index(one.path_class))
             (best,) = await self.outlined(window, [place])
             scores.append(best.found.score)
             drawn = cells_inside(one.shape, window, best.outcome.logits.shape)
             thresholds.append(best_threshold(best.outcome.logits, drawn))
+            right += agreement(best.found.part, list(one.shape.geoms), RIGHT) > 0
+        self.success = (right + SUCCESS_WEIGHT * USUAL_SUCCESS) / (len(scores) + SUCCESS_WEIGHT)
         if scores:
             self._threshold = float(np.median(thresholds))
             self.least_score = SCORE_SHARE * float(np.median(scores))

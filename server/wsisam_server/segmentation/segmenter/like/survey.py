@@ -153,8 +153,9 @@ class LikeSurvey:
                 raise damage
             yield self._step((), number + 1, () if damage is None else (tile.window,))
         found = await loop.run_in_executor(None, found_places, self._like, seen, self.likeness)
-        self.likeness = found.likeness
         await self._outliner.learn()
+        expected = (found.likeness.expected_precision or 0.0) * self._outliner.success
+        self.likeness = replace(found.likeness, expected_precision=expected)
         suppression: NonMaximumSuppression[Outlined] = NonMaximumSuppression(tiles, self._request.max_overlap)
         for number, tile in enumerate(tiles):
             places = found.places.get(number, [])

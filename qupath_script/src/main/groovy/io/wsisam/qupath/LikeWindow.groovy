@@ -42,7 +42,7 @@ class LikeWindow {
     private final LikeOverlay overlay
     private final Stage stage = new Stage()
     private final Label said = new Label()
-    private final Slider slider = new Slider(LikeChoice.LEAST_ASKED, 1, 0.5)
+    private final Slider slider = new Slider(LikeChoice.LEAST_ASKED, 1, 0.3)
     private final ProgressBar bar = new ProgressBar(0)
     private final Button takeButton, againButton
     private final EventHandler<KeyEvent> keyFilter = { KeyEvent e -> key(e) } as EventHandler<KeyEvent>
@@ -238,7 +238,7 @@ class LikeWindow {
         overlay.show(choice)
         int shown = choice.taken().size(), notMeant = choice.rejected().size()
         def expected = choice.expectedPrecision()
-        def words = [shown == 0 ? 'Nothing that is sure enough.' : "${Propose.objects(shown)} shown${expected.isPresent() ? ", about ${Math.round(100 * expected.getAsDouble())} % right" : ''}."]
+        def words = [shown == 0 ? 'Nothing that is sure enough.' : "${Propose.objects(shown)} shown${expected.isPresent() ? ", about ${Math.round(100 * expected.getAsDouble())} % of that kind" : ''}."]
         if (notMeant > 0)
             words << "${notMeant} rejected."
         if (taken > 0)

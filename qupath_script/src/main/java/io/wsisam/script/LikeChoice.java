@@ -10,10 +10,12 @@ import java.util.Set;
 /** What of the proposals of one search a user takes: those that are sure enough and that nobody rejected. */
 public final class LikeChoice {
   /** Proposals are asked for from here on, so that the slider has something to show below where it stands. */
-  public static final double LEAST_ASKED = 0.25;
+  public static final double LEAST_ASKED = 0.1;
 
-  private static final double EVEN_ODDS = 0.5;
-  private static final double WHERE_UNSURE = 0.65;
+  /** As the server would choose: a missed object counts as much as a wrong one. */
+  private static final double USUAL = 0.27;
+
+  private static final double WHERE_UNSURE = 0.5;
 
   private final List<LikeProposal> proposals;
   private final Set<String> rejected = new HashSet<>();
@@ -27,7 +29,7 @@ public final class LikeChoice {
    */
   public LikeChoice(List<LikeProposal> proposals, boolean unsure) {
     this.proposals = proposals.stream().sorted(Comparator.comparingDouble(LikeProposal::similarity).reversed()).toList();
-    least = unsure ? WHERE_UNSURE : EVEN_ODDS;
+    least = unsure ? WHERE_UNSURE : USUAL;
   }
 
   /** How sure a proposal must be. */
@@ -66,7 +68,7 @@ public final class LikeChoice {
     }
   }
 
-  /** The share of those that would be taken that is expected to be right; empty where there are none. */
+  /** The share of those that would be taken that is expected to be of the kind; empty where there are none. */
   public OptionalDouble expectedPrecision() {
     return taken().stream().mapToDouble(LikeProposal::similarity).average();
   }

@@ -20,8 +20,8 @@ class LikeChoiceTest {
     return some.stream().map(one -> one.result().objectId()).toList();
   }
 
-  private final LikeProposal low = proposal("low", 0.3);
-  private final LikeProposal middle = proposal("middle", 0.6);
+  private final LikeProposal low = proposal("low", 0.2);
+  private final LikeProposal middle = proposal("middle", 0.4);
   private final LikeProposal high = proposal("high", 0.9);
   private final LikeChoice choice = new LikeChoice(List.of(middle, low, high), false);
 
@@ -32,7 +32,7 @@ class LikeChoiceTest {
     assertEquals(List.of("high"), ids(choice.taken()));
     choice.least(0);
     assertEquals(List.of("high", "middle", "low"), ids(choice.taken()));
-    assertEquals(0.6, choice.expectedPrecision().orElseThrow(), 1e-9);
+    assertEquals(0.5, choice.expectedPrecision().orElseThrow(), 1e-9);
     choice.least(1);
     assertTrue(choice.expectedPrecision().isEmpty());
   }

@@ -186,6 +186,7 @@ public final class Connection {
   /** Notes that the server is there. */
   public void answered() {
     reached = true;
+    errors.answered();
   }
 
   /** The error of a closed client, or null. */

@@ -9,15 +9,12 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
 import io.wsisam.v1.PixelsNeeded;
-import java.net.UnknownHostException;
-import java.nio.channels.UnresolvedAddressException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
-import javax.net.ssl.SSLException;
 
 /** Failed calls and failed items as the one exception of this client. */
 public final class Errors {
@@ -37,13 +34,18 @@ public final class Errors {
   private static final Pattern NOT_GRPC =
       Pattern.compile("HTTP status code|invalid content-type|error in frame handler");
 
-  /** What gRPC says when it cannot tunnel through a proxy. */
-  private static final Pattern OF_A_PROXY = Pattern.compile("^(?:Response returned from proxy|Failed trying to connect with proxy)");
-
   private final ServerAddress address;
+  private final LineErrors line;
+  private volatile boolean reached;
 
   Errors(ServerAddress address) {
     this.address = address;
+    line = new LineErrors(address);
+  }
+
+  /** Notes that the server has answered: what ends the connection later is no fault of the address. */
+  void answered() {
+    reached = true;
   }
 
   /** Whether the same call may succeed a little later. */
@@ -204,7 +206,7 @@ public final class Errors {
           requestId);
     }
     return switch (status.getCode()) {
-      case UNAVAILABLE -> unavailable(status, text, requestId);
+      case UNAVAILABLE -> line.of(status.getCause(), text, reached, requestId);
       case DEADLINE_EXCEEDED -> noAnswer(requestId);
       case UNIMPLEMENTED ->
           own(
@@ -219,62 +221,7 @@ public final class Errors {
     };
   }
 
-  private WsiSamException unavailable(Status status, String text, String requestId) {
-    if (hasCause(status.getCause(), SSLException.class)) {
-      return own(
-          "UNAVAILABLE",
-          ClientReason.TLS_FAILED,
-          "No encrypted connection to " + address + ": " + rootMessage(status.getCause())
-              + ". Check that the server uses TLS and that its certificate is trusted here.",
-          requestId);
-    }
-    if (OF_A_PROXY.matcher(text).find()) {
-      return own(
-          "UNAVAILABLE",
-          ClientReason.UNREACHABLE,
-          "The proxy of this computer's Java settings (https.proxyHost) did not connect to " + address + ": "
-              + text.lines().findFirst().orElse("") + ". A server in the lab's own network belongs into http.nonProxyHosts.",
-          requestId);
-    }
-    if (hasCause(status.getCause(), UnknownHostException.class)
-        || hasCause(status.getCause(), UnresolvedAddressException.class)) {
-      return own(
-          "UNAVAILABLE",
-          ClientReason.UNREACHABLE,
-          "No computer named '" + address.host() + "' is known here. Check the address, and the network.",
-          requestId);
-    }
-    if (hasCause(status.getCause(), java.net.ConnectException.class)
-        || hasCause(status.getCause(), java.net.NoRouteToHostException.class)
-        || hasCause(status.getCause(), java.net.SocketTimeoutException.class)) {
-      return own(
-          "UNAVAILABLE",
-          ClientReason.UNREACHABLE,
-          "No server answers at " + address + ". Start it (wsisam serve), or check the address.",
-          requestId);
-    }
-    return own(
-        "UNAVAILABLE", ClientReason.CONNECTION_LOST, "The connection to " + address + " was lost: " + text, requestId);
-  }
-
   private static WsiSamException own(String status, String reason, String text, String requestId) {
     return new WsiSamException(status, reason, text, requestId, Map.of());
-  }
-
-  private static boolean hasCause(Throwable failure, Class<? extends Throwable> kind) {
-    for (Throwable at = failure; at != null; at = at.getCause()) {
-      if (kind.isInstance(at)) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  private static String rootMessage(Throwable failure) {
-    Throwable at = failure;
-    while (at.getCause() != null) {
-      at = at.getCause();
-    }
-    return at.getMessage() == null ? at.getClass().getSimpleName() : at.getMessage();
   }
 }

@@ -4,10 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.grpc.InsecureServerCredentials;
 import io.grpc.Metadata;
 import io.grpc.Server;
 import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
+import io.grpc.ServerCredentials;
 import io.grpc.ServerInterceptor;
 import io.grpc.ServerInterceptors;
 import io.grpc.TlsServerCredentials;
@@ -26,6 +28,7 @@ import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
+import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
@@ -35,6 +38,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Encrypted connections and tokens, with a certificate that this test makes. */
 @Timeout(60)
@@ -46,33 +51,53 @@ class TlsTest {
   @TempDir static Path folder;
   private Server server;
 
+  /** A lab's authority, and certificates that it signed, by what is wrong with them. */
   @BeforeAll
-  static void makeTheCertificate() throws Exception {
-    Path store = folder.resolve("server.p12");
-    Process keytool =
-        new ProcessBuilder(
+  static void makeTheCertificates() throws Exception {
+    String here = "SAN=dns:localhost,ip:127.0.0.1";
+    make("ca", "-ext", "bc:c", "-startdate", "-30d", "-validity", "60");
+    make("server", "-signer", "ca", "-ext", here, "-validity", "2");
+    make("expired", "-signer", "ca", "-ext", here, "-startdate", "-9d", "-validity", "2");
+    make("early", "-signer", "ca", "-ext", here, "-startdate", "+9d", "-validity", "2");
+    make("named", "-signer", "ca", "-ext", "SAN=dns:gpu.lab", "-validity", "2");
+  }
+
+  private static void make(String name, String... options) throws Exception {
+    Path store = folder.resolve("keys.p12");
+    List<String> command =
+        new ArrayList<>(
+            List.of(
                 Path.of(System.getProperty("java.home"), "bin", "keytool").toString(),
-                "-genkeypair", "-alias", "server", "-keyalg", "EC", "-dname", "CN=localhost", "-ext",
-                "SAN=dns:localhost,ip:127.0.0.1", "-validity", "2", "-storetype", "PKCS12", "-keystore",
-                store.toString(), "-storepass", PASSWORD)
-            .redirectErrorStream(true)
-            .start();
-    assertEquals(0, keytool.waitFor(), () -> keytool.toString());
+                "-genkeypair", "-alias", name, "-keyalg", "EC", "-dname", "CN=" + name, "-storetype", "PKCS12", "-keystore",
+                store.toString(), "-storepass", PASSWORD));
+    command.addAll(List.of(options));
+    Process keytool = new ProcessBuilder(command).redirectErrorStream(true).start();
+    String said = new String(keytool.getInputStream().readAllBytes());
+    assertEquals(0, keytool.waitFor(), said);
     KeyStore keys = KeyStore.getInstance("PKCS12");
     try (InputStream in = Files.newInputStream(store)) {
       keys.load(in, PASSWORD.toCharArray());
     }
-    pem("server.crt", "CERTIFICATE", keys.getCertificate("server").getEncoded());
-    pem("server.key", "PRIVATE KEY", keys.getKey("server", PASSWORD.toCharArray()).getEncoded());
+    pem(name + ".crt", "CERTIFICATE", keys.getCertificate(name).getEncoded());
+    pem(name + ".key", "PRIVATE KEY", keys.getKey(name, PASSWORD.toCharArray()).getEncoded());
   }
 
   @BeforeEach
   void start() throws Exception {
+    serve("server");
+  }
+
+  /** A server with a certificate; "" for one that does not encrypt. */
+  private void serve(String name) throws Exception {
+    if (server != null) {
+      server.shutdownNow();
+    }
+    ServerCredentials credentials =
+        name.isEmpty()
+            ? InsecureServerCredentials.create()
+            : TlsServerCredentials.create(folder.resolve(name + ".crt").toFile(), folder.resolve(name + ".key").toFile());
     server =
-        OkHttpServerBuilder.forPort(
-                new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
-                TlsServerCredentials.create(
-                    folder.resolve("server.crt").toFile(), folder.resolve("server.key").toFile()))
+        OkHttpServerBuilder.forPort(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), credentials)
             .addService(ServerInterceptors.intercept(new OneModel(), new ReadsTheToken()))
             .build()
             .start();
@@ -98,7 +123,7 @@ class TlsTest {
 
   @Test
   void anEncryptedConnectionCarriesTheToken() {
-    ClientOptions options = options().withCertificates(folder.resolve("server.crt")).withToken("secret");
+    ClientOptions options = options().withCertificates(folder.resolve("ca.crt")).withToken("secret");
     try (WsiSamClient client = WsiSamClient.connect(options)) {
       List<ModelInfo> models = WsiSamClient.await(client.models());
       assertEquals("over-tls", models.get(0).name());
@@ -112,6 +137,36 @@ class TlsTest {
       WsiSamException error = assertThrows(WsiSamException.class, () -> WsiSamClient.await(client.models()));
       assertEquals(ClientReason.TLS_FAILED, error.reason(), error::toString);
       assertTrue(error.text().contains("trusted"), error.text());
+    }
+  }
+
+  /** In the words of the Python client, which tests/client/test_line_errors.py holds to the same. */
+  @ParameterizedTest
+  @CsvSource({
+    "expired, https://, certificate has expired",
+    "early, https://, not valid yet",
+    "named, https://, another name than 'localhost'",
+    "'', https://, does not encrypt (TLS)",
+    "server, '', Then write https://localhost",
+  })
+  void eachCauseIsTold(String name, String scheme, String words) throws Exception {
+    serve(name);
+    ClientOptions options = ClientOptions.to(scheme + "localhost:" + server.getPort());
+    if (!scheme.isEmpty()) {
+      options = options.withCertificates(folder.resolve("ca.crt"));
+    }
+    try (WsiSamClient client = WsiSamClient.connect(options)) {
+      WsiSamException error = assertThrows(WsiSamException.class, () -> WsiSamClient.await(client.models()));
+      assertTrue(error.text().contains(words), error.text());
+      assertEquals(scheme.isEmpty() ? ClientReason.CONNECTION_LOST : ClientReason.TLS_FAILED, error.reason());
+    }
+  }
+
+  @Test
+  void aNameThatNobodyKnows() {
+    try (WsiSamClient client = WsiSamClient.connect(ClientOptions.to("no-such-computer.invalid"))) {
+      WsiSamException error = assertThrows(WsiSamException.class, () -> WsiSamClient.await(client.models()));
+      assertTrue(error.text().contains("No computer named 'no-such-computer.invalid'"), error.text());
     }
   }
 
