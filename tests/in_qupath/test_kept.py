@@ -1,5 +1,6 @@
 """Two windows, two users, one slide: what is accepted is kept in the store, and each sees the other's work."""
 
+import json
 import shutil
 import socket
 import threading
@@ -18,6 +19,23 @@ from wsisam_server.qupath import find_bundle
 pytestmark = [pytest.mark.qupath, pytest.mark.timeout(1800)]
 
 SECONDS = 1200
+
+NOTE = """
+import io.wsisam.client.annotations.SyncState
+import io.wsisam.qupath.SyncRecord
+
+def entry = getProject().getImageList()[0]
+def data = entry.readImageData()
+def ids = (0..<20).collect { UUID.randomUUID().toString() }
+def record = { new SyncRecord(getProject(), entry, data, 'slide') }
+def note = { int n -> record().note('store', [(ids[n]): new SyncState.Base(n + 1, 'digest')]) }
+note(0)
+def saved = data.getProperty('wsisam.sync')
+entry.saveImageData(data)
+(1..<20).each { note(it) }
+def now = data.getProperty('wsisam.sync')
+println "noted ${saved} ${now} ${ids.collect { record().revision('store', it) }.join(' ')}"
+"""
 
 
 def free_port():
@@ -150,3 +168,17 @@ def test_what_was_never_accepted_stays_in_its_image(seen):
 
 def test_no_error_in_the_log(seen):
     assert [seen[window]["errors"] for window in ("anna", "ben", "again")] == [[], [], []]
+
+
+def test_what_is_accepted_after_a_save_does_not_push_the_saved_files_record_out(qupath, project, tmp_path):
+    """However much is accepted: a QuPath that is killed then leaves the saved file, which names its record."""
+    script = tmp_path / "note.groovy"
+    script.write_text(NOTE)
+    said = next(line for line in qupath.script(script, project=project).splitlines() if line.startswith("noted "))
+    _, saved, now, *revisions = said.split()
+    assert revisions == [str(n) for n in range(1, 21)]
+    assert saved != now
+    (folder,) = (project.parent / "wsisam-sync" / "synced").iterdir()
+    assert {file.stem for file in folder.iterdir()} == {saved, now}
+    kept = json.loads((folder / f"{saved}.json").read_text())["stores"]["store"]["annotations"]
+    assert len(kept) == 1
