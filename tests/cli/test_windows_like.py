@@ -18,6 +18,7 @@ from pathlib import Path
 from support.dark_parts import DarkParts
 from wsisam_server.cli import main, serve
 from wsisam_server.cli.app import App
+from wsisam_server.cli.server_log import ServerLog
 from wsisam_server.client import Client
 from wsisam_server.core.settings import Settings
 from wsisam_server.service.identity import Role, TokenFile
@@ -72,7 +73,7 @@ def ask():
 
 App.start = started
 threading.Thread(target=ask, daemon=True).start()
-asyncio.run(serve._serve(app, settings))
+asyncio.run(serve._serve(app, settings, ServerLog(settings)))
 assert asked[-1] == "all", asked
 
 wsisam("db", "check", "--store", here / "served.sqlite")
