@@ -149,7 +149,9 @@ def test_a_run_for_a_project_takes_exemplars_of_the_other_images(
     (step,) = dump(project, "second.png")[1]
     assert step["name"] == "WSI-SAM find more like this"
     objects = int(re.search(r"(\d+) objects like", said).group(1))
-    assert objects >= 20
+    assert objects >= 10
     again = tmp_path / "again.groovy"
     again.write_text(step["script"])
-    assert int(re.search(r"(\d+) objects? like", qupath.script(again, project=project, image="second.png")).group(1)) <= 3
+    said = qupath.script(again, project=project, image="second.png", save=True)
+    # With those as exemplars, too, it may find the rest; no cell twice.
+    assert objects + int(re.search(r"(\d+) objects? like", said).group(1)) <= len(CELLS) + 2
