@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -38,7 +37,7 @@ def cells(seed):
     rows, columns = np.mgrid[:480, :660]
     for x, y in CELLS:
         radius = RADIUS + random.uniform(-2, 2)
-        image[(columns - x) ** 2 + (rows - y) ** 2 < radius**2] = (104, 62, 132) + random.normal(0, 6, 3)
+        image[(columns - x) ** 2 + (rows - y) ** 2 < radius**2] = np.array((104, 62, 132)) + random.normal(0, 6, 3)
     texture = ndimage.gaussian_filter(random.normal(0, 1, (480, 660, 1)), (2, 2, 0)) * 30
     image += texture + random.normal(0, 5, image.shape)
     return np.clip(ndimage.gaussian_filter(image, (0.7, 0.7, 0)), 0, 255).astype(np.uint8)
