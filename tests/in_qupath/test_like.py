@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -38,7 +37,7 @@ def cells(seed):
     rows, columns = np.mgrid[:480, :660]
     for x, y in CELLS:
         radius = RADIUS + random.uniform(-2, 2)
-        image[(columns - x) ** 2 + (rows - y) ** 2 < radius**2] = (104, 62, 132) + random.normal(0, 6, 3)
+        image[(columns - x) ** 2 + (rows - y) ** 2 < radius**2] = np.array((104, 62, 132)) + random.normal(0, 6, 3)
     texture = ndimage.gaussian_filter(random.normal(0, 1, (480, 660, 1)), (2, 2, 0)) * 30
     image += texture + random.normal(0, 5, image.shape)
     return np.clip(ndimage.gaussian_filter(image, (0.7, 0.7, 0)), 0, 255).astype(np.uint8)
@@ -149,7 +148,9 @@ def test_a_run_for_a_project_takes_exemplars_of_the_other_images(
     (step,) = dump(project, "second.png")[1]
     assert step["name"] == "WSI-SAM find more like this"
     objects = int(re.search(r"(\d+) objects like", said).group(1))
-    assert objects >= 20
+    assert objects >= 10
     again = tmp_path / "again.groovy"
     again.write_text(step["script"])
-    assert int(re.search(r"(\d+) objects? like", qupath.script(again, project=project, image="second.png")).group(1)) <= 3
+    said = qupath.script(again, project=project, image="second.png", save=True)
+    # With those as exemplars, too, it may find the rest; no cell twice.
+    assert objects + int(re.search(r"(\d+) objects? like", said).group(1)) <= len(CELLS) + 2

@@ -14,7 +14,7 @@ def test_places_like_the_exemplars_are_proposed_and_the_others_not():
     places = np.concatenate([ALIKE, NOTHING])
     confidence = Confidence.learnt(places, NONE, NONE)
     assert confidence.boundary == pytest.approx(0.7, abs=0.01)
-    least, precision, unsure = least_probability(confidence.of(places), None)
+    least, precision, unsure = least_probability(confidence.of(places), confidence.least, None)
     assert (confidence.of(places) >= least).sum() == len(ALIKE)
     assert precision > 0.7
     assert not unsure
@@ -31,17 +31,27 @@ def test_where_there_are_no_two_groups_the_boundary_stays_within_bounds(places, 
 
 def test_where_nothing_looks_like_the_exemplars_nothing_is_proposed():
     confidence = Confidence.learnt(NOTHING, NONE, NONE)
-    least, precision, unsure = least_probability(confidence.of(NOTHING), None)
+    least, precision, unsure = least_probability(confidence.of(NOTHING), confidence.least, None)
     assert not (confidence.of(NOTHING) >= least).any()
     assert (precision, unsure) == (0, True)
 
 
 def test_places_that_are_hardly_like_them_make_it_unsure_and_fewer_are_proposed():
-    places = np.concatenate([np.linspace(0.5, 0.8, 40), NOTHING])
+    places = np.linspace(0.0, 1.0, 100)
     confidence = Confidence.learnt(places, NONE, NONE)
-    least, _, unsure = least_probability(confidence.of(places), None)
+    beyond = confidence.of(places) >= confidence.least
+    least, _, unsure = least_probability(confidence.of(places), confidence.least, None)
     assert unsure
-    assert (confidence.of(places) >= least).sum() < 40 / 2
+    assert (confidence.of(places) >= least).sum() < beyond.sum()
+
+
+def test_places_that_are_less_like_them_are_still_sure_where_they_stand_apart():
+    places = np.concatenate([np.linspace(0.7, 0.8, 35), np.linspace(0.2, 0.3, 60)])
+    confidence = Confidence.learnt(places, NONE, NONE)
+    least, precision, unsure = least_probability(confidence.of(places), confidence.least, None)
+    assert (confidence.of(places) >= least).sum() == 35
+    assert precision > 0.6
+    assert not unsure
 
 
 def test_decisions_move_the_boundary_towards_where_they_part():

@@ -73,7 +73,7 @@ def found_places(plan: LikePlan, seen: Seen, likeness: Likeness) -> Places:
     similarities = np.array([one.similarity for one in every])
     confidence = Confidence.learnt(similarities, appearance.left_out, appearance.negatives)
     probabilities = confidence.of([one.similarity for one in every])
-    least, precision, unsure = least_probability(probabilities, plan.request.min_similarity)
+    least, precision, unsure = least_probability(probabilities, confidence.least, plan.request.min_similarity)
     places: dict[int, list[Place]] = {}
     sure: dict[Point, tuple[float, int]] = {}
     for one, probability in zip(every, probabilities.tolist(), strict=True):
