@@ -41,8 +41,8 @@ MOST_SIMILAR: Final = 1.5
 
 DECISION_SLOPE: Final = 3.1
 DECISION_SPREAD: Final = 0.2
-"""How far the boundary is believed to lie from where decisions put it, as a standard deviation. From .1 to .2 the next
-round was better on both sets; at .4 it was not."""
+"""How far the boundary is believed to lie from where decisions put it, as a standard deviation. At the level of
+places, the next round was better on both sets from .1 to .2, and not at .4."""
 
 
 @dataclass(frozen=True, slots=True)
