@@ -50,6 +50,8 @@ class ServerLog:
         self._handler.addFilter(LogContext(hide_paths=settings.log_hide_paths))
         self._handler.setFormatter(JsonLines() if self._is_json else logging.Formatter(TEXT))
         logging.basicConfig(level=settings.log_level.upper(), handlers=[self._handler])
+        # A line for each plugin of the library that upgrades stores, at every start.
+        logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
         if self._is_json:
             self._others = _OthersLines(self._handler)
             atexit.register(self.close)

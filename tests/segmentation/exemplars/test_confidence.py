@@ -7,12 +7,11 @@ from wsisam_server.segmentation.exemplars import Confidence, least_probability
 
 ALIKE = np.linspace(1.2, 1.4, 40)
 NOTHING = np.linspace(0.0, 0.2, 60)
-NONE = np.array([])
 
 
 def test_places_like_the_exemplars_are_proposed_and_the_others_not():
     places = np.concatenate([ALIKE, NOTHING])
-    confidence = Confidence.learnt(places, NONE, NONE)
+    confidence = Confidence.learnt(places)
     assert confidence.boundary == pytest.approx(0.7, abs=0.01)
     least, precision, unsure = least_probability(confidence.of(places), confidence.least, None)
     assert (confidence.of(places) >= least).sum() == len(ALIKE)
@@ -26,11 +25,11 @@ def test_places_like_the_exemplars_are_proposed_and_the_others_not():
     ids=["nothing looks like them", "everything does", "hardly any place"],
 )
 def test_where_there_are_no_two_groups_the_boundary_stays_within_bounds(places, boundary):
-    assert Confidence.learnt(places, NONE, NONE).boundary == boundary
+    assert Confidence.learnt(places).boundary == boundary
 
 
 def test_where_nothing_looks_like_the_exemplars_nothing_is_proposed():
-    confidence = Confidence.learnt(NOTHING, NONE, NONE)
+    confidence = Confidence.learnt(NOTHING)
     least, precision, unsure = least_probability(confidence.of(NOTHING), confidence.least, None)
     assert not (confidence.of(NOTHING) >= least).any()
     assert (precision, unsure) == (0, True)
@@ -38,7 +37,7 @@ def test_where_nothing_looks_like_the_exemplars_nothing_is_proposed():
 
 def test_places_that_are_hardly_like_them_make_it_unsure_and_fewer_are_proposed():
     places = np.linspace(0.0, 1.0, 100)
-    confidence = Confidence.learnt(places, NONE, NONE)
+    confidence = Confidence.learnt(places)
     beyond = confidence.of(places) >= confidence.least
     least, _, unsure = least_probability(confidence.of(places), confidence.least, None)
     assert unsure
@@ -47,20 +46,11 @@ def test_places_that_are_hardly_like_them_make_it_unsure_and_fewer_are_proposed(
 
 def test_places_that_are_less_like_them_are_still_sure_where_they_stand_apart():
     places = np.concatenate([np.linspace(0.7, 0.8, 35), np.linspace(0.2, 0.3, 60)])
-    confidence = Confidence.learnt(places, NONE, NONE)
+    confidence = Confidence.learnt(places)
     least, precision, unsure = least_probability(confidence.of(places), confidence.least, None)
     assert (confidence.of(places) >= least).sum() == 35
     assert precision > 0.6
     assert not unsure
-
-
-def test_decisions_move_the_boundary_towards_where_they_part():
-    places = np.concatenate([ALIKE, NOTHING])
-    before = Confidence.learnt(places, NONE, NONE).boundary
-    high = Confidence.learnt(places, np.full(5, 1.3), np.full(5, 1.0)).boundary
-    low = Confidence.learnt(places, np.full(5, 0.5), np.full(5, 0.1)).boundary
-    assert low < before < high
-    assert Confidence.learnt(places, np.full(5, 0.5), NONE).boundary == before
 
 
 def test_a_probability_and_its_similarity_are_one():

@@ -145,9 +145,6 @@ class Appearance:
 
     Attributes:
         classes: names of the positive exemplars' classes.
-        left_out: similarities of the positive exemplars, each to the others.
-        negatives: similarities of the negative ones, each left out, too.
-        noise: standard deviation of the similarity over all positions.
     """
 
     def __init__(self, shown: Sequence[Shown], positions: NDArray[np.float32]) -> None:
@@ -185,19 +182,14 @@ class Appearance:
         of_class = {name: positive & np.array([one.path_class == name for one in shown]) for name in self.classes}
         everybody = np.ones(len(shown), bool)
         scales, every = [], []
-        left_out = np.zeros(len(shown))
-        for name, likes in of_class.items():
+        for likes in of_class.values():
             whole = weights(likes, everybody)
-            own = np.array([without(number, likes, whole) for number in range(len(shown))])
+            own = np.array([without(number, likes, whole) for number in map(int, np.flatnonzero(likes))])
             # Of two or three that differ, the median is a matter of luck: not less than this.
-            reference = max(float(np.median(own[likes])), ALONE * float(np.median((raw @ whole)[likes])), _SMALL)
+            reference = max(float(np.median(own)), ALONE * float(np.median((raw @ whole)[likes])), _SMALL)
             scales.append(reference)
             every.append(whole / reference)
-            left_out = np.maximum(left_out, own / reference) if name != self.classes[0] else own / reference
         self._weights = np.array(every)
-        self.left_out = left_out[positive]
-        self.negatives = left_out[negative]
-        self.noise = float((centered @ self._weights.T).max(1).std())
 
     def similarities(self, described: NDArray[np.float32]) -> NDArray[np.float32]:
         """[h, w, GRID * GRID, D] to [classes, h, w]."""

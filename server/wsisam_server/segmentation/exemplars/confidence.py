@@ -39,11 +39,6 @@ ENOUGH_PLACES: Final = 10
 MOST_SIMILAR: Final = 1.5
 """More counts as that: one exemplar may be far more like itself than the others are like it."""
 
-DECISION_SLOPE: Final = 3.1
-DECISION_SPREAD: Final = 0.2
-"""How far the boundary is believed to lie from where decisions put it, as a standard deviation. At the level of
-places, the next round was better on both sets from .1 to .2, and not at .4."""
-
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
@@ -63,18 +58,11 @@ class Confidence:
         return float(self.of([self.boundary])[0])
 
     @classmethod
-    def learnt(
-        cls,
-        similarities: NDArray[np.floating],
-        positive: NDArray[np.floating],
-        negative: NDArray[np.floating],
-    ) -> Confidence:
+    def learnt(cls, similarities: NDArray[np.floating]) -> Confidence:
         """With its boundary between the places that look like the exemplars and all others.
 
         Args:
             similarities: of all places of the region, those that look like nothing among them.
-            positive: of the positive exemplars, each to the others.
-            negative: of the negative ones; the same.
         """
         found, even = USUAL_BOUNDARY, EVEN
         if len(similarities) >= ENOUGH_PLACES:
@@ -82,8 +70,7 @@ class Confidence:
             found = (lower + upper) / 2
             if upper - lower >= SEPARATION * spread and found >= BOUNDARIES[0]:
                 even = 0.0
-        found = min(max(found, BOUNDARIES[0]), BOUNDARIES[1])
-        return cls(_moved(found, positive, negative) if len(negative) else found, even)
+        return cls(min(max(found, BOUNDARIES[0]), BOUNDARIES[1]), even)
 
     def of(self, similarities: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
         """Probabilities."""
@@ -104,15 +91,6 @@ def _two_groups(ordered: NDArray[np.float64]) -> tuple[float, float, float]:
     within = squares[-1] - lower * below**2 - (count - lower) * above**2
     at = int(np.argmin(within))
     return float(below[at]), float(above[at]), float(np.sqrt(max(within[at], 0.0) / count))
-
-
-def _moved(boundary: float, positive: NDArray[np.floating], negative: NDArray[np.floating]) -> float:
-    """The boundary that is likeliest after what was accepted and rejected."""
-    tried = np.linspace(0, MOST_SIMILAR, 151)
-    accepted = -np.logaddexp(0, -DECISION_SLOPE * (np.asarray(positive, float)[:, None] - tried)).sum(0)
-    rejected = -np.logaddexp(0, DECISION_SLOPE * (np.asarray(negative, float)[:, None] - tried)).sum(0)
-    likelihood = accepted + rejected - (tried - boundary) ** 2 / (2 * DECISION_SPREAD**2)
-    return float(tried[int(np.argmax(likelihood))])
 
 
 def least_probability(

@@ -71,7 +71,7 @@ def found_places(plan: LikePlan, seen: Seen, likeness: Likeness) -> Places:
     appearance = Appearance(shown, np.concatenate(about))
     every = _peaks(plan, seen, appearance, 0.0)
     similarities = np.array([one.similarity for one in every])
-    confidence = Confidence.learnt(similarities, appearance.left_out, appearance.negatives)
+    confidence = Confidence.learnt(similarities)
     probabilities = confidence.of([one.similarity for one in every])
     least, precision, unsure = least_probability(probabilities, confidence.least, plan.request.min_similarity)
     places: dict[int, list[Place]] = {}
