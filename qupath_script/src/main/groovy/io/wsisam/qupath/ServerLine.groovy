@@ -46,7 +46,7 @@ class ServerLine {
         this.link = link
         this.window = window
         server.setTooltip(new Tooltip(PaletteTexts.of('server.help')))
-        server.setOnAction { use() }
+        server.setOnAction { useAddress() }
         server.setMaxWidth(Double.MAX_VALUE)
         access.setTooltip(new Tooltip(PaletteTexts.of('access.help')))
         access.setMinWidth(Region.USE_PREF_SIZE)
@@ -102,7 +102,7 @@ class ServerLine {
         }
     }
 
-    private void use() {
+    private void useAddress() {
         try {
             settings.server(server.getText())
             link.connect()
@@ -113,7 +113,7 @@ class ServerLine {
 
     /** A menu that names a file, or none, and connects anew. Only where it lies is kept. */
     private Menu fileOf(String what, String now, Closure keep) {
-        def use = { String path ->
+        def take = { String path ->
             keep(path)
             fill()
             link.connect()
@@ -122,11 +122,11 @@ class ServerLine {
         choose.setOnAction {
             def file = new FileChooser().showOpenDialog(window)
             if (file != null)
-                use(file.getPath())
+                take(file.getPath())
         }
         def none = new MenuItem(PaletteTexts.of('file.none'))
         none.setDisable(now.isEmpty())
-        none.setOnAction { use('') }
+        none.setOnAction { take('') }
         new Menu(PaletteTexts.of('file', what, now ? new File(now).getName() : PaletteTexts.of('file.nothing')), null, choose, none)
     }
 }

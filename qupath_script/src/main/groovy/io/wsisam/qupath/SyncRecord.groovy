@@ -119,7 +119,7 @@ class SyncRecord {
         def follows = generation()
         def name = nameForNow()
         keep(name, state, sent)
-        use(name, follows)
+        took(name, follows)
     }
 
     /**
@@ -144,7 +144,7 @@ class SyncRecord {
         said.addProperty('format', FORMAT)
         def follows = generation(), name = nameForNow()
         replace(path(name), said.toString() + '\n')
-        use(name, follows)
+        took(name, follows)
     }
 
     /** The revision that the image and the store have in common of an annotation; 0 for none. */
@@ -182,7 +182,7 @@ class SyncRecord {
         }
     }
 
-    private void use(String name, String follows) {
+    private void took(String name, String follows) {
         imageData.setProperty(GENERATION, name)
         [RECORD, OWNER].each { imageData.removeProperty(it) }
         prune([name, follows])

@@ -58,6 +58,20 @@ class GroovySourcesTest {
     }
   }
 
+  /** Groovy gives every object methods of these names, which a closure finds before those of the class around it. */
+  @ParameterizedTest
+  @MethodSource("sources")
+  void noMethodHasTheNameOfOneThatGroovyGivesEveryObject(Path source) {
+    CompilationUnit unit = new CompilationUnit();
+    unit.addSource(source.toFile());
+    unit.compile(Phases.CONVERSION);
+    for (ClassNode type : unit.getAST().getClasses()) {
+      Set<String> own = type.getMethods().stream().map(MethodNode::getName).collect(Collectors.toSet());
+      own.retainAll(Set.of("use", "with", "tap"));
+      assertEquals(Set.of(), own, type.getName());
+    }
+  }
+
   private static Set<String> names(ClassNode type, boolean isPrivate) {
     return type.getMethods().stream()
         .filter(method -> method.isPrivate() == isPrivate)
