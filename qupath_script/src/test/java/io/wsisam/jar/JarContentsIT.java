@@ -29,6 +29,9 @@ class JarContentsIT {
   /** What QuPath has, and only the extension may use. */
   private static final String BESIDE_THE_EXTENSION = "(qupath|javafx|groovy|org/codehaus/groovy|org/slf4j)/.*";
 
+  /** What finishes outlines works on QuPath's geometries. */
+  private static final String BESIDE_FINISHING = "org/locationtech/jts/.*";
+
   private static ZipFile jar;
 
   @BeforeAll
@@ -118,7 +121,9 @@ class JarContentsIT {
       if (entry.getName().endsWith(".class")) {
         for (String name : ClassFile.read(jar.getInputStream(entry)).references()) {
           String type = name.replaceAll("^\\[+L?|;$", "");
-          boolean ofQuPath = entry.getName().startsWith("io/wsisam/extension/") && type.matches(BESIDE_THE_EXTENSION);
+          boolean ofQuPath =
+              entry.getName().startsWith("io/wsisam/extension/") && type.matches(BESIDE_THE_EXTENSION)
+                  || entry.getName().startsWith("io/wsisam/script/finishing/") && type.matches(BESIDE_FINISHING);
           if (type.contains("/") && !ofQuPath && !type.matches("(java|javax|io/wsisam|sun/misc|jdk)/.*")) {
             outside.add(type + " in " + entry.getName());
           }
