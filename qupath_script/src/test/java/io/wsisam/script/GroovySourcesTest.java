@@ -39,19 +39,14 @@ class GroovySourcesTest {
   @ParameterizedTest
   @MethodSource("sources")
   void itReads(Path source) {
-    CompilationUnit unit = new CompilationUnit();
-    unit.addSource(source.toFile());
-    assertDoesNotThrow(() -> unit.compile(Phases.CONVERSION));
+    assertDoesNotThrow(() -> types(source));
   }
 
   /** QuPath's Groovy refuses to compile it, and with it everything: all is one unit. It is seen late, when QuPath's classes are known. */
   @ParameterizedTest
   @MethodSource("sources")
   void noMethodIsPrivateAndPublicByOneName(Path source) {
-    CompilationUnit unit = new CompilationUnit();
-    unit.addSource(source.toFile());
-    unit.compile(Phases.CONVERSION);
-    for (ClassNode type : unit.getAST().getClasses()) {
+    for (ClassNode type : types(source)) {
       Set<String> hidden = names(type, true);
       hidden.retainAll(names(type, false));
       assertEquals(Set.of(), hidden, type.getName());
@@ -62,14 +57,18 @@ class GroovySourcesTest {
   @ParameterizedTest
   @MethodSource("sources")
   void noMethodHasTheNameOfOneThatGroovyGivesEveryObject(Path source) {
-    CompilationUnit unit = new CompilationUnit();
-    unit.addSource(source.toFile());
-    unit.compile(Phases.CONVERSION);
-    for (ClassNode type : unit.getAST().getClasses()) {
+    for (ClassNode type : types(source)) {
       Set<String> own = type.getMethods().stream().map(MethodNode::getName).collect(Collectors.toSet());
       own.retainAll(Set.of("use", "with", "tap"));
       assertEquals(Set.of(), own, type.getName());
     }
+  }
+
+  private static List<ClassNode> types(Path source) {
+    CompilationUnit unit = new CompilationUnit();
+    unit.addSource(source.toFile());
+    unit.compile(Phases.CONVERSION);
+    return unit.getAST().getClasses();
   }
 
   private static Set<String> names(ClassNode type, boolean isPrivate) {
