@@ -30,7 +30,9 @@ from wsisam_server.inference.encoders.library import CompiledEncoder, compile_fo
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NUMBER_TYPES = ("f32", "bf16")
+    from wsisam_server.inference.encoders.agreement import NumberType
+
+NUMBER_TYPES: tuple[NumberType, ...] = ("float32", "bfloat16")
 
 
 def main() -> None:

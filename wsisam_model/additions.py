@@ -12,6 +12,7 @@ missing is the base's. Where the encoder's last stage was trained, for all route
     settings   object: fields of `ModelSettings` that the weights want; may be empty
     scores     object, may be missing: kind of answer -> its `calibration.ScoreCurve`
     encoder    "last stage" where that was trained; else missing
+    types      object, may be missing: number type of the encoder -> its `number_types.TypeFinding`
     ranked     true where these scores tell which of a single click's candidates to choose; else missing
 
 One entry, since safetensors writes several in a random order: the same weights shall be the same bytes.
@@ -27,7 +28,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from wsisam_model import calibration
+from wsisam_model import calibration, number_types
 from wsisam_model.checkpoint import Checkpoint
 from wsisam_model.errors import CheckpointError
 from wsisam_model.settings import ModelSettings
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from wsisam_model.calibration import Calibration
+    from wsisam_model.number_types import TypeFinding
 
 FORMAT: Final = 1
 _ENTRY: Final = "wsisam_additions"
@@ -66,6 +68,7 @@ class Additions:
         calibration: of the scores of its answers.
         ranked: whether these scores were measured to choose better among candidates than the model's own answer is.
         last_stage: whether the encoder's last stage was trained.
+        number_types: what is known of other number types of the encoder.
     """
 
     base: str
@@ -75,6 +78,7 @@ class Additions:
     calibration: Calibration = field(default_factory=dict)
     ranked: bool = False
     last_stage: bool = False
+    number_types: Mapping[str, TypeFinding] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path, base: str | None) -> Additions:
@@ -103,6 +107,7 @@ class Additions:
             raise CheckpointError(path, f"wants settings that this version does not know ({error})") from error
         try:
             scores = calibration.from_json(metadata.get("scores", {}))
+            types = number_types.from_json(metadata.get("types", {}))
         except ValueError as error:
             raise CheckpointError(path, str(error)) from error
         encoder = metadata.get("encoder")
@@ -116,6 +121,7 @@ class Additions:
             scores,
             ranked=metadata.get("ranked") is True,
             last_stage=encoder is not None,
+            number_types=types,
         )
 
 
@@ -128,6 +134,7 @@ def pack(
     *,
     ranked: bool = False,
     last_stage: bool = False,
+    types: Mapping[str, TypeFinding] | None = None,
 ) -> bytes:
     """The bytes of an additions file, all its tensors in half precision.
 
@@ -139,6 +146,7 @@ def pack(
         scores: the calibration of its answers' scores.
         ranked: as in `Additions`.
         last_stage: as in `Additions`.
+        types: the number types of `Additions`.
     """
     # All of them, also where they are the defaults: defaults may change, a file must not change with them.
     wanted = {
@@ -149,6 +157,8 @@ def pack(
         metadata["scores"] = calibration.to_json(scores)
     if ranked:
         metadata["ranked"] = True
+    if types:
+        metadata["types"] = number_types.to_json(types)
     if last_stage:
         metadata["encoder"] = _LAST_STAGE
     content: bytes = safetensors.torch.save(

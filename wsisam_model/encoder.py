@@ -32,12 +32,14 @@ class EncoderOutput(NamedTuple):
         early: [B, C, 64, 64] early feature, which the paper's fusion module adds to the embedding.
         frozen: [B, F, 64, 64], what the last stage made the embedding of; None unless a last stage was trained.
         last_stage: SHA-256 of the last stage's weights where these are not the base's; else empty.
+        number_type: in which the encoder was run, where that is not the model's own; else empty.
     """
 
     embedding: Tensor
     early: Tensor
     frozen: Tensor | None = None
     last_stage: bytes = b""
+    number_type: str = ""
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -53,10 +55,13 @@ class EncoderOutput(NamedTuple):
     def to(self, device: torch.device) -> EncoderOutput:
         """The same on a device."""
         frozen = None if self.frozen is None else self.frozen.to(device)
-        return EncoderOutput(self.embedding.to(device), self.early.to(device), frozen, self.last_stage)
+        return self._replace(embedding=self.embedding.to(device), early=self.early.to(device), frozen=frozen)
 
     def to_bytes(self) -> bytes:
-        """The tensors, exactly, in safetensors' format; channels last, as the encoders leave them in memory."""
+        """The tensors, exactly, in safetensors' format; channels last, as the encoders leave them in memory.
+
+        The number type is not written: whoever keeps them must know it.
+        """
         features = {"embedding": self.embedding, "early": self.early}
         if self.frozen is not None:
             features["frozen"] = self.frozen
@@ -82,7 +87,8 @@ class EncoderOutput(NamedTuple):
             raise EmbeddingError(f"these tensors are no encoder's: {', '.join(sorted(tensors)) or 'there are none'}")
         last_stage = b"" if mark is None else mark.numpy().tobytes()
         features = {name: tensor.permute(0, 3, 1, 2) for name, tensor in tensors.items()}
-        return cls(**features, last_stage=last_stage if any(last_stage) else b"")
+        made = cls(features["embedding"], features["early"], features.get("frozen"))
+        return made._replace(last_stage=last_stage) if any(last_stage) else made
 
 
 class EncoderRunner(Protocol):
@@ -91,6 +97,11 @@ class EncoderRunner(Protocol):
     @property
     def description(self) -> str:
         """What runs now, and why; for people."""
+        ...
+
+    @property
+    def number_type(self) -> str:
+        """In which it runs the encoder now, where that is not the model's own; else empty."""
         ...
 
     @property
@@ -111,11 +122,13 @@ class ImageEncoder(nn.Module, ABC):
         last_stage_channels: F of the last stage's input; 0 where `last_stage_names` is empty.
         keeps_frozen: whether the output holds that input, too.
         description: see `EncoderRunner`.
+        number_type: see `EncoderRunner`: the model's own.
         nbytes: see `EncoderRunner`: nothing.
     """
 
     takes_parts: bool
     description = "torch"
+    number_type = ""
     nbytes = 0
     last_stage_channels = 0
     keeps_frozen = False

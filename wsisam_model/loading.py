@@ -18,13 +18,14 @@ from wsisam_model.settings import ModelSettings
 from wsisam_model.variants import Variant, detect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from segment_anything.modeling import MaskDecoder, PromptEncoder
 
     from wsisam_model.calibration import Calibration
     from wsisam_model.encoder import ImageEncoder
+    from wsisam_model.number_types import TypeFinding
 
 # MobileSAM's file keeps the classifier that its encoder was trained with; no SAM runs it
 _CLASSIFIER = ("image_encoder.norm_head.", "image_encoder.head.")
@@ -68,6 +69,7 @@ class Modules:
         settings: what the weights want.
         calibration: of the scores of its answers.
         ranks_candidates: see `Additions.ranked`.
+        number_types: see `Additions`.
     """
 
     paths: ModelPaths
@@ -83,6 +85,7 @@ class Modules:
     last_stage: bytes = b""
     ranks_candidates: bool = False
     calibration: Calibration = field(default_factory=dict)
+    number_types: Mapping[str, TypeFinding] = field(default_factory=dict)
 
     @property
     def dual(self) -> DualMaskDecoder:
@@ -129,6 +132,7 @@ def load(sam: Path, high: Path | None = None, low: Path | None = None, additions
     clicks = boxes = Route(DualMaskDecoder(*branches), prompt_encoder) if branches else sam_alone
     settings, ranks_candidates = ModelSettings(), False
     scores: Calibration = {}
+    number_types: Mapping[str, TypeFinding] = {}
     encoder_hash, last_stage = "", b""
     if additions is not None:
         encoder_hash = weights_hash(checkpoints)
@@ -139,7 +143,7 @@ def load(sam: Path, high: Path | None = None, low: Path | None = None, additions
             last_stage = _hash_of_last_stage(trained)
         clicks, boxes = routes.get("clicks", sam_alone), routes.get("boxes", sam_alone)
         settings, scores = trained.settings, trained.calibration
-        ranks_candidates = trained.ranked
+        ranks_candidates, number_types = trained.ranked, trained.number_types
         checkpoints["additions"] = trained.checkpoint
     whole = weights_hash(checkpoints)
     return Modules(
@@ -156,6 +160,7 @@ def load(sam: Path, high: Path | None = None, low: Path | None = None, additions
         settings=settings,
         ranks_candidates=ranks_candidates,
         calibration=scores,
+        number_types=number_types,
     )
 
 

@@ -13,7 +13,6 @@ from wsisam_model import grid, registry, spatial
 from wsisam_model.branch import BranchInput
 from wsisam_model.calibration import kind_of, stability
 from wsisam_model.embedding import DerivedFeature, Embedding, EmbeddingOrigin
-from wsisam_model.encoder import EncoderOutput, EncoderRunner, ImageEncoder
 from wsisam_model.errors import EmbeddingError, ImageError, SettingsError
 from wsisam_model.loading import Modules, load
 from wsisam_model.prediction import Prediction, SamPrediction
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from wsisam_model.branch import Branch, WsiParts
     from wsisam_model.calibration import AnswerKind
     from wsisam_model.dual import DualMasks
+    from wsisam_model.encoder import EncoderOutput, EncoderRunner, ImageEncoder
     from wsisam_model.prompt import Prompt
     from wsisam_model.settings import ModelSettings
     from wsisam_model.two_way import ImageProjections
@@ -68,6 +68,7 @@ class WsiSam:
             added to; without additions, all.
         calibration: of the answers' scores; empty where the weights have none.
         ranks_candidates: whether the scores of a single click's candidates were measured to tell which is the best.
+        encoder_types: number types beside float32 in which the encoder was measured to be as good.
         image_size: side of the square input images in pixels.
         device: where it runs.
         dtype: element type of its activations; prompts are encoded and logits returned in float32 always.
@@ -97,6 +98,7 @@ class WsiSam:
         self._last_stage = modules.last_stage
         self.ranks_candidates = modules.ranks_candidates
         self.calibration = modules.calibration
+        self.encoder_types = frozenset(name for name, found in modules.number_types.items() if found.is_as_good)
         self.image_size = modules.variant.image_size
         self._channels = (_EMBEDDING_CHANNELS, modules.variant.early_channels)
         self.device = device
@@ -246,8 +248,8 @@ class WsiSam:
     def encoder_runner(self) -> EncoderRunner:
         """What encodes images: the encoder itself, unless something else was set in its place.
 
-        What is set must take and give what the encoder does, and differ from it by 1e-4 of the largest value at most:
-        embeddings of both meet in caches and stores.
+        What is set must take and give what the encoder does. Where it names no number type of its own, it may differ
+        from the encoder by 1e-4 of the largest value at most: embeddings of both meet in caches and stores.
         """
         return self._other_runner or self._encoder
 
@@ -339,7 +341,7 @@ class WsiSam:
         if features.frozen is None:  # see `can_use`
             raise EmbeddingError("these features were kept without what the last stage of the encoder takes")
         frozen = features.frozen.to(self.device, memory_format=torch.channels_last)
-        return EncoderOutput(self._encoder.finish(frozen), features.early, features.frozen, self._last_stage)
+        return features._replace(embedding=self._encoder.finish(frozen), last_stage=self._last_stage)
 
     @torch.inference_mode()
     def encode(

@@ -23,6 +23,7 @@ from wsisam_server.core.settings import Limits, ModelChoice, PathMapping, Settin
 
 SAID = {
     "encoder": "openvino",
+    "encoder_type": "bfloat16",
     "slides": '["/data"]',
     "map": '[{"client": "Z:", "server": "/data"}]',
     "models": '["a"]',

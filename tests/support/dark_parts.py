@@ -45,7 +45,7 @@ class DarkParts:
     ranks_candidates = False
     nbytes = 0
     dtype, device = torch.float32, torch.device("cpu")
-    encoder_runner = SimpleNamespace(description="darkness")
+    encoder_runner = SimpleNamespace(description="darkness", number_type="")
 
     def encode(self, image, *, roles=None, prompt=None):
         return Darkness(DARK - image.mean(axis=2, dtype=np.float32))

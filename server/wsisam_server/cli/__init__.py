@@ -30,6 +30,7 @@ COMMANDS = {
     "evaluate": "Measure a model on drawn objects.",
     "train": "Train a model on drawn objects.",
     "calibrate": "Calibrate a model's scores on drawn objects.",
+    "number-types": "Find out whether the encoder may run in bfloat16.",
     "dataset": "Write annotated slides as training data.",
     "weights": "List, add, remove and verify named models.",
     "token": "Make, list and revoke users' tokens.",
@@ -66,7 +67,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in COMMANDS:
             return None
-        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name.replace("-", "_")
         module = importlib.import_module(f"wsisam_server.cli.{name}")
         command: click.Command = module.command
         return command

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wsisam_server.cli.extras import need
-from wsisam_server.cli.model import load_model, model_options
+from wsisam_server.cli.model import for_measuring, load_model, model_options
 from wsisam_server.cli.outputs import OutputFile
 from wsisam_server.cli.progress import counted
 
@@ -61,10 +61,10 @@ def command(
     from wsisam_server.learning.training import TrainingError, with_calibration
 
     try:
-        source = _additions(**model)
+        source = additions_of(**model)
         sets = [(manifest, read_manifest(manifest, split=split)) for manifest in manifests]
         with console.status("loading the model"):
-            loaded = load_model(**model)
+            loaded = load_model(**for_measuring(model))
         answers: list[Judged] = []
         for manifest, rows in sets:
             with counted(console, manifest.stem) as progress:
@@ -95,8 +95,8 @@ def command(
     click.echo(f"written: {out}")
 
 
-def _additions(*, model: str, sam: Path | None, additions: Path | None, **_: Any) -> Path:
-    """The file whose scores are calibrated: --additions, or the default model's own.
+def additions_of(*, model: str, sam: Path | None, additions: Path | None, **_: Any) -> Path:
+    """The file whose weights are measured and that is written again: --additions, or the default model's own.
 
     Raises:
         click.UsageError: there is none.
@@ -106,5 +106,5 @@ def _additions(*, model: str, sam: Path | None, additions: Path | None, **_: Any
     if additions is not None:
         return additions
     if model != registry.DEFAULT or sam is not None:
-        raise click.UsageError("name the file to calibrate with --additions, and its base with --model or --sam")
+        raise click.UsageError("name the file with --additions, and its base with --model or --sam")
     return registry.resolve(model)[1].additions

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from wsisam_server.cli.extras import need
 from wsisam_server.cli.interruption import on_stop
-from wsisam_server.cli.model import load_model, model_options
+from wsisam_server.cli.model import for_measuring, load_model, model_options
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.outputs import OutputFile, write_json
 
@@ -146,8 +146,11 @@ def command(
     try:
         rows = read_manifest(manifest, split=split)
         with console.status("loading the model"):
-            loaded = load_model(**model)
-        journal = None if journal_path is None else _journal(journal_path, loaded, manifest, split, options)
+            loaded = load_model(**for_measuring(model))
+        encoder_type = for_measuring(model)["encoder_type"]
+        journal = (
+            None if journal_path is None else _journal(journal_path, loaded, encoder_type, manifest, split, options)
+        )
         with on_stop(lambda: _kept(journal_path)):
             report = _run(loaded, rows, options, None if worst is None else pictures, journal)
         numbers = report.to_json() | {"manifest": str(manifest), "split": split}
@@ -191,12 +194,15 @@ def _look(manifest: Path, split: str | None, path: Path, *, connected_parts: boo
     click.echo(f"{path}: {len(rows)} images, {len(findings) or 'no'} warnings")
 
 
-def _journal(path: Path, model: WsiSam, manifest: Path, split: str | None, options: EvaluationOptions) -> Journal:
+def _journal(
+    path: Path, model: WsiSam, encoder_type: str, manifest: Path, split: str | None, options: EvaluationOptions
+) -> Journal:
     from wsisam_server.learning.evaluation import Journal
 
     identity = {
         "weights": model.weights_hash,
         "low": [model.settings.read_low, model.settings.low_middle],
+        "encoder": encoder_type,
         "manifest": hashlib.sha256(manifest.read_bytes()).hexdigest(),
         "split": split,
         # a larger draw holds the smaller one

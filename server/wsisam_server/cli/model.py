@@ -61,6 +61,7 @@ def load_model(
     dtype: Dtype | Literal["auto"],
     threads: int | None = None,
     encoder: Literal["auto", "torch", "openvino"] = "torch",
+    encoder_type: Literal["auto", "float32", "bfloat16"] = "float32",
     encoder_dir: Path | None = None,
     stays: bool = False,
 ) -> WsiSam:
@@ -95,7 +96,16 @@ def load_model(
             loaded.set_low_reading(low_resolution)
     except (WsiSamError, WeightsError) as error:
         raise click.ClickException(str(error)) from error
-    return EncoderChoice(encoder_dir or default_encoder_dir(), encoder, eager=stays).apply(loaded)
+    folder = encoder_dir or default_encoder_dir()
+    return EncoderChoice(folder, encoder, eager=stays, number_type=encoder_type).apply(loaded)
+
+
+def for_measuring(model: dict[str, Any]) -> dict[str, Any]:
+    """The options of a model that is to be measured: its encoder runs in float32 unless something else was asked for.
+
+    Numbers of two machines can then be compared.
+    """
+    return model if _given("encoder_type") else model | {"encoder_type": "float32"}
 
 
 def model_of_server(model: dict[str, Any]) -> str:

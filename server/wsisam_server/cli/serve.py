@@ -114,7 +114,7 @@ def _app(settings: Settings) -> App:
 
     choice, only = settings.model, settings.models
     load = partial(load_model, **loading(choice, settings.weights_dir), stays=True)
-    encoder = EncoderChoice(choice.encoder_dir, choice.encoder, eager=True)
+    encoder = EncoderChoice(choice.encoder_dir, choice.encoder, eager=True, number_type=choice.encoder_type)
     source = partial(served_models, WeightsFolder(settings.weights_dir), choice.device, choice.dtype, only, encoder)
     if settings.engine == "local":
         return App(settings, load, source())

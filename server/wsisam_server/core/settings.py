@@ -359,6 +359,14 @@ class ModelChoice(BaseModel):
             "to be faster on this machine."
         ),
     ] = "auto"
+    encoder_type: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        Option(),
+        Field(
+            description="Number type in which OpenVINO runs the image encoder. auto: bfloat16 where the processor has "
+            "it and the weights say that outlines are as good (wsisam number-types), else float32."
+        ),
+    ] = "auto"
     encoder_dir: Annotated[
         Path,
         Option(metavar="FOLDER"),

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from wsisam_model import WsiSam
-from wsisam_server.inference.encoders import EncoderChoice, EncoderError, library
+from wsisam_server.inference.encoders import EncoderChoice, EncoderError, Processor, library, switching
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,31 @@ def test_other_number_types_are_torchs(tmp_path, monkeypatch, caplog):
     EncoderChoice(tmp_path, "openvino").apply(half)
     assert half.encoder_runner is half.encoder
     assert "float32 on the CPU" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "as_good", "processor", "chosen"),
+    [
+        ("auto", {"bfloat16"}, True, "bfloat16"),
+        ("auto", {"bfloat16"}, False, "float32"),
+        ("auto", set(), True, "float32"),
+        ("float32", {"bfloat16"}, True, "float32"),
+        ("bfloat16", set(), True, "bfloat16"),
+        ("bfloat16", {"bfloat16"}, False, "float32"),
+    ],
+)
+def test_bfloat16_is_for_weights_that_were_measured_in_it(
+    model, tmp_path, monkeypatch, caplog, wanted, as_good, processor, chosen
+):
+    monkeypatch.setattr(library, "installed_version", lambda: "2026.4.1")
+    monkeypatch.setattr(Processor, "has_bfloat16", processor)
+    monkeypatch.setattr(model, "encoder_types", as_good)
+    made = []
+    monkeypatch.setattr(switching, "SwitchingEncoder", lambda *_, **more: made.append(more) or model.encoder)
+    EncoderChoice(tmp_path, "openvino", number_type=wanted).apply(model)
+    assert [one["number_type"] for one in made] == [chosen]
+    # Who asked for it by name is told that it cannot be.
+    assert ("no bfloat16" in caplog.text) == (wanted == "bfloat16" and not processor)
 
 
 def test_the_hash_is_of_the_encoder_that_runs(model):

@@ -11,8 +11,15 @@ import torch
 from wsisam_model import WsiSam, grid
 from wsisam_model.tiny_vit import TinyVitEncoder
 from wsisam_model.vit import VitEncoder, VitShape
-from wsisam_server.inference.encoders import EncoderChoice, EncoderError, EncoderFolder, installed_version, preparing
-from wsisam_server.inference.encoders.agreement import TOLERANCE, difference
+from wsisam_server.inference.encoders import (
+    EncoderChoice,
+    EncoderError,
+    EncoderFolder,
+    Processor,
+    installed_version,
+    preparing,
+)
+from wsisam_server.inference.encoders.agreement import TOLERANCES, difference
 from wsisam_server.inference.encoders.library import CompiledEncoder, compile_for, convert
 from wsisam_server.inference.encoders.switching import CHECKS
 
@@ -59,13 +66,27 @@ def test_agrees_with_torch_for_every_size_and_in_batches(case):
         images = torch.randn(count, 3, side, side).contiguous(memory_format=torch.channels_last)
         assert compiled.takes(images)
         expected, made = encoder(images), compiled(images)
-        assert difference(made, expected) <= TOLERANCE
+        assert difference(made, expected) <= TOLERANCES["float32"]
         assert [tensor.shape for tensor in made.tensors] == [tensor.shape for tensor in expected.tensors]
         assert {tensor.dtype for tensor in made.tensors} == {torch.float32}
     # What was made stays when the next image is encoded.
     kept = made.embedding.clone()
     compiled(images[:1] + 1)
     assert torch.equal(made.embedding, kept)
+
+
+@torch.inference_mode()
+def test_bfloat16_is_another_type_and_near():
+    if not Processor.here().has_bfloat16:
+        pytest.skip("needs a processor with bfloat16")
+    torch.manual_seed(0)
+    encoder = VitEncoder(VitShape(dim=48, depth=2, heads=2, global_blocks=(1,))).eval()
+    compiled = CompiledEncoder({1024: compile_for(convert(encoder, 1024), 1024, 1, "bfloat16")}, 1, "bfloat16")
+    images = torch.randn(2, 3, 1024, 1024)
+    one, both = compiled(images[:1]), compiled(images)
+    off = difference(one, encoder(images[:1]))
+    assert TOLERANCES["float32"] < off <= TOLERANCES["bfloat16"]
+    assert one.number_type == both.number_type == "bfloat16"
 
 
 def test_takes_no_other_size(case):
@@ -105,11 +126,11 @@ def test_a_model_changes_over_and_a_later_start_begins_with_it(tmp_path):
     (finding,) = EncoderFolder(tmp_path).all()
     assert finding.problem == ""
     assert set(finding.sizes) == {256, 112}
-    assert all(size.difference <= TOLERANCE for size in finding.sizes.values())
+    assert all(size.difference <= TOLERANCES["float32"] for size in finding.sizes.values())
     for window in windows:
         for middle in (False, True):
             ours, theirs = model.features(window, middle=middle), plain.features(window, middle=middle)
-            assert difference(ours, theirs) <= TOLERANCE
+            assert difference(ours, theirs) <= TOLERANCES["float32"]
             model.check(ours, middle=middle)
     assert model.encoder_runner.description.startswith("OpenVINO")
 

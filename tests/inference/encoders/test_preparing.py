@@ -52,8 +52,8 @@ FAULTS = {
 class Loaded:
     """Stands in for `CompiledEncoder`."""
 
-    def __init__(self, compiled, threads):
-        self.compiled, self.threads = compiled, threads
+    def __init__(self, compiled, threads, number_type):
+        self.compiled, self.threads, self.number_type = compiled, threads, number_type
 
 
 @pytest.fixture(autouse=True)
@@ -140,7 +140,7 @@ def test_damaged_files_are_told_where_nothing_may_be_tried(prepare, folder):
 
 def test_files_that_cannot_be_loaded_are_compiled_anew(prepare, tried, monkeypatch):
     prepare().load(SUBJECT, may_try=True)
-    results = iter([EncoderError("of another version"), Loaded({}, 2)])
+    results = iter([EncoderError("of another version"), Loaded({}, 2, "float32")])
 
     def load(*_):
         result = next(results)
@@ -154,7 +154,7 @@ def test_files_that_cannot_be_loaded_are_compiled_anew(prepare, tried, monkeypat
     assert tried() == 1
 
 
-@pytest.mark.parametrize("change", ["encoder", "threads", "openvino", "processor"])
+@pytest.mark.parametrize("change", ["encoder", "threads", "openvino", "processor", "number_type"])
 def test_anything_else_than_what_was_tried_is_tried_itself(prepare, tried, monkeypatch, change):
     prepare().load(SUBJECT, may_try=True)
     subject = SUBJECT
@@ -163,7 +163,8 @@ def test_anything_else_than_what_was_tried_is_tried_itself(prepare, tried, monke
     elif change == "processor":
         monkeypatch.setattr(preparing.Processor, "here", lambda: Processor("another", ("avx2",), "0" * 64))
     else:
-        subject = dataclasses.replace(SUBJECT, **{change: 3 if change == "threads" else "f" * 64})
+        other = {"encoder": "f" * 64, "threads": 3, "number_type": "bfloat16"}
+        subject = dataclasses.replace(SUBJECT, **{change: other[change]})
     assert prepare().load(subject, may_try=False) == (None, None)
 
 

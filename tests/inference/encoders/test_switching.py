@@ -35,8 +35,9 @@ class Doubling(ImageEncoder):
 class Compiled:
     """A `CompiledEncoder` that is off by a part of the largest value, or fails."""
 
-    def __init__(self, off=1e-6, sides=(8, 4), error=None):
+    def __init__(self, off=1e-6, sides=(8, 4), error=None, number_type=""):
         self.off, self.sides, self.error, self.runs = off, sides, error, 0
+        self.number_type = number_type
 
     def takes(self, images):
         return images.shape[-1] in self.sides
@@ -47,7 +48,7 @@ class Compiled:
             raise self.error
         embedding = images * 2
         embedding[0, 0, 0, 0] += self.off * embedding.abs().max()
-        return EncoderOutput(embedding, images)
+        return EncoderOutput(embedding, images, number_type=self.number_type)
 
 
 class Preparation:
@@ -67,10 +68,10 @@ class Preparation:
 
 @pytest.fixture
 def make(folder):
-    def switching(answer, *, eager=True):
+    def switching(answer, *, eager=True, **more):
         encoder = Doubling()
         preparation = Preparation(answer, folder)
-        made = SwitchingEncoder(encoder, "a model", ModelPaths(Path("sam.pth")), preparation, eager=eager)
+        made = SwitchingEncoder(encoder, "a model", ModelPaths(Path("sam.pth")), preparation, eager=eager, **more)
         return made, encoder, preparation
 
     return switching
@@ -208,3 +209,17 @@ def test_encodes_from_several_threads(make, publish):
 def test_counts_the_copies_that_it_may_come_to_hold(make):
     switching, _, _ = make((None, None))
     assert switching.nbytes == 2 * 4
+
+
+@pytest.mark.parametrize(("off", "changes"), [(0.1, True), (0.2, False)])
+def test_in_bfloat16_it_may_differ_and_outputs_say_so(make, make_finding, publish, off, changes):
+    finding = publish()
+    switching, _, _ = make((finding, Compiled(off=off, number_type="bfloat16")), number_type="bfloat16")
+    types = []
+    for seed in range(CHECKS + 2):
+        made = switching(window(seed=seed))
+        switching.wait()
+        types.append(made.number_type)
+    assert switching.number_type == ("bfloat16" if changes else "")
+    # Torch answers until then, and its outputs are of the model's own type.
+    assert types == ["", *[""] * CHECKS, "bfloat16" if changes else ""]

@@ -104,7 +104,7 @@ def test_entries_that_another_program_wrote_are_removed(store, stored, features)
     window = job().field.high
     cut = EncoderOutput(features.embedding[:, :7], features.early)
     for foreign in (cut.to_bytes(), b"no tensors", features.to_bytes()[:-1]):
-        store.put(stored._key(SLIDE, window, "high"), foreign)
+        store.put(stored._key(SLIDE, window, "high", ""), foreign)
         assert stored.load(SLIDE, window, "high") is None
         assert not stored.has(SLIDE, window, "high")
     assert store.counters.damaged == 3
@@ -132,7 +132,7 @@ def test_entries_differ_by_all_that_makes_them_different(model, store, stored, f
     assert not stored.has("6" * 64, high, "high")
 
     class Other:
-        encoder_hash, dtype = model.encoder_hash, model.dtype
+        encoder_hash, dtype, encoder_runner = model.encoder_hash, model.dtype, model.encoder_runner
         middle = False
 
         def encodes_middle(self, role):
@@ -229,3 +229,29 @@ async def test_of_low_images_the_middle_alone_may_be_kept(store):
     assert (first.logits == again.logits).all()
     low = StoredFeatures(middle, store).load(SLIDE, ModelInfo.of(middle).low_window(job().field), "low")
     assert low.embedding.shape == (1, 256, 28, 28)
+
+
+def test_number_types_have_entries_of_their_own_and_float32_serves_all(model, filled, features, monkeypatch):
+    """What another type made is never float32's; where there is nothing of that type, float32's is of use."""
+    place = SLIDE, job().field.high, "high"
+    other = features._replace(embedding=features.embedding * 1.01, number_type="bfloat16")
+    monkeypatch.setattr(model.encoder, "number_type", "bfloat16")
+    assert torch.equal(filled.load(*place).embedding, features.embedding)
+    assert filled.load(*place).number_type == ""
+    filled.save(*place, other)
+    assert torch.equal(filled.load(*place).embedding, other.embedding)
+    assert filled.load(*place).number_type == "bfloat16"
+    monkeypatch.undo()
+    assert torch.equal(filled.load(*place).embedding, features.embedding)
+
+
+async def test_in_memory_number_types_do_not_meet(model, monkeypatch):
+    device = Device(128 * MIB)
+    try:
+        engine = LocalEngine(model, device)
+        assert (await engine.predict(job())).times.encoder_runs == 1
+        assert (await engine.predict(job())).times.encoder_runs == 0
+        monkeypatch.setattr(model.encoder, "number_type", "bfloat16")
+        assert (await engine.predict(job())).times.encoder_runs == 1
+    finally:
+        await device.close()

@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMAT: Final = 1
+    from wsisam_server.inference.encoders.agreement import NumberType
+
+FORMAT: Final = 2
 """Counted up when the encoder is compiled or measured in another way; what was found before is then found anew."""
 
 MARGIN: Final = 0.95
 """Of torch's time that OpenVINO may take at most to be chosen: less of a difference is not worth a second copy."""
+
+_BFLOAT16: Final = {"avx512_bf16", "amx_bf16"}
 
 _TELLING: Final = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "sve")
 
@@ -50,6 +54,11 @@ class Processor:
         digest = hashlib.sha256(" ".join([name, *sorted(flags)]).encode()).hexdigest()
         return cls(name, tuple(feature for feature in _TELLING if feature in flags), digest)
 
+    @property
+    def has_bfloat16(self) -> bool:
+        """Whether it calculates in bfloat16 itself; on others that would be slower, not faster."""
+        return bool(_BFLOAT16.intersection(self.features))
+
     def __str__(self) -> str:
         """For people."""
         return f"{self.name} ({', '.join(self.features)})" if self.features else self.name
@@ -65,6 +74,7 @@ class Conditions:
         torch: version.
         processor: `Processor.digest`.
         threads: CPU threads of a run.
+        number_type: that OpenVINO runs it in.
     """
 
     encoder: str
@@ -72,6 +82,7 @@ class Conditions:
     torch: str
     processor: str
     threads: int
+    number_type: NumberType
 
     @property
     def key(self) -> str:
@@ -170,8 +181,9 @@ class Finding:
         chosen = self.chosen(forced=forced)
         if not chosen:
             return f"torch, no slower than OpenVINO {self.conditions.openvino} here ({self.times})"
+        number_type = "" if self.conditions.number_type == "float32" else f" in {self.conditions.number_type}"
         part = "" if len(chosen) == len(self.sizes) else f" for images of {chosen[0]} px"
-        return f"OpenVINO {self.conditions.openvino}{part} ({self.times})"
+        return f"OpenVINO {self.conditions.openvino}{number_type}{part} ({self.times})"
 
 
 def _entry(text: str, names: str) -> str:

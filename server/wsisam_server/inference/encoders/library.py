@@ -7,7 +7,7 @@ import sys
 import threading
 import warnings
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from wsisam_server.inference.encoders.errors import EncoderError
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from wsisam_model import EncoderOutput
     from wsisam_model.encoder import ImageEncoder
+    from wsisam_server.inference.encoders.agreement import NumberType
 
-NumberType: TypeAlias = Literal["f32", "bf16"]
+_HINTS: Final[dict[NumberType, str]] = {"float32": "f32", "bfloat16": "bf16"}
 
 MIN_VERSION: Final = (2025, 4)
 """The oldest that was tried."""
@@ -115,7 +116,7 @@ def _as_tensors(encoder: ImageEncoder) -> Any:
     return Tensors()
 
 
-def compile_for(converted: Any, side: int, threads: int, number_type: NumberType = "f32") -> bytes:
+def compile_for(converted: Any, side: int, threads: int, number_type: NumberType = "float32") -> bytes:
     """Compiles a converted encoder for single images of one size. Returns what `CompiledEncoder` loads."""
     openvino = import_openvino()
     model = converted.clone()
@@ -130,13 +131,13 @@ class CompiledEncoder:
     Args:
         compiled: what `compile_for` returned, by the side of the images.
         threads: CPU threads of a run.
-        number_type: as it was compiled for. In bfloat16 the numbers are others; nothing but a benchmark asks for it.
+        number_type: as it was compiled for.
 
     Raises:
         EncoderError: it cannot be loaded.
     """
 
-    def __init__(self, compiled: Mapping[int, bytes], threads: int, number_type: NumberType = "f32") -> None:
+    def __init__(self, compiled: Mapping[int, bytes], threads: int, number_type: NumberType = "float32") -> None:
         openvino = import_openvino()
         core = openvino.Core()
         try:
@@ -144,6 +145,8 @@ class CompiledEncoder:
             models = {side: core.import_model(data, "CPU", properties) for side, data in compiled.items()}
         except RuntimeError as error:
             raise EncoderError(f"the compiled encoder cannot be loaded ({_first_line(error)})") from error
+        # What embeddings of different types are kept apart by; float32 is the model's own.
+        self.number_type = "" if number_type == "float32" else number_type
         self._requests = {side: model.create_infer_request() for side, model in models.items()}
         self._lock = threading.Lock()
 
@@ -163,8 +166,9 @@ class CompiledEncoder:
 
         outputs = [self._encode(images[[number]].contiguous()) for number in range(len(images))]
         if len(outputs) == 1:
-            return outputs[0]
-        return EncoderOutput.of(torch.cat(same) for same in zip(*(output.tensors for output in outputs), strict=True))
+            return outputs[0]._replace(number_type=self.number_type)
+        together = (torch.cat(same) for same in zip(*(output.tensors for output in outputs), strict=True))
+        return EncoderOutput.of(together)._replace(number_type=self.number_type)
 
     def _encode(self, image: Tensor) -> EncoderOutput:
         import torch  # noqa: PLC0415
@@ -185,7 +189,7 @@ class CompiledEncoder:
 def _properties(threads: int, number_type: NumberType) -> dict[str, Any]:
     return {
         # Left to itself, it takes bfloat16 where the processor has it.
-        "INFERENCE_PRECISION_HINT": number_type,
+        "INFERENCE_PRECISION_HINT": _HINTS[number_type],
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,
         # Several servers or replicas on one machine would be pinned to the same cores.

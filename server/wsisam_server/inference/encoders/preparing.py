@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import IO
 
     from wsisam_model.loading import ModelPaths
+    from wsisam_server.inference.encoders.agreement import NumberType
     from wsisam_server.inference.encoders.folder import EncoderFolder
 
 _log = logging.getLogger(__name__)
@@ -53,12 +54,14 @@ class Subject:
         paths: the model's files.
         encoder: `weights_hash` of its frozen encoder.
         threads: CPU threads of a run.
+        number_type: that OpenVINO runs it in.
     """
 
     model: str
     paths: ModelPaths
     encoder: str
     threads: int
+    number_type: NumberType = "float32"
 
 
 class Preparation:
@@ -110,7 +113,7 @@ class Preparation:
         finding = self.known(subject)
         if finding is not None:
             try:
-                return finding, self._loaded(finding, subject.threads)
+                return finding, self._loaded(finding, subject)
             except EncoderError as error:
                 if not may_try:
                     raise
@@ -118,11 +121,13 @@ class Preparation:
         if not may_try:
             return None, None
         finding = self._try(subject)
-        return finding, self._loaded(finding, subject.threads)
+        return finding, self._loaded(finding, subject)
 
-    def _loaded(self, finding: Finding, threads: int) -> library.CompiledEncoder | None:
+    def _loaded(self, finding: Finding, subject: Subject) -> library.CompiledEncoder | None:
         sides = finding.chosen(forced=self.forced)
-        return library.CompiledEncoder(self.folder.compiled(finding, sides), threads) if sides else None
+        if not sides:
+            return None
+        return library.CompiledEncoder(self.folder.compiled(finding, sides), subject.threads, subject.number_type)
 
     def _try(self, subject: Subject) -> Finding:
         conditions = _conditions(subject)
@@ -152,7 +157,7 @@ class Preparation:
 
     def _run(self, subject: Subject, place: Path) -> str:
         """Runs a trial to its end. Returns its problem, or nothing."""
-        request = TrialRequest(subject.paths, subject.encoder, subject.threads)
+        request = TrialRequest(subject.paths, subject.encoder, subject.threads, subject.number_type)
         with tempfile.TemporaryFile() as printed:
             try:
                 process = subprocess.Popen(  # noqa: S603 - our own program
@@ -192,4 +197,5 @@ class Preparation:
 
 def _conditions(subject: Subject) -> Conditions:
     processor = Processor.here().digest
-    return Conditions(subject.encoder, library.require_version(), str(torch.__version__), processor, subject.threads)
+    versions = library.require_version(), str(torch.__version__)
+    return Conditions(subject.encoder, *versions, processor, subject.threads, subject.number_type)

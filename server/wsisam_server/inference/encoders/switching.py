@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from wsisam_server.inference.encoders.agreement import TOLERANCE, difference
+from wsisam_server.inference.encoders.agreement import TOLERANCES, difference
 from wsisam_server.inference.encoders.errors import EncoderError
 from wsisam_server.inference.encoders.preparing import StoppedError, Subject
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wsisam_model import EncoderOutput
     from wsisam_model.encoder import ImageEncoder
     from wsisam_model.loading import ModelPaths
+    from wsisam_server.inference.encoders.agreement import NumberType
     from wsisam_server.inference.encoders.finding import Finding
     from wsisam_server.inference.encoders.library import CompiledEncoder
     from wsisam_server.inference.encoders.preparing import Preparation
@@ -49,16 +50,25 @@ class SwitchingEncoder:
         name: of its model, for people.
         paths: the model's files.
         preparation: finds out what is best.
+        number_type: that OpenVINO shall run it in.
         eager: whether to begin at once, as in a server; else after `LOAD_AFTER` and `TRY_AFTER` windows.
     """
 
     def __init__(
-        self, encoder: ImageEncoder, name: str, paths: ModelPaths, preparation: Preparation, *, eager: bool
+        self,
+        encoder: ImageEncoder,
+        name: str,
+        paths: ModelPaths,
+        preparation: Preparation,
+        *,
+        number_type: NumberType = "float32",
+        eager: bool,
     ) -> None:
         self._encoder = encoder
         self._name = name
         self._paths = paths
         self._preparation = preparation
+        self._number_type = number_type
         self._begin_at = [1] if eager else [LOAD_AFTER, TRY_AFTER]
         self._seen = 0
         self._lock = threading.Lock()
@@ -82,6 +92,14 @@ class SwitchingEncoder:
         except EncoderError as error:
             self._give_up(str(error))
             return self._encoder(images)  # type: ignore[no-any-return]
+
+    @property
+    def number_type(self) -> str:
+        """See `EncoderRunner`: OpenVINO's, once it runs images of any size. Each output says its own."""
+        compiled = self._compiled
+        if compiled is None or not any(agreed >= CHECKS for agreed in self._agreed.values()):
+            return ""
+        return compiled.number_type
 
     @property
     def nbytes(self) -> int:
@@ -123,7 +141,7 @@ class SwitchingEncoder:
 
     def _prepare(self, threads: int, *, may_try: bool) -> None:
         try:
-            subject = Subject(self._name, self._paths, self._encoder.weights_hash(), threads)
+            subject = Subject(self._name, self._paths, self._encoder.weights_hash(), threads, self._number_type)
             finding, compiled = self._preparation.load(subject, may_try=may_try)
         except StoppedError:
             return
@@ -160,7 +178,7 @@ class SwitchingEncoder:
         except EncoderError as error:
             self._give_up(str(error))
             return expected
-        if not off <= TOLERANCE:
+        if not off <= TOLERANCES[self._number_type]:
             problem = f"OpenVINO's features of a window differ from torch's by {off:.2g} of the largest"
             if self._finding is not None:
                 self._preparation.folder.note_problem(self._finding, problem)

@@ -22,7 +22,7 @@ import torch
 
 from wsisam_model import grid
 from wsisam_model.loading import ModelPaths, load
-from wsisam_server.inference.encoders.agreement import TOLERANCE, difference
+from wsisam_server.inference.encoders.agreement import TOLERANCES, difference
 from wsisam_server.inference.encoders.errors import EncoderError
 from wsisam_server.inference.encoders.finding import Size
 from wsisam_server.inference.encoders.folder import compiled_file
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from wsisam_model import EncoderOutput
     from wsisam_model.encoder import ImageEncoder
+    from wsisam_server.inference.encoders.agreement import NumberType
 
 RESULT: Final = "trial.json"
 
@@ -55,11 +56,13 @@ class TrialRequest:
         paths: the model's files.
         encoder: `weights_hash` that its frozen encoder must have.
         threads: CPU threads of a run.
+        number_type: that OpenVINO shall run it in.
     """
 
     paths: ModelPaths
     encoder: str
     threads: int
+    number_type: NumberType = "float32"
 
     def to_json(self) -> str:
         """As `from_json` reads it."""
@@ -126,11 +129,11 @@ def run(request: TrialRequest, folder: Path) -> None:
         raise EncoderError("the model's files hold another encoder now")
     sizes = {}
     for side in sides:
-        compiled = compile_for(converted, side, request.threads)
+        compiled = compile_for(converted, side, request.threads, request.number_type)
         (folder / compiled_file(side)).write_bytes(compiled)
-        runner = CompiledEncoder({side: compiled}, request.threads)
+        runner = CompiledEncoder({side: compiled}, request.threads, request.number_type)
         measured = _measure(encoder, runner, side)
-        if not measured.difference <= TOLERANCE:
+        if not measured.difference <= TOLERANCES[request.number_type]:
             raise EncoderError(f"OpenVINO's features differ from torch's by {measured.difference:.2g} of the largest")
         sizes[side] = dataclasses.replace(measured, sha256=hashlib.sha256(compiled).hexdigest())
     text = json.dumps({side: dataclasses.asdict(size) for side, size in sizes.items()})

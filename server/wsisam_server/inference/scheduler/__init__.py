@@ -17,7 +17,7 @@ from wsisam_server.inference.scheduler.engine import (
     ScoredMask,
 )
 from wsisam_server.inference.scheduler.fair_queue import FairQueue, QueueEntry, WorkItem
-from wsisam_server.inference.scheduler.kept import kept_key
+from wsisam_server.inference.scheduler.kept import kept_keys
 from wsisam_server.inference.scheduler.local import LocalEngine
 from wsisam_server.inference.scheduler.models import (
     AvailableModel,
@@ -55,6 +55,6 @@ __all__ = [
     "WorkItem",
     "Worker",
     "find_available",
-    "kept_key",
+    "kept_keys",
     "timed",
 ]

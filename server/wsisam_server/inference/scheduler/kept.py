@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from wsisam_model.encoder import EncoderOutput
+from wsisam_model.number_types import NUMBER_TYPES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,9 +22,25 @@ KEPT: Final = "kept"
 """In place of a role in the cache's keys."""
 
 
-def kept_key(slide_id: str, model: ModelInfo, window: Window) -> tuple[str, str, ModelSettings, Window, str]:
-    """Under which a local engine keeps the features of a window in its device's cache."""
-    return slide_id, model.weights_hash, model.settings, window, KEPT
+def kept_key(
+    slide_id: str, model: ModelInfo, window: Window, number_type: str = ""
+) -> tuple[str, str, ModelSettings, Window, str, str]:
+    """Under which a local engine keeps the features of a window in its device's cache.
+
+    Args:
+        slide_id: of the window's slide.
+        model: that made them.
+        window: that they are of.
+        number_type: see `EncoderRunner`.
+    """
+    return slide_id, model.weights_hash, model.settings, window, KEPT, number_type
+
+
+def kept_keys(
+    slide_id: str, model: ModelInfo, window: Window
+) -> list[tuple[str, str, ModelSettings, Window, str, str]]:
+    """All keys under which they may be, whichever number type the encoder is run in."""
+    return [kept_key(slide_id, model, window, number_type) for number_type in ("", *NUMBER_TYPES)]
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

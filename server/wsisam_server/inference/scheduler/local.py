@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wsisam_server.core.prompt import SlidePrompt
     from wsisam_server.inference.scheduler.device import Device
 
-    Key: TypeAlias = tuple[str, str, ModelSettings, Window, str]
+    Key: TypeAlias = tuple[str, str, ModelSettings, Window, str, str]
 
 PROMPTS_AT_ONCE: Final = 4
 """Of `predict_many` in one step of the device: a click of somebody else waits no longer than for so many."""
@@ -204,7 +204,7 @@ class LocalEngine:
     async def _kept(self, job: Job, times: StageTimes) -> KeptFeatures:
         """The features of a job's HR window: of the cache, the disk, or the encoder."""
         window, stored = job.field.high, self._stored if job.is_lasting else None
-        key = kept_key(job.slide_id, self._info, window)
+        key = kept_key(job.slide_id, self._info, window, self._model.encoder_runner.number_type)
         work_item = self._wanted.setdefault(key, WorkItem())
         entry = _queue_entry(job, Priority.INTERACTIVE_ENCODE)
         self._device.entry(work_item, entry)
@@ -264,7 +264,8 @@ class LocalEngine:
 
     def _key(self, slide_id: str, window: Window, role: str) -> Key:
         # The settings too: what is prepared of an embedding follows from them.
-        return slide_id, self._info.weights_hash, self._info.settings, window, role
+        number_type = self._model.encoder_runner.number_type
+        return slide_id, self._info.weights_hash, self._info.settings, window, role, number_type
 
 
 def _queue_entry(job: Job, interactive: Priority) -> QueueEntry:

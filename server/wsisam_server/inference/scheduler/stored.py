@@ -30,6 +30,9 @@ class StoredFeatures:
     GPU made may differ in their last digits from a CPU's. Nor do weights that were trained for a frozen encoder: where
     they are of its last stage, that stage's input is kept too, and new weights go on from there.
 
+    An encoder that runs in another number type than its model has entries of its own. Where it has none, it takes what
+    was made in the model's type: that is what it is measured by.
+
     Args:
         model: made the features, or takes them.
         store: holds them.
@@ -46,14 +49,20 @@ class StoredFeatures:
 
     def has(self, slide_id: str, window: Window, role: Role) -> bool:
         """Whether there is such an entry; it may yet turn out to be damaged."""
-        return self._key(slide_id, window, role) in self._store
+        return any(self._key(slide_id, window, role, one) in self._store for one in self._types())
 
     def load(self, slide_id: str, window: Window, role: Role) -> EncoderOutput | None:
         """What was saved, on the CPU; None where there is nothing of use.
 
         Its embedding may be of another last stage, see `WsiSam.with_own_last_stage`.
         """
-        key = self._key(slide_id, window, role)
+        for number_type in self._types():
+            features = self._loaded(self._key(slide_id, window, role, number_type), role)
+            if features is not None:
+                return features._replace(number_type=number_type)
+        return None
+
+    def _loaded(self, key: EntryKey, role: Role) -> EncoderOutput | None:
         data = self._store.get(key)
         if data is None:
             return None
@@ -72,12 +81,19 @@ class StoredFeatures:
             OSError: they cannot be written.
         """
         # An entry that lacks the last stage's input, or whose embedding is of another one, is to make room.
-        self._store.put(self._key(slide_id, window, role), features.to_bytes(), anew=features.frozen is not None)
+        key = self._key(slide_id, window, role, features.number_type)
+        self._store.put(key, features.to_bytes(), anew=features.frozen is not None)
 
-    def _key(self, slide_id: str, window: Window, role: Role) -> EntryKey:
+    def _types(self) -> list[str]:
+        """Number types whose entries are of use, the one that the encoder is run in first."""
+        return list(dict.fromkeys((self._model.encoder_runner.number_type, "")))
+
+    def _key(self, slide_id: str, window: Window, role: Role, number_type: str) -> EntryKey:
         # Floats as hexadecimal: exact.
         place = " ".join(float(value).hex() for value in (window.x, window.y, window.downsample))
         about = f"features {FORM} {self._model.encoder_hash} {self._model.dtype} {place} {window.size}"
+        if number_type:
+            about += f" {number_type}"
         if self._model.encodes_middle(role):
             about += " middle"
         return EntryKey(slide_id, about)

@@ -11,6 +11,7 @@ The protocol is fixed: `protocol` says how an object is prompted, `object_sample
 from wsisam_server.learning.evaluation.calibrating import Judged, fitted, judged, ranking_helps
 from wsisam_server.learning.evaluation.evaluate import evaluate
 from wsisam_server.learning.evaluation.journal import Journal, JournalError
+from wsisam_server.learning.evaluation.number_types import KINDS, Kept, compared
 from wsisam_server.learning.evaluation.options import BOX, MAX_CLICKS, EvaluationOptions
 from wsisam_server.learning.evaluation.pictures import WorstCases, picture
 from wsisam_server.learning.evaluation.plot import plot
@@ -22,6 +23,7 @@ from wsisam_server.learning.evaluation.variants import Variant, variants_of
 
 __all__ = [
     "BOX",
+    "KINDS",
     "MAX_CLICKS",
     "Case",
     "Difference",
@@ -30,9 +32,11 @@ __all__ = [
     "Journal",
     "JournalError",
     "Judged",
+    "Kept",
     "MeanScores",
     "Variant",
     "WorstCases",
+    "compared",
     "contact_sheet",
     "dice",
     "evaluate",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wsisam_server.learning.datasets import ObjectMask, Row, Sample
     from wsisam_server.learning.evaluation.journal import Journal
     from wsisam_server.learning.evaluation.measures import Measured
+    from wsisam_server.learning.evaluation.number_types import Kept
     from wsisam_server.learning.evaluation.options import EvaluationOptions
     from wsisam_server.learning.evaluation.protocol import Case
     from wsisam_server.learning.evaluation.variants import Variant
@@ -39,7 +40,7 @@ def evaluate(
     *,
     progress: Progress | None = None,
     listener: AnswerListener | None = None,
-    journal: Journal | None = None,
+    journal: Journal | Kept | None = None,
 ) -> EvaluationReport:
     """Measures a model on drawn objects. The same arguments give the same report on the same machine.
 

@@ -7,7 +7,7 @@ objects, round after round (`session`, `trainer`). It must never know of message
 """
 
 from wsisam_server.learning.training.errors import TrainingError
-from wsisam_server.learning.training.export import with_calibration
+from wsisam_server.learning.training.export import with_calibration, with_number_types
 from wsisam_server.learning.training.history import Validation
 from wsisam_server.learning.training.listeners import TrainingListener, with_tensorboard
 from wsisam_server.learning.training.options import TrainOptions
@@ -24,6 +24,7 @@ __all__ = [
     "TrainingResult",
     "Validation",
     "with_calibration",
+    "with_number_types",
     "with_tensorboard",
     "write_report",
 ]

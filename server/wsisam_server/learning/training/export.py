@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from wsisam_model.additions import Additions, RouteName, pack
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from wsisam_model import ModelSettings
     from wsisam_model.calibration import Calibration
+    from wsisam_model.number_types import TypeFinding
     from wsisam_model.trainable import Trained
 
 
@@ -65,15 +67,34 @@ def with_calibration(path: Path, out: Path, scores: Calibration, *, ranked: bool
         CheckpointError: the file cannot be read.
         TrainingError: it cannot be written.
     """
-    found = Additions.read(path, base=None)
+    _write_again(out, replace(Additions.read(path, base=None), calibration=scores, ranked=ranked))
+
+
+def with_number_types(path: Path, out: Path, types: Mapping[str, TypeFinding]) -> None:
+    """Writes an additions file again with what is known of other number types of the encoder. All else stays.
+
+    Args:
+        path: the file.
+        out: where to; may be the same.
+        types: see `Additions`.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+        TrainingError: it cannot be written.
+    """
+    _write_again(out, replace(Additions.read(path, base=None), number_types=types))
+
+
+def _write_again(out: Path, additions: Additions) -> None:
     content = pack(
-        found.base,
-        found.trained,
-        found.checkpoint.tensors,
-        found.settings,
-        scores,
-        ranked=ranked,
-        last_stage=found.last_stage,
+        additions.base,
+        additions.trained,
+        additions.checkpoint.tensors,
+        additions.settings,
+        additions.calibration,
+        ranked=additions.ranked,
+        last_stage=additions.last_stage,
+        types=additions.number_types,
     )
     replace_with(out, content)
 

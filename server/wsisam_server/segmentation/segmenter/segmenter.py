@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from wsisam_server.core.geometry import FieldPair
-from wsisam_server.inference.scheduler import kept_key
+from wsisam_server.inference.scheduler import kept_keys
 from wsisam_server.segmentation.planning import PlannedPrompt, Planner
 from wsisam_server.segmentation.segmenter.listeners import (
     ProgressListener,
@@ -148,7 +148,8 @@ class Segmenter:
 
     def is_kept(self, slide_id: str, model: ModelInfo, window: Window) -> bool:
         """Whether the features of a window are in memory; False where the model runs elsewhere."""
-        return kept_key(self._slides.info(slide_id).content_key, model, window) in self._models.device.cache
+        keys = kept_keys(self._slides.info(slide_id).content_key, model, window)
+        return any(key in self._models.device.cache for key in keys)
 
     def provisional_plan(self, request: Request) -> PlannedPrompt:
         """The plan before embeddings are considered; see `Planner.provisional_plan`."""
