@@ -17,7 +17,7 @@ from wsisam_server.cli import main, model
 from wsisam_server.client import Client
 from wsisam_server.core.settings import ModelChoice
 
-pytestmark = [pytest.mark.model, pytest.mark.slow]
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(900)]
 
 TINY = "--steps 2 --batch 1 --windows 2 --validation-objects 2 --low-share 0 --box-only --train tokens --device cpu --threads 1"
 
@@ -86,14 +86,21 @@ def test_from_twenty_scripted_prompts_to_a_served_model(repository, tmp_path, mo
         stop()
     features = json.loads((tmp_path / "outlines.geojson").read_text())["features"]
     assert len(features) == 20
-    assert {one["properties"]["classification"]["name"] for one in features} == {"Gland"}
+    assert {one["properties"]["classification"] for one in features} == {"Gland"}
 
     # Train on your own annotations, and take the result as a model of its own.
     said = run(f"{command('wsisam dataset annotations.sqlite')} --val 0.5")
     assert said.count(" 10 ") == 2  # ten glands to train on, and those of the other slide to validate
+    run(command("wsisam evaluate glands/manifest.csv --sheet"))
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
     run(f"{command('wsisam train glands')} {TINY}")
+    few = "--prompts box --max-objects 2 --threads 1"
+    assert "sam" in run(f"{command('wsisam evaluate glands/manifest.csv --split val')} {few}")
     run(command("wsisam weights add our-glands"))
     assert "our-glands" in run(command("wsisam weights list"))
+
+    run(command("wsisam replay"))
+    assert [*(tmp_path / "compared").iterdir()]
 
     # Served under its name, it answers.
     choice = ModelChoice(name="our-glands")
