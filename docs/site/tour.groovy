@@ -35,6 +35,7 @@ go {
     fx { handle.invoke(qupath.getDefaultDragDropListener(), viewer(), [new File(System.getProperty('drive.invitation'))]) }
     until('the window') { window('WSI-SAM: server') != null }
     until('the answer') { fx { window('WSI-SAM: server').getScene().lookup('#wsisam-server-said').getText() }.startsWith('Connected') }
+    sleep(8000)         // QuPath's notification is gone
     picture('tour-invited')
     fx { window('WSI-SAM: server').close() }
 
