@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The branch that a change is compared with, to lint no more than was changed.
 BASE ?= main
 
-.PHONY: help demo check coverage test lowest jar java-tools lint protos docs breaking package-check bench clean
+.PHONY: help demo check coverage test lowest jar java-tools lint protos docs site breaking package-check bench clean
 
 help:
 	@echo "make demo    install into $(VENV) and run the whole chain once on a real slide"
@@ -36,6 +36,7 @@ help:
 	@echo "make lint    formatting, style, types, import order, the contract, the package"
 	@echo "make protos  generate server/wsisam/v1 from protos/"
 	@echo "make docs    write docs/configuration.md from the settings' declarations"
+	@echo "make site    write the documentation as a site to build/site; fails at a link that leads nowhere"
 	@echo "make bench   what we claim about speed, measured here; SLIDE=path adds what needs a slide"
 
 demo: $(VENV)/.installed
@@ -101,7 +102,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
-	$(MAKE) --no-print-directory breaking package-check
+	$(MAKE) --no-print-directory breaking package-check site
 
 # What an index would refuse: the wheel's metadata, and the README that it shows.
 package-check: $(VENV)/.installed-dev
@@ -127,6 +128,11 @@ protos: $(VENV)/.installed-test
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m wsisam_server.cli.configuration_page > docs/configuration.md
+
+# The paths are those of the sources, so that the site shows this checkout whatever is installed.
+site: export NO_MKDOCS_2_WARNING = 1
+site: $(VENV)/.installed-dev
+	PYTHONPATH=server:. $(BIN)/python -m mkdocs build
 
 # make bench SLIDE=path adds what needs a real slide.
 bench: $(VENV)/.installed-test

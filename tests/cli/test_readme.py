@@ -1,44 +1,64 @@
-"""The README shows what the program says."""
+"""The commands that README and docs show are ones that the program has."""
 
 import re
 import shlex
 
 import click
+import pytest
 from click.testing import CliRunner
 
-from wsisam_server.cli import COMMANDS, main
+from wsisam_server.cli import main
 
 
-def blocks(repository):
-    """The indented code blocks."""
-    text = (repository / "README.md").read_text(encoding="utf-8")
-    return [
-        re.sub(r"^ {4}", "", block, flags=re.MULTILINE)
-        for block in re.findall(r"(?:^(?: {4}.*)?\n)+", text, re.MULTILINE)
-    ]
+def pages(repository):
+    docs = repository / "docs"
+    return [repository / "README.md", *sorted(docs.glob("*.md")), *sorted((docs / "tutorials").glob("*.md"))]
 
 
-def test_the_commands_are_listed_as_the_program_lists_them(repository):
-    shown = CliRunner().invoke(main, ["--help"], prog_name="wsisam").output
-    assert shown.strip() in "\n".join(block.strip() for block in blocks(repository))
+def commands(page):
+    """The lines of a page's code that run the program, as words; a line that a backslash continues is one."""
+    text = page.read_text(encoding="utf-8")
+    for block in re.findall(r"(?:^(?: {4}.*)?\n)+", text, re.MULTILINE):
+        for line in block.replace("\\\n", " ").splitlines():
+            if found := re.match(r" {4,}(?:sudo -u wsisam )?(?:[A-Z_]+=\S+ +)*(wsisam [a-z-].*)$", line):
+                yield shlex.split(found[1], comments=True)
 
 
-def test_every_option_that_the_readme_uses_exists(repository):
-    lines = [line for block in blocks(repository) for line in block.splitlines() if line.startswith("wsisam ")]
-    assert len(lines) >= 4
-    for line in lines:
-        words = shlex.split(line)[1:]
-        assert words[0] in COMMANDS
-        path, command = [], main
-        while isinstance(command, click.Group):
-            path.append(words.pop(0))
-            command = command.get_command(click.Context(command), path[-1])
-        shown = CliRunner().invoke(main, [*path, "--help"]).output
-        for option in (word for word in words if word.startswith("--")):
-            assert option in shown, line
+@pytest.fixture
+def shown():
+    """Called: what `--help` says of a command that words begin with, and the words' options."""
+
+    def ask(words):
+        path, command, rest = [], main, words[1:]
+        while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+            path.append(rest[0])
+            command = command.get_command(click.Context(command), rest[0])
+            assert command is not None, words
+            rest = rest[1:]
+        said = CliRunner().invoke(main, [*path, "--help"]).output
+        return said, [word for word in rest if word.startswith("--")]
+
+    return ask
+
+
+def test_every_option_that_a_page_uses_exists(repository, shown):
+    for page in pages(repository):
+        for words in commands(page):
+            said, options = shown(words)
+            for option in options:
+                assert re.search(rf"{option}\b", said), (page.name, words)
+
+
+def test_commands_are_found(repository):
+    assert sum(1 for page in pages(repository) for _ in commands(page)) > 80
+    assert len([*commands(repository / "README.md")]) >= 4
+
+
+def test_the_readme_is_short(repository):
+    assert len((repository / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
 
 
 def test_pictures_and_files_that_it_names_exist(repository):
     text = (repository / "README.md").read_text(encoding="utf-8")
-    for target in re.findall(r"\]\((?!http)([^)]+)\)", text):
+    for target in re.findall(r"\]\((?!http)([^)#]+)", text):
         assert (repository / target).exists(), target

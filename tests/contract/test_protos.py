@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grpc
 import pytest
 
 from wsisam.v1 import annotations_pb2, segmentation_pb2
@@ -47,6 +48,14 @@ def test_every_reason_of_the_catalogue_is_documented(repository):
     protos = (repository / "protos" / "wsisam" / "v1").glob("*.proto")
     text = "".join(path.read_text() for path in protos)
     assert [reason.name for reason in Reason if not re.search(rf"\b{reason.name}\b", text)] == []
+
+
+def test_every_reason_that_a_comment_names_is_one(repository):
+    text = "".join(path.read_text() for path in (repository / "protos" / "wsisam" / "v1").glob("*.proto"))
+    comments = "\n".join(re.findall(r"//(.*)$", text, re.MULTILINE))
+    values = set(re.findall(r"^  ([A-Z_]+) = \d+;", text, re.MULTILINE))
+    known = {reason.name for reason in Reason} | {code.name for code in grpc.StatusCode} | values
+    assert set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", comments)) - known == set()
 
 
 def test_every_reason_of_the_catalogue_is_given_to_something_somewhere(repository):

@@ -106,7 +106,7 @@ def test_everything_else_is_not_found_in_the_same_words(access, disk, uri):
         access.resolve(uri.format(d=disk))
     assert caught.value.reason is Reason.SLIDE_NOT_FOUND
     assert caught.value.details == {}
-    assert caught.value.public_text == Reason.SLIDE_NOT_FOUND.value.text
+    assert caught.value.public_text == f"{Reason.SLIDE_NOT_FOUND.value.text} [SLIDE_NOT_FOUND]"
 
 
 def test_nothing_outside_the_roots_is_asked_for_so_that_not_even_time_tells(access, disk, monkeypatch):

@@ -36,7 +36,7 @@ def refused(call):
     with pytest.raises(WsiSamServerError) as caught:
         call()
     assert caught.value.reason is Reason.SLIDE_NOT_FOUND
-    assert caught.value.public_text == Reason.SLIDE_NOT_FOUND.value.text
+    assert caught.value.public_text == f"{Reason.SLIDE_NOT_FOUND.value.text} [SLIDE_NOT_FOUND]"
 
 
 def a_file(disk):

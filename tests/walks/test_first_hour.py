@@ -1,4 +1,4 @@
-"""A research engineer's first hour, with the README's own commands: script prompts, train on the outlines, serve the result.
+"""A research engineer's first hour, as docs/tutorials/own-model.md has it: script prompts, train on the outlines, serve the result.
 
 The outlines are of a model that costs nothing; what is trained and served is the default one, for two steps.
 """
@@ -14,10 +14,10 @@ from PIL import Image, ImageDraw
 from support.dark_parts import DarkParts
 from support.server import start
 from wsisam_server.cli import main, model
-from wsisam_server.client import Client, prompt
+from wsisam_server.client import Client
 from wsisam_server.core.settings import ModelChoice
 
-pytestmark = [pytest.mark.model, pytest.mark.slow]
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(900)]
 
 TINY = "--steps 2 --batch 1 --windows 2 --validation-objects 2 --low-share 0 --box-only --train tokens --device cpu --threads 1"
 
@@ -34,9 +34,19 @@ def ellipses(path, seed):
     return boxes
 
 
+def tutorial(repository):
+    return (repository / "docs" / "tutorials" / "own-model.md").read_text(encoding="utf-8")
+
+
+def script(repository):
+    """The tutorial's script over a folder."""
+    (code,) = re.findall(r"<!-- script: folder -->\n\n((?: {4}.*\n|\n)+)", tutorial(repository))
+    return re.sub(r"^ {4}", "", code, flags=re.MULTILINE)
+
+
 def commands(repository):
-    """The README's commands by their first words."""
-    text = (repository / "README.md").read_text(encoding="utf-8")
+    """The tutorial's commands by their first words."""
+    text = tutorial(repository)
     lines = [line.strip() for line in re.findall(r"^ {4}(wsisam .*)$", text, re.MULTILINE)]
 
     def one(beginning):
@@ -60,29 +70,37 @@ def test_from_twenty_scripted_prompts_to_a_served_model(repository, tmp_path, mo
     slides.mkdir()
     boxes = {slides / f"case-{seed}.png": ellipses(slides / f"case-{seed}.png", seed) for seed in (1, 2)}
 
-    # Twenty prompts, their outlines kept by the server and written for QuPath: as docs/python.md has it.
+    # Twenty prompts, their outlines kept by the server and written for QuPath.
     running, stop = start(DarkParts(), slides, store=str(tmp_path / "annotations.sqlite"))
-    features = []
-    from wsisam_server.client import commit
-
+    for path, drawn in boxes.items():
+        lines = [",".join(map(str, box)) for box in drawn]
+        path.with_suffix(".boxes").write_text("\n".join(lines) + "\n")
+    here = {"127.0.0.1:8765": running.target, "/data/slides": slides.as_posix(), '".svs"': '".png"'}
+    code = script(repository)
+    for of_the_page, of_the_test in here.items():
+        assert of_the_page in code
+        code = code.replace(of_the_page, of_the_test)
     try:
-        with Client(running.target) as client:
-            for path, drawn in boxes.items():
-                slide = client.open_slide(str(path))
-                commits = [commit(author="anna", path_class="Gland") for _ in drawn]
-                found = dict(slide.segment_batch([prompt(box) for box in drawn], commits=commits))
-                features += [found[number].to_geojson(path_class="Gland") for number in range(len(drawn))]
+        exec(code, {})
     finally:
         stop()
-    (tmp_path / "glands.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    features = json.loads((tmp_path / "outlines.geojson").read_text())["features"]
     assert len(features) == 20
+    assert {one["properties"]["classification"] for one in features} == {"Gland"}
 
-    # Train on your own annotations, and take the result as a model of its own: the README's three commands.
+    # Train on your own annotations, and take the result as a model of its own.
     said = run(f"{command('wsisam dataset annotations.sqlite')} --val 0.5")
     assert said.count(" 10 ") == 2  # ten glands to train on, and those of the other slide to validate
+    run(command("wsisam evaluate glands/manifest.csv --sheet"))
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
     run(f"{command('wsisam train glands')} {TINY}")
+    few = "--prompts box --max-objects 2 --threads 1"
+    assert "sam" in run(f"{command('wsisam evaluate glands/manifest.csv --split val')} {few}")
     run(command("wsisam weights add our-glands"))
     assert "our-glands" in run(command("wsisam weights list"))
+
+    run(command("wsisam replay"))
+    assert [*(tmp_path / "compared").iterdir()]
 
     # Served under its name, it answers.
     choice = ModelChoice(name="our-glands")

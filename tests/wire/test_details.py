@@ -6,7 +6,7 @@ import urllib.parse
 import pytest
 from google.rpc import error_details_pb2
 
-from wsisam_server.client import FieldViolation, status_error
+from wsisam_server.client import FieldViolation, ServerError, status_error
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.core.pixels import PixelsNeededError, PixelWindow
 from wsisam_server.wire.details import status_of
@@ -69,6 +69,19 @@ def test_no_status_is_too_large_for_a_header_whatever_it_echoes(reason):
     status = status_of(error, "items[99999].")
     in_base64, in_percents = len(status.SerializeToString()) * 4 // 3, len(urllib.parse.quote(status.message))
     assert in_base64 + in_percents < 7000  # of 8 KiB, with the other headers
+
+
+def test_every_text_names_its_reason_once_whoever_sent_it():
+    error = WsiSamServerError(Reason.QUEUE_FULL, limit=7)
+    assert status_of(error).message == error.public_text
+    assert error.public_text.endswith(" answers, then go on. [QUEUE_FULL]")
+    assert "[" not in str(error)  # it begins with the reason
+    of_now, of_before = status_of(error), status_of(error)
+    of_before.message = of_before.message.removesuffix(" [QUEUE_FULL]")
+    for status in (of_now, of_before):
+        assert status_error(status).text.count("[QUEUE_FULL]") == 1
+        assert str(status_error(status)).endswith("[QUEUE_FULL]")
+    assert ServerError("UNAVAILABLE", "", "There is no computer of that name.", {}).text.endswith("name.")
 
 
 def test_every_refusal_of_a_request_says_which_field():

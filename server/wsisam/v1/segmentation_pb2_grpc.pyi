@@ -224,7 +224,7 @@ class SegmentationStub:
       OUT_OF_RANGE         REGION_OUTSIDE_SLIDE: all of it. What reaches beyond the slide is left out.
       RESOURCE_EXHAUSTED   REGION_TOO_LARGE: it would take more windows than the server allows (10,000 unless configured);
                            the text says how many. Choose a smaller region, or larger objects. OUT_OF_DEVICE_MEMORY;
-                           MODELS_BUSY; TOO_MANY_PIXELS; TOO_MANY_SURVEYS: this user has others under way.
+                           MODELS_BUSY; TOO_MANY_PIXELS.
       FAILED_PRECONDITION  MODEL_UNAVAILABLE; MODEL_DAMAGED; MODEL_TOO_LARGE; SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or
                            NOT_FOUND, SLIDE_NOT_FOUND); TILE_NOT_REQUESTED; PIXELS_NEEDED: in pixel mode; the details hold
                            all windows that the region takes. Repeat the call with their tiles, or with a smaller region
@@ -438,7 +438,7 @@ class SegmentationAsyncStub:
       OUT_OF_RANGE         REGION_OUTSIDE_SLIDE: all of it. What reaches beyond the slide is left out.
       RESOURCE_EXHAUSTED   REGION_TOO_LARGE: it would take more windows than the server allows (10,000 unless configured);
                            the text says how many. Choose a smaller region, or larger objects. OUT_OF_DEVICE_MEMORY;
-                           MODELS_BUSY; TOO_MANY_PIXELS; TOO_MANY_SURVEYS: this user has others under way.
+                           MODELS_BUSY; TOO_MANY_PIXELS.
       FAILED_PRECONDITION  MODEL_UNAVAILABLE; MODEL_DAMAGED; MODEL_TOO_LARGE; SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or
                            NOT_FOUND, SLIDE_NOT_FOUND); TILE_NOT_REQUESTED; PIXELS_NEEDED: in pixel mode; the details hold
                            all windows that the region takes. Repeat the call with their tiles, or with a smaller region
@@ -666,7 +666,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
           OUT_OF_RANGE         REGION_OUTSIDE_SLIDE: all of it. What reaches beyond the slide is left out.
           RESOURCE_EXHAUSTED   REGION_TOO_LARGE: it would take more windows than the server allows (10,000 unless configured);
                                the text says how many. Choose a smaller region, or larger objects. OUT_OF_DEVICE_MEMORY;
-                               MODELS_BUSY; TOO_MANY_PIXELS; TOO_MANY_SURVEYS: this user has others under way.
+                               MODELS_BUSY; TOO_MANY_PIXELS.
           FAILED_PRECONDITION  MODEL_UNAVAILABLE; MODEL_DAMAGED; MODEL_TOO_LARGE; SLIDE_UNREADABLE, SLIDE_TOO_LARGE (or
                                NOT_FOUND, SLIDE_NOT_FOUND); TILE_NOT_REQUESTED; PIXELS_NEEDED: in pixel mode; the details hold
                                all windows that the region takes. Repeat the call with their tiles, or with a smaller region

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from wsisam_server.core.errors import named
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -23,7 +25,7 @@ class ServerError(Exception):
     Attributes:
         status: name of the gRPC status, for example "INVALID_ARGUMENT".
         reason: stable reason of the catalogue, or empty when the failure came from elsewhere (no connection).
-        text: what happened and what to do.
+        text: what happened and what to do, with the reason at its end: docs/troubleshooting.md has a section of it.
         details: structured details.
         pixels_needed: with reason PIXELS_NEEDED, the windows to send.
         conflicts: with reason REVISION_CONFLICT, both versions of what was changed by two.
@@ -42,10 +44,10 @@ class ServerError(Exception):
         retry_seconds: float | None = None,
         violations: Iterable[FieldViolation] = (),
     ) -> None:
-        super().__init__(text)
         self.status = status
         self.reason = reason
-        self.text = text
+        self.text = named(text, reason)  # servers of 0.1 did not
+        super().__init__(self.text)
         self.details = dict(details)
         self.pixels_needed = pixels_needed
         self.conflicts = conflicts

@@ -255,6 +255,10 @@ class _NoAnswerError(WsiSamServerError):
     def text_with(self, details: Mapping[str, str]) -> str:  # noqa: ARG002 - the way there has no details
         return self._text
 
+    @property
+    def public_text(self) -> str:
+        return self._text  # STORE_UNAVAILABLE would lead to the wrong section
+
 
 def _known(error: ServerError) -> WsiSamServerError:
     """The error of the catalogue that a call failed with."""

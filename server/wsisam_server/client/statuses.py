@@ -38,19 +38,19 @@ def server_error(error: Any, address: ServerAddress | None = None) -> ServerErro
 def status_error(status: status_pb2.Status) -> ServerError:
     """A status as an exception, with what its details hold."""
     code = next((known.name for known in grpc.StatusCode if known.value[0] == status.code), str(status.code))
-    failed = ServerError(code, "", status.message, {})
+    said: dict[str, Any] = {"reason": "", "details": {}}
     for packed in status.details:
         info, needed = error_details_pb2.ErrorInfo(), segmentation_pb2.PixelsNeeded()
         retry, bad = error_details_pb2.RetryInfo(), error_details_pb2.BadRequest()
         versions = annotations_pb2.RevisionConflicts()
         if packed.Unpack(info):
-            failed.reason, failed.details = info.reason, dict(info.metadata)
+            said |= {"reason": info.reason, "details": info.metadata}
         elif packed.Unpack(retry):
-            failed.retry_seconds = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+            said["retry_seconds"] = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
         elif packed.Unpack(bad):
-            failed.violations = tuple(FieldViolation(one.field, one.description) for one in bad.field_violations)
+            said["violations"] = [FieldViolation(one.field, one.description) for one in bad.field_violations]
         elif packed.Unpack(needed):
-            failed.pixels_needed = needed
+            said["pixels_needed"] = needed
         elif packed.Unpack(versions):
-            failed.conflicts = versions
-    return failed
+            said["conflicts"] = versions
+    return ServerError(code, text=status.message, **said)

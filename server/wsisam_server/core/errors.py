@@ -360,6 +360,12 @@ class Reason(Enum):
     )
 
 
+def named(text: str, reason: str) -> str:
+    """A text for people with the reason at its end, once: the word by which docs/troubleshooting.md has it."""
+    tag = f"[{reason}]"
+    return text if not reason or text.endswith(tag) else f"{text} {tag}"
+
+
 class WsiSamServerError(Exception):
     """An error of the catalogue.
 
@@ -375,7 +381,7 @@ class WsiSamServerError(Exception):
         self.private = private
         self.path = str(path)
         self.details = {key: _shown(value) for key, value in details.items()}
-        super().__init__(f"{reason.name}: {self.public_text}")
+        super().__init__(f"{reason.name}: {self.text_with(self.details)}")
 
     def at(self, **where: object) -> WsiSamServerError:
         """The same error with further details, for a caller who knows what it is about."""
@@ -408,11 +414,11 @@ class WsiSamServerError(Exception):
 
     @property
     def public_text(self) -> str:
-        """What the client reads."""
-        return self.text_with(self.details)
+        """What people read, with the reason at its end."""
+        return named(self.text_with(self.details), self.reason.name)
 
     def text_with(self, details: Mapping[str, str]) -> str:
-        """What the client reads where the details are others, such as a field's path in a larger message."""
+        """The text without the reason, with other details, such as a field's path in a larger message."""
         return self.reason.value.text.format_map(_Blank({**self.reason.value.defaults, **details}))
 
 

@@ -8,6 +8,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from wsisam_server.annotations.store import RevisionConflictError
+from wsisam_server.core.errors import named
 from wsisam_server.core.pixels import PixelsNeededError
 from wsisam_server.wire import annotation_to_proto, to_proto
 
@@ -31,7 +32,7 @@ def status_of(error: WsiSamServerError, path: str = "") -> status_pb2.Status:
     if path and "field" in details:
         details["field"] = path + details["field"]
     text = error.text_with(details)
-    status = status_pb2.Status(code=error.code.value, message=text)
+    status = status_pb2.Status(code=error.code.value, message=named(text, error.reason.name))
     info = error_details_pb2.ErrorInfo(reason=error.reason.name, domain=DOMAIN, metadata=details)
     for detail in (info, *_bad_request(error, details, path, text), *_retry(error), *_typed(error)):
         status.details.add().Pack(detail)

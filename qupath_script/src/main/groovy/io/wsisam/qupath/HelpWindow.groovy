@@ -6,13 +6,14 @@ import javafx.stage.Stage
 import org.commonmark.parser.Parser
 import org.commonmark.renderer.html.HtmlRenderer
 
-/** The page docs/qupath.md, as the jar carries it. */
+/** The pages docs/qupath.md and docs/troubleshooting.md, as the jar carries them. */
 class HelpWindow {
-    private static final String PAGE = 'io/wsisam/extension/qupath.md'
+    private static final List<String> PAGES = ['qupath.md', 'troubleshooting.md']
     private static final String STYLE = 'body {font-family: sans-serif; font-size: 10pt; margin: 1em} td, th {text-align: left; vertical-align: top; padding: 2px 8px 2px 0}'
 
     static void open(gui) {
-        def text = HelpWindow.getClassLoader().getResourceAsStream(PAGE).getText('UTF-8').replaceAll(/(?m)^ *!\[.*\n?.*\)$/, '')     // the pictures are not in the jar
+        def text = PAGES.collect { HelpWindow.getClassLoader().getResourceAsStream("io/wsisam/extension/${it}".toString()).getText('UTF-8') }
+                .join('\n\n').replaceAll(/(?m)^ *!\[.*\n?.*\)$/, '')     // the pictures are not in the jar
         def view = new WebView()
         view.getEngine().loadContent("<html><head><style>${STYLE}</style></head><body>${html(text)}</body></html>".toString())
         def stage = new Stage()

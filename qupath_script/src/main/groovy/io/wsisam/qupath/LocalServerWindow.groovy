@@ -18,6 +18,7 @@ import javafx.scene.control.Label
 import javafx.scene.control.TextArea
 import javafx.scene.control.Tooltip
 import javafx.scene.layout.HBox
+import javafx.scene.layout.Region
 import javafx.scene.layout.VBox
 import javafx.stage.DirectoryChooser
 import javafx.stage.Stage
@@ -110,7 +111,9 @@ class LocalServerWindow {
         wrapped(said).setMinHeight(54)
         said.setAlignment(Pos.TOP_LEFT)
         clock.setCycleCount(javafx.animation.Animation.INDEFINITE)
-        new VBox(10, about, folders, stays, new HBox(6, start, stop, add, close), said)
+        def buttons = [start, stop, add, close]
+        buttons.each { it.setMinWidth(Region.USE_PREF_SIZE) }       // a narrow window cuts their texts
+        new VBox(10, about, folders, stays, new HBox(6, *buttons), said)
     }
 
     private static Label wrapped(Label label) {

@@ -15,6 +15,7 @@ import javafx.scene.control.Tooltip
 import javafx.scene.layout.GridPane
 import javafx.scene.layout.HBox
 import javafx.scene.layout.Priority
+import javafx.scene.layout.Region
 import javafx.scene.layout.VBox
 import javafx.stage.FileChooser
 import javafx.stage.Stage
@@ -83,7 +84,9 @@ class ServerWindow {
         }
         def close = new Button('Close')
         close.setOnAction { stage.close() }
-        def pane = new VBox(10, grid, new HBox(6, connect, invitation, here, close), said)
+        def buttons = [connect, invitation, here, close]
+        buttons.each { it.setMinWidth(Region.USE_PREF_SIZE) }       // a narrow window cuts their texts
+        def pane = new VBox(10, grid, new HBox(6, *buttons), said)
         pane.setPadding(new Insets(12))
         pane.setPrefWidth(WIDTH)
         def scene = new Scene(pane)
@@ -103,7 +106,7 @@ class ServerWindow {
 
     private Button chooser(TextField field) {
         def button = new Button('Choose\u2026')
-        button.setMinWidth(javafx.scene.layout.Region.USE_PREF_SIZE)
+        button.setMinWidth(Region.USE_PREF_SIZE)
         button.setOnAction {
             def file = new FileChooser().showOpenDialog(stage)
             if (file != null)

@@ -101,7 +101,9 @@ class JarContentsIT {
     String provider = new String(jar.getInputStream(service).readAllBytes(), StandardCharsets.UTF_8).strip();
     assertTrue(jar.getEntry(provider.replace('.', '/') + ".class") != null, provider);
     assertTrue(files().stream().noneMatch(entry -> entry.getName().startsWith("qupath/")), "signatures are not shipped");
-    assertTrue(jar.getEntry("io/wsisam/extension/qupath.md") != null, "the page of Help");
+    for (String page : List.of("qupath.md", "troubleshooting.md")) {
+      assertTrue(jar.getEntry("io/wsisam/extension/" + page) != null, "the pages of Help");
+    }
   }
 
   @Test

@@ -34,7 +34,7 @@ public final class WsiSamException extends RuntimeException {
       Duration retryAfter,
       List<FieldViolation> violations,
       PixelsNeeded pixelsNeeded) {
-    super(text);
+    super(named(text, reason));
     this.status = status;
     this.reason = reason;
     this.requestId = requestId;
@@ -68,6 +68,12 @@ public final class WsiSamException extends RuntimeException {
         : new WsiSamException("UNKNOWN", ClientReason.UNEXPECTED, String.valueOf(inner), inner);
   }
 
+  /** A text with the reason at its end, once: the word by which docs/troubleshooting.md has it. Servers of 0.1 did not. */
+  private static String named(String text, String reason) {
+    String tag = "[" + reason + "]";
+    return reason.isEmpty() || text.endsWith(tag) ? text : text + " " + tag;
+  }
+
   /** BAD_PROMPT_TEXT: a text that should hold prompts and does not. */
   public static WsiSamException badPromptText(String text, Throwable cause) {
     int shown = 60;
@@ -92,7 +98,7 @@ public final class WsiSamException extends RuntimeException {
     return reason;
   }
 
-  /** What happened and what to do, for people. */
+  /** What happened and what to do, for people, with the reason at its end. */
   public String text() {
     return getMessage();
   }
@@ -135,6 +141,6 @@ public final class WsiSamException extends RuntimeException {
   @Override
   public String toString() {
     String id = requestId.isEmpty() ? "" : " [request " + requestId + "]";
-    return "WsiSamException: " + status + (reason.isEmpty() ? "" : " " + reason) + ": " + getMessage() + id;
+    return "WsiSamException: " + status + ": " + getMessage() + id;
   }
 }
