@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The branch that a change is compared with, to lint no more than was changed.
 BASE ?= main
 
-.PHONY: help demo check coverage test lowest jar java-tools lint protos docs breaking package-check bench clean
+.PHONY: help demo check coverage test lowest jar java-tools lint protos docs breaking freeze package-check bench clean
 
 help:
 	@echo "make demo    install into $(VENV) and run the whole chain once on a real slide"
@@ -107,16 +107,14 @@ package-check: $(VENV)/.installed-dev
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/check .
 	$(BIN)/twine check --strict build/check/*.whl
 
-# Against the last release; before the first one there is nothing to break.
+# Against the descriptors of the last release, which are in the repository: no tag and no history is needed.
+RELEASED := protos/released/wsisam.v1.binpb
 breaking: $(VENV)/.installed-dev
-	@tag=$$(git describe --tags --abbrev=0 --match 'v*' 2>/dev/null); \
-	if [ -n "$$tag" ]; then \
-		echo "buf breaking against $$tag"; $(BIN)/buf breaking --against ".git#tag=$$tag"; \
-	elif [ "$$(git rev-parse --is-shallow-repository 2>/dev/null)" = true ]; then \
-		echo "buf breaking: this clone has no history, so no release tag; run: git fetch --tags --unshallow"; exit 1; \
-	else \
-		echo "buf breaking: not run, there is no release tag yet"; \
-	fi
+	$(BIN)/buf breaking protos --against $(RELEASED)
+
+# The last step before a release: what the contract is now is what later ones are held to.
+freeze: $(VENV)/.installed-dev
+	$(BIN)/buf build protos --exclude-source-info --output $(RELEASED)
 
 protos: $(VENV)/.installed-test
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos -Ithird_party/googleapis \
