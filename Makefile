@@ -22,7 +22,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # The branch that a change is compared with, to lint no more than was changed.
 BASE ?= main
 
-.PHONY: help demo check coverage test lowest jar java-tools lint protos docs breaking freeze package-check bench clean
+.PHONY: help demo check coverage test lowest jar java-tools lint protos docs breaking freeze package-check release release-compare \
+	release-check bench clean
 
 help:
 	@echo "make demo    install into $(VENV) and run the whole chain once on a real slide"
@@ -34,6 +35,7 @@ help:
 	@echo "make lint    formatting, style, types, import order, the contract, the package"
 	@echo "make protos  generate server/wsisam/v1 from protos/"
 	@echo "make docs    write docs/configuration.md from the settings' declarations"
+	@echo "make release build all files of a release into dist/"
 	@echo "make bench   what we claim about speed, measured here; SLIDE=path adds what needs a slide"
 
 demo: $(VENV)/.installed
@@ -127,6 +129,27 @@ docs: $(VENV)/.installed
 # make bench SLIDE=path adds what needs a real slide.
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/claims.py $(if $(SLIDE),"$(SLIDE)")
+
+# All files of a release into dist/; release/build.py says which. RELEASE_PAGE is the project's page on GitHub: the catalog
+# and the notes then point to its releases. Bills of materials name the versions of this environment, which the tests ran in.
+RELEASE_PAGE ?=
+RELEASE_TOOLS := build/release-tools
+RELEASE_WITH := --tools $(CURDIR)/$(RELEASE_TOOLS)/bin/python --page "$(RELEASE_PAGE)"
+release: java-tools $(VENV)/.installed-test $(RELEASE_TOOLS)/.installed
+	$(BIN)/python release/build.py --out dist $(RELEASE_WITH)
+
+# Twice the same commit, the same bytes.
+release-compare: java-tools $(VENV)/.installed-test $(RELEASE_TOOLS)/.installed
+	$(BIN)/python release/compare.py $(RELEASE_WITH)
+
+# What dist/ does in empty environments, with no checkout: half an hour and 8 GB. QUPATH=folder tries the sync, too.
+release-check: $(VENV)/.installed-test
+	$(BIN)/python release/check.py dist $(if $(QUPATH),--qupath "$(QUPATH)")
+
+$(RELEASE_TOOLS)/.installed: release/requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m venv $(RELEASE_TOOLS)
+	$(RELEASE_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement release/requirements.txt
+	@touch $@
 
 clean:
 	rm -rf $(VENV) demo build dist qupath_script/target .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,7 +12,6 @@ import argparse
 import gzip
 import hashlib
 import io
-import json
 import os
 import re
 import shlex
@@ -37,7 +36,7 @@ CONTEXT = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "server",
 
 SUMS = "SHA256SUMS"
 SAME_BYTES = (".whl", ".tar.gz", ".jar", "catalog.json", ".md")
-"""How the names end of files that the same commit makes alike. Bills of materials name the versions found at the time."""
+"""How the names end of files that the same commit makes alike. Bills of materials name versions found at the time."""
 
 
 @dataclass(frozen=True)
