@@ -22,6 +22,10 @@ import time
 import venv
 from pathlib import Path
 
+from typing_extensions import Self
+
+from build import SUMS, sums
+
 MOST_MEBIBYTES = 300
 """Of the base install, with what it needs; docs promise it."""
 
@@ -129,7 +133,7 @@ class Server:
         )
         self.target = ""
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         assert self._process.stdout is not None
         said = []
         for line in self._process.stdout:
@@ -168,7 +172,8 @@ def main() -> None:
 
 
 def _sums(dist: Path) -> None:
-    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=dist, check=True)
+    if (dist / SUMS).read_text() != sums(dist):
+        sys.exit(f"{dist}/{SUMS} does not say what is there")
     print("SHA256SUMS: all files are as they were built")
 
 
@@ -214,7 +219,7 @@ def _source(environment: Environment, wheel: Path) -> None:
 
 
 def _container(environment: Environment, wheel: Path, work: Path) -> None:
-    """The container's context has all that its Containerfile installs. Images are built where there is a tool for it."""
+    """The container's context has all that its Containerfile installs. No image is built here."""
     (context,) = wheel.parent.glob("wsisam-container-*.tar.gz")
     with tarfile.open(context) as archive:
         archive.extractall(work / "context", filter="data")
@@ -243,9 +248,7 @@ def _sync(environment: Environment, wheel: Path, work: Path, qupath: Path) -> No
     second = environment.run(*sync, counted=False, **java)
     assert "in sync" in second, second
     assert "new" not in second.replace("nothing new", ""), second
-    print(
-        f"sync with paquo and {qupath.name}: 10 annotations into the project, then nothing; {environment.commands} commands"
-    )
+    print(f"sync with paquo and {qupath.name}: 10 annotations, then nothing new; {environment.commands} commands")
 
 
 if __name__ == "__main__":
