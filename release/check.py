@@ -138,7 +138,7 @@ class Server:
         said = []
         for line in self._process.stdout:
             said.append(line)
-            if found := re.search(r"serving on (\S+:\d+)", line):
+            if found := re.search(r"^wsisam: serving .* on (\S+:\d+)", line):
                 self.target = found[1].rstrip(",.")
                 threading.Thread(target=self._process.stdout.read, daemon=True).start()
                 return self
