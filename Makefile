@@ -130,13 +130,13 @@ docs: $(VENV)/.installed
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/claims.py $(if $(SLIDE),"$(SLIDE)")
 
-# All files of a release into dist/; release/build.py says which. RELEASE_PAGE is the project's page on GitHub: the catalog
+# All files of a release into dist/; release/assemble.py says which. RELEASE_PAGE is the project's page on GitHub: the catalog
 # and the notes then point to its releases. Bills of materials name the versions of this environment, which the tests ran in.
 RELEASE_PAGE ?=
 RELEASE_TOOLS := build/release-tools
 RELEASE_WITH := --tools $(CURDIR)/$(RELEASE_TOOLS)/bin/python --page "$(RELEASE_PAGE)"
 release: java-tools $(VENV)/.installed-test $(RELEASE_TOOLS)/.installed
-	$(BIN)/python release/build.py --out dist $(RELEASE_WITH)
+	$(BIN)/python release/assemble.py --out dist $(RELEASE_WITH)
 
 # Twice the same commit, the same bytes.
 release-compare: java-tools $(VENV)/.installed-test $(RELEASE_TOOLS)/.installed

@@ -22,9 +22,8 @@ import time
 import venv
 from pathlib import Path
 
+from assemble import SUMS, sums
 from typing_extensions import Self
-
-from build import SUMS, sums
 
 MOST_MEBIBYTES = 300
 """Of the base install, with what it needs; docs promise it."""

@@ -1,6 +1,6 @@
 """Builds a release twice, in two folders, and compares: `make release-compare`.
 
-Exit status 1 names the files that differ. Options are those of build.py.
+Exit status 1 names the files that differ. Options are those of assemble.py.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from build import SAME_BYTES
+from assemble import SAME_BYTES
 
 
 def main() -> None:
     """Builds twice, and compares."""
-    build = Path(__file__).with_name("build.py")
+    program = Path(__file__).with_name("assemble.py")
     with tempfile.TemporaryDirectory() as folder:
         builds = [Path(folder, name) for name in ("first", "a second one")]
         for out in builds:
-            subprocess.run([sys.executable, build, *sys.argv[1:], "--no-bill", "--out", out], check=True)
+            subprocess.run([sys.executable, program, *sys.argv[1:], "--no-bill", "--out", out], check=True)
         different = differing(*builds)
     if different:
         sys.exit(f"not the same bytes: {', '.join(different)}")

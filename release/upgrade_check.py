@@ -121,25 +121,25 @@ def main() -> None:
     parser.add_argument("--old", default=OLD)
     options = parser.parse_args()
     (wheel,) = options.dist.resolve().glob("wsisam-*.whl")
-    new = {name: Environment(options.keep.resolve() / name) for name in ("server", "sync")}
-    for name, environment in new.items():
-        environment.install(wheel, f"[{name}]")
+    folder = options.keep.resolve() / "server"
+    new = Environment(folder)  # 0.1 had no light install: its sync needs what the server needs
+    new.install(wheel, "[server,sync]")
     with tempfile.TemporaryDirectory(prefix="wsisam-upgrade-") as scratch:
         work = Path(scratch)
         tree = work / "old"
         packed = subprocess.run(["git", "archive", options.old], check=True, stdout=subprocess.PIPE).stdout  # noqa: S607
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             archive.extractall(tree, filter="data")
-        slides = _slides(new["sync"], work)
+        slides = _slides(new, work)
         store = work / "annotations.sqlite"
-        old = Old(options.keep.resolve() / "sync", tree)
+        old = Old(folder, tree)
         old.run("python", "-c", MAKE_STORE, store, COUNT, *slides)
         project = _project(work, slides, options.qupath)
         java = {"PAQUO_QUPATH_DIR": str(options.qupath.resolve())}
         print("0.1 syncs:", _last(_ok(old.wsisam("sync", project, "--store", store, **java))))
-        _upgraded(old, new["sync"], store, work)
-        _synced(new["sync"], project, store, work, options.qupath, java)
-        _old_client(Old(options.keep.resolve() / "server", tree), old, new["server"], store, work, java)
+        _upgraded(old, new, store, work)
+        _synced(new, project, store, work, options.qupath, java)
+        _old_client(old, new, store, work, java)
 
 
 def _slides(environment: Environment, work: Path) -> list[Path]:
@@ -233,19 +233,19 @@ def _synced(new: Environment, project: Path, store: Path, work: Path, qupath: Pa
     _same("QuPath's objects", before, after)
 
 
-def _old_client(asks: Old, syncs: Old, server: Environment, store: Path, work: Path, java: dict[str, str]) -> None:
+def _old_client(old: Old, new: Environment, store: Path, work: Path, java: dict[str, str]) -> None:
     """What somebody reads who did not upgrade; none may be a Python traceback, or a wrong result without a word."""
     slide = work / "slides" / "discs 0.png"
     copy = work / "served.sqlite"
     shutil.copy(store, copy)
-    with Server(server, "--slides", work / "slides", "--store", copy) as running:
+    with Server(new, "--slides", work / "slides", "--store", copy) as running:
         there = ("--server", running.target)
         calls = {
-            "segment": asks.wsisam("segment", slide, "--box", BOX, "--geojson", work / "old.geojson", *there),
-            "export": asks.wsisam("export", work / "old export.geojson", "--slide", slide, *there),
-            "import": asks.wsisam("import", work / "old.geojson", "--slide", slide, *there),
-            "replay": asks.wsisam("replay", *there),
-            "sync": syncs.wsisam("sync", work / "Colon" / "project.qpproj", *there, **java),
+            "segment": old.wsisam("segment", slide, "--box", BOX, "--geojson", work / "old.geojson", *there),
+            "export": old.wsisam("export", work / "old export.geojson", "--slide", slide, *there),
+            "import": old.wsisam("import", work / "old.geojson", "--slide", slide, *there),
+            "replay": old.wsisam("replay", *there),
+            "sync": old.wsisam("sync", work / "Colon" / "project.qpproj", *there, **java),
         }
     for name, (status, said) in calls.items():
         print(f"0.1's {name} at the server of 0.2 ends with {status}: {_last(said or '-')}")

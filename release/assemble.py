@@ -1,6 +1,6 @@
 """Builds all files of a release into a folder: `make release`.
 
-    python release/build.py [--out dist] [--page ADDRESS] [--tools PYTHON] [--maven "mvn -o"] [--no-bill]
+    python release/assemble.py [--out dist] [--page ADDRESS] [--tools PYTHON] [--maven "mvn -o"] [--no-bill]
 
 Everything is made from the last commit, exported into a folder of its own: what is not committed cannot get in. Every
 time in the files is the commit's, so the same commit gives the same bytes with the same tools.
