@@ -62,6 +62,8 @@ test: java-tools $(VENV)/.installed-test jar
 	$(BIN)/python -m pytest $(TESTS_AT_ONCE) --ignore=$(ALONE)
 	$(BIN)/python -m pytest $(ALONE)
 	$(MVN) verify -Dwsisam.python=$(CURDIR)/$(BIN)/python
+	@mkdir -p build
+	@$(BIN)/python tests/support/tried.py >> build/tried.md
 
 jar: java-tools
 	$(MVN) --quiet package -DskipTests
