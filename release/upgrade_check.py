@@ -95,7 +95,8 @@ class Old(Environment):
 
     def variables(self) -> dict[str, str]:
         """See `Environment`."""
-        return super().variables() | {"PYTHONPATH": self._path}
+        # 0.1 refuses a command that has no store, even with a --server that has one.
+        return super().variables() | {"PYTHONPATH": self._path, "WSISAM_STORE": str(self.folder / "unused.sqlite")}
 
     def wsisam(self, *words: object, **more: str) -> tuple[int, str]:
         """Its exit status, and what it printed."""
