@@ -10,9 +10,11 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
 JAR     = qupath_script/target/wsisam-qupath-client-$(VERSION).jar
 MVN    := mvn --batch-mode --no-transfer-progress --file qupath_script/pom.xml
 
-# Four processes hold four copies of the model, some 6 GB; a file's tests stay together, they share what they start. The
-# order is tests/support/tiers.py's: costly files first.
-TESTS_AT_ONCE ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+# One process more than cores, since a third of the time tests wait for processes and lines. Four processes hold four
+# copies of the model, some 6 GB; a file's tests stay together, they share what they start. The order is
+# tests/support/tiers.py's: costly files first.
+PROCESSES     = $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
+TESTS_AT_ONCE ?= --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder
 # A cluster of several nodes: Ray gives each half a minute to start, which a machine full of other tests exceeds.
 ALONE := tests/inference/cluster/test_ray.py
 

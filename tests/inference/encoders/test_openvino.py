@@ -1,6 +1,8 @@
 """OpenVINO itself: what it makes of our encoders, and the whole way from a model to the change-over."""
 
 import copy
+import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import torch
 from wsisam_model import WsiSam, grid
 from wsisam_model.tiny_vit import TinyVitEncoder
 from wsisam_model.vit import VitEncoder, VitShape
-from wsisam_server.inference.encoders import EncoderChoice, EncoderError, EncoderFolder, installed_version
+from wsisam_server.inference.encoders import EncoderChoice, EncoderError, EncoderFolder, installed_version, preparing
 from wsisam_server.inference.encoders.agreement import TOLERANCE, difference
 from wsisam_server.inference.encoders.library import CompiledEncoder, compile_for, convert
 from wsisam_server.inference.encoders.switching import CHECKS
@@ -78,6 +80,21 @@ def test_what_was_not_compiled_is_refused(data):
         CompiledEncoder({256: data}, 1)
 
 
+@pytest.fixture
+def prompt_trial(monkeypatch):
+    """Trials that do not step back: this test waits for them. One round, since no time is compared."""
+    program = """
+import sys
+from wsisam_server.inference.encoders import trial
+trial.ROUNDS = trial.LEAST_ROUNDS = 1
+trial.step_back = lambda: None
+trial.main(sys.argv[1:])
+"""
+    tried = partial(preparing.Preparation, command=(sys.executable, "-c", program))
+    monkeypatch.setattr(preparing, "Preparation", tried)
+
+
+@pytest.mark.usefixtures("prompt_trial")
 def test_a_model_changes_over_and_a_later_start_begins_with_it(tmp_path):
     rng = np.random.default_rng(0)
     windows = [rng.integers(0, 255, (256, 256, 3), dtype=np.uint8) for _ in range(CHECKS + 1)]
