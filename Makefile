@@ -146,7 +146,7 @@ release: java-tools $(VENV)/.installed-test $(RELEASE_TOOLS)/.installed
 release-compare: java-tools $(VENV)/.installed-test $(RELEASE_TOOLS)/.installed
 	$(BIN)/python release/compare.py $(RELEASE_WITH)
 
-# What dist/ does in empty environments, with no checkout: half an hour and 8 GB. QUPATH=folder tries the sync, too.
+# What dist/ does in empty environments, with no checkout: some minutes and 8 GB. QUPATH=folder tries the sync, too.
 release-check: $(VENV)/.installed-test
 	$(BIN)/python release/check.py dist $(if $(QUPATH),--qupath "$(QUPATH)")
 

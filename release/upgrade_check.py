@@ -207,7 +207,9 @@ def _upgraded(old: Old, new: Environment, store: Path, work: Path) -> None:
 
 
 def _features(folder: Path) -> dict[str, object]:
-    collections = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.geojson"))]
+    """Of a file, or of all files in a folder, by id."""
+    files = sorted(folder.glob("*.geojson")) if folder.is_dir() else [folder]
+    collections = [json.loads(path.read_text(encoding="utf-8")) for path in files]
     return {one["id"]: one for collection in collections for one in collection["features"]}
 
 
@@ -250,6 +252,10 @@ def _old_client(old: Old, new: Environment, store: Path, work: Path, java: dict[
         }
     for name, (status, said) in calls.items():
         print(f"0.1's {name} at the server of 0.2 ends with {status}: {_last(said or '-')}")
+    asked, kept = (_features(work / name) for name in ("old export.geojson", "after"))
+    _same("what 0.1 exports of a slide", asked, {one: kept[one] for one in asked})
+    if "another release than this server's" not in calls["import"][1]:
+        sys.exit("0.1 saves, or is not told why it cannot")
     crashed = [name for name, (_, said) in calls.items() if "Traceback" in said]
     before, after = (_rows(path, "annotation", "id") for path in (store, copy))
     changed, fresh = sum(after.get(one) != row for one, row in before.items()), len(after.keys() - before.keys())
