@@ -79,7 +79,9 @@ def main() -> None:
     for path in sorted(options.out.iterdir()):
         print(f"{path.stat().st_size:>11,}  {path.name}")
     if options.page == NOBODYS:
-        print("note: catalog.json points nowhere; set RELEASE_PAGE to the address at which these files will be")
+        print("note: catalog.json points nowhere; set RELEASE_PAGE to the project's page")
+    elif not options.page.startswith("https://github.com/"):
+        print("note: QuPath's extension manager takes addresses at https://github.com/ only")
 
 
 def _options() -> argparse.Namespace:
