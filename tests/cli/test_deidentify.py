@@ -214,9 +214,9 @@ def test_a_report_of_a_sync(tmp_path):
     report = Report(f"/Klinik/{PATIENT}/project.qpproj", "schulze@db", dry_run=False, images=[done], notes=["Klinik"])
     said = report.as_json()
     said["images"][0]["annotations"] = [
-        {"id": "x", "name": "H24-01234 gland", "store_author": "anna.schulze",
+        {"id": str(uuid.UUID(int=1, version=4)), "name": "H24-01234 gland", "store_author": "anna.schulze",
          "reason": "changed in QuPath (name) and in the store (name, by anna.schulze)", "action": "conflict"},
-        {"id": "y", "name": "", "store_author": None, "reason": "new", "action": "add"},
+        {"id": str(uuid.uuid5(uuid.NAMESPACE_URL, PATIENT)), "name": "", "store_author": None, "reason": "new", "action": "add"},
     ]  # fmt: skip
     out = tmp_path / "report.json"
     out.write_text(json.dumps(deidentifier.sync_report(said), ensure_ascii=False))
@@ -225,6 +225,34 @@ def test_a_report_of_a_sync(tmp_path):
     assert [one["action"] for one in cleaned["images"][0]["annotations"]] == ["conflict", "add"]
     assert "changed in QuPath (name) and in the store (name, by author-" in out.read_text()
     assert deidentifier.left_out == {"texts": 3}
+    ids = [one["id"] for one in cleaned["images"][0]["annotations"]]
+    assert ids[0] == str(uuid.UUID(int=1, version=4))
+    assert ids[1] != str(uuid.uuid5(uuid.NAMESPACE_URL, PATIENT))
+
+
+def test_ids_that_are_made_of_names_are_replaced(run, slide, tmp_path):
+    """An import without ids makes them of all that the object says, without a secret: names could be tried."""
+    ring = [[10, 10], [90, 10], [90, 90], [10, 10]]
+    one = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": {"name": PATIENT}}
+    drawn, store = tmp_path / "drawn.geojson", tmp_path / "a.sqlite"
+    drawn.write_text(json.dumps(one))
+    run("import", drawn, "--slide", slide, "--store", store)
+    ids = {}
+    for more in ([], ["--deidentify"], ["--deidentify"]):
+        run("export", tmp_path / "out.geojson", "--store", store, *more)
+        (feature,) = json.loads((tmp_path / "out.geojson").read_text())["features"]
+        ids.setdefault(bool(more), set()).add(feature["id"])
+        run("dataset", store, tmp_path / f"set {len(more)}", "--window", 64, *more)
+        assert feature["id"] in (tmp_path / f"set {len(more)}" / "labels.csv").read_text()
+    assert len(ids[True]) == len(ids[False]) == 1
+    assert not ids[True] & ids[False]
+    assert {uuid.UUID(one).version for one in ids[True]} == {4}
+
+
+def test_versions_that_are_digests_of_names_are_replaced():
+    deidentifier = deidentifying.Deidentifier(Pseudonyms(b"s" * 32))
+    assert deidentifier.version("17") == "17"
+    assert re.fullmatch("version-[0-9a-f]{16}", deidentifier.version("02093be3333afdf371294e1ca742d0b2"))
 
 
 def test_a_sync_hides_nothing_without_a_report(run, tmp_path):

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import uuid
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -42,10 +43,15 @@ class Pseudonyms:
             kind: what is replaced, for example "author". The same text of another kind has another replacement.
             text: what identifies.
         """
-        if not text:
-            return ""
+        return f"{kind}-{self._digest(kind, text).hex()[:_DIGITS]}" if text else ""
+
+    def uuid(self, one: uuid.UUID) -> uuid.UUID:
+        """The replacement of a UUID that was made of something: in the form of a random one."""
+        return uuid.UUID(bytes=self._digest("uuid", str(one))[:16], version=4)
+
+    def _digest(self, kind: str, text: str) -> bytes:
         said = f"{kind}\0{text}".encode(errors="surrogatepass")
-        return f"{kind}-{hmac.new(self._salt, said, hashlib.sha256).hexdigest()[:_DIGITS]}"
+        return hmac.new(self._salt, said, hashlib.sha256).digest()
 
     @property
     def salt_id(self) -> str:

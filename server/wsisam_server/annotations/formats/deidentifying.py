@@ -1,12 +1,14 @@
 """Takes out of annotations what identifies people and places, before they are written to a file that leaves the lab.
 
 Replaced by stable pseudonyms: authors, slides (ids, paths and file names), projects, and names of annotations.
-Left out: metadata that say nothing of how an outline was made. Kept: ids, shapes, classes, measurements, provenance.
+Left out: metadata that say nothing of how an outline was made. Kept: random ids, shapes, classes, measurements,
+provenance.
 """
 
 from __future__ import annotations
 
 import re
+import uuid
 from collections import Counter
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -25,6 +27,9 @@ ALL_NAMES: Final = re.compile(".")
 
 SLIDE: Final = re.compile(r"slide-[0-9a-f]{16}(\.[A-Za-z0-9]{1,8})?")
 """A slide's name after it was replaced: its file's ending is kept."""
+
+_RANDOM: Final = 4
+"""The version of UUIDs that were drawn by lot."""
 
 _THROUGH: Final = re.compile(r"(?:qupath|replay):")
 _ENDING: Final = re.compile(r"\.[A-Za-z0-9]{1,8}")
@@ -91,6 +96,21 @@ class Deidentifier:
             return name
         return self._of("name", name)
 
+    def id(self, one: uuid.UUID) -> uuid.UUID:
+        """Of an annotation: a random one stays, so that the lab finds the object again.
+
+        Others are made of something. An import without ids makes them of all that the object says, name and metadata
+        too: likely names could be tried.
+        """
+        if one.version == _RANDOM:
+            return one
+        self._replaced.setdefault("id", set()).add(str(one))
+        return self._pseudonyms.uuid(one)
+
+    def version(self, version: str) -> str:
+        """Of an annotation: the store's revision stays; a digest of what it says does not."""
+        return version if version.isdecimal() else self._of("version", version)
+
     def annotation(self, one: Annotation) -> Annotation:
         """An annotation without what identifies."""
         content = one.content
@@ -103,7 +123,8 @@ class Deidentifier:
             project=self.project(content.project),
             metadata={key: value for key, value in content.metadata.items() if key not in left_out},
         )
-        return replace(one, content=content, author=self.author(one.author), creator=self.author(one.creator))
+        made = self.id(one.id)
+        return replace(one, id=made, content=content, author=self.author(one.author), creator=self.author(one.creator))
 
     def annotations(self, several: Iterable[Annotation]) -> list[Annotation]:
         """As `annotation`, of each."""
@@ -141,8 +162,8 @@ class Deidentifier:
         author, reason = action["store_author"], action["reason"]
         if author:  # as the reason quotes it
             reason = reason.replace(author, self.author(author))
-        said = {"store_author": author and self.author(author), "reason": reason}
-        return {**action, **said, "name": self.name(action["name"])}
+        said = {"id": str(self.id(uuid.UUID(action["id"]))), "name": self.name(action["name"]), "reason": reason}
+        return {**action, **said, "store_author": author and self.author(author)}
 
     def _leave_out(self, texts: list[str]) -> None:
         if texts:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from wsisam_server.annotations.formats.deidentifying import Deidentifier
 
-_KEPT: Final = ("store", "revision", "since", "classes", "ignored_classes", "project_sha256")
+_KEPT: Final = ("store", "revision", "since", "classes", "ignored_classes")
 """Of where annotations were found: what names no place and nobody."""
 
 _MARK: Final = "deidentified"

@@ -279,17 +279,7 @@ class _Writer:
             place = (slide_id, _number(window.x), _number(window.y), _number(window.downsample))
             self._rows.append((image, mask, mpp, split, *place))
             self._labels += [
-                (
-                    mask,
-                    number,
-                    one.id,
-                    one.version,
-                    one.class_name,
-                    self._author(one),
-                    one.model,
-                    one.weights_hash,
-                    place[0],
-                )
+                (mask, number, *self._identity(one), one.model, one.weights_hash, place[0])
                 for number, one in enumerate(layer.objects, 1)
             ]
             self._report.label_images[split] += 1
@@ -302,8 +292,12 @@ class _Writer:
             "mpp": slide_mpp,
         }
 
-    def _author(self, one: LabelSource) -> str:
-        return one.author if self._deidentifier is None else self._deidentifier.author(one.author)
+    def _identity(self, one: LabelSource) -> tuple[object, ...]:
+        """Id, version, class and author of a label's source."""
+        told = self._deidentifier
+        if told is None:
+            return one.id, one.version, one.class_name, one.author
+        return told.id(one.id), told.version(one.version), one.class_name, told.author(one.author)
 
     def finish(self, source: dict[str, Any]) -> None:
         """Writes the tables, the manifest last: what it names is there.
