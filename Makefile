@@ -24,7 +24,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # The branch that a change is compared with, to lint no more than was changed.
 BASE ?= main
 
-.PHONY: help demo check coverage test lowest jar java-tools lint protos docs site breaking package-check bench clean
+.PHONY: help demo check coverage test lowest jar java-tools lint protos docs site breaking freeze package-check release \
+	release-compare release-check bench clean
 
 help:
 	@echo "make demo    install into $(VENV) and run the whole chain once on a real slide"
@@ -37,6 +38,7 @@ help:
 	@echo "make protos  generate server/wsisam/v1 from protos/"
 	@echo "make docs    write docs/configuration.md from the settings' declarations"
 	@echo "make site    write the documentation as a site to build/site; fails at a link that leads nowhere"
+	@echo "make release build all files of a release into dist/"
 	@echo "make bench   what we claim about speed, measured here; SLIDE=path adds what needs a slide"
 
 demo: $(VENV)/.installed
@@ -63,6 +65,8 @@ test: java-tools $(VENV)/.installed-test jar
 	$(BIN)/python -m pytest $(TESTS_AT_ONCE) --ignore=$(ALONE)
 	$(BIN)/python -m pytest $(ALONE)
 	$(MVN) verify -Dwsisam.python=$(CURDIR)/$(BIN)/python
+	@mkdir -p build
+	@$(BIN)/python tests/support/tried.py >> build/tried.md
 
 jar: java-tools
 	$(MVN) --quiet package -DskipTests
@@ -110,16 +114,14 @@ package-check: $(VENV)/.installed-dev
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/check .
 	$(BIN)/twine check --strict build/check/*.whl
 
-# Against the last release; before the first one there is nothing to break.
+# Against the descriptors of the last release, which are in the repository: no tag and no history is needed.
+RELEASED := protos/released/wsisam.v1.binpb
 breaking: $(VENV)/.installed-dev
-	@tag=$$(git describe --tags --abbrev=0 --match 'v*' 2>/dev/null); \
-	if [ -n "$$tag" ]; then \
-		echo "buf breaking against $$tag"; $(BIN)/buf breaking --against ".git#tag=$$tag"; \
-	elif [ "$$(git rev-parse --is-shallow-repository 2>/dev/null)" = true ]; then \
-		echo "buf breaking: this clone has no history, so no release tag; run: git fetch --tags --unshallow"; exit 1; \
-	else \
-		echo "buf breaking: not run, there is no release tag yet"; \
-	fi
+	$(BIN)/buf breaking protos --against $(RELEASED)
+
+# The last step before a release: what the contract is now is what later ones are held to.
+freeze: $(VENV)/.installed-dev
+	$(BIN)/buf build protos --exclude-source-info --output $(RELEASED)
 
 protos: $(VENV)/.installed-test
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos -Ithird_party/googleapis \
@@ -137,6 +139,27 @@ site: $(VENV)/.installed-dev
 # make bench SLIDE=path adds what needs a real slide.
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/claims.py $(if $(SLIDE),"$(SLIDE)")
+
+# All files of a release into dist/; release/assemble.py says which. RELEASE_PAGE is the project's page on GitHub: the catalog
+# and the notes then point to its releases. Bills of materials name the versions of this environment, which the tests ran in.
+RELEASE_PAGE ?=
+RELEASE_TOOLS := build/release-tools
+RELEASE_WITH := --tools $(CURDIR)/$(RELEASE_TOOLS)/bin/python --page "$(RELEASE_PAGE)"
+release: java-tools $(VENV)/.installed-test $(RELEASE_TOOLS)/.installed
+	$(BIN)/python release/assemble.py --out dist $(RELEASE_WITH)
+
+# Twice the same commit, the same bytes.
+release-compare: java-tools $(VENV)/.installed-test $(RELEASE_TOOLS)/.installed
+	$(BIN)/python release/compare.py $(RELEASE_WITH)
+
+# What dist/ does in empty environments, with no checkout: some minutes and 8 GB. QUPATH=folder tries the sync, too.
+release-check: $(VENV)/.installed-test
+	$(BIN)/python release/check.py dist $(if $(QUPATH),--qupath "$(QUPATH)")
+
+$(RELEASE_TOOLS)/.installed: release/requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m venv $(RELEASE_TOOLS)
+	$(RELEASE_TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement release/requirements.txt
+	@touch $@
 
 clean:
 	rm -rf $(VENV) demo build dist qupath_script/target .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -30,6 +30,7 @@ SAID = {
     "insecure": "true",
     "require_tokens": "true",
     "log_hide_paths": "true",
+    "log_deidentify": "true",
     "log_level": "error",
     "log_format": "json",
     "engine": "ray",

@@ -1,12 +1,20 @@
-"""The examples in Python that README.md and docs/python.md show, run as they are written."""
+"""The examples in Python that README.md, docs/python.md and examples/ show, run as they are written."""
 
+import importlib.util
+import itertools
+import json
 import re
+from pathlib import Path
 
+import click
 import pytest
+import shapely
 from PIL import Image, ImageDraw
 
 from support.dark_parts import DarkParts
 from support.server import start
+from wsisam_server.annotations.store import Target
+from wsisam_server.cli import main
 from wsisam_server.client import Client, Outline, areas, prompt
 
 OBJECTS = [(1190, 1970, 1355, 2180), (1490, 1970, 1655, 2180)]
@@ -80,8 +88,6 @@ def test_a_box_that_is_none(box):
 
 
 def test_prompts_of_tuples_and_of_shapely_are_the_same():
-    import shapely
-
     assert prompt(shapely.box(1, 2, 3, 4)) == prompt((1, 2, 3, 4)) == prompt([1.0, 2.0, 3.0, 4.0])
     assert prompt(points=[shapely.Point(5, 6)]) == prompt(points=[(5, 6)]) == prompt(points=[(5, 6, True)])
     assert prompt(points=[(5, 6, False)]) != prompt(points=[(5, 6)])
@@ -89,3 +95,91 @@ def test_prompts_of_tuples_and_of_shapely_are_the_same():
     assert prompt(shape=shape).shape == areas(shape)
     with pytest.raises(ValueError, match="no point"):
         prompt(points=[(1,)])
+
+
+def example(repository, name):
+    """An example's file as a module."""
+    specification = importlib.util.spec_from_file_location(name, repository / "examples" / f"{name}.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_the_notebook(repository, lab, tmp_path, monkeypatch):
+    target, slide = lab
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    cells = json.loads((repository / "examples" / "first_outline.ipynb").read_text(encoding="utf-8"))["cells"]
+    assert not any(cell.get("outputs") for cell in cells), "save it without outputs"
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            code = "".join(cell["source"]).replace("127.0.0.1:8765", target)
+            exec(code.replace("/data/slides/case-7.svs", str(slide)), names)
+    assert names["outline"].geometry.area > 10_000
+    assert 1 <= len(names["first"].message.candidates) <= 4
+    assert min(names["pixels"].size) > 100
+    (feature,) = json.loads((tmp_path / "first.geojson").read_text())["features"]
+    assert feature["properties"]["classification"] == "Gland"
+
+
+def test_a_folder_in_a_batch(repository, lab, capsys):
+    target, slide = lab
+    boxes = [(1180, 1960, 1365, 2190), (1480, 1960, 1665, 2190), (9000, 9000, 9100, 9100)]
+    gland = {"classification": {"name": "Gland"}}
+    drawn = [{"geometry": shapely.box(*box).__geo_interface__, "properties": gland} for box in boxes]
+    slide.with_suffix(".geojson").write_text(json.dumps({"features": drawn}))
+    batch = example(repository, "batch_folder")
+    assert batch.main(target, slide.parent) == 1
+    out = slide.with_suffix(".outlines.geojson")
+    features = json.loads(out.read_text())["features"]
+    assert [one["properties"]["classification"] for one in features] == ["Gland", "Gland"]
+    centers = [round(shapely.geometry.shape(one["geometry"]).centroid.x) for one in features]
+    assert [abs(x - center) < 20 for x, center in zip((1272, 1572), centers, strict=True)] == [True, True]
+    said = capsys.readouterr()
+    assert "object 3: " in said.err
+    assert "2 of 3 outlines" in said.out
+    before = out.read_bytes()
+    assert batch.main(target, slide.parent) == 0, "what was written is not asked again"
+    assert out.read_bytes() == before
+
+
+def test_watching_a_store(repository, lab):
+    target, path = lab
+    watch = example(repository, "watch_store")
+    with Client(target) as client, client.open_slide(str(path)) as slide:
+        since = client.store.head()
+        saved = slide.save(shapely.box(10, 10, 60, 40), author="anna", path_class="Stroma")
+        client.store.delete([Target(saved.id, saved.revision)], author="ben", request_id="watched")
+        found = list(itertools.islice(watch.changes(client, since), 2))
+    assert [(one["change"], one["author"]) for one in found] == [("saved", "anna"), ("deleted", "ben")]
+    assert {one["id"] for one in found} == {str(saved.id)}
+
+
+def test_the_commands_of_training_exist(repository, tmp_path):
+    """That they do what they say, walks/test_first_hour.py tries."""
+    train = example(repository, "train_on_project")
+    steps = train.steps("127.0.0.1:8765", "Gland", "our-glands", tmp_path)
+    assert [words[0] for words, _ in steps] == ["dataset", "evaluate", "train", "calibrate", "evaluate", "weights"]
+    for step, _ in steps:
+        # They are there when the commands run.
+        for word in step[1:]:
+            if Path(word).suffix in {".csv", ".safetensors"}:
+                Path(word).parent.mkdir(parents=True, exist_ok=True)
+                Path(word).touch()
+        command, rest, context = main, list(step), click.Context(main)
+        while isinstance(command, click.Group):
+            command = command.get_command(context, rest.pop(0))
+        assert command.make_context(command.name, rest).params
+
+
+def test_training_goes_on_with_what_is_not_done(repository, tmp_path, monkeypatch):
+    train, ran = example(repository, "train_on_project"), []
+    monkeypatch.setattr(train.subprocess, "run", lambda words, **_: ran.append(words[3]))
+    for step, (_, done) in enumerate(train.steps("a", "b", "c", tmp_path)):
+        done.parent.mkdir(parents=True, exist_ok=True)
+        if step < 3:
+            done.touch()
+    train.main("a", "b", "c", tmp_path)
+    assert ran == ["calibrate", "evaluate", "weights"]
+    train.main("a", "b", "c", tmp_path)
+    assert len(ran) == 3

@@ -24,7 +24,8 @@ FUNCTIONS = re.compile(r"`([\w/]+\.(?:py|java|groovy))`: `(\w+)`")
 
 
 def pages(repository):
-    return sorted([repository / "README.md", *(repository / "docs").rglob("*.md")])
+    folders = (repository / "docs", repository / "examples")
+    return sorted([*repository.glob("*.md"), *(page for folder in folders for page in folder.rglob("*.md"))])
 
 
 def anchors(page):

@@ -25,6 +25,7 @@ from wsisam_server.client import Client, ServerError, server_error
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.service.identity import Keyring, RateLimiter, Role, TokenFile
 from wsisam_server.service.interceptors import METHOD_PERMISSIONS, Access, JsonLines, LogContext
+from wsisam_server.service.interceptors.method_permissions import UNKNOWN_METHOD
 
 TABLE = {
     # method: who is let in, of (n)obody known, (r)eader, (a)nnotator, admini(s)trator
@@ -136,7 +137,13 @@ def knock(channel, path, method, metadata):
 def test_every_method_is_in_the_table(lab):
     there = set(methods(lab))
     assert there | NOT_IN_ALL_VERSIONS == set(TABLE)
-    assert {f"/{path}" for path in TABLE} == set(METHOD_PERMISSIONS)
+    assert {f"/{path}" for path in TABLE} == set(METHOD_PERMISSIONS) - {UNKNOWN_METHOD}
+
+
+def test_strangers_are_not_told_which_release_this_is(lab):
+    with grpc.insecure_channel(lab.running.target) as channel, pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary("/wsisam.v1.Annotations/History")(b"")
+    assert server_error(caught.value).reason == "TOKEN_MISSING"
 
 
 @pytest.mark.parametrize("who", ["nobody", "reader", "annotator", "administrator", "stranger", "expired"])

@@ -5,7 +5,8 @@ from support.served_folder import serving
 from support.server import around, box, clicks, iou, picture
 from wsisam.v1 import geometry_pb2 as geo
 from wsisam.v1 import segmentation_pb2 as pb
-from wsisam_server.client import geometry, is_installed
+from wsisam_server import __version__
+from wsisam_server.client import geometry, is_installed, server_error
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,26 @@ def test_a_request_id_comes_back(client):
     assert len(made) == 32
 
 
-def test_an_unknown_method_is_unimplemented(server):
+@pytest.mark.parametrize("kind", ["unary_unary", "unary_stream", "stream_unary", "stream_stream"])
+def test_an_unknown_method_names_the_servers_release(server, kind):
+    """As a client of another release finds it: of a call that went, or that is still to come."""
     with grpc.insecure_channel(server.target) as channel, pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary("/wsisam.v1.Segmentation/Nothing")(b"")
+        call = getattr(channel, kind)("/wsisam.v1.Annotations/History")
+        answer = call(iter([b"x"]) if kind.startswith("stream") else b"x")
+        list(answer)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert f"of release {__version__}, does not know the call /wsisam.v1.Annotations/History" in caught.value.details()
+    assert server_error(caught.value).reason == "METHOD_UNKNOWN"
+
+
+def test_methods_of_others_are_grpcs_business(server):
+    with grpc.insecure_channel(server.target) as channel, pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary("/other.v1.Service/Method")(b"")
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert caught.value.details() == "Method not found!"
+
+
+def test_bytes_of_another_release_are_told_so(server):
+    with grpc.insecure_channel(server.target) as channel, pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary("/wsisam.v1.Segmentation/Segment")(b"\xff\xff")
+    assert f"another release than this server's, {__version__}" in caught.value.details()

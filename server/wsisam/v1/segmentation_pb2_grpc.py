@@ -50,6 +50,7 @@ class SegmentationStub(object):
     when the token was revoked, or ended.
     PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.
     UNAVAILABLE         TOKENS_UNAVAILABLE: the server cannot read its tokens.
+    UNIMPLEMENTED       METHOD_UNKNOWN: a call of another release than the server's, which the text names.
     INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
     and, from gRPC itself and so without an ErrorInfo, with
     UNAVAILABLE         no connection, or a server that was cut off.
@@ -141,6 +142,7 @@ class SegmentationServicer(object):
     when the token was revoked, or ended.
     PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.
     UNAVAILABLE         TOKENS_UNAVAILABLE: the server cannot read its tokens.
+    UNIMPLEMENTED       METHOD_UNKNOWN: a call of another release than the server's, which the text names.
     INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
     and, from gRPC itself and so without an ErrorInfo, with
     UNAVAILABLE         no connection, or a server that was cut off.
@@ -401,6 +403,7 @@ class Segmentation(object):
     when the token was revoked, or ended.
     PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.
     UNAVAILABLE         TOKENS_UNAVAILABLE: the server cannot read its tokens.
+    UNIMPLEMENTED       METHOD_UNKNOWN: a call of another release than the server's, which the text names.
     INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
     and, from gRPC itself and so without an ErrorInfo, with
     UNAVAILABLE         no connection, or a server that was cut off.

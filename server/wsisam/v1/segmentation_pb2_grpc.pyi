@@ -42,6 +42,7 @@ class SegmentationStub:
                           when the token was revoked, or ended.
       PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.
       UNAVAILABLE         TOKENS_UNAVAILABLE: the server cannot read its tokens.
+      UNIMPLEMENTED       METHOD_UNKNOWN: a call of another release than the server's, which the text names.
       INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
     and, from gRPC itself and so without an ErrorInfo, with
       UNAVAILABLE         no connection, or a server that was cut off.
@@ -257,6 +258,7 @@ class SegmentationAsyncStub:
                           when the token was revoked, or ended.
       PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.
       UNAVAILABLE         TOKENS_UNAVAILABLE: the server cannot read its tokens.
+      UNIMPLEMENTED       METHOD_UNKNOWN: a call of another release than the server's, which the text names.
       INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
     and, from gRPC itself and so without an ErrorInfo, with
       UNAVAILABLE         no connection, or a server that was cut off.
@@ -471,6 +473,7 @@ class SegmentationServicer(metaclass=abc.ABCMeta):
                           when the token was revoked, or ended.
       PERMISSION_DENIED   ROLE_NOT_ALLOWED: the token's role may not make this call.
       UNAVAILABLE         TOKENS_UNAVAILABLE: the server cannot read its tokens.
+      UNIMPLEMENTED       METHOD_UNKNOWN: a call of another release than the server's, which the text names.
       INTERNAL            INTERNAL: a bug; its metadata has the request id to report.
     and, from gRPC itself and so without an ErrorInfo, with
       UNAVAILABLE         no connection, or a server that was cut off.

@@ -14,6 +14,7 @@ from rich.table import Table
 from wsisam_server.annotations.store import AnnotationFilter, class_name, store_name
 from wsisam_server.annotations.sync.process import QuPathProcess
 from wsisam_server.cli.connection import ConnectionOptions, connection_options
+from wsisam_server.cli.deidentification import deidentify_options, tell
 from wsisam_server.cli.interruption import on_stop
 from wsisam_server.cli.pixel_size import pixel_size_option
 from wsisam_server.cli.progress import counted
@@ -30,6 +31,7 @@ from wsisam_server.learning.dataset_export import (
 )
 
 if TYPE_CHECKING:
+    from wsisam_server.annotations.formats.deidentifying import Deidentifier
     from wsisam_server.learning.dataset_export import AnnotationSet, ExportReport
 
 console = Console(stderr=True)
@@ -67,6 +69,7 @@ _ADDRESS = re.compile(r"(?i:https?://.+)|(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5}/?"
     help="What it finds in a slide's name is its case, and a case is never split: '^[^_]+' for what stands before _.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which slides validate.")
+@deidentify_options
 @connection_options
 def command(
     *,
@@ -78,6 +81,7 @@ def command(
     author: str | None,
     since: int | None,
     folders: tuple[Path, ...],
+    deidentifier: Deidentifier | None,
     connection: ConnectionOptions,
     **wanted: Any,
 ) -> None:
@@ -102,12 +106,13 @@ def command(
         class_filter = ClassFilter(frozenset(map(class_name, classes)), ignored=keep_ignored)
         annotation_set = _read_annotations(source, connection, class_filter, of_store)
         with on_stop(lambda: _kept(out)), counted(console, "windows") as progress:
-            report = make(annotation_set, SlideFinder(folders), out, options, progress)
+            report = make(annotation_set, SlideFinder(folders), out, options, progress, deidentifier)
     except DatasetExportError as error:
         raise click.ClickException(str(error)) from error
     except WsiSamServerError as error:
         raise click.ClickException(f"{error.public_text} {error.private}".strip()) from error
     _show(report)
+    tell(deidentifier)
 
 
 def _kept(out: Path) -> str:

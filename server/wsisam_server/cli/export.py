@@ -12,11 +12,13 @@ import click
 
 from wsisam_server.annotations.formats import FormatError, categories, coco, geojson
 from wsisam_server.annotations.store import AnnotationFilter, PathClass, SlideRecord, listed
+from wsisam_server.cli.deidentification import deidentify_options, tell
 from wsisam_server.cli.outputs import STANDARD_OUTPUT, OutputPlace, write_text
 from wsisam_server.cli.slide import named_slide, slide_options
 from wsisam_server.cli.store import opened, place_options
 
 if TYPE_CHECKING:
+    from wsisam_server.annotations.formats.deidentifying import Deidentifier
     from wsisam_server.annotations.store import Annotation, Store
     from wsisam_server.cli.connection import ConnectionOptions
 
@@ -43,6 +45,7 @@ _NOTHING = "there are no such annotations"
 @click.option("--project", help="Only those of this project.")
 @click.option("--class", "path_class", metavar="NAME", help="Only those of this class.")
 @click.option("--author", help="Only those last changed by this author.")
+@deidentify_options
 @place_options
 def command(
     *,
@@ -54,6 +57,7 @@ def command(
     project: str | None,
     path_class: str | None,
     author: str | None,
+    deidentifier: Deidentifier | None,
     store: str,
     server: str | None,
     connection: ConnectionOptions,
@@ -83,13 +87,14 @@ def command(
             annotations = list(listed(place, annotation_filter)[0].values())
             slides = _slides(place, {one.content.slide_id for one in annotations}, named)
             if kind == "coco":
-                _coco(out, annotations, slides, place.classes(), ids)
+                _coco(out, annotations, slides, place.classes(), ids, deidentifier)
             elif out.is_dir():
-                _folder(out, place, annotation_filter, annotations, named)
+                _folder(out, place, annotation_filter, annotations, named, deidentifier)
             else:
-                _file(out, annotations, slides)
+                _file(out, annotations, slides, deidentifier)
     except FormatError as error:
         raise click.ClickException(str(error)) from error
+    tell(deidentifier)
 
 
 def _slides(store: Store, ids: set[str], named: SlideRecord | None) -> list[SlideRecord]:
@@ -103,7 +108,9 @@ def _slides(store: Store, ids: set[str], named: SlideRecord | None) -> list[Slid
     return sorted(known, key=lambda record: record.slide_id)
 
 
-def _file(out: Path, annotations: list[Annotation], slides: list[SlideRecord]) -> None:
+def _file(
+    out: Path, annotations: list[Annotation], slides: list[SlideRecord], deidentifier: Deidentifier | None
+) -> None:
     if len(slides) > 1:
         raise click.UsageError(
             f"the annotations are on {len(slides)} slides, and a GeoJSON file is of one: name a slide with --slide, or "
@@ -111,7 +118,7 @@ def _file(out: Path, annotations: list[Annotation], slides: list[SlideRecord]) -
         )
     if not annotations:
         click.echo(_NOTHING, err=True)
-    _write(out, geojson.write(annotations), len(annotations))
+    _write(out, geojson.write(_leaving(annotations, deidentifier)), len(annotations))
 
 
 def _folder(
@@ -120,23 +127,46 @@ def _folder(
     annotation_filter: AnnotationFilter,
     annotations: list[Annotation],
     named: SlideRecord | None,
+    deidentifier: Deidentifier | None,
 ) -> None:
     """One file for each slide; of a slide that has none now, only if there is one, of an earlier run."""
+    if deidentifier is not None:
+        _refuse_telling_names(out)
     if not annotations and named is None and not listed(store, annotation_filter, deleted=True)[0]:
         # Nor have there been any: rather than an empty result, this is a name that is not right.
         raise click.ClickException(f"{_NOTHING}; nothing was written")
     ever = listed(store, AnnotationFilter(slide_id=annotation_filter.slide_id), deleted=True)[0].values()
     slides = _slides(store, {one.content.slide_id for one in ever}, named)
-    names = _names(slides)
+    names = _names(slides) if deidentifier is None else _pseudonyms(slides, deidentifier)
     written = 0
     for record in slides:
         of_slide = [one for one in annotations if one.content.slide_id == record.slide_id]
         path = out / names[record.slide_id]
         if of_slide or named is not None or path.exists():
-            _write(path, geojson.write(of_slide), len(of_slide))
+            _write(path, geojson.write(_leaving(of_slide, deidentifier)), len(of_slide))
             written += 1
     if not written:
         click.echo(_NOTHING, err=True)
+
+
+def _leaving(annotations: list[Annotation], deidentifier: Deidentifier | None) -> list[Annotation]:
+    """Annotations as they leave the lab."""
+    return annotations if deidentifier is None else deidentifier.annotations(annotations)
+
+
+def _refuse_telling_names(out: Path) -> None:
+    """Files of an earlier export would go along, and their names are the slides'."""
+    from wsisam_server.annotations.formats.deidentifying import SLIDE
+
+    telling = [path.name for path in sorted(out.glob("*.geojson")) if not SLIDE.fullmatch(path.stem)]
+    if telling:
+        raise click.ClickException(
+            f"{out} holds {len(telling)} file(s) that are named otherwise, such as {telling[0]}: name an empty folder"
+        )
+
+
+def _pseudonyms(slides: list[SlideRecord], deidentifier: Deidentifier) -> dict[str, str]:
+    return {record.slide_id: f"{deidentifier.record(record).uris[0]}.geojson" for record in slides}
 
 
 def _names(slides: list[SlideRecord]) -> dict[str, str]:
@@ -171,18 +201,21 @@ def _coco(
     slides: list[SlideRecord],
     known: list[str],
     fixed: dict[str, int] | None,
+    deidentifier: Deidentifier | None,
 ) -> None:
     ids = categories.numbered(known, fixed)
-    if fixed is not None:
+    if fixed is not None or deidentifier is not None:
         # Others have their ids, too, so that two exports agree, but are no categories of this one.
         used = {coco.category(one) for one in annotations}
-        ids = {name: number for name, number in ids.items() if name in fixed or name in used}
-        for name in ids.keys() - fixed.keys():
+        ids = {name: number for name, number in ids.items() if name in used or name in (fixed or ())}
+        for name in ids.keys() - (ids if fixed is None else fixed).keys():
             click.echo(f"note: --categories does not have {name!r}, which got the id {ids[name]}", err=True)
     if not annotations:
         slides = [record for record in slides if record.size is not None]
         click.echo(_NOTHING, err=True)
-    text, left_out = coco.write(annotations, slides, ids)
+    if deidentifier is not None:
+        slides = [deidentifier.record(record) for record in slides]
+    text, left_out = coco.write(_leaving(annotations, deidentifier), slides, ids)
     _write(out, text, len(annotations) - left_out.total())
     ignored = Counter(name for one in annotations if PathClass(name := coco.category(one)).ignored)
     if ignored:

@@ -20,6 +20,7 @@ from wsisam_server.cli.model import load_model, loading, served_models
 from wsisam_server.cli.options import given, settings_options
 from wsisam_server.cli.process_exit import EXIT_SECONDS, are_threads_left, exit_now, exit_within
 from wsisam_server.client.address import ServerAddress
+from wsisam_server.core.pseudonyms import SaltError
 from wsisam_server.core.settings import NONE
 from wsisam_server.inference.encoders import EncoderChoice
 from wsisam_server.inference.weights import WeightsError, WeightsFolder, built_in
@@ -65,9 +66,12 @@ def command(*, file: Path | None, print_config: bool, **options: Any) -> None:
         click.echo(printed(settings), nl=False)
         return
     need("server", "wsisam serve")
-    from wsisam_server.cli.server_log import ServerLog
+    from wsisam_server.cli.server_log import ServerLog, failed_early
 
-    log = ServerLog(settings)
+    try:
+        log = ServerLog(settings)
+    except SaltError as error:
+        raise failed_early(click.ClickException(str(error)), flags) from error
     try:
         _run(log, settings)
     except click.ClickException as error:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from wsisam_server.core.pseudonyms import Pseudonyms, read_salt
 from wsisam_server.service.interceptors import TEXT, JsonLines, LogContext
 
 if TYPE_CHECKING:
@@ -47,7 +48,10 @@ class ServerLog:
             self._handler: logging.Handler = logging.StreamHandler(own)
         else:
             self._handler = logging.StreamHandler()
-        self._handler.addFilter(LogContext(hide_paths=settings.log_hide_paths))
+        hide = settings.log_deidentify
+        pseudonyms = None if settings.log_salt is None else Pseudonyms(read_salt(settings.log_salt))
+        context = LogContext(hide_paths=hide or settings.log_hide_paths, hide_users=hide, pseudonyms=pseudonyms)
+        self._handler.addFilter(context)
         self._handler.setFormatter(JsonLines() if self._is_json else logging.Formatter(TEXT))
         logging.basicConfig(level=settings.log_level.upper(), handlers=[self._handler])
         # A line for each plugin of the library that upgrades stores, at every start.

@@ -19,6 +19,7 @@ from wsisam_server.annotations.sync.options import Options
 from wsisam_server.annotations.sync.plan import Direction, Resolution, Side
 from wsisam_server.annotations.sync.process import REQUEST_SECONDS, QuPathProcess
 from wsisam_server.annotations.sync.syncing import sync
+from wsisam_server.cli.deidentification import deidentify_options, tell
 from wsisam_server.cli.interruption import StoppedError, on_stop
 from wsisam_server.cli.numbers import Number
 from wsisam_server.cli.outputs import OutputFile, write_json
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from wsisam_server.annotations.formats.deidentifying import Deidentifier
     from wsisam_server.annotations.store import Store
     from wsisam_server.annotations.sync.model import Image
     from wsisam_server.annotations.sync.report import ImageReport, Report
@@ -96,6 +98,7 @@ class ResolutionType(click.ParamType):  # type: ignore[type-arg]
     help="Seconds that QuPath's Java may take for one image.",
 )
 @click.option("--json", "json_path", type=OutputFile(text=True), help="Write the report here. '-': to standard output.")
+@deidentify_options
 @place_options
 def command(
     *,
@@ -105,6 +108,7 @@ def command(
     author: str | None,
     time_limit: float,
     json_path: Path | None,
+    deidentifier: Deidentifier | None,
     store: str,
     server: str | None,
     connection: ConnectionOptions,
@@ -119,6 +123,8 @@ def command(
 
     Example: wsisam sync Colon/project.qpproj --server 127.0.0.1:8765 --dry-run
     """
+    if deidentifier is not None and json_path is None:
+        raise click.UsageError("--deidentify is for the report: name its file with --json. A sync itself hides nothing")
     _refuse_no_store(store, server)
     options = Options(Direction(direction), resolution=_resolution(resolutions), **wanted)
     process = QuPathProcess(request_seconds=time_limit)
@@ -136,12 +142,14 @@ def command(
         raise
     except click.ClickException as error:
         raise FailedError(error.message) from error
-    _tell(report, json_path)
+    _tell(report, json_path, deidentifier)
 
 
-def _tell(report: Report, json_path: Path | None) -> NoReturn:
+def _tell(report: Report, json_path: Path | None, deidentifier: Deidentifier | None) -> NoReturn:
     if json_path is not None:
-        write_json(json_path, report.as_json(), indent=1)
+        said = report.as_json()
+        write_json(json_path, said if deidentifier is None else deidentifier.sync_report(said), indent=1)
+        tell(deidentifier)
     show(report, Console())
     raise click.exceptions.Exit(report.status)
 

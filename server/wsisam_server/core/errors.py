@@ -31,6 +31,7 @@ class Code(Enum):
     FAILED_PRECONDITION = 9
     ABORTED = 10
     OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
     INTERNAL = 13
     UNAVAILABLE = 14
     DATA_LOSS = 15
@@ -354,6 +355,11 @@ class Reason(Enum):
     )
     STARTING = CatalogueEntry(Code.UNAVAILABLE, "The server is loading its model. Connect again in a few seconds.", 5)
     SHUTTING_DOWN = CatalogueEntry(Code.UNAVAILABLE, "The server is shutting down. Connect again in a few seconds.", 5)
+    METHOD_UNKNOWN = CatalogueEntry(
+        Code.UNIMPLEMENTED,
+        "This server, of release {release}, does not know the call {method}: the client is of another release. Connect "
+        "with a client of the server's release, or bring both to the newest.",
+    )
     INTERNAL = CatalogueEntry(
         Code.INTERNAL,
         "The server met an error that it does not know. Report the request id {request_id} to the administrator.",

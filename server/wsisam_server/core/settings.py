@@ -445,6 +445,17 @@ class Settings(BaseModel):
     log_hide_paths: Annotated[
         bool, Option(), Field(description="Write slides' paths to the log as hashes: names may be patients'.")
     ] = False
+    log_deidentify: Annotated[
+        bool, Option(), Field(description="Write slides' paths and users' names to the log as hashes.")
+    ] = False
+    log_salt: Annotated[
+        Path | None,
+        Option(metavar="FILE"),
+        Field(
+            description="The salt of the hashes, made if it is not there: the same file, the same hashes. Not set: "
+            "they are others after each start."
+        ),
+    ] = None
     metrics_host: Annotated[
         Host,
         Option(),

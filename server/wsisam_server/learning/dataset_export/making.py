@@ -20,6 +20,7 @@ import wsisam_server
 from wsisam_server.core.errors import WsiSamServerError
 from wsisam_server.core.shapes import polygonal
 from wsisam_server.learning.dataset_export import splitting
+from wsisam_server.learning.dataset_export.deidentified import deidentified, refuse_telling_folder
 from wsisam_server.learning.dataset_export.errors import DatasetExportError
 from wsisam_server.learning.dataset_export.labels import layers
 from wsisam_server.learning.dataset_export.placing import place
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from wsisam_server.annotations.formats.deidentifying import Deidentifier
     from wsisam_server.core.geometry import SlideSize
     from wsisam_server.learning.dataset_export.annotation_set import AnnotatedSlide, AnnotationSet, LabelSource
     from wsisam_server.learning.dataset_export.labels import Layer
@@ -81,6 +83,7 @@ def make(
     out: Path,
     options: ExportOptions,
     progress: Callable[[int, int], None],
+    deidentifier: Deidentifier | None = None,
 ) -> ExportReport:
     """Makes a data set, or goes on making it.
 
@@ -90,6 +93,7 @@ def make(
         out: the folder to write to; made if it is not there.
         options: how it is wanted.
         progress: is called with how many of how many windows are done.
+        deidentifier: takes out of all files what identifies; None to leave it in.
 
     Raises:
         DatasetExportError: there are no objects, a file cannot be written, or reading a slide fails. Where there are no
@@ -100,7 +104,7 @@ def make(
     report.missing.update(annotation_set.missing)
     report.duplicates.update(annotation_set.duplicates)
     slides = _found(annotation_set, finder, options, report)
-    writer = _Writer(out, report, options)
+    writer = _Writer(out, report, options, deidentifier)
     if not slides:
         writer.finish(annotation_set.source)
     work = [
@@ -231,7 +235,12 @@ def _finest(info: SlideInfo, options: ExportOptions) -> float:
 class _Writer:
     """Writes windows, and remembers what the tables have to say of them."""
 
-    def __init__(self, out: Path, report: ExportReport, options: ExportOptions) -> None:
+    def __init__(
+        self, out: Path, report: ExportReport, options: ExportOptions, deidentifier: Deidentifier | None
+    ) -> None:
+        if deidentifier is not None:
+            refuse_telling_folder(out, (IMAGES, MASKS), RECORD)
+        self._deidentifier = deidentifier
         self._out = out
         self._report = report
         self._options = options
@@ -247,7 +256,9 @@ class _Writer:
         if not drawn:
             return
         info, window = slide.info, placed.window
-        stem = f"{_plain(slide.source.name)}-{info.fingerprint[:8]}"
+        stem, slide_id = f"{_plain(slide.source.name)}-{info.fingerprint[:8]}", info.fingerprint
+        if self._deidentifier is not None:
+            stem = slide_id = self._deidentifier.slide(info.fingerprint)
         name = (
             f"{stem}/x{_number(window.x)}-y{_number(window.y)}-d{_number(window.downsample)}-{placed.width}x"
             f"{placed.height}"
@@ -265,21 +276,28 @@ class _Writer:
         for layer in drawn:
             mask = f"{MASKS}/{name}-{_digest(layer)}.png"
             self._put(mask, partial(_labels_of, layer))
-            place = (info.fingerprint, _number(window.x), _number(window.y), _number(window.downsample))
+            place = (slide_id, _number(window.x), _number(window.y), _number(window.downsample))
             self._rows.append((image, mask, mpp, split, *place))
             self._labels += [
-                (mask, number, one.id, one.version, one.class_name, one.author, one.model, one.weights_hash, place[0])
+                (mask, number, *self._identity(one), one.model, one.weights_hash, place[0])
                 for number, one in enumerate(layer.objects, 1)
             ]
             self._report.label_images[split] += 1
             self._report.objects[split] += len(layer.objects)
         self._report.windows[split] += 1
-        self._slides[info.fingerprint] = {
-            "name": slide.source.name,
-            "uris": list(slide.source.uris),
+        self._slides[slide_id] = {
+            "name": slide.source.name if self._deidentifier is None else slide_id,
+            "uris": list(slide.source.uris) if self._deidentifier is None else [],
             "size": [info.size.width, info.size.height],
             "mpp": slide_mpp,
         }
+
+    def _identity(self, one: LabelSource) -> tuple[object, ...]:
+        """Id, version, class and author of a label's source."""
+        told = self._deidentifier
+        if told is None:
+            return one.id, one.version, one.class_name, one.author
+        return told.id(one.id), told.version(one.version), one.class_name, told.author(one.author)
 
     def finish(self, source: dict[str, Any]) -> None:
         """Writes the tables, the manifest last: what it names is there.
@@ -305,6 +323,8 @@ class _Writer:
             "slide_files": self._slides,
             **self._report.as_json(),
         }
+        if self._deidentifier is not None:
+            record = deidentified(record, self._deidentifier)
         put(self._out / RECORD, json.dumps(record, indent=1, ensure_ascii=False).encode() + b"\n")
         put(self._out / MANIFEST, table(_COLUMNS, self._rows))
         named = {name for row in self._rows for name in row[:2]}

@@ -206,7 +206,8 @@ class Access:
             if error is None:
                 continue
             if call.ended_by is None:
-                _log.warning("a call of %s is ended: %s", call.user.name, error)
+                about = {"about_user": call.user.name}
+                _log.warning("a call of %s is ended: %s", call.user.name, error, extra=about)
             # Again with each poll until it has ended: Python 3.10's wait_for can swallow a cancellation.
             _end(call, error)
 

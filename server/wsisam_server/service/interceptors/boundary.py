@@ -14,9 +14,11 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
+import wsisam_server
 from wsisam_server.core.errors import Reason, WsiSamServerError
 from wsisam_server.service.interceptors import request_id
 from wsisam_server.service.interceptors.maps import MOST_ENTRIES, TooManyEntriesError, check_maps
+from wsisam_server.service.interceptors.method_permissions import UNKNOWN_METHOD
 from wsisam_server.service.interceptors.status import normalized
 from wsisam_server.wire.details import status_of
 
@@ -86,11 +88,14 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: grpc.HandlerCallDetails
     ) -> Any:
         """Wraps the method's handler; see grpc.aio.ServerInterceptor."""
-        handler = await continuation(handler_call_details)
+        handler, method = await continuation(handler_call_details), handler_call_details.method
         if handler is None:
-            return handler
+            if not method.startswith(self._prefix):
+                return None
+            # Under one name: what strangers call must not become names of metrics.
+            handler, method = _refusing(_unknown(method)), UNKNOWN_METHOD
         try:
-            self._access.caller(handler_call_details.method, handler_call_details.invocation_metadata or ())
+            self._access.caller(method, handler_call_details.invocation_metadata or ())
         except Exception as error:  # noqa: BLE001 - gRPC would answer nothing at all
             handler = _refusing(error)
         wrapped: dict[str, Any] = {"request_deserializer": _tolerant(handler.request_deserializer)}
@@ -102,7 +107,7 @@ class BoundaryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                     # Made into bytes within the guard: outside, gRPC answers UNKNOWN when there is no memory for them.
                     behavior = _in_bytes(behavior, handler.response_serializer)
                     wrapped["response_serializer"] = None
-                wrapped[kind] = self._guarded(handler_call_details.method, behavior, kind)
+                wrapped[kind] = self._guarded(method, behavior, kind)
         return handler._replace(**wrapped)
 
     def _guarded(self, method: str, behavior: Behavior, kind: str) -> Behavior:
@@ -207,6 +212,10 @@ def _why_ended(active_call: ActiveCall | None) -> WsiSamServerError | None:
     return None if active_call is None else active_call.ended_by
 
 
+def _unknown(method: str) -> WsiSamServerError:
+    return WsiSamServerError(Reason.METHOD_UNKNOWN, release=wsisam_server.__version__, method=method)
+
+
 def _refusing(error: Exception) -> grpc.RpcMethodHandler:
     """Fails calls of any kind before their message is read: gRPC would keep what strangers send of it."""
 
@@ -242,7 +251,8 @@ def _checked(request: _Received) -> object:
         Reason.INVALID_FIELD,
         private=str(request.error),
         field="message",
-        problem="its bytes are not a message of the type that this method takes",
+        problem="its bytes are not a message of the type that this method takes. Those of a client of another release "
+        f"than this server's, {wsisam_server.__version__}, may be such: bring both to one",
     )
 
 

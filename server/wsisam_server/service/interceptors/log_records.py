@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import logging
-import secrets
 import traceback
 from datetime import datetime, timezone
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Final
 
+from wsisam_server.core.pseudonyms import Pseudonyms
 from wsisam_server.service.identity import current_user
 from wsisam_server.service.interceptors.request_id import current_request_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_DIGITS: Final = 12
 
 TEXT: Final = "%(asctime)s %(levelname)s %(name)s [%(request_id)s %(user)s]: %(message)s"
 
@@ -30,31 +26,46 @@ class LogContext(logging.Filter):
     """Gives every record `request_id` and `user`, "-" outside calls; put on handlers, it refuses none.
 
     Args:
-        hide_paths: write "path-" and twelve digits in place of a slide's path. The same path has the same digits until
-            the server is started again; without the key, which is never written down, they cannot be guessed back.
-            The texts of unexpected errors, which may hold a path, are then left out of tracebacks.
+        hide_paths: write "path-" and sixteen digits in place of a slide's path. Without the salt, they cannot be
+            guessed back. The texts of unexpected errors, which may hold a path, are then left out of tracebacks.
+        hide_users: write "author-" and sixteen digits in place of a user's name.
+        pseudonyms: give the replacements; without them, the same path has the same digits until the server is
+            started again.
     """
 
-    def __init__(self, *, hide_paths: bool = False) -> None:
+    def __init__(
+        self, *, hide_paths: bool = False, hide_users: bool = False, pseudonyms: Pseudonyms | None = None
+    ) -> None:
         super().__init__()
-        self._key = secrets.token_bytes(32) if hide_paths else None
+        self._hide_paths, self._hide_users = hide_paths, hide_users
+        self._pseudonyms = pseudonyms or Pseudonyms()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """See logging.Filter."""
         record.request_id = current_request_id()
-        record.user = current_user().name or "-"
-        if self._key is not None:
-            self._hide(record, self._key)
+        user = current_user().name
+        record.user = (self._pseudonyms.of("author", user) if self._hide_users else user) or "-"
+        if self._hide_users:
+            self._hide_other_user(record)
+        if self._hide_paths:
+            self._hide_path(record)
         return True
 
-    def _hide(self, record: logging.LogRecord, key: bytes) -> None:
+    def _hide_other_user(self, record: logging.LogRecord) -> None:
+        """The name of whom the text is about."""
+        about: str = getattr(record, "about_user", "")
+        if about:
+            code = self._pseudonyms.of("author", about)
+            record.msg, record.args, record.about_user = record.getMessage().replace(about, code), (), code
+
+    def _hide_path(self, record: logging.LogRecord) -> None:
         path: str = getattr(record, "path", "")
         if path:
-            code = hmac.new(key, path.encode(errors="replace"), hashlib.sha256).hexdigest()[:_DIGITS]
+            code = self._pseudonyms.of("path", path)
             text = record.getMessage()
             for form in _forms(path):
-                text = text.replace(form, f"path-{code}")
-            record.msg, record.args, record.path = text, (), f"path-{code}"
+                text = text.replace(form, code)
+            record.msg, record.args, record.path = text, (), code
         if record.exc_info:
             kind, _, trace = record.exc_info
             frames = "".join(traceback.format_tb(trace))

@@ -16,6 +16,9 @@ READERS: Final[Callers] = frozenset(Role)
 ANNOTATORS: Final[Callers] = frozenset({Role.ANNOTATOR, Role.ADMIN})
 ANYONE: Final[Callers] = frozenset({None, *Role})
 
+UNKNOWN_METHOD: Final = "/wsisam.v1.Unknown"
+"""Stands for all methods of ours that there are not, such as those of another release."""
+
 METHOD_PERMISSIONS: Final[Mapping[str, Callers]] = {
     "/wsisam.v1.Segmentation/ListModels": READERS,
     # Readers name slides by their files, too.
@@ -35,6 +38,8 @@ METHOD_PERMISSIONS: Final[Mapping[str, Callers]] = {
     "/wsisam.v1.Annotations/GetStore": READERS,
     "/wsisam.v1.Annotations/Watch": READERS,
     "/wsisam.v1.Annotations/Sync": ANNOTATORS,
+    # What release this is, strangers are not told.
+    UNKNOWN_METHOD: READERS,
     # Load balancers and monitors have no tokens; they learn only whether the server serves.
     "/grpc.health.v1.Health/Check": ANYONE,
     "/grpc.health.v1.Health/List": ANYONE,
