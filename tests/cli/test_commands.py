@@ -128,6 +128,7 @@ def test_python_m_serves_keeps_annotations_without_any_set_up_and_stops_on_sigte
     assert process.returncode == 0, err
     assert "stopping" in out
     assert "Traceback" not in err
+    assert "leaked" not in err
     (path,) = (tmp_path / "home").rglob("annotations.sqlite")
     assert f"annotations are kept in {path}" in err
     with open_store(str(path)) as store:

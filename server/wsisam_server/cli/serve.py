@@ -200,3 +200,5 @@ async def _serve(app: App, settings: Settings, log: ServerLog) -> None:
         stopping.cancel()
         await asyncio.gather(starting, stopping, return_exceptions=True)
         await app.stop()
+        # What is frozen is not freed at the end, and libraries in C++ then tell everybody what they have leaked.
+        gc.unfreeze()
