@@ -3,10 +3,11 @@
  *
  * Extensions > WSI-SAM > Click tool runs it, or Run in the script editor. A palette opens, and the click tool is selected:
  *   click = this belongs to the object      Alt-click or Ctrl/Cmd-click = this does not
- *   drag = a box about the object           space-drag = move the image, as always
+ *   drag = a box about the object           Shift-drag = a rough loop about it
+ *   space-drag = move the image, as always
  *   double click on an annotation = go on with it
- * One click may mean several objects: J shows a smaller one, K a larger one. Refine with more clicks, then accept. Closing the
- * palette removes everything again.
+ * One click may mean several objects: J shows a smaller one, K a larger one, and the wheel with Alt does both. Refine with more
+ * clicks, then accept. Closing the palette removes everything again.
  *
  * The logic is in the client jar; change here what you want to look or feel different.
  */
@@ -14,6 +15,7 @@ import io.wsisam.qupath.OpenProjects
 import io.wsisam.qupath.Palette
 import javafx.application.Platform
 import javafx.scene.input.MouseEvent
+import javafx.scene.input.ScrollEvent
 import qupath.lib.gui.QuPathGUI
 
 // ---- What you may want to change ------------------------------------------------------------------------------------
@@ -43,6 +45,16 @@ boolean isOpposite(MouseEvent e) {
     e.isAltDown() || e.isShortcutDown()
 }
 
+/** Which drags are a rough loop about the object, in place of a box. Decided where the drag begins. */
+boolean isLoop(MouseEvent e) {
+    e.isShiftDown()
+}
+
+/** Whether the wheel steps through sizes, as J and K do. QuPath has it alone, with Ctrl/Cmd, and with Shift. */
+boolean isSizeStep(ScrollEvent e) {
+    e.isAltDown()
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 
 def qupath = QuPathGUI.getInstance()
@@ -52,5 +64,7 @@ if (qupath == null)
 else {
     def naming = this.&nameOf
     def opposite = this.&isOpposite
-    Platform.runLater { Palette.open(qupath, keys, naming, opposite) }
+    def loops = this.&isLoop
+    def steps = this.&isSizeStep
+    Platform.runLater { Palette.open(qupath, keys, naming, opposite, loops, steps) }
 }

@@ -5,6 +5,7 @@ import io.wsisam.client.WsiSamClient
 import io.wsisam.client.connection.WsiSamException
 import io.wsisam.client.segmentation.BoxPrompt
 import io.wsisam.client.segmentation.Failure
+import io.wsisam.client.segmentation.PolygonPart
 import io.wsisam.client.segmentation.SessionState
 import io.wsisam.script.Draft
 import io.wsisam.script.Settings
@@ -191,6 +192,22 @@ class AnnotationController {
         draw(viewer) { Draft draft -> draft.box(box, Images.viewport(viewer)) }
     }
 
+    /** A rough loop about the object; empty where it holds nothing. */
+    @CompileStatic
+    void loop(QuPathViewer viewer, List<PolygonPart> loop) {
+        if (loop.isEmpty())
+            tell(PaletteTexts.of('lasso.nothing'))
+        else
+            draw(viewer) { Draft draft -> draft.shape(loop, Images.viewport(viewer)) }
+    }
+
+    /** Whether an object is being drawn on what a viewer shows. */
+    @CompileStatic
+    boolean isDrawing(QuPathViewer viewer) {
+        def imageData = viewer.getImageData()
+        imageData != null && shownIn(imageData, viewer.getZPosition(), viewer.getTPosition()).any { it.current != null }
+    }
+
     @CompileStatic
     private void draw(QuPathViewer viewer, Closure step) {
         def plane = planeOf(viewer)
@@ -328,7 +345,7 @@ class AnnotationController {
             tell("${error.text()} (The border stays as it was.)")
             delivery.unrefined(plane, draft)
         } else if (!delivery.failed(plane, draft, failure)) {
-            tell("${error.text()} (The last click or box was taken back.)")
+            tell("${error.text()} (The last click, box or loop was taken back.)")
             Platform.runLater {
                 if (draft.isEmpty())
                     plane.end(draft)

@@ -17,6 +17,8 @@ class Palette {
     private final QuPathGUI qupath
     private final Closure naming
     private final Closure opposite
+    private final Closure loops
+    private final Closure steps
     private final Settings settings = Settings.user()
     private final Stage stage = new Stage()
     private final PalettePlace place = new PalettePlace(settings, stage)
@@ -33,20 +35,24 @@ class Palette {
      * @param keys lists of keys, by what they do
      * @param naming a name of a class name and a number
      * @param opposite whether a mouse event means the opposite of what the palette says
+     * @param loops whether a drag that begins with this event is a loop about the object, in place of a box
+     * @param steps whether the wheel steps through sizes, as the keys do
      */
-    static void open(qupath, Map keys, Closure naming, Closure opposite) {
+    static void open(qupath, Map keys, Closure naming, Closure opposite, Closure loops = { e -> e.isShiftDown() }, Closure steps = { e -> e.isAltDown() }) {
         def already = qupath.getStage().getProperties().get(OPEN)
         if (already instanceof Stage) {
             (already.getProperties().get(SELECT) as Runnable)?.run()
             return
         }
-        new Palette(qupath, keys, naming, opposite).show()
+        new Palette(qupath, keys, naming, [opposite: opposite, loops: loops, steps: steps]).show()
     }
 
-    private Palette(qupath, Map keys, Closure naming, Closure opposite) {
+    private Palette(qupath, Map keys, Closure naming, Map<String, Closure> mouse) {
         this.qupath = qupath
         this.naming = naming
-        this.opposite = opposite
+        opposite = mouse.opposite
+        loops = mouse.loops
+        steps = mouse.steps
         controller = new AnnotationController(qupath, settings, { boolean repaint -> Guard.run { refresh(repaint) } })
         tool = new ClickTool(qupath, { e -> Guard.run { mouseEvent(e) } }, { boolean on -> switched(on) })
         server = new ServerLine(qupath, settings, controller.link, stage)
@@ -55,7 +61,8 @@ class Palette {
         this.keys = new PaletteKeys(qupath, keys, tool, actions, { activePlane()?.current != null })
         viewers = new ViewerAttachments(qupath, controller, [
             key: { e -> this.keys.pressed(e) }, image: { v, old -> changedImage(v, old) }, view: { v -> moved(v) },
-            plane: { refresh() }, selected: { refresh(false) }, closed: { v -> controller.left(v.getImageData()) }, opened: { v -> tool.showCursor(v) }])
+            plane: { refresh() }, selected: { refresh(false) }, steps: { v, e -> tool.isOn() && controller.isDrawing(v) && steps(e) },
+            size: { v, up -> controller.resize(v, up) }, closed: { v -> controller.left(v.getImageData()) }, opened: { v -> tool.showCursor(v) }])
     }
 
     private Map<String, Closure> whatIsDone() {
@@ -190,8 +197,10 @@ class Palette {
                     controller.click(viewer, x, y, controls.isPositive() != opposite(pressed))
             },
             box        : { viewer, area -> controller.box(viewer, area) },
-            dragging   : { viewer, area ->
-                viewers.overlay(viewer)?.dragged = area
+            loop       : { viewer, parts -> controller.loop(viewer, parts) },
+            isLoop     : { pressed -> controls.drawsLoops() || loops(pressed) },
+            dragging   : { viewer, shape ->
+                viewers.overlay(viewer)?.dragged = shape
                 viewer.repaint()
             },
             doubleClick: { viewer, x, y -> takeUp(controller.annotationAt(viewer, x, y), true) }

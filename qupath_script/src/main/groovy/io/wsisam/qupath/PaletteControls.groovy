@@ -36,7 +36,7 @@ class PaletteControls {
     private boolean filling                     // while the palette itself sets the models' list
     private final ToggleButton toolOn = toggle('tool')
     private final ToggleGroup kinds = new ToggleGroup()
-    private final ToggleButton positive = kind('positive'), negative = kind('negative'), box = kind('box')
+    private final ToggleButton positive = kind('positive'), negative = kind('negative'), box = kind('box'), lasso = kind('lasso')
     private final Label detailUnit = new Label('\u00b5m')
     private final Spinner<Double> detail = new Spinner<>(0.0d, 50.0d, 0.0d, 0.25d)
     private final Label drawn = new Label()
@@ -68,6 +68,11 @@ class PaletteControls {
     /** Whether clicks count at all. */
     boolean takesClicks() {
         !box.isSelected()
+    }
+
+    /** Whether drags are rough loops about the object, and not boxes. */
+    boolean drawsLoops() {
+        lasso.isSelected()
     }
 
     void showTool(boolean on) {
@@ -163,7 +168,7 @@ class PaletteControls {
             grid.add(node, 1, i)
             GridPane.setHgrow(node, Priority.ALWAYS)
         }
-        def all = new VBox(8, server.health, server.startHere, grid, inARow(toolOn, positive, negative, box), drawn, inARow(undo, reject, accept), new HBox(12, keep, watch), kept)
+        def all = new VBox(8, server.health, server.startHere, grid, inARow(toolOn), inARow(positive, negative, box, lasso), drawn, inARow(undo, reject, accept), new HBox(12, keep, watch), kept)
         all.setPadding(new Insets(10))
         all.setPrefWidth(WIDTH)
         all

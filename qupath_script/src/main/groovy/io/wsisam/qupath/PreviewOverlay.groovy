@@ -36,8 +36,8 @@ class PreviewOverlay implements PathOverlay {
 
     private boolean broken
 
-    /** The box while the mouse is down, or null. */
-    volatile BoxPrompt dragged
+    /** The box or the loop while the mouse is down, in level-0 pixels, or null. */
+    volatile Shape dragged
 
     PreviewOverlay(QuPathViewer viewer, AnnotationController controller) {
         this.viewer = viewer
@@ -55,7 +55,7 @@ class PreviewOverlay implements PathOverlay {
                 plane.drafts.each { Draft draft -> paint(g, downsample, draft, plane.outline(draft)) }
             }
             if (dragged != null)
-                box(g, downsample, dragged)
+                dashed(g, downsample, dragged)
         } catch (Throwable mistake) {           // QuPath must go on painting
             if (!broken)
                 Notifications.logDefect(mistake)

@@ -19,7 +19,8 @@ class Shapes {
     /** QuPath rounds polygons to a hundredth of a pixel. */
     private static final double ROUNDING = 0.02
 
-    private static final int MOST_VERTICES = 9_000      // the server takes 10,000
+    /** Of a prompt's shape: the server takes 10,000. */
+    static final int MOST_VERTICES = 9_000
 
     /** A region's shape; null for one that has none. */
     static AnnotationShape of(ROI roi) {

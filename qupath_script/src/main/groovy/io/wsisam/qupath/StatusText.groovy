@@ -24,7 +24,7 @@ class StatusText {
         if (stage != null && !draft?.isRefining())
             return WAITING[stage]
         if (draft == null)
-            return drafts == 0 ? 'Click on an object, or drag a box about it.' : "${drafts} accepted, waiting for their outlines\u2026"
+            return drafts == 0 ? PaletteTexts.of('draw') : "${drafts} accepted, waiting for their outlines\u2026"
         def answer = draft.shown().orElse(null)
         if (!draft.isSendable())
             return draft.summary() + ' \u2013 add a box or a positive click'

@@ -5,6 +5,7 @@ import javafx.collections.ListChangeListener
 import javafx.event.EventHandler
 import javafx.scene.Cursor
 import javafx.scene.input.KeyEvent
+import javafx.scene.input.ScrollEvent
 import qupath.lib.gui.QuPathGUI
 import qupath.lib.gui.viewer.QuPathViewer
 import qupath.lib.gui.viewer.QuPathViewerListener
@@ -20,7 +21,8 @@ class ViewerAttachments {
 
     /**
      * @param calls what is done about a key (`key`), another image (`image`, with viewer and the former one), a moved view
-     *        (`view`), another plane (`plane`), another selection (`selected`), a closed viewer (`closed`) and a new one (`opened`)
+     *        (`view`), another plane (`plane`), another selection (`selected`), a closed viewer (`closed`), a new one (`opened`),
+     *        and a notch of the wheel (`size`, with viewer and whether it was upwards) where it is one that steps (`steps`)
      */
     ViewerAttachments(QuPathGUI gui, AnnotationController controller, Map<String, Closure> calls) {
         this.gui = gui
@@ -68,6 +70,7 @@ class ViewerAttachments {
         viewer.getView().addEventFilter(KeyEvent.KEY_PRESSED, keys)
         viewer.addViewerListener(listener)
         [viewer.zPositionProperty(), viewer.tPositionProperty()].each { it.addListener(planeListener) }
+        def wheel = new SizeWheel(viewer.getView(), { ScrollEvent e -> calls.steps(viewer, e) }, { boolean up -> Guard.run { calls.size(viewer, up) } })
         controller.viewers.add(viewer)
         overlays.put(viewer, overlay)
         calls.opened(viewer)
@@ -75,6 +78,7 @@ class ViewerAttachments {
             controller.viewers.remove(viewer)
             viewer.getCustomOverlayLayers().remove(overlay)
             viewer.getView().removeEventFilter(KeyEvent.KEY_PRESSED, keys)
+            wheel.remove()
             viewer.removeViewerListener(listener)
             viewer.setCursor(Cursor.DEFAULT)
             [viewer.zPositionProperty(), viewer.tPositionProperty()].each { it.removeListener(planeListener) }

@@ -153,6 +153,14 @@ public final class Draft {
     added(viewport, field);
   }
 
+  /** Sets the rough outline, as seen in this viewport, and asks. */
+  public synchronized void shape(List<PolygonPart> shape, Viewport viewport) {
+    stopRefining();
+    FieldChoice field = chosenField();
+    history.shape(shape);
+    added(viewport, field);
+  }
+
   private void added(Viewport viewport, FieldChoice field) {
     viewports.put(history.prompt(), viewport);
     if (field != null) {
@@ -267,7 +275,7 @@ public final class Draft {
     return true;
   }
 
-  /** Takes the last click or box back, or what was asked for after it: a finer border, another field; false when there is none. */
+  /** Takes the last click, box or shape back, or what was asked for after it: a finer border, another field; false when there is none. */
   public synchronized boolean undo() {
     boolean undone =
         refinementsOf(history.prompt()).pollLast() != null
@@ -289,7 +297,7 @@ public final class Draft {
     return history.isEmpty();
   }
 
-  /** Whether there is something to ask: a box or a positive click. */
+  /** Whether there is something to ask: a box, a shape or a positive click. */
   public boolean isSendable() {
     return history.isSendable();
   }

@@ -2,6 +2,7 @@ package io.wsisam.script;
 
 import io.wsisam.client.segmentation.BoxPrompt;
 import io.wsisam.client.segmentation.PointPrompt;
+import io.wsisam.client.segmentation.PolygonPart;
 import io.wsisam.client.segmentation.Prompt;
 import java.util.ArrayList;
 import java.util.List;
@@ -50,12 +51,17 @@ public final class PromptHistory {
     add(prompt().withBox(Objects.requireNonNull(box)));
   }
 
+  /** Sets the rough outline, in place of an earlier one. */
+  public synchronized void shape(List<PolygonPart> shape) {
+    add(prompt().withShape(shape));
+  }
+
   /** Adds a whole prompt, as an earlier history had it. */
   public synchronized void step(Prompt prompt) {
     add(Objects.requireNonNull(prompt));
   }
 
-  /** Takes the last click or box back; false when there is none. */
+  /** Takes the last click, box or shape back; false when there is none. */
   public synchronized boolean undo() {
     if (shown == 0) {
       return false;
@@ -88,7 +94,7 @@ public final class PromptHistory {
     return shown == 0 ? NOTHING : steps.get(shown - 1);
   }
 
-  /** Clicks and boxes that were not taken back. */
+  /** Clicks, boxes and shapes that were not taken back. */
   public synchronized int size() {
     return shown;
   }

@@ -59,6 +59,22 @@ class DraftTest {
   }
 
   @Test
+  void aLoopIsAskedAndClicksGoOnWithIt() {
+    draft.sendTo(sender);
+    draft.shape(List.of(PART), SCREEN);
+    assertEquals(List.of(Prompt.shape(List.of(PART))), sender.asked());
+    assertEquals(SCREEN, sender.requests.get(0).viewport());
+    assertNull(sender.requests.get(0).maxCandidates());
+    sender.answer(0.5);
+    draft.click(15, 25, false, SCREEN);
+    assertEquals(Prompt.shape(List.of(PART)).withPoint(15, 25, false), sender.lastPrompt());
+    sender.answer(0.6);
+    assertTrue(draft.undo());
+    assertTrue(draft.undo());
+    assertTrue(draft.isEmpty());
+  }
+
+  @Test
   void aNegativeClickWaitsForSomethingToTakeAwayFrom() {
     draft.sendTo(sender);
     draft.click(15, 25, false, SCREEN);

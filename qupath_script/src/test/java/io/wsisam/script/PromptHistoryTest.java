@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.wsisam.client.segmentation.BoxPrompt;
 import io.wsisam.client.segmentation.PointPrompt;
+import io.wsisam.client.segmentation.PolygonPart;
 import io.wsisam.client.segmentation.Prompt;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -40,6 +41,21 @@ class PromptHistoryTest {
     assertTrue(history.undo());
     assertTrue(history.isEmpty());
     assertFalse(history.undo());
+  }
+
+  @Test
+  void anotherShapeIsInPlaceOfTheOneBeforeAndClicksStay() {
+    PolygonPart rough = new PolygonPart(new double[] {0, 0, 9, 0, 9, 9}, List.of());
+    PolygonPart better = new PolygonPart(new double[] {0, 0, 8, 0, 8, 8}, List.of());
+    history.shape(List.of(rough));
+    assertTrue(history.isSendable());
+    history.click(5, 6, false);
+    history.shape(List.of(better));
+    assertEquals("shape, 1 negative", history.summary());
+    assertEquals(List.of(better), history.prompt().shape());
+    assertEquals(3, history.steps().size());
+    assertTrue(history.undo());
+    assertEquals(List.of(rough), history.prompt().shape());
   }
 
   @Test

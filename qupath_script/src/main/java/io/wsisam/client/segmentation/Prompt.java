@@ -55,6 +55,11 @@ public record Prompt(List<PointPrompt> points, BoxPrompt box, List<PolygonPart> 
     return new Prompt(points, newBox, shape, null);
   }
 
+  /** With another rough outline; empty for none. Which candidate of its answer is meant is open again. */
+  public Prompt withShape(List<PolygonPart> newShape) {
+    return new Prompt(points, box, newShape, null);
+  }
+
   /** With a candidate of its answer that is meant; null for the one of the highest score. */
   public Prompt meaning(Integer newCandidate) {
     return new Prompt(points, box, shape, newCandidate);
