@@ -36,6 +36,7 @@ NOT_WALKED = {
     "scrape_configs:": "no command",
     "wsisam: up 32 s": "no command",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "tests/service/tracing",
+    "wsisam export outlines.geojson --slide case-7.svs --deidentify": "tests/cli/test_deidentify.py",
 }
 
 
