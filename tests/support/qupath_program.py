@@ -25,6 +25,11 @@ class QuPathProgram:
     launcher: Path
     preferences: Path
 
+    @property
+    def ends_where_a_slide_is_away(self):
+        """Whether its `script` command itself ends after an image whose slide is away, with --save: 0.6 does."""
+        return any(self.launcher.parents[1].glob("lib/app/qupath-core-0.6*.jar"))
+
     def script(self, source, *arguments, project=None, image=None, save=False):
         """Runs a Groovy file without a window; its standard output. Fails with QuPath's log when the script failed."""
         command = [self.launcher, "script"]
