@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,9 +12,11 @@ from wsisam_server.cli.extras import need
 from wsisam_server.cli.model import for_measuring, load_model, model_options
 from wsisam_server.cli.outputs import OutputFile
 from wsisam_server.cli.progress import counted
+from wsisam_server.cli.sets import additions_of, of_sets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from wsisam_server.learning.evaluation import Judged
 
@@ -23,17 +24,13 @@ console = Console(stderr=True)
 
 
 @click.command("calibrate")
-@click.argument("manifests", nargs=-1, required=True, metavar="MANIFEST...", type=click.Path(path_type=Path))
+@of_sets
 @click.option(
     "--out",
     type=OutputFile(),
     required=True,
     help="Where to write the calibrated additions. It may be the file that --additions names.",
 )
-@click.option("--split", default="val", show_default=True, help="Only the manifests' rows of this split.")
-@click.option("--max-objects", type=click.IntRange(1), default=40, show_default=True, help="At most, of each manifest.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all random choices.")
-@click.option("--connected-parts", is_flag=True, help="The masks are binary. Each connected part is an object.")
 @model_options
 def command(
     *,
@@ -93,18 +90,3 @@ def command(
     by = "the highest score" if ranked else "the model's own answer: scores do not choose better on these objects"
     click.echo(f"chosen among a click's candidates: {by}")
     click.echo(f"written: {out}")
-
-
-def additions_of(*, model: str, sam: Path | None, additions: Path | None, **_: Any) -> Path:
-    """The file whose weights are measured and that is written again: --additions, or the default model's own.
-
-    Raises:
-        click.UsageError: there is none.
-    """
-    from wsisam_model import registry
-
-    if additions is not None:
-        return additions
-    if model != registry.DEFAULT or sam is not None:
-        raise click.UsageError("name the file with --additions, and its base with --model or --sam")
-    return registry.resolve(model)[1].additions

@@ -12,12 +12,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from wsisam_server.cli.calibrate import additions_of
 from wsisam_server.cli.extras import need
 from wsisam_server.cli.interruption import on_stop
 from wsisam_server.cli.model import load_model, model_options
 from wsisam_server.cli.outputs import OutputFile
 from wsisam_server.cli.progress import counted
+from wsisam_server.cli.sets import additions_of, of_sets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,17 +31,13 @@ console = Console(stderr=True)
 
 
 @click.command("number-types")
-@click.argument("manifests", nargs=-1, required=True, metavar="MANIFEST...", type=click.Path(path_type=Path))
+@of_sets
 @click.option(
     "--out",
     type=OutputFile(),
     required=True,
     help="Where to write the additions with what was found. It may be the file that --additions names.",
 )
-@click.option("--split", default="val", show_default=True, help="Only the manifests' rows of this split.")
-@click.option("--max-objects", type=click.IntRange(1), default=40, show_default=True, help="At most, of each manifest.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all random choices.")
-@click.option("--connected-parts", is_flag=True, help="The masks are binary. Each connected part is an object.")
 @click.option(
     "--journals",
     type=click.Path(file_okay=False, path_type=Path),
