@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from on_slide import cpu_flags
 
-from wsisam_model import WsiSam, grid
+from wsisam_model import WsiSam
 from wsisam_model.loading import load
 from wsisam_server.inference.encoders.agreement import difference
-from wsisam_server.inference.encoders.library import CompiledEncoder, compile_for, convert, installed_version
+from wsisam_server.inference.encoders.library import CompiledEncoder, compile_for, convert, installed_version, sides_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ def measured(options: argparse.Namespace) -> list[str]:
     paths = WsiSam.from_name(options.model).paths
     modules = load(paths.sam, paths.high, paths.low, paths.additions)
     encoder, size = modules.encoder.eval(), modules.variant.image_size
-    sides = [size, *([grid.middle_side(size)] if encoder.takes_parts else [])]
+    sides = sides_of(encoder, size)
     with torch.inference_mode(mode=False):
         converted = convert(encoder, size)
     encoder.freeze()

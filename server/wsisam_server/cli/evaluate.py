@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -197,18 +196,11 @@ def _look(manifest: Path, split: str | None, path: Path, *, connected_parts: boo
 def _journal(
     path: Path, model: WsiSam, encoder_type: str, manifest: Path, split: str | None, options: EvaluationOptions
 ) -> Journal:
-    from wsisam_server.learning.evaluation import Journal
+    from wsisam_server.learning.evaluation import Journal, identity_of
 
-    identity = {
-        "weights": model.weights_hash,
-        "low": [model.settings.read_low, model.settings.low_middle],
-        "encoder": encoder_type,
-        "manifest": hashlib.sha256(manifest.read_bytes()).hexdigest(),
-        "split": split,
-        # a larger draw holds the smaller one
-        "options": {name: value for name, value in asdict(options).items() if name != "max_objects"},
-    }
-    return Journal(path, identity)
+    # a larger draw holds the smaller one
+    drawn = {name: value for name, value in asdict(options).items() if name != "max_objects"}
+    return Journal(path, identity_of(model, manifest, encoder=encoder_type, split=split, options=drawn))
 
 
 def _check_plot(plot_path: Path | None) -> None:

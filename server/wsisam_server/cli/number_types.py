@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from contextlib import nullcontext
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -70,7 +67,7 @@ def command(
     from wsisam_model import WsiSamError
     from wsisam_model.number_types import TypeFinding
     from wsisam_server.inference.encoders import EncoderError, Processor
-    from wsisam_server.inference.encoders.at_once import run_compiled
+    from wsisam_server.inference.encoders.at_once import run_at_once
     from wsisam_server.learning.datasets import DatasetError, read_manifest
     from wsisam_server.learning.evaluation import JournalError, compared
     from wsisam_server.learning.training import TrainingError, with_number_types
@@ -86,10 +83,9 @@ def command(
         with console.status("loading the model, and compiling its encoder twice"):
             # What reads them is compiled here, in both types; torch's own differs from OpenVINO's float32 by 1e-6.
             loaded = load_model(**model | {"encoder": "torch"})
-            runners = {one: run_compiled(loaded, one, threads).encoder_runner for one in ("float32", "bfloat16")}
+            runners = run_at_once(loaded, ("float32", "bfloat16"), threads)
         dice, clicks = {}, {}
-        place = TemporaryDirectory() if journals is None else nullcontext(journals)
-        with place as folder, on_stop(lambda: _kept(journals)):
+        with on_stop(lambda: _kept(journals)):
             for manifest, rows in sets:
                 kept = {}
                 for number_type, runner in runners.items():
@@ -98,7 +94,7 @@ def command(
                         loaded,
                         manifest,
                         rows,
-                        Path(folder),
+                        journals,
                         number_type,
                         max_objects=max_objects,
                         seed=seed,
@@ -113,7 +109,7 @@ def command(
         raise click.ClickException(f"cannot write: {error}") from error
     _show(finding)
     as_good = "as good as float32" if finding.is_as_good else "not as good as float32: it will not be used"
-    click.echo(f"bfloat16 is {as_good} on these objects")
+    click.echo(f"on these objects bfloat16 is {as_good}")
     click.echo(f"written: {out}")
 
 
@@ -121,28 +117,23 @@ def _asked(
     model: WsiSam,
     manifest: Path,
     rows: Sequence[Row],
-    folder: Path,
+    journals: Path | None,
     number_type: str,
     *,
     max_objects: int,
     seed: int,
     connected_parts: bool,
 ) -> Kept:
-    from wsisam_server.learning.evaluation import KINDS, EvaluationOptions, Journal, Kept, evaluate
+    from wsisam_server.learning.evaluation import KINDS, EvaluationOptions, Journal, Kept, evaluate, identity_of
 
     options = EvaluationOptions(
         prompts=KINDS, max_objects=max_objects, seed=seed, connected_parts=connected_parts, finish=True, noc=True
     )
-    identity = {
-        "weights": model.weights_hash,
-        "low": [model.settings.read_low, model.settings.low_middle],
-        "number_type": number_type,
-        "manifest": hashlib.sha256(manifest.read_bytes()).hexdigest(),
-        "seed": seed,
-        "connected_parts": connected_parts,
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = Kept(Journal(folder / f"{manifest.stem}.{number_type}.journal", identity))
+    kept = Kept()
+    if journals is not None:
+        journals.mkdir(parents=True, exist_ok=True)
+        identity = identity_of(model, manifest, number_type=number_type, seed=seed, connected_parts=connected_parts)
+        kept.journal = Journal(journals / f"{manifest.stem}.{number_type}.journal", identity)
     with counted(console, f"{manifest.stem}, {number_type}") as progress:
         evaluate(model, rows, options, journal=kept, progress=progress)
     return kept

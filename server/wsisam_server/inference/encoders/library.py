@@ -77,6 +77,13 @@ def import_openvino() -> Any:
     return openvino
 
 
+def sides_of(encoder: ImageEncoder, image_size: int) -> list[int]:
+    """Sides of the images that an encoder is compiled for: whole ones, and the middle where it takes parts."""
+    from wsisam_model import grid  # noqa: PLC0415
+
+    return [image_size, *([grid.middle_side(image_size)] if encoder.takes_parts else [])]
+
+
 def convert(encoder: ImageEncoder, side: int) -> Any:
     """Converts an encoder, for images of any size that it takes.
 

@@ -20,13 +20,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from wsisam_model import grid
 from wsisam_model.loading import ModelPaths, load
 from wsisam_server.inference.encoders.agreement import TOLERANCES, difference
 from wsisam_server.inference.encoders.errors import EncoderError
 from wsisam_server.inference.encoders.finding import Size
 from wsisam_server.inference.encoders.folder import compiled_file
-from wsisam_server.inference.encoders.library import CompiledEncoder, compile_for, convert
+from wsisam_server.inference.encoders.library import CompiledEncoder, compile_for, convert, sides_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +115,7 @@ def run(request: TrialRequest, folder: Path) -> None:
     paths = request.paths
     modules = load(paths.sam, paths.high, paths.low, paths.additions)
     encoder, image_size = modules.encoder.eval(), modules.variant.image_size
-    sides = [image_size, *([grid.middle_side(image_size)] if encoder.takes_parts else [])]
+    sides = sides_of(encoder, image_size)
     try:
         converted = convert(encoder, image_size)
     except EncoderError:

@@ -10,7 +10,7 @@ The protocol is fixed: `protocol` says how an object is prompted, `object_sample
 
 from wsisam_server.learning.evaluation.calibrating import Judged, fitted, judged, ranking_helps
 from wsisam_server.learning.evaluation.evaluate import evaluate
-from wsisam_server.learning.evaluation.journal import Journal, JournalError
+from wsisam_server.learning.evaluation.journal import Journal, JournalError, identity_of
 from wsisam_server.learning.evaluation.number_types import KINDS, Kept, compared
 from wsisam_server.learning.evaluation.options import BOX, MAX_CLICKS, EvaluationOptions
 from wsisam_server.learning.evaluation.pictures import WorstCases, picture
@@ -41,6 +41,7 @@ __all__ = [
     "dice",
     "evaluate",
     "fitted",
+    "identity_of",
     "iou",
     "judged",
     "picture",

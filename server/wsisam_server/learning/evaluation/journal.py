@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from wsisam_model import WsiSam
     from wsisam_server.learning.evaluation.variants import Variant
 
     Answers = Mapping[Variant, list[Measured]]
@@ -19,6 +21,16 @@ if TYPE_CHECKING:
 
 class JournalError(Exception):
     """A journal cannot be gone on with; the text says why and what to do."""
+
+
+def identity_of(model: WsiSam, manifest: Path, **conditions: Any) -> dict[str, Any]:
+    """What tells an evaluation from others: weights, data, and the conditions that are given."""
+    return {
+        "weights": model.weights_hash,
+        "low": [model.settings.read_low, model.settings.low_middle],
+        "manifest": hashlib.sha256(manifest.read_bytes()).hexdigest(),
+        **conditions,
+    }
 
 
 class Journal:
